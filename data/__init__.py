@@ -1,0 +1,1 @@
+"""Ingestion, the demo company and the dbt project."""

@@ -1,0 +1,1 @@
+"""Meter files to readings, landing tables and the raw layer of the warehouse."""

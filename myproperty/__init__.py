@@ -1,0 +1,1 @@
+"""MyProperty data platform: settings, embedded engines and the `myproperty` command."""
