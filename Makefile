@@ -1,0 +1,62 @@
+# Every target makes its own `.venv` first; nothing else has to be installed.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+FAST := not engine and not emulator and not slow
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-fast dev lint format bench docs lock down clean
+
+help: ## what can be done here
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+		{ echo "Python 3.11 is needed: install it, or name it with 'make PYTHON=/path/to/python3.11 ...'" >&2; exit 1; }
+	@echo "Installing the pinned libraries into $(VENV) (a few minutes, once)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(READY) ## meter files to marts on embedded engines: no cloud, no Docker
+	@$(BIN)/myproperty demo
+
+test: $(READY) ## all tests: the fast ones first, then those with engines
+	@$(BIN)/pytest -q -m "$(FAST)"
+	@$(BIN)/pytest -q -m "not ($(FAST))"
+
+test-fast: $(READY) ## the tests that need no engine, under a minute
+	@$(BIN)/pytest -q -m "$(FAST)"
+
+dev: $(READY) ## the Dagster UI on the embedded engines
+	@$(BIN)/myproperty dev
+
+lint: $(READY) ## ruff, mypy and sqlfluff
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy .
+	@$(BIN)/sqlfluff lint --disable-progress-bar data/warehouse
+
+format: $(READY) ## rewrite the code in the house format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(READY) ## measure; figures as ratios to a limit of the same run, also in .local/bench.json
+	@$(BIN)/python -m benchmarks.bench
+
+docs: $(READY) ## regenerate the generated pages
+	@$(BIN)/python -m docs.generate
+
+lock: $(READY) ## resolve the libraries anew
+	@$(BIN)/pip install --quiet uv
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-strip-extras --no-emit-index-url --no-emit-find-links --upgrade --extra dev pyproject.toml -o requirements.lock
+
+down: $(READY) ## stop the embedded engines
+	@$(BIN)/myproperty down
+
+clean: ## forget the embedded engines' data and everything installed
+	@if [ -x $(BIN)/myproperty ]; then $(BIN)/myproperty down; fi
+	@rm -rf .local $(VENV)
