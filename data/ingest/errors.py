@@ -1,0 +1,30 @@
+"""Errors of ingestion that a person must see: each names the file, the line, the rule and the next step.
+
+Rows that are wrong are no errors: they are rows of the schema `REJECTED`.
+"""
+
+from pathlib import Path
+
+
+class IngestError(Exception):
+    """Base of all errors that ingestion raises on purpose."""
+
+
+class RefusedFile(IngestError):
+    """The whole file is refused and nothing of it may be written.
+
+    `line` counts from 1 and is None where the fault is of the file, not of a line. `rule` is an id of
+    `data.ingest.vee.rules.RULES`.
+    """
+
+    def __init__(self, path: Path | str, line: int | None, rule: str, reason: str, remedy: str) -> None:
+        self.path = Path(path)
+        self.line = line
+        self.rule = rule
+        self.reason = reason
+        self.remedy = remedy
+        super().__init__(path, line, rule, reason, remedy)
+
+    def __str__(self) -> str:
+        place = f"{self.path}, line {self.line}" if self.line is not None else str(self.path)
+        return f"{place}: {self.rule}: {self.reason}. {self.remedy}"
