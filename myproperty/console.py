@@ -1,0 +1,70 @@
+"""What people and programs see: tables, JSON documents and errors.
+
+No work is done here; every function turns a finished result into text.
+"""
+
+import csv
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, timedelta
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+out = Console(soft_wrap=True)
+err = Console(stderr=True, soft_wrap=True)
+
+Row = Mapping[str, Any]
+
+
+def print_json(document: object) -> None:
+    """Write one JSON document, and nothing else, to standard output."""
+    sys.stdout.write(json.dumps(document, indent=2, default=str) + "\n")
+
+
+def print_csv(rows: Sequence[Row]) -> None:
+    """Write rows as CSV with a header; no rows, no header."""
+    if rows:
+        writer = csv.DictWriter(sys.stdout, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def print_table(title: str, rows: Sequence[Row], *, empty: str = "none") -> None:
+    """Write rows as a table; numbers to the right; `empty` where there are none."""
+    if not rows:
+        out.print(f"[bold]{title}[/]: {empty}")
+        return
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    for name, value in rows[0].items():
+        table.add_column(name, justify="left" if isinstance(value, str | date | None) else "right")
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    out.print(table)
+
+
+def date_ranges(dates: Sequence[date]) -> list[tuple[date, date]]:
+    """Group dates into contiguous ranges, first and last date of each included."""
+    ranges: list[tuple[date, date]] = []
+    for day in sorted(dates):
+        if ranges and day - ranges[-1][1] == timedelta(days=1):
+            ranges[-1] = (ranges[-1][0], day)
+        elif not ranges or day != ranges[-1][1]:
+            ranges.append((day, day))
+    return ranges
+
+
+def describe_dates(dates: Sequence[date]) -> str:
+    """Dates as people write them: `2026-10-20 to 2026-10-24, 2026-11-01`."""
+    parts = [str(a) if a == b else f"{a} to {b}" for a, b in date_ranges(dates)]
+    return ", ".join(parts) or "none"
+
+
+@contextmanager
+def step(text: str) -> Iterator[None]:
+    """Show that a step is under way; leaves nothing on the screen where there is no terminal."""
+    with err.status(text):
+        yield

@@ -1,0 +1,5 @@
+"""The base of all errors that a person can mend; each layer has its own below it."""
+
+
+class PlatformError(Exception):
+    """What went wrong and what to do next, in one message; the command shows it without a traceback."""
