@@ -1,0 +1,1 @@
+"""The rules of the gates, one package a stage and one module a table."""

@@ -1,0 +1,1 @@
+"""Gate B: landing tables against their source."""

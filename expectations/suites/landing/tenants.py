@@ -1,0 +1,17 @@
+"""Gate B for `warehouse_staging.tenants`: landing equals `myproperty.tenants`, per tenant."""
+
+from typing import TYPE_CHECKING
+
+from expectations.suites import equality
+
+if TYPE_CHECKING:
+    from great_expectations import ExpectationSuite
+
+ROWS_REQUIRED = True
+ID_COLUMNS = ("tenant_id",)
+MEASURES = ("rows", "checksum")
+
+
+def build_suite() -> "ExpectationSuite":
+    """The rules B-TENANTS-001 onwards."""
+    return equality.build("B", "tenants", MEASURES)

@@ -1,0 +1,1 @@
+"""Gate A: readings in the OLTP database."""

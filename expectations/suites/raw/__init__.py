@@ -1,0 +1,1 @@
+"""Gate C: raw tables of the warehouse against landing."""

@@ -1,0 +1,17 @@
+"""Gate C for `raw.meter_readings`: the warehouse equals `warehouse_staging.meter_readings`."""
+
+from typing import TYPE_CHECKING
+
+from expectations.suites import equality
+
+if TYPE_CHECKING:
+    from great_expectations import ExpectationSuite
+
+ROWS_REQUIRED = False
+ID_COLUMNS = ("tenant_id", "reading_date")
+MEASURES = ("rows", "sum_value_kwh", "checksum")
+
+
+def build_suite() -> "ExpectationSuite":
+    """The rules C-METER-READINGS-001 onwards."""
+    return equality.build("C", "meter_readings", MEASURES)

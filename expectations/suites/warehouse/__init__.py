@@ -1,0 +1,1 @@
+"""Gate D: business expectations before anything is published."""

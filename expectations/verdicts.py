@@ -1,0 +1,133 @@
+"""Verdicts: what a gate said, kept in `warehouse_staging.gate_results` and told to the person on call.
+
+How a verdict comes about is in `expectations.gate`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+from expectations.frames import ETL_ROLE
+
+STAGES = {"A": "oltp", "B": "landing", "C": "raw", "D": "warehouse"}
+_HELD_BACK = {
+    "A": "Nothing of these dates left the OLTP database.",
+    "B": "Nothing of these dates was loaded into the warehouse.",
+    "C": "No model was built from these dates.",
+    "D": "Nothing was published: the marts are as they were.",
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One gate's word on one table and the reading dates in [date_from, date_to).
+
+    `failed` holds one object a broken rule: rule, severity, expectation, column, what, remedy, observed,
+    unexpected_count, sample. `passed` is False when a rule of severity `block` is among them. `rows` is the
+    number of rows that the frame stood for.
+    """
+
+    gate: str
+    table: str
+    passed: bool
+    failed: list[dict[str, Any]]
+    expectations: int
+    rows: int
+    date_from: date | None = None
+    date_to: date | None = None
+    run_id: str | None = None
+    checked_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def as_json(self) -> dict[str, Any]:
+        """The verdict with dates and instants as ISO text."""
+        return {
+            name: value.isoformat() if isinstance(value, date) else value
+            for name, value in asdict(self).items()
+        }
+
+    @property
+    def message(self) -> str:
+        """What a person on call reads first: gate, table, dates, each broken rule and what to do next."""
+        where = f"Gate {self.gate} on {self.table}{_dates(self.date_from, self.date_to)}"
+        if not self.failed:
+            return f"{where} passed: {self.expectations} expectations over {self.rows} rows."
+        blocking = sum(broken["severity"] == "block" for broken in self.failed)
+        head = f"{where} {'passed with warnings' if self.passed else 'FAILED'}: "
+        head += f"{blocking} blocking of {self.expectations} expectations broken, {self.rows} rows."
+        lines = [head] if self.passed else [head, _HELD_BACK[self.gate]]
+        for broken in self.failed:
+            lines.append(f"  {broken['rule']} ({broken['severity']}): expected that {broken['what']}.")
+            lines.append(f"    observed: {broken['observed']}")
+            lines += [f"    e.g. {_one_line(example)}" for example in broken["sample"][:3]]
+            lines.append(f"    next: {broken['remedy']}")
+        return "\n".join(lines)
+
+
+def _dates(first: date | None, end: date | None) -> str:
+    return f", reading dates {first.isoformat()} to before {end.isoformat()}" if first and end else ""
+
+
+def _one_line(example: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in example.items())
+
+
+def save(dsn: str, verdicts: Sequence[Verdict]) -> None:
+    """Keep verdicts in `warehouse_staging.gate_results` of the OLTP database. Raises `psycopg.Error`."""
+    rows = [
+        (
+            v.gate,
+            v.table,
+            v.date_from,
+            v.date_to,
+            v.run_id,
+            v.passed,
+            v.expectations,
+            Jsonb(v.failed),
+            v.checked_at,
+        )
+        for v in verdicts
+    ]
+    with psycopg.connect(dsn) as connection, connection.cursor() as cursor:
+        cursor.execute(f"set role {ETL_ROLE}")
+        cursor.executemany(
+            "insert into warehouse_staging.gate_results (gate, table_name, reading_date_from,"
+            " reading_date_to, run_id, passed, expectations, failed, checked_at)"
+            " values (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            rows,
+        )
+
+
+def last_verdicts(dsn: str, failed_only: bool = False) -> list[Verdict]:
+    """The last verdict of each gate and table, in the order of the way of the data.
+
+    `rows` is 0 in these: the table keeps verdicts, not volumes. Raises `psycopg.Error`.
+    """
+    with psycopg.connect(dsn, row_factory=dict_row) as connection:
+        connection.execute(f"set role {ETL_ROLE}")
+        found = connection.execute(
+            "select * from (select distinct on (gate, table_name) gate, table_name, reading_date_from,"
+            " reading_date_to, run_id, passed, expectations, failed, checked_at"
+            " from warehouse_staging.gate_results order by gate, table_name, checked_at desc) as last"
+            " where not %(failed_only)s or not passed order by gate, table_name",
+            {"failed_only": failed_only},
+        ).fetchall()
+    return [
+        Verdict(
+            gate=row["gate"],
+            table=row["table_name"],
+            passed=row["passed"],
+            failed=row["failed"],
+            expectations=row["expectations"],
+            rows=0,
+            date_from=row["reading_date_from"],
+            date_to=row["reading_date_to"],
+            run_id=row["run_id"],
+            checked_at=row["checked_at"],
+        )
+        for row in found
+    ]
