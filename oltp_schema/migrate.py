@@ -1,0 +1,111 @@
+"""Brings a database to a revision of the OLTP schema. All it needs is a DSN.
+
+Here: connecting, locking, Alembic. The tables are in `migrations/sql`, the roles in `roles`.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from psycopg.conninfo import conninfo_to_dict
+from sqlalchemy import Connection, create_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from oltp_schema.roles import RoleError, ensure_roles
+
+MIGRATIONS = Path(__file__).resolve().parent / "migrations"
+# Any constant will do, as long as every migration of this schema takes the same one.
+MIGRATION_LOCK = 7_305_001
+
+
+class MigrationError(RuntimeError):
+    """A migration could not be applied; the message says why and what to do."""
+
+
+def upgrade(dsn: str, revision: str = "head") -> str:
+    """Apply every revision up to `revision`, in one transaction, and return the revision reached.
+
+    `dsn` is a libpq URI or keyword string. A second call changes nothing; two calls at once wait for each
+    other. Raises `MigrationError` if the database cannot be reached or a revision fails: then nothing of
+    this call is applied.
+    """
+    with _connect(dsn) as connection:
+        try:
+            with connection.begin():
+                connection.exec_driver_sql("select pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
+                ensure_roles(_driver_connection(connection))
+                config = alembic_config()
+                config.attributes["connection"] = connection
+                command.upgrade(config, revision)
+                reached = _revision(connection)
+        except (DBAPIError, CommandError, RoleError) as error:
+            cause = error.orig if isinstance(error, DBAPIError) else error
+            raise MigrationError(f"cannot migrate {_place(dsn)} to {revision}: {cause}") from error
+    if reached is None:
+        raise MigrationError(f"no revision was applied to {_place(dsn)}: ask for 'head', not {revision!r}")
+    return reached
+
+
+def current(dsn: str) -> str | None:
+    """The revision a database is at; None if it has none. Raises `MigrationError` if it cannot be reached."""
+    with _connect(dsn) as connection:
+        return _revision(connection)
+
+
+def alembic_config() -> Config:
+    """The configuration of Alembic, without a file: the place of the revisions is all there is to say."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def revisions() -> list[str]:
+    """Every revision, the oldest first."""
+    return [r.revision for r in ScriptDirectory.from_config(alembic_config()).walk_revisions()][::-1]
+
+
+@contextmanager
+def _connect(dsn: str) -> Iterator[Connection]:
+    engine = create_engine("postgresql+psycopg://", creator=lambda: _open(dsn), poolclass=NullPool)
+    with engine.connect() as connection:
+        yield connection
+
+
+def _open(dsn: str) -> psycopg.Connection:
+    try:
+        return psycopg.connect(dsn, connect_timeout=10, application_name="myproperty migrate")
+    except psycopg.OperationalError as error:
+        raise MigrationError(
+            f"the OLTP database cannot be reached at {_place(dsn)}: {error}. "
+            "Start the embedded server with `myproperty up`, or set MYPROPERTY_OLTP_DSN to a server that runs."
+        ) from error
+    except psycopg.ProgrammingError as error:
+        raise MigrationError(
+            "the DSN of the OLTP database is malformed: write postgresql://user:password@host:port/database"
+        ) from error
+
+
+def _driver_connection(connection: Connection) -> psycopg.Connection:
+    driver = connection.connection.driver_connection
+    if not isinstance(driver, psycopg.Connection):
+        raise TypeError(f"migrations need psycopg 3, not {type(driver).__name__}")
+    return driver
+
+
+def _revision(connection: Connection) -> str | None:
+    context = MigrationContext.configure(connection, opts={"version_table_schema": "public"})
+    return context.get_current_revision()
+
+
+def _place(dsn: str) -> str:
+    """Where a DSN points, without its password."""
+    parts = conninfo_to_dict(dsn)
+    return f"{parts.get('host', 'localhost')}:{parts.get('port', 5432)}/{parts.get('dbname', '')}"

@@ -1,0 +1,13 @@
+"""How a revision runs: its SQL file, as it stands, on the connection of the migration."""
+
+from pathlib import Path
+
+from alembic import op
+
+SQL = Path(__file__).resolve().parent / "sql"
+
+
+def run_sql(revision: str) -> None:
+    """Execute `sql/<revision>.sql`. Without parameters, so that % and several statements stay as written."""
+    text = (SQL / f"{revision}.sql").read_text(encoding="utf-8")
+    op.get_bind().exec_driver_sql(text, execution_options={"no_parameters": True})

@@ -1,0 +1,133 @@
+"""The roles of the platform: who they are, and how a cluster gets them.
+
+Here: attributes and memberships, which belong to the whole cluster. What a role may do with a table is granted
+by the migration that makes the table. Nobody logs in as one of these: a login is made a member by whoever runs
+the server, or a superuser takes the role on with SET ROLE.
+"""
+
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import errors, sql
+
+
+class RoleError(RuntimeError):
+    """The roles cannot be made or are not as they must be; the message says what to run."""
+
+
+@dataclass(frozen=True)
+class Role:
+    """One role: its name, whether the policies of row-level security pass it by, and what it is for."""
+
+    name: str
+    bypasses_rls: bool
+    purpose: str
+
+
+ROLES = (
+    Role("myproperty_owner", False, "owns the schemas and every table but the partitioned ones"),
+    Role(
+        "myproperty_partitioner", True, "owns the partitioned tables and the functions that make partitions"
+    ),
+    Role("myproperty_app", False, "the application, one tenant at a time"),
+    Role(
+        "myproperty_loader", True, "the load step: readings, ledger and quarantine of the registered tenant"
+    ),
+    Role("myproperty_etl", True, "reads the OLTP across tenants, writes the landing tables"),
+    Role("myproperty_readonly", False, "reads one tenant at a time"),
+    Role("myproperty_auditor", False, "reads the trail of loads and replaced readings, one tenant at a time"),
+)
+
+# The owner may act on the partitioned tables in a migration, but may not become the role that passes the
+# policies by: inherit without set.
+MEMBERSHIPS = (("myproperty_partitioner", "myproperty_owner"),)
+
+
+def ensure_roles(connection: psycopg.Connection) -> None:
+    """Make the roles that are missing; the caller commits, and holds a lock against its own database.
+
+    Roles are shared by all databases of a cluster and an advisory lock is not: a role that someone else makes
+    at the same moment from another database is taken as it is. Raises `RoleError` if a role has the wrong
+    attributes or this login may not create roles.
+    """
+    for role in ROLES:
+        _ensure_role(connection, role)
+    for group, member in MEMBERSHIPS:
+        _grant_membership(connection, group, member, sql.SQL("INHERIT TRUE, SET FALSE"))
+    for role in ROLES[:2]:
+        _let_this_login_act_as(connection, role.name)
+
+
+def _ensure_role(connection: psycopg.Connection, role: Role) -> None:
+    attributes = _attributes(connection, role.name)
+    if attributes is None:
+        _create(connection, role)
+        attributes = _attributes(connection, role.name)
+    if attributes == (False, role.bypasses_rls):
+        return
+    wanted = "NOSUPERUSER " + ("BYPASSRLS" if role.bypasses_rls else "NOBYPASSRLS")
+    raise RoleError(
+        f"role {role.name} exists with other attributes than this schema needs ({role.purpose}): "
+        f"as a superuser run ALTER ROLE {role.name} {wanted}"
+    )
+
+
+def _attributes(connection: psycopg.Connection, name: str) -> tuple[bool, bool] | None:
+    """(superuser, bypasses row-level security) of a role, or None if there is no such role."""
+    query = "select rolsuper, rolbypassrls from pg_catalog.pg_roles where rolname = %s"
+    row = connection.execute(query, (name,)).fetchone()
+    return None if row is None else (bool(row[0]), bool(row[1]))
+
+
+def _create(connection: psycopg.Connection, role: Role) -> None:
+    statement = sql.SQL("create role {} nologin {}").format(
+        sql.Identifier(role.name), sql.SQL("bypassrls" if role.bypasses_rls else "nobypassrls")
+    )
+    try:
+        with connection.transaction():
+            connection.execute(statement)
+    except (errors.DuplicateObject, errors.UniqueViolation):
+        return  # made by another database of this cluster between our look and our statement
+    except errors.InsufficientPrivilege as error:
+        raise RoleError(
+            f"role {role.name} is missing and this login may not create it ({error.diag.message_primary}): "
+            f"migrate once as a superuser, or as a role with CREATEROLE and BYPASSRLS"
+        ) from error
+
+
+def _grant_membership(
+    connection: psycopg.Connection, group: str, member: str, options: sql.SQL, attempts: int = 5
+) -> None:
+    query = """
+        select exists (
+            select from pg_catalog.pg_auth_members m
+            where m.roleid = %s::regrole and m.member = %s::regrole and m.inherit_option
+        )
+    """
+    statement = sql.SQL("grant {} to {} with {}").format(
+        sql.Identifier(group), sql.Identifier(member), options
+    )
+    for attempt in range(1, attempts + 1):
+        row = connection.execute(query, (group, member)).fetchone()
+        if row is not None and row[0]:
+            return
+        try:
+            with connection.transaction():
+                connection.execute(statement)
+        except (errors.InternalError_, errors.UniqueViolation):  # "tuple concurrently updated": look again
+            if attempt == attempts:
+                raise
+
+
+def _let_this_login_act_as(connection: psycopg.Connection, role: str) -> None:
+    """A superuser may act as anyone; a login with CREATEROLE has to say that it wants to."""
+    row = connection.execute("select current_user, pg_has_role(%s, 'SET')", (role,)).fetchone()
+    if row is None or row[1]:
+        return
+    try:
+        with connection.transaction():
+            _grant_membership(connection, role, str(row[0]), sql.SQL("INHERIT TRUE, SET TRUE"))
+    except errors.InsufficientPrivilege as error:
+        raise RoleError(
+            f"{row[0]} may not act as {role}: as a superuser run GRANT {role} TO {row[0]}"
+        ) from error
