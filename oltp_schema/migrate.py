@@ -85,7 +85,7 @@ def _open(dsn: str) -> psycopg.Connection:
     except psycopg.OperationalError as error:
         raise MigrationError(
             f"the OLTP database cannot be reached at {_place(dsn)}: {error}. "
-            "Start the embedded server with `myproperty up`, or set MYPROPERTY_OLTP_DSN to a server that runs."
+            "Start the embedded server with `myproperty up`, or set MYPROPERTY_OLTP_DSN to one that runs."
         ) from error
     except psycopg.ProgrammingError as error:
         raise MigrationError(

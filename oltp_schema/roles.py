@@ -1,8 +1,8 @@
 """The roles of the platform: who they are, and how a cluster gets them.
 
-Here: attributes and memberships, which belong to the whole cluster. What a role may do with a table is granted
-by the migration that makes the table. Nobody logs in as one of these: a login is made a member by whoever runs
-the server, or a superuser takes the role on with SET ROLE.
+Here: attributes and memberships, which belong to the whole cluster. What a role may do with a table is
+granted by the migration that makes the table. Nobody logs in as one of these: a login is made a member by
+whoever runs the server, or a superuser takes the role on with SET ROLE.
 """
 
 from dataclasses import dataclass

@@ -543,7 +543,7 @@ revoke execute on all functions in schema myproperty from public;
 grant execute on function myproperty.is_timezone(text) to public;
 grant execute on function
     myproperty.readings_partition_name(date), myproperty.is_partition(regclass),
-    myproperty.protect_tenant_table(regclass)
+    myproperty.protect_tenant_table(regclass), myproperty.move_version()
 to myproperty_partitioner;
 grant execute on function
     myproperty.begin_readings_partition(date), myproperty.attach_readings_partition(date),
