@@ -1,0 +1,1 @@
+"""Dagster: the assets of each stage, the gates between them, and the jobs that run them."""

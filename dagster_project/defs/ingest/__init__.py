@@ -1,0 +1,1 @@
+"""Meter files of the inbox become readings."""

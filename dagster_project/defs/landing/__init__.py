@@ -1,0 +1,1 @@
+"""Operational tables land in the staging schema."""

@@ -1,0 +1,34 @@
+"""Gate B: each landing table equals its source, before it is loaded anywhere."""
+
+import dagster as dg
+import pandas as pd
+
+from dagster_project.checks import Frame, gate_check
+from dagster_project.defs.landing.assets import is_dated
+from dagster_project.partitions import Window
+from dagster_project.resources.platform import Platform
+from data.ingest.entities import ENTITIES
+
+
+def sides(entity: str) -> Frame:
+    """The frame of gate B: fingerprints of the source and of landing, side by side."""
+
+    def frame(platform: Platform, dates: Window | None) -> pd.DataFrame:
+        from data.ingest.landing import fingerprint
+        from expectations.frames import compare
+        from expectations.gate import load_suite
+
+        suite = load_suite("B", entity)
+        source, landed = (
+            fingerprint(entity, platform.oltp_dsn, schema, *(dates.bounds if dates else ()))
+            for schema in ("myproperty", "warehouse_staging")
+        )
+        return compare(source, landed, suite.ID_COLUMNS, suite.MEASURES)
+
+    return frame
+
+
+checks = [
+    gate_check(dg.AssetKey(["landing", entity]), "B", entity, sides(entity), partitioned=is_dated(entity))
+    for entity in ENTITIES
+]

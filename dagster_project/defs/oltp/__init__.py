@@ -1,0 +1,1 @@
+"""The operational tables that the pipeline starts from."""

@@ -1,0 +1,50 @@
+"""The asset `meter_readings`, and the operational tables that people and other programs write."""
+
+import dagster as dg
+
+from dagster_project.failures import RETRY, permanent_unless_retryable
+from dagster_project.partitions import READING_DATES, SINGLE_RUN, window
+from dagster_project.resources.platform import Platform
+from data.ingest.entities import ENTITIES
+
+READINGS = "meter_readings"
+
+tables = [
+    dg.AssetSpec(name, group_name="oltp", kinds={"postgres"}, description=f"The table myproperty.{name}.")
+    for name in ENTITIES
+    if name != READINGS
+]
+
+COUNT = """
+select count(*), count(distinct tenant_id), coalesce(sum(value_kwh), 0), count(*) filter (where is_estimated)
+from myproperty.meter_readings where reading_date >= %s and reading_date < %s
+"""
+
+
+@dg.asset(
+    deps=["meter_files"],
+    partitions_def=READING_DATES,
+    backfill_policy=SINGLE_RUN,
+    group_name="oltp",
+    retry_policy=RETRY,
+    kinds={"postgres"},
+)
+def meter_readings(
+    context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
+) -> dg.MaterializeResult[None]:
+    """The current readings of the dates, as ingestion left them: counted here, judged by gate A."""
+    import psycopg
+
+    from expectations.frames import ETL_ROLE
+
+    dates = window(context)
+    with permanent_unless_retryable(), psycopg.connect(platform.oltp_dsn) as connection:
+        connection.execute(f"set role {ETL_ROLE}")
+        counted = connection.execute(COUNT, (dates.start, dates.end)).fetchone() or (0, 0, 0, 0)
+    rows, tenants, energy, estimated = counted
+    platform.progress(
+        f"{dates.start} to before {dates.end}: {rows} readings of {tenants} tenants, {energy:f} kWh"
+    )
+    return dg.MaterializeResult(
+        metadata={"rows": rows, "tenants": tenants, "value_kwh": float(energy), "estimated": estimated}
+    )

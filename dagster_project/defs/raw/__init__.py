@@ -1,0 +1,1 @@
+"""Landing tables are loaded into the warehouse."""

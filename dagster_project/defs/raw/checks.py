@@ -1,0 +1,35 @@
+"""Gate C: each raw table equals its landing table, before a model is built of it."""
+
+import dagster as dg
+import pandas as pd
+
+from dagster_project.checks import Frame, gate_check
+from dagster_project.defs.landing.assets import is_dated
+from dagster_project.partitions import Window
+from dagster_project.resources.platform import Platform
+from data.ingest.entities import ENTITIES
+
+
+def sides(entity: str) -> Frame:
+    """The frame of gate C: fingerprints of landing and of the warehouse, side by side."""
+
+    def frame(platform: Platform, dates: Window | None) -> pd.DataFrame:
+        from data.ingest.landing import fingerprint
+        from expectations.frames import compare
+        from expectations.gate import load_suite
+
+        suite = load_suite("C", entity)
+        landed = fingerprint(entity, platform.oltp_dsn, "warehouse_staging", *(dates.bounds if dates else ()))
+        with platform.warehouse() as warehouse:
+            parts = [
+                warehouse.fingerprint(ENTITIES[entity], day) for day in (dates.dates if dates else [None])
+            ]
+        return compare(landed, pd.concat(parts), suite.ID_COLUMNS, suite.MEASURES)
+
+    return frame
+
+
+checks = [
+    gate_check(dg.AssetKey(["raw", entity]), "C", entity, sides(entity), partitioned=is_dated(entity))
+    for entity in ENTITIES
+]

@@ -1,0 +1,1 @@
+"""The dbt project, and what is published of it."""

@@ -1,0 +1,105 @@
+"""The dbt project in four steps, and `published_dates`, written when all of it stands.
+
+Dimensions and snapshots know no dates; facts and marts are rebuilt for the run's window. The marts are a step
+of their own so that gate D stands between the candidate and what is published. Names are in `translator.py`.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DbtCliResource, dbt_assets
+
+from dagster_project.defs.warehouse.translator import LAYERS, Translator
+from dagster_project.failures import RETRY, permanent_unless_retryable
+from dagster_project.partitions import READING_DATES, SINGLE_RUN, Window, window
+from dagster_project.resources import dbt as dbt_calls
+from dagster_project.resources.platform import Platform
+
+# step -> (dbt selection, has reading dates)
+STEPS: dict[str, tuple[str, bool]] = {
+    "dbt_dimensions": ("tag:staging tag:dimension", False),
+    "dbt_snapshots": ("tag:snapshot", False),
+    "dbt_facts": ("tag:fact tag:mart_candidate", True),
+    "dbt_marts": ("tag:mart", True),
+}
+
+
+def dbt_step(name: str, manifest: Path) -> dg.AssetsDefinition:
+    """One dbt build as a multi-asset over its selection; tests of its models run in the same build."""
+    select, has_dates = STEPS[name]
+
+    @dbt_assets(
+        manifest=manifest,
+        select=select,
+        name=name,
+        dagster_dbt_translator=Translator(),
+        partitions_def=READING_DATES if has_dates else None,
+        backfill_policy=SINGLE_RUN if has_dates else None,
+        retry_policy=RETRY,
+    )
+    def build(
+        context: dg.AssetExecutionContext, dbt: DbtCliResource, platform: dg.ResourceParam[Platform]
+    ) -> Iterator[Any]:
+        dates = window(context) if has_dates else None
+        yield from _build(context, dbt, platform, dates)
+
+    return build
+
+
+def _build(
+    context: dg.AssetExecutionContext, dbt: DbtCliResource, platform: Platform, dates: Window | None
+) -> Iterator[Any]:
+    """Stream dbt's events; dbt's own words are the reason of a failure, which no retry mends."""
+    settings = platform.settings
+    target = dbt_calls.target_path(settings) / "runs" / f"{context.run.run_id[:8]}-{context.op.name}"
+    seed_partial_parse(dbt_calls.target_path(settings), target)
+    with permanent_unless_retryable():
+        with dbt_calls.environment(dbt_calls.connection(settings)):
+            call = dbt.cli(dbt_calls.arguments("build", dates), context=context, target_path=target)
+        for event in call.stream():
+            if isinstance(event, dg.Output):
+                platform.progress(f"dbt built {event.output_name.replace('__', '/', 1)}")
+            yield event
+
+
+def seed_partial_parse(parsed: Path, target: Path) -> None:
+    """Give a run the parsed project, so that dbt does not read all of it again: seconds a call."""
+    found = parsed / "partial_parse.msgpack"
+    target.mkdir(parents=True, exist_ok=True)
+    if found.is_file() and not (target / found.name).exists():
+        (target / found.name).write_bytes(found.read_bytes())
+
+
+def published(dbt_steps: Sequence[dg.AssetsDefinition]) -> dg.AssetsDefinition:
+    """The asset `published_dates`, after everything that people may read."""
+    public = [key for step in dbt_steps for key in sorted(step.keys) if key.path[0] in LAYERS[1:]]
+
+    @dg.asset(
+        deps=public,
+        partitions_def=READING_DATES,
+        backfill_policy=SINGLE_RUN,
+        group_name="published",
+        retry_policy=RETRY,
+        kinds={"postgres"},
+    )
+    def published_dates(
+        context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
+    ) -> dg.MaterializeResult[None]:
+        """The dates whose marts stand. A date that a file touches later is pending again."""
+        from dagster_project.defs.warehouse import ledger
+
+        dates = window(context)
+        with permanent_unless_retryable():
+            ledger.publish(platform.oltp_dsn, dates, context.run.run_id)
+        platform.progress(f"published {dates.start} to before {dates.end}")
+        return dg.MaterializeResult(metadata={"dates": len(dates.dates)})
+
+    return published_dates
+
+
+def assets(manifest: Path) -> list[dg.AssetsDefinition]:
+    """All assets of the warehouse stage."""
+    steps = [dbt_step(name, manifest) for name in STEPS]
+    return [*steps, published(steps)]

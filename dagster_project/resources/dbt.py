@@ -1,0 +1,140 @@
+"""How dbt is called: the project, its manifest, its connection from the settings, and its arguments.
+
+Which models are assets is in `dagster_project.defs.warehouse`.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from dagster_dbt import DbtCliResource
+from filelock import FileLock
+from psycopg.conninfo import conninfo_to_dict
+
+from dagster_project.partitions import Window
+from myproperty.settings import CHECKOUT, Settings
+
+PROJECT_DIR = CHECKOUT / "data" / "warehouse"
+_NOT_SOURCES = {"target", "logs", "dbt_packages"}
+
+
+def executable() -> str:
+    """The dbt of this environment, whatever the path says. Raises FileNotFoundError."""
+    found = Path(sys.executable).parent / "dbt"
+    if not found.is_file():
+        raise FileNotFoundError(f"{found} is missing: install the pinned libraries (`make setup`)")
+    return str(found)
+
+
+def target_path(settings: Settings) -> Path:
+    """Where dbt writes for this environment."""
+    return settings.home.absolute() / "dbt_target"
+
+
+def resource(settings: Settings) -> DbtCliResource:
+    """The dbt of this environment."""
+    return DbtCliResource(
+        project_dir=str(PROJECT_DIR),
+        profiles_dir=str(PROJECT_DIR),
+        target=settings.warehouse,
+        dbt_executable=executable(),
+    )
+
+
+def connection(settings: Settings) -> dict[str, str]:
+    """The environment variables by which dbt's profile reaches the warehouse.
+
+    Raises EngineError where the embedded engine does not run.
+    """
+    from myproperty import local
+
+    given = {
+        "MYPROPERTY_DBT_TARGET": settings.warehouse,
+        "MYPROPERTY_DATASET_PREFIX": settings.dataset_prefix,
+    }
+    if settings.warehouse == "postgres":
+        return given | from_dsn(local.dsn(settings, "warehouse"))
+    given |= {
+        "MYPROPERTY_BIGQUERY_PROJECT": settings.bigquery_project,
+        "MYPROPERTY_BIGQUERY_LOCATION": settings.bigquery_location,
+    }
+    endpoint = settings.bigquery_endpoint or local.status(settings).warehouse.get("endpoint")
+    return given | ({"MYPROPERTY_BIGQUERY_ENDPOINT": endpoint} if endpoint else {})
+
+
+def from_dsn(dsn: str) -> dict[str, str]:
+    """The environment variables of a libpq URI. Raises psycopg.ProgrammingError on what is none."""
+    parts = conninfo_to_dict(dsn)
+    names = {"host": "HOST", "port": "PORT", "user": "USER", "password": "PASSWORD", "dbname": "DATABASE"}
+    return {f"MYPROPERTY_DBT_{name}": str(parts[part]) for part, name in names.items() if parts.get(part)}
+
+
+def arguments(command: str, window: Window | None = None) -> list[str]:
+    """The arguments of one dbt call; `window` becomes the vars that partitioned models are rebuilt by.
+
+    Unit tests are left to the test suite: they judge the code, not this run's data.
+    """
+    given = [command, "--exclude-resource-type", "unit_test"] if command == "build" else [command]
+    if window is not None:
+        dates = {"start_date": window.start.isoformat(), "end_date": window.end.isoformat()}
+        given += ["--vars", json.dumps(dates)]
+    return given
+
+
+@contextmanager
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set variables of this process while dbt is started, which takes its connection from nowhere else."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def newest_source(project: Path) -> float:
+    """The modification time, in seconds, of the newest file of a dbt project; 0 without files."""
+    files = (
+        path
+        for path in project.rglob("*")
+        if path.is_file() and not _NOT_SOURCES.intersection(path.relative_to(project).parts)
+    )
+    return max((path.stat().st_mtime for path in files), default=0.0)
+
+
+def manifest(settings: Settings, project: Path = PROJECT_DIR) -> Path:
+    """The project's manifest, parsed anew when a file of the project is newer. Parsing needs no server.
+
+    Raises RuntimeError with dbt's own words when the project cannot be parsed.
+    """
+    target = target_path(settings)
+    found = target / "manifest.json"
+    target.mkdir(parents=True, exist_ok=True)
+    with FileLock(target / "parse.lock"):
+        if not found.is_file() or found.stat().st_mtime < newest_source(project):
+            _parse(settings, project, target)
+            # A parse that finds nothing changed may keep the old file: mark it as seen.
+            found.touch()
+    return found
+
+
+def _parse(settings: Settings, project: Path, target: Path) -> None:
+    options = ["--target", settings.warehouse, "--project-dir", str(project), "--profiles-dir", str(project)]
+    options += ["--target-path", str(target), "--log-path", str(target)]
+    done = subprocess.run(
+        [executable(), "parse", *options],
+        env={**os.environ, "MYPROPERTY_DATASET_PREFIX": settings.dataset_prefix},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"dbt cannot parse {project}: mend the project and try again.\n{done.stdout}")
