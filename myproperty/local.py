@@ -5,10 +5,12 @@ How each engine works is in `myproperty.postgres` and `myproperty.emulator`; wha
 """
 
 import hashlib
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from myproperty.emulator.server import Emulator
 from myproperty.engine import EngineError, EngineSettings
 from myproperty.postgres import DATABASES, Postgres, server_account
 from myproperty.settings import CHECKOUT, Settings
@@ -26,6 +28,7 @@ class Status:
     warehouse: dict[str, str | None]
     home: Path
     notes: list[str] = field(default_factory=list)
+    grpc_endpoint: str | None = None  # the emulator's Storage API, host:port without TLS
 
     def as_json(self) -> dict[str, Any]:
         """The document of `myproperty status --json`."""
@@ -33,20 +36,28 @@ class Status:
 
 
 def up(settings: Settings, *, emulator: bool | None = None) -> Status:
-    """Start what is not running. Raises EngineError, whose message ends with what to do."""
+    """Start what is not running; `emulator` True or False overrules the settings' choice of warehouse.
+
+    Raises EngineError, whose message ends with what to do. With the emulator asked for, it is the status's
+    warehouse.
+    """
+    with_emulator = _wants_emulator(settings) if emulator is None else emulator
     notes = _postgres(settings).start() if _wants_postgres(settings) else []
-    return _status(settings, notes)
+    if with_emulator:
+        notes += _emulator(settings).start()
+    return _status(settings, notes, with_emulator)
 
 
 def down(settings: Settings) -> Status:
-    """Stop what runs; data and logs stay."""
+    """Stop what runs, in the order that lets clients of the warehouse finish first; data and logs stay."""
+    _emulator(settings).stop()
     _postgres(settings).stop()
-    return _status(settings, [])
+    return status(settings)
 
 
 def status(settings: Settings) -> Status:
     """How the engines are now; starts nothing."""
-    return _status(settings, [])
+    return _status(settings, [], _wants_emulator(settings))
 
 
 def dsn(settings: Settings, database: str = "myproperty", role: str | None = None) -> str:
@@ -74,6 +85,10 @@ def _wants_postgres(settings: Settings) -> bool:
     return settings.oltp_dsn is None or warehouse_is_here
 
 
+def _wants_emulator(settings: Settings) -> bool:
+    return settings.warehouse == "emulator" and settings.bigquery_endpoint is None
+
+
 def _postgres(settings: Settings) -> Postgres:
     home = settings.home.resolve()
     return Postgres(
@@ -81,6 +96,23 @@ def _postgres(settings: Settings) -> Postgres:
         log=home / "logs" / "postgres.log",
         port=EngineSettings().postgres_port,
     )
+
+
+def _emulator(settings: Settings) -> Emulator:
+    home, own = settings.home.resolve(), EngineSettings()
+    return Emulator(
+        root=home / "emulator",
+        logs=home / "logs",
+        venv=own.emulator_venv or _shared_folder(home) / "emulator-venv",
+        project=settings.bigquery_project,
+        port=own.emulator_port,
+        python=own.emulator_python,
+    )
+
+
+def _shared_folder(home: Path) -> Path:
+    """The checkout's own folder, so that the 560 MB are there once for all homes; else the home."""
+    return CHECKOUT / ".local" if os.access(CHECKOUT, os.W_OK) else home
 
 
 def _reachable_root(home: Path) -> Path:
@@ -96,7 +128,7 @@ def _reachable_root(home: Path) -> Path:
     return Path("/var/lib/myproperty") / hashlib.sha256(str(home).encode()).hexdigest()[:12]
 
 
-def _status(settings: Settings, notes: list[str]) -> Status:
+def _status(settings: Settings, notes: list[str], with_emulator: bool) -> Status:
     server = _postgres(settings)
     port = server.listening_on()
 
@@ -107,14 +139,25 @@ def _status(settings: Settings, notes: list[str]) -> Status:
             return {"state": "stopped", "dsn": None}
         return {"state": "running", "dsn": server.dsn(name, port)}
 
-    if settings.warehouse == "postgres":
+    grpc_endpoint = None
+    if with_emulator:
+        found = _emulator(settings).running()
+        warehouse = {
+            "kind": "emulator",
+            "state": "running" if found else "stopped",
+            "endpoint": f"http://127.0.0.1:{found.port}" if found else None,
+            "project": settings.bigquery_project,
+        }
+        grpc_endpoint = f"127.0.0.1:{found.grpc_port}" if found else None
+    elif settings.warehouse == "postgres":
         here = database("warehouse", settings.warehouse_dsn)
         warehouse = {"kind": "postgres", **here, "project": None}
     else:
         warehouse = {
-            "kind": "bigquery",
+            "kind": settings.warehouse,
             "state": "external",
             "endpoint": settings.bigquery_endpoint or GOOGLE,
             "project": settings.bigquery_project,
         }
-    return Status(database("myproperty", settings.oltp_dsn), warehouse, settings.home, notes)
+    oltp = database("myproperty", settings.oltp_dsn)
+    return Status(oltp, warehouse, settings.home, notes, grpc_endpoint)
