@@ -5,6 +5,10 @@ Rows that are wrong are no errors: they are rows of the schema `REJECTED`.
 
 from pathlib import Path
 
+import pyarrow as pa
+
+from data.ingest.schema import REJECTED
+
 
 class IngestError(Exception):
     """Base of all errors that ingestion raises on purpose."""
@@ -14,7 +18,8 @@ class RefusedFile(IngestError):
     """The whole file is refused and nothing of it may be written.
 
     `line` counts from 1 and is None where the fault is of the file, not of a line. `rule` is an id of
-    `data.ingest.vee.rules.RULES`.
+    `data.ingest.vee.rules.RULES`. `rejected` (schema `REJECTED`) lists the rows where the file is refused
+    because none of them can be used; it is empty otherwise.
     """
 
     def __init__(self, path: Path | str, line: int | None, rule: str, reason: str, remedy: str) -> None:
@@ -23,6 +28,7 @@ class RefusedFile(IngestError):
         self.rule = rule
         self.reason = reason
         self.remedy = remedy
+        self.rejected: pa.Table = REJECTED.empty_table()
         super().__init__(path, line, rule, reason, remedy)
 
     def __str__(self) -> str:

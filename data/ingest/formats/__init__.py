@@ -1,0 +1,99 @@
+"""Meter files to rows: pure readers, one module a format, behind `read_file` and `iter_batches`.
+
+Here: bytes to columns of the schema `PARSED`. Not here: judging readings against the meters that are
+configured (`vee`), or writing anything (`load`).
+"""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from data.ingest.formats import canonical_csv, nem12
+from data.ingest.formats.columns import Batch
+from data.ingest.formats.container import Member, content_hash, open_members, refuse
+from data.ingest.formats.detect import FORMATS, check_format, detect
+from data.ingest.formats.latest import keep_latest
+from data.ingest.schema import PARSED, REJECTED, ParsedFile
+
+__all__ = ["FORMATS", "Batch", "content_hash", "detect_format", "iter_batches", "read_file"]
+
+_READERS = {"nem12": nem12.iter_batches, "canonical_csv": canonical_csv.iter_batches}
+
+
+def detect_format(path: Path | str) -> str:
+    """The format name of a file by its content. Raises `RefusedFile`."""
+    path = Path(path)
+    for member in open_members(path):
+        return detect(path, next(member.blocks, b"").decode())
+    raise refuse(path, None, "FILE-EMPTY", "the file has no content")
+
+
+def iter_batches(path: Path | str, format: str | None = None) -> Iterator[tuple[str, Batch]]:
+    """(format, batch) of about 64 k rows, in file order, with duplicates still in them.
+
+    All members of an archive must be of one format. Raises `RefusedFile`, also after batches were
+    given: nothing may be written before the end is reached.
+    """
+    path = Path(path)
+    wrong = check_format(path, format) if format is not None else None
+    if wrong is not None:
+        raise wrong
+    part = 0
+    for member in open_members(path):
+        first = next(member.blocks, b"")
+        found = format or detect(path, first.decode())
+        if format is not None and found != format:
+            raise refuse(
+                path, None, "FILE-FORMAT", f"{member.name!r} is {found}, the members before it {format}"
+            )
+        format = found
+        whole = Member(member.name, itertools.chain([first], member.blocks))
+        for batch in _READERS[format](path, whole, part):
+            yield format, batch
+            part = max(part, batch.part)
+        part += 1
+
+
+def read_file(path: Path | str, format: str | None = None) -> ParsedFile:
+    """A whole meter file as columns; of several rows for one register and interval the later one holds.
+
+    Raises `RefusedFile` where nothing of the file may be written; where that is because every record
+    was rejected, its attribute `rejected` lists them.
+    """
+    path = Path(path)
+    digest = content_hash(path)
+    name = format or ""
+    readings: list[pa.Table] = []
+    rejected: list[pa.Table] = []
+    parts: list[int] = []
+    for found, batch in iter_batches(path, format):
+        name = found
+        readings.append(batch.readings)
+        rejected.append(batch.rejected)
+        parts.append(batch.part)
+    if not any(table.num_rows for table in readings):
+        raise _nothing_left(path, pa.concat_tables([REJECTED.empty_table(), *rejected]))
+    part_of_row = np.repeat(np.array(parts, dtype=np.int64), [table.num_rows for table in readings])
+    # One chunk a column: batches of a file are read together from here on.
+    table = pa.concat_tables([PARSED.empty_table(), *readings]).combine_chunks()
+    table, replaced = keep_latest(table, part_of_row)
+    newest = pc.max(table["source_version"]).as_py()
+    return ParsedFile(path, name, digest, table, pa.concat_tables([*rejected, replaced]), newest)
+
+
+def _nothing_left(path: Path, rejected: pa.Table) -> Exception:
+    if not rejected.num_rows:
+        return refuse(path, 1, "FILE-NO-DATA", "the file holds no reading")
+    first = rejected.slice(0, 1).to_pylist()[0]
+    error = refuse(
+        path,
+        first["line"],
+        "FILE-NOTHING-LEFT",
+        f"no reading is left, {rejected.num_rows} rejected, the first by {first['rule']}: {first['reason']}",
+    )
+    error.rejected = rejected
+    return error

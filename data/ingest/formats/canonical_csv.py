@@ -1,0 +1,256 @@
+"""The canonical CSV: one reading a row, in UTC, with all that a reading must be able to say.
+
+Here: text to readings, a block of rows at a time and a column at a time. Not here: whether a meter is
+known, or whether a value is plausible (`vee`).
+
+Columns, in any order: identifier, register, channel, unit, reading_ts (ISO 8601 with offset, the start
+of the interval), interval_seconds, value (empty where there is none), quality, source_version; and,
+where wanted, serial_number, quality_method and reason_code. Any other column refuses the file.
+"""
+
+import csv
+import io
+import itertools
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+
+from data.ingest.formats.columns import (
+    UNITS,
+    Batch,
+    Mask,
+    Rejections,
+    decimals,
+    instants,
+    is_damaged,
+    null_where,
+    split_lines,
+    to_mask,
+)
+from data.ingest.formats.container import Member, refuse
+from data.ingest.schema import CHANNELS, PARSED, QUALITIES
+
+REQUIRED = (
+    "identifier",
+    "register",
+    "channel",
+    "unit",
+    "reading_ts",
+    "interval_seconds",
+    "value",
+    "quality",
+    "source_version",
+)
+OPTIONAL = ("serial_number", "quality_method", "reason_code")
+# A month and an hour: the longest interval between two readings of a register that anyone sends.
+MAX_INTERVAL_SECONDS = 31 * 86_400 + 3_600
+
+# Rule, reason, and the rows that break it.
+Finding = tuple[str, str, Mask]
+
+
+def iter_batches(path: Path, member: Member, part: int) -> Iterator[Batch]:
+    """The readings of one text, a batch for each block of about 1 MiB. Raises `RefusedFile`."""
+    blocks = member.blocks
+    first = next(blocks, b"")
+    head, _, rest = first.partition(b"\n")
+    names = _header(path, head.decode())
+    line = 2
+    last = first
+    for block in itertools.chain([rest], blocks):
+        if not block:
+            continue
+        last = block
+        strings, lines, rejected = _split(block, names, line)
+        line += block.count(b"\n")
+        yield _batch(strings, lines, rejected, part)
+    if not last.endswith(b"\n"):
+        raise refuse(path, line, "FILE-CUT", "the last row has no line end, so rows may be missing")
+
+
+def _header(path: Path, text: str) -> list[str]:
+    names = [name.strip().lower() for name in next(csv.reader([text]), [])]
+    unknown = [name for name in names if name not in REQUIRED + OPTIONAL]
+    missing = [name for name in REQUIRED if name not in names]
+    if unknown:
+        raise refuse(path, 1, "CSV-HEADER", f"unknown columns: {', '.join(map(repr, unknown))}")
+    if missing:
+        raise refuse(path, 1, "CSV-HEADER", f"missing columns: {', '.join(missing)}")
+    if len(set(names)) != len(names):
+        raise refuse(path, 1, "CSV-HEADER", "a column stands twice")
+    return names
+
+
+def _split(block: bytes, names: list[str], first_line: int) -> tuple[pa.Table, pa.Array, Rejections]:
+    """(string columns, line of each row, rejected rows) of a block.
+
+    Arrow splits a block that has nothing unusual. It would take a quote, a NUL or a blank line in its
+    own way and stop at the first, so a block with one is split line by line.
+    """
+    rejections = Rejections()
+    unusual = any(sign in block for sign in (b'"', b"\0", "\ufffd".encode(), b"\n\n"))
+    if not unusual and not block.startswith(b"\n"):
+        try:
+            table = _split_fast(block, names)
+        except pa.ArrowInvalid:
+            return *_split_slowly(block, names, first_line, rejections), rejections
+        return table, pa.array(np.arange(first_line, first_line + table.num_rows)), rejections
+    return *_split_slowly(block, names, first_line, rejections), rejections
+
+
+def _split_fast(block: bytes, names: list[str]) -> pa.Table:
+    return pacsv.read_csv(
+        io.BytesIO(block),
+        # One block, so that rows keep their order and a row is never split between threads.
+        read_options=pacsv.ReadOptions(column_names=names, use_threads=False, block_size=len(block) + 1),
+        parse_options=pacsv.ParseOptions(quote_char=False, ignore_empty_lines=False),
+        convert_options=pacsv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+        ),
+    ).combine_chunks()
+
+
+def _split_slowly(
+    block: bytes, names: list[str], first_line: int, rejections: Rejections
+) -> tuple[pa.Table, pa.Array]:
+    rows: list[list[str]] = []
+    lines: list[int] = []
+    for line, text in enumerate(split_lines(block), first_line):
+        if not text.strip():
+            continue
+        if is_damaged(text):
+            rejections.add(line, "ROW-ENCODING", "the row holds bytes that are no text", text)
+            continue
+        fields = next(csv.reader([text]))
+        if len(fields) != len(names):
+            rejections.add(line, "CSV-COLUMNS", f"{len(fields)} fields, {len(names)} expected", text)
+            continue
+        rows.append(fields)
+        lines.append(line)
+    columns = zip(*rows, strict=True) if rows else ([] for _ in names)
+    table = pa.table([pa.array(list(column), type=pa.string()) for column in columns], names=names)
+    return table, pa.array(lines, type=pa.int64())
+
+
+def _column(strings: pa.Table, name: str) -> pa.Array:
+    """A column without blanks around its texts, null where empty or absent."""
+    if name not in strings.column_names:
+        return pa.nulls(strings.num_rows, pa.string())
+    column = strings.column(name).combine_chunks()
+    # Arrow's chunked column of one chunk stays chunked in some versions.
+    flat = pa.concat_arrays(column.chunks) if isinstance(column, pa.ChunkedArray) else column
+    flat = pc.utf8_trim_whitespace(flat)
+    return pc.if_else(pc.equal(flat, ""), pa.scalar(None, pa.string()), flat)
+
+
+def _batch(strings: pa.Table, lines: pa.Array, rejections: Rejections, part: int) -> Batch:
+    columns = {name: _column(strings, name) for name in REQUIRED + OPTIONAL}
+    findings: list[Finding] = []
+    parsed: dict[str, pa.Array] = {"line": lines}
+    for name, parse in _PARSERS.items():
+        parsed[name], found = parse(columns[name])
+        findings += found
+    findings.append(_null_without_cause(parsed))
+    bad = np.logical_or.reduce([mask for _, _, mask in findings])
+    if bad.any():
+        _reject(strings, parsed, findings, bad, rejections)
+        parsed = {name: column.filter(pa.array(~bad)) for name, column in parsed.items()}
+    readings = pa.table({name: parsed[name] for name in PARSED.names}, schema=PARSED)
+    return Batch(readings, rejections.take(), part)
+
+
+def _null_without_cause(parsed: dict[str, pa.Array]) -> Finding:
+    is_null = to_mask(pc.is_null(parsed["value"]))
+    says_null = to_mask(pc.equal(parsed["quality"], "null"))
+    return "ROW-QUALITY", "quality is null exactly where there is no value", is_null != says_null
+
+
+def _reject(
+    strings: pa.Table,
+    parsed: dict[str, pa.Array],
+    findings: list[Finding],
+    bad: Mask,
+    rejections: Rejections,
+) -> None:
+    """The first rule that each bad row breaks; what could be read of the row goes with it."""
+    for index in np.flatnonzero(bad):
+        row = int(index)
+        rule, reason, _ = next(finding for finding in findings if finding[2][row])
+        value = parsed["value"][row].as_py()
+        rejections.add(
+            parsed["line"][row].as_py(),
+            rule,
+            reason,
+            ",".join(column[row].as_py() for column in strings.columns),
+            identifier=parsed["identifier"][row].as_py(),
+            register=parsed["register"][row].as_py(),
+            reading_ts=parsed["reading_ts"][row].as_py(),
+            value=value if isinstance(value, Decimal) else None,
+            unit=parsed["unit"][row].as_py(),
+        )
+
+
+def _given(column: pa.Array) -> tuple[pa.Array, list[Finding]]:
+    return column, [("ROW-CHANNEL", "the identifier or register is empty", to_mask(pc.is_null(column)))]
+
+
+def _optional(column: pa.Array) -> tuple[pa.Array, list[Finding]]:
+    return column, []
+
+
+def _one_of(
+    names: tuple[str, ...], rule: str, reason: str
+) -> Callable[[pa.Array], tuple[pa.Array, list[Finding]]]:
+    def parse(column: pa.Array) -> tuple[pa.Array, list[Finding]]:
+        return column, [(rule, reason, ~to_mask(pc.is_in(column, pa.array(names))))]
+
+    return parse
+
+
+def _units(column: pa.Array) -> tuple[pa.Array, list[Finding]]:
+    encoded = pc.dictionary_encode(column)
+    canonical = pa.array([UNITS.get(text.as_py().lower()) for text in encoded.dictionary], type=pa.string())
+    units = canonical.take(encoded.indices)
+    return units, [("ROW-UNIT", "the unit is missing or not known", to_mask(pc.is_null(units)))]
+
+
+def _instants(column: pa.Array) -> tuple[pa.Array, list[Finding]]:
+    values, bad = instants(column)
+    reason = "the time is missing, does not exist, or has no offset"
+    return values, [("ROW-TIMESTAMP", reason, bad | to_mask(pc.is_null(column)))]
+
+
+def _seconds(column: pa.Array) -> tuple[pa.Array, list[Finding]]:
+    digits = to_mask(pc.match_substring_regex(column, r"^[0-9]{1,8}$"))
+    seconds = pc.cast(null_where(column, ~digits), pa.int32())
+    fits = to_mask(pc.and_(pc.greater(seconds, 0), pc.less_equal(seconds, MAX_INTERVAL_SECONDS)))
+    return seconds, [("ROW-INTERVAL", "interval_seconds is no length that an interval can have", ~fits)]
+
+
+def _values(column: pa.Array) -> tuple[pa.Array, list[Finding]]:
+    values, not_number, too_long = decimals(column)
+    return values, [
+        ("ROW-VALUE", "the value is no number", not_number),
+        ("ROW-PRECISION", "the value does not fit", too_long),
+    ]
+
+
+_PARSERS: dict[str, Callable[[pa.Array], tuple[pa.Array, list[Finding]]]] = {
+    "identifier": _given,
+    "register": _given,
+    "serial_number": _optional,
+    "channel": _one_of(CHANNELS, "ROW-CHANNEL", "the channel is missing or not known"),
+    "unit": _units,
+    "reading_ts": _instants,
+    "interval_seconds": _seconds,
+    "value": _values,
+    "quality": _one_of(QUALITIES, "ROW-QUALITY", "the quality is missing or not known"),
+    "quality_method": _optional,
+    "reason_code": _optional,
+    "source_version": _instants,
+}

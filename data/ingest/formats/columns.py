@@ -1,0 +1,182 @@
+"""What the readers share: exact casts of whole columns, units, and the collection of rejected rows.
+
+Here: strings to decimals, instants and canonical units without a loop over values and without a value
+ever being rounded. Not here: anything of one format.
+"""
+
+import datetime
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from data.ingest.schema import (
+    DECIMAL,
+    KVARH_PER_UNIT_POWER_OF_TEN,
+    KWH_PER_UNIT_POWER_OF_TEN,
+    REJECTED,
+    TIMESTAMP,
+)
+from data.ingest.vee.rules import RULES
+
+Mask = npt.NDArray[np.bool_]
+MAX_RAW_TEXT = 500
+UNITS: dict[str, str] = {
+    name.lower(): name
+    for name in (
+        *KWH_PER_UNIT_POWER_OF_TEN,
+        *KVARH_PER_UNIT_POWER_OF_TEN,
+        *("W", "kW", "MW", "VA", "kVA", "MVA", "VAh", "kVAh", "MVAh", "var", "kvar", "Mvar"),
+        *("V", "kV", "A", "kA", "pf", "m3", "therm", "gal_us"),
+    )
+}
+_NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$"
+# Plain digits that fit the column; trailing zeros beyond the ninth decimal change nothing.
+_FITS = r"^[+-]?0*[0-9]{0,11}(\.[0-9]{0,9}0*)?$"
+_INSTANT = (
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}(:?[0-9]{2}(:?[0-9]{2}(\.[0-9]{1,6})?)?)?"
+    r"(Z|[+-][0-9]{2}(:?[0-9]{2})?)$"
+)
+_DAY = (
+    r"^....-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)"
+    r"|02-(0[1-9]|1[0-9]|2[0-8]))"
+)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some rows of one text: `readings` (schema `PARSED`), `rejected` (schema `REJECTED`).
+
+    `part` counts the texts of a file (members, concatenated NEM12 blocks): a row of a later part is
+    later than every row of an earlier one, whatever its line.
+    """
+
+    readings: pa.Table
+    rejected: pa.Table
+    part: int
+
+
+@dataclass
+class Rejections:
+    """Rows turned away, collected one by one: they are few."""
+
+    rows: list[dict[str, object]] = field(default_factory=list)
+
+    def add(
+        self,
+        line: int,
+        rule: str,
+        reason: str,
+        raw_text: str,
+        *,
+        identifier: str | None = None,
+        register: str | None = None,
+        reading_ts: datetime.datetime | None = None,
+        value: object = None,
+        unit: str | None = None,
+    ) -> None:
+        """Keep one row; `value` is a `Decimal` or None and fits the column."""
+        self.rows.append(
+            {
+                "line": line,
+                "identifier": identifier,
+                "register": register,
+                "rule": rule,
+                "severity": RULES[rule].severity,
+                "reason": reason,
+                "raw_text": raw_text[:MAX_RAW_TEXT].replace("\0", "\ufffd"),
+                "reading_ts": reading_ts,
+                "value": value,
+                "unit": unit,
+            }
+        )
+
+    def take(self) -> pa.Table:
+        """The rows so far as a table of the schema `REJECTED`; the collection is empty afterwards."""
+        rows, self.rows = self.rows, []
+        return pa.Table.from_pylist(rows, schema=REJECTED)
+
+
+def to_mask(array: pa.Array | pa.ChunkedArray) -> Mask:
+    """A boolean Arrow column as numpy; null counts as false."""
+    flat = pc.fill_null(array, False)
+    if isinstance(flat, pa.ChunkedArray):
+        flat = flat.combine_chunks()
+    return np.asarray(flat.to_numpy(zero_copy_only=False), dtype=np.bool_)
+
+
+def null_where(array: pa.Array, mask: Mask) -> pa.Array:
+    """`array` with null where `mask` is true."""
+    return pc.if_else(pa.array(mask), pa.scalar(None, array.type), array)
+
+
+def decimals(strings: pa.Array) -> tuple[pa.Array, Mask, Mask]:
+    """(values, is not a number, does not fit) of strings; bad and null ones are null in the values.
+
+    Exact: what needs more than 9 decimals or 11 digits before the point is reported, not rounded.
+    """
+    nothing = np.zeros(len(strings), dtype=np.bool_)
+    try:
+        return pc.cast(strings, DECIMAL), nothing, nothing
+    except pa.ArrowInvalid:
+        strings = pc.utf8_trim_whitespace(strings)
+    given = to_mask(pc.is_valid(strings))
+    is_number = to_mask(pc.match_substring_regex(strings, _NUMBER))
+    fits = to_mask(pc.match_substring_regex(strings, _FITS)) & is_number
+    exponents = np.flatnonzero(is_number & to_mask(pc.match_substring_regex(strings, "[eE]")))
+    for index in exponents:
+        fits[index] = _is_castable(strings[int(index)], DECIMAL)
+    shortened = pc.replace_substring_regex(null_where(strings, ~fits), r"(\.[0-9]{9})0+$", r"\1")
+    values, unfit = _cast_or_null(shortened, DECIMAL)
+    return values, given & ~is_number, (is_number & ~fits) | unfit
+
+
+def instants(strings: pa.Array) -> tuple[pa.Array, Mask]:
+    """(UTC instants, bad) of ISO 8601 strings with an offset; 30 February is bad, not 2 March."""
+    try:
+        return pc.cast(strings, TIMESTAMP), np.zeros(len(strings), dtype=np.bool_)
+    except pa.ArrowInvalid:
+        strings = pc.utf8_trim_whitespace(strings)
+    looks_right = to_mask(pc.match_substring_regex(strings, _INSTANT))
+    # Ordinary days are told by a pattern, so that one bad row does not send the column to the slow way.
+    day_exists = to_mask(pc.match_substring_regex(strings, _DAY))
+    leap_day = to_mask(pc.match_substring_regex(strings, r"^....-02-29"))
+    good = looks_right & (day_exists | leap_day)
+    values, unfit = _cast_or_null(null_where(strings, ~good), TIMESTAMP)
+    return values, to_mask(pc.is_valid(strings)) & (~good | unfit)
+
+
+def _cast_or_null(strings: pa.Array, target: pa.DataType) -> tuple[pa.Array, Mask]:
+    """(values, failed): a column at once, and one by one where Arrow finds more wrong than a pattern can."""
+    try:
+        return pc.cast(strings, target), np.zeros(len(strings), dtype=np.bool_)
+    except pa.ArrowInvalid:
+        failed = ~np.fromiter((_is_castable(text, target) for text in strings), dtype=np.bool_)
+    return pc.cast(null_where(strings, failed), target), failed
+
+
+def _is_castable(text: pa.Scalar, target: pa.DataType) -> bool:
+    try:
+        text.cast(target)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def spread(distinct: Sequence[str | None], codes: npt.NDArray[np.int32]) -> pa.Array:
+    """A string column from its distinct values and a code per row."""
+    return pa.array(list(distinct), type=pa.string()).take(pa.array(codes))
+
+
+def split_lines(block: bytes) -> Iterator[str]:
+    """The lines of a block without their line ends."""
+    text = block.decode()
+    yield from (text[:-1] if text.endswith("\n") else text).split("\n")
+
+
+def is_damaged(line: str) -> bool:
+    """Whether a line holds a NUL or stands for bytes that are no valid text."""
+    return "\ufffd" in line or "\0" in line

@@ -1,0 +1,218 @@
+"""Bytes on disk to text blocks: gzip and zip, encodings and line ends, with bounds on what is unpacked.
+
+Here: everything that is the same for every text format. Not here: what the text means (`detect`,
+`nem12`, `canonical_csv`). Nothing is ever unpacked to disk, so no member name can escape a folder.
+"""
+
+import codecs
+import gzip
+import hashlib
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from data.ingest.errors import RefusedFile
+from data.ingest.vee.rules import RULES
+
+READ_BYTES = 1 << 20
+# A year of five-minute data of a thousand registers is 1 GB as canonical CSV.
+MAX_UNPACKED_BYTES = 4 << 30
+# Meter data packs 5 to 60 times; only beyond this size is a ratio suspicious at all.
+RATIO_FREE_BYTES = 64 << 20
+MAX_RATIO = 200
+MAX_MEMBERS = 1000
+# A line longer than this is no meter record: the longest, 1440 values of a day, takes 30 kB.
+MAX_LINE_BYTES = 1 << 20
+
+_ARCHIVE_MAGIC = (b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b", b"7z\xbc\xaf", b"BZh", b"\xfd7zXZ", b"Rar!")
+_DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, NotImplementedError)
+
+
+@dataclass(frozen=True)
+class Member:
+    """One text of a file: the file itself, or a member of an archive, with a name for messages.
+
+    `blocks` yields UTF-8 bytes with LF line ends, cut at line ends; only the last block may lack its
+    final LF. Invalid bytes have become U+FFFD. Reading may raise `RefusedFile`.
+    """
+
+    name: str
+    blocks: Iterator[bytes]
+
+
+def refuse(path: Path, line: int | None, rule: str, reason: str) -> RefusedFile:
+    """The error for a file that breaks `rule`, with the rule's own remedy."""
+    return RefusedFile(path, line, rule, reason, RULES[rule].remedy)
+
+
+def content_hash(path: Path) -> str:
+    """SHA-256 in hexadecimal of the bytes as received."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise refuse(path, None, "FILE-UNREADABLE", error.strerror or str(error)) from error
+
+
+def open_members(path: Path) -> Iterator[Member]:
+    """The texts of `path` in order; a plain file or a gzip has one, a zip as many as it has files.
+
+    Each member must be read before the next is asked for. Raises `RefusedFile`.
+    """
+    try:
+        with path.open("rb") as stream:
+            magic = stream.read(6)
+            stream.seek(0)
+            if not magic:
+                raise refuse(path, None, "FILE-EMPTY", "the file has no content")
+            if magic.startswith(b"PK"):
+                yield from _zip_members(path, stream)
+            elif magic.startswith(b"\x1f\x8b"):
+                packed = path.stat().st_size
+                with gzip.GzipFile(fileobj=stream) as unpacked:
+                    chunks = _Bounded(path, packed).chunks(unpacked, path.name)
+                    yield Member(path.name, _lines(path, chunks))
+            else:
+                yield Member(path.name, _lines(path, _plain_chunks(path, stream)))
+    except _DAMAGE as error:
+        raise refuse(path, None, "FILE-DAMAGED", f"the archive cannot be unpacked: {error}") from error
+    except OSError as error:
+        raise refuse(path, None, "FILE-UNREADABLE", error.strerror or str(error)) from error
+
+
+def _plain_chunks(path: Path, stream: IO[bytes]) -> Iterator[bytes]:
+    first = True
+    while chunk := stream.read(READ_BYTES):
+        if first and chunk.startswith(_ARCHIVE_MAGIC):
+            raise refuse(path, None, "FILE-ARCHIVE", "an archive of a kind that is not read")
+        first = False
+        yield chunk
+
+
+class _Bounded:
+    """Counts what an archive really unpacks to: the sizes it declares may lie."""
+
+    def __init__(self, path: Path, packed_bytes: int) -> None:
+        self._path = path
+        self._packed = max(packed_bytes, 1)
+        self._unpacked = 0
+
+    def chunks(self, stream: IO[bytes] | gzip.GzipFile, name: str) -> Iterator[bytes]:
+        first = True
+        while chunk := stream.read(READ_BYTES):
+            if first and chunk.startswith(_ARCHIVE_MAGIC):
+                raise refuse(self._path, None, "FILE-ARCHIVE", f"{name!r} is an archive inside an archive")
+            first = False
+            self._count(len(chunk))
+            yield chunk
+
+    def _count(self, size: int) -> None:
+        self._unpacked += size
+        if self._unpacked > MAX_UNPACKED_BYTES:
+            raise refuse(
+                self._path, None, "FILE-TOO-LARGE", f"it unpacks to more than {MAX_UNPACKED_BYTES >> 30} GiB"
+            )
+        if self._unpacked > RATIO_FREE_BYTES and self._unpacked > MAX_RATIO * self._packed:
+            raise refuse(
+                self._path,
+                None,
+                "FILE-TOO-LARGE",
+                f"it unpacks to more than {MAX_RATIO} times its size, beyond {RATIO_FREE_BYTES >> 20} MiB",
+            )
+
+
+def _zip_members(path: Path, stream: IO[bytes]) -> Iterator[Member]:
+    bounded = _Bounded(path, path.stat().st_size)
+    with zipfile.ZipFile(stream) as archive:
+        infos = [info for info in archive.infolist() if not _is_litter(info)]
+        if len(infos) > MAX_MEMBERS:
+            raise refuse(
+                path, None, "FILE-TOO-LARGE", f"it has {len(infos)} members, more than {MAX_MEMBERS}"
+            )
+        if not infos:
+            raise refuse(path, None, "FILE-EMPTY", "the archive holds no file")
+        for info in infos:
+            _check_member(path, info)
+        for info in infos:
+            with archive.open(info) as member:
+                yield Member(info.filename, _lines(path, bounded.chunks(member, info.filename)))
+
+
+def _is_litter(info: zipfile.ZipInfo) -> bool:
+    """Folders, and the resource forks that a Mac adds to every zip."""
+    return info.is_dir() or info.filename.startswith("__MACOSX/") or info.filename.endswith(".DS_Store")
+
+
+def _check_member(path: Path, info: zipfile.ZipInfo) -> None:
+    name = info.filename.replace("\\", "/")
+    if name.startswith("/") or ".." in name.split("/") or name[1:2] == ":":
+        raise refuse(path, None, "FILE-ARCHIVE", f"member {info.filename!r} points outside the archive")
+    if info.flag_bits & 0x1:
+        raise refuse(path, None, "FILE-ARCHIVE", f"member {info.filename!r} is encrypted")
+    if stat.S_ISLNK(info.external_attr >> 16):
+        raise refuse(path, None, "FILE-ARCHIVE", f"member {info.filename!r} is a symbolic link")
+
+
+def _encoding(head: bytes) -> tuple[str, int]:
+    """(codec, length of the byte order mark) by the mark, or by the NULs that UTF-16 puts into ASCII."""
+    for mark, codec in (
+        (codecs.BOM_UTF8, "utf-8"),
+        (codecs.BOM_UTF16_LE, "utf-16-le"),
+        (codecs.BOM_UTF16_BE, "utf-16-be"),
+    ):
+        if head.startswith(mark):
+            return codec, len(mark)
+    sample = head[:256]
+    if len(sample) >= 4 and len(sample) % 2 == 0:
+        if not any(sample[0::2]) and all(sample[1::2]):
+            return "utf-16-be", 0
+        if all(sample[0::2]) and not any(sample[1::2]):
+            return "utf-16-le", 0
+    return "utf-8", 0
+
+
+def _utf8(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    first = next(chunks, b"")
+    codec, mark = _encoding(first)
+    first = first[mark:]
+    if codec == "utf-8":
+        yield first
+        yield from chunks
+        return
+    decoder = codecs.getincrementaldecoder(codec)(errors="replace")
+    yield decoder.decode(first).encode()
+    for chunk in chunks:
+        yield decoder.decode(chunk).encode()
+    yield decoder.decode(b"", final=True).encode()
+
+
+def _lines(path: Path, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Blocks that end at a line end: CR LF and CR become LF, invalid UTF-8 becomes U+FFFD."""
+    pending = b""
+    for chunk in _utf8(chunks):
+        text = pending + chunk
+        # A CR at the very end may be half of a CR LF.
+        held = b"\r" if text.endswith(b"\r") else b""
+        text = text[: len(text) - len(held)]
+        if b"\r" in text:
+            text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        cut = text.rfind(b"\n") + 1
+        pending = text[cut:] + held
+        if len(pending) > MAX_LINE_BYTES + READ_BYTES:
+            raise refuse(path, None, "FILE-FORMAT", f"a line is longer than {MAX_LINE_BYTES} bytes")
+        if cut:
+            yield _valid(text[:cut])
+    if pending:
+        yield _valid(pending.replace(b"\r", b"\n"))
+
+
+def _valid(block: bytes) -> bytes:
+    try:
+        block.decode()
+    except UnicodeDecodeError:
+        return block.decode(errors="replace").encode()
+    return block

@@ -1,0 +1,182 @@
+"""The rules that a meter file and its readings must keep: one table of ids, severities and remedies.
+
+Here: what each rule is called and what to do when it is broken. Not here: the tests themselves, which
+live with the code that can see the fault (`formats` for bytes and rows, `vee.judge` for readings).
+An id never changes its meaning: ids are stored with quarantined readings and with gate results.
+
+Severities: `info` (told, nothing to do), `issue` (row kept, somebody should look), `reject` (row
+quarantined), `terminate` (file refused, nothing written).
+"""
+
+import dataclasses
+from typing import Literal
+
+Severity = Literal["info", "issue", "reject", "terminate"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """One rule: a stable id, how grave a breach is, what it asks and what to do about a breach."""
+
+    id: str
+    severity: Severity
+    description: str
+    remedy: str
+
+
+_ASK_SENDER = "Ask the sender for a corrected file and ingest that."
+
+_TABLE: tuple[tuple[str, Severity, str, str], ...] = (
+    ("FILE-UNREADABLE", "terminate", "the file can be opened", "Check the path and the permissions."),
+    ("FILE-EMPTY", "terminate", "the file has content", _ASK_SENDER),
+    (
+        "FILE-DAMAGED",
+        "terminate",
+        "a gzip or zip unpacks whole and its checksums agree",
+        "Transfer the file again; if it stays damaged, ask the sender for it anew.",
+    ),
+    (
+        "FILE-ARCHIVE",
+        "terminate",
+        "an archive holds plain files only: no encryption, no path outside it, no archive inside",
+        "Unpack it by hand, look at what is inside, and ingest the meter files one by one.",
+    ),
+    (
+        "FILE-TOO-LARGE",
+        "terminate",
+        "an archive unpacks to a size that a meter file can have",
+        "Look at the archive with care: it may be made to fill the disk. Split a large delivery.",
+    ),
+    (
+        "FILE-FORMAT",
+        "terminate",
+        "the content is a format that is read",
+        "Deliver NEM12 or the canonical CSV, or pass the format's name if the content was taken wrongly.",
+    ),
+    (
+        "FILE-CUT",
+        "terminate",
+        "the file is whole: NEM12 ends with its 900 record, CSV with a line end",
+        "Transfer the file again; if it stays cut, ask the sender for it anew.",
+    ),
+    (
+        "FILE-NO-DATA",
+        "terminate",
+        "the file holds at least one reading",
+        "Nothing to ingest; ask the sender if readings were due.",
+    ),
+    ("FILE-NOTHING-LEFT", "terminate", "at least one reading of the file can be used", _ASK_SENDER),
+    ("ROW-ENCODING", "reject", "a row is valid text: no invalid byte, no NUL", _ASK_SENDER),
+    ("ROW-VALUE", "reject", "a value is a plain decimal number", _ASK_SENDER),
+    (
+        "ROW-PRECISION",
+        "reject",
+        "a value fits 11 digits before and 9 after the decimal point, and is never rounded",
+        "Ask the sender for values in a larger or smaller unit.",
+    ),
+    (
+        "ROW-UNIT",
+        "reject",
+        "the unit is known and is one that the register can have",
+        "Ask the sender for the unit; a unit is never guessed.",
+    ),
+    ("ROW-TIMESTAMP", "reject", "a date or instant exists and carries its offset", _ASK_SENDER),
+    ("ROW-INTERVAL", "reject", "the interval length is a positive number of seconds", _ASK_SENDER),
+    ("ROW-QUALITY", "reject", "the quality is known, and null exactly where there is no value", _ASK_SENDER),
+    ("ROW-CHANNEL", "reject", "identifier, register and channel are given and known", _ASK_SENDER),
+    ("NEM12-HEADER", "terminate", "NEM12 starts with a 100 record", _ASK_SENDER),
+    ("NEM12-RECORD", "reject", "a record has a known type and its place", _ASK_SENDER),
+    (
+        "NEM12-CHANNEL",
+        "reject",
+        "a 200 record names NMI, suffix, unit and an interval that divides a day",
+        _ASK_SENDER,
+    ),
+    ("NEM12-VALUE-COUNT", "reject", "a 300 record holds one value for each interval of a day", _ASK_SENDER),
+    ("NEM12-DATE", "reject", "a 300 record is for a day that exists", _ASK_SENDER),
+    ("NEM12-QUALITY", "reject", "a quality flag is one of A E F N S V, with a two-digit method", _ASK_SENDER),
+    ("NEM12-RANGE", "reject", "a 400 record covers intervals of its own day", _ASK_SENDER),
+    ("NEM12-VERSION", "reject", "an update time exists", _ASK_SENDER),
+    ("CSV-HEADER", "terminate", "the header has the canonical columns and no others", _ASK_SENDER),
+    ("CSV-COLUMNS", "reject", "a row has as many fields as the header", _ASK_SENDER),
+    (
+        "VEE-SUPERSEDED",
+        "info",
+        "one value per register and interval: a later version in the same file wins",
+        "Nothing to do.",
+    ),
+    (
+        "VEE-CONFLICT",
+        "issue",
+        "one version of a reading has one value; the later row of the file was kept",
+        "Ask the sender which value holds.",
+    ),
+    (
+        "VEE-OVERLAP",
+        "issue",
+        "intervals of one register do not overlap; the later record was kept",
+        "Ask the sender which interval length holds.",
+    ),
+    (
+        "VEE-REGISTER",
+        "reject",
+        "the identifier and register belong to a meter that is configured",
+        "Add the meter register, then replay the quarantined readings.",
+    ),
+    (
+        "VEE-CHANNEL",
+        "reject",
+        "what flows through the register is what its meter is configured for",
+        "Correct the meter register or ask the sender, then replay.",
+    ),
+    (
+        "VEE-UNIT",
+        "reject",
+        "the unit is the one the meter register is configured for",
+        "Correct the meter register or ask the sender, then replay.",
+    ),
+    (
+        "VEE-INTERVAL",
+        "reject",
+        "the interval length is the one the meter register is configured for",
+        "Correct the meter register or ask the sender, then replay.",
+    ),
+    (
+        "VEE-NEGATIVE",
+        "reject",
+        "energy on a one-direction channel is not below zero",
+        "Check the wiring and the register's direction with the meter operator.",
+    ),
+    (
+        "VEE-FUTURE",
+        "reject",
+        "an interval has ended before it is ingested",
+        "Check the clock of the device and the dates of the file; replay when the time has come.",
+    ),
+    (
+        "VEE-DATE",
+        "reject",
+        "a reading lies between 1990 and 2100",
+        "Check the clock of the device and the dates of the file.",
+    ),
+    (
+        "VEE-SENTINEL",
+        "info",
+        "4294967.295, 2147483.647 and 16777.215 mean that there is no value",
+        "Nothing to do: the interval is a gap.",
+    ),
+    (
+        "VEE-ALIGNMENT",
+        "reject",
+        "an interval starts on a whole multiple of its length",
+        "Ask the sender for the true start of each interval.",
+    ),
+    (
+        "VEE-PRECISION",
+        "reject",
+        "the value is exact in kWh with 9 decimals",
+        "Ask the sender for values in kWh.",
+    ),
+)
+
+RULES: dict[str, Rule] = {row[0]: Rule(*row) for row in _TABLE}
