@@ -19,7 +19,8 @@ class RefusedFile(IngestError):
 
     `line` counts from 1 and is None where the fault is of the file, not of a line. `rule` is an id of
     `data.ingest.vee.rules.RULES`. `rejected` (schema `REJECTED`) lists the rows where the file is refused
-    because none of them can be used; it is empty otherwise.
+    because none of them can be used; it is empty otherwise. `format` is the name of the format,
+    None where it was not recognised.
     """
 
     def __init__(self, path: Path | str, line: int | None, rule: str, reason: str, remedy: str) -> None:
@@ -28,6 +29,7 @@ class RefusedFile(IngestError):
         self.rule = rule
         self.reason = reason
         self.remedy = remedy
+        self.format: str | None = None
         self.rejected: pa.Table = REJECTED.empty_table()
         super().__init__(path, line, rule, reason, remedy)
 

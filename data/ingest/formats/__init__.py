@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from data.ingest.errors import RefusedFile
 from data.ingest.formats import canonical_csv, nem12
 from data.ingest.formats.columns import Batch
 from data.ingest.formats.container import Member, content_hash, open_members, refuse
@@ -52,9 +53,13 @@ def iter_batches(path: Path | str, format: str | None = None) -> Iterator[tuple[
             )
         format = found
         whole = Member(member.name, itertools.chain([first], member.blocks))
-        for batch in _READERS[format](path, whole, part):
-            yield format, batch
-            part = max(part, batch.part)
+        try:
+            for batch in _READERS[format](path, whole, part):
+                yield format, batch
+                part = max(part, batch.part)
+        except RefusedFile as refusal:
+            refusal.format = format
+            raise
         part += 1
 
 
@@ -76,7 +81,7 @@ def read_file(path: Path | str, format: str | None = None) -> ParsedFile:
         rejected.append(batch.rejected)
         parts.append(batch.part)
     if not any(table.num_rows for table in readings):
-        raise _nothing_left(path, pa.concat_tables([REJECTED.empty_table(), *rejected]))
+        raise _nothing_left(path, name, pa.concat_tables([REJECTED.empty_table(), *rejected]))
     part_of_row = np.repeat(np.array(parts, dtype=np.int64), [table.num_rows for table in readings])
     # One chunk a column: batches of a file are read together from here on.
     table = pa.concat_tables([PARSED.empty_table(), *readings]).combine_chunks()
@@ -85,9 +90,11 @@ def read_file(path: Path | str, format: str | None = None) -> ParsedFile:
     return ParsedFile(path, name, digest, table, pa.concat_tables([*rejected, replaced]), newest)
 
 
-def _nothing_left(path: Path, rejected: pa.Table) -> Exception:
+def _nothing_left(path: Path, format: str, rejected: pa.Table) -> RefusedFile:
     if not rejected.num_rows:
-        return refuse(path, 1, "FILE-NO-DATA", "the file holds no reading")
+        empty = refuse(path, 1, "FILE-NO-DATA", "the file holds no reading")
+        empty.format = format
+        return empty
     first = rejected.slice(0, 1).to_pylist()[0]
     error = refuse(
         path,
@@ -95,5 +102,6 @@ def _nothing_left(path: Path, rejected: pa.Table) -> Exception:
         "FILE-NOTHING-LEFT",
         f"no reading is left, {rejected.num_rows} rejected, the first by {first['rule']}: {first['reason']}",
     )
+    error.format = format
     error.rejected = rejected
     return error

@@ -124,12 +124,6 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
         "Add the meter register, then replay the quarantined readings.",
     ),
     (
-        "VEE-CHANNEL",
-        "reject",
-        "what flows through the register is what its meter is configured for",
-        "Correct the meter register or ask the sender, then replay.",
-    ),
-    (
         "VEE-UNIT",
         "reject",
         "the unit is the one the meter register is configured for",

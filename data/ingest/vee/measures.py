@@ -1,0 +1,93 @@
+"""Exact arithmetic on reading columns: energy in kWh, local reading dates, expected interval counts.
+
+Here: what a value or an instant amounts to, without an opinion on it. Not here: what is wrong (`judge`).
+"""
+
+import datetime
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from data.ingest.schema import DECIMAL, KWH_PER_UNIT_POWER_OF_TEN
+
+_FACTOR = pa.decimal128(7, 3)
+_FACTORS = {unit: Decimal(1).scaleb(power) for unit, power in KWH_PER_UNIT_POWER_OF_TEN.items()}
+_LIMIT = Decimal(10) ** 11
+
+
+def flat(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """A column as one array."""
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+def kwh(values: pa.Array | pa.ChunkedArray, units: pa.Array | pa.ChunkedArray) -> tuple[pa.Array, pa.Array]:
+    """(energy in kWh, not exact): null where there is no value or the unit is not energy.
+
+    A value whose kWh need more than 9 decimals or 11 digits before the point is null and marked in the
+    boolean second column: it is never rounded.
+    """
+    encoded = flat(pc.dictionary_encode(flat(units)))
+    factors = pa.array([_FACTORS.get(unit.as_py()) for unit in encoded.dictionary], type=_FACTOR)
+    product = pc.multiply(flat(values), factors.take(encoded.indices))
+    try:
+        return pc.cast(product, DECIMAL), pa.array(np.zeros(len(product), dtype=np.bool_))
+    except pa.ArrowInvalid:
+        pass
+    fits = pc.less(pc.abs(product), pa.scalar(_LIMIT, pa.decimal128(15, 0)))
+    within = pc.if_else(fits, product, pa.scalar(None, product.type))
+    truncated = pc.cast(within, DECIMAL, safe=False)
+    exact = pc.fill_null(pc.equal(pc.cast(truncated, product.type), within), False)
+    inexact = pc.and_(pc.is_valid(product), pc.invert(exact))
+    return pc.if_else(inexact, pa.scalar(None, DECIMAL), truncated), inexact
+
+
+def reading_dates(reading_ts: pa.Array | pa.ChunkedArray, timezones: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """The local date (date32) of each instant (timestamp[us, UTC]) in its own IANA zone.
+
+    Raises `pyarrow.ArrowInvalid` for a zone that does not exist.
+    """
+    instants = flat(reading_ts)
+    encoded = flat(pc.dictionary_encode(flat(timezones)))
+    dates: npt.NDArray[np.int32] = np.zeros(len(instants), dtype=np.int32)
+    codes = encoded.indices.to_numpy(zero_copy_only=False)
+    for code, zone in enumerate(encoded.dictionary.to_pylist()):
+        rows = np.flatnonzero(codes == code)
+        part = instants if len(rows) == len(instants) else instants.take(pa.array(rows))
+        local = pc.local_timestamp(part.cast(pa.timestamp("us", tz=zone)))
+        dates[rows] = local.cast(pa.date32()).cast(pa.int32()).to_numpy()
+    return pa.array(dates).cast(pa.date32())
+
+
+def expected_intervals(timezone: str, dates: Iterable[datetime.date], interval_seconds: int) -> list[int]:
+    """How many intervals each local day has: 24 h ordinarily, 23 h or 25 h where the clocks change.
+
+    Raises `ValueError` where the length does not divide a day, `ZoneInfoNotFoundError` for the zone.
+    """
+    zone = ZoneInfo(timezone)
+    counts: list[int] = []
+    for date in dates:
+        seconds = _midnight(date + datetime.timedelta(days=1), zone) - _midnight(date, zone)
+        if interval_seconds <= 0 or seconds % interval_seconds:
+            raise ValueError(f"{interval_seconds} s do not divide the {seconds} s of {date} in {timezone}")
+        counts.append(seconds // interval_seconds)
+    return counts
+
+
+def _midnight(date: datetime.date, zone: ZoneInfo) -> int:
+    return int(datetime.datetime.combine(date, datetime.time(), tzinfo=zone).timestamp())
+
+
+def completeness(
+    timezone: str, reading_date: Sequence[datetime.date], counts: Sequence[int], interval_seconds: int
+) -> list[Decimal]:
+    """Percent of the expected intervals of each local day that are there, exact to three decimals."""
+    expected = expected_intervals(timezone, reading_date, interval_seconds)
+    return [
+        (Decimal(count) * 100 / Decimal(due)).quantize(Decimal("0.001"))
+        for count, due in zip(counts, expected, strict=True)
+    ]
