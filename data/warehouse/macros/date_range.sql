@@ -1,0 +1,73 @@
+{#
+  The one mechanism that says what a run rebuilds: [start_date, end_date) from the vars.
+  The bounds are put into every read of a partitioned relation as literals, so that BigQuery prunes partitions.
+#}
+
+{% macro range_bound(name) -%}
+    {%- set text = var(name, none) -%}
+    {%- if text is none or text | string == '' -%}
+        {%- if execute -%}
+            {{ exceptions.raise_compiler_error(
+                "The var '" ~ name ~ "' is missing: pass --vars '{start_date: 2026-01-01, end_date: 2026-01-02}' "
+                ~ "(end_date is exclusive).") }}
+        {%- endif -%}
+        {{ return('1970-01-01') }}
+    {%- endif -%}
+    {%- set text = text | string -%}
+    {%- if not modules.re.fullmatch('[0-9]{4}-[0-9]{2}-[0-9]{2}', text) -%}
+        {{ exceptions.raise_compiler_error(
+            "The var '" ~ name ~ "' is '" ~ text ~ "': write an ISO date such as 2026-01-31.") }}
+    {%- endif -%}
+    {{ return(text) }}
+{%- endmacro %}
+
+{% macro in_range(column='reading_date') -%}
+    {{ column }} >= date '{{ range_bound("start_date") }}' and {{ column }} < date '{{ range_bound("end_date") }}'
+{%- endmacro %}
+
+{% macro range_partitions() -%}
+    {#- BigQuery's static partition list: every day of the range, so a day that lost its rows is emptied too.
+        While dbt parses there may be no range; a run without one fails in the model's own filter. -#}
+    {%- if var('start_date', none) is none or var('end_date', none) is none -%}
+        {{ return([]) }}
+    {%- endif -%}
+    {%- set first = modules.datetime.date.fromisoformat(range_bound('start_date')) -%}
+    {%- set days = (modules.datetime.date.fromisoformat(range_bound('end_date')) - first).days -%}
+    {%- if days < 1 -%}
+        {{ exceptions.raise_compiler_error(
+            "The range is empty: end_date (exclusive) must be after start_date, they are "
+            ~ range_bound('end_date') ~ " and " ~ range_bound('start_date') ~ ".") }}
+    {%- endif -%}
+    {%- set partitions = [] -%}
+    {%- for offset in range(days) -%}
+        {%- do partitions.append("date '" ~ (first + modules.datetime.timedelta(days=offset)).isoformat() ~ "'") -%}
+    {%- endfor -%}
+    {{ return(partitions) }}
+{%- endmacro %}
+
+{% macro range_strategy() -%}
+    {{ return('insert_overwrite' if target.type == 'bigquery' else 'replace_range') }}
+{%- endmacro %}
+
+{% macro get_incremental_replace_range_sql(arg_dict) -%}
+    {#- PostgreSQL's counterpart of a static insert_overwrite; both statements run in dbt's one transaction. -#}
+    {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
+    delete from {{ arg_dict['target_relation'] }}
+    where {{ in_range() }};
+
+    insert into {{ arg_dict['target_relation'] }} ({{ columns }})
+    select {{ columns }}
+    from {{ arg_dict['temp_relation'] }};
+{%- endmacro %}
+
+{% macro default__get_where_subquery(relation) -%}
+    {#- Tests on partitioned relations are configured with `where: __in_range__`, since yml cannot call macros. -#}
+    {%- set where = config.get('where', '') -%}
+    {%- if not where -%}
+        {%- do return(relation) -%}
+    {%- endif -%}
+    {%- set filtered -%}
+        (select * from {{ relation }} where {{ where | replace('__in_range__', in_range()) }}) dbt_subquery
+    {%- endset -%}
+    {%- do return(filtered) -%}
+{%- endmacro %}

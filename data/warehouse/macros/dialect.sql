@@ -1,0 +1,128 @@
+{# All that BigQuery and PostgreSQL say differently. Default is BigQuery; `postgres__` is the embedded engine. #}
+
+{# -- types -------------------------------------------------------------------------------------------- #}
+
+{% macro type_instant() -%} {{ return(adapter.dispatch('type_instant')()) }} {%- endmacro %}
+{% macro default__type_instant() -%} timestamp {%- endmacro %}
+{% macro postgres__type_instant() -%} timestamptz {%- endmacro %}
+
+{% macro type_integer() -%} {{ return(adapter.dispatch('type_integer')()) }} {%- endmacro %}
+{% macro default__type_integer() -%} int64 {%- endmacro %}
+{% macro postgres__type_integer() -%} bigint {%- endmacro %}
+
+{% macro type_text() -%} {{ return(adapter.dispatch('type_text')()) }} {%- endmacro %}
+{% macro default__type_text() -%} string {%- endmacro %}
+{% macro postgres__type_text() -%} text {%- endmacro %}
+
+{# -- decimals: BigQuery types a product of NUMERICs wider, so every result is cast back ------------------ #}
+
+{% macro as_energy(expression) -%} cast({{ expression }} as numeric(20, 9)) {%- endmacro %}
+
+{% macro as_pct(expression) -%} cast({{ expression }} as numeric(9, 4)) {%- endmacro %}
+
+{% macro divide(numerator, denominator) -%}
+    {#- NULL where the denominator is 0 or NULL. Rounded to nine places, half away from zero, on both engines. -#}
+    {{ return(adapter.dispatch('divide')(numerator, denominator)) }}
+{%- endmacro %}
+{% macro default__divide(numerator, denominator) -%}
+    cast(cast({{ numerator }} as numeric) / nullif(cast({{ denominator }} as numeric), 0) as numeric)
+{%- endmacro %}
+{% macro postgres__divide(numerator, denominator) -%}
+    cast(cast({{ numerator }} as numeric) / nullif(cast({{ denominator }} as numeric), 0) as numeric(38, 9))
+{%- endmacro %}
+
+{% macro share_pct(part, whole) -%}
+    {{ as_pct(divide('100 * (' ~ part ~ ')', whole)) }}
+{%- endmacro %}
+
+{# -- keys ----------------------------------------------------------------------------------------------- #}
+
+{% macro surrogate_key(columns) -%}
+    {#- The md5, in hex, of the columns' text joined by '|'; the same on both engines. -#}
+    {%- set parts = [] -%}
+    {%- for column in columns -%}
+        {%- do parts.append("coalesce(cast(" ~ column ~ " as " ~ type_text() ~ "), '')") -%}
+    {%- endfor -%}
+    {{ return(adapter.dispatch('md5_hex')(parts | join(" || '|' || "))) }}
+{%- endmacro %}
+{% macro default__md5_hex(expression) -%} to_hex(md5({{ expression }})) {%- endmacro %}
+{% macro postgres__md5_hex(expression) -%} md5({{ expression }}) {%- endmacro %}
+
+{# -- time ----------------------------------------------------------------------------------------------- #}
+
+{% macro local_timestamp(instant, zone) -%}
+    {#- Wall-clock time of an instant in an IANA zone, without zone. -#}
+    {{ return(adapter.dispatch('local_timestamp')(instant, zone)) }}
+{%- endmacro %}
+{% macro default__local_timestamp(instant, zone) -%} datetime({{ instant }}, {{ zone }}) {%- endmacro %}
+{% macro postgres__local_timestamp(instant, zone) -%} ({{ instant }} at time zone {{ zone }}) {%- endmacro %}
+
+{% macro local_date(instant, zone) -%} cast({{ local_timestamp(instant, zone) }} as date) {%- endmacro %}
+
+{% macro local_hour(instant, zone) -%}
+    cast(extract(hour from {{ local_timestamp(instant, zone) }}) as {{ type_integer() }})
+{%- endmacro %}
+
+{% macro day_start(day, zone) -%}
+    {#- The first instant of a local date. -#}
+    {{ return(adapter.dispatch('day_start')(day, zone)) }}
+{%- endmacro %}
+{% macro default__day_start(day, zone) -%} timestamp({{ day }}, {{ zone }}) {%- endmacro %}
+{% macro postgres__day_start(day, zone) -%}
+    {#- Where clocks go back at midnight (Havana), 00:00 happens twice and PostgreSQL takes the second. -#}
+    (case
+        when cast(((cast({{ day }} as timestamp) at time zone {{ zone }}) - interval '1 hour') at time zone {{ zone }} as date)
+            = {{ day }}
+            then (cast({{ day }} as timestamp) at time zone {{ zone }}) - interval '1 hour'
+        else cast({{ day }} as timestamp) at time zone {{ zone }}
+    end)
+{%- endmacro %}
+
+{% macro day_seconds(day, zone) -%}
+    {#- Length of a local date: 82 800, 86 400 or 90 000 s where summer time moves by an hour. -#}
+    {{ return(adapter.dispatch('day_seconds')(day, zone)) }}
+{%- endmacro %}
+{% macro default__day_seconds(day, zone) -%}
+    timestamp_diff({{ day_start('date_add(' ~ day ~ ', interval 1 day)', zone) }}, {{ day_start(day, zone) }}, second)
+{%- endmacro %}
+{% macro postgres__day_seconds(day, zone) -%}
+    cast(extract(epoch from ({{ day_start('(' ~ day ~ ' + 1)', zone) }}) - ({{ day_start(day, zone) }})) as bigint)
+{%- endmacro %}
+
+{% macro epoch_seconds(instant) -%} {{ return(adapter.dispatch('epoch_seconds')(instant)) }} {%- endmacro %}
+{% macro default__epoch_seconds(instant) -%} unix_seconds({{ instant }}) {%- endmacro %}
+{% macro postgres__epoch_seconds(instant) -%} cast(extract(epoch from {{ instant }}) as bigint) {%- endmacro %}
+
+{% macro whole_quotient(dividend, divisor) -%}
+    {#- Integer division of non-negative integers; NULL where the divisor is 0 or NULL. -#}
+    {{ return(adapter.dispatch('whole_quotient')(dividend, divisor)) }}
+{%- endmacro %}
+{% macro default__whole_quotient(dividend, divisor) -%} div({{ dividend }}, nullif({{ divisor }}, 0)) {%- endmacro %}
+{% macro postgres__whole_quotient(dividend, divisor) -%} (({{ dividend }}) / nullif({{ divisor }}, 0)) {%- endmacro %}
+
+{% macro date_spine(first, last) -%}
+    {#- One row a date, column `date_day`, from first up to but not including last (ISO dates). -#}
+    {{ return(adapter.dispatch('date_spine')(first, last)) }}
+{%- endmacro %}
+{% macro default__date_spine(first, last) -%}
+    select date_day
+    from unnest(generate_date_array(date '{{ first }}', date_sub(date '{{ last }}', interval 1 day))) as date_day
+{%- endmacro %}
+{% macro postgres__date_spine(first, last) -%}
+    select cast(generated as date) as date_day
+    from generate_series(timestamp '{{ first }}', timestamp '{{ last }}' - interval '1 day', interval '1 day') as generated
+{%- endmacro %}
+
+{% macro iso_day_of_week(day) -%} {{ return(adapter.dispatch('iso_day_of_week')(day)) }} {%- endmacro %}
+{% macro default__iso_day_of_week(day) -%} mod(extract(dayofweek from {{ day }}) + 5, 7) + 1 {%- endmacro %}
+{% macro postgres__iso_day_of_week(day) -%} cast(extract(isodow from {{ day }}) as bigint) {%- endmacro %}
+
+{% macro date_part_integer(part, day) -%}
+    {#- part: year, quarter, month, day; also isoyear, isoweek, dayofyear. -#}
+    {{ return(adapter.dispatch('date_part_integer')(part, day)) }}
+{%- endmacro %}
+{% macro default__date_part_integer(part, day) -%} extract({{ part }} from {{ day }}) {%- endmacro %}
+{% macro postgres__date_part_integer(part, day) -%}
+    {%- set names = {'isoweek': 'week', 'dayofyear': 'doy'} -%}
+    cast(extract({{ names.get(part, part) }} from {{ day }}) as bigint)
+{%- endmacro %}

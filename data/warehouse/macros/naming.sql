@@ -1,0 +1,18 @@
+{# Where relations live and what a statement says of itself. #}
+
+{% macro generate_schema_name(custom_schema_name, node) -%}
+    {#- The custom name alone: `core`, not `<target schema>_core`; the prefix keeps environments apart. -#}
+    {%- if custom_schema_name is none -%}
+        {{ target.schema }}
+    {%- else -%}
+        {{ env_var('MYPROPERTY_DATASET_PREFIX', '') }}{{ custom_schema_name | trim }}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro query_labels(node) -%}
+    {%- set labels = {'app': 'myproperty', 'target': target.name} -%}
+    {%- if node is not none and node.name is defined -%}
+        {%- do labels.update({'node': node.name | lower, 'kind': node.resource_type | string | lower}) -%}
+    {%- endif -%}
+    {{ return(tojson(labels)) }}
+{%- endmacro %}

@@ -1,0 +1,32 @@
+{# The project's own generic tests; each returns the rows that break the rule. #}
+
+{% test unique_combination(model, columns) %}
+select
+    {{ columns | join(', ') }},
+    count(*) as copies
+from {{ model }}
+group by {{ columns | join(', ') }}
+having count(*) > 1
+{% endtest %}
+
+{% test relationships_within_tenant(model, column_name, to, field=none) %}
+{#- A child whose parent is absent, or is another tenant's, is a leak or a loss. NULL refers to nothing. -#}
+{%- set parent_field = field or column_name %}
+select
+    child.tenant_id,
+    child.{{ column_name }}
+from (
+    select distinct tenant_id, {{ column_name }}
+    from {{ model }}
+    where {{ column_name }} is not null
+) as child
+left join {{ to }} as parent
+    on child.tenant_id = parent.tenant_id and child.{{ column_name }} = parent.{{ parent_field }}
+where parent.tenant_id is null
+{% endtest %}
+
+{% test not_negative(model, column_name) %}
+select {{ column_name }}
+from {{ model }}
+where {{ column_name }} < 0
+{% endtest %}

@@ -1,0 +1,177 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy=range_strategy(),
+    partition_by={'field': 'reading_date', 'data_type': 'date', 'granularity': 'day'},
+    partitions=range_partitions(),
+    cluster_by=['tenant_id', 'property_id'],
+    require_partition_filter=true,
+    on_schema_change='fail',
+    full_refresh=false,
+    indexes=[{'columns': ['reading_date', 'tenant_id', 'property_id'], 'unique': true}],
+) }}
+
+with usage as (
+    select
+        tenant_id,
+        property_id,
+        meter_id,
+        channel,
+        reading_ts,
+        reading_date,
+        interval_seconds,
+        value_kwh,
+        is_estimated,
+        day_expected_intervals
+    from {{ ref('fact_energy_usage') }}
+    where
+        {{ in_range() }}
+        and channel in ('generation', 'export', 'import')
+),
+
+properties as (
+    select
+        tenant_id,
+        property_id,
+        solar_capacity_kw
+    from {{ ref('dim_property') }}
+),
+
+meter_days as (
+    select
+        tenant_id,
+        property_id,
+        reading_date,
+        channel,
+        meter_id,
+        max(day_expected_intervals) as expected_intervals,
+        count(value_kwh) as actual_intervals,
+        sum(case when is_estimated and value_kwh is not null then 1 else 0 end) as estimated_intervals,
+        sum(value_kwh) as energy_kwh
+    from usage
+    group by tenant_id, property_id, reading_date, channel, meter_id
+),
+
+-- One row a property and day; a channel is the sum of its meters.
+property_days as (
+    select
+        tenant_id,
+        property_id,
+        reading_date,
+        sum(case when channel = 'generation' then energy_kwh end) as generation_kwh,
+        sum(case when channel = 'export' then energy_kwh end) as export_kwh,
+        sum(case when channel = 'import' then energy_kwh end) as import_kwh,
+        sum(case when channel = 'generation' then expected_intervals else 0 end) as generation_expected,
+        sum(case when channel = 'generation' then actual_intervals else 0 end) as generation_actual,
+        sum(case when channel = 'export' then expected_intervals else 0 end) as export_expected,
+        sum(case when channel = 'export' then actual_intervals else 0 end) as export_actual,
+        sum(case when channel = 'import' then expected_intervals else 0 end) as import_expected,
+        sum(case when channel = 'import' then actual_intervals else 0 end) as import_actual,
+        sum(case when channel != 'import' then estimated_intervals else 0 end) as estimated_intervals
+    from meter_days
+    group by tenant_id, property_id, reading_date
+),
+
+-- Generation and export are compared interval by interval, at the coarser of their lengths.
+grains as (
+    select
+        tenant_id,
+        property_id,
+        reading_date,
+        max(interval_seconds) as grain_seconds,
+        count(distinct case when channel = 'generation' then meter_id end) as generation_meters,
+        count(distinct case when channel = 'export' then meter_id end) as export_meters
+    from usage
+    where channel in ('generation', 'export')
+    group by tenant_id, property_id, reading_date
+),
+
+placed as (
+    select
+        usage.tenant_id,
+        usage.property_id,
+        usage.reading_date,
+        usage.channel,
+        usage.interval_seconds,
+        usage.value_kwh,
+        grains.grain_seconds,
+        grains.generation_meters,
+        grains.export_meters,
+        {{ whole_quotient(epoch_seconds('usage.reading_ts'), 'grains.grain_seconds') }} as interval_number
+    from usage
+    inner join grains
+        on
+            usage.tenant_id = grains.tenant_id
+            and usage.property_id = grains.property_id
+            and usage.reading_date = grains.reading_date
+    where usage.channel in ('generation', 'export')
+),
+
+intervals as (
+    select
+        tenant_id,
+        property_id,
+        reading_date,
+        interval_number,
+        sum(case when channel = 'generation' then value_kwh end) as generation_kwh,
+        sum(case when channel = 'export' then value_kwh end) as export_kwh,
+        sum(case when channel = 'generation' and value_kwh is not null then interval_seconds else 0 end)
+            = max(grain_seconds * generation_meters) as has_generation,
+        sum(case when channel = 'export' and value_kwh is not null then interval_seconds else 0 end)
+            = max(grain_seconds * export_meters) as has_export
+    from placed
+    group by tenant_id, property_id, reading_date, interval_number
+),
+
+-- An interval counts only where every meter of both channels has a value: a missing export is not an export of 0.
+self_consumption as (
+    select
+        tenant_id,
+        property_id,
+        reading_date,
+        sum(case when has_generation and has_export then generation_kwh - export_kwh end) as self_consumed_kwh
+    from intervals
+    group by tenant_id, property_id, reading_date
+),
+
+judged as (
+    select
+        property_days.*,
+        properties.solar_capacity_kw,
+        self_consumption.self_consumed_kwh,
+        generation_expected > 0 and {{ is_sufficient('generation_actual', 'generation_expected') }} as has_generation,
+        export_expected > 0 and {{ is_sufficient('export_actual', 'export_expected') }} as has_export,
+        import_expected > 0 and {{ is_sufficient('import_actual', 'import_expected') }} as has_import
+    from property_days
+    left join properties
+        on
+            property_days.tenant_id = properties.tenant_id
+            and property_days.property_id = properties.property_id
+    left join self_consumption
+        on
+            property_days.tenant_id = self_consumption.tenant_id
+            and property_days.property_id = self_consumption.property_id
+            and property_days.reading_date = self_consumption.reading_date
+    -- A property that neither generates nor exports has no solar performance.
+    where generation_expected > 0 or export_expected > 0 or properties.solar_capacity_kw > 0
+)
+
+select
+    tenant_id,
+    property_id,
+    reading_date,
+    {{ as_energy('case when has_generation then generation_kwh end') }} as generation_kwh,
+    {{ as_energy('case when has_generation and has_export then self_consumed_kwh end') }} as self_consumed_kwh,
+    {{ as_energy('case when has_export then export_kwh end') }} as exported_kwh,
+    {{ as_energy('case when has_import then import_kwh end') }} as imported_kwh,
+    solar_capacity_kw,
+    {{ as_energy(divide('case when has_generation then generation_kwh end', 'solar_capacity_kw')) }}
+        as specific_yield_kwh_per_kw,
+    -- IEC 61724-1 needs irradiance, and no series of it is loaded.
+    cast(null as numeric(9, 6)) as performance_ratio,
+    cast(generation_expected + export_expected as {{ type_integer() }}) as expected_intervals,
+    cast(generation_actual + export_actual as {{ type_integer() }}) as actual_intervals,
+    {{ share_pct('generation_actual + export_actual', 'generation_expected + export_expected') }} as completeness_pct,
+    {{ share_pct('generation_actual', 'generation_expected') }} as generation_completeness_pct,
+    {{ share_pct('export_actual', 'export_expected') }} as export_completeness_pct,
+    {{ share_pct('estimated_intervals', 'generation_actual + export_actual') }} as estimated_share_pct
+from judged

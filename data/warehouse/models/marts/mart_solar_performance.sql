@@ -1,0 +1,36 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy=range_strategy(),
+    partition_by={'field': 'reading_date', 'data_type': 'date', 'granularity': 'day'},
+    partitions=range_partitions(),
+    cluster_by=['tenant_id', 'property_id'],
+    require_partition_filter=true,
+    on_schema_change='fail',
+    full_refresh=false,
+    indexes=[{'columns': ['tenant_id', 'property_id', 'reading_date'], 'unique': true}],
+) }}
+
+-- Gate D judges the candidate; this model only publishes it, so that a failed gate leaves the mart as it was.
+with candidate as (
+    select * from {{ ref('int_solar__daily_performance') }}
+    where {{ in_range() }}
+)
+
+select
+    tenant_id,
+    property_id,
+    reading_date,
+    generation_kwh,
+    self_consumed_kwh,
+    exported_kwh,
+    imported_kwh,
+    solar_capacity_kw,
+    specific_yield_kwh_per_kw,
+    performance_ratio,
+    expected_intervals,
+    actual_intervals,
+    completeness_pct,
+    generation_completeness_pct,
+    export_completeness_pct,
+    estimated_share_pct
+from candidate

@@ -1,0 +1,12 @@
+select
+    tenant_id,
+    id as meter_register_id,
+    meter_id,
+    identifier,
+    register,
+    channel,
+    unit,
+    cast(interval_seconds as {{ type_integer() }}) as interval_seconds,
+    updated_at,
+    landed_at
+from {{ source('raw', 'meter_registers') }}

@@ -1,0 +1,13 @@
+-- utility_account_number and the free-form metadata stay in raw: nothing downstream needs them.
+select
+    tenant_id,
+    id as property_id,
+    name as property_name,
+    address,
+    timezone,
+    cast(solar_capacity_kw as numeric(12, 3)) as solar_capacity_kw,
+    status,
+    created_at,
+    updated_at,
+    landed_at
+from {{ source('raw', 'properties') }}

@@ -1,0 +1,12 @@
+select
+    tenant_id,
+    id as unit_id,
+    property_id,
+    label as unit_label,
+    floor as floor_label,
+    cast(sq_ft as numeric(10, 2)) as sq_ft,
+    active as is_active,
+    created_at,
+    updated_at,
+    landed_at
+from {{ source('raw', 'units') }}
