@@ -3,6 +3,7 @@
 Here: connecting, locking, Alembic. The tables are in `migrations/sql`, the roles in `roles`.
 """
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,8 @@ from oltp_schema.roles import RoleError, ensure_roles
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 # Any constant will do, as long as every migration of this schema takes the same one.
 MIGRATION_LOCK = 7_305_001
+# Alembic keeps the migration it runs in globals of its modules: one at a time in a process.
+_ALEMBIC = threading.Lock()
 
 
 class MigrationError(RuntimeError):
@@ -36,7 +39,7 @@ def upgrade(dsn: str, revision: str = "head") -> str:
     other. Raises `MigrationError` if the database cannot be reached or a revision fails: then nothing of
     this call is applied.
     """
-    with _connect(dsn) as connection:
+    with _ALEMBIC, _connect(dsn) as connection:
         try:
             with connection.begin():
                 connection.exec_driver_sql("select pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))

@@ -1,0 +1,145 @@
+"""Migrations: from nothing, from the revision before, twice, at once, and what is said when they fail."""
+
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from multiprocessing import get_context
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from oltp_schema.migrate import MigrationError, current, revisions, upgrade
+from oltp_schema.roles import ROLES, RoleError, ensure_roles
+
+pytestmark = pytest.mark.engine
+DatabaseMaker = Callable[[str], AbstractContextManager[str]]
+
+
+def test_from_nothing_to_head_and_again(fresh_database: DatabaseMaker) -> None:
+    with fresh_database("nothing") as dsn:
+        assert current(dsn) is None
+        assert upgrade(dsn) == revisions()[-1] == current(dsn)
+        before = _objects(dsn)
+        assert upgrade(dsn) == revisions()[-1]
+        assert _objects(dsn) == before
+
+
+@pytest.mark.parametrize("start", revisions()[:-1])
+def test_from_an_earlier_revision_with_rows(
+    fresh_database: DatabaseMaker, make_company: Any, insert: Any, start: str
+) -> None:
+    company = make_company("Acacia")
+    with fresh_database("before") as dsn:
+        assert upgrade(dsn, start) == start
+        with psycopg.connect(dsn) as connection:
+            connection.execute("select myproperty.ensure_readings_partition('2026-01-01')")
+            tables = [t for t in company.rows() if connection.execute(_exists(t)).fetchone() == (True,)]
+            for table in tables:
+                insert(connection, table, company.rows()[table])
+        assert "myproperty.meter_readings" in tables
+
+        assert upgrade(dsn) == revisions()[-1]
+
+        with psycopg.connect(dsn) as connection:
+            for table in tables:
+                count = sql.SQL("select count(*) from {}").format(sql.Identifier(*table.split(".")))
+                assert connection.execute(count).fetchone() == (1,), table
+
+
+@pytest.mark.parametrize("workers", ["threads", "processes"])
+def test_two_at_once_in_one_database_and_in_another(fresh_database: DatabaseMaker, workers: str) -> None:
+    pool = (
+        ThreadPoolExecutor(3)
+        if workers == "threads"
+        else ProcessPoolExecutor(3, mp_context=get_context("spawn"))
+    )
+    with fresh_database("one") as one, fresh_database("two") as two, pool:
+        assert list(pool.map(upgrade, [one, one, two])) == [revisions()[-1]] * 3
+
+
+def test_a_failed_revision_leaves_nothing(fresh_database: DatabaseMaker) -> None:
+    with fresh_database("failed") as dsn:
+        with psycopg.connect(dsn) as connection:
+            connection.execute("create schema warehouse_staging")
+        with pytest.raises(MigrationError, match="warehouse_staging"):
+            upgrade(dsn)
+        assert current(dsn) is None
+        with psycopg.connect(dsn) as connection:
+            assert connection.execute("select to_regnamespace('myproperty')").fetchone() == (None,)
+
+
+def test_an_unknown_revision_is_named(fresh_database: DatabaseMaker) -> None:
+    with fresh_database("unknown") as dsn, pytest.raises(MigrationError, match="0099_nothing"):
+        upgrade(dsn, "0099_nothing")
+
+
+def test_a_database_out_of_reach_says_what_to_do_and_hides_the_password() -> None:
+    with pytest.raises(MigrationError, match="myproperty up") as caught:
+        upgrade("postgresql://someone:hush@127.0.0.1:1/myproperty")
+    assert "127.0.0.1:1/myproperty" in str(caught.value)
+    assert "hush" not in str(caught.value)
+
+
+def test_a_malformed_dsn_says_how_to_write_one() -> None:
+    with pytest.raises(MigrationError, match="postgresql://user"):
+        current("server=here")
+
+
+def test_a_login_without_superuser_can_migrate(fresh_database: DatabaseMaker) -> None:
+    with fresh_database("plain") as dsn, psycopg.connect(dsn, autocommit=True) as admin:
+        database = sql.Identifier(urlsplit(dsn).path[1:])
+        admin.execute("create role migrator login createrole bypassrls password 'migrator'")
+        try:
+            for role in ("myproperty_owner", "myproperty_partitioner"):
+                admin.execute(sql.SQL("grant {} to migrator with admin option").format(sql.Identifier(role)))
+            admin.execute(sql.SQL("alter database {} owner to migrator").format(database))
+            admin.execute("alter schema public owner to migrator")
+            host = urlsplit(dsn).netloc.rpartition("@")[2]
+            assert upgrade(f"postgresql://migrator:migrator@{host}{urlsplit(dsn).path}") == revisions()[-1]
+        finally:
+            admin.execute(sql.SQL("alter database {} owner to postgres").format(database))
+            admin.execute("drop owned by migrator cascade")
+            admin.execute("drop role migrator")
+
+
+def test_a_login_that_may_not_make_roles_is_told_who_may(db: psycopg.Connection) -> None:
+    db.execute("alter role myproperty_readonly rename to set_aside")
+    db.execute("create role nobody_special")
+    db.execute("set local role nobody_special")
+    with pytest.raises(RoleError, match=r"myproperty_readonly is missing.*CREATEROLE"):
+        ensure_roles(db)
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_a_role_with_other_attributes_is_refused(db: psycopg.Connection, role: Any) -> None:
+    wrong = "nobypassrls" if role.bypasses_rls else "bypassrls"
+    db.execute(sql.SQL("alter role {} {}").format(sql.Identifier(role.name), sql.SQL(wrong)))
+    with pytest.raises(RoleError, match=f"ALTER ROLE {role.name}"):
+        ensure_roles(db)
+
+
+def test_the_owner_may_act_on_partitions_but_not_become_the_role_that_passes_policies_by(
+    db: psycopg.Connection,
+) -> None:
+    query = "select pg_has_role('myproperty_owner', 'myproperty_partitioner', %s)"
+    assert db.execute(query, ("USAGE",)).fetchone() == (True,)
+    assert db.execute(query, ("SET",)).fetchone() == (False,)
+
+
+def _exists(table: str) -> sql.Composed:
+    return sql.SQL("select to_regclass({}) is not null").format(sql.Literal(table))
+
+
+def _objects(dsn: str) -> list[Any]:
+    """What is in the catalogue, by name and oid: an object made again has another oid."""
+    query = """
+        select oid, oid::regclass::text from pg_class where relnamespace >= 16384
+        union all select oid, oid::regprocedure::text from pg_proc where pronamespace >= 16384
+        union all select oid, polname::text from pg_policy
+        order by 1
+    """
+    with psycopg.connect(dsn) as connection:
+        return connection.execute(query).fetchall()
