@@ -1,0 +1,12 @@
+"""An invented company with meters: its rows in the OLTP database and its files in an inbox.
+
+Everything here is deterministic and made up. Nothing here reads files or knows how they are ingested:
+the totals in a plan come from the arrays the files were written from, so a test can hold the pipeline
+against them.
+"""
+
+from data.demo.company import Scale, apply_company
+from data.demo.generate import generate
+from data.demo.plan import DemoPlan, PlannedFile
+
+__all__ = ["DemoPlan", "PlannedFile", "Scale", "apply_company", "generate"]
