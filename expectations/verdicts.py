@@ -14,6 +14,8 @@ from psycopg.types.json import Jsonb
 
 from expectations.frames import ETL_ROLE
 
+# The run of a verdict that no run asked for.
+BY_HAND = "by hand"
 STAGES = {"A": "oltp", "B": "landing", "C": "raw", "D": "warehouse"}
 _HELD_BACK = {
     "A": "Nothing of these dates left the OLTP database.",
@@ -84,7 +86,7 @@ def save(dsn: str, verdicts: Sequence[Verdict]) -> None:
             v.table,
             v.date_from,
             v.date_to,
-            v.run_id,
+            v.run_id or BY_HAND,
             v.passed,
             v.expectations,
             Jsonb(v.failed),

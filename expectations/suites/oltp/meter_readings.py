@@ -24,8 +24,9 @@ ROWS_REQUIRED = False
 # A module can give more than its nameplate for moments (cold, edge of cloud), never over a whole interval.
 CAPACITY_MARGIN = "1.2"
 ENERGY_UNITS = ("kWh", "Wh", "MWh")
-INTERVALS = (60, 300, 600, 900, 1800, 3600, 86400)
-ONE_DIRECTION = ("import", "export", "generation", "consumption", "reactive_import", "reactive_export")
+# Days of 23 and 25 hours have daily readings of their own length.
+INTERVALS = (60, 300, 600, 900, 1800, 3600, 82800, 86400, 90000)
+ONE_DIRECTION = ("import", "export", "generation", "consumption")
 QUALITIES = ("actual", "edited", "estimated", "null")
 
 _REINGEST = (

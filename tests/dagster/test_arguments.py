@@ -1,0 +1,144 @@
+"""The pure parts: windows of dates, dbt's arguments and connection, names, retries, the inbox."""
+
+import json
+import os
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import fsspec
+import psycopg
+import pytest
+
+from dagster_project.defs.ingest import inbox
+from dagster_project.defs.raw.assets import load_key
+from dagster_project.defs.warehouse.translator import asset_key
+from dagster_project.failures import is_retryable, permanent_unless_retryable
+from dagster_project.partitions import Window, contiguous, window_of
+from dagster_project.resources import dbt
+from dagster_project.schedules import nightly_window
+from expectations.gate import GateFailed
+
+
+def test_a_range_of_keys_is_a_half_open_window() -> None:
+    dates = window_of("2026-02-27", "2026-03-01")
+    assert dates == Window(date(2026, 2, 27), date(2026, 3, 2))
+    assert dates.dates == [date(2026, 2, 27), date(2026, 2, 28), date(2026, 3, 1)]
+    assert window_of(*dates.tags().values()) == dates
+
+
+def test_windows_cover_exactly_the_dates() -> None:
+    dates = [date(2026, 1, 9), date(2026, 1, 5), date(2026, 1, 6), date(2026, 1, 5), date(2025, 12, 31)]
+    windows = contiguous(dates)
+    assert [day for window in windows for day in window.dates] == sorted(set(dates))
+    assert [len(window.dates) for window in windows] == [1, 2, 1]
+    assert contiguous([]) == []
+
+
+def test_dbt_is_told_the_window_and_no_unit_tests() -> None:
+    arguments = dbt.arguments("build", Window(date(2026, 1, 5), date(2026, 1, 8)))
+    assert arguments[:3] == ["build", "--exclude-resource-type", "unit_test"]
+    assert json.loads(arguments[arguments.index("--vars") + 1]) == {
+        "start_date": "2026-01-05",
+        "end_date": "2026-01-08",
+    }
+    assert "--vars" not in dbt.arguments("build")
+    assert dbt.arguments("run") == ["run"]
+
+
+def test_a_dsn_becomes_the_variables_of_the_profile() -> None:
+    assert dbt.from_dsn("postgresql://me:p%40ss@127.0.0.1:5433/warehouse") == {
+        "MYPROPERTY_DBT_HOST": "127.0.0.1",
+        "MYPROPERTY_DBT_PORT": "5433",
+        "MYPROPERTY_DBT_USER": "me",
+        "MYPROPERTY_DBT_PASSWORD": "p@ss",
+        "MYPROPERTY_DBT_DATABASE": "warehouse",
+    }
+
+
+def test_the_environment_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MYPROPERTY_DBT_HOST", "before")
+    monkeypatch.delenv("MYPROPERTY_DBT_PORT", raising=False)
+    with dbt.environment({"MYPROPERTY_DBT_HOST": "during", "MYPROPERTY_DBT_PORT": "1"}):
+        assert os.environ["MYPROPERTY_DBT_HOST"] == "during"
+    assert os.environ["MYPROPERTY_DBT_HOST"] == "before"
+    assert "MYPROPERTY_DBT_PORT" not in os.environ
+
+
+def test_the_newest_source_leaves_out_what_dbt_writes(tmp_path: Path) -> None:
+    (tmp_path / "target").mkdir()
+    (tmp_path / "a.sql").write_text("select 1")
+    (tmp_path / "target" / "b.sql").write_text("select 1")
+    os.utime(tmp_path / "a.sql", (100, 100))
+    assert dbt.newest_source(tmp_path) == 100
+
+
+@pytest.mark.parametrize(
+    ("node", "path"),
+    [
+        ({"resource_type": "source", "source_name": "raw", "name": "meters"}, ["raw", "meters"]),
+        ({"resource_type": "model", "name": "dim_unit", "config": {"schema": "core"}}, ["core", "dim_unit"]),
+        (
+            {"resource_type": "snapshot", "name": "snap_properties", "config": {"schema": "snapshots"}},
+            ["snapshots", "snap_properties"],
+        ),
+    ],
+)
+def test_asset_keys_of_dbt_nodes(node: dict[str, Any], path: list[str]) -> None:
+    assert asset_key(node).path == path
+
+
+def test_a_model_outside_the_layers_is_refused() -> None:
+    with pytest.raises(ValueError, match="dim_x has schema 'cor'"):
+        asset_key({"resource_type": "model", "name": "dim_x", "config": {"schema": "cor"}})
+
+
+@pytest.mark.parametrize(
+    ("error", "retryable"),
+    [
+        (psycopg.OperationalError("server is away"), True),
+        (psycopg.errors.LockNotAvailable("busy"), True),
+        (ConnectionRefusedError("emulator is away"), True),
+        (psycopg.errors.InvalidPassword("no"), False),
+        (psycopg.errors.UndefinedTable("no"), False),
+        (ValueError("no"), False),
+        (GateFailed([]), False),
+    ],
+)
+def test_what_a_retry_can_mend(error: Exception, retryable: bool) -> None:
+    assert is_retryable(error) is retryable
+    if retryable:
+        with pytest.raises(type(error)), permanent_unless_retryable():
+            raise error
+    else:
+        with pytest.raises(dg.Failure) as failed, permanent_unless_retryable():
+            raise error
+        assert failed.value.allow_retries is False
+
+
+def test_the_night_builds_the_three_days_before() -> None:
+    assert nightly_window(datetime(2026, 3, 2, 18, 30, tzinfo=UTC)) == ("2026-02-27", "2026-03-01")
+
+
+def test_load_keys_differ_by_run_table_and_date() -> None:
+    keys = {load_key(run, entity, day) for run in "ab" for entity in "xy" for day in (None, date(2026, 1, 5))}
+    assert len(keys) == 8
+
+
+def test_the_inbox_is_read_by_tenant_and_name_and_put_away(tmp_path: Path) -> None:
+    for name in ("inbox/b/2.csv", "inbox/b/1.csv", "inbox/a/9.csv", "inbox/loose.csv", "inbox/a/.hidden"):
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(name)
+    filesystem, root = fsspec.core.url_to_fs(str(tmp_path / "inbox"))
+    found = inbox.waiting(filesystem, root)
+    assert [(file.tenant, file.name) for file in found] == [("a", "9.csv"), ("b", "1.csv"), ("b", "2.csv")]
+    assert inbox.waiting(filesystem, str(tmp_path / "nowhere")) == []
+
+    archive = str(tmp_path / "archive")
+    inbox.put_away(filesystem, found[0], inbox.archive_of(archive, found[0], "loaded"))
+    inbox.put_away(filesystem, found[1], inbox.archive_of(archive, found[1], "refused"))
+    assert (tmp_path / "archive/a/9.csv").read_text() == "inbox/a/9.csv"
+    assert (tmp_path / "archive/b/refused/1.csv").read_text() == "inbox/b/1.csv"
+    assert [file.name for file in inbox.waiting(filesystem, root)] == ["2.csv"]
