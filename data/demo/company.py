@@ -283,7 +283,8 @@ def apply_company(dsn: str, scale: Scale = "small") -> None:
     """Insert the company's rows, or bring them back to what they should be; a second call changes none.
 
     `dsn` is a libpq URI of the OLTP database, of a login that may take on `myproperty_owner`, which
-    makes tenants, and `myproperty_app`, which makes the rest: row security holds for both. Raises `psycopg.Error`; nothing is written then.
+    makes tenants, and `myproperty_app`, which makes the rest: row security holds for both. Raises
+    `psycopg.Error`; nothing is written then.
     """
     with psycopg.connect(dsn) as connection:
         for tenant in company(scale):

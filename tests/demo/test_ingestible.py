@@ -1,0 +1,61 @@
+"""The demo's files through the platform's own reader and rules: only what is planned is turned away."""
+
+from collections import Counter
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pytest
+
+from data.demo import DemoPlan
+from data.demo.company import company
+from data.ingest.formats import read_file
+from data.ingest.schema import REGISTERS
+from data.ingest.vee import judge
+
+NOW = datetime(2025, 11, 10, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def registers() -> dict[str, pa.Table]:
+    return {
+        tenant.name: pa.Table.from_pylist(
+            [
+                {
+                    "identifier": meter.identifier,
+                    "register": register.register,
+                    "meter_id": str(meter.id),
+                    "channel": register.channel,
+                    "unit": site.file_unit,
+                    "interval_seconds": site.interval_seconds,
+                    "meter_type": meter.type,
+                    "timezone": site.timezone,
+                }
+                for site in tenant.sites
+                for meter in site.meters
+                for register in meter.registers
+            ],
+            schema=REGISTERS,
+        )
+        for tenant in company("small")
+    }
+
+
+def test_only_the_planned_rows_are_turned_away(plan: DemoPlan, registers: dict[str, pa.Table]) -> None:
+    for file in plan.files:
+        judged = judge(read_file(file.path), registers[file.tenant], now=NOW)
+        assert judged.readings.num_rows == file.readings, file.path.name
+        assert judged.quarantined.num_rows == file.quarantined, file.path.name
+
+
+def test_each_fault_breaks_the_rule_it_is_made_for(plan: DemoPlan, registers: dict[str, pa.Table]) -> None:
+    (bad,) = plan.of_kind("bad_rows")
+    judged = judge(read_file(bad.path), registers[bad.tenant], now=NOW)
+    assert Counter(judged.quarantined["rule"].to_pylist()) == {
+        "ROW-VALUE": 1,
+        "ROW-TIMESTAMP": 1,
+        "VEE-NEGATIVE": 1,
+        "VEE-FUTURE": 1,
+        "VEE-INTERVAL": 1,
+        "VEE-UNIT": 1,
+        "VEE-REGISTER": 2,
+    }
