@@ -12,12 +12,14 @@ from datetime import date, timedelta
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
 
 Row = Mapping[str, Any]
+__all__ = ["describe_dates", "err", "escape", "out", "print_csv", "print_json", "print_table", "step"]
 
 
 def print_json(document: object) -> None:
@@ -46,21 +48,15 @@ def print_table(title: str, rows: Sequence[Row], *, empty: str = "none") -> None
     out.print(table)
 
 
-def date_ranges(dates: Sequence[date]) -> list[tuple[date, date]]:
-    """Group dates into contiguous ranges, first and last date of each included."""
-    ranges: list[tuple[date, date]] = []
-    for day in sorted(dates):
-        if ranges and day - ranges[-1][1] == timedelta(days=1):
-            ranges[-1] = (ranges[-1][0], day)
-        elif not ranges or day != ranges[-1][1]:
-            ranges.append((day, day))
-    return ranges
-
-
 def describe_dates(dates: Sequence[date]) -> str:
     """Dates as people write them: `2026-10-20 to 2026-10-24, 2026-11-01`."""
-    parts = [str(a) if a == b else f"{a} to {b}" for a, b in date_ranges(dates)]
-    return ", ".join(parts) or "none"
+    ranges: list[tuple[date, date]] = []
+    for day in sorted(set(dates)):
+        if ranges and day - ranges[-1][1] == timedelta(days=1):
+            ranges[-1] = (ranges[-1][0], day)
+        else:
+            ranges.append((day, day))
+    return ", ".join(str(a) if a == b else f"{a} to {b}" for a, b in ranges) or "none"
 
 
 @contextmanager

@@ -1,0 +1,357 @@
+"""The command `myproperty`: every way a person or a program runs the platform.
+
+Commands parse arguments, call one function of the layer that does the work, and show its result.
+Heavy libraries are imported inside the commands, so that `--help` answers at once.
+"""
+
+import functools
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
+
+import typer
+
+from myproperty import console
+from myproperty.settings import get_settings
+
+if TYPE_CHECKING:
+    from dagster_project.jobs import RunReport
+    from data.ingest.load import IngestResult
+    from expectations.verdicts import Verdict
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Meter files to marts.")
+quarantine_app = typer.Typer(no_args_is_help=True, help="Readings that were wrong, and what became of them.")
+app.add_typer(quarantine_app, name="quarantine")
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+
+
+class Scale(StrEnum):
+    small = "small"
+    medium = "medium"
+
+
+class Format(StrEnum):
+    table = "table"
+    csv = "csv"
+    json = "json"
+
+
+def reports_errors(command: Callable[P, R]) -> Callable[P, R]:
+    """Print an error that a person can mend as one message, without a traceback, and exit with 1."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        from myproperty.errors import PlatformError
+
+        try:
+            return command(*args, **kwargs)
+        except PlatformError as error:
+            console.err.print(f"[red]error:[/] {console.escape(str(error))}")
+            raise typer.Exit(1) from None
+
+    return run
+
+
+@app.command()
+@reports_errors
+def up(json: AsJson = False) -> None:
+    """Start the embedded engines: PostgreSQL and, where it is the warehouse, the BigQuery emulator."""
+    from myproperty import local
+
+    with console.step("Starting the engines"):
+        status = local.up(get_settings())
+    for note in status.notes:
+        console.err.print(note)
+    _show_status(status.as_json(), json)
+
+
+@app.command()
+@reports_errors
+def down(json: AsJson = False) -> None:
+    """Stop the embedded engines; data and logs stay."""
+    from myproperty import local
+
+    _show_status(local.down(get_settings()).as_json(), json)
+
+
+@app.command("status")
+@reports_errors
+def show_status(json: AsJson = False) -> None:
+    """How the engines are and where they listen."""
+    from myproperty import local
+
+    _show_status(local.status(get_settings()).as_json(), json)
+
+
+def _show_status(status: dict[str, Any], json: bool) -> None:
+    if json:
+        console.print_json(status)
+        return
+    rows = [
+        {
+            "engine": name,
+            "kind": status[name].get("kind", "postgres"),
+            "state": status[name]["state"],
+            "where": status[name].get("dsn") or status[name].get("endpoint"),
+        }
+        for name in ("postgres", "warehouse")
+    ]
+    console.print_table(f"Engines of {status['home']}", rows)
+
+
+@app.command()
+@reports_errors
+def migrate() -> None:
+    """Bring the OLTP schema to its head; run it as often as you like."""
+    from myproperty import local
+    from oltp_schema.migrate import upgrade
+
+    revision = upgrade(local.dsn(get_settings()))
+    console.out.print(f"The OLTP schema is at revision {revision}.")
+
+
+@app.command()
+@reports_errors
+def inspect(
+    file: Path,
+    format: Annotated[str | None, typer.Option(help="Do not detect the format; read it as this one.")] = None,
+    json: AsJson = False,
+) -> None:
+    """Read a meter file and write nothing: what is in it, and what is wrong with it."""
+    from data.ingest.inspect import inspect as inspect_file
+
+    report = inspect_file(file, format)
+    if json:
+        console.print_json(report)
+    else:
+        _show_inspection(file, report)
+    if report["status"] == "refused":
+        reasons = "; ".join(f"line {r['first_line']}: {r['reason']}" for r in report["rejected"])
+        console.err.print(f"[red]refused:[/] {console.escape(f'{file}: {reasons}')}")
+        raise typer.Exit(1)
+
+
+def _show_inspection(file: Path, report: dict[str, Any]) -> None:
+    channels = [
+        {**channel, "quality": " ".join(f"{flag}:{n}" for flag, n in channel["quality"].items())}
+        for channel in report["channels"]
+    ]
+    console.print_table(
+        f"{file.name}: {report['format']}, {report['status']}", channels, empty=report["status"]
+    )
+    if report["rejected"]:
+        console.print_table("Rejected", report["rejected"])
+
+
+@app.command()
+@reports_errors
+def ingest(
+    files: Annotated[list[Path], typer.Argument(help="Meter files; each is loaded whole or not at all.")],
+    tenant: Annotated[str, typer.Option(help="Whose files these are: a tenant's name or id.")],
+    create_meters: Annotated[
+        str | None,
+        typer.Option(metavar="PROPERTY", help="Create unknown meters there (name or id)."),
+    ] = None,
+    format: Annotated[str | None, typer.Option(help="Do not detect the format; read it as this one.")] = None,
+    json: AsJson = False,
+) -> None:
+    """Load meter files into the readings; a file known already changes nothing."""
+    from data.ingest.load import ingest_file
+    from myproperty import local
+
+    dsn = local.dsn(get_settings())
+    results = []
+    for file in files:
+        with console.step(f"Reading {file}"):
+            results.append(
+                ingest_file(file, tenant=tenant, dsn=dsn, create_meters=create_meters, format=format)
+            )
+    if json:
+        console.print_json([result.as_json() for result in results])
+    else:
+        show_ingests(results)
+    refused = [result for result in results if result.status == "refused"]
+    for result in refused:
+        console.err.print(f"[red]refused:[/] {console.escape(str(result.error))}")
+    if refused:
+        raise typer.Exit(1)
+
+
+def show_ingests(results: "Sequence[IngestResult]", *, quiet: bool = False) -> None:
+    """Show what became of each file."""
+    if quiet:
+        return
+    rows = [
+        {
+            "file": Path(result.source_uri).name,
+            "status": result.status,
+            "accepted": result.accepted,
+            "unchanged": result.unchanged,
+            "new versions": result.new_versions,
+            "quarantined": result.quarantined,
+            "dates touched": console.describe_dates(result.dates_touched),
+        }
+        for result in results
+    ]
+    console.print_table("Ingested", rows)
+
+
+@app.command()
+@reports_errors
+def run(
+    first: Annotated[
+        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First reading date.")
+    ] = None,
+    last: Annotated[
+        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last reading date, included.")
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Run the pipeline in process: over the dates given, or over the inbox and all dates that changed."""
+    from dagster_project import jobs
+
+    settings = get_settings()
+    if first is None and last is None:
+        show_ingests(jobs.ingest_inbox(settings, progress), quiet=json)
+        reports = jobs.run_pending(settings, progress)
+    elif first is None or last is None:
+        raise typer.BadParameter("give both --from and --to, or neither")
+    elif last < first:
+        raise typer.BadParameter(f"--to {last:%Y-%m-%d} is before --from {first:%Y-%m-%d}")
+    else:
+        end = last.date() + timedelta(days=1)
+        reports = [jobs.run_pipeline(first.date(), end, settings, progress)]
+    if json:
+        console.print_json([report.as_json() for report in reports])
+    show_runs(reports, quiet=json)
+
+
+def progress(line: str) -> None:
+    """Tell what a run is doing, on standard error."""
+    console.err.print(f"[dim]  {console.escape(line)}[/]")
+
+
+def show_runs(reports: "Sequence[RunReport]", *, quiet: bool = False) -> None:
+    """Show which reading dates were rebuilt; exit with 1, saying why, if one was not published."""
+    rows = [
+        {
+            "reading dates": console.describe_dates(report.dates),
+            "result": "published" if report.success else "NOT published",
+            "gates": f"{len(report.verdicts) - len(report.failed)} of {len(report.verdicts)} passed",
+            "seconds": f"{sum(report.seconds.values()):.1f}",
+        }
+        for report in reports
+    ]
+    if not quiet:
+        console.print_table("Rebuilt", rows, empty="no reading date has changed since it was published")
+    failed = [report for report in reports if not report.success]
+    for report in failed:
+        for verdict in report.failed:
+            console.err.print(console.escape(verdict.message))
+        if not report.failed:
+            console.err.print(f"[red]error:[/] {console.escape(str(report.error))}")
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+@reports_errors
+def query(sql: str, format: Annotated[Format, typer.Option()] = Format.table) -> None:
+    """Ask the warehouse; reads only."""
+    from data.ingest.warehouse import open_warehouse
+
+    warehouse = open_warehouse(get_settings())
+    try:
+        rows = warehouse.query(sql).to_pylist()
+    finally:
+        warehouse.close()
+    if format is Format.json:
+        console.print_json(rows)
+    elif format is Format.csv:
+        console.print_csv(rows)
+    else:
+        console.print_table(f"{len(rows)} rows", rows)
+
+
+@app.command()
+@reports_errors
+def gates(
+    failed: Annotated[bool, typer.Option("--failed", help="Only those that failed.")] = False,
+    json: AsJson = False,
+) -> None:
+    """The last verdict of each gate, with the rules that were broken and what to do."""
+    from expectations.verdicts import last_verdicts
+    from myproperty import local
+
+    verdicts = last_verdicts(local.dsn(get_settings()), failed_only=failed)
+    if json:
+        console.print_json([verdict.as_json() for verdict in verdicts])
+        return
+    show_gates(verdicts)
+    for verdict in verdicts:
+        if verdict.failed:
+            console.out.print(console.escape(verdict.message))
+
+
+def show_gates(verdicts: "Sequence[Verdict]") -> None:
+    """Show the verdicts, one line a gate and table."""
+    rows = [
+        {
+            "gate": verdict.gate,
+            "table": verdict.table,
+            "verdict": "passed" if verdict.passed else "FAILED",
+            "expectations": verdict.expectations,
+            "reading dates": _dates_of(verdict),
+            "rules broken": ", ".join(broken["rule"] for broken in verdict.failed),
+        }
+        for verdict in verdicts
+    ]
+    console.print_table("Gates", rows, empty="no verdict; `myproperty run` makes them")
+
+
+def _dates_of(verdict: "Verdict") -> str:
+    if verdict.date_from is None or verdict.date_to is None:
+        return "all"
+    return f"{verdict.date_from} to {verdict.date_to - timedelta(days=1)}"
+
+
+@app.command()
+@reports_errors
+def demo(
+    days: Annotated[int | None, typer.Option(help="Reading dates to make.", min=1)] = None,
+    scale: Annotated[Scale, typer.Option(help="medium is a million readings.")] = Scale.small,
+) -> None:
+    """The main job from nothing: engines, schema, an invented company, its meter files, the pipeline, marts."""
+    from myproperty.demo import run_demo
+
+    run_demo(get_settings(), scale.value, days)
+
+
+@app.command()
+@reports_errors
+def dev() -> None:
+    """Open the Dagster UI on the embedded engines, until Ctrl-C."""
+    from dagster_project.jobs import instance
+    from myproperty import local
+    from oltp_schema.migrate import upgrade
+
+    settings = get_settings()
+    local.up(settings)
+    upgrade(local.dsn(settings))
+    with instance(settings.home):
+        home = settings.home.absolute() / "dagster"
+    command = [sys.executable, "-m", "dagster", "dev", "-m", "dagster_project.definitions"]
+    raise typer.Exit(subprocess.call(command, env={**os.environ, "DAGSTER_HOME": str(home)}))
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,110 @@
+"""`myproperty demo`: the main job from nothing, as a user would run it step by step.
+
+Every step is one that users have too; nothing is done here that the other commands do not do.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from myproperty import console, local
+from myproperty.cli import progress, show_gates, show_ingests, show_runs
+from myproperty.settings import CHECKOUT, Settings
+
+MART = """
+select t.tenant_name as tenant, p.property_name as property, count(*) as days,
+    sum(m.generation_kwh) as generation_kwh, sum(m.self_consumed_kwh) as self_consumed_kwh,
+    sum(m.exported_kwh) as exported_kwh, sum(m.imported_kwh) as imported_kwh,
+    round(avg(m.specific_yield_kwh_per_kw), 2) as mean_kwh_per_kw_day,
+    round(avg(m.completeness_pct), 1) as completeness_pct,
+    round(avg(m.estimated_share_pct), 2) as estimated_pct
+from {prefix}marts.mart_solar_performance as m
+join {prefix}core.dim_property as p on p.tenant_id = m.tenant_id and p.property_id = m.property_id
+join {prefix}core.dim_tenant as t on t.tenant_id = m.tenant_id
+where m.reading_date >= date '{start}' and m.reading_date < date '{end}'
+group by t.tenant_name, p.property_name
+order by t.tenant_name, p.property_name
+"""
+
+
+@contextmanager
+def engines(settings: Settings) -> Iterator[None]:
+    """The engines up inside the block; stopped after it unless they ran before."""
+    ran_before = local.status(settings).postgres["state"] == "running"
+    with console.step("Starting the engines"):
+        local.up(settings)
+    try:
+        yield
+    finally:
+        if not ran_before:
+            local.down(settings)
+
+
+def run_demo(settings: Settings, scale: str, days: int | None) -> None:
+    """Files of an invented company to marts, then what came out and where to look next."""
+    started = time.monotonic()
+    with engines(settings):
+        _run(settings, scale, days)
+    console.out.print(f"\nDone in {time.monotonic() - started:.0f} s.")
+    console.out.print(_where_to_look(settings))
+
+
+def _run(settings: Settings, scale: str, days: int | None) -> None:
+    from dagster_project.jobs import ingest_inbox, run_pending
+    from data.demo import Scale, apply_company, generate
+    from expectations.verdicts import last_verdicts
+    from oltp_schema.migrate import upgrade
+
+    dsn = local.dsn(settings)
+    size: Scale = "medium" if scale == "medium" else "small"
+    with console.step("Creating the schema and the demo company"):
+        upgrade(dsn)
+        apply_company(dsn, size)
+        plan = generate(Path(settings.inbox), size, days)
+    console.out.print(
+        f"{len(plan.files)} meter files of two invented tenants are in {_short(settings.inbox)}: "
+        f"{plan.readings:,} readings, {plan.start} to before {plan.end}."
+    )
+    show_ingests(ingest_inbox(settings, progress))
+    show_runs(run_pending(settings, progress))
+    _show_mart(settings, plan.start.isoformat(), plan.end.isoformat())
+    show_gates(last_verdicts(dsn))
+    _show_quarantine(dsn)
+
+
+def _show_mart(settings: Settings, start: str, end: str) -> None:
+    from data.ingest.warehouse import open_warehouse
+
+    warehouse = open_warehouse(settings)
+    try:
+        query = MART.format(prefix=settings.dataset_prefix, start=start, end=end)
+        console.print_table("marts.mart_solar_performance", warehouse.query(query).to_pylist())
+    finally:
+        warehouse.close()
+
+
+def _show_quarantine(dsn: str) -> None:
+    from data.ingest.quarantine import counts
+
+    console.print_table("Quarantined readings", counts(dsn))
+
+
+def _where_to_look(settings: Settings) -> str:
+    return (
+        "Next:\n"
+        "  make dev                          the Dagster UI with every asset, run and gate: http://127.0.0.1:3000\n"
+        "  .venv/bin/myproperty up           the engines, then:\n"
+        '  .venv/bin/myproperty query "select * from marts.mart_solar_performance"\n'
+        "  .venv/bin/myproperty quarantine list\n"
+        f"  documents                         {_short(CHECKOUT / 'docs')}, README.md\n"
+        f"  files ingested                    {_short(settings.archive)}"
+    )
+
+
+def _short(path: str | Path) -> str:
+    """A path as seen from the checkout, where it lies in it."""
+    try:
+        return str(Path(path).relative_to(CHECKOUT))
+    except ValueError:
+        return str(path)
