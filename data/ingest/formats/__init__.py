@@ -44,21 +44,22 @@ def iter_batches(path: Path | str, format: str | None = None) -> Iterator[tuple[
     if wrong is not None:
         raise wrong
     part = 0
+    before: str | None = None
     for member in open_members(path):
         first = next(member.blocks, b"")
         found = format or detect(path, first.decode())
-        if format is not None and found != format:
+        if before is not None and found != before:
             raise refuse(
-                path, None, "FILE-FORMAT", f"{member.name!r} is {found}, the members before it {format}"
+                path, None, "FILE-FORMAT", f"{member.name!r} is {found}, the members before it {before}"
             )
-        format = found
+        before = found
         whole = Member(member.name, itertools.chain([first], member.blocks))
         try:
-            for batch in _READERS[format](path, whole, part):
-                yield format, batch
+            for batch in _READERS[found](path, whole, part):
+                yield found, batch
                 part = max(part, batch.part)
         except RefusedFile as refusal:
-            refusal.format = format
+            refusal.format = found
             raise
         part += 1
 

@@ -5,6 +5,7 @@ Here: everything that is the same for every text format. Not here: what the text
 """
 
 import codecs
+import contextlib
 import gzip
 import hashlib
 import stat
@@ -63,25 +64,37 @@ def open_members(path: Path) -> Iterator[Member]:
 
     Each member must be read before the next is asked for. Raises `RefusedFile`.
     """
+    with _faults_refuse(path), path.open("rb") as stream:
+        magic = stream.read(6)
+        stream.seek(0)
+        if not magic:
+            raise refuse(path, None, "FILE-EMPTY", "the file has no content")
+        if magic.startswith(b"PK"):
+            yield from _zip_members(path, stream)
+        elif magic.startswith(b"\x1f\x8b"):
+            packed = path.stat().st_size
+            with gzip.GzipFile(fileobj=stream) as unpacked:
+                chunks = _Bounded(path, packed).chunks(unpacked, path.name)
+                yield Member(path.name, _guarded(path, chunks))
+        else:
+            yield Member(path.name, _guarded(path, _plain_chunks(path, stream)))
+
+
+@contextlib.contextmanager
+def _faults_refuse(path: Path) -> Iterator[None]:
+    """Errors of the disk and of unpacking become refusals."""
     try:
-        with path.open("rb") as stream:
-            magic = stream.read(6)
-            stream.seek(0)
-            if not magic:
-                raise refuse(path, None, "FILE-EMPTY", "the file has no content")
-            if magic.startswith(b"PK"):
-                yield from _zip_members(path, stream)
-            elif magic.startswith(b"\x1f\x8b"):
-                packed = path.stat().st_size
-                with gzip.GzipFile(fileobj=stream) as unpacked:
-                    chunks = _Bounded(path, packed).chunks(unpacked, path.name)
-                    yield Member(path.name, _lines(path, chunks))
-            else:
-                yield Member(path.name, _lines(path, _plain_chunks(path, stream)))
+        yield
     except _DAMAGE as error:
         raise refuse(path, None, "FILE-DAMAGED", f"the archive cannot be unpacked: {error}") from error
     except OSError as error:
         raise refuse(path, None, "FILE-UNREADABLE", error.strerror or str(error)) from error
+
+
+def _guarded(path: Path, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The lines of a text; its bytes are read here, outside of `open_members`, so faults arise here."""
+    with _faults_refuse(path):
+        yield from _lines(path, chunks)
 
 
 def _plain_chunks(path: Path, stream: IO[bytes]) -> Iterator[bytes]:
@@ -139,7 +152,7 @@ def _zip_members(path: Path, stream: IO[bytes]) -> Iterator[Member]:
             _check_member(path, info)
         for info in infos:
             with archive.open(info) as member:
-                yield Member(info.filename, _lines(path, bounded.chunks(member, info.filename)))
+                yield Member(info.filename, _guarded(path, bounded.chunks(member, info.filename)))
 
 
 def _is_litter(info: zipfile.ZipInfo) -> bool:
