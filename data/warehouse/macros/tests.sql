@@ -12,11 +12,12 @@ having count(*) > 1
 {% test relationships_within_tenant(model, column_name, to, field=none) %}
 {#- A child whose parent is absent, or is another tenant's, is a leak or a loss. NULL refers to nothing. -#}
 {%- set parent_field = field or column_name %}
+{#- tenant_id itself may be the child's key; named twice it would be ambiguous. -#}
+{%- set key = ['tenant_id', column_name] | unique | list %}
 select
-    child.tenant_id,
-    child.{{ column_name }}
+    child.{{ key | join(', child.') }}
 from (
-    select distinct tenant_id, {{ column_name }}
+    select distinct {{ key | join(', ') }}
     from {{ model }}
     where {{ column_name }} is not null
 ) as child
