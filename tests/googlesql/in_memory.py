@@ -1,0 +1,279 @@
+"""BigQuery in this process: the client that dbt is given instead of Google's, on Google's own SQL engine.
+
+Belongs here: the few calls of `google.cloud.bigquery.Client` that dbt-bigquery makes, tables and views held
+in memory, and a record of every statement. Each is analysed before anything else, so a build through
+this client passes only if GoogleSQL accepts all of it. What is proved of the record does not belong here.
+"""
+
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from google.api_core.exceptions import BadRequest, NotFound
+from google.cloud.bigquery import Dataset, DatasetReference, SchemaField, Table, TableReference
+from google.cloud.bigquery.table import Row as ClientRow
+from google.cloud.bigquery.table import TableListItem, TimePartitioning
+from sqlglot import exp, parse_one
+
+from . import merge, script
+from .engine import Column, Contents, GoogleSqlError, Relation, Row, analyse, execute
+
+Path = tuple[str, str, str]
+STATEMENT_TYPES = {
+    "CreateTableAsSelect": "CREATE_TABLE_AS_SELECT",
+    "CreateView": "CREATE_VIEW",
+    "CreateSchema": "CREATE_SCHEMA",
+    "Drop": "DROP_TABLE",
+    "Merge": "MERGE",
+}
+
+
+@dataclass
+class Stored:
+    """A table or a view of this process; a view keeps its query and no rows."""
+
+    relation: Relation
+    rows: list[Row] = field(default_factory=list)
+    query: str | None = None
+    partition_field: str | None = None
+    cluster_fields: list[str] | None = None
+    description: str | None = None
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement that dbt sent; `context` is the comment in front of it, which names the node."""
+
+    sql: str
+    kind: str
+    columns: tuple[Column, ...]
+
+
+class Result:
+    """What `QueryJob.result()` gives: rows with a schema."""
+
+    def __init__(self, columns: Sequence[Column], rows: Sequence[Row]) -> None:
+        self.columns = tuple(columns)
+        self.schema = [SchemaField(c.name or f"f{i}_", c.type) for i, c in enumerate(columns)]
+        self.rows = rows
+        self.total_rows = len(rows)
+
+    def __iter__(self) -> Iterator[ClientRow]:
+        places = {f.name: i for i, f in enumerate(self.schema)}
+        return iter([ClientRow(row, places) for row in self.rows])
+
+
+@dataclass
+class Job:
+    """The attributes of a `QueryJob` that dbt-bigquery reads."""
+
+    job_id: str
+    project: str
+    statement_type: str
+    destination: TableReference | None
+    found: Result
+    num_dml_affected_rows: int = 0
+    location: str = "local"
+    total_bytes_processed: int = 0
+    total_bytes_billed: int = 0
+    slot_millis: int = 0
+
+    def result(self, **_: Any) -> Result:
+        """The rows, which are there already."""
+        return self.found
+
+
+class InMemoryBigQuery:
+    """One project's datasets and tables, and every statement that was run on them in `statements`."""
+
+    def __init__(self, project: str, tables: Iterable[Stored] = ()) -> None:
+        self.project = project
+        self.statements: list[Statement] = []
+        self.tables: dict[Path, Stored] = {t.relation.path: t for t in tables}
+        self.datasets: set[str] = {t.relation.path[1] for t in self.tables.values()}
+        self._answers: dict[Path, Result] = {}
+
+    # What dbt asks of tables and datasets
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def get_table(self, reference: Any, **_: Any) -> Table:
+        """The table, or NotFound."""
+        path = (reference.project, reference.dataset_id, reference.table_id)
+        if path in self._answers:
+            answer = Table(reference, schema=self._answers[path].schema)
+            answer._properties["numRows"] = str(self._answers[path].total_rows)
+            return answer
+        if path not in self.tables:
+            raise NotFound(f"table {'.'.join(path)}")
+        return _as_table(self.tables[path])
+
+    def list_tables(self, dataset: Any, **_: Any) -> list[TableListItem]:
+        """The tables of a dataset, or NotFound."""
+        if dataset.dataset_id not in self.datasets:
+            raise NotFound(f"dataset {dataset.dataset_id}")
+        chosen = [s for path, s in self.tables.items() if path[1] == dataset.dataset_id]
+        return [TableListItem(_as_table(s).to_api_repr()) for s in chosen]
+
+    def list_routines(self, dataset: Any, **_: Any) -> list[Any]:
+        """None are made."""
+        return []
+
+    def get_routine(self, reference: Any, **_: Any) -> Any:
+        """None are made."""
+        raise NotFound(str(reference))
+
+    def list_datasets(self, **_: Any) -> list[DatasetReference]:
+        """All datasets."""
+        return [DatasetReference(self.project, name) for name in sorted(self.datasets)]
+
+    def get_dataset(self, reference: Any, **_: Any) -> Dataset:
+        """The dataset, or NotFound."""
+        if reference.dataset_id not in self.datasets:
+            raise NotFound(f"dataset {reference.dataset_id}")
+        return Dataset(reference)
+
+    def create_dataset(self, dataset: Any, **_: Any) -> Dataset:
+        """Make a dataset, which may be there."""
+        self.datasets.add(dataset.dataset_id)
+        return Dataset(dataset)
+
+    def delete_table(self, reference: Any, **_: Any) -> None:
+        """Remove a table, which may be absent."""
+        self.tables.pop((reference.project, reference.dataset_id, reference.table_id), None)
+
+    def update_table(self, table: Table, fields: Sequence[str], **_: Any) -> Table:
+        """Take a description, or a schema that only adds columns."""
+        stored = self.tables[(table.project, table.dataset_id, table.table_id)]
+        if "description" in fields:
+            stored.description = table.description
+        if "schema" in fields:
+            _widen(stored, [Column(f.name, f.field_type) for f in table.schema])
+        return _as_table(stored)
+
+    # Statements
+
+    def query(self, query: str, job_config: Any = None, job_id: str | None = None, **_: Any) -> Job:
+        """Analyse and run every statement of a script; a refusal is a BadRequest with Google's own words."""
+        try:
+            jobs = [self._run(sql, job_id or str(uuid.uuid4())) for sql in script.split(query)]
+        except GoogleSqlError as error:
+            refusal = BadRequest(str(error), errors=[{"message": str(error), "reason": "invalidQuery"}])
+            raise refusal from error
+        if len(jobs) > 1:
+            jobs[-1].statement_type = "SCRIPT"
+        return jobs[-1]
+
+    def relations(self) -> list[Relation]:
+        """Every table and view, for the analyzer."""
+        return [s.relation for s in self.tables.values()]
+
+    def select(self, sql: str) -> tuple[tuple[Column, ...], list[Row]]:
+        """Run a query on the tables and views that its text names."""
+        return execute(sql, [self._contents(s) for s in self.tables.values() if s.relation.quoted in sql])
+
+    def _contents(self, stored: Stored) -> Contents:
+        if stored.query is None:
+            return Contents(stored.relation, stored.rows)
+        return Contents(stored.relation, self.select(stored.query)[1])
+
+    def _run(self, sql: str, job_id: str) -> Job:
+        if script.is_query(sql):  # the reference implementation analyses it first
+            found, destination = self._run_query(sql)
+            self.statements.append(Statement(sql, "Query", found.columns))
+            return Job(job_id, self.project, "SELECT", destination, found)
+        named = [r for r in self.relations() if r.quoted in sql]
+        analysed = analyse(sql, named)
+        self.statements.append(Statement(sql, analysed.kind, analysed.columns))
+        runner = {
+            "CreateTableAsSelect": self._run_create,
+            "CreateView": self._run_create,
+            "CreateSchema": self._run_schema,
+            "Drop": self._run_drop,
+            "Merge": self._run_merge,
+        }.get(analysed.kind)
+        if runner is None:
+            raise GoogleSqlError(
+                f"a {analysed.kind} statement is accepted by GoogleSQL but not run here:\n{sql}"
+            )
+        found, destination = runner(sql, analysed.target, analysed.columns)
+        kind = STATEMENT_TYPES[analysed.kind]
+        return Job(job_id, self.project, kind, destination, found, found.total_rows)
+
+    def _run_query(self, sql: str) -> tuple[Result, TableReference]:
+        columns, rows = self.select(sql)
+        path = (self.project, "_answers", f"anon{uuid.uuid4().hex}")
+        self._answers[path] = Result(columns, rows)
+        return self._answers[path], _reference(path)
+
+    def _run_create(
+        self, sql: str, target: tuple[str, ...], columns: tuple[Column, ...]
+    ) -> tuple[Result, TableReference]:
+        path = self._path(target)
+        query = script.query_of(sql)
+        is_view = script.is_view(sql)
+        rows = [] if is_view else self.select(query)[1]
+        partition, cluster = _layout(sql)
+        self.tables[path] = Stored(
+            Relation(path, columns), rows, query if is_view else None, partition, cluster
+        )
+        return Result(columns, rows), _reference(path)
+
+    def _run_schema(self, _: str, target: tuple[str, ...], __: Any) -> tuple[Result, None]:
+        self.datasets.add(target[-1])
+        return Result([], []), None
+
+    def _run_drop(self, _: str, target: tuple[str, ...], __: Any) -> tuple[Result, None]:
+        self.tables.pop(self._path(target), None)
+        return Result([], []), None
+
+    def _run_merge(self, sql: str, _: Any, __: Any) -> tuple[Result, None]:
+        plan = merge.plan(sql)
+        stored = self.tables[self._path(plan.target)]
+        kept = merge.rows_after(plan, self._contents(stored), self.select(plan.source), stored.relation)
+        changed = [row for row in kept if row not in stored.rows]
+        stored.rows = kept
+        return Result(stored.relation.columns, changed), None
+
+    def _path(self, target: Sequence[str]) -> Path:
+        if len(target) != 3:
+            raise GoogleSqlError(f"{'.'.join(target)}: name a table by project, dataset and table")
+        return target[0], target[1], target[2]
+
+
+def _reference(path: Path) -> TableReference:
+    return TableReference(DatasetReference(path[0], path[1]), path[2])
+
+
+def _layout(sql: str) -> tuple[str | None, list[str] | None]:
+    """The column that a CREATE statement partitions by, and those that it clusters by."""
+    created = parse_one(sql, dialect="bigquery")
+    partition = created.find(exp.PartitionedByProperty)
+    cluster = created.find(exp.ClusterProperty)
+    column = partition.find(exp.Column, exp.Identifier) if partition else None
+    clustered = [c.name for c in cluster.find_all(exp.Identifier)] if cluster else None
+    return (column.name if column else None), clustered
+
+
+def _as_table(stored: Stored) -> Table:
+    schema = [SchemaField(c.name, c.type) for c in stored.relation.columns]
+    table = Table(_reference(stored.relation.path), schema=schema)
+    if stored.partition_field:
+        table.time_partitioning = TimePartitioning(field=stored.partition_field)
+    table.clustering_fields = stored.cluster_fields
+    table.description = stored.description
+    table._properties["type"] = "TABLE" if stored.query is None else "VIEW"
+    table._properties["numRows"] = str(len(stored.rows))
+    return table
+
+
+def _widen(stored: Stored, columns: Sequence[Column]) -> None:
+    known = stored.relation.columns
+    if [c.name for c in columns[: len(known)]] != [c.name for c in known]:
+        raise BadRequest(f"{stored.relation.quoted}: a schema may only add columns at its end")
+    added = len(columns) - len(known)
+    if added:
+        stored.relation = Relation(stored.relation.path, (*known, *columns[len(known) :]))
+        stored.rows = [(*row, *([None] * added)) for row in stored.rows]

@@ -1,0 +1,159 @@
+"""A small company whose days are hard: raw rows for leg 2, invented and deterministic.
+
+Sydney ends summer time on 2026-04-05: its day has 25 hours. Los Angeles and Berlin are in summer time.
+There are missing intervals, substituted and lost values, awkward decimals, a meter without a unit and a
+day with too little data. A second version of the rows says what a revision changes.
+"""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from .engine import Row
+from .raw import CARRIED, COLUMNS
+
+FIRST_DAY, LAST_DAY = date(2026, 4, 4), date(2026, 4, 5)
+VARIABLES = {
+    "start_date": "2026-04-04",
+    "end_date": "2026-04-06",
+    "calendar_start": "2026-04-01",
+    "calendar_end": "2026-04-10",
+}
+REVISED_VARIABLES = VARIABLES | {"start_date": "2026-04-05"}
+MADE = datetime(2026, 4, 7, 1, 2, 3, 456789, tzinfo=UTC)
+REVISED = datetime(2026, 4, 9, 12, 0, tzinfo=UTC)
+# meter: tenant, property, type, zone, interval in seconds, channels
+METERS: dict[str, tuple[str, str, str, str, int, tuple[str, ...]]] = {
+    "m-syd-grid": ("t1", "p-syd", "grid", "Australia/Sydney", 1800, ("import", "export")),
+    "m-syd-solar": ("t1", "p-syd", "solar", "Australia/Sydney", 1800, ("generation",)),
+    "m-la-grid": ("t2", "p-la", "grid", "America/Los_Angeles", 3600, ("import", "export")),
+    "m-la-solar": ("t2", "p-la", "solar", "America/Los_Angeles", 900, ("generation",)),
+    "m-ber-unit": ("t2", "p-ber", "grid", "Europe/Berlin", 3600, ("consumption",)),
+}
+ZONES = {"p-syd": "Australia/Sydney", "p-la": "America/Los_Angeles", "p-ber": "Europe/Berlin"}
+CAPACITY = {"p-syd": Decimal("6.600"), "p-la": Decimal("7.125"), "p-ber": None}
+TENANT_OF = {"p-syd": "t1", "p-la": "t2", "p-ber": "t2"}
+
+
+def _row(table: str, at: datetime = MADE, **values: Any) -> Row:
+    carried = {"created_at": MADE, "updated_at": at, "version": 1 if at == MADE else 2, "landed_at": at}
+    names = [*COLUMNS[table], *CARRIED]
+    unknown = set(values) - set(names)
+    if unknown:
+        raise KeyError(f"{table} has no columns {sorted(unknown)}")
+    return tuple((carried | values).get(name) for name in names)
+
+
+def _company(revised: bool) -> dict[str, list[Row]]:
+    at = REVISED if revised else MADE
+    capacity = CAPACITY | ({"p-la": Decimal("9.5")} if revised else {})
+    return {
+        "tenants": [
+            _row("tenants", id=t, tenant_id=t, name=name, region=region, status="active")
+            for t, name, region in (("t1", "Harbour Homes", "AU"), ("t2", "Sunset Lofts", "US"))
+        ],
+        "properties": [
+            _row(
+                "properties",
+                at if p == "p-la" else MADE,
+                id=p,
+                tenant_id=TENANT_OF[p],
+                name=f"House {p}",
+                timezone=zone,
+                solar_capacity_kw=capacity[p],
+                status="active",
+            )
+            for p, zone in ZONES.items()
+        ],
+        "units": [
+            _row("units", id="u-ber", tenant_id="t2", property_id="p-ber", label="1", sq_ft=Decimal("850.5"))
+        ],
+        "meters": [
+            _row("meters", id=m, tenant_id=t, property_id=p, type=kind, timezone=zone, status="active")
+            for m, (t, p, kind, zone, _, _) in METERS.items()
+        ],
+        "meter_registers": [
+            _row(
+                "meter_registers",
+                id=f"{m}-{channel}",
+                tenant_id=t,
+                meter_id=m,
+                identifier=f"NMI{m}",
+                register=channel,
+                channel=channel,
+                unit="kWh",
+                interval_seconds=seconds,
+            )
+            for m, (t, _, _, _, seconds, channels) in METERS.items()
+            for channel in channels
+        ],
+        "meter_assignments": [
+            _row(
+                "meter_assignments",
+                id="a1",
+                tenant_id="t2",
+                meter_id="m-ber-unit",
+                unit_id="u-ber",
+                assigned_from=date(2026, 4, 5),
+            )
+        ],
+    }
+
+
+def _instants(day: date, zone: str, seconds: int) -> list[datetime]:
+    starts = [datetime(d.year, d.month, d.day, tzinfo=ZoneInfo(zone)) for d in (day, day + timedelta(days=1))]
+    first, end = (start.astimezone(UTC) for start in starts)
+    return [first + timedelta(seconds=s) for s in range(0, int((end - first).total_seconds()), seconds)]
+
+
+def _value(channel: str, number: int, salt: int) -> Decimal:
+    """Awkward on purpose: nine decimal places, whose sums and quotients have to be rounded."""
+    base = Decimal((number * 37 + salt * 11) % 997) / Decimal(1000)
+    scale = {"generation": 3, "export": 1, "import": 2, "consumption": 1}[channel]
+    return (base * scale + Decimal("0.000000001") * (number % 7 + 1)).quantize(Decimal("0.000000001"))
+
+
+def _readings(revised: bool) -> list[Row]:
+    rows = []
+    series = [(m, channel) for m, meter in METERS.items() for channel in meter[5]]
+    for salt, (meter, channel) in enumerate(series):
+        tenant, _, _, zone, seconds, _ = METERS[meter]
+        for day in (FIRST_DAY, LAST_DAY):
+            for number, instant in enumerate(_instants(day, zone, seconds)):
+                if meter == "m-la-solar" and day == LAST_DAY and number % 3:
+                    continue  # two thirds missing: not sufficient
+                lost, substituted = number == 11 + salt, number % 9 == 4
+                value = None if lost else _value(channel, number, salt)
+                late = revised and day == LAST_DAY and number == 20
+                if late and channel == "import":
+                    continue  # withdrawn
+                value = Decimal("4.000000005") if late else value
+                rows.append(
+                    _row(
+                        "meter_readings",
+                        REVISED if late else MADE,
+                        id=f"{meter}-{channel}-{instant:%Y%m%dT%H%M}",
+                        tenant_id=tenant,
+                        meter_id=meter,
+                        channel=channel,
+                        reading_ts=instant,
+                        reading_date=day,
+                        interval_seconds=seconds,
+                        value_native=value,
+                        unit="kWh",
+                        value_kwh=value,
+                        quality="null" if value is None else "estimated" if substituted else "actual",
+                        quality_method="N" if value is None else "S14" if substituted else "A",
+                        is_estimated=substituted and value is not None,
+                        source="scenario",
+                        source_version=REVISED if late else MADE,
+                        ingestion_job_id="j1",
+                    )
+                )
+    return rows
+
+
+def rows(revised: bool = False) -> dict[str, list[Row]]:
+    """The raw rows by table; `revised` is what they are after a revision of 2026-04-05 and of a property."""
+    return _company(revised) | {"meter_readings": _readings(revised)}

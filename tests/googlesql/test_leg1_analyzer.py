@@ -1,0 +1,96 @@
+"""Leg 1: all that dbt sends to BigQuery is GoogleSQL, by Google's own analyzer, and keeps its contracts."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from .compile import Build, DbtFailed, build
+from .conftest import VARIABLES, WAREHOUSE
+from .engine import Column, GoogleSqlError, analyse, type_name
+from .raw import raw_tables
+
+SENT = ("model", "test", "snapshot")
+
+
+def test_every_model_test_and_snapshot_was_analysed_in_both_runs(bigquery_build: Build) -> None:
+    nodes = [n for n in bigquery_build.manifest["nodes"].values() if n["resource_type"] in SENT]
+    expected = {n["name"].lower() for n in nodes if n["config"]["materialized"] != "ephemeral"}
+    assert expected
+    for invocation in bigquery_build.invocations:
+        text = "\n".join(s.sql for s in invocation.statements)
+        assert {name for name in expected if f'"node": "{name}"' not in text} == set()
+
+
+def test_the_second_run_replaces_partitions_and_merges_the_snapshot(bigquery_build: Build) -> None:
+    first, second = bigquery_build.invocations
+    assert "Merge" not in {s.kind for s in first.statements}
+    merges = [s.sql for s in second.statements if s.kind == "Merge"]
+    incremental = [
+        n["name"]
+        for n in bigquery_build.manifest["nodes"].values()
+        if n["config"]["materialized"] in ("incremental", "snapshot")
+    ]
+    assert len(incremental) == len(merges)
+    for name in incremental:
+        assert any(f"`{name}`" in sql for sql in merges), f"{name} is not merged"
+
+
+def test_tables_have_the_columns_and_types_of_their_contracts(bigquery_build: Build) -> None:
+    made = {t.relation.path: t.relation.columns for t in bigquery_build.tables}
+    nodes = [
+        n
+        for n in bigquery_build.manifest["nodes"].values()
+        if n["config"].get("contract", {}).get("enforced")
+    ]
+    assert {"dim_property", "fact_energy_usage", "mart_solar_performance"} <= {n["name"] for n in nodes}
+    for node in nodes:
+        promised = [Column(c["name"], type_name(c["data_type"])) for c in node["columns"].values()]
+        path = (node["database"], node["schema"], node["alias"])
+        assert sorted(made[path], key=str) == sorted(promised, key=str), node["name"]
+
+
+@pytest.mark.parametrize(
+    ("planted", "refusal"),
+    [
+        ("select * from {fact} where tenant_id = reading_date", "No matching signature"),
+        ("select * from {fact} where reading_date = reading_ts", "No matching signature"),
+        ("select no_such_column from {fact}", "Unrecognized name"),
+        ("select interval_seconds::int64 from {fact}", "Syntax error"),
+        ("select tenant_id from {fact} union all select value_kwh from {fact}", "UNION ALL"),
+        ("select no_such_function(tenant_id) from {fact}", "Function not found"),
+        ("select channel, sum(value_kwh) from {fact}", "neither grouped nor aggregated"),
+        ("select * from `local`.`core`.`no_such_table`", "not found"),
+        ("create or replace table `local`.`core`.`t` (n int64) as (select value_kwh from {fact})", "coerced"),
+        (
+            "merge into {fact} d using {fact} s on false when not matched then insert (version) values ('1')",
+            "type",
+        ),
+    ],
+)
+def test_a_planted_error_is_refused(bigquery_build: Build, planted: str, refusal: str) -> None:
+    relations = [t.relation for t in bigquery_build.tables]
+    with pytest.raises(GoogleSqlError, match=refusal):
+        analyse(planted.format(fact="`local`.`core`.`fact_energy_usage`"), relations)
+
+
+def test_a_type_error_planted_in_a_model_fails_the_build(tmp_path: Path) -> None:
+    project = tmp_path / "warehouse"
+    shutil.copytree(WAREHOUSE, project, ignore=shutil.ignore_patterns("target", "logs"))
+    model = project / "models" / "dimensions" / "dim_tenant.sql"
+    model.write_text(f"select * from (\n{model.read_text()}\n) where tenant_id = date '2026-01-01'\n")
+    chosen = ["--select", "stg_oltp__tenants", "dim_tenant"]
+    with pytest.raises(
+        DbtFailed, match="No matching signature for operator = for argument types: STRING, DATE"
+    ):
+        build(project, raw_tables(), tmp_path, [("run", VARIABLES)], *chosen)
+
+
+def test_a_broken_contract_fails_the_build(tmp_path: Path) -> None:
+    project = tmp_path / "warehouse"
+    shutil.copytree(WAREHOUSE, project, ignore=shutil.ignore_patterns("target", "logs"))
+    model = project / "models" / "dimensions" / "dim_tenant.sql"
+    model.write_text(f"select * replace (1 as tenant_name) from (\n{model.read_text()}\n)\n")
+    chosen = ["--select", "stg_oltp__tenants", "dim_tenant"]
+    with pytest.raises(DbtFailed, match="enforced contract"):
+        build(project, raw_tables(), tmp_path, [("run", VARIABLES)], *chosen)

@@ -1,0 +1,124 @@
+"""Leg 2: Google's reference implementation and PostgreSQL give the same rows from the same raw rows."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from . import reference, scenario
+from .compile import build
+from .conftest import WAREHOUSE
+from .engine import Row
+from .in_memory import Stored
+from .raw import raw_tables
+
+pytestmark = pytest.mark.engine
+NO_TESTS = ("--exclude-resource-type", "test")
+# dbt stamps a snapshot's rows with the time of the source, never of the run, under the timestamp strategy.
+COMPARED = {
+    "dim_date",
+    "dim_tenant",
+    "dim_property",
+    "dim_unit",
+    "fact_energy_usage",
+    "int_solar__daily_performance",
+    "mart_solar_performance",
+    "snap_properties",
+}
+
+
+class DatabaseMaker(Protocol):
+    """The fixture of the test session that makes a database on its PostgreSQL."""
+
+    def __call__(self, name: str) -> AbstractContextManager[str]: ...
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The rows of both engines by table, after the first run and after the revision."""
+
+    google: list[dict[str, list[Row]]]
+    postgres: list[dict[str, list[Row]]]
+
+
+def _tables(tables: list[Stored]) -> dict[str, Stored]:
+    return {t.relation.path[2]: t for t in tables if t.relation.path[1] != "raw" and t.query is None}
+
+
+def _with_raw(tables: list[Stored], raw: list[Stored]) -> list[Stored]:
+    return [t for t in tables if t.relation.path[1] != "raw"] + raw
+
+
+@pytest.fixture(scope="module")
+def compared(fresh_database: DatabaseMaker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compared]:
+    """Both engines through a first run of two days, then a revision that reruns the second day alone."""
+    work = tmp_path_factory.mktemp("leg2")
+    google: list[dict[str, list[Row]]] = []
+    postgres: list[dict[str, list[Row]]] = []
+    tables: list[Stored] = []
+    with fresh_database("warehouse_leg2") as dsn:
+        for revised, variables in ((False, scenario.VARIABLES), (True, scenario.REVISED_VARIABLES)):
+            raw = raw_tables(scenario.rows(revised))
+            tables = build(WAREHOUSE, _with_raw(tables, raw), work, [("build", variables)], *NO_TESTS).tables
+            reference.load_raw(dsn, raw)
+            reference.run_dbt(dsn, WAREHOUSE, work, variables, *NO_TESTS)
+            made = _tables(tables)
+            google.append({name: t.rows for name, t in made.items()})
+            postgres.append(
+                {
+                    name: reference.postgres_rows(
+                        dsn, (t.relation.path[1], name), [c.name for c in t.relation.columns]
+                    )
+                    for name, t in made.items()
+                }
+            )
+        yield Compared(google, postgres)
+
+
+@pytest.mark.parametrize("stage", [0, 1], ids=["first", "revised"])
+@pytest.mark.parametrize("table", sorted(COMPARED))
+def test_both_engines_give_the_same_rows(compared: Compared, stage: int, table: str) -> None:
+    found = reference.differences(compared.google[stage][table], compared.postgres[stage][table])
+    assert compared.google[stage][table], f"{table} has no rows to compare"
+    assert not found, f"{table}:\n" + "\n".join(found[:40])
+
+
+def test_every_table_of_the_project_is_compared(compared: Compared) -> None:
+    assert set(compared.google[0]) == COMPARED
+
+
+def test_the_revision_changed_the_second_day_and_kept_the_first(compared: Compared) -> None:
+    before, after = (set(compared.google[stage]["fact_energy_usage"]) for stage in (0, 1))
+    days = {row[6] for row in before ^ after}
+    assert days == {scenario.LAST_DAY}
+    assert len(compared.google[1]["snap_properties"]) == len(compared.google[0]["snap_properties"]) + 1
+
+
+def test_a_planted_difference_is_found(compared: Compared) -> None:
+    rows = compared.postgres[0]["fact_energy_usage"]
+    whole = next(row for row in rows if any(isinstance(v, Decimal) for v in row))
+    nearly = tuple(v + Decimal("0.000000001") if isinstance(v, Decimal) else v for v in whole)
+    planted = [nearly if row == whole else row for row in rows]
+    assert len(reference.differences(rows, planted)) == 2
+    assert len(reference.differences(rows, rows[1:])) == 1
+    assert len(reference.differences(rows, [*rows, rows[0]])) == 1
+
+
+def test_a_difference_planted_in_the_dialect_is_found(compared: Compared, tmp_path: Path) -> None:
+    """Local time read as UTC on one engine only: the hours differ, and the comparison says so."""
+    project = tmp_path / "warehouse"
+    shutil.copytree(WAREHOUSE, project, ignore=shutil.ignore_patterns("target", "logs"))
+    dialect = project / "macros" / "dialect.sql"
+    planted = dialect.read_text().replace("datetime({{ instant }}, {{ zone }})", "datetime({{ instant }})")
+    assert planted != dialect.read_text()
+    dialect.write_text(planted)
+    raw = raw_tables(scenario.rows())
+    chosen = ["--select", "+fact_energy_usage", *NO_TESTS]
+    made = _tables(build(project, raw, tmp_path, [("build", scenario.VARIABLES)], *chosen).tables)
+    found = reference.differences(made["fact_energy_usage"].rows, compared.postgres[0]["fact_energy_usage"])
+    assert found

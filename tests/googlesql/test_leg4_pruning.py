@@ -1,0 +1,108 @@
+"""Leg 4: every statement that dbt sends to BigQuery names the partitions that it reads."""
+
+import pytest
+
+from .compile import Build
+from .prune import unpruned
+
+FACT = ("local", "core", "fact_energy_usage")
+PARTITIONS = {FACT: "reading_date", ("local", "raw", "meter_readings"): "reading_date"}
+FACT_SQL = "`local`.`core`.`fact_energy_usage`"
+BOTH = {"lower", "upper"}
+RANGE = "reading_date >= date '2026-01-01' and reading_date < date '2026-01-03'"
+SOURCE = f"(select * from `local`.`raw`.`meter_readings` where {RANGE})"
+
+
+def _partitions(build: Build) -> dict[tuple[str, str, str], str]:
+    return {t.relation.path: t.partition_field for t in build.tables if t.partition_field}
+
+
+def test_every_statement_of_the_build_prunes(bigquery_build: Build) -> None:
+    partitions = _partitions(bigquery_build)
+    statements = [s for i in bigquery_build.invocations for s in i.statements]
+    found = [str(u) for s in statements for u in unpruned(s.sql, partitions)]
+    assert not found, "\n\n".join(found)
+
+
+def test_the_proof_saw_reads_of_every_partitioned_table(bigquery_build: Build) -> None:
+    partitions = _partitions(bigquery_build)
+    names = {path[2] for path in partitions}
+    assert names == {
+        "meter_readings",
+        "fact_energy_usage",
+        "int_solar__daily_performance",
+        "mart_solar_performance",
+    }
+    sqls = [s.sql for i in bigquery_build.invocations for s in i.statements]
+    for path in partitions:
+        quoted = ".".join(f"`{part}`" for part in path)
+        assert any(quoted in sql for sql in sqls), f"no statement reads {quoted}"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        f"select * from {FACT_SQL} where {RANGE}",
+        f"select * from {FACT_SQL} where reading_date = '2026-01-01'",
+        f"select * from {FACT_SQL} f where f.reading_date between date '2026-01-01' and date '2026-01-02'",
+        f"with x as (select * from {FACT_SQL} where {RANGE}) select * from x union all select * from x",
+        f"select * from unnest([1]) left join {FACT_SQL} as f on f.reading_date in (date '2026-01-01')",
+        f"create or replace table `local`.`core`.`x` as (select * from {FACT_SQL} where {RANGE})",
+        f"merge into {FACT_SQL} as d using {SOURCE} as s on false "
+        "when not matched by source and date(d.reading_date) in (date '2026-01-01') then delete "
+        "when not matched then insert (tenant_id) values (tenant_id)",
+    ],
+)
+def test_a_statement_that_names_its_partitions_passes(sql: str) -> None:
+    assert unpruned(sql, PARTITIONS) == []
+
+
+@pytest.mark.parametrize(
+    ("sql", "missing"),
+    [
+        (f"select * from {FACT_SQL}", BOTH),
+        (f"select * from {FACT_SQL} where reading_date >= date '2026-01-01'", {"upper"}),
+        (f"select * from {FACT_SQL} where {RANGE} or tenant_id = 'a'", BOTH),
+        (f"select * from {FACT_SQL} where reading_date = current_date()", BOTH),
+        (
+            f"select * from {FACT_SQL} where date_trunc(reading_date, month) = date '2026-01-01'",
+            BOTH,
+        ),
+        (
+            f"select * from {FACT_SQL} where reading_date in (select d from `local`.`core`.`dim_date`)",
+            BOTH,
+        ),
+        (
+            f"select * from {FACT_SQL} a join {SOURCE} b on a.reading_date = b.reading_date",
+            BOTH,
+        ),
+        (
+            f"select * from {FACT_SQL} a left join {SOURCE} b on a.reading_date = date '2026-01-01'",
+            BOTH,
+        ),
+        (f"select 1 from unnest([1]) where exists (select 1 from {FACT_SQL})", BOTH),
+        (
+            f"merge into {FACT_SQL} as d using {SOURCE} as s on false when not matched by source then delete",
+            BOTH,
+        ),
+        (
+            f"merge into {FACT_SQL} as d using {SOURCE} as s on d.meter_id = s.meter_id "
+            "when matched then update set value_kwh = s.value_kwh",
+            BOTH,
+        ),
+        (f"delete from {FACT_SQL} where reading_date < date '2026-01-01'", {"lower"}),
+    ],
+)
+def test_a_planted_scan_fails(sql: str, missing: set[str]) -> None:
+    (found,) = unpruned(sql, PARTITIONS)
+    assert found.table == FACT
+    assert found.missing == missing
+    assert "reading_date" in str(found)
+
+
+def test_a_scan_in_the_source_of_a_merge_fails() -> None:
+    sql = (
+        f"merge into {FACT_SQL} as d using (select * from `local`.`raw`.`meter_readings`) as s "
+        "on d.reading_date = date '2026-01-01' and d.meter_id = s.meter_id when not matched then insert row"
+    )
+    assert [u.table[2] for u in unpruned(sql, PARTITIONS)] == ["meter_readings"]
