@@ -1,0 +1,459 @@
+"""Ingest of one meter file: read, judge, and store readings, quarantine and ledger in one transaction.
+
+Here: the order of the steps and the ledger. Not here: formats, rules, how a reading replaces another
+(`store`), or what people do with quarantined readings (`quarantine`).
+"""
+
+import datetime
+import uuid
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from data.ingest.errors import IngestError, RefusedFile
+from data.ingest.formats import content_hash, read_file
+from data.ingest.ids import repeated, uuid7, uuid7s
+from data.ingest.registers import Plan, configured_registers, plan_meters
+from data.ingest.schema import KWH_PER_UNIT_POWER_OF_TEN, Judged, ParsedFile
+from data.ingest.session import Session, transaction
+from data.ingest.store import Staged, publish, stage
+from data.ingest.vee import judge
+
+LOADER_ROLE = "myproperty_loader"
+Status = Literal["loaded", "unchanged", "refused"]
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a file was refused whole, where, and what to do."""
+
+    line: int | None
+    rule: str
+    reason: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Energy:
+    """Energy of a file in kWh, counted over the rows that carry energy: in = accepted + quarantined."""
+
+    in_kwh: Decimal
+    accepted_kwh: Decimal
+    quarantined_kwh: Decimal
+
+
+@dataclass(frozen=True)
+class IngestResult:
+    """What became of one file.
+
+    Each reading is in one of the five counts: `accepted` (nothing was there before), `unchanged` (the same
+    value was), `new_versions` (replaced an older one), `superseded` (arrived after a better one, kept in the
+    history) and `quarantined`. `dates_touched` are the reading dates that changed, in order. `status` is
+    unchanged where the content had been loaded before; `refusal` says why where it is refused.
+    """
+
+    path: str
+    tenant: str
+    tenant_id: str
+    status: Status
+    job_id: str | None = None
+    format: str | None = None
+    content_hash: str | None = None
+    accepted: int = 0
+    unchanged: int = 0
+    new_versions: int = 0
+    superseded: int = 0
+    quarantined: int = 0
+    rules: dict[str, int] = field(default_factory=dict)
+    dates_touched: list[datetime.date] = field(default_factory=list)
+    energy: Energy | None = None
+    refusal: Refusal | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The result as JSON can hold it: dates and decimals as text."""
+        document = asdict(self)
+        document["dates_touched"] = [date.isoformat() for date in self.dates_touched]
+        if self.energy is not None:
+            document["energy"] = {name: format(value, "f") for name, value in asdict(self.energy).items()}
+        return document
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """A tenant that files are loaded for."""
+
+    id: uuid.UUID
+    name: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """One load of one file for one tenant."""
+
+    id: uuid.UUID
+    tenant: Tenant
+    source_uri: str
+    started_at: datetime.datetime
+
+
+def ingest_file(
+    path: Path | str,
+    *,
+    tenant: str,
+    dsn: str,
+    create_meters: str | None = None,
+    format: str | None = None,
+    source_uri: str | None = None,
+    now: datetime.datetime | None = None,
+) -> IngestResult:
+    """Load the readings of a file for `tenant` (id or name); all of it or nothing.
+
+    Content that was loaded before changes nothing. With `create_meters`, the id of a property, meters are
+    made for registers that nobody configured, and a file that was loaded without them is judged again.
+    `source_uri` is what the ledger names; the absolute path by default. A refused file is a result too, kept
+    in `invalid_files`. Raises `IngestError` for an unknown tenant or property, or a database out of reach.
+    """
+    path = Path(path)
+    with transaction(dsn, LOADER_ROLE) as session:
+        owner = find_tenant(session, tenant)
+    job = Job(uuid7(), owner, source_uri or str(path.resolve()), datetime.datetime.now(datetime.UTC))
+    try:
+        parsed = read_file(path, format)
+    except RefusedFile as refused:
+        return _refuse(dsn, job, path, refused)
+    with transaction(dsn, LOADER_ROLE) as session:
+        _lock_content(session, owner, parsed.content_hash)
+        known = loaded_job(session, owner, parsed.content_hash)
+        if known is not None and create_meters is None:
+            return _unchanged(session, job, known, parsed)
+        return load(
+            session,
+            parsed,
+            job if known is None else Job(known, owner, job.source_uri, job.started_at),
+            create_meters=create_meters,
+            again=known is not None,
+            now=now,
+        )
+
+
+def load(
+    session: Session,
+    parsed: ParsedFile,
+    job: Job,
+    *,
+    create_meters: str | None = None,
+    again: bool = False,
+    now: datetime.datetime | None = None,
+) -> IngestResult:
+    """Judge and store a file that was read, in the transaction of `session`.
+
+    With `again` the job is in the ledger already: what was quarantined and is right by now is loaded, and
+    its rows of the quarantine become `replayed`.
+    """
+    registers = configured_registers(session, job.tenant.id)
+    plan = None
+    if create_meters is not None:
+        _lock(session, f"meters of {job.tenant.id}")
+        registers = configured_registers(session, job.tenant.id)
+        plan = plan_meters(session, job.tenant.id, create_meters, parsed.readings, registers)
+        registers = plan.extend(registers)
+    judged = judge(parsed, registers, now=now or datetime.datetime.now(datetime.UTC))
+    _check_nothing_lost(parsed, judged)
+    staged = stage(session, judged.readings, job.tenant.id, job.id)
+    if staged.needs_ledger_lock:
+        session.execute("select myproperty.lock_ledger()")
+    result = _result(parsed, judged, staged, job)
+    _write(session, result, parsed, judged, staged, job, plan, again)
+    return result
+
+
+def find_tenant(session: Session, wanted: str) -> Tenant:
+    """The active tenant with this id or name. Raises `IngestError`, which names no other tenant."""
+    rows = session.rows(
+        "select id::text, name, status from myproperty.tenants where id::text = lower($1) or name = $1",
+        (wanted,),
+    )
+    if not rows:
+        raise IngestError(
+            f"there is no tenant {wanted!r}: give the id or the exact name. As an operator, "
+            '`psql "$DSN" -c "select id, name from myproperty.tenants"` lists them, with the DSN of '
+            "`myproperty status`"
+        )
+    found, name, status = rows[0]
+    if status != "active":
+        raise IngestError(f"tenant {name!r} is {status}: nothing is loaded for it until it is active again")
+    return Tenant(uuid.UUID(found), name)
+
+
+def loaded_job(session: Session, tenant: Tenant, content: str) -> uuid.UUID | None:
+    """The job that loaded this content for this tenant."""
+    rows = session.rows(
+        """
+        select id::text from myproperty.ingestion_jobs
+        where tenant_id = $1::uuid and content_hash = $2 and status = 'loaded'
+        """,
+        (str(tenant.id), content),
+    )
+    return uuid.UUID(rows[0][0]) if rows else None
+
+
+def energy_kwh(rows: pa.Table, value: str) -> Decimal:
+    """The sum of a column of native values in kWh, over the rows whose unit is one of energy."""
+    total = Decimal(0)
+    for unit, power in KWH_PER_UNIT_POWER_OF_TEN.items():
+        found = pc.sum(rows.filter(pc.equal(rows["unit"], unit))[value]).as_py()
+        total += (found or Decimal(0)).scaleb(power)
+    return total
+
+
+def _lock_content(session: Session, tenant: Tenant, content: str) -> None:
+    """The same file from two processes: the second waits here and then finds the job of the first."""
+    _lock(session, f"file {content} of {tenant.id}")
+
+
+def _lock(session: Session, what: str) -> None:
+    session.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", (what,))
+
+
+def _check_nothing_lost(parsed: ParsedFile, judged: Judged) -> None:
+    came = parsed.readings.num_rows + parsed.rejected.num_rows
+    went = judged.readings.num_rows + judged.quarantined.num_rows
+    if came != went:
+        raise IngestError(
+            f"{parsed.path}: {came} rows were read and {went} judged, so nothing was written: "
+            "report this with the file, it is a fault of the rules"
+        )
+
+
+def _result(parsed: ParsedFile, judged: Judged, staged: Staged, job: Job) -> IngestResult:
+    outcome = staged.outcome
+    return IngestResult(
+        path=str(parsed.path),
+        tenant=job.tenant.name,
+        tenant_id=str(job.tenant.id),
+        status="loaded",
+        job_id=str(job.id),
+        format=parsed.format,
+        content_hash=parsed.content_hash,
+        accepted=outcome.accepted,
+        unchanged=outcome.unchanged,
+        new_versions=outcome.new_versions,
+        superseded=outcome.superseded,
+        quarantined=judged.quarantined.num_rows,
+        rules=dict(Counter(judged.quarantined["rule"].to_pylist())),
+        dates_touched=sorted(outcome.touched),
+        energy=Energy(
+            in_kwh=energy_kwh(parsed.readings, "value") + energy_kwh(parsed.rejected, "value"),
+            accepted_kwh=energy_kwh(judged.readings, "value_native"),
+            quarantined_kwh=energy_kwh(judged.quarantined, "value"),
+        ),
+    )
+
+
+def _write(
+    session: Session,
+    result: IngestResult,
+    parsed: ParsedFile,
+    judged: Judged,
+    staged: Staged,
+    job: Job,
+    plan: Plan | None,
+    again: bool,
+) -> None:
+    """Everything that others see of a load, after all that is slow."""
+    if plan is not None:
+        plan.write(session, job.tenant.id)
+    if again:
+        _amend_job(session, result)
+        quarantined = _close_quarantine(session, job, judged.quarantined)
+    else:
+        _insert_job(session, result, parsed, job)
+        quarantined = judged.quarantined
+    publish(session, staged, job.id)
+    _insert_dates(session, job, staged)
+    session.copy(_quarantine_rows(quarantined, job), "quarantined_readings", "warehouse_staging")
+    session.execute(
+        "update myproperty.ingestion_jobs set finished_at = clock_timestamp() "
+        "where tenant_id = $1::uuid and id = $2::uuid",
+        (result.tenant_id, result.job_id),
+    )
+
+
+def _insert_job(session: Session, result: IngestResult, parsed: ParsedFile, job: Job) -> None:
+    version = parsed.source_version
+    energy = result.energy
+    session.execute(
+        """
+        insert into myproperty.ingestion_jobs (
+            id, tenant_id, source_uri, content_hash, format, status, source_version,
+            accepted, unchanged, new_versions, quarantined,
+            energy_in_kwh, energy_accepted_kwh, energy_quarantined_kwh, started_at
+        )
+        values (
+            $1::uuid, $2::uuid, $3, $4, $5, 'loaded', nullif($6, '')::timestamptz,
+            $7, $8, $9, $10, $11::numeric, $12::numeric, $13::numeric, $14::timestamptz
+        )
+        """,
+        (
+            str(job.id),
+            str(job.tenant.id),
+            job.source_uri,
+            parsed.content_hash,
+            parsed.format,
+            version.isoformat() if version else "",
+            result.accepted,
+            result.unchanged,
+            result.new_versions,
+            result.quarantined,
+            *(str(value) for value in (asdict(energy).values() if energy else ())),
+            job.started_at.isoformat(),
+        ),
+    )
+
+
+def _amend_job(session: Session, result: IngestResult) -> None:
+    """A job judged again: what came in by it is added, what is quarantined now is what remains."""
+    energy = result.energy
+    session.execute(
+        """
+        update myproperty.ingestion_jobs
+        set accepted = accepted + $3, new_versions = new_versions + $4, quarantined = $5,
+            energy_accepted_kwh = $6::numeric, energy_quarantined_kwh = $7::numeric
+        where tenant_id = $1::uuid and id = $2::uuid
+        """,
+        (
+            result.tenant_id,
+            result.job_id,
+            result.accepted,
+            result.new_versions,
+            result.quarantined,
+            str(energy.accepted_kwh if energy else 0),
+            str(energy.quarantined_kwh if energy else 0),
+        ),
+    )
+
+
+def _insert_dates(session: Session, job: Job, staged: Staged) -> None:
+    for date, readings in sorted(staged.outcome.touched.items()):
+        session.execute(
+            """
+            insert into myproperty.ingestion_job_dates (tenant_id, ingestion_job_id, reading_date, readings)
+            values ($1::uuid, $2::uuid, $3::date, $4)
+            on conflict (tenant_id, ingestion_job_id, reading_date) do update
+            set readings = ingestion_job_dates.readings + excluded.readings, touched_at = clock_timestamp()
+            """,
+            (str(job.tenant.id), str(job.id), date.isoformat(), readings),
+        )
+
+
+_SAME_ROW = ("line", "identifier", "register", "reading_ts", "rule")
+
+
+def _close_quarantine(session: Session, job: Job, still_wrong: pa.Table) -> pa.Table:
+    """Mark as replayed what is wrong no more; returns the rows that are wrong and not in the quarantine."""
+    rows = session.rows(
+        """
+        select id::text, line, identifier, register, reading_ts, rule
+        from warehouse_staging.quarantined_readings
+        where tenant_id = $1::uuid and ingestion_job_id = $2::uuid and status <> 'replayed'
+        """,
+        (str(job.tenant.id), str(job.id)),
+    )
+    known = {tuple(row[1:]): row[0] for row in rows}
+    wrong = list(zip(*(still_wrong[name].to_pylist() for name in _SAME_ROW), strict=True))
+    for right_now in set(known) - set(wrong):
+        session.execute(
+            """
+            update warehouse_staging.quarantined_readings
+            set status = 'replayed', resolved_at = clock_timestamp()
+            where tenant_id = $1::uuid and id = $2::uuid and status = 'open'
+            """,
+            (str(job.tenant.id), known[right_now]),
+        )
+    return still_wrong.filter(pa.array([row not in known for row in wrong], pa.bool_()))
+
+
+def _quarantine_rows(quarantined: pa.Table, job: Job) -> pa.Table:
+    count = quarantined.num_rows
+    same = ("line", "rule", "severity", "reason", "raw_text", "identifier", "register", "reading_ts", "unit")
+    return pa.table(
+        {
+            "id": uuid7s(count),
+            "tenant_id": repeated(job.tenant.id, count),
+            "ingestion_job_id": repeated(job.id, count),
+            "source_uri": pa.repeat(pa.scalar(job.source_uri), count),
+            "value_native": quarantined["value"],
+            **{name: quarantined[name] for name in same},
+        }
+    )
+
+
+def _unchanged(session: Session, job: Job, known: uuid.UUID, parsed: ParsedFile) -> IngestResult:
+    quarantined = session.rows(
+        "select quarantined from myproperty.ingestion_jobs where tenant_id = $1::uuid and id = $2::uuid",
+        (str(job.tenant.id), str(known)),
+    )[0][0]
+    return IngestResult(
+        path=str(parsed.path),
+        tenant=job.tenant.name,
+        tenant_id=str(job.tenant.id),
+        status="unchanged",
+        job_id=str(known),
+        format=parsed.format,
+        content_hash=parsed.content_hash,
+        unchanged=parsed.readings.num_rows + parsed.rejected.num_rows - quarantined,
+        quarantined=quarantined,
+    )
+
+
+def _refuse(dsn: str, job: Job, path: Path, refused: RefusedFile) -> IngestResult:
+    """Keep the refusal where people look for it; nothing else of the file is written."""
+    hashed = content_hash(path) if path.is_file() else None
+    with transaction(dsn, LOADER_ROLE) as session:
+        session.execute(
+            """
+            insert into warehouse_staging.invalid_files (
+                tenant_id, source_uri, content_hash, rule, line, message, remedy
+            )
+            values ($1::uuid, $2, nullif($3, ''), $4, nullif($5, 0), $6, $7)
+            """,
+            (
+                str(job.tenant.id),
+                job.source_uri,
+                hashed or "",
+                refused.rule,
+                refused.line or 0,
+                refused.reason,
+                refused.remedy,
+            ),
+        )
+        if hashed is not None:
+            session.execute(
+                """
+                insert into myproperty.ingestion_jobs (
+                    id, tenant_id, source_uri, content_hash, status, started_at, finished_at
+                )
+                values ($1::uuid, $2::uuid, $3, $4, 'refused', $5::timestamptz, clock_timestamp())
+                """,
+                (
+                    str(job.id),
+                    str(job.tenant.id),
+                    job.source_uri,
+                    hashed,
+                    job.started_at.isoformat(),
+                ),
+            )
+    return IngestResult(
+        path=str(path),
+        tenant=job.tenant.name,
+        tenant_id=str(job.tenant.id),
+        status="refused",
+        job_id=str(job.id) if hashed else None,
+        content_hash=hashed,
+        refusal=Refusal(refused.line, refused.rule, refused.reason, refused.remedy),
+    )

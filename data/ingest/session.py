@@ -1,0 +1,103 @@
+"""One transaction on PostgreSQL that speaks Arrow: statements, queries and binary COPY on one connection.
+
+Here: the connection, its role and its types. Not here: any statement of the platform, nor its tables.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import adbc_driver_manager
+import adbc_driver_postgresql.dbapi as adbc
+import pyarrow as pa
+from psycopg import sql
+
+from data.ingest.errors import IngestError
+
+DatabaseError = adbc_driver_manager.Error
+
+
+class Session:
+    """A transaction. A numeric comes as text from ADBC: `arrow` casts to the schema that is asked for."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def execute(self, statement: str | sql.Composable, parameters: Sequence[Any] = ()) -> None:
+        """Run a statement whose rows, if any, nobody wants. Parameters are $1, $2 ..."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(_text(statement), tuple(parameters) or None)
+
+    def rows(self, statement: str | sql.Composable, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run a query and fetch its rows as tuples of Python values."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(_text(statement), tuple(parameters) or None)
+            return list(cursor.fetchall())
+
+    def arrow(
+        self, statement: str | sql.Composable, schema: pa.Schema, parameters: Sequence[Any] = ()
+    ) -> pa.Table:
+        """Run a query and return its rows in `schema`, whose names and order the query must give.
+
+        Raises `pyarrow.ArrowInvalid` where a value does not fit exactly.
+        """
+        with self._connection.cursor() as cursor:
+            cursor.execute(_text(statement), tuple(parameters) or None)
+            found = cursor.fetch_arrow_table()
+        if found.column_names != schema.names:
+            raise ValueError(f"the query gives {found.column_names}, not {schema.names}")
+        columns = [
+            _storage(column).cast(field.type) for column, field in zip(found.columns, schema, strict=True)
+        ]
+        return pa.table(columns, schema=schema)
+
+    def copy(self, table: pa.Table, name: str, schema: str | None = None) -> int:
+        """Append rows to a table by binary COPY, columns by name; without `schema` it is a temporary table.
+
+        A uuid column takes binary(16). Returns the rows written.
+        """
+        if table.num_rows == 0:
+            return 0
+        place: dict[str, Any] = {"temporary": True} if schema is None else {"db_schema_name": schema}
+        with self._connection.cursor() as cursor:
+            cursor.adbc_ingest(name, table, mode="append", **place)
+        return int(table.num_rows)
+
+
+@contextmanager
+def transaction(dsn: str, role: str | None = None) -> Iterator[Session]:
+    """Open a connection, take on `role`, commit at the end of the block and roll back on any error.
+
+    Raises `IngestError` if the database cannot be reached.
+    """
+    try:
+        connection = adbc.connect(dsn)
+    except DatabaseError as error:
+        raise IngestError(
+            f"the database cannot be reached: {error}. Start the embedded server with `myproperty up`, "
+            "or check the DSN in MYPROPERTY_OLTP_DSN and MYPROPERTY_WAREHOUSE_DSN."
+        ) from error
+    with connection:
+        session = Session(connection)
+        try:
+            if role is not None:
+                session.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
+            yield session
+        except BaseException:
+            # A lost connection was rolled back by the server: the first error is the one to show.
+            with contextlib.suppress(DatabaseError):
+                connection.rollback()
+            raise
+        connection.commit()
+
+
+def _text(statement: str | sql.Composable) -> str:
+    return statement if isinstance(statement, str) else statement.as_string()
+
+
+def _storage(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Unwrap the extension type in which ADBC hands over what Arrow has no type for."""
+    if not isinstance(column.type, pa.BaseExtensionType):
+        return column
+    return pa.chunked_array([chunk.storage for chunk in column.chunks], type=column.type.storage_type)
