@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
@@ -142,7 +143,18 @@ def inspect(
 
 def _show_inspection(file: Path, report: dict[str, Any]) -> None:
     channels = [
-        {**channel, "quality": " ".join(f"{flag}:{n}" for flag, n in channel["quality"].items())}
+        {
+            "meter": channel["meter"],
+            "register": channel["register"],
+            "channel": channel["channel"],
+            "total": Decimal(channel["total"]),
+            "unit": channel["unit"],
+            "intervals": channel["intervals"],
+            "seconds": channel["interval_seconds"],
+            "first": channel["first"],
+            "last": channel["last"],
+            "quality": " ".join(f"{flag}:{n}" for flag, n in channel["quality"].items()),
+        }
         for channel in report["channels"]
     ]
     console.print_table(
@@ -327,10 +339,10 @@ def _dates_of(verdict: "Verdict") -> str:
 @app.command()
 @reports_errors
 def demo(
-    days: Annotated[int | None, typer.Option(help="Reading dates to make.", min=1)] = None,
+    days: Annotated[int | None, typer.Option(help="Reading dates to make.", min=5)] = None,
     scale: Annotated[Scale, typer.Option(help="medium is a million readings.")] = Scale.small,
 ) -> None:
-    """The main job from nothing: engines, schema, an invented company, its meter files, the pipeline, marts."""
+    """The main job from nothing: engines, schema, an invented company, its files, the pipeline, marts."""
     from myproperty.demo import run_demo
 
     run_demo(get_settings(), scale.value, days)

@@ -9,13 +9,16 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
-from typing import Any
+from decimal import Decimal
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-out = Console(soft_wrap=True)
+# Where nobody watches, in a pipe or a log, a table is as wide as it needs to be: no figure is cut short.
+UNWATCHED_WIDTH = 200
+out = Console(width=None if sys.stdout.isatty() else UNWATCHED_WIDTH)
 err = Console(stderr=True, soft_wrap=True)
 
 Row = Mapping[str, Any]
@@ -42,10 +45,14 @@ def print_table(title: str, rows: Sequence[Row], *, empty: str = "none") -> None
         return
     table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
     for name, value in rows[0].items():
-        table.add_column(name, justify="left" if isinstance(value, str | date | None) else "right")
+        table.add_column(name, justify=_side(value), overflow="fold")
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in row.values()))
     out.print(table)
+
+
+def _side(value: object) -> Literal["left", "right"]:
+    return "right" if isinstance(value, int | float | Decimal) else "left"
 
 
 def describe_dates(dates: Sequence[date]) -> str:

@@ -93,9 +93,9 @@ def _show_quarantine(dsn: str) -> None:
 def _where_to_look(settings: Settings) -> str:
     return (
         "Next:\n"
-        "  make dev                          the Dagster UI with every asset, run and gate: http://127.0.0.1:3000\n"
+        "  make dev                          the Dagster UI: every asset, run and gate, http://127.0.0.1:3000\n"
         "  .venv/bin/myproperty up           the engines, then:\n"
-        '  .venv/bin/myproperty query "select * from marts.mart_solar_performance"\n'
+        '  .venv/bin/myproperty query "table marts.mart_solar_performance"\n'
         "  .venv/bin/myproperty quarantine list\n"
         f"  documents                         {_short(CHECKOUT / 'docs')}, README.md\n"
         f"  files ingested                    {_short(settings.archive)}"

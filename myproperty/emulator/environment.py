@@ -113,5 +113,5 @@ def run(log: Path, command: list[str | Path], **extra: str) -> None:
         raise disk_full(nearest_existing(Path(command[0])))
     raise EngineError(
         f"the emulator's environment could not be made:\n{tail(output)}\n  Mend the cause (pip needs a "
-        f"package index with the versions of {LOCK.name}; all its output is in {log}) and run the command again"
+        f"package index with the versions of {LOCK.name}; its output is in {log}) and run the command again"
     )

@@ -15,6 +15,7 @@ import datetime as dt
 import json
 import os
 import re
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -183,24 +184,26 @@ def write_partition(
     """Replace, fill or extend one partition in one transaction; rows of other partitions are refused."""
     name, condition = tables.name(*partition.table), partition.condition()
     label = f"{tables.names.label(*partition.table)}${partition.id}"
-    if cur.sql(
-        f"SELECT 1 FROM ({sql}) WHERE NOT coalesce({condition}, false) LIMIT 1", params=params
-    ).fetchone():
-        raise BigQueryError(
-            "invalid", f"Some rows belong to different partitions rather than destination partition {label}"
-        )
-    disposition = config.writeDisposition or default
-    with transaction(writer):
-        if disposition == "WRITE_TRUNCATE":
-            writer.execute(f"DELETE FROM {name} WHERE {condition}")
-        elif (
-            disposition == "WRITE_EMPTY"
-            and writer.sql(f"SELECT 1 FROM {name} WHERE {condition} LIMIT 1").fetchone()
-        ):
-            raise tables.already_exists("Table", label)
-        options = getattr(config, "schemaUpdateOptions", None)
-        tables.evolve(writer, partition.table, cur.sql(sql, params=params), options, prefix)
-        results.materialise(cur, sql, name, params, True, None if writer is cur else writer)
+    # Computed before the old rows go: the query may read the partition that it replaces.
+    incoming = f"incoming_{uuid.uuid4().hex}"
+    cur.execute(f"CREATE TEMP TABLE {incoming} AS {sql}", params)
+    try:
+        if cur.sql(f"SELECT 1 FROM {incoming} WHERE NOT coalesce({condition}, false) LIMIT 1").fetchone():
+            message = f"Some rows belong to different partitions rather than destination partition {label}"
+            raise BigQueryError("invalid", message)
+        disposition = config.writeDisposition or default
+        with transaction(writer):
+            there = writer.sql(f"SELECT 1 FROM {name} WHERE {condition} LIMIT 1").fetchone()
+            if disposition == "WRITE_EMPTY" and there:
+                raise tables.already_exists("Table", label)
+            if disposition == "WRITE_TRUNCATE":
+                writer.execute(f"DELETE FROM {name} WHERE {condition}")
+            rows = f"SELECT * FROM {incoming}"
+            options = getattr(config, "schemaUpdateOptions", None)
+            tables.evolve(writer, partition.table, cur.sql(rows), options, prefix)
+            results.materialise(cur, rows, name, None, True, None if writer is cur else writer)
+    finally:
+        cur.execute(f"DROP TABLE IF EXISTS {incoming}")
 
 
 @contextlib.contextmanager
