@@ -89,11 +89,8 @@ def test_a_good_reading_takes_meter_channel_and_local_date_from_the_configuratio
     ],
 )
 def test_a_reading_that_breaks_a_rule_is_quarantined_with_its_line(
-    change: dict[str, object], rule: str, request: pytest.FixtureRequest
+    change: dict[str, object], rule: str
 ) -> None:
-    now = (
-        NOW - datetime.timedelta(minutes=1) if "interval_seconds" in change and rule == "VEE-FUTURE" else NOW
-    )
     registers = pa.Table.from_pylist([REGISTER_ROW], schema=REGISTERS)
     judged = judge(parsed({"line": 7} | change, {}), registers, now=NOW)
     [bad] = judged.quarantined.to_pylist()
