@@ -110,12 +110,12 @@ class InMemoryBigQuery:
             raise NotFound(f"table {'.'.join(path)}")
         return _as_table(self.tables[path])
 
-    def list_tables(self, dataset: Any, **_: Any) -> list[TableListItem]:
-        """The tables of a dataset, or NotFound."""
+    def list_tables(self, dataset: Any, **_: Any) -> Iterator[TableListItem]:
+        """The tables of a dataset; NotFound comes with the first one asked for, as from Google's client."""
         if dataset.dataset_id not in self.datasets:
             raise NotFound(f"dataset {dataset.dataset_id}")
         chosen = [s for path, s in self.tables.items() if path[1] == dataset.dataset_id]
-        return [TableListItem(_as_table(s).to_api_repr()) for s in chosen]
+        yield from (TableListItem(_as_table(s).to_api_repr()) for s in chosen)
 
     def list_routines(self, dataset: Any, **_: Any) -> list[Any]:
         """None are made."""
