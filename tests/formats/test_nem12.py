@@ -193,6 +193,12 @@ def test_of_two_concatenated_files_the_later_record_wins(write: Write) -> None:
     assert set(parsed.rejected["severity"].to_pylist()) == {"info"}
 
 
+def test_files_joined_without_a_line_end_between_them_are_both_read(write: Write) -> None:
+    path = write(HEADER, series(), day(), f"900{HEADER}", series(), day("20240202"), "900", "\x1a")
+    parsed = read_file(path)
+    assert (parsed.readings.num_rows, parsed.rejected.num_rows) == (96, 0)
+
+
 def test_of_two_blocks_the_newer_version_wins_wherever_it_stands(write: Write) -> None:
     newer = [HEADER, series(), day(values=["2"] * 48, tail="A,,,20240302000000,"), "900"]
     older = [HEADER, series(), day(tail="A,,,20240301000000,"), "900"]
