@@ -47,7 +47,7 @@ bench: $(READY) ## measure; figures as ratios to a limit of the same run, also i
 	@$(BIN)/python -m benchmarks.bench
 
 docs: $(READY) ## regenerate the generated pages
-	@$(BIN)/python -m docs.generate
+	@$(BIN)/python docs/generate.py
 
 lock: $(READY) ## resolve the libraries anew
 	@$(BIN)/pip install --quiet uv

@@ -193,9 +193,17 @@ def ingest(
         show_ingests(results)
     refused = [result for result in results if result.status == "refused"]
     for result in refused:
-        console.err.print(f"[red]refused:[/] {console.escape(str(result.error))}")
+        console.err.print(f"[red]refused:[/] {console.escape(_refusal(result))}")
     if refused:
         raise typer.Exit(1)
+
+
+def _refusal(result: "IngestResult") -> str:
+    refusal = result.refusal
+    if refusal is None:
+        return result.path
+    place = f"{result.path}, line {refusal.line}" if refusal.line is not None else result.path
+    return f"{place}: {refusal.rule}: {refusal.reason}. {refusal.remedy}"
 
 
 def show_ingests(results: "Sequence[IngestResult]", *, quiet: bool = False) -> None:
@@ -204,11 +212,13 @@ def show_ingests(results: "Sequence[IngestResult]", *, quiet: bool = False) -> N
         return
     rows = [
         {
-            "file": Path(result.source_uri).name,
+            "tenant": result.tenant,
+            "file": Path(result.path).name,
             "status": result.status,
             "accepted": result.accepted,
             "unchanged": result.unchanged,
             "new versions": result.new_versions,
+            "superseded": result.superseded,
             "quarantined": result.quarantined,
             "dates touched": console.describe_dates(result.dates_touched),
         }

@@ -14,11 +14,13 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from myproperty.errors import PlatformError
+
 # Below Linux's ephemeral range (32768 up), so an outgoing connection does not take a remembered port.
 PORTS = range(20000, 32000)
 
 
-class EngineError(RuntimeError):
+class EngineError(PlatformError):
     """An embedded engine cannot do what was asked; the message ends with what to do."""
 
 

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
+from myproperty.errors import PlatformError
 from oltp_schema.roles import RoleError, ensure_roles
 
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
@@ -28,7 +29,7 @@ MIGRATION_LOCK = 7_305_001
 _ALEMBIC = threading.Lock()
 
 
-class MigrationError(RuntimeError):
+class MigrationError(PlatformError):
     """A migration could not be applied; the message says why and what to do."""
 
 

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import errors, sql
 
+from myproperty.errors import PlatformError
 
-class RoleError(RuntimeError):
+
+class RoleError(PlatformError):
     """The roles cannot be made or are not as they must be; the message says what to run."""
 
 

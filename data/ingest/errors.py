@@ -8,9 +8,10 @@ from pathlib import Path
 import pyarrow as pa
 
 from data.ingest.schema import REJECTED
+from myproperty.errors import PlatformError
 
 
-class IngestError(Exception):
+class IngestError(PlatformError):
     """Base of all errors that ingestion raises on purpose."""
 
 

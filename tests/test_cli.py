@@ -1,0 +1,70 @@
+"""The command as programs and people meet it: one JSON document, errors on standard error, exit codes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+NEM12 = """100,NEM12,202511010000,MDP1,RET1
+200,6102000001,E1,1,E1,N1,SN1,kWh,720,
+300,20251030,1.5,2.25,A,,,20251031010000,
+300,20251031,1.5,A,,,20251101010000,
+900
+"""
+
+
+def myproperty(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "MYPROPERTY_HOME": str(home)}
+    command = [sys.executable, "-m", "myproperty.cli", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_inspect_prints_one_json_document(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text(NEM12)
+    done = myproperty(tmp_path, "inspect", str(file), "--json")
+    report = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert report["status"] == "ok"
+    assert [(c["meter"], c["register"], c["channel"], c["total"]) for c in report["channels"]] == [
+        ("6102000001", "E1", "import", "3.75")
+    ]
+    assert report["rejected"] == [
+        {"reason": "NEM12-VALUE-COUNT: 1 values, 2 expected", "count": 1, "first_line": 4}
+    ]
+
+
+def test_a_table_shows_every_figure_in_full(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text(NEM12)
+    shown = myproperty(tmp_path, "inspect", str(file)).stdout
+    assert "3.75" in shown and "6102000001" in shown and "…" not in shown
+
+
+def test_a_refused_file_exits_with_1_and_says_where_and_why(tmp_path: Path) -> None:
+    file = tmp_path / "cut.csv"
+    file.write_text(NEM12.replace("900\n", ""))
+    done = myproperty(tmp_path, "inspect", str(file), "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["status"] == "refused"
+    assert str(file) in done.stderr and "FILE-CUT" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "remedy"),
+    [
+        (["migrate"], "myproperty up"),
+        (["gates"], "myproperty up"),
+        (["query", "select 1"], "myproperty up"),
+        (["run", "--from", "2025-10-02", "--to", "2025-10-01"], "before"),
+        (["run", "--from", "2025-10-02"], "both"),
+    ],
+)
+def test_what_cannot_be_done_says_what_to_do(tmp_path: Path, arguments: list[str], remedy: str) -> None:
+    done = myproperty(tmp_path / "empty", *arguments)
+    assert done.returncode != 0
+    assert remedy in done.stderr
+    assert "Traceback" not in done.stderr and done.stdout == ""
