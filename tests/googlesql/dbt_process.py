@@ -28,7 +28,7 @@ def _failures(outcome: Any) -> list[str]:
 def run(session: Session, commands: list[list[str]]) -> Session:
     """Run the commands one after the other on the session's tables."""
     client = InMemoryBigQuery(session.project, session.tables)
-    connections.create_bigquery_client = lambda _: client
+    setattr(connections, "create_bigquery_client", lambda _: client)  # noqa: B010 (not exported by dbt)
     for words in commands:
         client.statements = []
         outcome = dbtRunner().invoke(words)

@@ -107,15 +107,15 @@ class InMemoryBigQuery:
             answer._properties["numRows"] = str(self._answers[path].total_rows)
             return answer
         if path not in self.tables:
-            raise NotFound(f"table {'.'.join(path)}")
+            raise NotFound(f"table {'.'.join(path)}")  # type: ignore[no-untyped-call]
         return _as_table(self.tables[path])
 
     def list_tables(self, dataset: Any, **_: Any) -> Iterator[TableListItem]:
         """The tables of a dataset; NotFound comes with the first one asked for, as from Google's client."""
         if dataset.dataset_id not in self.datasets:
-            raise NotFound(f"dataset {dataset.dataset_id}")
+            raise NotFound(f"dataset {dataset.dataset_id}")  # type: ignore[no-untyped-call]
         chosen = [s for path, s in self.tables.items() if path[1] == dataset.dataset_id]
-        yield from (TableListItem(_as_table(s).to_api_repr()) for s in chosen)
+        yield from (TableListItem(_as_table(s).to_api_repr()) for s in chosen)  # type: ignore[no-untyped-call]
 
     def list_routines(self, dataset: Any, **_: Any) -> list[Any]:
         """None are made."""
@@ -123,7 +123,7 @@ class InMemoryBigQuery:
 
     def get_routine(self, reference: Any, **_: Any) -> Any:
         """None are made."""
-        raise NotFound(str(reference))
+        raise NotFound(str(reference))  # type: ignore[no-untyped-call]
 
     def list_datasets(self, **_: Any) -> list[DatasetReference]:
         """All datasets."""
@@ -132,7 +132,7 @@ class InMemoryBigQuery:
     def get_dataset(self, reference: Any, **_: Any) -> Dataset:
         """The dataset, or NotFound."""
         if reference.dataset_id not in self.datasets:
-            raise NotFound(f"dataset {reference.dataset_id}")
+            raise NotFound(f"dataset {reference.dataset_id}")  # type: ignore[no-untyped-call]
         return Dataset(reference)
 
     def create_dataset(self, dataset: Any, **_: Any) -> Dataset:
@@ -160,7 +160,7 @@ class InMemoryBigQuery:
         try:
             jobs = [self._run(sql, job_id or str(uuid.uuid4())) for sql in script.split(query)]
         except GoogleSqlError as error:
-            refusal = BadRequest(str(error), errors=[{"message": str(error), "reason": "invalidQuery"}])
+            refusal = BadRequest(str(error), errors=[{"message": str(error), "reason": "invalidQuery"}])  # type: ignore[no-untyped-call]
             raise refusal from error
         if len(jobs) > 1:
             jobs[-1].statement_type = "SCRIPT"
@@ -181,9 +181,9 @@ class InMemoryBigQuery:
 
     def _run(self, sql: str, job_id: str) -> Job:
         if script.is_query(sql):  # the reference implementation analyses it first
-            found, destination = self._run_query(sql)
+            found, answer = self._run_query(sql)
             self.statements.append(Statement(sql, "Query", found.columns))
-            return Job(job_id, self.project, "SELECT", destination, found)
+            return Job(job_id, self.project, "SELECT", answer, found)
         named = [r for r in self.relations() if r.quoted in sql]
         analysed = analyse(sql, named)
         self.statements.append(Statement(sql, analysed.kind, analysed.columns))
@@ -272,7 +272,7 @@ def _as_table(stored: Stored) -> Table:
 def _widen(stored: Stored, columns: Sequence[Column]) -> None:
     known = stored.relation.columns
     if [c.name for c in columns[: len(known)]] != [c.name for c in known]:
-        raise BadRequest(f"{stored.relation.quoted}: a schema may only add columns at its end")
+        raise BadRequest(f"{stored.relation.quoted}: a schema may only add columns at its end")  # type: ignore[no-untyped-call]
     added = len(columns) - len(known)
     if added:
         stored.relation = Relation(stored.relation.path, (*known, *columns[len(known) :]))

@@ -6,7 +6,7 @@ The query in USING keeps its own text. The conditions and values of the WHEN cla
 from dataclasses import dataclass
 
 from sqlglot import exp, parse_one
-from sqlglot.tokens import TokenType
+from sqlglot.tokenizer_core import TokenType
 
 from . import script
 from .engine import Column, Contents, GoogleSqlError, Relation, Row, execute

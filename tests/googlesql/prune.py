@@ -17,7 +17,7 @@ Path = tuple[str, str, str]
 LOWER, UPPER = frozenset({"lower"}), frozenset({"upper"})
 BOTH = LOWER | UPPER
 # (comparison, whether the column is on the left) -> the side that it bounds
-SIDES: dict[type[exp.Expression], tuple[frozenset[str], frozenset[str]]] = {
+SIDES: dict[type[exp.Expr], tuple[frozenset[str], frozenset[str]]] = {
     exp.GTE: (LOWER, UPPER),
     exp.GT: (LOWER, UPPER),
     exp.LTE: (UPPER, LOWER),
@@ -70,7 +70,7 @@ def _scope(sql: str, scope: Scope, partitions: Mapping[Path, str]) -> Iterator[U
                 yield Unpruned(_path(source), column, missing, sql)
 
 
-def _conjuncts_on(select: exp.Expression, alias: str) -> list[exp.Expression]:
+def _conjuncts_on(select: exp.Expr, alias: str) -> list[exp.Expr]:
     """The conditions that every row read from `alias` has to meet."""
     found = _conjuncts(select.args.get("where"))
     for join in select.args.get("joins") or []:
@@ -81,7 +81,7 @@ def _conjuncts_on(select: exp.Expression, alias: str) -> list[exp.Expression]:
     return found
 
 
-def _conjuncts(node: exp.Expression | None) -> list[exp.Expression]:
+def _conjuncts(node: exp.Expr | None) -> list[exp.Expr]:
     if node is None:
         return []
     if isinstance(node, exp.Where | exp.Paren):
@@ -91,14 +91,14 @@ def _conjuncts(node: exp.Expression | None) -> list[exp.Expression]:
     return [node]
 
 
-def _bounds(conjuncts: list[exp.Expression], alias: str, column: str) -> frozenset[str]:
+def _bounds(conjuncts: list[exp.Expr], alias: str, column: str) -> frozenset[str]:
     found: frozenset[str] = frozenset()
     for conjunct in conjuncts:
         found |= _bound(conjunct, alias, column)
     return found
 
 
-def _bound(conjunct: exp.Expression, alias: str, column: str) -> frozenset[str]:
+def _bound(conjunct: exp.Expr, alias: str, column: str) -> frozenset[str]:
     if isinstance(conjunct, exp.Between):
         constant = _is_constant(conjunct.args["low"]) and _is_constant(conjunct.args["high"])
         return BOTH if constant and _is_partition(conjunct.this, alias, column) else frozenset()
@@ -116,7 +116,7 @@ def _bound(conjunct: exp.Expression, alias: str, column: str) -> frozenset[str]:
     return frozenset()
 
 
-def _is_partition(node: exp.Expression, alias: str, column: str) -> bool:
+def _is_partition(node: exp.Expr, alias: str, column: str) -> bool:
     # dbt writes date(column) of a DATE column, which BigQuery folds away.
     if isinstance(node, exp.Date | exp.TsOrDsToDate) and isinstance(node.this, exp.Column):
         node = node.this
@@ -126,7 +126,7 @@ def _is_partition(node: exp.Expression, alias: str, column: str) -> bool:
     return not node.table or node.table.lower() == alias.lower()
 
 
-def _is_constant(node: exp.Expression) -> bool:
+def _is_constant(node: exp.Expr) -> bool:
     if isinstance(node, exp.Literal):
         return node.is_string
     if isinstance(node, exp.Cast | exp.Date | exp.TsOrDsToDate | exp.DateStrToDate):

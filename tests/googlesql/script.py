@@ -1,7 +1,7 @@
 """Scripts taken apart without changing a character: what is analysed is what dbt would send."""
 
 from sqlglot.dialects.bigquery import BigQuery
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 OPEN = {TokenType.L_PAREN, TokenType.L_BRACKET}
 CLOSE = {TokenType.R_PAREN, TokenType.R_BRACKET}
