@@ -444,6 +444,8 @@ class Postgres:
                 raise self._broken(
                     f"the server does not accept the password of {self.root / 'password'}"
                 ) from error
+            if "FATAL" in str(error) and "missing" in str(error):
+                raise self._broken(str(error).partition("FATAL: ")[2].strip()) from error
             raise EngineError(
                 f"PostgreSQL on port {port} refused a connection: look at {self.log} and run `myproperty up` "
                 f"again\n{tail(str(error))}"

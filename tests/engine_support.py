@@ -1,0 +1,40 @@
+"""Help for the tests of the engines: homes that the server's account reaches, and nothing left running."""
+
+import contextlib
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from myproperty import local
+from myproperty.settings import CHECKOUT, Settings
+
+
+@contextlib.contextmanager
+def temporary_home() -> Iterator[Path]:
+    """A home below /var/tmp: pytest's own folders are closed to the account that runs PostgreSQL."""
+    home = Path(tempfile.mkdtemp(prefix="myproperty-test-", dir="/var/tmp"))
+    home.chmod(0o755)
+    try:
+        yield home
+    finally:
+        local.down(Settings(home=home))
+        shutil.rmtree(home)
+
+
+@contextlib.contextmanager
+def listener(port: int = 0) -> Iterator[int]:
+    """Another program on 127.0.0.1; yields its port."""
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind(("127.0.0.1", port))
+        server.listen()
+        yield server.getsockname()[1]
+
+
+def emulator_venv() -> Path:
+    """One environment for all tests, not one a home."""
+    named = os.environ.get("MYPROPERTY_EMULATOR_VENV")
+    return Path(named) if named else CHECKOUT / ".local" / "emulator-venv"

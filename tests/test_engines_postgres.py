@@ -1,0 +1,393 @@
+"""The embedded PostgreSQL of a home: start, stop, recovery, and errors that say what to do."""
+
+import json
+import os
+import pwd
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+
+from myproperty import engine, local
+from myproperty.engine import EngineError, EngineSettings
+from myproperty.postgres import Postgres, wheel_binaries
+from myproperty.settings import CHECKOUT, Settings
+from tests.engine_support import listener, temporary_home
+
+pytestmark = pytest.mark.engine
+AS_ROOT = os.geteuid() == 0
+
+
+@pytest.fixture
+def settings() -> Iterator[Settings]:
+    with temporary_home() as home:
+        yield Settings(home=home, warehouse="postgres", oltp_dsn=None, warehouse_dsn=None)
+
+
+def server(settings: Settings) -> Postgres:
+    return local._postgres(settings)
+
+
+def postmaster(settings: Settings) -> int:
+    found = server(settings)._postmaster()
+    assert found is not None
+    return found[0]
+
+
+def port(settings: Settings) -> int:
+    found = server(settings).listening_on()
+    assert found is not None
+    return found
+
+
+def test_up_makes_both_databases_with_safe_settings(settings: Settings) -> None:
+    status = local.up(settings)
+    for name, key in (("myproperty", "postgres"), ("warehouse", "warehouse")):
+        document = status.as_json()[key]
+        assert document["state"] == "running"
+        with psycopg.connect(document["dsn"]) as connection:
+            assert connection.info.dbname == name
+            query = "select current_setting(s) from unnest(%s::text[]) with ordinality as n(s, i) order by i"
+            names = ["fsync", "listen_addresses", "server_encoding", "TimeZone", "data_checksums"]
+            found = [row[0] for row in connection.execute(query, [names])]
+            assert found == ["on", "127.0.0.1", "UTF8", "UTC", "on"]
+            locks = connection.execute("show max_locks_per_transaction").fetchone()
+            assert locks and int(locks[0]) >= 256
+    assert set(status.as_json()) == {"postgres", "warehouse", "home"}
+    assert set(status.as_json()["warehouse"]) == {"kind", "state", "dsn", "project"}
+    assert json.loads(json.dumps(status.as_json()))["home"] == str(settings.home)
+
+
+def test_only_the_password_opens_the_server_and_only_its_owner_reads_it(settings: Settings) -> None:
+    dsn = local.up(settings).postgres["dsn"]
+    assert dsn
+    secret = settings.home / "postgres" / "password"
+    assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+    assert secret.stat().st_uid == os.geteuid()
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(dsn.replace(secret.read_text(), "wrong"))
+
+
+def test_the_second_up_does_nothing_and_down_keeps_data_and_port(settings: Settings) -> None:
+    first = local.up(settings)
+    pid = postmaster(settings)
+    with psycopg.connect(local.dsn(settings)) as connection:
+        connection.execute("create table kept as select 42 as answer")
+    began = time.monotonic()
+    assert local.up(settings) == first
+    assert time.monotonic() - began < 0.5
+    assert postmaster(settings) == pid
+    for _ in range(2):
+        assert local.down(settings).postgres == {"state": "stopped", "dsn": None}
+    with pytest.raises(EngineError, match="run `myproperty up`"):
+        local.dsn(settings)
+    assert local.up(settings) == first
+    with psycopg.connect(local.dsn(settings)) as connection:
+        assert connection.execute("table kept").fetchone() == (42,)
+
+
+def test_up_after_a_kill_recovers_what_was_committed(settings: Settings) -> None:
+    local.up(settings)
+    with psycopg.connect(local.dsn(settings), autocommit=True) as connection:
+        connection.execute("create table kept (i int)")
+        for number in range(3):
+            idle = psycopg.connect(local.dsn(settings), autocommit=True)
+            idle.execute("insert into kept values (%s)", [number])
+            # A session in the middle of its work outlives the server for a while.
+            busy = threading.Thread(target=_compute, args=[local.dsn(settings)], daemon=True)
+            busy.start()
+            time.sleep(0.2)
+            os.kill(postmaster(settings), signal.SIGKILL)
+            assert local.status(settings).postgres["state"] == "stopped"
+            assert local.up(settings).postgres["state"] == "running"
+            idle.close()
+            busy.join(timeout=10)
+    with psycopg.connect(local.dsn(settings)) as connection:
+        assert connection.execute("select array_agg(i order by i) from kept").fetchone() == ([0, 1, 2],)
+
+
+def _compute(dsn: str) -> None:
+    with psycopg.connect(dsn) as connection, pytest.raises(psycopg.OperationalError):
+        connection.execute("select sum(i) from generate_series(1, 10000000000) i")
+
+
+def test_a_pid_file_that_names_another_program_is_not_believed(settings: Settings) -> None:
+    local.up(settings)
+    file = server(settings).data / "postmaster.pid"
+    lines = file.read_text().splitlines()
+    local.down(settings)
+    file.write_text("\n".join([str(os.getpid()), *lines[1:]]) + "\n")
+    shutil.chown(file, file.parent.stat().st_uid)
+    assert local.status(settings).postgres["state"] == "stopped"
+    assert local.up(settings).postgres["state"] == "running"
+    assert psutil.pid_exists(os.getpid())
+
+
+def test_two_starters_at_once_start_one_server(settings: Settings) -> None:
+    command = [
+        sys.executable,
+        "-c",
+        "from myproperty import local, settings as s; local.up(s.get_settings())",
+    ]
+    environ = os.environ | {"MYPROPERTY_HOME": str(settings.home), "MYPROPERTY_WAREHOUSE": "postgres"}
+    both = [subprocess.Popen(command, env=environ, cwd=CHECKOUT) for _ in range(2)]
+    assert [process.wait(timeout=60) for process in both] == [0, 0]
+    servers = [
+        p
+        for p in psutil.process_iter()
+        if p.name() == "postgres" and str(settings.home) in " ".join(p.cmdline())
+    ]
+    assert len(servers) == 1
+
+
+def test_two_homes_run_side_by_side(settings: Settings) -> None:
+    with temporary_home() as other_home:
+        other = settings.model_copy(update={"home": other_home})
+        local.up(settings)
+        local.up(other)
+        assert port(settings) != port(other)
+        local.down(settings)
+        assert local.status(other).postgres["state"] == "running"
+        with pytest.raises(EngineError):
+            local.dsn(settings)
+
+
+def test_a_remembered_port_that_is_taken_gives_way(settings: Settings) -> None:
+    local.up(settings)
+    before = port(settings)
+    local.down(settings)
+    with listener(before):
+        status = local.up(settings)
+        assert port(settings) != before
+    assert status.notes == [
+        f"port {before} of last time is taken by another program: using {port(settings)} instead"
+    ]
+
+
+def test_a_port_asked_for_is_used_or_refused(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    with listener() as taken:
+        monkeypatch.setenv("MYPROPERTY_POSTGRES_PORT", str(taken))
+        with pytest.raises(EngineError, match=rf"port {taken} .* is taken .* another port"):
+            local.up(settings)
+    assert local.up(settings).postgres["state"] == "running"
+    assert port(settings) == taken
+
+
+def test_a_port_taken_between_choice_and_start_is_given_up(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with listener() as taken:
+        choices = iter([taken, engine.free_port()])
+        monkeypatch.setattr("myproperty.postgres.choose_port", lambda *_: (next(choices), []))
+        assert local.up(settings).postgres["state"] == "running"
+        assert port(settings) != taken
+
+
+@pytest.mark.parametrize("missing", ["PG_VERSION", "global/pg_control", "postgresql.conf", "base"])
+def test_a_data_folder_with_a_hole_is_named_and_left_alone(settings: Settings, missing: str) -> None:
+    local.up(settings)
+    local.down(settings)
+    hole = server(settings).data / missing
+    aside = settings.home / "aside"
+    hole.rename(aside)
+    with pytest.raises(EngineError, match=r"(?s)data folder .* is broken.*move it away"):
+        local.up(settings)
+    local.down(settings)
+    aside.rename(hole)
+    assert local.up(settings).postgres["state"] == "running"
+
+
+def test_a_corrupt_control_file_and_a_lost_password_are_explained(settings: Settings) -> None:
+    local.up(settings)
+    local.down(settings)
+    control = server(settings).data / "global" / "pg_control"
+    whole = control.read_bytes()
+    control.write_bytes(bytes(len(whole)))
+    with pytest.raises(EngineError, match=r"is broken"):
+        local.up(settings)
+    control.write_bytes(whole)
+    secret = settings.home / "postgres" / "password"
+    kept = secret.read_text()
+    secret.unlink()
+    with pytest.raises(EngineError, match=r"password file .* is missing"):
+        local.up(settings)
+    secret.write_text("another")
+    with pytest.raises(EngineError, match=r"does not accept the password"):
+        local.up(settings)
+    secret.write_text(kept)
+    assert local.up(settings).postgres["state"] == "running"
+
+
+def test_data_of_another_major_version_is_refused_with_a_way_out(settings: Settings) -> None:
+    local.up(settings)
+    local.down(settings)
+    version = server(settings).data / "PG_VERSION"
+    version.write_text("17\n")
+    with pytest.raises(EngineError, match=r"made by PostgreSQL 17, this is 18: dump it"):
+        local.up(settings)
+
+
+def test_an_interrupted_creation_is_made_anew(settings: Settings) -> None:
+    half = settings.home / "postgres" / "new-interrupted" / "data"
+    half.mkdir(parents=True)
+    (half / "PG_VERSION").write_text("18\n")
+    assert local.up(settings).postgres["state"] == "running"
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="only root mounts a small file system")
+def test_a_full_disk_is_named_before_and_after_creation(settings: Settings) -> None:
+    folder = settings.home / "postgres"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=160m", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("this machine does not let root mount a file system")
+    filler = folder / "filler"
+    try:
+        filler.write_bytes(bytes(100 * 2**20))
+        with pytest.raises(EngineError, match=r"disk .* is full .*MYPROPERTY_HOME"):
+            local.up(settings)
+        filler.unlink()
+        local.up(settings)
+        os.kill(postmaster(settings), signal.SIGKILL)
+        with pytest.raises(OSError, match="No space left"), filler.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(2**16))
+        with pytest.raises(EngineError, match=r"disk .* is full"):
+            local.up(settings)
+        filler.unlink()
+        assert local.up(settings).postgres["state"] == "running"
+    finally:
+        local.down(settings)
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="an ordinary user runs the server himself")
+def test_as_root_a_home_that_the_server_cannot_reach_is_explained(settings: Settings) -> None:
+    private = settings.home / "private"
+    private.mkdir(mode=0o700)
+    with pytest.raises(EngineError, match=r"cannot be reached by the account .* set MYPROPERTY_HOME"):
+        local.up(settings.model_copy(update={"home": private / "home"}))
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="an ordinary user runs the server himself")
+def test_as_root_the_default_home_of_a_private_checkout_gives_way(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    private = settings.home / "private"
+    checkout = private / "checkout"
+    checkout.mkdir(parents=True)
+    monkeypatch.setattr(local, "CHECKOUT", checkout)
+    default = settings.model_copy(update={"home": checkout / ".local"})
+    assert server(default).root == checkout / ".local" / "postgres"
+    private.chmod(0o700)
+    assert server(default).root.parent.parent == Path("/var/lib/myproperty")
+    assert server(settings).root == settings.home / "postgres"
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="an ordinary user runs the installed programs")
+def test_as_root_programs_in_a_private_folder_are_copied_once(settings: Settings) -> None:
+    package = wheel_binaries().parents[1]
+    private = settings.home / "private"
+    private.mkdir(mode=0o700)
+    for name in (package.name, f"{package.name}.libs"):
+        shutil.copytree(package.with_name(name), private / name, symlinks=True)
+    made = Postgres(
+        root=settings.home / "postgres",
+        log=settings.home / "logs" / "postgres.log",
+        binaries=private / package.name / "pginstall" / "bin",
+    )
+    made.start()
+    copies = list(made.root.glob("programs-*"))
+    assert len(copies) == 1
+    assert psutil.Process(postmaster(settings)).exe().startswith(str(copies[0]))
+    made.stop()
+    shutil.rmtree(private / package.name / "pginstall" / "lib")
+    Postgres(root=made.root, log=made.log, binaries=made.binaries).start()
+    assert list(made.root.glob("programs-*")) == copies
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="the tests run as an ordinary user already")
+def test_an_ordinary_user_runs_his_own_server() -> None:
+    nobody = pwd.getpwnam("nobody")
+    home = Path(tempfile.mkdtemp(prefix="myproperty-test-", dir="/var/tmp"))
+    script = (
+        "import os, psutil, psycopg\n"
+        "from myproperty import local\n"
+        "from myproperty.settings import get_settings\n"
+        "s = get_settings()\n"
+        "local.up(s); local.up(s)\n"
+        "with psycopg.connect(local.dsn(s, 'warehouse')) as c: assert c.execute('select 1').fetchone()\n"
+        "assert psutil.Process(local._postgres(s)._postmaster()[0]).uids().real == os.getuid() != 0\n"
+        "local.down(s)\n"
+    )
+    try:
+        os.chown(home, nobody.pw_uid, nobody.pw_gid)
+        # The interpreter of the environment may lie in a private home: this one runs on as another account.
+        pid = os.fork()
+        if pid == 0:
+            os.setgid(nobody.pw_gid)
+            os.setuid(nobody.pw_uid)
+            os.environ |= {
+                "MYPROPERTY_HOME": str(home),
+                "HOME": str(home),
+                "MYPROPERTY_WAREHOUSE": "postgres",
+            }
+            try:
+                exec(script, {})
+            finally:
+                os._exit(1 if sys.exc_info()[0] else 0)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        assert (home / "postgres" / "data").stat().st_uid == nobody.pw_uid
+    finally:
+        shutil.rmtree(home)
+
+
+def test_a_file_in_the_way_of_the_home_is_explained(settings: Settings) -> None:
+    (settings.home / "postgres").write_text("not a folder")
+    with pytest.raises(EngineError, match=r"is in the way .* move it away"):
+        Postgres(root=settings.home / "postgres", log=settings.home / "log").start()
+    (settings.home / "postgres").unlink()
+
+
+def test_a_role_logs_in_with_a_password_of_its_own(settings: Settings) -> None:
+    local.up(settings)
+    with psycopg.connect(local.dsn(settings), autocommit=True) as connection:
+        connection.execute("create role reader login")
+        connection.execute("create role loader nologin")
+    for _ in range(2):
+        with psycopg.connect(local.dsn(settings, "warehouse", role="reader")) as connection:
+            assert connection.execute("select current_user").fetchone() == ("reader",)
+    with pytest.raises(EngineError, match="SET ROLE loader"):
+        local.dsn(settings, role="loader")
+    with pytest.raises(EngineError, match="run `myproperty migrate`"):
+        local.dsn(settings, role="nobody_knows")
+    with pytest.raises(ValueError, match="unknown database"):
+        local.dsn(settings, "other")
+
+
+def test_a_server_from_outside_is_neither_started_nor_changed(settings: Settings) -> None:
+    outside = "postgresql://someone@db.example/one"
+    external = settings.model_copy(update={"oltp_dsn": outside, "warehouse_dsn": outside})
+    status = local.up(external)
+    assert status.postgres == {"state": "external", "dsn": outside}
+    assert not (settings.home / "postgres").exists()
+    assert local.dsn(external) == outside
+    production = settings.model_copy(update={"oltp_dsn": outside, "warehouse": "bigquery"})
+    assert local.up(production).warehouse["endpoint"] == "https://bigquery.googleapis.com"
+    assert local.up(production).warehouse["kind"] == "bigquery"
+
+
+def test_a_port_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MYPROPERTY_POSTGRES_PORT", "70000")
+    with pytest.raises(ValueError, match="less than or equal to 65535"):
+        EngineSettings()
