@@ -107,7 +107,8 @@ _ALL = (
         "meter_readings",
         "meter_id uuid, channel text, reading_ts timestamp, reading_date date, interval_seconds integer, "
         "value_native reading, unit text, value_kwh reading, quality text, quality_method text, "
-        "reason_code text, is_estimated boolean, source text, source_version timestamp, ingestion_job_id uuid",
+        "reason_code text, is_estimated boolean, source text, source_version timestamp, "
+        "ingestion_job_id uuid",
         key=("tenant_id", "meter_id", "channel", "reading_ts", READING_DATE),
         partition_column=READING_DATE,
     ),

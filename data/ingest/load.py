@@ -7,22 +7,20 @@ Here: the order of the steps and the ledger. Not here: formats, rules, how a rea
 import datetime
 import uuid
 from collections import Counter
-from dataclasses import asdict, dataclass, field
-from decimal import Decimal
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from data.ingest.errors import IngestError, RefusedFile
 from data.ingest.formats import content_hash, read_file
 from data.ingest.ids import repeated, uuid7, uuid7s
-from data.ingest.registers import Plan, configured_registers, plan_meters
-from data.ingest.schema import KWH_PER_UNIT_POWER_OF_TEN, Judged, ParsedFile
+from data.ingest.registers import configured_registers, plan_meters
+from data.ingest.schema import Judged, ParsedFile
 from data.ingest.session import Session, transaction
 from data.ingest.store import Staged, publish, stage
-from data.ingest.vee import judge
+from data.ingest.vee import EnergyBalance, energy_balance, judge
 
 LOADER_ROLE = "myproperty_loader"
 Status = Literal["loaded", "unchanged", "refused"]
@@ -36,15 +34,6 @@ class Refusal:
     rule: str
     reason: str
     remedy: str
-
-
-@dataclass(frozen=True)
-class Energy:
-    """Energy of a file in kWh, counted over the rows that carry energy: in = accepted + quarantined."""
-
-    in_kwh: Decimal
-    accepted_kwh: Decimal
-    quarantined_kwh: Decimal
 
 
 @dataclass(frozen=True)
@@ -71,7 +60,7 @@ class IngestResult:
     quarantined: int = 0
     rules: dict[str, int] = field(default_factory=dict)
     dates_touched: list[datetime.date] = field(default_factory=list)
-    energy: Energy | None = None
+    energy: EnergyBalance | None = None
     refusal: Refusal | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -93,12 +82,13 @@ class Tenant:
 
 @dataclass(frozen=True)
 class Job:
-    """One load of one file for one tenant."""
+    """One load of one file for one tenant; `is_known` if the ledger has it and it is judged again."""
 
     id: uuid.UUID
     tenant: Tenant
     source_uri: str
     started_at: datetime.datetime
+    is_known: bool = False
 
 
 def ingest_file(
@@ -134,9 +124,8 @@ def ingest_file(
         return load(
             session,
             parsed,
-            job if known is None else Job(known, owner, job.source_uri, job.started_at),
+            job if known is None else replace(job, id=known, is_known=True),
             create_meters=create_meters,
-            again=known is not None,
             now=now,
         )
 
@@ -147,12 +136,11 @@ def load(
     job: Job,
     *,
     create_meters: str | None = None,
-    again: bool = False,
     now: datetime.datetime | None = None,
 ) -> IngestResult:
     """Judge and store a file that was read, in the transaction of `session`.
 
-    With `again` the job is in the ledger already: what was quarantined and is right by now is loaded, and
+    Where the job is in the ledger already, what was quarantined and is right by now is loaded, and
     its rows of the quarantine become `replayed`.
     """
     registers = configured_registers(session, job.tenant.id)
@@ -168,7 +156,13 @@ def load(
     if staged.needs_ledger_lock:
         session.execute("select myproperty.lock_ledger()")
     result = _result(parsed, judged, staged, job)
-    _write(session, result, parsed, judged, staged, job, plan, again)
+    if plan is not None:
+        plan.write(session, job.tenant.id)
+    quarantined = _record(session, job, result, parsed.source_version, judged.quarantined)
+    publish(session, staged, job.id)
+    _insert_dates(session, job, staged)
+    session.copy(_quarantine_rows(quarantined, job), "quarantined_readings", "warehouse_staging")
+    _finish_job(session, job)
     return result
 
 
@@ -180,9 +174,8 @@ def find_tenant(session: Session, wanted: str) -> Tenant:
     )
     if not rows:
         raise IngestError(
-            f"there is no tenant {wanted!r}: give the id or the exact name. As an operator, "
-            '`psql "$DSN" -c "select id, name from myproperty.tenants"` lists them, with the DSN of '
-            "`myproperty status`"
+            f"there is no tenant {wanted!r}: give the id or the exact name. An operator sees them in the "
+            "table myproperty.tenants, with psql and the DSN that `myproperty status` shows"
         )
     found, name, status = rows[0]
     if status != "active":
@@ -200,15 +193,6 @@ def loaded_job(session: Session, tenant: Tenant, content: str) -> uuid.UUID | No
         (str(tenant.id), content),
     )
     return uuid.UUID(rows[0][0]) if rows else None
-
-
-def energy_kwh(rows: pa.Table, value: str) -> Decimal:
-    """The sum of a column of native values in kWh, over the rows whose unit is one of energy."""
-    total = Decimal(0)
-    for unit, power in KWH_PER_UNIT_POWER_OF_TEN.items():
-        found = pc.sum(rows.filter(pc.equal(rows["unit"], unit))[value]).as_py()
-        total += (found or Decimal(0)).scaleb(power)
-    return total
 
 
 def _lock_content(session: Session, tenant: Tenant, content: str) -> None:
@@ -247,46 +231,30 @@ def _result(parsed: ParsedFile, judged: Judged, staged: Staged, job: Job) -> Ing
         quarantined=judged.quarantined.num_rows,
         rules=dict(Counter(judged.quarantined["rule"].to_pylist())),
         dates_touched=sorted(outcome.touched),
-        energy=Energy(
-            in_kwh=energy_kwh(parsed.readings, "value") + energy_kwh(parsed.rejected, "value"),
-            accepted_kwh=energy_kwh(judged.readings, "value_native"),
-            quarantined_kwh=energy_kwh(judged.quarantined, "value"),
-        ),
+        energy=energy_balance(parsed, judged),
     )
 
 
-def _write(
-    session: Session,
-    result: IngestResult,
-    parsed: ParsedFile,
-    judged: Judged,
-    staged: Staged,
-    job: Job,
-    plan: Plan | None,
-    again: bool,
-) -> None:
-    """Everything that others see of a load, after all that is slow."""
-    if plan is not None:
-        plan.write(session, job.tenant.id)
-    if again:
+def _record(
+    session: Session, job: Job, result: IngestResult, version: datetime.datetime | None, quarantined: pa.Table
+) -> pa.Table:
+    """Enter the job in the ledger; returns the rows that the quarantine does not have yet."""
+    if job.is_known:
         _amend_job(session, result)
-        quarantined = _close_quarantine(session, job, judged.quarantined)
-    else:
-        _insert_job(session, result, parsed, job)
-        quarantined = judged.quarantined
-    publish(session, staged, job.id)
-    _insert_dates(session, job, staged)
-    session.copy(_quarantine_rows(quarantined, job), "quarantined_readings", "warehouse_staging")
+        return _close_quarantine(session, job, quarantined)
+    _insert_job(session, job, result, version)
+    return quarantined
+
+
+def _finish_job(session: Session, job: Job) -> None:
     session.execute(
         "update myproperty.ingestion_jobs set finished_at = clock_timestamp() "
         "where tenant_id = $1::uuid and id = $2::uuid",
-        (result.tenant_id, result.job_id),
+        (str(job.tenant.id), str(job.id)),
     )
 
 
-def _insert_job(session: Session, result: IngestResult, parsed: ParsedFile, job: Job) -> None:
-    version = parsed.source_version
-    energy = result.energy
+def _insert_job(session: Session, job: Job, result: IngestResult, version: datetime.datetime | None) -> None:
     session.execute(
         """
         insert into myproperty.ingestion_jobs (
@@ -303,22 +271,27 @@ def _insert_job(session: Session, result: IngestResult, parsed: ParsedFile, job:
             str(job.id),
             str(job.tenant.id),
             job.source_uri,
-            parsed.content_hash,
-            parsed.format,
+            result.content_hash,
+            result.format,
             version.isoformat() if version else "",
             result.accepted,
             result.unchanged,
             result.new_versions,
             result.quarantined,
-            *(str(value) for value in (asdict(energy).values() if energy else ())),
+            *_energy_texts(result.energy),
             job.started_at.isoformat(),
         ),
     )
 
 
+def _energy_texts(energy: EnergyBalance | None) -> tuple[str, str, str]:
+    if energy is None:
+        return ("0", "0", "0")
+    return (str(energy.energy_in_kwh), str(energy.accepted_kwh), str(energy.quarantined_kwh))
+
+
 def _amend_job(session: Session, result: IngestResult) -> None:
     """A job judged again: what came in by it is added, what is quarantined now is what remains."""
-    energy = result.energy
     session.execute(
         """
         update myproperty.ingestion_jobs
@@ -332,8 +305,7 @@ def _amend_job(session: Session, result: IngestResult) -> None:
             result.accepted,
             result.new_versions,
             result.quarantined,
-            str(energy.accepted_kwh if energy else 0),
-            str(energy.quarantined_kwh if energy else 0),
+            *_energy_texts(result.energy)[1:],
         ),
     )
 

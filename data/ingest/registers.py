@@ -61,7 +61,9 @@ class Plan:
         for register in self.registers:
             session.execute(
                 """
-                insert into myproperty.meter_registers (tenant_id, meter_id, identifier, register, channel, unit)
+                insert into myproperty.meter_registers (
+                    tenant_id, meter_id, identifier, register, channel, unit
+                )
                 values ($1::uuid, $2::uuid, $3, $4, $5, $6)
                 """,
                 (

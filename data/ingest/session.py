@@ -6,6 +6,7 @@ Here: the connection, its role and its types. Not here: any statement of the pla
 import contextlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any
 
 import adbc_driver_manager
@@ -51,6 +52,14 @@ class Session:
             _storage(column).cast(field.type) for column, field in zip(found.columns, schema, strict=True)
         ]
         return pa.table(columns, schema=schema)
+
+    def table(self, statement: str) -> pa.Table:
+        """Run a query and return its rows as the server types them; a numeric keeps all its digits."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(statement)
+            found = cursor.fetch_arrow_table()
+        columns = [_decimals(column) for column in found.columns]
+        return pa.table(columns, names=found.column_names)
 
     def copy(self, table: pa.Table, name: str, schema: str | None = None) -> int:
         """Append rows to a table by binary COPY, columns by name; without `schema` it is a temporary table.
@@ -101,3 +110,15 @@ def _storage(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if not isinstance(column.type, pa.BaseExtensionType):
         return column
     return pa.chunked_array([chunk.storage for chunk in column.chunks], type=column.type.storage_type)
+
+
+def _decimals(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A numeric, which has come as text, as a decimal that holds every value; others unwrapped."""
+    if getattr(column.type, "type_name", None) != "numeric":
+        return _storage(column)
+    values = [None if text is None else Decimal(text) for text in _storage(column).to_pylist()]
+    scale = max((-int(value.as_tuple().exponent) for value in values if value is not None), default=0)
+    whole = max((value.adjusted() + 1 for value in values if value is not None), default=1)
+    precision = max(whole, 1) + max(scale, 0)
+    kind = pa.decimal128(38, max(scale, 0)) if precision <= 38 else pa.decimal256(76, max(scale, 0))
+    return pa.chunked_array([pa.array(values, kind)])

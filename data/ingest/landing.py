@@ -1,0 +1,128 @@
+"""Landing: tables of the OLTP copied into `warehouse_staging`, and read from there for the warehouse.
+
+Here: replacing a table or the dates of a range, and fingerprints of both sides. Not here: the warehouse
+(`warehouse`, `bigquery`), or whether the two sides agree (gate B).
+"""
+
+import datetime
+from typing import Literal
+
+import pandas as pd
+import pyarrow as pa
+from psycopg import sql
+
+from data.ingest.entities import ENTITIES, Entity
+from data.ingest.fingerprint import fingerprint_frame, fingerprint_schema, fingerprint_sql
+from data.ingest.session import Session, transaction
+
+ETL_ROLE = "myproperty_etl"
+SourceSchema = Literal["myproperty", "warehouse_staging"]
+
+
+def land(entity: str, dsn: str, start: datetime.date | None = None, end: datetime.date | None = None) -> int:
+    """Replace the landing rows of an entity, whole or for reading dates in [start, end); returns the rows.
+
+    One transaction: readers see the old rows or the new. Raises
+    ValueError for an unknown entity, or dates where they do not belong.
+    """
+    described, dates = _described(entity, start, end)
+    with transaction(dsn, ETL_ROLE) as session:
+        if dates is None:
+            return _replace(session, described, sql.SQL("true"))
+        return sum(_land_date(session, described, date) for date in dates)
+
+
+def read_landing(entity: str, dsn: str, date: datetime.date | None = None) -> pa.Table:
+    """The landed rows of an entity, whole or of one reading date, in its schema and in order of its key."""
+    described, dates = _described(entity, date, date + datetime.timedelta(days=1) if date else None)
+    query = sql.SQL("select {columns} from {table} where {where} order by {key}").format(
+        columns=sql.SQL(", ").join(_read_form(described, name) for name in described.schema.names),
+        table=sql.Identifier("warehouse_staging", entity),
+        where=_where(described, dates),
+        key=sql.SQL(", ").join(sql.Identifier(described.name, name) for name in described.key),
+    )
+    with transaction(dsn, ETL_ROLE) as session:
+        return session.arrow(query, described.schema)
+
+
+def fingerprint(
+    entity: str,
+    dsn: str,
+    schema: SourceSchema = "warehouse_staging",
+    start: datetime.date | None = None,
+    end: datetime.date | None = None,
+) -> pd.DataFrame:
+    """The fingerprint of landing, or of its source in schema `myproperty`, over [start, end) or the whole."""
+    described, dates = _described(entity, start, end)
+    query = fingerprint_sql(
+        described,
+        table=sql.Identifier(schema, entity).as_string(),
+        dialect="postgres",
+        where=_where(described, dates).as_string(),
+        forms=dict(described.source_columns) if schema == "myproperty" else {},
+    )
+    with transaction(dsn, ETL_ROLE) as session:
+        return fingerprint_frame(described, session.arrow(query, fingerprint_schema(described)))
+
+
+def _described(
+    entity: str, start: datetime.date | None, end: datetime.date | None
+) -> tuple[Entity, list[datetime.date] | None]:
+    if entity not in ENTITIES:
+        raise ValueError(f"unknown entity {entity!r}: one of {', '.join(ENTITIES)}")
+    described = ENTITIES[entity]
+    if described.partition_column is None:
+        if start is not None or end is not None:
+            raise ValueError(f"{entity} has no dates: it is landed whole")
+        return described, None
+    if start is None or end is None:
+        raise ValueError(f"{entity} is landed by reading date: give start and end")
+    return described, [start + datetime.timedelta(days=day) for day in range((end - start).days)]
+
+
+def _where(entity: Entity, dates: list[datetime.date] | None) -> sql.Composable:
+    """Dates as constants, so that partitions are pruned."""
+    if dates is None or entity.partition_column is None:
+        return sql.SQL("true")
+    return sql.SQL("{} = any({}::date[])").format(sql.Identifier(entity.partition_column), sql.Literal(dates))
+
+
+def _land_date(session: Session, entity: Entity, date: datetime.date) -> int:
+    where = _where(entity, [date])
+    source = sql.Identifier("myproperty", entity.name)
+    exists = sql.SQL("select exists (select from {} where {})").format(source, where)
+    if session.rows(exists)[0][0]:
+        ensure = sql.SQL("select warehouse_staging.ensure_readings_partition({})").format(sql.Literal(date))
+        session.execute(ensure)
+    return _replace(session, entity, where)
+
+
+def _replace(session: Session, entity: Entity, where: sql.Composable) -> int:
+    target = sql.Identifier("warehouse_staging", entity.name)
+    forms = [_source_form(entity, name) for name in entity.columns.names]
+    session.execute(sql.SQL("delete from {} where {}").format(target, where))
+    session.execute(
+        sql.SQL("insert into {target} ({columns}) select {forms} from {source} where {where}").format(
+            target=target,
+            columns=sql.SQL(", ").join(map(sql.Identifier, entity.columns.names)),
+            forms=sql.SQL(", ").join(forms),
+            source=sql.Identifier("myproperty", entity.name),
+            where=where,
+        )
+    )
+    counted = sql.SQL("select count(*) from {} where {}").format(target, where)
+    return int(session.rows(counted)[0][0])
+
+
+def _source_form(entity: Entity, name: str) -> sql.Composable:
+    if name in entity.source_columns:
+        return sql.SQL(entity.source_columns[name])  # type: ignore[arg-type]
+    return sql.Identifier(name)
+
+
+def _read_form(entity: Entity, name: str) -> sql.Composable:
+    """A column as Arrow can have it: uuids and documents as text."""
+    column = sql.Identifier(entity.name, name)
+    if name in entity.uuids or name in entity.documents:
+        return sql.SQL("{}::text as {}").format(column, sql.Identifier(name))
+    return column

@@ -1,0 +1,166 @@
+"""The raw layer of the warehouse, behind one small interface; the PostgreSQL that stands in for BigQuery.
+
+Here: the interface, its choice by settings, and the embedded engine. Not here: BigQuery (`bigquery`), what is
+loaded (`landing`), and everything downstream of raw (dbt).
+"""
+
+import datetime
+from typing import Any, Protocol
+
+import pandas as pd
+import pyarrow as pa
+from psycopg import sql
+from sqlalchemy import Engine, create_engine, make_url
+
+from data.ingest.entities import Entity
+from data.ingest.errors import IngestError
+from data.ingest.fingerprint import fingerprint_frame, fingerprint_schema, fingerprint_sql
+from data.ingest.session import transaction
+from myproperty import local
+from myproperty.settings import Settings
+
+
+class Warehouse(Protocol):
+    """A warehouse as the pipeline needs it. Ids and documents are text in it."""
+
+    @property
+    def kind(self) -> str:
+        """`postgres`, `bigquery` or `emulator`."""
+
+    def ensure_table(self, entity: Entity) -> None:
+        """Make raw.<entity> if it is not there."""
+
+    def load_partition(
+        self, entity: Entity, rows: pa.Table, partition: datetime.date | None, load_key: str
+    ) -> int:
+        """Replace one partition, or the whole table, by `rows` (the entity's schema); returns their number.
+
+        The same `load_key` with the same rows is loaded once. Raises ValueError for rows of another date.
+        """
+
+    def fingerprint(self, entity: Entity, partition: datetime.date | None) -> pd.DataFrame:
+        """The columns of `fingerprint_schema` over one partition, or the whole table."""
+
+    def query(self, statement: str) -> pa.Table:
+        """Run one statement and return its rows; decimals are decimals."""
+
+    def sqlalchemy_engine(self) -> Engine:
+        """An engine for Great Expectations."""
+
+    def close(self) -> None:
+        """Let go of what it holds."""
+
+
+def open_warehouse(settings: Settings) -> Warehouse:
+    """The warehouse of the settings. Raises `IngestError` for an unknown kind or one that is not up."""
+    if settings.warehouse == "postgres":
+        return PostgresWarehouse(local.dsn(settings, "warehouse"), settings.dataset_prefix)
+    if settings.warehouse in ("bigquery", "emulator"):
+        from data.ingest.bigquery import open_bigquery
+
+        return open_bigquery(settings)
+    raise IngestError(
+        f"unknown warehouse {settings.warehouse!r}: set MYPROPERTY_WAREHOUSE to postgres, bigquery or emulator"
+    )
+
+
+def check_partition(entity: Entity, rows: pa.Table, partition: datetime.date | None) -> None:
+    """Raises ValueError unless the rows are of the entity's schema and of this partition alone."""
+    if rows.schema.names != entity.schema.names:
+        raise ValueError(f"rows of {entity.name} have the columns {rows.schema.names}")
+    if (partition is None) != (entity.partition_column is None):
+        raise ValueError(f"{entity.name} is loaded {'by date' if entity.partition_column else 'whole'}")
+    if entity.partition_column is not None:
+        others = {date for date in rows[entity.partition_column].unique().to_pylist() if date != partition}
+        if others:
+            raise ValueError(f"rows of {entity.name} for {partition} hold other dates: {sorted(others)}")
+
+
+class PostgresWarehouse:
+    """Raw tables in PostgreSQL: plain tables, with an index that leads to the rows of a date."""
+
+    kind = "postgres"
+
+    def __init__(self, dsn: str, prefix: str = "") -> None:
+        self._dsn = dsn
+        self._raw = f"{prefix}raw"
+
+    def ensure_table(self, entity: Entity) -> None:
+        """Make the schema and the table, under a lock, as two runs may start at once."""
+        columns = sql.SQL(", ").join(
+            sql.SQL("{} {}").format(sql.Identifier(field.name), sql.SQL(_column_type(field.type)))
+            for field in entity.schema
+        )
+        table = self._table(entity)
+        with transaction(self._dsn) as session:
+            session.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", (self._raw,))
+            session.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(self._raw)))
+            session.execute(sql.SQL("create table if not exists {} ({})").format(table, columns))
+            if entity.partition_column is not None:
+                session.execute(
+                    sql.SQL("create index if not exists {} on {} ({})").format(
+                        sql.Identifier(f"{entity.name}_of_partition"),
+                        table,
+                        sql.SQL(", ").join(map(sql.Identifier, (entity.partition_column, *entity.cluster))),
+                    )
+                )
+
+    def load_partition(
+        self, entity: Entity, rows: pa.Table, partition: datetime.date | None, load_key: str
+    ) -> int:
+        """See `Warehouse`. One transaction, repeatable: `load_key` has nothing to tell here."""
+        check_partition(entity, rows, partition)
+        where = self._where(entity, partition)
+        with transaction(self._dsn) as session:
+            session.execute(sql.SQL("delete from {} where {}").format(self._table(entity), where))
+            loaded = session.copy(rows, entity.name, self._raw)
+            session.execute(sql.SQL("analyze {}").format(self._table(entity)))
+        return loaded
+
+    def fingerprint(self, entity: Entity, partition: datetime.date | None) -> pd.DataFrame:
+        """See `Warehouse`."""
+        query = fingerprint_sql(
+            entity,
+            table=self._table(entity).as_string(),
+            dialect="postgres",
+            where=self._where(entity, partition).as_string(),
+        )
+        with transaction(self._dsn) as session:
+            return fingerprint_frame(entity, session.arrow(query, fingerprint_schema(entity)))
+
+    def query(self, statement: str) -> pa.Table:
+        """See `Warehouse`. A numeric without a declared scale comes with the scale that its values need."""
+        with transaction(self._dsn) as session:
+            return session.table(statement)
+
+    def sqlalchemy_engine(self) -> Engine:
+        """See `Warehouse`."""
+        return create_engine(make_url(self._dsn).set(drivername="postgresql+psycopg"))
+
+    def close(self) -> None:
+        """Every call has a connection of its own: nothing is held."""
+
+    def _table(self, entity: Entity) -> sql.Identifier:
+        return sql.Identifier(self._raw, entity.name)
+
+    @staticmethod
+    def _where(entity: Entity, partition: datetime.date | None) -> sql.Composable:
+        if entity.partition_column is None:
+            return sql.SQL("true")
+        return sql.SQL("{} = {}").format(sql.Identifier(entity.partition_column), sql.Literal(partition))
+
+
+_COLUMN_TYPES: dict[Any, Any] = {
+    pa.string(): "text",
+    pa.int32(): "integer",
+    pa.bool_(): "boolean",
+    pa.date32(): "date",
+}
+
+
+def _column_type(kind: pa.DataType) -> Any:
+    if pa.types.is_timestamp(kind):
+        return "timestamp with time zone"
+    if pa.types.is_decimal(kind):
+        return f"numeric({kind.precision}, {kind.scale})"
+    return _COLUMN_TYPES[kind]
