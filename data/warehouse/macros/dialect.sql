@@ -14,11 +14,24 @@
 {% macro default__type_text() -%} string {%- endmacro %}
 {% macro postgres__type_text() -%} text {%- endmacro %}
 
-{# -- decimals: BigQuery types a product of NUMERICs wider, so every result is cast back ------------------ #}
+{# -- decimals: BigQuery types a product of NUMERICs wider, so every result is cast back. It takes no precision in
+      a cast: NUMERIC is (38, 9) there, and a shorter scale is a rounding, half away from zero as in PostgreSQL. -- #}
 
-{% macro as_energy(expression) -%} cast({{ expression }} as numeric(20, 9)) {%- endmacro %}
+{% macro as_decimal(expression, precision, scale) -%}
+    {{ return(adapter.dispatch('as_decimal')(expression, precision, scale)) }}
+{%- endmacro %}
+{% macro default__as_decimal(expression, precision, scale) -%}
+    {%- if scale == 9 -%} cast({{ expression }} as numeric)
+    {%- else -%} round(cast({{ expression }} as numeric), {{ scale }})
+    {%- endif -%}
+{%- endmacro %}
+{% macro postgres__as_decimal(expression, precision, scale) -%}
+    cast({{ expression }} as numeric({{ precision }}, {{ scale }}))
+{%- endmacro %}
 
-{% macro as_pct(expression) -%} cast({{ expression }} as numeric(9, 4)) {%- endmacro %}
+{% macro as_energy(expression) -%} {{ return(as_decimal(expression, 20, 9)) }} {%- endmacro %}
+
+{% macro as_pct(expression) -%} {{ return(as_decimal(expression, 9, 4)) }} {%- endmacro %}
 
 {% macro divide(numerator, denominator) -%}
     {#- NULL where the denominator is 0 or NULL. Rounded to nine places, half away from zero, on both engines. -#}

@@ -114,10 +114,10 @@ intervals as (
         interval_number,
         sum(case when channel = 'generation' then value_kwh end) as generation_kwh,
         sum(case when channel = 'export' then value_kwh end) as export_kwh,
-        sum(case when channel = 'generation' and value_kwh is not null then interval_seconds else 0 end)
-            = max(grain_seconds * generation_meters) as has_generation,
-        sum(case when channel = 'export' and value_kwh is not null then interval_seconds else 0 end)
-            = max(grain_seconds * export_meters) as has_export
+        sum(case when channel = 'generation' and value_kwh is not null then interval_seconds end) as generation_s,
+        sum(case when channel = 'export' and value_kwh is not null then interval_seconds end) as export_s,
+        max(grain_seconds * generation_meters) as generation_due_s,
+        max(grain_seconds * export_meters) as export_due_s
     from placed
     group by tenant_id, property_id, reading_date, interval_number
 ),
@@ -128,19 +128,18 @@ self_consumption as (
         tenant_id,
         property_id,
         reading_date,
-        sum(case when has_generation and has_export then generation_kwh - export_kwh end) as self_consumed_kwh
+        sum(
+            case when generation_s = generation_due_s and export_s = export_due_s then generation_kwh - export_kwh end
+        ) as self_consumed_kwh
     from intervals
     group by tenant_id, property_id, reading_date
 ),
 
-judged as (
+assembled as (
     select
         property_days.*,
         properties.solar_capacity_kw,
-        self_consumption.self_consumed_kwh,
-        generation_expected > 0 and {{ is_sufficient('generation_actual', 'generation_expected') }} as has_generation,
-        export_expected > 0 and {{ is_sufficient('export_actual', 'export_expected') }} as has_export,
-        import_expected > 0 and {{ is_sufficient('import_actual', 'import_expected') }} as has_import
+        self_consumption.self_consumed_kwh
     from property_days
     left join properties
         on
@@ -151,8 +150,17 @@ judged as (
             property_days.tenant_id = self_consumption.tenant_id
             and property_days.property_id = self_consumption.property_id
             and property_days.reading_date = self_consumption.reading_date
+),
+
+judged as (
+    select
+        assembled.*,
+        generation_expected > 0 and {{ is_sufficient('generation_actual', 'generation_expected') }} as has_generation,
+        export_expected > 0 and {{ is_sufficient('export_actual', 'export_expected') }} as has_export,
+        import_expected > 0 and {{ is_sufficient('import_actual', 'import_expected') }} as has_import
+    from assembled
     -- A property that neither generates nor exports has no solar performance.
-    where generation_expected > 0 or export_expected > 0 or properties.solar_capacity_kw > 0
+    where generation_expected > 0 or export_expected > 0 or solar_capacity_kw > 0
 )
 
 select
@@ -167,7 +175,7 @@ select
     {{ as_energy(divide('case when has_generation then generation_kwh end', 'solar_capacity_kw')) }}
         as specific_yield_kwh_per_kw,
     -- IEC 61724-1 needs irradiance, and no series of it is loaded.
-    cast(null as numeric(9, 6)) as performance_ratio,
+    {{ as_decimal('null', 9, 6) }} as performance_ratio,
     cast(generation_expected + export_expected as {{ type_integer() }}) as expected_intervals,
     cast(generation_actual + export_actual as {{ type_integer() }}) as actual_intervals,
     {{ share_pct('generation_actual + export_actual', 'generation_expected + export_expected') }} as completeness_pct,

@@ -8,7 +8,7 @@ select
     reading_ts,
     reading_date,
     cast(interval_seconds as {{ type_integer() }}) as interval_seconds,
-    cast(value_native as numeric(20, 9)) as value_native,
+    {{ as_decimal('value_native', 20, 9) }} as value_native,
     unit,
     {{ as_energy('value_kwh') }} as value_kwh,
     quality,

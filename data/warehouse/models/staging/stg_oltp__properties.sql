@@ -5,7 +5,7 @@ select
     name as property_name,
     address,
     timezone,
-    cast(solar_capacity_kw as numeric(12, 3)) as solar_capacity_kw,
+    {{ as_decimal('solar_capacity_kw', 12, 3) }} as solar_capacity_kw,
     status,
     created_at,
     updated_at,

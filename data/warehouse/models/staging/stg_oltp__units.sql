@@ -4,7 +4,7 @@ select
     property_id,
     label as unit_label,
     floor as floor_label,
-    cast(sq_ft as numeric(10, 2)) as sq_ft,
+    {{ as_decimal('sq_ft', 10, 2) }} as sq_ft,
     active as is_active,
     created_at,
     updated_at,
