@@ -171,12 +171,10 @@ def instance(home: Path) -> Iterator[dg.DagsterInstance]:
 
 
 def _seconds(result: dg.ExecuteInProcessResult) -> dict[str, float]:
-    stats = result.all_events
-    started = {event.step_key: event.timestamp for event in stats if event.is_step_start}
     return {
-        str(event.step_key): round(event.timestamp - started[event.step_key], 2)
-        for event in stats
-        if (event.is_step_success or event.is_step_failure) and event.step_key in started
+        str(event.step_key): round(event.step_success_data.duration_ms / 1000, 2)
+        for event in result.all_events
+        if event.is_step_success
     }
 
 

@@ -83,6 +83,7 @@ def compare(
 
     The result has the keys and, for each measure, `source_<measure>` and `target_<measure>` as canonical
     text: exact, whatever number types the two engines returned. `on_both_sides` says whether the key is.
+    With a measure `rows`, `rows` is the number of the source's, as an integer.
     """
     sides = []
     for name, frame in (("source", source), ("target", target)):
@@ -94,4 +95,6 @@ def compare(
     both["on_both_sides"] = both.pop("_merge") == "both"
     measured = [column for column in both.columns if column.startswith(("source_", "target_"))]
     both[measured] = both[measured].fillna(MISSING)
-    return both.sort_values(list(keys), ignore_index=True) if keys else both
+    if "rows" in measures:
+        both["rows"] = [0 if count == MISSING else int(count) for count in both["source_rows"]]
+    return both.sort_values(list(keys), ignore_index=True)

@@ -151,7 +151,7 @@ def _broken(result: Mapping[str, Any], ids: Sequence[str]) -> dict[str, Any]:
         "remedy": meta["remedy"],
         "observed": _observed(result, details),
         "unexpected_count": int(details.get("unexpected_count") or 0),
-        "sample": _sample(details, {*ids, *columns}),
+        "sample": _sample(details, [*ids, *(name for name in columns if name not in ids)]),
     }
 
 
@@ -167,10 +167,10 @@ def _observed(result: Mapping[str, Any], details: Mapping[str, Any]) -> str:
     return f"{details.get('observed_value')}"
 
 
-def _sample(details: Mapping[str, Any], allowed: set[str]) -> list[dict[str, Any]]:
+def _sample(details: Mapping[str, Any], allowed: Sequence[str]) -> list[dict[str, Any]]:
     found = details.get("partial_unexpected_index_list") or []
     return [
-        {name: _plain(value) for name, value in example.items() if name in allowed}
+        {name: _plain(example[name]) for name in allowed if name in example}
         for example in found[:SAMPLE_SIZE]
     ]
 

@@ -122,7 +122,14 @@ def test_a_right_copy_passes_and_a_wrong_one_breaks_its_rule(gate: str, table: s
 
 def test_gate_b_catches_a_missing_tenant() -> None:
     suite = load_suite("B", "meter_readings")
-    row = {"tenant_id": "t1", "reading_date": "2026-01-05", "rows": 96, "sum_value_kwh": 1, "checksum": 9}
+    row = {
+        "tenant_id": "t1",
+        "reading_date": "2026-01-05",
+        "rows": 96,
+        "sum_value_kwh": 1,
+        "sum_value_native": 1,
+        "checksum": 9,
+    }
     frame = compare(
         pd.DataFrame([row, row | {"tenant_id": "t2"}]), pd.DataFrame([row]), suite.ID_COLUMNS, suite.MEASURES
     )
@@ -182,6 +189,11 @@ def test_figures_that_are_null_for_want_of_data_are_no_failure() -> None:
         )
     )
     assert run_gate("D", solar.TABLE, solar_frame(**kpis, completeness_pct=Decimal("12.5")), **DAY).passed
+
+
+def test_export_above_generation_is_let_pass_on_a_day_with_gaps() -> None:
+    gaps = {"exported_kwh": Decimal("50.1"), "completeness_pct": Decimal("80")}
+    assert run_gate("D", solar.TABLE, solar_frame(**gaps), **DAY).passed
 
 
 @pytest.mark.parametrize(
@@ -251,4 +263,4 @@ def test_rule_ids_are_unique() -> None:
         for expectation in load_suite(gate, table).build_suite().expectations
     ]
     assert len(ids) == len(set(ids))
-    assert len(ids) == 12 + 6 + 9 + 2 * (6 * 3 + 4)
+    assert len(ids) == 12 + 6 + 9 + 2 * (6 * 3 + 5)

@@ -19,7 +19,7 @@ def meter_files(platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult[No
             results.append(result)
             platform.ingested.append(result)
             platform.progress(
-                f"{result.source_uri}: {result.status}, {result.accepted} accepted,"
+                f"{result.path}: {result.status}, {result.accepted} accepted,"
                 f" {result.unchanged} unchanged, {result.new_versions} new versions,"
                 f" {result.quarantined} quarantined"
             )

@@ -43,9 +43,7 @@ def copy(platform: Platform, entity: str, dates: Window | None) -> int:
     """Land one entity; returns its rows."""
     from data.ingest.landing import land
 
-    if dates is None:
-        return land(entity, platform.oltp_dsn)
-    return land(entity, platform.oltp_dsn, dates.start, dates.end)
+    return land(entity, platform.oltp_dsn, *(dates.bounds if dates else ()))
 
 
 assets = [landing_asset(entity) for entity in ENTITIES]

@@ -19,10 +19,9 @@ def sides(entity: str) -> Frame:
         from expectations.gate import load_suite
 
         suite = load_suite("B", entity)
-        source, landed = (
-            fingerprint(entity, platform.oltp_dsn, schema, *(dates.bounds if dates else ()))
-            for schema in ("myproperty", "warehouse_staging")
-        )
+        bounds = dates.bounds if dates else ()
+        source = fingerprint(entity, platform.oltp_dsn, "myproperty", *bounds)
+        landed = fingerprint(entity, platform.oltp_dsn, "warehouse_staging", *bounds)
         return compare(source, landed, suite.ID_COLUMNS, suite.MEASURES)
 
     return frame

@@ -1,11 +1,10 @@
 """One asset an entity: its landing table is loaded into the warehouse, one load a table and date."""
 
 import dagster as dg
-import psycopg
 
 from dagster_project.defs.landing.assets import is_dated
 from dagster_project.failures import RETRY, permanent_unless_retryable
-from dagster_project.partitions import READING_DATES, SINGLE_RUN, Window, window
+from dagster_project.partitions import READING_DATES, SINGLE_RUN, Window, partitions, window
 from dagster_project.resources.platform import Platform
 from data.ingest.entities import ENTITIES
 
@@ -41,14 +40,14 @@ def load(platform: Platform, entity: str, dates: Window | None, run_id: str) -> 
 
     The load key is the run's and the partition's: a step that is tried again finds its own load job.
     """
-    from data.ingest.landing import read_landed
+    from data.ingest.landing import read_landing
 
     described = ENTITIES[entity]
     rows = 0
-    with platform.warehouse() as warehouse, psycopg.connect(platform.oltp_dsn) as connection:
+    with platform.warehouse() as warehouse:
         warehouse.ensure_table(described)
-        for day in dates.dates if dates else [None]:
-            landed = read_landed(entity, connection, day)
+        for day in partitions(dates):
+            landed = read_landing(entity, platform.oltp_dsn, day)
             rows += warehouse.load_partition(described, landed, day, load_key(run_id, entity, day))
     return rows
 

@@ -5,7 +5,7 @@ import pandas as pd
 
 from dagster_project.checks import Frame, gate_check
 from dagster_project.defs.landing.assets import is_dated
-from dagster_project.partitions import Window
+from dagster_project.partitions import Window, partitions
 from dagster_project.resources.platform import Platform
 from data.ingest.entities import ENTITIES
 
@@ -21,9 +21,7 @@ def sides(entity: str) -> Frame:
         suite = load_suite("C", entity)
         landed = fingerprint(entity, platform.oltp_dsn, "warehouse_staging", *(dates.bounds if dates else ()))
         with platform.warehouse() as warehouse:
-            parts = [
-                warehouse.fingerprint(ENTITIES[entity], day) for day in (dates.dates if dates else [None])
-            ]
+            parts = [warehouse.fingerprint(ENTITIES[entity], day) for day in (partitions(dates))]
         return compare(landed, pd.concat(parts), suite.ID_COLUMNS, suite.MEASURES)
 
     return frame

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 ROWS_REQUIRED = False
 ID_COLUMNS = ("tenant_id", "reading_date")
-MEASURES = ("rows", "sum_value_kwh", "checksum")
+MEASURES = ("rows", "sum_value_kwh", "sum_value_native", "checksum")
 
 
 def build_suite() -> "ExpectationSuite":

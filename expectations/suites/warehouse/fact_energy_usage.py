@@ -39,6 +39,7 @@ select tenant_id, cast(reading_date as $text) as reading_date, channel,
        count(*) as row_count, coalesce(sum(value_kwh), 0) as value_kwh
 from ${prefix}raw.meter_readings
 where reading_date >= $start and reading_date < $end and unit in ('kWh', 'Wh', 'MWh')
+  and channel in ('import', 'export', 'generation', 'consumption')
 group by tenant_id, reading_date, channel
 """
 FACT = """

@@ -42,7 +42,9 @@ RULES = {
     "key": Rule("D-SOLAR-002", "one row a tenant, property and reading date", _REBUILD),
     "self_consumed_low": Rule("D-SOLAR-003", "self-consumed energy is not below 0", _FORMULA),
     "self_consumed_high": Rule("D-SOLAR-004", "self-consumed energy is not above generation", _FORMULA),
-    "exported_high": Rule("D-SOLAR-005", "export is not above generation: no site has a battery", _FORMULA),
+    "exported_high": Rule(
+        "D-SOLAR-005", "export of a complete day is not above generation: no site has a battery", _FORMULA
+    ),
     "specific_yield": Rule(
         "D-SOLAR-006",
         f"specific yield is between 0 and {HIGHEST_SPECIFIC_YIELD:g} kWh/kW a day",
@@ -87,6 +89,8 @@ def judged(candidate: pd.DataFrame) -> pd.DataFrame:
     for column in NUMBERS:
         frame[column] = pd.to_numeric(frame[column], errors="raise").astype("float64")
     frame["generation_difference_kwh"] = frame["generation_kwh"] - frame["fact_generation_kwh"]
+    # A gap in generation alone makes export look too high: the two compare on complete days only.
+    frame["exported_complete_day_kwh"] = frame["exported_kwh"].where(frame["completeness_pct"] >= 100)
     return frame
 
 
@@ -107,7 +111,7 @@ def build_suite() -> "ExpectationSuite":
             RULES["key"].expect("expect_compound_columns_to_be_unique", column_list=list(ID_COLUMNS)),
             _between("self_consumed_low", "self_consumed_kwh", 0, None),
             _not_above_generation("self_consumed_high", "self_consumed_kwh"),
-            _not_above_generation("exported_high", "exported_kwh"),
+            _not_above_generation("exported_high", "exported_complete_day_kwh"),
             _between("specific_yield", "specific_yield_kwh_per_kw", 0, HIGHEST_SPECIFIC_YIELD),
             _between("completeness", "completeness_pct", 0, 100),
             _between("estimated", "estimated_share_pct", 0, 100),
