@@ -18,7 +18,7 @@ from .in_memory import Stored
 from .raw import raw_tables
 
 pytestmark = pytest.mark.engine
-NO_TESTS = ("--exclude-resource-type", "test")
+NO_TESTS = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
 # dbt stamps a snapshot's rows with the time of the source, never of the run, under the timestamp strategy.
 COMPARED = {
     "dim_date",
