@@ -75,17 +75,16 @@ class BigQueryWarehouse:
         target = self._name(entity) + (f"${partition:%Y%m%d}" if partition is not None else "")
         wanted = job_id(target, load_key, content)
         try:
-            job = self._client.load_table_from_file(
+            self._client.load_table_from_file(
                 io.BytesIO(content),
                 target,
                 job_id=wanted,
                 job_config=self._load_config(entity),
                 num_retries=3,
-            )
+            ).result()
         except Conflict:
-            job = self._client.get_job(wanted)
-        job.result()
-        return rows.num_rows
+            self._client.get_job(wanted).result()
+        return int(rows.num_rows)
 
     def fingerprint(self, entity: Entity, partition: datetime.date | None) -> pd.DataFrame:
         """See `Warehouse`."""
@@ -109,7 +108,7 @@ class BigQueryWarehouse:
 
     def close(self) -> None:
         """Close the client's connections."""
-        self._client.close()
+        self._client.close()  # type: ignore[no-untyped-call]
 
     @property
     def _is_real(self) -> bool:

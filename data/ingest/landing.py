@@ -116,7 +116,7 @@ def _replace(session: Session, entity: Entity, where: sql.Composable) -> int:
 
 def _source_form(entity: Entity, name: str) -> sql.Composable:
     if name in entity.source_columns:
-        return sql.SQL(entity.source_columns[name])  # type: ignore[arg-type]
+        return sql.SQL(entity.source_columns[name])
     return sql.Identifier(name)
 
 

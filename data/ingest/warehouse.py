@@ -60,7 +60,8 @@ def open_warehouse(settings: Settings) -> Warehouse:
 
         return open_bigquery(settings)
     raise IngestError(
-        f"unknown warehouse {settings.warehouse!r}: set MYPROPERTY_WAREHOUSE to postgres, bigquery or emulator"
+        f"unknown warehouse {settings.warehouse!r}: "
+        "set MYPROPERTY_WAREHOUSE to postgres, bigquery or emulator"
     )
 
 
