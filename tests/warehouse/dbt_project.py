@@ -70,7 +70,7 @@ def create_raw(dsn: str) -> None:
 
 
 def load_csv(dsn: str, folder: Path) -> None:
-    """Append `<table>.csv` of a `when` folder to its raw table; an empty field, or a column not given, is NULL."""
+    """Append each `<table>.csv` of a `when` folder; an empty field, or a column not given, is NULL."""
     with psycopg.connect(dsn) as connection:
         for path in sorted(folder.glob("*.csv")):
             with path.open(newline="") as lines:

@@ -172,6 +172,14 @@ def test_the_data_tests_pass_on_sound_rows_gaps_and_all(warehouse_dsn: str, targ
     assert sum(status == "pass" for status in ran.statuses.values()) > 100
 
 
+def test_the_dbt_unit_tests_pass(warehouse_dsn: str, target_path: Path) -> None:
+    folder = SCENARIOS / "leap_day"
+    reset(warehouse_dsn, folder)
+    build(warehouse_dsn, target_path, *scenario_range(folder))
+    ran = build(warehouse_dsn, target_path, *scenario_range(folder), ("test", "--select", "test_type:unit"))
+    assert list(ran.statuses.values()) == ["pass"] * 3
+
+
 def test_a_run_without_a_range_is_refused(warehouse_dsn: str, target_path: Path) -> None:
     reset(warehouse_dsn, SCENARIOS / "unit_move")
     ran = run_dbt(warehouse_dsn, target_path, ("run", "--select", "mart_solar_performance"), None, None)
@@ -189,7 +197,8 @@ def test_the_snapshot_keeps_what_a_property_was(warehouse_dsn: str, target_path:
         build(warehouse_dsn, target_path, *scenario_range(folder), ("snapshot",))
     rows = fetch(
         warehouse_dsn,
-        "select solar_capacity_kw, dbt_valid_to is null as is_current from snapshots.snap_properties order by 2",
+        "select solar_capacity_kw, dbt_valid_to is null as is_current"
+        " from snapshots.snap_properties order by is_current",
     )
     assert [(row["solar_capacity_kw"], row["is_current"]) for row in rows] == [
         (Decimal(10), False),
