@@ -5,8 +5,11 @@ import os
 import shutil
 import socket
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
+
+import psutil
 
 from myproperty import local
 from myproperty.settings import CHECKOUT, Settings
@@ -32,6 +35,14 @@ def listener(port: int = 0) -> Iterator[int]:
         server.bind(("127.0.0.1", port))
         server.listen()
         yield server.getsockname()[1]
+
+
+def kill(pid: int) -> None:
+    """SIGKILL, and wait for the end: under load a process lives on for a moment."""
+    process = psutil.Process(pid)
+    process.kill()
+    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
 
 
 def emulator_venv() -> Path:

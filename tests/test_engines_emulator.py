@@ -2,8 +2,6 @@
 
 import datetime as dt
 import io
-import os
-import signal
 import time
 import uuid
 from collections.abc import Iterator
@@ -21,7 +19,7 @@ from myproperty.emulator import environment
 from myproperty.emulator.client import bigquery_client
 from myproperty.engine import EngineError
 from myproperty.settings import Settings
-from tests.engine_support import emulator_venv, listener, temporary_home
+from tests.engine_support import emulator_venv, kill, listener, temporary_home
 
 pytestmark = pytest.mark.emulator
 PROJECT = "local"
@@ -199,17 +197,17 @@ def test_the_second_up_does_nothing(settings: Settings) -> None:
     }
 
 
-def kill(settings: Settings) -> None:
+def kill_emulator(settings: Settings) -> None:
     running = local._emulator(settings).running()
     assert running is not None
-    os.kill(running.pid, signal.SIGKILL)
+    kill(running.pid)
 
 
 def test_up_after_a_kill_brings_back_the_data_and_the_port(settings: Settings, dataset: str) -> None:
     before = local.up(settings)
     table = partitioned(connect(settings), dataset)
     load(connect(settings), table, DAY)
-    kill(settings)
+    kill_emulator(settings)
     assert local.status(settings).warehouse["state"] == "stopped"
     assert local.up(settings).warehouse == before.warehouse
     assert values(connect(settings), table) == {DAY: [Decimal("1.5")]}
@@ -220,7 +218,7 @@ def test_a_job_that_a_kill_interrupted_ends_with_an_error(settings: Settings) ->
         "select sum(a * b) from unnest(generate_array(1, 300000)) a, unnest(generate_array(1, 300000)) b"
     )
     assert job.state != "DONE"
-    kill(settings)
+    kill_emulator(settings)
     with pytest.raises(GoogleAPICallError, match="new job id"):
         connect(settings).get_job(job.job_id).result(timeout=20)
 

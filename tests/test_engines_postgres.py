@@ -4,7 +4,6 @@ import json
 import os
 import pwd
 import shutil
-import signal
 import stat
 import subprocess
 import sys
@@ -22,7 +21,7 @@ from myproperty import engine, local
 from myproperty.engine import EngineError, EngineSettings
 from myproperty.postgres import Postgres, wheel_binaries
 from myproperty.settings import CHECKOUT, Settings
-from tests.engine_support import listener, temporary_home
+from tests.engine_support import kill, listener, temporary_home
 
 pytestmark = pytest.mark.engine
 AS_ROOT = os.geteuid() == 0
@@ -107,7 +106,7 @@ def test_up_after_a_kill_recovers_what_was_committed(settings: Settings) -> None
             busy = threading.Thread(target=_compute, args=[local.dsn(settings)], daemon=True)
             busy.start()
             time.sleep(0.2)
-            os.kill(postmaster(settings), signal.SIGKILL)
+            kill(postmaster(settings))
             assert local.status(settings).postgres["state"] == "stopped"
             assert local.up(settings).postgres["state"] == "running"
             idle.close()
@@ -258,7 +257,7 @@ def test_a_full_disk_is_named_before_and_after_creation(settings: Settings) -> N
             local.up(settings)
         filler.unlink()
         local.up(settings)
-        os.kill(postmaster(settings), signal.SIGKILL)
+        kill(postmaster(settings))
         with pytest.raises(OSError, match="No space left"), filler.open("wb", buffering=0) as file:
             while True:
                 file.write(bytes(2**16))
