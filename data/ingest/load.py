@@ -117,7 +117,7 @@ def ingest_file(
     except RefusedFile as refused:
         return _refuse(dsn, job, path, refused)
     with transaction(dsn, LOADER_ROLE) as session:
-        _lock_content(session, owner, parsed.content_hash)
+        lock_content(session, owner, parsed.content_hash)
         known = loaded_job(session, owner, parsed.content_hash)
         if known is not None and create_meters is None:
             return _unchanged(session, job, known, parsed)
@@ -195,7 +195,7 @@ def loaded_job(session: Session, tenant: Tenant, content: str) -> uuid.UUID | No
     return uuid.UUID(rows[0][0]) if rows else None
 
 
-def _lock_content(session: Session, tenant: Tenant, content: str) -> None:
+def lock_content(session: Session, tenant: Tenant, content: str) -> None:
     """The same file from two processes: the second waits here and then finds the job of the first."""
     _lock(session, f"file {content} of {tenant.id}")
 
