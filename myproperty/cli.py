@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -344,6 +345,90 @@ def _dates_of(verdict: "Verdict") -> str:
     if verdict.date_from is None or verdict.date_to is None:
         return "all"
     return f"{verdict.date_from} to {verdict.date_to - timedelta(days=1)}"
+
+
+QuarantineId = Annotated[str, typer.Argument(metavar="ID", help="From `quarantine list`.")]
+
+
+@quarantine_app.command("list")
+@reports_errors
+def quarantine_list(
+    tenant: Annotated[str | None, typer.Option(help="Of this tenant alone: name or id.")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Also those replayed and resolved.")] = False,
+    limit: Annotated[int, typer.Option(help="At most so many rows.")] = 100,
+    json: AsJson = False,
+) -> None:
+    """How many rows broke which rule, and the newest of them."""
+    from data.ingest import quarantine
+    from myproperty import local
+
+    dsn = local.dsn(get_settings())
+    found = quarantine.list_readings(dsn, tenant=tenant, status=None if all_ else "open", limit=limit)
+    if json:
+        console.print_json([asdict(row) for row in found])
+        return
+    console.print_table("Rows by rule", quarantine.counts(dsn))
+    rows = [
+        {
+            "id": row.id,
+            "tenant": row.tenant,
+            "file": Path(row.source_uri).name,
+            "line": row.line,
+            "rule": row.rule,
+            "reason": row.reason,
+            "status": row.status,
+        }
+        for row in found
+    ]
+    console.print_table("Quarantined readings, the newest first", rows)
+
+
+@quarantine_app.command("show")
+@reports_errors
+def quarantine_show(id: QuarantineId, json: AsJson = False) -> None:
+    """One row as it stood in the file, the rule that it broke, and what to do."""
+    from data.ingest import quarantine
+    from data.ingest.vee.rules import RULES
+    from myproperty import local
+
+    row = quarantine.show(local.dsn(get_settings()), id)
+    if json:
+        console.print_json(asdict(row))
+        return
+    fields = [{"field": name, "value": value} for name, value in asdict(row).items() if value is not None]
+    if row.rule in RULES:
+        fields.append({"field": "next", "value": RULES[row.rule].remedy})
+    console.print_table(f"Quarantined reading {row.id}", fields)
+
+
+@quarantine_app.command("replay")
+@reports_errors
+def quarantine_replay(id: QuarantineId, json: AsJson = False) -> None:
+    """Judge the row's file again, as the meters are configured now, and load what is right."""
+    from data.ingest import quarantine
+    from myproperty import local
+
+    settings = get_settings()
+    result = quarantine.replay(local.dsn(settings), id, archive=settings.archive)
+    if json:
+        console.print_json(result.as_json())
+    else:
+        show_ingests([result])
+
+
+@quarantine_app.command("resolve")
+@reports_errors
+def quarantine_resolve(
+    id: QuarantineId,
+    by: Annotated[str, typer.Option(help="Who decided.")],
+    note: Annotated[str, typer.Option(help="Why the row will not be loaded.")],
+) -> None:
+    """Close a row for good: it stays on record and is not loaded."""
+    from data.ingest import quarantine
+    from myproperty import local
+
+    row = quarantine.resolve(local.dsn(get_settings()), id, by=by, note=note)
+    console.out.print(f"{row.id} is {row.status}.")
 
 
 @app.command()

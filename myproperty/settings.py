@@ -24,13 +24,13 @@ class Settings(BaseSettings):
 
     home: Path = CHECKOUT / ".local"
     warehouse: WarehouseKind = "postgres"
-    oltp_dsn: str | None = Field(None, description="libpq URI; None means the embedded engine")
-    warehouse_dsn: str | None = Field(None, description="libpq URI; None means the embedded engine")
-    inbox_url: str | None = Field(None, description="fsspec URL; None means <home>/inbox")
-    archive_url: str | None = Field(None, description="fsspec URL; None means <home>/archive")
+    oltp_dsn: str | None = Field(default=None, description="libpq URI; None means the embedded engine")
+    warehouse_dsn: str | None = Field(default=None, description="libpq URI; None means the embedded engine")
+    inbox_url: str | None = Field(default=None, description="fsspec URL; None means <home>/inbox")
+    archive_url: str | None = Field(default=None, description="fsspec URL; None means <home>/archive")
     bigquery_project: str = "local"
     bigquery_location: str = "australia-southeast1"
-    bigquery_endpoint: str | None = Field(None, description="None means Google's own")
+    bigquery_endpoint: str | None = Field(default=None, description="None means Google's own")
     dataset_prefix: str = ""
 
     @property

@@ -74,6 +74,19 @@ def list_readings(
     return [QuarantinedReading(*row) for row in rows]
 
 
+def counts(dsn: str) -> list[dict[str, str | int]]:
+    """How many rows each tenant has in quarantine by rule and status, with an example of the reason."""
+    with transaction(dsn, LOADER_ROLE) as session:
+        rows = session.rows(
+            f"select t.name, q.rule, q.status, count(*), min(q.reason) {_FROM} "
+            "group by t.name, q.rule, q.status order by t.name, q.rule, q.status",
+            (),
+        )
+    return [
+        dict(zip(("tenant", "rule", "status", "rows", "for example"), row, strict=True)) for row in rows
+    ]
+
+
 def show(dsn: str, quarantined_id: str) -> QuarantinedReading:
     """One row. Raises `IngestError` if there is none of this id."""
     with transaction(dsn, LOADER_ROLE) as session:
