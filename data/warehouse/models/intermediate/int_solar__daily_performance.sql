@@ -4,7 +4,7 @@
     partition_by={'field': 'reading_date', 'data_type': 'date', 'granularity': 'day'},
     partitions=range_partitions(),
     cluster_by=['tenant_id', 'property_id'],
-    require_partition_filter=true,
+    require_partition_filter=range_filter_required(),
     on_schema_change='fail',
     full_refresh=false,
     indexes=[{'columns': ['reading_date', 'tenant_id', 'property_id'], 'unique': true}],
