@@ -175,7 +175,7 @@ select
     {{ as_energy(divide('case when has_generation then generation_kwh end', 'solar_capacity_kw')) }}
         as specific_yield_kwh_per_kw,
     -- IEC 61724-1 needs irradiance, and no series of it is loaded.
-    {{ as_decimal('null', 9, 6) }} as performance_ratio,
+    {{ as_energy('null') }} as performance_ratio,
     cast(generation_expected + export_expected as {{ type_integer() }}) as expected_intervals,
     cast(generation_actual + export_actual as {{ type_integer() }}) as actual_intervals,
     {{ share_pct('generation_actual + export_actual', 'generation_expected + export_expected') }} as completeness_pct,
