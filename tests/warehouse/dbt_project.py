@@ -139,4 +139,4 @@ def run_dbt(dsn: str, target_path: Path, words: Sequence[str], start: date | Non
 def fetch(dsn: str, query: str) -> list[dict[str, Any]]:
     """The rows of a query that a test wrote out, as dicts, with instants in UTC."""
     with psycopg.connect(dsn, row_factory=dict_row, options="-c timezone=UTC") as connection:
-        return list(connection.execute(query))  # type: ignore[arg-type]
+        return list(connection.execute(query))

@@ -48,7 +48,7 @@ def reset(dsn: str, *folders: Path) -> None:
     """Only raw tables, holding the rows of the folders."""
     with psycopg.connect(dsn) as connection:
         for schema in ("staging", "core", "marts", "snapshots"):
-            connection.execute(f"drop schema if exists {schema} cascade")  # type: ignore[arg-type]
+            connection.execute(f"drop schema if exists {schema} cascade")
     create_raw(dsn)
     for folder in folders:
         load_csv(dsn, folder / "when")
@@ -160,7 +160,7 @@ def test_a_planted_fault_fails_the_data_test_that_guards_against_it(
     folder = SCENARIOS / "unit_move"
     reset(warehouse_dsn, folder)
     with psycopg.connect(warehouse_dsn) as connection:
-        connection.execute(change)  # type: ignore[arg-type]
+        connection.execute(change)
     ran = run_dbt(warehouse_dsn, target_path, BUILD, *scenario_range(folder))
     assert any(broken in name for name in ran.failures), ran.failures
 
