@@ -117,7 +117,7 @@ def _by_date(rows: pa.Table) -> list[tuple[datetime.date, pa.Table]]:
     """Cut rows that are sorted by date into one table a date."""
     runs = pc.run_end_encode(rows["reading_date"].combine_chunks())
     ends = runs.run_ends.to_pylist()
-    starts = [0, *ends[:-1]]
+    starts = [0, *ends][:-1]
     return [
         (date, rows.slice(start, end - start))
         for date, start, end in zip(runs.values.to_pylist(), starts, ends, strict=True)

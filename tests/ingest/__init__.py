@@ -1,0 +1,1 @@
+"""Loading, landing and the raw layer."""

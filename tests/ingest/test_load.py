@@ -1,0 +1,224 @@
+"""Files to readings: versions, history, quarantine, the ledger, and all or nothing."""
+
+import gzip
+import subprocess
+import sys
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from data.ingest import load as load_module
+from data.ingest.errors import IngestError
+from data.ingest.load import IngestResult, ingest_file
+from tests.ingest.conftest import V0, V2, Company, FileMaker, hours, make_company
+
+pytestmark = pytest.mark.engine
+
+DAY_1, DAY_2 = date(2025, 6, 1), date(2025, 6, 2)
+
+
+def ingest(company: Company, path: Path, **more: str) -> IngestResult:
+    return ingest_file(path, tenant=company.name, dsn=company.dsn, **more)
+
+
+def counts(result: IngestResult) -> tuple[int, int, int, int, int]:
+    return (
+        result.accepted,
+        result.unchanged,
+        result.new_versions,
+        result.superseded,
+        result.quarantined,
+    )
+
+
+def test_a_file_twice_is_unchanged_and_touches_no_date(company: Company, csv_file: FileMaker) -> None:
+    path = csv_file("a.csv", hours(30))
+    first = ingest(company, path)
+    assert (first.status, counts(first)) == ("loaded", (30, 0, 0, 0, 0))
+    assert first.dates_touched == [DAY_1, DAY_2]
+    before = company.current()
+    again = ingest(company, path)
+    assert (again.status, counts(again), again.dates_touched) == ("unchanged", (0, 30, 0, 0, 0), [])
+    assert company.current() == before
+    assert [row[1] for row in before] == [Decimal(value) for value in hours(30)]
+
+
+def test_the_same_readings_in_other_bytes_are_unchanged(company: Company, csv_file: FileMaker) -> None:
+    path = csv_file("a.csv", hours(30))
+    ingest(company, path)
+    packed = path.with_suffix(".csv.gz")
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    result = ingest(company, packed)
+    assert (result.status, counts(result), result.dates_touched) == ("loaded", (0, 30, 0, 0, 0), [])
+
+
+def test_a_revised_file_makes_versions_and_touches_its_dates_alone(
+    company: Company, csv_file: FileMaker
+) -> None:
+    ingest(company, csv_file("a.csv", hours(30)))
+    revised = hours(30)
+    revised[25] = "99.5"
+    result = ingest(company, csv_file("b.csv", revised, version=V2))
+    assert counts(result) == (0, 29, 1, 0, 0)
+    assert result.dates_touched == [DAY_2]
+    assert company.current()[25][1:] == (Decimal("99.5"), "actual", 2)
+    history = company.rows(
+        "select value_native, version, replaced_by_job_id::text from myproperty.meter_reading_versions "
+        "where tenant_id = %s",
+        company.tenant_id,
+    )
+    assert history == [(Decimal(hours(30)[25]), 1, result.job_id)]
+    touched = company.rows(
+        "select reading_date, readings from myproperty.ingestion_job_dates where ingestion_job_id = %s",
+        result.job_id,
+    )
+    assert touched == [(DAY_2, 1)]
+
+
+def test_an_older_file_that_comes_late_replaces_nothing_and_is_kept(
+    company: Company, csv_file: FileMaker
+) -> None:
+    ingest(company, csv_file("a.csv", hours(3)))
+    before = company.current()
+    result = ingest(company, csv_file("late.csv", hours(3, "7"), version=V0))
+    assert (counts(result), result.dates_touched) == ((0, 0, 0, 3, 0), [])
+    assert company.current() == before
+    kept = company.rows(
+        "select value_native, version from myproperty.meter_reading_versions where tenant_id = %s order by 1",
+        company.tenant_id,
+    )
+    assert kept == [(Decimal(value), 0) for value in hours(3, "7")]
+
+
+def test_rank_decides_before_the_version(company: Company, csv_file: FileMaker) -> None:
+    ingest(company, csv_file("a.csv", hours(2), quality="estimated", version=V2))
+    better = ingest(company, csv_file("b.csv", hours(2, "5"), quality="actual", version=V0))
+    worse = ingest(company, csv_file("c.csv", hours(2, "6"), quality="estimated", version=V2))
+    assert counts(better) == (0, 0, 2, 0, 0)
+    assert counts(worse) == (0, 0, 0, 2, 0)
+    assert [row[1:3] for row in company.current()] == [(Decimal(v), "actual") for v in hours(2, "5")]
+
+
+def test_bad_rows_are_quarantined_and_no_energy_is_lost(company: Company, csv_file: FileMaker) -> None:
+    path = csv_file("a.csv", ["1.5", "-2", "3"])
+    stranger = csv_file("b.csv", ["4"], identifier="NOBODY").read_text().splitlines()[1]
+    path.write_text(path.read_text() + stranger + "\n")
+    result = ingest(company, path)
+    assert counts(result) == (2, 0, 0, 0, 2)
+    assert result.rules == {"VEE-NEGATIVE": 1, "VEE-REGISTER": 1}
+    assert result.energy is not None
+    assert result.energy.energy_in_kwh == Decimal("6.5")
+    assert result.energy.accepted_kwh + result.energy.quarantined_kwh == result.energy.energy_in_kwh
+    stored = company.rows(
+        "select line, rule, value_native from warehouse_staging.quarantined_readings "
+        "where tenant_id = %s order by line",
+        company.tenant_id,
+    )
+    assert stored == [(3, "VEE-NEGATIVE", Decimal(-2)), (5, "VEE-REGISTER", Decimal(4))]
+
+
+def test_another_tenants_register_is_unknown(company: Company, csv_file: FileMaker) -> None:
+    other = make_company(company.dsn, f"other of {company.name}")
+    other_file = csv_file("a.csv", hours(2), identifier="M2")
+    assert ingest(other, other_file, create_meters=other.property_id).accepted == 2
+    result = ingest(company, other_file)
+    assert (counts(result), result.rules) == ((0, 0, 0, 0, 2), {"VEE-REGISTER": 2})
+    assert company.current() == []
+
+
+def test_create_meters_keeps_registers_of_one_channel_apart(company: Company, csv_file: FileMaker) -> None:
+    path = csv_file("a.csv", hours(2), identifier="N1", register="E1")
+    second = csv_file("b.csv", hours(2, "8"), identifier="N1", register="E2")
+    path.write_text(path.read_text() + "".join(second.read_text().splitlines(keepends=True)[1:]))
+    assert ingest(company, path).quarantined == 4
+    result = ingest(company, path, create_meters=company.property_id)
+    assert (result.status, counts(result)) == ("loaded", (4, 0, 0, 0, 0))
+    serials = company.rows(
+        "select serial_number from myproperty.meters "
+        "where tenant_id = %s and serial_number like 'N1%%' order by 1",
+        company.tenant_id,
+    )
+    assert serials == [("N1",), ("N1/E2",)]
+    left = company.rows(
+        "select status, count(*) from warehouse_staging.quarantined_readings where tenant_id = %s group by 1",
+        company.tenant_id,
+    )
+    assert left == [("replayed", 4)]
+
+
+def test_a_refused_file_writes_its_refusal_alone(company: Company, tmp_path: Path) -> None:
+    path = tmp_path / "page.csv"
+    path.write_text("<html>504</html>\n")
+    result = ingest(company, path)
+    assert result.status == "refused"
+    assert result.refusal is not None
+    kept = company.rows(
+        "select rule, content_hash from warehouse_staging.invalid_files where tenant_id = %s",
+        company.tenant_id,
+    )
+    assert kept == [(result.refusal.rule, result.content_hash)]
+    assert company.current() == []
+
+
+def test_a_failure_after_the_data_leaves_nothing(
+    company: Company, csv_file: FileMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("planted")
+
+    path = csv_file("a.csv", ["-1", *hours(30)])
+    monkeypatch.setattr(load_module, "_finish_job", fail)
+    with pytest.raises(RuntimeError, match="planted"):
+        ingest(company, path)
+    tables = (
+        "myproperty.meter_readings",
+        "myproperty.ingestion_jobs",
+        "myproperty.ingestion_job_dates",
+        "warehouse_staging.quarantined_readings",
+    )
+    for table in tables:
+        found = company.rows(f"select count(*) from {table} where tenant_id = %s", company.tenant_id)
+        assert found == [(0,)], table
+    monkeypatch.undo()
+    assert counts(ingest(company, path)) == (30, 0, 0, 0, 1)
+
+
+def test_a_lost_connection_leaves_nothing(
+    company: Company, csv_file: FileMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def drop(session: load_module.Session, *_: object) -> None:
+        pid = session.rows("select pg_backend_pid()")[0][0]
+        company.rows("select pg_terminate_backend(%s)", pid)
+
+    path = csv_file("a.csv", hours(5))
+    monkeypatch.setattr(load_module, "_finish_job", drop)
+    with pytest.raises(Exception, match=r"terminat|connection|closed"):
+        ingest(company, path)
+    monkeypatch.undo()
+    assert company.current() == []
+    assert counts(ingest(company, path)) == (5, 0, 0, 0, 0)
+
+
+LOAD = """
+import sys
+from data.ingest.load import ingest_file
+result = ingest_file(sys.argv[1], tenant=sys.argv[2], dsn=sys.argv[3])
+print(result.status, result.accepted, result.unchanged)
+"""
+
+
+def test_two_processes_load_one_file_once(company: Company, csv_file: FileMaker) -> None:
+    path = csv_file("a.csv", hours(48))
+    command = [sys.executable, "-c", LOAD, str(path), company.name, company.dsn]
+    started = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    found = [process.communicate(timeout=120)[0].strip() for process in started]
+    assert sorted(found) == ["loaded 48 0", "unchanged 0 48"]
+    assert len(company.current()) == 48
+
+
+def test_an_unknown_tenant_is_told_what_to_do(company: Company, csv_file: FileMaker) -> None:
+    with pytest.raises(IngestError, match="no tenant 'Nobody'") as caught:
+        ingest_file(csv_file("a.csv", hours(1)), tenant="Nobody", dsn=company.dsn)
+    assert company.name not in str(caught.value)

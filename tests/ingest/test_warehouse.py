@@ -1,0 +1,140 @@
+"""Landing and the raw layer: twice is once, one partition at a time, and a copy that differs is seen."""
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from decimal import Decimal
+
+import psycopg
+import pyarrow as pa
+import pytest
+
+from data.ingest import landing
+from data.ingest.entities import ENTITIES
+from data.ingest.load import ingest_file
+from data.ingest.warehouse import PostgresWarehouse, Warehouse, open_warehouse
+from myproperty import local
+from myproperty.settings import Settings
+from tests.conftest import DatabaseMaker
+from tests.ingest.conftest import Company, FileMaker, hours, make_company
+
+READINGS = ENTITIES["meter_readings"]
+DAYS = (date(2025, 6, 1), date(2025, 6, 2))
+END = date(2025, 6, 3)
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture
+def postgres(fresh_database: DatabaseMaker) -> Iterator[Warehouse]:
+    with fresh_database("warehouse") as dsn:
+        yield PostgresWarehouse(dsn)
+
+
+@pytest.fixture
+def emulator(postgres_settings: Settings) -> Iterator[Warehouse]:
+    settings = postgres_settings.model_copy(update={"warehouse": "emulator", "dataset_prefix": "ingest_"})
+    try:
+        local.up(settings)
+    except local.EngineError as error:
+        pytest.skip(f"no BigQuery emulator here: {error}")
+    warehouse = open_warehouse(settings)
+    yield warehouse
+    warehouse.close()
+
+
+@pytest.fixture
+def landed(company: Company, csv_file: FileMaker) -> Company:
+    """30 hours of two tenants, landed."""
+    other = make_company(company.dsn, f"second {company.name}")
+    ingest_file(csv_file("a.csv", [*hours(29), ""]), tenant=company.name, dsn=company.dsn)
+    ingest_file(csv_file("b.csv", hours(30, "0.000000001")), tenant=other.name, dsn=company.dsn)
+    landing.land("meter_readings", company.dsn, DAYS[0], END)
+    return company
+
+
+@pytest.mark.parametrize("entity", [name for name in ENTITIES if name != "meter_readings"])
+def test_landing_a_whole_table_twice_equals_its_source(landed: Company, entity: str) -> None:
+    rows = {landing.land(entity, landed.dsn) for _ in range(2)}
+    source, copy = (
+        landing.fingerprint(entity, landed.dsn, schema) for schema in ("myproperty", "warehouse_staging")
+    )
+    assert source.equals(copy)
+    assert rows == {source["rows"].sum()}
+    assert landing.read_landing(entity, landed.dsn).num_rows == source["rows"].sum()
+
+
+def test_landing_dates_twice_equals_their_source(landed: Company) -> None:
+    def prints() -> list[object]:
+        return [
+            landing.fingerprint("meter_readings", landed.dsn, schema, DAYS[0], END).to_dict("records")
+            for schema in ("myproperty", "warehouse_staging")
+        ]
+
+    source, copy = prints()
+    assert source == copy
+    assert landing.land("meter_readings", landed.dsn, DAYS[0], END) > 0
+    assert prints() == [source, source]
+
+
+def test_a_changed_digit_changes_the_fingerprint(landed: Company) -> None:
+    def checksums() -> list[int]:
+        frame = landing.fingerprint("meter_readings", landed.dsn, "warehouse_staging", DAYS[0], END)
+        return list(frame["checksum"])
+
+    before = checksums()
+    with psycopg.connect(landed.dsn) as connection:
+        connection.execute(
+            "update warehouse_staging.meter_readings set value_native = value_native + 0.000000001 "
+            "where reading_date = %s and tenant_id = %s and reading_ts = "
+            "(select min(reading_ts) from warehouse_staging.meter_readings where reading_date = %s)",
+            (DAYS[0], landed.tenant_id, DAYS[0]),
+        )
+    assert sum(old != new for old, new in zip(before, checksums(), strict=True)) == 1
+
+
+def test_raw_in_postgres(landed: Company, postgres: Warehouse) -> None:
+    check_raw(landed, postgres)
+
+
+@pytest.mark.emulator
+def test_raw_in_bigquery(landed: Company, emulator: Warehouse) -> None:
+    check_raw(landed, emulator)
+
+
+def check_raw(landed: Company, warehouse: Warehouse) -> None:
+    """Load two dates; load them again; replace one by fewer rows, which leaves the other as it was."""
+    tables = [landing.read_landing("meter_readings", landed.dsn, day) for day in DAYS]
+    warehouse.ensure_table(READINGS)
+    warehouse.ensure_table(READINGS)
+    for run in ("first", "first", "second"):
+        for day, rows in zip(DAYS, tables, strict=True):
+            assert warehouse.load_partition(READINGS, rows, day, f"{run}-{day}") == rows.num_rows
+            assert_equals_landing(landed, warehouse, day)
+    assert warehouse.load_partition(READINGS, tables[1].slice(0, 1), DAYS[1], "third") == 1
+    assert list(warehouse.fingerprint(READINGS, DAYS[1])["rows"]) == [1]
+    assert_equals_landing(landed, warehouse, DAYS[0])
+    # The same rows come back after others were there: a new run loads them again.
+    warehouse.load_partition(READINGS, tables[1], DAYS[1], "fourth")
+    assert_equals_landing(landed, warehouse, DAYS[1])
+
+
+def assert_equals_landing(landed: Company, warehouse: Warehouse, day: date) -> None:
+    copy = warehouse.fingerprint(READINGS, day)
+    source = landing.fingerprint(
+        "meter_readings", landed.dsn, "warehouse_staging", day, day + timedelta(days=1)
+    )
+    assert copy.to_dict("records") == source.to_dict("records")
+    assert len(copy) > 1
+
+
+def test_rows_of_another_date_are_refused(landed: Company, postgres: Warehouse) -> None:
+    rows = landing.read_landing("meter_readings", landed.dsn, DAYS[0])
+    with pytest.raises(ValueError, match="other dates"):
+        postgres.load_partition(READINGS, rows, DAYS[1], "key")
+
+
+def test_a_query_keeps_every_digit(postgres: Warehouse) -> None:
+    found = postgres.query(
+        "select sum(x) as total from (values (0.1::numeric), (12345678901.000000001)) as t(x)"
+    )
+    assert found == pa.table({"total": pa.array([Decimal("12345678901.100000001")], pa.decimal128(38, 9))})
