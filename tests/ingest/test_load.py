@@ -12,6 +12,7 @@ import pytest
 from data.ingest import load as load_module
 from data.ingest.errors import IngestError
 from data.ingest.load import IngestResult, ingest_file
+from data.ingest.session import Session
 from tests.ingest.conftest import V0, V2, Company, FileMaker, hours, make_company
 
 pytestmark = pytest.mark.engine
@@ -19,8 +20,8 @@ pytestmark = pytest.mark.engine
 DAY_1, DAY_2 = date(2025, 6, 1), date(2025, 6, 2)
 
 
-def ingest(company: Company, path: Path, **more: str) -> IngestResult:
-    return ingest_file(path, tenant=company.name, dsn=company.dsn, **more)
+def ingest(company: Company, path: Path, create_meters: str | None = None) -> IngestResult:
+    return ingest_file(path, tenant=company.name, dsn=company.dsn, create_meters=create_meters)
 
 
 def counts(result: IngestResult) -> tuple[int, int, int, int, int]:
@@ -188,7 +189,7 @@ def test_a_failure_after_the_data_leaves_nothing(
 def test_a_lost_connection_leaves_nothing(
     company: Company, csv_file: FileMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def drop(session: load_module.Session, *_: object) -> None:
+    def drop(session: Session, *_: object) -> None:
         pid = session.rows("select pg_backend_pid()")[0][0]
         company.rows("select pg_terminate_backend(%s)", pid)
 

@@ -20,6 +20,7 @@ from tests.ingest.conftest import Company, FileMaker, hours, make_company
 READINGS = ENTITIES["meter_readings"]
 DAYS = (date(2025, 6, 1), date(2025, 6, 2))
 END = date(2025, 6, 3)
+SCHEMAS: tuple[landing.SourceSchema, landing.SourceSchema] = ("myproperty", "warehouse_staging")
 
 pytestmark = pytest.mark.engine
 
@@ -55,9 +56,7 @@ def landed(company: Company, csv_file: FileMaker) -> Company:
 @pytest.mark.parametrize("entity", [name for name in ENTITIES if name != "meter_readings"])
 def test_landing_a_whole_table_twice_equals_its_source(landed: Company, entity: str) -> None:
     rows = {landing.land(entity, landed.dsn) for _ in range(2)}
-    source, copy = (
-        landing.fingerprint(entity, landed.dsn, schema) for schema in ("myproperty", "warehouse_staging")
-    )
+    source, copy = (landing.fingerprint(entity, landed.dsn, schema) for schema in SCHEMAS)
     assert source.equals(copy)
     assert rows == {source["rows"].sum()}
     assert landing.read_landing(entity, landed.dsn).num_rows == source["rows"].sum()
@@ -67,7 +66,7 @@ def test_landing_dates_twice_equals_their_source(landed: Company) -> None:
     def prints() -> list[object]:
         return [
             landing.fingerprint("meter_readings", landed.dsn, schema, DAYS[0], END).to_dict("records")
-            for schema in ("myproperty", "warehouse_staging")
+            for schema in SCHEMAS
         ]
 
     source, copy = prints()
