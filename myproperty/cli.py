@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
 import typer
 
 from myproperty import console
-from myproperty.settings import get_settings
+from myproperty.settings import Settings, get_settings
 
 if TYPE_CHECKING:
     from dagster_project.jobs import RunReport
@@ -207,10 +207,8 @@ def _refusal(result: "IngestResult") -> str:
     return f"{place}: {refusal.rule}: {refusal.reason}. {refusal.remedy}"
 
 
-def show_ingests(results: "Sequence[IngestResult]", *, quiet: bool = False) -> None:
+def show_ingests(results: "Sequence[IngestResult]") -> None:
     """Show what became of each file."""
-    if quiet:
-        return
     rows = [
         {
             "tenant": result.tenant,
@@ -243,19 +241,27 @@ def run(
     from dagster_project import jobs
 
     settings = get_settings()
-    if first is None and last is None:
-        show_ingests(jobs.ingest_inbox(settings, progress), quiet=json)
-        reports = jobs.run_pending(settings, progress)
-    elif first is None or last is None:
+    if (first is None) != (last is None):
         raise typer.BadParameter("give both --from and --to, or neither")
-    elif last < first:
+    if first and last and last < first:
         raise typer.BadParameter(f"--to {last:%Y-%m-%d} is before --from {first:%Y-%m-%d}")
-    else:
-        end = last.date() + timedelta(days=1)
-        reports = [jobs.run_pipeline(first.date(), end, settings, progress)]
+    with console.output_to(run_log(settings)):
+        if first and last:
+            end = last.date() + timedelta(days=1)
+            reports = [jobs.run_pipeline(first.date(), end, settings, progress)]
+        else:
+            ingested = jobs.ingest_inbox(settings, progress)
+            reports = jobs.run_pending(settings, progress)
+    if not (first or json):
+        show_ingests(ingested)
     if json:
         console.print_json([report.as_json() for report in reports])
     show_runs(reports, quiet=json)
+
+
+def run_log(settings: Settings) -> Path:
+    """Where Dagster's and dbt's own words of a run go."""
+    return settings.home / "logs" / "run.log"
 
 
 def progress(line: str) -> None:

@@ -7,13 +7,14 @@ import csv
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Literal
 
 from rich.console import Console
-from rich.markup import escape
+from rich.markup import escape as escape
 from rich.table import Table
 
 # Where nobody watches, in a pipe or a log, a table is as wide as it needs to be: no figure is cut short.
@@ -22,7 +23,17 @@ out = Console(width=None if sys.stdout.isatty() else UNWATCHED_WIDTH)
 err = Console(stderr=True, soft_wrap=True)
 
 Row = Mapping[str, Any]
-__all__ = ["describe_dates", "err", "escape", "out", "print_csv", "print_json", "print_table", "step"]
+__all__ = [
+    "describe_dates",
+    "err",
+    "escape",
+    "out",
+    "output_to",
+    "print_csv",
+    "print_json",
+    "print_table",
+    "step",
+]
 
 
 def print_json(document: object) -> None:
@@ -70,4 +81,12 @@ def describe_dates(dates: Sequence[date]) -> str:
 def step(text: str) -> Iterator[None]:
     """Show that a step is under way; leaves nothing on the screen where there is no terminal."""
     with err.status(text):
+        yield
+
+
+@contextmanager
+def output_to(log: Path) -> Iterator[None]:
+    """Send what libraries print inside the block to a log file; standard output is for results."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a") as file, redirect_stdout(file):
         yield

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from myproperty import console, local
-from myproperty.cli import progress, show_gates, show_ingests, show_runs
+from myproperty.cli import progress, run_log, show_gates, show_ingests, show_runs
 from myproperty.settings import CHECKOUT, Settings
 
 MART = """
@@ -66,8 +66,11 @@ def _run(settings: Settings, scale: str, days: int | None) -> None:
         f"{len(plan.files)} meter files of two invented tenants are in {_short(settings.inbox)}: "
         f"{plan.readings:,} readings, {plan.start} to before {plan.end}."
     )
-    show_ingests(ingest_inbox(settings, progress))
-    show_runs(run_pending(settings, progress))
+    with console.output_to(run_log(settings)):
+        ingested = ingest_inbox(settings, progress)
+        reports = run_pending(settings, progress)
+    show_ingests(ingested)
+    show_runs(reports)
     _show_mart(settings, plan.start.isoformat(), plan.end.isoformat())
     show_gates(last_verdicts(dsn))
     _show_quarantine(dsn)

@@ -88,6 +88,10 @@ def _where(entity: Entity, dates: list[datetime.date] | None) -> sql.Composable:
 
 
 def _land_date(session: Session, entity: Entity, date: datetime.date) -> int:
+    # The lock of `begin_readings_partition`: a load of this date that is under way is waited for and seen.
+    # One that comes later touches the date after it was landed, so the date is pending again.
+    lock = sql.SQL("select pg_advisory_xact_lock_shared(7305, {} - date '2000-01-01')")
+    session.execute(lock.format(sql.Literal(date)))
     where = _where(entity, [date])
     source = sql.Identifier("myproperty", entity.name)
     exists = sql.SQL("select exists (select from {} where {})").format(source, where)
