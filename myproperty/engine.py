@@ -8,6 +8,7 @@ import errno
 import random
 import shutil
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from myproperty.errors import PlatformError
 
 # Below Linux's ephemeral range (32768 up), so an outgoing connection does not take a remembered port.
 PORTS = range(20000, 32000)
+PORT_RELEASE_S = 2.0
 
 
 class EngineError(PlatformError):
@@ -63,7 +65,7 @@ def choose_port(asked: int | None, remembered: int | None, setting: str) -> tupl
     A port asked for by name is taken or refused; a remembered one gives way to another.
     """
     if asked is not None:
-        if not port_is_free(asked):
+        if not _becomes_free(asked):
             raise EngineError(
                 f"port {asked} ({setting}) is taken by another program: stop that program (`ss -ltnp` shows "
                 f"it), set {setting} to another port, or unset it to let a free one be chosen"
@@ -71,10 +73,20 @@ def choose_port(asked: int | None, remembered: int | None, setting: str) -> tupl
         return asked, []
     if remembered is None:
         return free_port(), []
-    if port_is_free(remembered):
+    if _becomes_free(remembered):
         return remembered, []
     port = free_port()
     return port, [f"port {remembered} of last time is taken by another program: using {port} instead"]
+
+
+def _becomes_free(port: int) -> bool:
+    """As `port_is_free`; a killed server looks dead before the last of its threads lets go of the port."""
+    deadline = time.monotonic() + PORT_RELEASE_S
+    while not port_is_free(port):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def remembered_port(file: Path) -> int | None:

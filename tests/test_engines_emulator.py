@@ -56,11 +56,12 @@ def client(settings: Settings) -> bigquery.Client:
 
 
 @pytest.fixture
-def dataset(client: bigquery.Client) -> Iterator[str]:
+def dataset(settings: Settings) -> Iterator[str]:
     name = f"{PROJECT}.d{uuid.uuid4().hex[:8]}"
-    client.create_dataset(name)
+    connect(settings).create_dataset(name)
     yield name
-    client.delete_dataset(name, delete_contents=True)
+    # Connected anew: a test may have left the emulator on another port, for which a client waits ten minutes.
+    connect(settings).delete_dataset(name, delete_contents=True)
 
 
 def partitioned(client: bigquery.Client, dataset: str) -> str:
