@@ -1,40 +1,78 @@
-"""The dbt models on PostgreSQL: the scenario folders, and what a rebuild of a range touches."""
+"""The dbt models on PostgreSQL: the scenario folders, and what a rebuild of a range touches.
+
+One build of all scenarios, each a tenant of its own, serves every test here; a test that changes something
+works on a copy of that database.
+"""
 
 import csv
 import re
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+from psycopg import sql
 
-from .dbt_project import SCENARIOS, Ran, create_raw, fetch, load_csv, run_dbt
+from .dbt_project import SCENARIOS, Ran, create_raw, fetch, load_scenario, own_tenant, run_dbt
 
 pytestmark = pytest.mark.engine
 
+FOLDERS = {folder.name: folder for folder in sorted(SCENARIOS.iterdir()) if folder.is_dir()}
 THEN_KEYS = {
     "core.fact_energy_usage": ("tenant_id", "meter_id", "channel", "reading_ts"),
     "marts.mart_solar_performance": ("tenant_id", "property_id", "reading_date"),
 }
-BUILD = ("build", "--exclude-resource-type", "unit_test")
-RUN = ("run",)
+DATED = ("run", "--select", "fact_energy_usage+")
 
 
-@pytest.fixture(scope="module")
-def warehouse_dsn(fresh_database: Callable[[str], AbstractContextManager[str]]) -> Iterator[str]:
-    """An empty database for the warehouse, dropped after this module."""
-    with fresh_database("warehouse") as dsn:
-        yield dsn
+@dataclass(frozen=True)
+class Built:
+    """The database in which all scenarios are built, and what dbt said of it."""
+
+    dsn: str
+    ran: Ran
 
 
 @pytest.fixture(scope="module")
 def target_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One folder for dbt's output, so that a second run parses only what changed."""
     return tmp_path_factory.mktemp("dbt")
+
+
+@pytest.fixture(scope="module")
+def built(fresh_database: Callable[[str], AbstractContextManager[str]], target_path: Path) -> Iterator[Built]:
+    """`dbt build` with snapshots, data tests and unit tests, once, over the dates of all scenarios."""
+    with fresh_database("warehouse") as dsn:
+        create_raw(dsn)
+        for folder in FOLDERS.values():
+            load_scenario(dsn, folder)
+        ranges = [scenario_range(folder) for folder in FOLDERS.values()]
+        first, last = min(start for start, _ in ranges), max(end for _, end in ranges)
+        yield Built(dsn, run_dbt(dsn, target_path, ("build",), first, last))
+
+
+@pytest.fixture
+def copied(built: Built) -> Iterator[str]:
+    """A copy of the built database that a test may change."""
+    assert built.ran.success, built.ran.failures
+    source = urlsplit(built.dsn)
+    name = f"copy_{uuid.uuid4().hex[:8]}"
+    admin = source._replace(path="/postgres").geturl()
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("create database {} template {}").format(
+                sql.Identifier(name), sql.Identifier(source.path.lstrip("/"))
+            )
+        )
+        yield source._replace(path=f"/{name}").geturl()
+        connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
 
 def scenario_range(folder: Path) -> tuple[date, date]:
@@ -44,19 +82,10 @@ def scenario_range(folder: Path) -> tuple[date, date]:
     return date.fromisoformat(found[1]), date.fromisoformat(found[2])
 
 
-def reset(dsn: str, *folders: Path) -> None:
-    """Only raw tables, holding the rows of the folders."""
-    with psycopg.connect(dsn) as connection:
-        for schema in ("staging", "core", "marts", "snapshots"):
-            connection.execute(f"drop schema if exists {schema} cascade")
-    create_raw(dsn)
-    for folder in folders:
-        load_csv(dsn, folder / "when")
-
-
-def build(dsn: str, target_path: Path, start: date, end: date, words: tuple[str, ...] = RUN) -> Ran:
-    """The models built for [start, end), which has to succeed; BUILD adds snapshots and every data test."""
-    ran = run_dbt(dsn, target_path, words, start, end)
+def run(dsn: str, target_path: Path, words: tuple[str, ...], first: str, last: str) -> Ran:
+    """A dbt command for the days from first to last, both included, which has to succeed."""
+    end = date.fromordinal(date.fromisoformat(last).toordinal() + 1)
+    ran = run_dbt(dsn, target_path, words, date.fromisoformat(first), end)
     assert ran.success, ran.failures
     return ran
 
@@ -83,122 +112,112 @@ def in_order(rows: list[dict[str, str]], key: tuple[str, ...]) -> list[dict[str,
 
 
 def expected_rows(path: Path) -> list[dict[str, str]]:
+    folder = path.parents[1]
     with path.open(newline="") as lines:
-        return [{name: as_text(value) for name, value in row.items()} for row in csv.DictReader(lines)]
+        rows = [{name: as_text(value) for name, value in row.items()} for row in csv.DictReader(lines)]
+    return [row | {"tenant_id": own_tenant(folder, row["tenant_id"])} for row in rows]
 
 
-def actual_rows(dsn: str, relation: str, columns: list[str]) -> list[dict[str, str]]:
-    found = fetch(dsn, f"select {', '.join(columns)} from {relation}")
-    return [{name: as_text(value) for name, value in row.items()} for row in found]
+def actual_rows(dsn: str, relation: str, columns: list[str], folder: Path) -> list[dict[str, str]]:
+    """What the scenario's tenants have on the scenario's days."""
+    query = sql.SQL(
+        "select {} from {} where starts_with(tenant_id, {}) and reading_date >= {} and reading_date < {}"
+    ).format(
+        sql.SQL(", ").join(map(sql.Identifier, columns)),
+        sql.Identifier(*relation.split(".")),
+        sql.Literal(own_tenant(folder, "")),
+        *map(sql.Literal, scenario_range(folder)),
+    )
+    return [{name: as_text(value) for name, value in row.items()} for row in fetch(dsn, query)]
 
 
-@pytest.mark.parametrize("name", sorted(folder.name for folder in SCENARIOS.iterdir() if folder.is_dir()))
-def test_a_scenario_gives_the_rows_an_expert_wrote_down(
-    name: str, warehouse_dsn: str, target_path: Path
-) -> None:
-    folder = SCENARIOS / name
-    reset(warehouse_dsn, folder)
-    build(warehouse_dsn, target_path, *scenario_range(folder))
-    for relation, key in THEN_KEYS.items():
-        expected = expected_rows(folder / "then" / f"{relation.split('.')[1]}.csv")
-        actual = actual_rows(warehouse_dsn, relation, list(expected[0]))
-        assert in_order(actual, key) == in_order(expected, key), relation
+@pytest.mark.parametrize("relation", THEN_KEYS)
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_scenario_gives_the_rows_an_expert_wrote_down(name: str, relation: str, built: Built) -> None:
+    expected = expected_rows(FOLDERS[name] / "then" / f"{relation.split('.')[1]}.csv")
+    actual = actual_rows(built.dsn, relation, list(expected[0]), FOLDERS[name])
+    assert in_order(actual, THEN_KEYS[relation]) == in_order(expected, THEN_KEYS[relation])
 
 
-def whole(dsn: str) -> dict[str, list[dict[str, Any]]]:
+def test_the_data_tests_and_unit_tests_pass_on_sound_rows_gaps_and_all(built: Built) -> None:
+    assert built.ran.success, built.ran.failures
+    passed = [name for name, status in built.ran.statuses.items() if status == "pass"]
+    assert len([name for name in passed if name.startswith("test.")]) > 100
+    assert len([name for name in passed if name.startswith("unit_test.")]) == 4
+
+
+def whole(dsn: str, where: str = "true") -> dict[str, list[dict[str, Any]]]:
     return {
-        relation: fetch(dsn, f"select * from {relation} order by {', '.join(key)}")
+        relation: fetch(dsn, sql.SQL(f"select * from {relation} where {where} order by {', '.join(key)}"))
         for relation, key in THEN_KEYS.items()
     }
 
 
 def test_days_built_apart_twice_and_backwards_equal_the_range_built_at_once(
-    warehouse_dsn: str, target_path: Path
+    built: Built, copied: str, target_path: Path
 ) -> None:
-    folder = SCENARIOS / "vacancy"
-    reset(warehouse_dsn, folder)
-    build(warehouse_dsn, target_path, *scenario_range(folder))
-    at_once = whole(warehouse_dsn)
-    reset(warehouse_dsn, folder)
-    for day in (2, 1, 2):
-        build(warehouse_dsn, target_path, date(2026, 7, day), date(2026, 7, day + 1))
-    assert {str(row["reading_date"]) for row in whole(warehouse_dsn)["marts.mart_solar_performance"]} == {
-        "2026-07-01",
-        "2026-07-02",
-    }, "the first run has to keep to its range too"
-    build(warehouse_dsn, target_path, date(2026, 7, 3), date(2026, 7, 4))
-    assert whole(warehouse_dsn) == at_once
+    with psycopg.connect(copied) as connection:
+        connection.execute(
+            "drop table core.fact_energy_usage, staging.int_solar__daily_performance,"
+            " marts.mart_solar_performance"
+        )
+    run(copied, target_path, DATED, "2026-07-02", "2026-07-02")
+    for relation, rows in whole(copied).items():
+        days = {str(row["reading_date"]) for row in rows}
+        assert days == {"2026-07-02"}, f"{relation}: the first run has to keep to its range too"
+    run(copied, target_path, DATED, "2026-07-01", "2026-07-01")
+    run(copied, target_path, DATED, "2026-07-02", "2026-07-03")
+    assert whole(copied) == whole(built.dsn, "reading_date between '2026-07-01' and '2026-07-03'")
 
 
-def test_a_rebuild_restates_its_day_and_no_other(warehouse_dsn: str, target_path: Path) -> None:
-    folder = SCENARIOS / "unit_move"
-    reset(warehouse_dsn, folder)
-    build(warehouse_dsn, target_path, *scenario_range(folder))
-    before = whole(warehouse_dsn)
-    with psycopg.connect(warehouse_dsn) as connection:
+def test_a_rebuild_restates_its_day_and_no_other(built: Built, copied: str, target_path: Path) -> None:
+    with psycopg.connect(copied) as connection:
         connection.execute("delete from raw.meter_readings where reading_date = '2026-07-02'")
+        connection.execute("delete from raw.meter_registers")
         connection.execute("update raw.meter_readings set value_kwh = 99 where channel = 'generation'")
-    build(warehouse_dsn, target_path, date(2026, 7, 2), date(2026, 7, 3))
-    after = whole(warehouse_dsn)
-    for relation, rows in before.items():
-        kept = [row for row in rows if row["reading_date"] == date(2026, 7, 1)]
-        assert kept
-        assert after[relation] == kept, "the emptied day is gone and the other as it was"
+    run(copied, target_path, DATED, "2026-07-02", "2026-07-02")
+    kept = whole(built.dsn, "reading_date <> '2026-07-02'")
+    assert all(kept.values())
+    assert whole(copied) == kept, "the emptied day is gone and the others are as they were"
 
 
-@pytest.mark.parametrize(
-    ("change", "broken"),
-    [
-        ("update raw.meter_readings set reading_date = '2026-07-01'", "local_date_is_reading_date"),
-        ("delete from raw.meters where id = 'roof'", "not_null_fact_energy_usage_property_id"),
-        ("update raw.units set tenant_id = 'other'", "relationships_within_tenant_fact"),
-    ],
-)
-def test_a_planted_fault_fails_the_data_test_that_guards_against_it(
-    change: str, broken: str, warehouse_dsn: str, target_path: Path
-) -> None:
-    folder = SCENARIOS / "unit_move"
-    reset(warehouse_dsn, folder)
-    with psycopg.connect(warehouse_dsn) as connection:
-        connection.execute(change)
-    ran = run_dbt(warehouse_dsn, target_path, BUILD, *scenario_range(folder))
-    assert any(broken in name for name in ran.failures), ran.failures
+def test_a_planted_fault_fails_the_data_test_that_guards_against_it(copied: str, target_path: Path) -> None:
+    with psycopg.connect(copied) as connection:
+        connection.execute(
+            "update raw.meter_readings set reading_date = '2026-07-01' where tenant_id = 'vacancy/acme'"
+        )
+        connection.execute("delete from raw.meters where id = 'roof' and tenant_id = 'unit_move/acme'")
+        connection.execute("update raw.units set tenant_id = 'bolt' where tenant_id = 'silent_meter/acme'")
+    words = ("build", "--select", "dim_unit", "fact_energy_usage", "--exclude-resource-type", "unit_test")
+    ran = run_dbt(copied, target_path, words, date(2026, 7, 1), date(2026, 7, 5))
+    for guard in (
+        "local_date_is_reading_date",
+        "not_null_fact_energy_usage_property_id",
+        "relationships_within_tenant_fact",
+    ):
+        assert any(guard in name for name in ran.failures), (guard, ran.failures)
 
 
-def test_the_data_tests_pass_on_sound_rows_gaps_and_all(warehouse_dsn: str, target_path: Path) -> None:
-    folder = SCENARIOS / "missing_intervals"
-    reset(warehouse_dsn, folder)
-    ran = build(warehouse_dsn, target_path, *scenario_range(folder), BUILD)
-    assert sum(status == "pass" for status in ran.statuses.values()) > 100
-
-
-def test_the_dbt_unit_tests_pass(warehouse_dsn: str, target_path: Path) -> None:
-    folder = SCENARIOS / "leap_day"
-    reset(warehouse_dsn, folder)
-    build(warehouse_dsn, target_path, *scenario_range(folder))
-    ran = build(warehouse_dsn, target_path, *scenario_range(folder), ("test", "--select", "test_type:unit"))
-    assert list(ran.statuses.values()) == ["pass"] * 3
-
-
-def test_a_run_without_a_range_is_refused(warehouse_dsn: str, target_path: Path) -> None:
-    reset(warehouse_dsn, SCENARIOS / "unit_move")
-    ran = run_dbt(warehouse_dsn, target_path, ("run", "--select", "mart_solar_performance"), None, None)
+def test_a_run_without_a_range_is_refused(copied: str, target_path: Path) -> None:
+    ran = run_dbt(copied, target_path, ("run", "--select", "mart_solar_performance"), None, None)
     assert not ran.success
     assert "The var 'start_date' is missing" in ran.failures["mart_solar_performance"]
 
 
-def test_the_snapshot_keeps_what_a_property_was(warehouse_dsn: str, target_path: Path) -> None:
-    folder = SCENARIOS / "leap_day"
-    reset(warehouse_dsn, folder)
-    build(warehouse_dsn, target_path, *scenario_range(folder), BUILD)
-    with psycopg.connect(warehouse_dsn) as connection:
-        connection.execute("update raw.properties set solar_capacity_kw = 12, updated_at = '2026-06-01Z'")
+def test_the_snapshot_keeps_what_a_property_was(copied: str, target_path: Path) -> None:
+    with psycopg.connect(copied) as connection:
+        connection.execute(
+            "update raw.properties set solar_capacity_kw = 12, updated_at = '2026-06-01Z'"
+            " where tenant_id = 'leap_day/acme'"
+        )
     for _ in range(2):
-        build(warehouse_dsn, target_path, *scenario_range(folder), ("snapshot",))
+        run(copied, target_path, ("snapshot",), "2026-07-01", "2026-07-01")
     rows = fetch(
-        warehouse_dsn,
-        "select solar_capacity_kw, dbt_valid_to is null as is_current"
-        " from snapshots.snap_properties order by is_current",
+        copied,
+        sql.SQL(
+            "select solar_capacity_kw, dbt_valid_to is null as is_current"
+            " from snapshots.snap_properties where tenant_id = 'leap_day/acme' order by is_current"
+        ),
     )
     assert [(row["solar_capacity_kw"], row["is_current"]) for row in rows] == [
         (Decimal(10), False),

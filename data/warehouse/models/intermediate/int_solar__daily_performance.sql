@@ -32,11 +32,81 @@ properties as (
     select
         tenant_id,
         property_id,
-        solar_capacity_kw
+        solar_capacity_kw,
+        status
     from {{ ref('dim_property') }}
 ),
 
-meter_days as (
+meters as (
+    select
+        tenant_id,
+        meter_id,
+        property_id,
+        timezone
+    from {{ ref('stg_oltp__meters') }}
+    where status = 'active'
+),
+
+registers as (
+    select
+        tenant_id,
+        meter_id,
+        channel,
+        interval_seconds,
+        created_at
+    from {{ ref('stg_oltp__meter_registers') }}
+    where
+        channel in ('generation', 'export', 'import')
+        and unit in ('kWh', 'Wh', 'MWh')
+),
+
+days as (
+    {{ date_spine(range_bound('start_date'), range_bound('end_date')) }}
+),
+
+reporting_days as (
+    select distinct
+        tenant_id,
+        property_id,
+        reading_date
+    from usage
+),
+
+-- What should report, whether or not it did: else a silent meter would leave its day complete and its energy low.
+-- Before a register was configured its history counts on the days that the property has any.
+configured as (
+    select
+        registers.tenant_id,
+        meters.property_id,
+        days.date_day as reading_date,
+        registers.channel,
+        registers.meter_id,
+        {{ day_seconds('days.date_day', 'meters.timezone') }} as day_seconds,
+        registers.interval_seconds
+    from registers
+    inner join meters
+        on
+            registers.tenant_id = meters.tenant_id
+            and registers.meter_id = meters.meter_id
+    inner join properties
+        on
+            meters.tenant_id = properties.tenant_id
+            and meters.property_id = properties.property_id
+    cross join days
+    left join reporting_days
+        on
+            registers.tenant_id = reporting_days.tenant_id
+            and meters.property_id = reporting_days.property_id
+            and days.date_day = reporting_days.reading_date
+    where
+        properties.status = 'active'
+        and (
+            reporting_days.tenant_id is not null
+            or days.date_day > {{ local_date('registers.created_at', 'meters.timezone') }}
+        )
+),
+
+reported as (
     select
         tenant_id,
         property_id,
@@ -49,6 +119,47 @@ meter_days as (
         sum(value_kwh) as energy_kwh
     from usage
     group by tenant_id, property_id, reading_date, channel, meter_id
+),
+
+-- The length a meter reported that day comes first: ingestion held it to the configuration of its time, which may
+-- have changed since. Nothing here looks at other days, so a day rebuilt alone equals the day in any range.
+meter_days as (
+    select
+        coalesce(configured.tenant_id, reported.tenant_id) as tenant_id,
+        coalesce(configured.property_id, reported.property_id) as property_id,
+        coalesce(configured.reading_date, reported.reading_date) as reading_date,
+        coalesce(configured.channel, reported.channel) as channel,
+        coalesce(configured.meter_id, reported.meter_id) as meter_id,
+        coalesce(
+            reported.expected_intervals,
+            {{ whole_quotient('configured.day_seconds', 'configured.interval_seconds') }},
+            max(reported.expected_intervals) over (
+                partition by
+                    coalesce(configured.tenant_id, reported.tenant_id),
+                    coalesce(configured.property_id, reported.property_id),
+                    coalesce(configured.reading_date, reported.reading_date),
+                    coalesce(configured.channel, reported.channel)
+            ),
+            {{ whole_quotient('configured.day_seconds', '3600') }}
+        ) as expected_intervals,
+        coalesce(reported.actual_intervals, 0) as actual_intervals,
+        coalesce(reported.estimated_intervals, 0) as estimated_intervals,
+        reported.energy_kwh
+    from configured
+    full outer join reported
+        on
+            configured.tenant_id = reported.tenant_id
+            and configured.property_id = reported.property_id
+            and configured.reading_date = reported.reading_date
+            and configured.channel = reported.channel
+            and configured.meter_id = reported.meter_id
+),
+
+judged_meter_days as (
+    select
+        meter_days.*,
+        case when {{ is_sufficient('actual_intervals', 'expected_intervals') }} then 0 else 1 end as is_insufficient
+    from meter_days
 ),
 
 -- One row a property and day; a channel is the sum of its meters.
@@ -66,8 +177,13 @@ property_days as (
         sum(case when channel = 'export' then actual_intervals else 0 end) as export_actual,
         sum(case when channel = 'import' then expected_intervals else 0 end) as import_expected,
         sum(case when channel = 'import' then actual_intervals else 0 end) as import_actual,
-        sum(case when channel != 'import' then estimated_intervals else 0 end) as estimated_intervals
-    from meter_days
+        sum(case when channel != 'import' then estimated_intervals else 0 end) as estimated_intervals,
+        count(distinct case when channel = 'generation' then meter_id end) as generation_meters,
+        count(distinct case when channel = 'export' then meter_id end) as export_meters,
+        sum(case when channel = 'generation' then is_insufficient else 0 end) as generation_insufficient,
+        sum(case when channel = 'export' then is_insufficient else 0 end) as export_insufficient,
+        sum(case when channel = 'import' then is_insufficient else 0 end) as import_insufficient
+    from judged_meter_days
     group by tenant_id, property_id, reading_date
 ),
 
@@ -77,9 +193,7 @@ grains as (
         tenant_id,
         property_id,
         reading_date,
-        max(interval_seconds) as grain_seconds,
-        count(distinct case when channel = 'generation' then meter_id end) as generation_meters,
-        count(distinct case when channel = 'export' then meter_id end) as export_meters
+        max(interval_seconds) as grain_seconds
     from usage
     where channel in ('generation', 'export')
     group by tenant_id, property_id, reading_date
@@ -94,8 +208,6 @@ placed as (
         usage.interval_seconds,
         usage.value_kwh,
         grains.grain_seconds,
-        grains.generation_meters,
-        grains.export_meters,
         {{ whole_quotient(epoch_seconds('usage.reading_ts'), 'grains.grain_seconds') }} as interval_number
     from usage
     inner join grains
@@ -116,8 +228,7 @@ intervals as (
         sum(case when channel = 'export' then value_kwh end) as export_kwh,
         sum(case when channel = 'generation' and value_kwh is not null then interval_seconds end) as generation_s,
         sum(case when channel = 'export' and value_kwh is not null then interval_seconds end) as export_s,
-        max(grain_seconds * generation_meters) as generation_due_s,
-        max(grain_seconds * export_meters) as export_due_s
+        max(grain_seconds) as grain_seconds
     from placed
     group by tenant_id, property_id, reading_date, interval_number
 ),
@@ -125,14 +236,24 @@ intervals as (
 -- An interval counts only where every meter of both channels has a value: a missing export is not an export of 0.
 self_consumption as (
     select
-        tenant_id,
-        property_id,
-        reading_date,
+        intervals.tenant_id,
+        intervals.property_id,
+        intervals.reading_date,
         sum(
-            case when generation_s = generation_due_s and export_s = export_due_s then generation_kwh - export_kwh end
+            case
+                when
+                    intervals.generation_s = intervals.grain_seconds * property_days.generation_meters
+                    and intervals.export_s = intervals.grain_seconds * property_days.export_meters
+                    then intervals.generation_kwh - intervals.export_kwh
+            end
         ) as self_consumed_kwh
     from intervals
-    group by tenant_id, property_id, reading_date
+    inner join property_days
+        on
+            intervals.tenant_id = property_days.tenant_id
+            and intervals.property_id = property_days.property_id
+            and intervals.reading_date = property_days.reading_date
+    group by intervals.tenant_id, intervals.property_id, intervals.reading_date
 ),
 
 assembled as (
@@ -152,12 +273,13 @@ assembled as (
             and property_days.reading_date = self_consumption.reading_date
 ),
 
+-- A channel is as good as its worst meter: with one of two roofs missing, the sum would be half of the truth.
 judged as (
     select
         assembled.*,
-        generation_expected > 0 and {{ is_sufficient('generation_actual', 'generation_expected') }} as has_generation,
-        export_expected > 0 and {{ is_sufficient('export_actual', 'export_expected') }} as has_export,
-        import_expected > 0 and {{ is_sufficient('import_actual', 'import_expected') }} as has_import
+        generation_expected > 0 and generation_insufficient = 0 as has_generation,
+        export_expected > 0 and export_insufficient = 0 as has_export,
+        import_expected > 0 and import_insufficient = 0 as has_import
     from assembled
     -- A property that neither generates nor exports has no solar performance.
     where generation_expected > 0 or export_expected > 0 or solar_capacity_kw > 0

@@ -7,6 +7,7 @@ select
     channel,
     unit,
     cast(interval_seconds as {{ type_integer() }}) as interval_seconds,
+    created_at,
     updated_at,
     landed_at
 from {{ source('raw', 'meter_registers') }}
