@@ -39,12 +39,17 @@ _SAME = ("value_native", "unit", "interval_seconds", "quality")
 
 @dataclass
 class Outcome:
-    """What became of the readings of a file. `touched` counts the rows that changed on each reading date."""
+    """What became of the readings of a file. `touched` counts the rows that changed on each reading date.
+
+    `confirmed` are those of the unchanged that carry a newer source version: the current reading takes it
+    on, so that a value made before the confirmation and arriving after it cannot replace the reading.
+    """
 
     accepted: int = 0
     unchanged: int = 0
     new_versions: int = 0
     superseded: int = 0
+    confirmed: int = 0
     touched: Counter[datetime.date] = field(default_factory=Counter)
 
 
@@ -152,6 +157,7 @@ def _decide(session: Session, rows: pa.Table, dates: list[datetime.date], outcom
             select a.*,
                 case
                     when c.id is null then 'new'
+                    when {same_current} and a.source_version > c.source_version then 'confirmed'
                     when {same_current} then 'unchanged'
                     when exists (
                         select from myproperty.meter_reading_versions as h
@@ -183,8 +189,11 @@ def _decide(session: Session, rows: pa.Table, dates: list[datetime.date], outcom
 
 
 def _count(outcome: Outcome, what: str, date: datetime.date, count: int) -> None:
-    names = {"new": "accepted", "unchanged": "unchanged", "newer": "new_versions", "older": "superseded"}
-    setattr(outcome, names[what], getattr(outcome, names[what]) + count)
+    names = {"new": "accepted", "newer": "new_versions", "older": "superseded"}
+    if what == "confirmed":
+        outcome.confirmed += count
+    name = names.get(what, "unchanged")
+    setattr(outcome, name, getattr(outcome, name) + count)
     if what in ("new", "newer"):
         outcome.touched[date] += count
 
@@ -203,6 +212,8 @@ def _merge(session: Session, staged: Staged, job_id: uuid.UUID) -> None:
         session.execute(_KEEP_REPLACED.format(**parts))
     if staged.outcome.new_versions or staged.outcome.accepted:
         session.execute(_MERGE.format(**parts, content=_assignments(("id", *_CONTENT))))
+    if staged.outcome.confirmed:
+        session.execute(_CONFIRM.format(**parts))
     if staged.outcome.superseded:
         session.execute(_KEEP_LATE.format(**parts, late_columns=_columns("i", _COLUMNS[:-3])))
 
@@ -223,6 +234,14 @@ _MERGE = sql.SQL(
     on {key_c} and c.reading_date = any({dates})
     when matched then update set {content}
     when not matched then insert ({columns}) values ({columns_i})
+    """
+)
+_CONFIRM = sql.SQL(
+    """
+    update myproperty.meter_readings as c
+    set source_version = i.source_version
+    from incoming as i
+    where {key_c} and c.reading_date = any({dates}) and i.outcome = 'confirmed'
     """
 )
 # A reading that was never current has a version below 1, counted down: 1, 2, 3 ... stay those that were.

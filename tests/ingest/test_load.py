@@ -13,7 +13,7 @@ from data.ingest import load as load_module
 from data.ingest.errors import IngestError
 from data.ingest.load import IngestResult, ingest_file
 from data.ingest.session import Session
-from tests.ingest.conftest import V0, V2, Company, FileMaker, hours, make_company
+from tests.ingest.conftest import V0, V1, V2, Company, FileMaker, hours, make_company
 
 pytestmark = pytest.mark.engine
 
@@ -91,6 +91,15 @@ def test_an_older_file_that_comes_late_replaces_nothing_and_is_kept(
         company.tenant_id,
     )
     assert kept == [(Decimal(value), 0) for value in hours(3, "7")]
+
+
+def test_a_value_confirmed_by_a_newer_file_outlasts_one_made_between(
+    company: Company, csv_file: FileMaker
+) -> None:
+    for name, value, version in (("a.csv", "1", V0), ("b.csv", "1", V2), ("c.csv", "9", V1)):
+        result = ingest_file(csv_file(name, [value], version=version), tenant=company.name, dsn=company.dsn)
+    assert (result.new_versions, result.superseded, result.dates_touched) == (0, 1, [])
+    assert [row[1] for row in company.current()] == [1]
 
 
 def test_rank_decides_before_the_version(company: Company, csv_file: FileMaker) -> None:
