@@ -1,8 +1,9 @@
 """A small company whose days are hard: raw rows for leg 2, invented and deterministic.
 
 Sydney ends summer time on 2026-04-05: its day has 25 hours. Los Angeles and Berlin are in summer time.
-There are missing intervals, substituted and lost values, awkward decimals, a meter without a unit and a
-day with too little data. A second version of the rows says what a revision changes.
+There are missing intervals, substituted and lost values, awkward decimals, a meter without a unit, a
+day with too little data and meters that are silent. A second version of the rows says what a revision
+changes.
 """
 
 from datetime import UTC, date, datetime, timedelta
@@ -11,7 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from .engine import Row
-from .raw import CARRIED, COLUMNS
+from .raw import COLUMNS
 
 FIRST_DAY, LAST_DAY = date(2026, 4, 4), date(2026, 4, 5)
 VARIABLES = {
@@ -27,10 +28,16 @@ REVISED = datetime(2026, 4, 9, 12, 0, tzinfo=UTC)
 METERS: dict[str, tuple[str, str, str, str, int, tuple[str, ...]]] = {
     "m-syd-grid": ("t1", "p-syd", "grid", "Australia/Sydney", 1800, ("import", "export")),
     "m-syd-solar": ("t1", "p-syd", "solar", "Australia/Sydney", 1800, ("generation",)),
+    "m-syd-solar-2": ("t1", "p-syd", "solar", "Australia/Sydney", 1800, ("generation",)),
     "m-la-grid": ("t2", "p-la", "grid", "America/Los_Angeles", 3600, ("import", "export")),
     "m-la-solar": ("t2", "p-la", "solar", "America/Los_Angeles", 900, ("generation",)),
     "m-ber-unit": ("t2", "p-ber", "grid", "Europe/Berlin", 3600, ("consumption",)),
+    "m-ber-solar": ("t2", "p-ber", "solar", "Europe/Berlin", 900, ("generation",)),
 }
+SILENT = {("m-syd-solar-2", LAST_DAY), ("m-ber-solar", FIRST_DAY), ("m-ber-solar", LAST_DAY)}
+ANY_LENGTH = {"m-syd-solar-2"}
+# From the local day after this on the register should report, be it the only one of its property.
+CONFIGURED = {"m-ber-solar": datetime(2026, 4, 3, 23, 0, tzinfo=UTC)}
 ZONES = {"p-syd": "Australia/Sydney", "p-la": "America/Los_Angeles", "p-ber": "Europe/Berlin"}
 CAPACITY = {"p-syd": Decimal("6.600"), "p-la": Decimal("7.125"), "p-ber": None}
 TENANT_OF = {"p-syd": "t1", "p-la": "t2", "p-ber": "t2"}
@@ -38,7 +45,7 @@ TENANT_OF = {"p-syd": "t1", "p-la": "t2", "p-ber": "t2"}
 
 def _row(table: str, at: datetime = MADE, **values: Any) -> Row:
     carried = {"created_at": MADE, "updated_at": at, "version": 1 if at == MADE else 2, "landed_at": at}
-    names = [*COLUMNS[table], *CARRIED]
+    names = [column.name for column in COLUMNS[table]]
     unknown = set(values) - set(names)
     if unknown:
         raise KeyError(f"{table} has no columns {sorted(unknown)}")
@@ -83,7 +90,8 @@ def _company(revised: bool) -> dict[str, list[Row]]:
                 register=channel,
                 channel=channel,
                 unit="kWh",
-                interval_seconds=seconds,
+                interval_seconds=None if m in ANY_LENGTH else seconds,
+                created_at=CONFIGURED.get(m, MADE),
             )
             for m, (t, _, _, _, seconds, channels) in METERS.items()
             for channel in channels
@@ -119,7 +127,7 @@ def _readings(revised: bool) -> list[Row]:
     series = [(m, channel) for m, meter in METERS.items() for channel in meter[5]]
     for salt, (meter, channel) in enumerate(series):
         tenant, _, _, zone, seconds, _ = METERS[meter]
-        for day in (FIRST_DAY, LAST_DAY):
+        for day in (day for day in (FIRST_DAY, LAST_DAY) if (meter, day) not in SILENT):
             for number, instant in enumerate(_instants(day, zone, seconds)):
                 if meter == "m-la-solar" and day == LAST_DAY and number % 3:
                     continue  # two thirds missing: not sufficient

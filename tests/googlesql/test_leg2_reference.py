@@ -99,6 +99,17 @@ def test_the_revision_changed_the_second_day_and_kept_the_first(compared: Compar
     assert len(compared.google[1]["snap_properties"]) == len(compared.google[0]["snap_properties"]) + 1
 
 
+def test_silent_meters_are_missing_on_both_engines(compared: Compared) -> None:
+    """One of two roofs in Sydney on its day of 25 hours; Berlin's only one, after its first day."""
+    for stage in (compared.google[0], compared.postgres[0]):
+        days = {(row[1], row[2]): row for row in stage["mart_solar_performance"]}
+        sydney = days["p-syd", scenario.LAST_DAY]
+        assert sydney[3] is None, "generation"
+        assert sydney[10] == 150, "expected intervals: two roofs and export, 50 half-hours each"
+        assert sorted(day for house, day in days if house == "p-ber") == [scenario.LAST_DAY]
+        assert days["p-ber", scenario.LAST_DAY][10:13] == (96, 0, 0)
+
+
 def test_a_planted_difference_is_found(compared: Compared) -> None:
     rows = compared.postgres[0]["fact_energy_usage"]
     whole = next(row for row in rows if any(isinstance(v, Decimal) for v in row))
@@ -114,7 +125,10 @@ def test_a_difference_planted_in_the_dialect_is_found(compared: Compared, tmp_pa
     project = tmp_path / "warehouse"
     shutil.copytree(WAREHOUSE, project, ignore=shutil.ignore_patterns("target", "logs"))
     dialect = project / "macros" / "dialect.sql"
-    planted = dialect.read_text().replace("datetime({{ instant }}, {{ zone }})", "datetime({{ instant }})")
+    planted = dialect.read_text().replace(
+        "extract(datetime from {{ instant }} at time zone {{ zone }})",
+        "extract(datetime from {{ instant }} at time zone 'UTC')",
+    )
     assert planted != dialect.read_text()
     dialect.write_text(planted)
     raw = raw_tables(scenario.rows())

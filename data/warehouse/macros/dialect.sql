@@ -83,8 +83,8 @@
     {#- The first instant of a local date. -#}
     {{ return(adapter.dispatch('day_start')(day, zone)) }}
 {%- endmacro %}
-{#- Not timestamp(day, zone), for the same reason as above. -#}
-{% macro default__day_start(day, zone) -%} parse_timestamp('%F', format_date('%F', {{ day }}), {{ zone }}) {%- endmacro %}
+{#- Not timestamp(day, zone), for the same reason as above; and not %F, which GoogleSQL writes but does not read. -#}
+{% macro default__day_start(day, zone) -%} parse_timestamp('%Y-%m-%d', format_date('%Y-%m-%d', {{ day }}), {{ zone }}) {%- endmacro %}
 {% macro postgres__day_start(day, zone) -%}
     {#- Where clocks go back at midnight (Havana), 00:00 happens twice and PostgreSQL takes the second. -#}
     (case
