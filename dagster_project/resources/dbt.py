@@ -31,8 +31,8 @@ def executable() -> str:
 
 
 def target_path(settings: Settings) -> Path:
-    """Where dbt writes for this environment."""
-    return settings.home.absolute() / "dbt_target"
+    """Where dbt writes for this environment: a folder a kind of warehouse, whose manifests differ."""
+    return settings.home.absolute() / "dbt_target" / settings.warehouse
 
 
 def resource(settings: Settings) -> DbtCliResource:

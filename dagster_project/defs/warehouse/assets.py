@@ -58,8 +58,12 @@ def _build(
 ) -> Iterator[Any]:
     """Stream dbt's events; dbt's own words are the reason of a failure, which no retry mends."""
     settings = platform.settings
-    target = dbt_calls.target_path(settings) / "runs" / f"{context.run.run_id[:8]}-{context.op.name}"
-    seed_partial_parse(dbt_calls.target_path(settings), target)
+    parsed = dbt_calls.target_path(settings)
+    steps = {name: parsed / "runs" / f"{context.run.run_id[:8]}-{name}" for name in STEPS}
+    target = steps[context.op.name]
+    # dbt parses anew when its vars change, so the best start is this run's own step with the same vars.
+    same_vars = [steps[name] for name, step in STEPS.items() if step[2] == (dates is not None)]
+    seed_partial_parse([*same_vars, parsed], target)
     with permanent_unless_retryable():
         with dbt_calls.environment(dbt_calls.connection(settings)):
             call = dbt.cli(dbt_calls.arguments("build", dates), context=context, target_path=target)
@@ -69,11 +73,11 @@ def _build(
             yield event
 
 
-def seed_partial_parse(parsed: Path, target: Path) -> None:
-    """Give a run the parsed project, so that dbt does not read all of it again: seconds a call."""
-    found = parsed / "partial_parse.msgpack"
+def seed_partial_parse(parsed: Sequence[Path], target: Path) -> None:
+    """Give a dbt call the first parsed project of these folders: reading all of it again takes seconds."""
     target.mkdir(parents=True, exist_ok=True)
-    if found.is_file() and not (target / found.name).exists():
+    found = next((file for folder in parsed if (file := folder / "partial_parse.msgpack").is_file()), None)
+    if found is not None and found.parent != target:
         (target / found.name).write_bytes(found.read_bytes())
 
 
