@@ -1,0 +1,259 @@
+"""Leg 3: the production code of BigQuery on the wire: load jobs, dbt, gates and clients, on the emulator.
+
+A small company's files go the whole way once with the emulator and once with PostgreSQL as the warehouse.
+The emulator is no oracle of SQL: that the two agree is worth something because PostgreSQL is held to the
+scenarios, and GoogleSQL's own engine to PostgreSQL, by the other legs.
+"""
+
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from google.api_core.exceptions import BadRequest
+from google.cloud import bigquery
+
+from dagster_project import jobs
+from dagster_project.partitions import Window
+from dagster_project.resources import dbt as dbt_calls
+from data.demo import DemoPlan, apply_company, generate
+from data.ingest.bigquery import BigQueryWarehouse, open_bigquery
+from data.ingest.entities import ENTITIES
+from data.ingest.landing import read_landing
+from data.ingest.warehouse import open_warehouse
+from myproperty import local
+from myproperty.emulator import environment
+from myproperty.emulator.client import bigquery_client
+from myproperty.engine import EngineError
+from myproperty.settings import Settings
+from oltp_schema.migrate import upgrade
+from tests.engine_support import emulator_venv, temporary_home
+
+pytestmark = [pytest.mark.emulator, pytest.mark.engine, pytest.mark.slow]
+
+READINGS = ENTITIES["meter_readings"]
+FACT, MART = "core.fact_energy_usage", "marts.mart_solar_performance"
+KEYS = {FACT: "tenant_id, meter_id, channel, reading_ts", MART: "tenant_id, property_id, reading_date"}
+WHOLE = ("core.dim_tenant", "core.dim_property", "core.dim_unit", "snapshots.snap_properties")
+LOCAL_ENERGY = ("import", "export", "generation", "consumption")
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Wire:
+    """The company in the emulator: `dates` have been rebuilt and published, `reports` say how."""
+
+    settings: Settings
+    plan: DemoPlan
+    dates: Window
+    reports: list[jobs.RunReport]
+
+    @property
+    def client(self) -> bigquery.Client:
+        """A client of one's own."""
+        endpoint = local.status(self.settings).warehouse["endpoint"]
+        return bigquery_client(endpoint, self.settings.bigquery_project, self.settings.bigquery_location)
+
+
+@pytest.fixture(scope="module")
+def wire() -> Iterator[Wire]:
+    try:
+        environment.find_python()
+    except EngineError as error:
+        pytest.skip(str(error))
+    with pytest.MonkeyPatch.context() as patch, temporary_home() as home:
+        patch.setenv("MYPROPERTY_EMULATOR_VENV", str(emulator_venv()))
+        settings = Settings(
+            home=home, warehouse="emulator", oltp_dsn=None, warehouse_dsn=None, bigquery_endpoint=None
+        )
+        local.up(settings)
+        dsn = local.dsn(settings)
+        upgrade(dsn)
+        apply_company(dsn, "small")
+        plan = generate(Path(settings.inbox), "small", 5)
+        jobs.ingest_inbox(settings)
+        pending = jobs.pending_dates(settings)
+        reports = jobs.run_pending(settings)
+        yield Wire(settings, plan, Window(pending[0], pending[-1] + timedelta(days=1)), reports)
+
+
+def rows(settings: Settings, table: str, dates: Window) -> Rows:
+    """The rows of a dated table in the order of its key, instants in UTC."""
+    warehouse = open_warehouse(settings)
+    try:
+        found = warehouse.query(
+            f"select * from {table} where reading_date >= date '{dates.start}' "
+            f"and reading_date < date '{dates.end}' order by {KEYS[table]}"
+        )
+    finally:
+        warehouse.close()
+    return plain(found)
+
+
+def plain(found: pa.Table) -> Rows:
+    """Rows of Python values: a decimal equals another of the same number, whatever its scale."""
+    return [
+        {
+            name: value.astimezone(UTC) if isinstance(value, datetime) and value.tzinfo else value
+            for name, value in row.items()
+        }
+        for row in found.to_pylist()
+    ]
+
+
+def state(wire: Wire) -> dict[str, Any]:
+    """Everything that a run writes, but for the instants of copying and building."""
+    warehouse = open_bigquery(wire.settings)
+    try:
+        raw = {
+            (name, day): warehouse.fingerprint(entity, day).to_dict("records")
+            for name, entity in ENTITIES.items()
+            for day in (wire.dates.dates if entity.partition_column else [None])
+        }
+        whole = {
+            table: sorted(map(repr, plain(warehouse.query(f"select * from {table}")))) for table in WHOLE
+        }
+    finally:
+        warehouse.close()
+    return {"raw": raw, **whole, **{table: rows(wire.settings, table, wire.dates) for table in KEYS}}
+
+
+def test_load_jobs_dbt_and_every_gate_pass(wire: Wire) -> None:
+    assert [report.error for report in wire.reports] == [None]
+    passed = {(verdict.gate, verdict.table) for verdict in wire.reports[0].verdicts if verdict.passed}
+    assert passed == {
+        ("A", "meter_readings"),
+        *((gate, entity) for gate in "BC" for entity in ENTITIES),
+        ("D", "fact_energy_usage"),
+        ("D", "int_solar__daily_performance"),
+    }
+    assert jobs.pending_dates(wire.settings) == []
+
+
+def test_energy_is_that_of_the_files(wire: Wire) -> None:
+    energy: dict[tuple[str, str, date], Decimal] = {}
+    for row in rows(wire.settings, FACT, wire.dates):
+        key = (row["meter_id"], row["channel"], row["reading_date"])
+        energy[key] = energy.get(key, Decimal(0)) + row["value_kwh"]
+    expected = wire.plan.expected[wire.plan.expected["channel"].isin(LOCAL_ENERGY)]
+    assert energy == {
+        (str(row["meter_id"]), row["channel"], row["reading_date"]): row["energy_kwh"]
+        for row in expected.to_dict("records")
+    }
+
+
+def test_postgres_says_the_same_row_for_row(wire: Wire) -> None:
+    postgres = wire.settings.model_copy(update={"warehouse": "postgres"})
+    report = jobs.run_pipeline(wire.dates.start, wire.dates.end, postgres)
+    assert report.error is None
+    for table in KEYS:
+        ours, theirs = (rows(settings, table, wire.dates) for settings in (wire.settings, postgres))
+        assert len(ours) == len(theirs) > 0
+        for one, other in zip(ours, theirs, strict=True):
+            assert one == other, table
+
+
+def test_the_same_range_again_changes_nothing(wire: Wire) -> None:
+    before = state(wire)
+    report = jobs.run_pipeline(wire.dates.start, wire.dates.end, wire.settings)
+    assert report.error is None
+    assert state(wire) == before
+
+
+def test_dbt_replaces_the_asked_partition_alone(wire: Wire) -> None:
+    asked, other = wire.dates.dates[2:4]
+    before = {day: rows(wire.settings, FACT, one_day(day)) for day in wire.dates.dates}
+    client = wire.client
+    spoil(client, f"reading_date in (date '{asked}', date '{other}')", 1)
+    try:
+        build(wire.settings, "fact_energy_usage", one_day(asked))
+        after = {day: rows(wire.settings, FACT, one_day(day)) for day in wire.dates.dates}
+        assert [row["value_kwh"] - 1 for row in after[other]] == [row["value_kwh"] for row in before[other]]
+        assert {**after, other: before[other]} == before
+    finally:
+        spoil(client, f"reading_date = date '{other}'", -1)
+
+
+def spoil(client: bigquery.Client, where: str, kwh: int) -> None:
+    """Add energy to stored rows of the fact."""
+    client.query_and_wait(f"update {FACT} set value_kwh = cast(value_kwh + {kwh} as numeric) where {where}")
+
+
+def one_day(day: date) -> Window:
+    return Window(day, day + timedelta(days=1))
+
+
+def build(settings: Settings, model: str, dates: Window) -> None:
+    """`dbt run` of one model for the dates, as the pipeline calls it."""
+    project, target = str(dbt_calls.PROJECT_DIR), str(settings.home / "dbt_one_model")
+    words = [dbt_calls.executable(), *dbt_calls.arguments("run", dates), "--select", model]
+    words += ["--project-dir", project, "--profiles-dir", project, "--target", settings.warehouse]
+    words += ["--target-path", target, "--log-path", target]
+    with dbt_calls.environment(dbt_calls.connection(settings)):
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.fixture
+def apart(wire: Wire) -> Iterator[BigQueryWarehouse]:
+    """Raw readings of two days in a dataset of the test's own."""
+    warehouse = open_bigquery(wire.settings.model_copy(update={"dataset_prefix": "apart_"}))
+    warehouse.ensure_table(READINGS)
+    for day in wire.dates.dates[2:4]:
+        warehouse.load_partition(READINGS, landed(wire, day), day, f"first-{day}")
+    yield warehouse
+    warehouse.close()
+    wire.client.delete_dataset("apart_raw", delete_contents=True)
+
+
+def landed(wire: Wire, day: date) -> pa.Table:
+    return read_landing("meter_readings", local.dsn(wire.settings), day)
+
+
+def count(warehouse: BigQueryWarehouse, day: date) -> int:
+    return int(warehouse.fingerprint(READINGS, day)["rows"].sum())
+
+
+def test_a_load_replaces_its_partition_alone(wire: Wire, apart: BigQueryWarehouse) -> None:
+    day, other = wire.dates.dates[2:4]
+    rows_of_day = landed(wire, day)
+    before = apart.fingerprint(READINGS, other).to_dict("records")
+    assert count(apart, day) == rows_of_day.num_rows > 3
+    apart.load_partition(READINGS, rows_of_day.slice(0, 3), day, "second")
+    assert count(apart, day) == 3
+    assert apart.fingerprint(READINGS, other).to_dict("records") == before
+
+
+def test_a_load_job_repeated_is_found_and_not_run_again(wire: Wire, apart: BigQueryWarehouse) -> None:
+    day = wire.dates.dates[2]
+    whole = landed(wire, day)
+    part = whole.slice(0, 3)
+    apart.load_partition(READINGS, part, day, "tried")
+    apart.load_partition(READINGS, whole, day, "later")
+    jobs_before = {job.job_id for job in wire.client.list_jobs()}
+    assert apart.load_partition(READINGS, part, day, "tried") == 3
+    assert {job.job_id for job in wire.client.list_jobs()} == jobs_before
+    assert count(apart, day) == whole.num_rows
+    apart.load_partition(READINGS, part, day, "another")
+    assert count(apart, day) == 3
+
+
+def test_a_load_of_another_day_is_refused_by_the_server_too(wire: Wire, apart: BigQueryWarehouse) -> None:
+    day, other = wire.dates.dates[2:4]
+    wrong = landed(wire, other)
+    with pytest.raises(ValueError, match="hold other dates"):
+        apart.load_partition(READINGS, wrong, day, "wrong")
+    with pytest.raises(BadRequest, match="different partitions"):
+        wire.client.query_and_wait(
+            f"select * from apart_raw.meter_readings where reading_date = date '{other}'",
+            job_config=bigquery.QueryJobConfig(
+                destination=f"{wire.settings.bigquery_project}.apart_raw.meter_readings${day:%Y%m%d}",
+                write_disposition="WRITE_TRUNCATE",
+            ),
+        )
+    assert count(apart, day) == landed(wire, day).num_rows
