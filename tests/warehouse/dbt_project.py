@@ -123,7 +123,7 @@ def run_dbt(dsn: str, target_path: Path, words: Sequence[str], start: date | Non
     return Ran(outcome.success, failures, {result.node.unique_id: str(result.status) for result in results})
 
 
-def fetch(dsn: str, query: sql.Composable) -> list[dict[str, Any]]:
+def fetch(dsn: str, query: sql.SQL | sql.Composed) -> list[dict[str, Any]]:
     """The rows of a query that a test wrote out, as dicts, with instants in UTC."""
     with psycopg.connect(dsn, row_factory=dict_row, options="-c timezone=UTC") as connection:
         return list(connection.execute(query))
