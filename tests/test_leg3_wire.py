@@ -109,11 +109,12 @@ def plain(found: pa.Table) -> Rows:
 def state(wire: Wire) -> dict[str, Any]:
     """Everything that a run writes, but for the instants of copying and building."""
     warehouse = open_bigquery(wire.settings)
+    undated: list[date | None] = [None]
     try:
         raw = {
             (name, day): warehouse.fingerprint(entity, day).to_dict("records")
             for name, entity in ENTITIES.items()
-            for day in (wire.dates.dates if entity.partition_column else [None])
+            for day in (wire.dates.dates if entity.partition_column else undated)
         }
         whole = {
             table: sorted(map(repr, plain(warehouse.query(f"select * from {table}")))) for table in WHOLE
