@@ -165,7 +165,7 @@ def instance(home: Path) -> Iterator[dg.DagsterInstance]:
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "dagster.yaml"
     if not config.exists():
-        config.write_text("telemetry:\n  enabled: false\n")
+        config.write_text("telemetry:\n  enabled: false\nnux:\n  enabled: false\n")
     with dg.DagsterInstance.from_config(str(folder)) as found:
         yield found
 

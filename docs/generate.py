@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+import click
 from typer.main import get_command
 
 DOCS = Path(__file__).parent
@@ -20,12 +21,11 @@ def pages() -> dict[Path, str]:
 
 def commands() -> str:
     """Every command with its options, as the program declares them."""
-    import click
     from myproperty.cli import app
 
-    root = get_command(app)
     parts = ["# The command `myproperty`\n", "Errors go to standard error with a non-zero exit.\n"]
-    for path, command in sorted(_leaves(root, ("myproperty",))):
+    leaves = dict(_leaves(get_command(app), ("myproperty",)))
+    for path, command in sorted(leaves.items()):
         context = click.Context(command, info_name=path)
         usage = " ".join([path, *command.collect_usage_pieces(context)])
         parts.append(f"## `{path}`\n\n{command.help}\n\n```\n{usage}\n```\n")
@@ -36,7 +36,7 @@ def commands() -> str:
     return "\n".join(parts)
 
 
-def _leaves(command: object, path: tuple[str, ...]) -> Iterable[tuple[str, object]]:
+def _leaves(command: click.Command, path: tuple[str, ...]) -> Iterable[tuple[str, click.Command]]:
     subcommands = getattr(command, "commands", None)
     if subcommands is None:
         yield " ".join(path), command
@@ -61,7 +61,8 @@ def rules() -> str:
 def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     """A Markdown table."""
     lines = [head, tuple("---" for _ in head), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
+    cells = (" | ".join(cell.replace("|", "\\|") for cell in line) for line in lines)
+    return "".join(f"| {line} |\n" for line in cells)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rich.console import Console
-from rich.markup import escape as escape
+from rich.markup import escape
 from rich.table import Table
 
 # Where nobody watches, in a pipe or a log, a table is as wide as it needs to be: no figure is cut short.
@@ -23,6 +23,17 @@ out = Console(width=None if sys.stdout.isatty() else UNWATCHED_WIDTH)
 err = Console(stderr=True, soft_wrap=True)
 
 Row = Mapping[str, Any]
+__all__ = [
+    "describe_dates",
+    "err",
+    "escape",
+    "out",
+    "output_to",
+    "print_csv",
+    "print_json",
+    "print_table",
+    "step",
+]
 __all__ = [
     "describe_dates",
     "err",

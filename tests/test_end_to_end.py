@@ -102,14 +102,10 @@ def csv_rows(path: Path) -> Iterator[tuple[str, str, datetime, Decimal]]:
     """The same of a canonical CSV, by pandas."""
     data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     frame = pd.read_csv(io.BytesIO(data), dtype=str)
-    starts = pd.to_datetime(frame["reading_ts"], utc=True)
-    for row, start in zip(frame.itertuples(), starts, strict=True):
-        yield (
-            row.identifier,
-            row.register,
-            start.to_pydatetime(),
-            Decimal(row.value) / (1000 if row.unit == "Wh" else 1),
-        )
+    columns = (frame["identifier"], frame["register"], frame["reading_ts"], frame["unit"], frame["value"])
+    for identifier, register, start, unit, value in zip(*map(list, columns), strict=True):
+        energy = Decimal(value) / (1000 if unit == "Wh" else 1)
+        yield identifier, register, datetime.fromisoformat(start).astimezone(UTC), energy
 
 
 @pytest.fixture(scope="module")

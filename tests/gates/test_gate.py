@@ -14,7 +14,7 @@ from expectations.suites.oltp import meter_readings as readings
 from expectations.suites.warehouse import fact_energy_usage as fact
 from expectations.suites.warehouse import int_solar__daily_performance as solar
 
-DAY = {"date_from": date(2026, 1, 5), "date_to": date(2026, 1, 6)}
+DAY: dict[str, Any] = {"date_from": date(2026, 1, 5), "date_to": date(2026, 1, 6)}
 ENTITIES = (
     "tenants", "properties", "units", "meters", "meter_registers", "meter_assignments", "meter_readings",
 )  # fmt: skip
