@@ -20,6 +20,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from data.ingest.entities import ENTITIES
+
 from .dbt_project import SCENARIOS, Ran, create_raw, fetch, load_scenario, own_tenant, run_dbt
 
 pytestmark = pytest.mark.engine
@@ -223,3 +225,14 @@ def test_the_snapshot_keeps_what_a_property_was(copied: str, target_path: Path) 
         (Decimal(10), False),
         (Decimal(12), True),
     ]
+
+
+def test_a_source_that_was_not_landed_lately_is_stale(copied: str, target_path: Path) -> None:
+    with psycopg.connect(copied) as connection:
+        for table in ENTITIES:
+            age = {"meters": "40 hours", "meter_readings": "80 hours"}.get(table, "1 hour")
+            update = sql.SQL("update raw.{} set landed_at = now() - {}::interval")
+            connection.execute(update.format(sql.Identifier(table), sql.Literal(age)))
+    ran = run_dbt(copied, target_path, ("source", "freshness"), date(2026, 7, 1), date(2026, 7, 5))
+    found = {name.rsplit(".", 1)[1]: status for name, status in ran.statuses.items()}
+    assert found == dict.fromkeys(ENTITIES, "pass") | {"meters": "warn", "meter_readings": "error"}
