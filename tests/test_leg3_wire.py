@@ -6,6 +6,7 @@ scenarios, and GoogleSQL's own engine to PostgreSQL, by the other legs.
 """
 
 import subprocess
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -205,8 +206,9 @@ def apart(wire: Wire) -> Iterator[BigQueryWarehouse]:
     """Raw readings of two days in a dataset of the test's own."""
     warehouse = open_bigquery(wire.settings.model_copy(update={"dataset_prefix": "apart_"}))
     warehouse.ensure_table(READINGS)
+    key = uuid.uuid4().hex  # a key used before would find the job of then, whose table is gone
     for day in wire.dates.dates[2:4]:
-        warehouse.load_partition(READINGS, landed(wire, day), day, f"first-{day}")
+        warehouse.load_partition(READINGS, landed(wire, day), day, f"{key}-{day}")
     yield warehouse
     warehouse.close()
     wire.client.delete_dataset("apart_raw", delete_contents=True)
@@ -225,7 +227,7 @@ def test_a_load_replaces_its_partition_alone(wire: Wire, apart: BigQueryWarehous
     rows_of_day = landed(wire, day)
     before = apart.fingerprint(READINGS, other).to_dict("records")
     assert count(apart, day) == rows_of_day.num_rows > 3
-    apart.load_partition(READINGS, rows_of_day.slice(0, 3), day, "second")
+    apart.load_partition(READINGS, rows_of_day.slice(0, 3), day, "replaced")
     assert count(apart, day) == 3
     assert apart.fingerprint(READINGS, other).to_dict("records") == before
 
