@@ -14,11 +14,12 @@ from myproperty.settings import CHECKOUT, Settings
 
 MART = """
 select t.tenant_name as tenant, p.property_name as property, count(*) as days,
-    sum(m.generation_kwh) as generation_kwh, sum(m.self_consumed_kwh) as self_consumed_kwh,
-    sum(m.exported_kwh) as exported_kwh, sum(m.imported_kwh) as imported_kwh,
-    round(avg(m.specific_yield_kwh_per_kw), 2) as mean_kwh_per_kw_day,
-    round(avg(m.completeness_pct), 1) as completeness_pct,
-    round(avg(m.estimated_share_pct), 2) as estimated_pct
+    round(sum(m.generation_kwh), 3) as generation_kwh,
+    round(sum(m.self_consumed_kwh), 3) as self_consumed_kwh,
+    round(sum(m.exported_kwh), 3) as exported_kwh,
+    round(sum(m.imported_kwh), 3) as imported_kwh,
+    round(sum(m.generation_kwh) / sum(m.solar_capacity_kw), 3) as kwh_per_kw_day,
+    round(100.0 * sum(m.actual_intervals) / sum(m.expected_intervals), 2) as completeness_pct
 from {prefix}marts.mart_solar_performance as m
 join {prefix}core.dim_property as p on p.tenant_id = m.tenant_id and p.property_id = m.property_id
 join {prefix}core.dim_tenant as t on t.tenant_id = m.tenant_id
