@@ -23,6 +23,15 @@ from oltp_schema.migrate import upgrade
 DatabaseMaker = Callable[[str], AbstractContextManager[str]]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep what shares an expensive fixture on one worker: a module, or the proofs by Google's engine."""
+    for item in items:
+        group = "googlesql" if item.path.parent.name == "googlesql" else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+        if group == "googlesql":
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def postgres_settings() -> Iterator[Settings]:
     """Settings of a home of its own with a running PostgreSQL, both gone after the session."""

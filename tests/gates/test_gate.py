@@ -41,7 +41,7 @@ def copied(table: str, **changes: Any) -> pd.DataFrame:
     """A right copy of two tenants; `changes` go into the copy's second row."""
     suite = load_suite("B", table)
     row = {"tenant_id": "t1", "reading_date": date(2026, 1, 5)}
-    row |= {measure: Decimal("7.500") for measure in suite.MEASURES}
+    row |= {measure: 7 if measure == "rows" else Decimal("7.500") for measure in suite.MEASURES}
     source = pd.DataFrame([row, row | {"tenant_id": "t2"}])
     target = pd.DataFrame([row, row | {"tenant_id": "t2"} | changes])
     return compare(source, target, suite.ID_COLUMNS, suite.MEASURES)
@@ -115,7 +115,8 @@ def test_a_right_copy_passes_and_a_wrong_one_breaks_its_rule(gate: str, table: s
     frame = copied(table)
     assert run_gate(gate, table, frame, **DAY).passed
     for number, measure in enumerate(load_suite(gate, table).MEASURES, start=2):
-        verdict = run_gate(gate, table, copied(table, **{measure: Decimal("7.500000001")}), **DAY)
+        wrong = 8 if measure == "rows" else Decimal("7.500000001")
+        verdict = run_gate(gate, table, copied(table, **{measure: wrong}), **DAY)
         assert broken(verdict) == {f"{gate}-{name}-{number:03d}"}, measure
         assert verdict.failed[0]["sample"][0]["tenant_id"] == "t2"
 
