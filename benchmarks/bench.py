@@ -26,7 +26,7 @@ from rich.table import Table
 from data.ingest.landing import ETL_ROLE
 from data.ingest.load import ingest_file
 from data.ingest.session import transaction
-from myproperty import local
+from myproperty import console, local
 from myproperty.settings import Settings, get_settings
 from oltp_schema.migrate import upgrade
 
@@ -105,7 +105,8 @@ def measure_pipeline(settings: Settings) -> list[Measurement]:
             readings += result.accepted + result.new_versions + result.unchanged
     day = _fullest_day(dsn)
     begun = time.perf_counter()
-    report = run_pipeline(day, day + timedelta(days=1), settings)
+    with console.output_to(settings.home / "logs" / "run.log"):
+        report = run_pipeline(day, day + timedelta(days=1), settings)
     taken = time.perf_counter() - begun
     if not report.success:
         raise RuntimeError(f"the pipeline of {day} failed, so its time means nothing: {report}")
