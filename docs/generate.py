@@ -6,8 +6,8 @@
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-import click
 from typer.main import get_command
 
 DOCS = Path(__file__).parent
@@ -26,7 +26,7 @@ def commands() -> str:
     parts = ["# The command `myproperty`\n", "Errors go to standard error with a non-zero exit.\n"]
     leaves = dict(_leaves(get_command(app), ("myproperty",)))
     for path, command in sorted(leaves.items()):
-        context = click.Context(command, info_name=path)
+        context = command.context_class(command, info_name=path)
         usage = " ".join([path, *command.collect_usage_pieces(context)])
         parts.append(f"## `{path}`\n\n{command.help}\n\n```\n{usage}\n```\n")
         options = [record for p in command.get_params(context) if (record := p.get_help_record(context))]
@@ -36,7 +36,7 @@ def commands() -> str:
     return "\n".join(parts)
 
 
-def _leaves(command: click.Command, path: tuple[str, ...]) -> Iterable[tuple[str, click.Command]]:
+def _leaves(command: Any, path: tuple[str, ...]) -> Iterable[tuple[str, Any]]:
     subcommands = getattr(command, "commands", None)
     if subcommands is None:
         yield " ".join(path), command

@@ -48,7 +48,7 @@ def copied(table: str, **changes: Any) -> pd.DataFrame:
 
 
 def fact_frame(**changes: Any) -> pd.DataFrame:
-    raw = {"tenant_id": "t1", "reading_date": "2026-01-05", "channel": "generation"}
+    raw: dict[str, Any] = {"tenant_id": "t1", "reading_date": "2026-01-05", "channel": "generation"}
     raw |= {"row_count": 288, "value_kwh": Decimal("21.250000000")}
     built = raw | {"row_count": Decimal(288)} | dict.fromkeys(fact.COUNTS, Decimal(0)) | changes
     return fact.judged(pd.DataFrame([raw]), pd.DataFrame([built]))
