@@ -82,9 +82,7 @@ def counts(dsn: str) -> list[dict[str, str | int]]:
             "group by t.name, q.rule, q.status order by t.name, q.rule, q.status",
             (),
         )
-    return [
-        dict(zip(("tenant", "rule", "status", "rows", "for example"), row, strict=True)) for row in rows
-    ]
+    return [dict(zip(("tenant", "rule", "status", "rows", "for example"), row, strict=True)) for row in rows]
 
 
 def show(dsn: str, quarantined_id: str) -> QuarantinedReading:
