@@ -37,7 +37,11 @@ def kwh(values: pa.Array | pa.ChunkedArray, units: pa.Array | pa.ChunkedArray) -
     try:
         return pc.cast(product, DECIMAL), pa.array(np.zeros(len(product), dtype=np.bool_))
     except pa.ArrowInvalid:
-        pass
+        return _kwh_that_fit(product)
+
+
+def _kwh_that_fit(product: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """The same where some values do not fit, and which."""
     fits = pc.less(pc.abs(product), pa.scalar(_LIMIT, pa.decimal128(15, 0)))
     within = pc.if_else(fits, product, pa.scalar(None, product.type))
     truncated = pc.cast(within, DECIMAL, safe=False)
