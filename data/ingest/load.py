@@ -103,8 +103,8 @@ def ingest_file(
 ) -> IngestResult:
     """Load the readings of a file for `tenant` (id or name); all of it or nothing.
 
-    Content that was loaded before changes nothing. With `create_meters`, the id of a property, meters are
-    made for registers that nobody configured, and a file that was loaded without them is judged again.
+    Content that was loaded before changes nothing. With `create_meters`, the id or name of a property, meters
+    are made for registers that nobody configured, and a file that was loaded without them is judged again.
     `source_uri` is what the ledger names; the absolute path by default. A refused file is a result too, kept
     in `invalid_files`. Raises `IngestError` for an unknown tenant or property, or a database out of reach.
     """

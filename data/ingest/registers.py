@@ -79,15 +79,15 @@ def configured_registers(session: Session, tenant_id: uuid.UUID) -> pa.Table:
 
 
 def plan_meters(
-    session: Session, tenant_id: uuid.UUID, property_id: str, readings: pa.Table, configured: pa.Table
+    session: Session, tenant_id: uuid.UUID, wanted: str, readings: pa.Table, configured: pa.Table
 ) -> Plan:
-    """Plan one meter an identifier, in the property's timezone, for the unknown registers of a file.
+    """Plan one meter an identifier, at the property `wanted` (id or name), for a file's unknown registers.
 
     `readings` has the schema `PARSED`. A register whose channel is taken on the identifier's meter gets a
     meter of its own, serial number `identifier/register`. Raises `IngestError` if the tenant has no such
     property.
     """
-    timezone = _timezone(session, tenant_id, property_id)
+    property_id, timezone = _property(session, tenant_id, wanted)
     serials = _meters(session, tenant_id)
     known = set(zip(configured["identifier"].to_pylist(), configured["register"].to_pylist(), strict=True))
     for row in configured.to_pylist():
@@ -105,18 +105,20 @@ def plan_meters(
     return plan
 
 
-def _timezone(session: Session, tenant_id: uuid.UUID, property_id: str) -> str:
-    try:
-        wanted = str(uuid.UUID(property_id))
-    except ValueError as error:
-        raise IngestError(f"property {property_id!r} is no id: give the property's uuid") from error
+def _property(session: Session, tenant_id: uuid.UUID, wanted: str) -> tuple[str, str]:
+    """(id, timezone) of the tenant's property with this id or name."""
     found = session.rows(
-        "select timezone from myproperty.properties where tenant_id = $1::uuid and id = $2::uuid",
+        "select id::text, timezone from myproperty.properties "
+        "where tenant_id = $1::uuid and (id::text = lower($2) or name = $2)",
         (str(tenant_id), wanted),
     )
     if not found:
-        raise IngestError(f"this tenant has no property {wanted}: check the id, or add the property first")
-    return str(found[0][0])
+        raise IngestError(
+            f"this tenant has no property {wanted!r}: give its id or exact name, or add the property first"
+        )
+    if len(found) > 1:
+        raise IngestError(f"this tenant has {len(found)} properties named {wanted!r}: give the id")
+    return str(found[0][0]), str(found[0][1])
 
 
 def _meters(session: Session, tenant_id: uuid.UUID) -> dict[str, Meter]:
