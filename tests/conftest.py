@@ -23,6 +23,8 @@ from oltp_schema.migrate import upgrade
 DatabaseMaker = Callable[[str], AbstractContextManager[str]]
 
 
+# First, since xdist reads the groups in the same hook.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep what shares an expensive fixture on one worker: a module, or the proofs by Google's engine."""
     for item in items:
