@@ -194,23 +194,28 @@ def test_a_second_run_changes_no_number(platform: Platform) -> None:
 
 
 def test_a_revised_file_rebuilds_just_the_dates_it_touched(platform: Platform) -> None:
-    site = company("small")[0].sites[0]
+    tenant, site = next(
+        (tenant, site)
+        for tenant in company("small")
+        for site in tenant.sites
+        if site.timezone == "Australia/Sydney"
+    )
     solar = site.meter("solar")
     day = platform.plan.start + timedelta(days=1)
-    values = ",".join(["0.5"] * 48)
-    revision = (
-        "100,NEM12,202512010000,DEMO,DEMO\n"
-        f"200,{solar.identifier},{solar.registers[0].register},1,{solar.registers[0].register},N1,X,kWh,30,\n"
-        f"300,{day:%Y%m%d},{values},A,,,20251201000000,\n900\n"
-    )
-    inbox = Path(platform.settings.inbox) / company("small")[0].name
+    (delivered,) = [path for path in archived(platform) if "grid-and-solar" in path.name]
+    of_solar = delivered.read_text().split(f"200,{solar.identifier}")[1].split("\n200,")[0].splitlines()
+    (record,) = [line for line in of_solar if line.startswith(f"300,{day:%Y%m%d}")]
+    values = record.split(",")[2:50]
+    values[24] = str(Decimal(values[24]) + Decimal("0.1"))
+    revision = f"100,NEM12,202512010000,DEMO,DEMO\n200,{solar.identifier}{of_solar[0]}\n"
+    revision += f"300,{day:%Y%m%d},{','.join(values)},A,,,20251201000000,\n900\n"
+    inbox = Path(platform.settings.inbox) / tenant.name
     inbox.mkdir(parents=True, exist_ok=True)
     (inbox / "20251201-revision.csv").write_text(revision)
     before = platform.query(MART)
     (result,) = ingest_inbox(platform.settings)
-    assert result.new_versions + result.unchanged == 48
-    # A NEM day is a day of UTC+10: in Sydney's summer its last hour belongs to the next local day.
-    assert result.dates_touched == [day, day + timedelta(days=1)]
+    assert (result.new_versions, result.unchanged, result.quarantined) == (1, 47, 0)
+    assert result.dates_touched == [day]
     assert pending_dates(platform.settings) == result.dates_touched
     reports = run_pending(platform.settings)
     assert [report.dates for report in reports] == [result.dates_touched]
