@@ -31,6 +31,12 @@ ROLES = (
     Role(
         "myproperty_partitioner", True, "owns the partitioned tables and the functions that make partitions"
     ),
+    Role(
+        "myproperty_guardian",
+        True,
+        "owns the audit trail and history, the checks at commit and the search: what has to see past the policies",
+    ),
+    Role("originfd", False, "owns the schema originfd, which belongs to another system"),
     Role("myproperty_app", False, "the application, one tenant at a time"),
     Role(
         "myproperty_loader", True, "the load step: readings, ledger and quarantine of the registered tenant"
@@ -43,6 +49,8 @@ ROLES = (
 # The owner may act on the partitioned tables in a migration, but may not become the role that passes the
 # policies by: inherit without set.
 MEMBERSHIPS = (("myproperty_partitioner", "myproperty_owner"),)
+# Those that own something: a migration acts as each of them.
+OWNERS = ROLES[:4]
 
 
 def ensure_roles(connection: psycopg.Connection) -> None:
@@ -56,7 +64,7 @@ def ensure_roles(connection: psycopg.Connection) -> None:
         _ensure_role(connection, role)
     for group, member in MEMBERSHIPS:
         _grant_membership(connection, group, member, sql.SQL("INHERIT TRUE, SET FALSE"))
-    for role in ROLES[:2]:
+    for role in OWNERS:
         _let_this_login_act_as(connection, role.name)
 
 

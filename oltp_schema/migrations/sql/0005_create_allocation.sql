@@ -1,0 +1,494 @@
+-- What energy costs, on which grid it is drawn, and how solar is shared out.
+
+set local role myproperty_owner;
+
+
+-- ---------------------------------------------------------------------------------------------------------
+-- Providers and rate plans
+-- ---------------------------------------------------------------------------------------------------------
+
+create table myproperty.providers (
+    id uuid primary key default uuidv7(),
+    tenant_id uuid not null references myproperty.tenants (id) on delete restrict,
+    name text not null constraint provider_has_a_name check (name <> ''),
+    kind text not null
+        constraint provider_kind_is_known check (kind in ('retailer', 'network', 'solar', 'contractor')),
+    region text not null constraint region_is_iso_3166_alpha_2 check (region ~ '^[A-Z]{2}$'),
+    status text not null default 'active'
+        constraint provider_status_is_known check (status in ('active', 'inactive')),
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
+    version integer not null default 1,
+    unique (tenant_id, id),
+    unique (tenant_id, name)
+);
+comment on table myproperty.providers is 'Who sells energy or services to a tenant.';
+select myproperty.add_tenant_table('myproperty.providers');
+
+create table myproperty.rate_plans (
+    id uuid primary key default uuidv7(),
+    tenant_id uuid not null,
+    provider_id uuid not null,
+    name text not null constraint rate_plan_has_a_name check (name <> ''),
+    currency text not null constraint currency_is_iso_4217 check (currency ~ '^[A-Z]{3}$'),
+    status text not null default 'active'
+        constraint rate_plan_status_is_known check (status in ('active', 'withdrawn')),
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
+    version integer not null default 1,
+    unique (tenant_id, id),
+    unique (tenant_id, provider_id, name),
+    foreign key (tenant_id, provider_id) references myproperty.providers (tenant_id, id) on delete restrict
+);
+comment on table myproperty.rate_plans is 'A tariff; its prices are in rate_plan_bands, by date and time of day.';
+select myproperty.add_tenant_table('myproperty.rate_plans');
+
+create table myproperty.rate_plan_bands (
+    id uuid primary key default uuidv7(),
+    tenant_id uuid not null,
+    rate_plan_id uuid not null,
+    charge text not null
+        constraint charge_is_known check (charge in ('grid', 'solar', 'daily')),
+    band text not null constraint band_has_a_name check (band <> ''),
+    day_kind text not null constraint day_kind_is_known check (day_kind in ('weekday', 'weekend')),
+    minutes_of_day int4range not null default '[0,1440)'
+        constraint minutes_are_within_a_day
+            check (not isempty(minutes_of_day) and minutes_of_day <@ int4range(0, 1440)),
+    unit_amount numeric(14, 6) not null constraint unit_amount_is_not_negative check (unit_amount >= 0),
+    tax_rate numeric(6, 5) not null constraint tax_rate_is_a_share check (tax_rate between 0 and 1),
+    valid_during daterange not null
+        constraint band_has_a_first_day check (not lower_inf(valid_during) and not isempty(valid_during)),
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
+    version integer not null default 1,
+    unique (tenant_id, id),
+    foreign key (tenant_id, rate_plan_id) references myproperty.rate_plans (tenant_id, id) on delete restrict,
+    constraint one_band_is_in_force exclude using gist (
+        tenant_id with =, rate_plan_id with =, charge with =, day_kind with =, minutes_of_day with &&,
+        valid_during with &&
+    )
+);
+comment on table myproperty.rate_plan_bands is
+'A price of a rate plan: what for, at which local time of day, from which date on.';
+comment on column myproperty.rate_plan_bands.charge is
+'grid, solar: per kWh of that energy. daily: per day, whatever is used.';
+comment on column myproperty.rate_plan_bands.minutes_of_day is
+'Minutes of the local wall clock, half-open: peak from 15:00 to 21:00 is [900,1260).';
+comment on column myproperty.rate_plan_bands.unit_amount is 'Before tax.';
+select myproperty.add_tenant_table('myproperty.rate_plan_bands');
+
+create table myproperty.rate_plan_assignments (
+    id uuid primary key default uuidv7(),
+    tenant_id uuid not null,
+    unit_id uuid not null,
+    rate_plan_id uuid not null,
+    assigned_during daterange not null
+        constraint assignment_has_a_first_day check (not lower_inf(assigned_during) and not isempty(assigned_during)),
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
+    version integer not null default 1,
+    unique (tenant_id, id),
+    constraint unit_has_one_rate_plan_at_a_time
+        unique (tenant_id, unit_id, assigned_during without overlaps),
+    foreign key (tenant_id, unit_id) references myproperty.units (tenant_id, id) on delete restrict,
+    foreign key (tenant_id, rate_plan_id) references myproperty.rate_plans (tenant_id, id) on delete restrict
+);
+comment on table myproperty.rate_plan_assignments is 'The rate plan by which a unit is billed, by date.';
+select myproperty.add_tenant_table('myproperty.rate_plan_assignments');
+
+
+-- ---------------------------------------------------------------------------------------------------------
+-- Emission-factor regions; the factors are reference data of the warehouse
+-- ---------------------------------------------------------------------------------------------------------
+
+create table myproperty.emission_factor_regions (
+    id uuid primary key default uuidv7(),
+    tenant_id uuid not null,
+    property_id uuid not null,
+    region text not null constraint region_has_a_code check (region ~ '^[A-Z]{2}(-[A-Z0-9]+)?$'),
+    valid_during daterange not null
+        constraint region_has_a_first_day check (not lower_inf(valid_during) and not isempty(valid_during)),
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
+    version integer not null default 1,
+    unique (tenant_id, id),
+    constraint property_is_in_one_region_at_a_time
+        unique (tenant_id, property_id, valid_during without overlaps),
+    foreign key (tenant_id, property_id) references myproperty.properties (tenant_id, id) on delete restrict
+);
+comment on table myproperty.emission_factor_regions is
+'The grid whose emission factors hold for a property, by date.';
+comment on column myproperty.emission_factor_regions.region is 'Such as AU-NSW, US-CAMX, GB.';
+select myproperty.add_tenant_table('myproperty.emission_factor_regions');
+
+
+-- ---------------------------------------------------------------------------------------------------------
+-- How solar is shared out
+-- ---------------------------------------------------------------------------------------------------------
+
+create table myproperty.allocation_methods (
+    id uuid primary key default uuidv7(),
+    tenant_id uuid not null,
+    property_id uuid not null,
+    method text not null constraint method_is_known check (method in ('static', 'dynamic', 'hybrid')),
+    valid_during daterange not null
+        constraint method_has_a_first_day check (not lower_inf(valid_during) and not isempty(valid_during)),
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
+    version integer not null default 1,
+    unique (tenant_id, id),
+    constraint property_has_one_method_at_a_time
+        unique (tenant_id, property_id, valid_during without overlaps),
+    foreign key (tenant_id, property_id) references myproperty.properties (tenant_id, id) on delete restrict
+);
+comment on table myproperty.allocation_methods is 'How the owner wants solar to be shared out, by date.';
+comment on column myproperty.allocation_methods.method is
+'static: a share each, the rest is exported. dynamic: by load. hybrid: static, then what is left by share.';
+select myproperty.add_tenant_table('myproperty.allocation_methods');
+
+create table myproperty.allocation_keys (
+    id uuid primary key default uuidv7(),
+    tenant_id uuid not null,
+    property_id uuid not null,
+    unit_id uuid,
+    participant_id uuid not null generated always as (coalesce(unit_id, property_id)) stored,
+    share numeric(9, 8) not null constraint share_is_a_share check (share between 0 and 1),
+    valid_during daterange not null
+        constraint key_has_a_first_day check (not lower_inf(valid_during) and not isempty(valid_during)),
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
+    version integer not null default 1,
+    unique (tenant_id, id),
+    constraint participant_has_one_share_at_a_time
+        unique (tenant_id, participant_id, valid_during without overlaps),
+    foreign key (tenant_id, property_id) references myproperty.properties (tenant_id, id) on delete restrict,
+    foreign key (tenant_id, unit_id) references myproperty.units (tenant_id, id) on delete restrict
+);
+create index allocation_keys_of_property on myproperty.allocation_keys (tenant_id, property_id);
+comment on table myproperty.allocation_keys is
+'The share of each participant in the solar of a property, by date; the shares of a day sum to 1.';
+comment on column myproperty.allocation_keys.unit_id is 'NULL is the common area.';
+select myproperty.add_tenant_table('myproperty.allocation_keys');
+
+
+-- ---------------------------------------------------------------------------------------------------------
+-- The allocation ledger
+-- ---------------------------------------------------------------------------------------------------------
+
+create table myproperty.allocation_periods (
+    id uuid primary key default uuidv7(),
+    tenant_id uuid not null,
+    property_id uuid not null,
+    billing_period daterange not null
+        constraint billing_period_is_bounded
+            check (not lower_inf(billing_period) and not upper_inf(billing_period) and not isempty(billing_period)),
+    allocation_method text not null
+        constraint method_is_known check (allocation_method in ('static', 'dynamic', 'hybrid')),
+    generation_kwh numeric(20, 9) not null,
+    import_kwh numeric(20, 9) not null,
+    export_kwh numeric(20, 9) not null,
+    consumption_kwh numeric(20, 9) not null,
+    surplus_kwh numeric(20, 9) not null,
+    loss_kwh numeric(20, 9) not null generated always as (
+        generation_kwh + import_kwh - export_kwh - consumption_kwh
+    ) stored constraint loss_is_not_negative check (loss_kwh >= 0),
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
+    version integer not null default 1,
+    unique (tenant_id, id),
+    constraint property_has_one_period_at_a_time
+        unique (tenant_id, property_id, billing_period without overlaps),
+    foreign key (tenant_id, property_id) references myproperty.properties (tenant_id, id) on delete restrict,
+    constraint energy_is_not_negative
+        check (least(generation_kwh, import_kwh, export_kwh, consumption_kwh, surplus_kwh) >= 0)
+);
+comment on table myproperty.allocation_periods is
+'The energy of a property over a billing period, as metered: what its allocations have to add up to.';
+comment on column myproperty.allocation_periods.consumption_kwh is 'Sum of the sub-meters, common area included.';
+comment on column myproperty.allocation_periods.surplus_kwh is
+'Solar that was allocated to nobody: the surplus of the community.';
+comment on column myproperty.allocation_periods.loss_kwh is
+'Generation + import - export - consumption. Less than nothing is a fault of a meter, and is refused.';
+select myproperty.add_tenant_table('myproperty.allocation_periods');
+
+create table myproperty.allocation_ledger (
+    id uuid primary key default uuidv7(),
+    tenant_id uuid not null,
+    property_id uuid not null,
+    allocation_period_id uuid not null,
+    unit_id uuid,
+    participant_id uuid not null generated always as (coalesce(unit_id, property_id)) stored,
+    tenancy_id uuid,
+    billing_period daterange not null
+        constraint billing_period_is_bounded
+            check (not lower_inf(billing_period) and not upper_inf(billing_period) and not isempty(billing_period)),
+    solar_kwh numeric(20, 9) not null,
+    grid_kwh numeric(20, 9) not null,
+    loss_kwh numeric(20, 9) not null default 0,
+    allocation_method text not null
+        constraint method_is_known check (allocation_method in ('static', 'dynamic', 'hybrid')),
+    confidence numeric(5, 4) constraint confidence_is_a_share check (confidence between 0 and 1),
+    adjusted_by uuid,
+    adjusted_at timestamptz,
+    notes text,
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
+    version integer not null default 1,
+    unique (tenant_id, id),
+    constraint unit_is_allocated_once_a_period unique (tenant_id, unit_id, billing_period),
+    constraint participant_is_allocated_once_at_a_time
+        unique (tenant_id, participant_id, billing_period without overlaps),
+    foreign key (tenant_id, property_id) references myproperty.properties (tenant_id, id) on delete restrict,
+    foreign key (tenant_id, unit_id) references myproperty.units (tenant_id, id) on delete restrict,
+    foreign key (tenant_id, allocation_period_id)
+        references myproperty.allocation_periods (tenant_id, id) on delete restrict,
+    foreign key (tenant_id, tenancy_id) references myproperty.tenancies (tenant_id, id) on delete restrict,
+    foreign key (tenant_id, adjusted_by) references myproperty.users (tenant_id, id) on delete restrict,
+    constraint energy_is_not_negative check (least(solar_kwh, grid_kwh, loss_kwh) >= 0),
+    constraint loss_is_never_smeared_over_units check (loss_kwh = 0 or unit_id is null),
+    constraint vacant_unit_gets_no_solar check (solar_kwh = 0 or unit_id is null or tenancy_id is not null)
+);
+create index allocation_ledger_of_property on myproperty.allocation_ledger (tenant_id, property_id);
+create index allocation_ledger_of_period on myproperty.allocation_ledger (tenant_id, billing_period);
+create index allocation_ledger_of_allocation_period
+on myproperty.allocation_ledger (tenant_id, allocation_period_id);
+comment on table myproperty.allocation_ledger is
+'Solar and grid energy of a unit over a billing period; a period ends where a tenancy does.';
+comment on column myproperty.allocation_ledger.unit_id is
+'NULL is the common area, with the losses of the property on the same row.';
+comment on column myproperty.allocation_ledger.tenancy_id is 'NULL while the unit is vacant.';
+comment on column myproperty.allocation_ledger.confidence is
+'Share of the energy used that was measured, and not estimated; NULL if nothing was used.';
+comment on column myproperty.allocation_ledger.notes is 'Of an adjustment: the reason.';
+select myproperty.add_tenant_table('myproperty.allocation_ledger');
+
+create table myproperty.allocation_adjustments (
+    id uuid primary key default uuidv7(),
+    tenant_id uuid not null,
+    allocation_id uuid not null,
+    solar_kwh_before numeric(20, 9) not null,
+    solar_kwh_after numeric(20, 9) not null,
+    grid_kwh_before numeric(20, 9) not null,
+    grid_kwh_after numeric(20, 9) not null,
+    loss_kwh_before numeric(20, 9) not null,
+    loss_kwh_after numeric(20, 9) not null,
+    adjusted_by uuid not null,
+    adjusted_at timestamptz not null default clock_timestamp(),
+    reason text not null constraint adjustment_has_a_reason check (reason ~ '\S'),
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
+    version integer not null default 1,
+    unique (tenant_id, id),
+    foreign key (tenant_id, allocation_id)
+        references myproperty.allocation_ledger (tenant_id, id) on delete restrict,
+    foreign key (tenant_id, adjusted_by) references myproperty.users (tenant_id, id) on delete restrict
+);
+create index allocation_adjustments_of_allocation
+on myproperty.allocation_adjustments (tenant_id, allocation_id);
+comment on table myproperty.allocation_adjustments is
+'Every change of an allocation: before, after, by whom and why. Written by a trigger of the ledger.';
+select myproperty.add_append_only_table(
+    'myproperty.allocation_adjustments', 'Adjust the allocation again: that writes a new row.'
+);
+
+-- Runs before move_version, by name: both see the row as it was sent.
+create function myproperty.keep_adjustment() returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if new.adjusted_by is null or new.notes is not distinct from old.notes or coalesce(new.notes, '') !~ '\S' then
+        raise exception 'the allocation % is adjusted without %', old.id,
+            case when new.adjusted_by is null then 'an actor' else 'a reason' end
+            using errcode = 'MP008', hint = 'Set adjusted_by, and say why in notes.';
+    end if;
+    new.adjusted_at := clock_timestamp();
+    insert into myproperty.allocation_adjustments
+        (tenant_id, allocation_id, solar_kwh_before, solar_kwh_after, grid_kwh_before, grid_kwh_after,
+         loss_kwh_before, loss_kwh_after, adjusted_by, adjusted_at, reason)
+    values
+        (old.tenant_id, old.id, old.solar_kwh, new.solar_kwh, old.grid_kwh, new.grid_kwh,
+         old.loss_kwh, new.loss_kwh, new.adjusted_by, new.adjusted_at, new.notes);
+    return new;
+end;
+$$;
+create trigger keep_adjustment before update of solar_kwh, grid_kwh, loss_kwh on myproperty.allocation_ledger
+for each row when (
+    (old.solar_kwh, old.grid_kwh, old.loss_kwh) is distinct from (new.solar_kwh, new.grid_kwh, new.loss_kwh)
+) execute function myproperty.keep_adjustment();
+
+
+-- ---------------------------------------------------------------------------------------------------------
+-- Grants
+-- ---------------------------------------------------------------------------------------------------------
+
+grant select on
+    myproperty.providers, myproperty.rate_plans, myproperty.rate_plan_bands,
+    myproperty.rate_plan_assignments, myproperty.emission_factor_regions, myproperty.allocation_methods,
+    myproperty.allocation_keys, myproperty.allocation_periods, myproperty.allocation_ledger,
+    myproperty.allocation_adjustments
+to myproperty_etl, myproperty_readonly;
+grant select, insert, update on myproperty.providers, myproperty.rate_plans to myproperty_app;
+grant select, insert, update, delete on
+    myproperty.rate_plan_assignments, myproperty.emission_factor_regions, myproperty.allocation_methods
+to myproperty_app;
+-- What the checks at commit add up by is not to be changed: a row stays with its plan, property or period.
+grant select, insert, delete, update (band, minutes_of_day, unit_amount, tax_rate, valid_during, version)
+on myproperty.rate_plan_bands to myproperty_app;
+grant select, insert, delete, update (share, valid_during, version)
+on myproperty.allocation_keys to myproperty_app;
+-- An allocation is adjusted and never deleted.
+grant select, insert,
+update (generation_kwh, import_kwh, export_kwh, consumption_kwh, surplus_kwh, version)
+on myproperty.allocation_periods to myproperty_app;
+grant select, insert, update (solar_kwh, grid_kwh, loss_kwh, confidence, adjusted_by, notes, version)
+on myproperty.allocation_ledger to myproperty_app;
+grant select, insert on myproperty.allocation_adjustments to myproperty_app;
+grant select on
+    myproperty.allocation_periods, myproperty.allocation_ledger, myproperty.allocation_adjustments
+to myproperty_auditor;
+grant select on
+    myproperty.rate_plan_bands, myproperty.allocation_keys, myproperty.allocation_periods,
+    myproperty.allocation_ledger
+to myproperty_guardian;
+revoke execute on function myproperty.keep_adjustment() from public;
+
+reset role;
+
+
+-- ---------------------------------------------------------------------------------------------------------
+-- Checks at commit. They see past the policies and look at the tenant of the row alone, since a transaction
+-- may have set another tenant by then.
+-- ---------------------------------------------------------------------------------------------------------
+
+set local role myproperty_guardian;
+
+create function myproperty.check_allocation() returns trigger
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    period_id constant uuid :=
+        case when tg_table_name = 'allocation_periods' then (to_jsonb(new) ->> 'id')::uuid
+             else (to_jsonb(new) ->> 'allocation_period_id')::uuid end;
+    p record;
+    l record;
+begin
+    select * into p from myproperty.allocation_periods as a where a.tenant_id = new.tenant_id and a.id = period_id;
+    select
+        coalesce(sum(a.solar_kwh), 0) as solar, coalesce(sum(a.solar_kwh + a.grid_kwh), 0) as used,
+        coalesce(sum(a.loss_kwh), 0) as loss,
+        count(*) filter (where not a.billing_period <@ p.billing_period) as outside,
+        count(*) filter (where a.property_id <> p.property_id) as elsewhere
+    into l
+    from myproperty.allocation_ledger as a
+    where a.tenant_id = new.tenant_id and a.allocation_period_id = period_id;
+    if l.solar + p.surplus_kwh <> p.generation_kwh then
+        raise exception 'the allocation of % does not conserve solar: % kWh allocated + % surplus, % generated',
+            p.billing_period, l.solar, p.surplus_kwh, p.generation_kwh
+            using errcode = 'MP007', hint = 'What one unit is given more, another is given less, or the surplus.';
+    elsif l.used <> p.consumption_kwh then
+        raise exception 'the allocation of % does not conserve energy: % kWh solar and grid, % consumed',
+            p.billing_period, l.used, p.consumption_kwh
+            using errcode = 'MP007', hint = 'Solar and grid of a unit are what its meter measured.';
+    elsif l.loss <> p.loss_kwh then
+        raise exception 'the allocation of % carries % kWh of losses, and there were %',
+            p.billing_period, l.loss, p.loss_kwh
+            using errcode = 'MP007', hint = 'Losses stand on the row of the common area.';
+    elsif l.outside > 0 or l.elsewhere > 0 then
+        raise exception 'an allocation lies outside of the period % or of its property', p.billing_period
+            using errcode = 'MP007', hint = 'Allocate the days of the period, of units of its property.';
+    end if;
+    return null;
+end;
+$$;
+comment on function myproperty.check_allocation is
+'At commit: the allocations of a period add up to its energy (SQLSTATE MP007).';
+
+create function myproperty.check_allocation_keys() returns trigger
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    wrong record;
+begin
+    -- Shares change on the first day of a key and on the day after its last.
+    with keys as (
+        select k.share, k.valid_during
+        from myproperty.allocation_keys as k
+        where k.tenant_id = coalesce(new.tenant_id, old.tenant_id)
+          and k.property_id = coalesce(new.property_id, old.property_id)
+    ), days as (
+        select lower(k.valid_during) as day from keys as k
+        union
+        select upper(k.valid_during) from keys as k where not upper_inf(k.valid_during)
+    )
+    select d.day, sum(k.share) as total into wrong
+    from days as d join keys as k on k.valid_during @> d.day
+    group by d.day having sum(k.share) <> 1
+    order by d.day limit 1;
+    if found then
+        raise exception 'the shares of solar sum to % on %, not to 1', wrong.total, wrong.day
+            using errcode = 'MP009', hint = 'Change the shares of all participants in one transaction.';
+    end if;
+    return null;
+end;
+$$;
+comment on function myproperty.check_allocation_keys is
+'At commit: the shares of a property sum to 1 on every day that has any (SQLSTATE MP009).';
+
+create function myproperty.check_rate_plan_bands() returns trigger
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    wrong record;
+begin
+    with bands as (
+        select b.charge, b.day_kind, b.minutes_of_day, b.valid_during
+        from myproperty.rate_plan_bands as b
+        where b.tenant_id = coalesce(new.tenant_id, old.tenant_id)
+          and b.rate_plan_id = coalesce(new.rate_plan_id, old.rate_plan_id)
+    ), days as (
+        select lower(b.valid_during) as day from bands as b
+        union
+        select upper(b.valid_during) from bands as b where not upper_inf(b.valid_during)
+    )
+    select d.day, b.charge, b.day_kind, sum(upper(b.minutes_of_day) - lower(b.minutes_of_day)) as minutes
+    into wrong
+    from days as d join bands as b on b.valid_during @> d.day
+    group by d.day, b.charge, b.day_kind
+    having sum(upper(b.minutes_of_day) - lower(b.minutes_of_day)) <> 1440
+    order by d.day limit 1;
+    if found then
+        raise exception 'the % bands of a % cover % of 1440 minutes on %',
+            wrong.charge, wrong.day_kind, wrong.minutes, wrong.day
+            using errcode = 'MP010', hint = 'Give every minute of the day a price, in one transaction.';
+    end if;
+    return null;
+end;
+$$;
+comment on function myproperty.check_rate_plan_bands is
+'At commit: the bands of a charge cover the whole day, or there are none (SQLSTATE MP010).';
+
+revoke execute on function
+    myproperty.check_allocation(), myproperty.check_allocation_keys(), myproperty.check_rate_plan_bands()
+from public;
+grant execute on function
+    myproperty.check_allocation(), myproperty.check_allocation_keys(), myproperty.check_rate_plan_bands()
+to myproperty_owner;
+reset role;
+
+set local role myproperty_owner;
+create constraint trigger check_allocation after insert or update on myproperty.allocation_periods
+deferrable initially deferred for each row execute function myproperty.check_allocation();
+create constraint trigger check_allocation after insert or update on myproperty.allocation_ledger
+deferrable initially deferred for each row execute function myproperty.check_allocation();
+create constraint trigger check_allocation_keys after insert or update or delete on myproperty.allocation_keys
+deferrable initially deferred for each row execute function myproperty.check_allocation_keys();
+create constraint trigger check_rate_plan_bands after insert or update or delete on myproperty.rate_plan_bands
+deferrable initially deferred for each row execute function myproperty.check_rate_plan_bands();
+reset role;
