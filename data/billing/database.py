@@ -1,0 +1,64 @@
+"""One transaction as the application: under the policies of one tenant, with the person it acts for."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+
+from data.billing.errors import BillingError
+
+
+@contextmanager
+def as_tenant(
+    dsn: str, tenant: str | uuid.UUID, user: uuid.UUID | None = None
+) -> Iterator[psycopg.Connection]:
+    """A transaction under the policies of `tenant` (id or exact name); `user` is named in the audit trail.
+
+    Commits at the end of the block, with all checks at commit; rolls back on any error. Raises
+    `BillingError` for an unknown or suspended tenant, and for a rule that the database refuses to break.
+    """
+    tenant_id = tenant if isinstance(tenant, uuid.UUID) else find_tenant(dsn, tenant)
+    try:
+        with psycopg.connect(dsn, application_name="myproperty billing") as connection:
+            connection.execute("set local role myproperty_app")
+            connection.execute(
+                "select set_config('app.tenant_id', %s, true), set_config('app.user_id', %s, true)",
+                (str(tenant_id), str(user or "")),
+            )
+            yield connection
+    except psycopg.Error as error:
+        if not (error.sqlstate or "").startswith("MP"):
+            raise
+        hint = error.diag.message_hint or ""
+        raise BillingError(f"{error.diag.message_primary}. {hint}") from error
+
+
+def find_tenant(dsn: str, tenant: str) -> uuid.UUID:
+    """The id of the active tenant with this id or exact name."""
+    with psycopg.connect(dsn) as connection:
+        # Before there is a tenant to set, only a role past the policies can tell its id.
+        connection.execute("set local role myproperty_etl")
+        row = connection.execute(
+            "select id, status from myproperty.tenants "
+            "where id::text = lower(%(tenant)s) or name = %(tenant)s",
+            {"tenant": tenant},
+        ).fetchone()
+    if row is None:
+        raise BillingError(f"there is no tenant {tenant!r}: give the id or the exact name")
+    if row[1] != "active":
+        raise BillingError(
+            f"tenant {tenant!r} is {row[1]}: nothing is billed for it until it is active again"
+        )
+    return uuid.UUID(str(row[0]))
+
+
+def find_property(connection: psycopg.Connection, wanted: str) -> uuid.UUID:
+    """The id of the tenant's property with this id or exact name. Raises `BillingError`."""
+    row = connection.execute(
+        "select id from myproperty.properties where id::text = lower(%(wanted)s) or name = %(wanted)s",
+        {"wanted": wanted},
+    ).fetchone()
+    if row is None:
+        raise BillingError(f"the tenant has no property {wanted!r}: give the id or the exact name")
+    return uuid.UUID(str(row[0]))
