@@ -2,15 +2,19 @@
 
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, Protocol
 
 import psycopg
 import pytest
 from psycopg import sql
 
 DAY = date(2026, 1, 1)
+FIRST_HALF, SECOND_HALF = "[2026-01-01,2026-07-01)", "[2026-07-01,2027-01-01)"
+# Format 1, then as many bytes as the shortest sealed text has.
+SEALED = b"\x01" + bytes(44)
 Row = dict[str, Any]
 
 
@@ -24,13 +28,96 @@ class Company:
     unit: uuid.UUID = field(default_factory=uuid.uuid4)
     meter: uuid.UUID = field(default_factory=uuid.uuid4)
     job: uuid.UUID = field(default_factory=uuid.uuid4)
+    user: uuid.UUID = field(default_factory=uuid.uuid4)
+    tenancy: uuid.UUID = field(default_factory=uuid.uuid4)
+    provider: uuid.UUID = field(default_factory=uuid.uuid4)
+    rate_plan: uuid.UUID = field(default_factory=uuid.uuid4)
+    period: uuid.UUID = field(default_factory=uuid.uuid4)
+    allocation: uuid.UUID = field(default_factory=uuid.uuid4)
+    invoice: uuid.UUID = field(default_factory=uuid.uuid4)
+    payment: uuid.UUID = field(default_factory=uuid.uuid4)
+    projects: tuple[uuid.UUID, uuid.UUID] = field(default_factory=lambda: (uuid.uuid4(), uuid.uuid4()))
+    ticket: uuid.UUID = field(default_factory=uuid.uuid4)
 
     def rows(self) -> dict[str, Row]:
-        """Table to its first row, parents first."""
+        """Table to its first row, parents first; tables that triggers alone write to are not there."""
+        return {
+            **self._estate(),
+            **self._readings(),
+            **self._people(),
+            **self._tariffs(),
+            **self._allocation(),
+            **self._billing(),
+            **self._service(),
+            **self._staging(),
+        }
+
+    def rows_in_order(self) -> list[tuple[str, Row]]:
+        """The rows to put in, fit to be committed: the first of each table, and what those need."""
+        rows = self.rows()
+        other_account = {**rows["myproperty.ledger_accounts"], "code": "receivables", "kind": "asset"}
+        other_project = {**rows["originfd.projects"], "id": self.projects[1]}
+        tenant, *others = rows.items()
+        return [
+            tenant,
+            ("myproperty.ledger_accounts", other_account),
+            ("originfd.projects", other_project),
+            *others,
+        ]
+
+    def second_rows(self) -> dict[str, Row]:
+        """Table to a row that fits beside the first, of the tables that triggers write to as well."""
+        different: dict[str, Row] = {
+            "myproperty.tenants": {"name": f"{self.name} again"},
+            "myproperty.units": {"label": "2"},
+            "myproperty.meters": {"serial_number": "S2"},
+            "myproperty.meter_registers": {"register": "B1", "channel": "export"},
+            "myproperty.meter_assignments": {"assigned_during": "[2026-07-01,)"},
+            "myproperty.ingestion_jobs": {"content_hash": "b" * 64},
+            "myproperty.ingestion_job_dates": {"reading_date": date(2026, 1, 2)},
+            "myproperty.meter_readings": {"channel": "export"},
+            "myproperty.meter_reading_versions": {"version": 2},
+            "myproperty.users": {"email": "ben@acacia.example"},
+            "myproperty.data_keys": {"user_id": self.user},
+            "myproperty.notification_preferences": {"channel": "sms"},
+            "myproperty.tenancies": {"occupied_during": SECOND_HALF},
+            "myproperty.solar_assets": {"serial_number": "A2"},
+            "myproperty.providers": {"name": "Brightwater"},
+            "myproperty.rate_plans": {"name": "Night"},
+            "myproperty.rate_plan_bands": {"valid_during": SECOND_HALF},
+            "myproperty.rate_plan_assignments": {"assigned_during": SECOND_HALF},
+            "myproperty.emission_factor_regions": {"valid_during": SECOND_HALF},
+            "myproperty.allocation_methods": {"valid_during": SECOND_HALF},
+            "myproperty.allocation_keys": {"valid_during": SECOND_HALF},
+            "myproperty.allocation_periods": {"billing_period": "[2026-02-01,2026-03-01)"},
+            "myproperty.allocation_ledger": {"unit_id": None, "tenancy_id": None},
+            "myproperty.invoices": {"number": "2", "billing_period": "[2026-02-01,2026-03-01)"},
+            "myproperty.invoice_lines": {"line_number": 2},
+            "myproperty.payments": {"reference": "bank-2"},
+            "myproperty.ledger_accounts": {"code": "sales", "kind": "income"},
+            "myproperty.project_links": {"originfd_project_id": self.projects[1]},
+            "myproperty.compliance_rule_states": {"rule_code": "meter-seal"},
+            "myproperty.agent_messages": {"sequence": 2},
+        }
+        first = {**self.rows(), **self._kept()}
+        rows = {table: {**row, **different.get(table, {})} for table, row in first.items()}
+        for row in rows.values():
+            if "id" in row:
+                row["id"] = uuid.uuid4()
+        return rows
+
+    def reading(self, **changes: Any) -> Row:
+        """A reading of noon in UTC on `DAY`, with the changes asked for."""
+        return {
+            "tenant_id": self.tenant, "meter_id": self.meter, "channel": "import",
+            "reading_ts": datetime(2026, 1, 1, 12, tzinfo=UTC), "reading_date": DAY, "interval_seconds": 1800,
+            "value_native": "1.5", "unit": "kWh", "value_kwh": "1.5", "quality": "actual",
+            "is_estimated": False, "source": "nem12", "source_version": datetime(2026, 1, 2, tzinfo=UTC),
+            "ingestion_job_id": self.job, **changes,
+        }  # fmt: skip
+
+    def _estate(self) -> dict[str, Row]:
         tenant = {"tenant_id": self.tenant}
-        reading = {**self.reading(), "id": uuid.uuid4()}
-        at = datetime(2026, 1, 2, tzinfo=UTC)
-        landed = {"id": uuid.uuid4(), **tenant}
         return {
             "myproperty.tenants": {"id": self.tenant, "name": self.name, "region": "AU"},
             "myproperty.properties": {
@@ -47,9 +134,19 @@ class Company:
                 **tenant, "meter_id": self.meter, "identifier": "NMI1", "register": "E1", "channel": "import",
             },
             "myproperty.meter_assignments": {
-                **tenant, "meter_id": self.meter, "unit_id": self.unit,
-                "assigned_during": "[2026-01-01,2026-07-01)",
+                **tenant, "meter_id": self.meter, "unit_id": self.unit, "assigned_during": FIRST_HALF,
             },
+            "myproperty.solar_assets": {
+                **tenant, "property_id": self.property, "kind": "array", "serial_number": "A1",
+                "capacity_kw": 10, "in_service_during": "[2026-01-01,)",
+            },
+        }  # fmt: skip
+
+    def _readings(self) -> dict[str, Row]:
+        tenant = {"tenant_id": self.tenant}
+        reading = {**self.reading(), "id": uuid.uuid4()}
+        at = datetime(2026, 1, 2, tzinfo=UTC)
+        return {
             "myproperty.ingestion_jobs": {
                 **tenant, "id": self.job, "source_uri": "a.csv", "content_hash": "a" * 64, "status": "loaded",
             },
@@ -60,6 +157,141 @@ class Company:
             "myproperty.meter_reading_versions": {
                 **reading, "version": 1, "created_at": at, "updated_at": at, "replaced_by_job_id": self.job,
             },
+        }  # fmt: skip
+
+    def _people(self) -> dict[str, Row]:
+        tenant = {"tenant_id": self.tenant}
+        return {
+            "myproperty.users": {
+                **tenant, "id": self.user, "email": "ann@acacia.example", "full_name": SEALED,
+                "role": "resident",
+            },
+            "myproperty.data_keys": {**tenant, "id": uuid.uuid4()},
+            "myproperty.notification_preferences": {
+                **tenant, "user_id": self.user, "topic": "invoice", "channel": "email",
+            },
+            "myproperty.tenancies": {
+                **tenant, "id": self.tenancy, "unit_id": self.unit, "user_id": self.user,
+                "occupied_during": FIRST_HALF,
+            },
+        }  # fmt: skip
+
+    def _tariffs(self) -> dict[str, Row]:
+        tenant = {"tenant_id": self.tenant}
+        return {
+            "myproperty.providers": {
+                **tenant, "id": self.provider, "name": "Clearwater", "kind": "retailer", "region": "AU",
+            },
+            "myproperty.rate_plans": {
+                **tenant, "id": self.rate_plan, "provider_id": self.provider, "name": "Day",
+                "currency": "AUD",
+            },
+            "myproperty.rate_plan_bands": {
+                **tenant, "rate_plan_id": self.rate_plan, "charge": "grid", "band": "flat",
+                "day_kind": "weekday", "unit_amount": "0.3", "tax_rate": "0.1", "valid_during": FIRST_HALF,
+            },
+            "myproperty.rate_plan_assignments": {
+                **tenant, "unit_id": self.unit, "rate_plan_id": self.rate_plan, "assigned_during": FIRST_HALF,
+            },
+            "myproperty.emission_factor_regions": {
+                **tenant, "property_id": self.property, "region": "AU-NSW", "valid_during": FIRST_HALF,
+            },
+        }  # fmt: skip
+
+    def _allocation(self) -> dict[str, Row]:
+        """10 kWh of solar, 6 of it used by the unit beside 3 from the grid: no losses."""
+        tenant = {"tenant_id": self.tenant}
+        period = {"billing_period": "[2026-01-01,2026-02-01)", "allocation_method": "static"}
+        return {
+            "myproperty.allocation_methods": {
+                **tenant, "property_id": self.property, "method": "static", "valid_during": FIRST_HALF,
+            },
+            "myproperty.allocation_keys": {
+                **tenant, "property_id": self.property, "unit_id": self.unit, "share": 1,
+                "valid_during": FIRST_HALF,
+            },
+            "myproperty.allocation_periods": {
+                **tenant, **period, "id": self.period, "property_id": self.property, "generation_kwh": 10,
+                "import_kwh": 3, "export_kwh": 4, "consumption_kwh": 9, "surplus_kwh": 4,
+            },
+            "myproperty.allocation_ledger": {
+                **tenant, **period, "id": self.allocation, "property_id": self.property,
+                "allocation_period_id": self.period, "unit_id": self.unit, "tenancy_id": self.tenancy,
+                "solar_kwh": 6, "grid_kwh": 3,
+            },
+            "myproperty.allocation_adjustments": {
+                **tenant, "allocation_id": self.allocation, "solar_kwh_before": 5, "solar_kwh_after": 6,
+                "grid_kwh_before": 4, "grid_kwh_after": 3, "loss_kwh_before": 0, "loss_kwh_after": 0,
+                "adjusted_by": self.user, "reason": "meter exchanged",
+            },
+        }  # fmt: skip
+
+    def _billing(self) -> dict[str, Row]:
+        """A draft of one line, and a payment in advance that the ledger has booked."""
+        tenant = {"tenant_id": self.tenant}
+        return {
+            "myproperty.invoices": {
+                **tenant, "id": self.invoice, "number": "1", "tenant_user_id": self.user,
+                "tenancy_id": self.tenancy, "billing_period": "[2026-01-01,2026-02-01)",
+                "total_amount": "1.32", "currency": "AUD",
+            },
+            "myproperty.invoice_lines": {
+                **tenant, "invoice_id": self.invoice, "line_number": 1, "description": "Solar",
+                "category": "solar", "quantity": 6, "unit_amount": "0.2", "tax_rate": "0.1",
+                "total_amount": "1.32", "allocation_id": self.allocation,
+            },
+            "myproperty.payments": {
+                **tenant, "id": self.payment, "invoice_id": self.invoice, "amount": 1, "currency": "AUD",
+                "method": "bank_transfer", "reference": "bank-1", "received_at": "2026-02-02 00:00+00",
+            },
+            "myproperty.ledger_accounts": {**tenant, "code": "bank", "name": "Account", "kind": "asset"},
+            "myproperty.ledger_entries": {
+                **tenant, "id": uuid.uuid4(), "entry_date": "2026-02-02", "debit_account": "bank",
+                "credit_account": "receivables", "amount": 1, "currency": "AUD", "reference_type": "payment",
+                "reference_id": self.payment, "description": "Payment",
+            },
+        }  # fmt: skip
+
+    def _service(self) -> dict[str, Row]:
+        tenant = {"tenant_id": self.tenant}
+        of_property = {**tenant, "property_id": self.property}
+        of_ticket = {**tenant, "ticket_id": self.ticket}
+        return {
+            "originfd.projects": {**tenant, "id": self.projects[0], "name": "Roof", "status": "live"},
+            "myproperty.project_links": {
+                **of_property, "originfd_project_id": self.projects[0], "project_type": "solar",
+            },
+            "myproperty.compliance_rule_states": {
+                **of_property, "rule_code": "inverter-inspection", "state": "due",
+                "evaluated_at": "2026-02-01 00:00+00",
+            },
+            "myproperty.service_tickets": {
+                **of_property, "id": self.ticket, "unit_id": self.unit, "opened_by": self.user,
+                "summary": "No hot water", "category": "plumbing",
+            },
+            "myproperty.ticket_quotes": {
+                **of_ticket, "provider_id": self.provider, "amount": 100, "currency": "AUD",
+            },
+            "myproperty.ticket_schedules": {
+                **of_ticket, "scheduled_during": "[2026-02-03 09:00+00,2026-02-03 10:00+00)",
+            },
+            "myproperty.ticket_activities": {
+                **of_ticket, "kind": "note", "user_id": self.user, "body": "Rang.",
+            },
+            "myproperty.agent_messages": {
+                **tenant, "session_id": self.ticket, "sequence": 1, "agent_id": "helpdesk",
+                "user_id": self.user, "role": "user", "content": SEALED,
+            },
+            "myproperty.agent_audit": {
+                **tenant, "agent_id": "helpdesk", "tool_name": "search", "input_hash": "c" * 64,
+                "outcome": "succeeded", "latency_ms": 5, "trace_id": "d" * 32,
+            },
+        }  # fmt: skip
+
+    def _staging(self) -> dict[str, Row]:
+        tenant = {"tenant_id": self.tenant}
+        landed = {"id": uuid.uuid4(), **tenant}
+        return {
             "warehouse_staging.invalid_files": {
                 **tenant, "source_uri": "b.csv", "rule": "F001", "message": "empty", "remedy": "ask again",
             },
@@ -71,38 +303,42 @@ class Company:
             "warehouse_staging.meter_readings": {**landed, "reading_date": DAY},
         }  # fmt: skip
 
-    def second_rows(self) -> dict[str, Row]:
-        """Table to a row that fits beside the first."""
-        different: dict[str, Row] = {
-            "myproperty.tenants": {"name": f"{self.name} again"},
-            "myproperty.units": {"label": "2"},
-            "myproperty.meters": {"serial_number": "S2"},
-            "myproperty.meter_registers": {"register": "B1", "channel": "export"},
-            "myproperty.meter_assignments": {"assigned_during": "[2026-07-01,)"},
-            "myproperty.ingestion_jobs": {"content_hash": "b" * 64},
-            "myproperty.ingestion_job_dates": {"reading_date": date(2026, 1, 2)},
-            "myproperty.meter_readings": {"channel": "export"},
-            "myproperty.meter_reading_versions": {"version": 2},
-        }
-        rows = {table: {**row, **different.get(table, {})} for table, row in self.rows().items()}
-        for row in rows.values():
-            if "id" in row:
-                row["id"] = uuid.uuid4()
-        return rows
-
-    def reading(self, **changes: Any) -> Row:
-        """A reading of noon in UTC on `DAY`, with the changes asked for."""
+    def _kept(self) -> dict[str, Row]:
+        """Rows such as triggers write."""
+        at = datetime(2026, 2, 1, tzinfo=UTC)
+        history = {"created_at": at, "updated_at": at, "version": 1, "recorded_during": "[2026-02-01,)"}
+        billing = self._billing()
         return {
-            "tenant_id": self.tenant, "meter_id": self.meter, "channel": "import",
-            "reading_ts": datetime(2026, 1, 1, 12, tzinfo=UTC), "reading_date": DAY, "interval_seconds": 1800,
-            "value_native": "1.5", "unit": "kWh", "value_kwh": "1.5", "quality": "actual",
-            "is_estimated": False, "source": "nem12", "source_version": datetime(2026, 1, 2, tzinfo=UTC),
-            "ingestion_job_id": self.job, **changes,
+            "audit.logged_actions": {
+                "tenant_id": self.tenant, "schema_name": "myproperty", "table_name": "users",
+                "row_key": "{}", "action": "delete", "role_name": "r", "login_name": "l",
+                "application_name": "a",
+            },
+            "audit.invoices_history": {
+                **billing["myproperty.invoices"], **history, "status": "draft", "metadata": "{}",
+            },
+            "audit.ledger_entries_history": {**billing["myproperty.ledger_entries"], **history},
         }  # fmt: skip
 
 
 LANDED = ("tenants", "properties", "units", "meters", "meter_registers", "meter_assignments")
 Insert = Callable[[psycopg.Connection, str, Row], None]
+
+
+class SignIn(Protocol):
+    """Takes a role on, for one tenant and on behalf of one person, until the transaction ends."""
+
+    def __call__(
+        self, connection: psycopg.Connection, role: str, company: Company, user: uuid.UUID | None = None
+    ) -> None: ...
+
+
+class Refused(Protocol):
+    """A block that has to fail with this SQLSTATE and message; what the transaction did before it stays."""
+
+    def __call__(
+        self, connection: psycopg.Connection, sqlstate: str, match: str
+    ) -> AbstractContextManager[None]: ...
 
 
 def _insert(connection: psycopg.Connection, table: str, row: Row) -> None:
@@ -121,6 +357,44 @@ def insert() -> Insert:
 
 
 @pytest.fixture(scope="session")
+def sign_in() -> SignIn:
+    """See `SignIn`."""
+
+    def _sign_in(
+        connection: psycopg.Connection, role: str, company: Company, user: uuid.UUID | None = None
+    ) -> None:
+        connection.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
+        connection.execute("select set_config('app.tenant_id', %s, true)", (str(company.tenant),))
+        connection.execute("select set_config('app.user_id', %s, true)", (str(user or ""),))
+
+    return _sign_in
+
+
+@pytest.fixture(scope="session")
+def refused() -> Refused:
+    """See `Refused`."""
+
+    @contextmanager
+    def _refused(connection: psycopg.Connection, sqlstate: str, match: str) -> Iterator[None]:
+        with pytest.raises(psycopg.Error, match=match) as caught, connection.transaction():
+            yield
+        assert caught.value.sqlstate == sqlstate
+
+    return _refused
+
+
+@pytest.fixture(scope="session")
+def check_now() -> Callable[[psycopg.Connection], None]:
+    """Runs the checks that would run at commit."""
+
+    def _check_now(connection: psycopg.Connection) -> None:
+        connection.execute("set constraints all immediate")
+        connection.execute("set constraints all deferred")
+
+    return _check_now
+
+
+@pytest.fixture(scope="session")
 def make_company() -> Callable[[str], Company]:
     """A company with new ids, in no database yet."""
     return Company
@@ -134,7 +408,7 @@ def companies(oltp_dsn: str) -> tuple[Company, Company]:
         connection.execute("select myproperty.ensure_readings_partition(%s)", (DAY,))
         connection.execute("select warehouse_staging.ensure_readings_partition(%s)", (DAY,))
         for company in pair:
-            for table, row in company.rows().items():
+            for table, row in company.rows_in_order():
                 _insert(connection, table, row)
     return pair
 

@@ -12,7 +12,7 @@ import pytest
 from psycopg import sql
 
 from oltp_schema.migrate import MigrationError, current, revisions, upgrade
-from oltp_schema.roles import ROLES, RoleError, ensure_roles
+from oltp_schema.roles import OWNERS, ROLES, RoleError, ensure_roles
 
 pytestmark = pytest.mark.engine
 DatabaseMaker = Callable[[str], AbstractContextManager[str]]
@@ -35,10 +35,15 @@ def test_from_an_earlier_revision_with_rows(
     with fresh_database("before") as dsn:
         assert upgrade(dsn, start) == start
         with psycopg.connect(dsn) as connection:
-            connection.execute("select myproperty.ensure_readings_partition('2026-01-01')")
-            tables = [t for t in company.rows() if connection.execute(_exists(t)).fetchone() == (True,)]
-            for table in tables:
-                insert(connection, table, company.rows()[table])
+            for schema in ("myproperty", "warehouse_staging"):
+                if connection.execute(_exists(f"{schema}.meter_readings")).fetchone() == (True,):
+                    ensure = sql.SQL("select {}.ensure_readings_partition('2026-01-01')")
+                    connection.execute(ensure.format(sql.Identifier(schema)))
+            rows = company.rows_in_order()
+            tables = [table for table, _ in rows if connection.execute(_exists(table)).fetchone() == (True,)]
+            for table, row in rows:
+                if table in tables:
+                    insert(connection, table, row)
         assert "myproperty.meter_readings" in tables
 
         assert upgrade(dsn) == revisions()[-1]
@@ -46,7 +51,7 @@ def test_from_an_earlier_revision_with_rows(
         with psycopg.connect(dsn) as connection:
             for table in tables:
                 count = sql.SQL("select count(*) from {}").format(sql.Identifier(*table.split(".")))
-                assert connection.execute(count).fetchone() == (1,), table
+                assert connection.execute(count).fetchone() == (tables.count(table),), table
 
 
 @pytest.mark.parametrize("workers", ["threads", "processes"])
@@ -93,8 +98,9 @@ def test_a_login_without_superuser_can_migrate(fresh_database: DatabaseMaker) ->
         database = sql.Identifier(urlsplit(dsn).path[1:])
         admin.execute("create role migrator login createrole bypassrls password 'migrator'")
         try:
-            for role in ("myproperty_owner", "myproperty_partitioner"):
-                admin.execute(sql.SQL("grant {} to migrator with admin option").format(sql.Identifier(role)))
+            for role in OWNERS:
+                grant = sql.SQL("grant {} to migrator with admin option")
+                admin.execute(grant.format(sql.Identifier(role.name)))
             admin.execute(sql.SQL("alter database {} owner to migrator").format(database))
             admin.execute("alter schema public owner to migrator")
             host = urlsplit(dsn).netloc.rpartition("@")[2]

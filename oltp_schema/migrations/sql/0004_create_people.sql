@@ -103,6 +103,7 @@ create table myproperty.tenancies (
     updated_at timestamptz not null default now(),
     version integer not null default 1,
     unique (tenant_id, id),
+    unique (tenant_id, unit_id, id),
     constraint unit_has_one_tenancy_at_a_time
         unique (tenant_id, unit_id, occupied_during without overlaps),
     foreign key (tenant_id, unit_id) references myproperty.units (tenant_id, id) on delete restrict,
@@ -131,7 +132,8 @@ create table myproperty.solar_assets (
     tilt_degrees numeric(5, 2) constraint tilt_is_an_angle check (tilt_degrees between 0 and 90),
     azimuth_degrees numeric(5, 2) constraint azimuth_is_an_angle check (azimuth_degrees between 0 and 360),
     in_service_during daterange not null
-        constraint asset_has_a_first_day check (not lower_inf(in_service_during)),
+        constraint asset_has_a_first_day
+            check (not lower_inf(in_service_during) and not isempty(in_service_during)),
     capital_cost numeric(14, 2) constraint capital_cost_is_not_negative check (capital_cost >= 0),
     yearly_cost numeric(14, 2) constraint yearly_cost_is_not_negative check (yearly_cost >= 0),
     currency text constraint currency_is_iso_4217 check (currency ~ '^[A-Z]{3}$'),

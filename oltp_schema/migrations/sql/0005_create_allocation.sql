@@ -126,6 +126,9 @@ select myproperty.add_tenant_table('myproperty.emission_factor_regions');
 -- How solar is shared out
 -- ---------------------------------------------------------------------------------------------------------
 
+-- So that what is shared out to a unit is of the property of that unit.
+alter table myproperty.units add unique (tenant_id, property_id, id);
+
 create table myproperty.allocation_methods (
     id uuid primary key default uuidv7(),
     tenant_id uuid not null,
@@ -162,7 +165,9 @@ create table myproperty.allocation_keys (
     constraint participant_has_one_share_at_a_time
         unique (tenant_id, participant_id, valid_during without overlaps),
     foreign key (tenant_id, property_id) references myproperty.properties (tenant_id, id) on delete restrict,
-    foreign key (tenant_id, unit_id) references myproperty.units (tenant_id, id) on delete restrict
+    constraint unit_is_of_the_property
+        foreign key (tenant_id, property_id, unit_id)
+        references myproperty.units (tenant_id, property_id, id) on delete restrict
 );
 create index allocation_keys_of_property on myproperty.allocation_keys (tenant_id, property_id);
 comment on table myproperty.allocation_keys is
@@ -222,6 +227,7 @@ create table myproperty.allocation_ledger (
     billing_period daterange not null
         constraint billing_period_is_bounded
             check (not lower_inf(billing_period) and not upper_inf(billing_period) and not isempty(billing_period)),
+    period_start_date date generated always as (lower(billing_period)) stored,
     solar_kwh numeric(20, 9) not null,
     grid_kwh numeric(20, 9) not null,
     loss_kwh numeric(20, 9) not null default 0,
@@ -239,10 +245,15 @@ create table myproperty.allocation_ledger (
     constraint participant_is_allocated_once_at_a_time
         unique (tenant_id, participant_id, billing_period without overlaps),
     foreign key (tenant_id, property_id) references myproperty.properties (tenant_id, id) on delete restrict,
-    foreign key (tenant_id, unit_id) references myproperty.units (tenant_id, id) on delete restrict,
+    constraint unit_is_of_the_property
+        foreign key (tenant_id, property_id, unit_id)
+        references myproperty.units (tenant_id, property_id, id) on delete restrict,
     foreign key (tenant_id, allocation_period_id)
         references myproperty.allocation_periods (tenant_id, id) on delete restrict,
-    foreign key (tenant_id, tenancy_id) references myproperty.tenancies (tenant_id, id) on delete restrict,
+    constraint tenancy_is_of_the_unit
+        foreign key (tenant_id, unit_id, tenancy_id)
+        references myproperty.tenancies (tenant_id, unit_id, id) on delete restrict,
+    constraint tenancy_is_of_a_unit check (tenancy_id is null or unit_id is not null),
     foreign key (tenant_id, adjusted_by) references myproperty.users (tenant_id, id) on delete restrict,
     constraint energy_is_not_negative check (least(solar_kwh, grid_kwh, loss_kwh) >= 0),
     constraint loss_is_never_smeared_over_units check (loss_kwh = 0 or unit_id is null),
@@ -250,12 +261,16 @@ create table myproperty.allocation_ledger (
 );
 create index allocation_ledger_of_property on myproperty.allocation_ledger (tenant_id, property_id);
 create index allocation_ledger_of_period on myproperty.allocation_ledger (tenant_id, billing_period);
+-- Comparing ranges is not leakproof: under a policy the index above finds the tenant alone.
+create index allocation_ledger_of_start_date on myproperty.allocation_ledger (tenant_id, period_start_date);
 create index allocation_ledger_of_allocation_period
 on myproperty.allocation_ledger (tenant_id, allocation_period_id);
 comment on table myproperty.allocation_ledger is
 'Solar and grid energy of a unit over a billing period; a period ends where a tenancy does.';
 comment on column myproperty.allocation_ledger.unit_id is
 'NULL is the common area, with the losses of the property on the same row.';
+comment on column myproperty.allocation_ledger.period_start_date is
+'The first day of the billing period: to find a period by, since no index finds a range under a policy.';
 comment on column myproperty.allocation_ledger.tenancy_id is 'NULL while the unit is vacant.';
 comment on column myproperty.allocation_ledger.confidence is
 'Share of the energy used that was measured, and not estimated; NULL if nothing was used.';
@@ -291,32 +306,6 @@ select myproperty.add_append_only_table(
     'myproperty.allocation_adjustments', 'Adjust the allocation again: that writes a new row.'
 );
 
--- Runs before move_version, by name: both see the row as it was sent.
-create function myproperty.keep_adjustment() returns trigger
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-    if new.adjusted_by is null or new.notes is not distinct from old.notes or coalesce(new.notes, '') !~ '\S' then
-        raise exception 'the allocation % is adjusted without %', old.id,
-            case when new.adjusted_by is null then 'an actor' else 'a reason' end
-            using errcode = 'MP008', hint = 'Set adjusted_by, and say why in notes.';
-    end if;
-    new.adjusted_at := clock_timestamp();
-    insert into myproperty.allocation_adjustments
-        (tenant_id, allocation_id, solar_kwh_before, solar_kwh_after, grid_kwh_before, grid_kwh_after,
-         loss_kwh_before, loss_kwh_after, adjusted_by, adjusted_at, reason)
-    values
-        (old.tenant_id, old.id, old.solar_kwh, new.solar_kwh, old.grid_kwh, new.grid_kwh,
-         old.loss_kwh, new.loss_kwh, new.adjusted_by, new.adjusted_at, new.notes);
-    return new;
-end;
-$$;
-create trigger keep_adjustment before update of solar_kwh, grid_kwh, loss_kwh on myproperty.allocation_ledger
-for each row when (
-    (old.solar_kwh, old.grid_kwh, old.loss_kwh) is distinct from (new.solar_kwh, new.grid_kwh, new.loss_kwh)
-) execute function myproperty.keep_adjustment();
-
 
 -- ---------------------------------------------------------------------------------------------------------
 -- Grants
@@ -343,7 +332,7 @@ update (generation_kwh, import_kwh, export_kwh, consumption_kwh, surplus_kwh, ve
 on myproperty.allocation_periods to myproperty_app;
 grant select, insert, update (solar_kwh, grid_kwh, loss_kwh, confidence, adjusted_by, notes, version)
 on myproperty.allocation_ledger to myproperty_app;
-grant select, insert on myproperty.allocation_adjustments to myproperty_app;
+grant select on myproperty.allocation_adjustments to myproperty_app;
 grant select on
     myproperty.allocation_periods, myproperty.allocation_ledger, myproperty.allocation_adjustments
 to myproperty_auditor;
@@ -351,17 +340,44 @@ grant select on
     myproperty.rate_plan_bands, myproperty.allocation_keys, myproperty.allocation_periods,
     myproperty.allocation_ledger
 to myproperty_guardian;
-revoke execute on function myproperty.keep_adjustment() from public;
+grant insert on myproperty.allocation_adjustments to myproperty_guardian;
+-- To lock a property while its shares are added up.
+grant select, update (version) on myproperty.properties to myproperty_guardian;
 
 reset role;
 
 
 -- ---------------------------------------------------------------------------------------------------------
--- Checks at commit. They see past the policies and look at the tenant of the row alone, since a transaction
--- may have set another tenant by then.
+-- Adjustments, and checks at commit. They see past the policies and look at the tenant of the row alone, since
+-- a transaction may have set another tenant by then.
 -- ---------------------------------------------------------------------------------------------------------
 
 set local role myproperty_guardian;
+
+-- Runs before move_version, by name: both see the row as it was sent. It writes what nobody else may write.
+create function myproperty.keep_adjustment() returns trigger
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if new.adjusted_by is null or new.notes is not distinct from old.notes or coalesce(new.notes, '') !~ '\S' then
+        raise exception 'the allocation % is adjusted without %', old.id,
+            case when new.adjusted_by is null then 'an actor' else 'a reason' end
+            using errcode = 'MP008', hint = 'Set adjusted_by, and say why in notes.';
+    end if;
+    new.adjusted_at := clock_timestamp();
+    insert into myproperty.allocation_adjustments
+        (tenant_id, allocation_id, solar_kwh_before, solar_kwh_after, grid_kwh_before, grid_kwh_after,
+         loss_kwh_before, loss_kwh_after, adjusted_by, adjusted_at, reason)
+    values
+        (old.tenant_id, old.id, old.solar_kwh, new.solar_kwh, old.grid_kwh, new.grid_kwh,
+         old.loss_kwh, new.loss_kwh, new.adjusted_by, new.adjusted_at, new.notes);
+    return new;
+end;
+$$;
+comment on function myproperty.keep_adjustment is
+'Keeps allocation_adjustments, and refuses a change without actor and reason (SQLSTATE MP008).';
 
 create function myproperty.check_allocation() returns trigger
 language plpgsql
@@ -369,13 +385,17 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+    the_row constant jsonb := to_jsonb(coalesce(new, old));
+    tenant constant uuid := (the_row ->> 'tenant_id')::uuid;
     period_id constant uuid :=
-        case when tg_table_name = 'allocation_periods' then (to_jsonb(new) ->> 'id')::uuid
-             else (to_jsonb(new) ->> 'allocation_period_id')::uuid end;
+        the_row ->> case when tg_table_name = 'allocation_periods' then 'id' else 'allocation_period_id' end;
     p record;
     l record;
 begin
-    select * into p from myproperty.allocation_periods as a where a.tenant_id = new.tenant_id and a.id = period_id;
+    select * into p from myproperty.allocation_periods as a where a.tenant_id = tenant and a.id = period_id;
+    if not found then
+        return null;
+    end if;
     select
         coalesce(sum(a.solar_kwh), 0) as solar, coalesce(sum(a.solar_kwh + a.grid_kwh), 0) as used,
         coalesce(sum(a.loss_kwh), 0) as loss,
@@ -383,7 +403,7 @@ begin
         count(*) filter (where a.property_id <> p.property_id) as elsewhere
     into l
     from myproperty.allocation_ledger as a
-    where a.tenant_id = new.tenant_id and a.allocation_period_id = period_id;
+    where a.tenant_id = tenant and a.allocation_period_id = period_id;
     if l.solar + p.surplus_kwh <> p.generation_kwh then
         raise exception 'the allocation of % does not conserve solar: % kWh allocated + % surplus, % generated',
             p.billing_period, l.solar, p.surplus_kwh, p.generation_kwh
@@ -414,6 +434,10 @@ as $$
 declare
     wrong record;
 begin
+    -- Two transactions that each add a whole set of shares would each see their own alone.
+    perform from myproperty.properties as p
+    where p.tenant_id = coalesce(new.tenant_id, old.tenant_id) and p.id = coalesce(new.property_id, old.property_id)
+    for no key update;
     -- Shares change on the first day of a key and on the day after its last.
     with keys as (
         select k.share, k.valid_during
@@ -475,17 +499,23 @@ comment on function myproperty.check_rate_plan_bands is
 'At commit: the bands of a charge cover the whole day, or there are none (SQLSTATE MP010).';
 
 revoke execute on function
-    myproperty.check_allocation(), myproperty.check_allocation_keys(), myproperty.check_rate_plan_bands()
+    myproperty.keep_adjustment(), myproperty.check_allocation(), myproperty.check_allocation_keys(),
+    myproperty.check_rate_plan_bands()
 from public;
 grant execute on function
-    myproperty.check_allocation(), myproperty.check_allocation_keys(), myproperty.check_rate_plan_bands()
+    myproperty.keep_adjustment(), myproperty.check_allocation(), myproperty.check_allocation_keys(),
+    myproperty.check_rate_plan_bands()
 to myproperty_owner;
 reset role;
 
 set local role myproperty_owner;
+create trigger keep_adjustment before update of solar_kwh, grid_kwh, loss_kwh on myproperty.allocation_ledger
+for each row when (
+    (old.solar_kwh, old.grid_kwh, old.loss_kwh) is distinct from (new.solar_kwh, new.grid_kwh, new.loss_kwh)
+) execute function myproperty.keep_adjustment();
 create constraint trigger check_allocation after insert or update on myproperty.allocation_periods
 deferrable initially deferred for each row execute function myproperty.check_allocation();
-create constraint trigger check_allocation after insert or update on myproperty.allocation_ledger
+create constraint trigger check_allocation after insert or update or delete on myproperty.allocation_ledger
 deferrable initially deferred for each row execute function myproperty.check_allocation();
 create constraint trigger check_allocation_keys after insert or update or delete on myproperty.allocation_keys
 deferrable initially deferred for each row execute function myproperty.check_allocation_keys();

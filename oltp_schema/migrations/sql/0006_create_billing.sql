@@ -16,6 +16,7 @@ create table myproperty.invoices (
     billing_period daterange not null
         constraint billing_period_is_bounded
             check (not lower_inf(billing_period) and not upper_inf(billing_period) and not isempty(billing_period)),
+    period_start_date date generated always as (lower(billing_period)) stored,
     status text not null default 'draft'
         constraint invoice_status_is_known check (status in ('draft', 'issued', 'overdue', 'paid', 'void')),
     total_amount numeric(14, 2) not null default 0 constraint total_is_not_negative check (total_amount >= 0),
@@ -38,9 +39,13 @@ create table myproperty.invoices (
 create unique index invoices_bill_a_tenancy_once
 on myproperty.invoices (tenant_id, tenancy_id, billing_period) where status <> 'void';
 create index invoices_of_period on myproperty.invoices (tenant_id, billing_period);
+-- Comparing ranges is not leakproof: under a policy the index above finds the tenant alone.
+create index invoices_of_start_date on myproperty.invoices (tenant_id, period_start_date);
 create index invoices_of_user on myproperty.invoices (tenant_id, tenant_user_id);
 create index invoices_overdue on myproperty.invoices (tenant_id, due_at) where status = 'overdue';
 comment on table myproperty.invoices is 'What a resident is asked to pay; once issued it is paid or voided, never changed.';
+comment on column myproperty.invoices.period_start_date is
+'The first day of the billing period: to find a period by, since no index finds a range under a policy.';
 comment on column myproperty.invoices.total_amount is 'With tax: at commit the sum of its lines.';
 comment on column myproperty.invoices.tenant_user_id is 'Who has to pay.';
 select myproperty.add_tenant_table('myproperty.invoices');
@@ -92,8 +97,9 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    if (to_jsonb(new) - '{status,metadata,version,updated_at}'::text[])
-        is distinct from (to_jsonb(old) - '{status,metadata,version,updated_at}'::text[])
+    -- What is generated is not there yet.
+    if (to_jsonb(new) - '{status,metadata,version,updated_at,period_start_date}'::text[])
+        is distinct from (to_jsonb(old) - '{status,metadata,version,updated_at,period_start_date}'::text[])
         or new.status = 'draft' or old.status = 'void'
     then
         raise exception 'the invoice % is % and is not changed any more', old.number, old.status
@@ -113,6 +119,10 @@ declare
     found_number text;
     found_status text;
 begin
+    if tg_op = 'UPDATE' and new.invoice_id <> old.invoice_id then
+        raise exception 'the line % is moved from one invoice to another', old.id
+            using errcode = 'MP006', hint = 'Delete it from the one, and add it to the other.';
+    end if;
     -- The lock makes writers of one invoice wait for each other, and holds it as draft until the end.
     select i.number, i.status into found_number, found_status
     from myproperty.invoices as i
@@ -225,6 +235,8 @@ grant select on
     myproperty.invoices, myproperty.invoice_lines, myproperty.payments, myproperty.ledger_accounts,
     myproperty.ledger_entries
 to myproperty_etl, myproperty_readonly, myproperty_auditor, myproperty_guardian;
+-- To lock an invoice while what belongs to it is added up.
+grant update (version) on myproperty.invoices to myproperty_guardian;
 grant select, insert, update on myproperty.invoices, myproperty.ledger_accounts to myproperty_app;
 grant select, insert, update, delete on myproperty.invoice_lines to myproperty_app;
 grant select, insert, update (status, version) on myproperty.payments to myproperty_app;
@@ -265,13 +277,20 @@ begin
             where p.tenant_id = tenant and p.id = (the_row ->> 'reference_id')::uuid
         )
     end;
-    select * into i from myproperty.invoices as v where v.tenant_id = tenant and v.id = the_invoice_id;
+    -- The lock makes payments of one invoice wait for each other: together they may cover it.
+    select * into i from myproperty.invoices as v where v.tenant_id = tenant and v.id = the_invoice_id
+    for no key update;
     if not found then
         if the_row ->> 'reference_type' = 'opening' then
             return null;
         end if;
         raise exception 'the ledger entry % books a % that is not there', the_row ->> 'id', the_row ->> 'reference_type'
             using errcode = 'MP011', hint = 'reference_id names the invoice or payment that is booked.';
+    end if;
+    if tg_table_name = 'ledger_entries' and the_row ->> 'currency' <> i.currency then
+        raise exception 'the ledger entry % is in % and its invoice % in %',
+            the_row ->> 'id', the_row ->> 'currency', i.number, i.currency
+            using errcode = 'MP011', hint = 'Book in the currency of the invoice.';
     end if;
     select coalesce(sum(l.total_amount), 0) into lines
     from myproperty.invoice_lines as l where l.tenant_id = tenant and l.invoice_id = i.id;
@@ -283,7 +302,7 @@ begin
     select coalesce(sum(case when e.debit_account = 'receivables' then e.amount else -e.amount end), 0) into booked
     from myproperty.ledger_entries as e
     where e.tenant_id = tenant and e.reference_type = 'invoice' and e.reference_id = i.id
-      and 'receivables' in (e.debit_account, e.credit_account) and e.currency = i.currency;
+      and 'receivables' in (e.debit_account, e.credit_account);
     if booked <> (case when i.status in ('draft', 'void') then 0 else i.total_amount end) then
         raise exception 'the invoice % is % over %, and % is booked as receivable for it',
             i.number, i.status, i.total_amount, booked
@@ -297,7 +316,7 @@ begin
     from myproperty.ledger_entries as e
     join myproperty.payments as p on p.tenant_id = e.tenant_id and p.id = e.reference_id
     where e.tenant_id = tenant and e.reference_type = 'payment' and p.invoice_id = i.id
-      and 'receivables' in (e.debit_account, e.credit_account) and e.currency = i.currency;
+      and 'receivables' in (e.debit_account, e.credit_account);
     if booked <> paid then
         raise exception 'the payments of invoice % are over %, and % is booked for them', i.number, paid, booked
             using errcode = 'MP011', hint = 'Book a payment in the transaction that takes or reverses it.';
@@ -347,15 +366,17 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     history constant text := format('audit.%I', tg_table_name || '_history');
+    -- One time for both, so that the versions of a row leave no gap; the clock may have been set back.
+    at constant timestamptz := clock_timestamp();
 begin
     if tg_op <> 'INSERT' then
         execute format(
-            'update %s set recorded_during = tstzrange(lower(recorded_during), clock_timestamp()) '
+            'update %s set recorded_during = tstzrange(lower(recorded_during), greatest($3, lower(recorded_during))) '
             'where tenant_id = $1 and id = $2 and upper_inf(recorded_during)', history
-        ) using old.tenant_id, old.id;
+        ) using old.tenant_id, old.id, at;
     end if;
     if tg_op <> 'DELETE' then
-        execute format('insert into %s select ($1).*, tstzrange(clock_timestamp(), null)', history) using new;
+        execute format('insert into %s select ($1).*, tstzrange($2, null)', history) using new, at;
     end if;
     return null;
 end;

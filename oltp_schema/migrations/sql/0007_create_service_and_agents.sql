@@ -121,7 +121,9 @@ create table myproperty.service_tickets (
     version integer not null default 1,
     unique (tenant_id, id),
     foreign key (tenant_id, property_id) references myproperty.properties (tenant_id, id) on delete restrict,
-    foreign key (tenant_id, unit_id) references myproperty.units (tenant_id, id) on delete restrict,
+    constraint unit_is_of_the_property
+        foreign key (tenant_id, property_id, unit_id)
+        references myproperty.units (tenant_id, property_id, id) on delete restrict,
     foreign key (tenant_id, opened_by) references myproperty.users (tenant_id, id) on delete restrict,
     constraint resolved_ticket_says_when
         check ((status in ('resolved', 'closed')) = (resolved_at is not null)),
