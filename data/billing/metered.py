@@ -74,7 +74,7 @@ class Metered:
 
     @cached_property
     def is_weekend(self) -> "np.typing.NDArray[np.bool_]":
-        return np.asarray(self._local.dayofweek >= 5)
+        return np.asarray(self._local.day_of_week >= 5)
 
     @cached_property
     def _local(self) -> pd.DatetimeIndex:
