@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Meter files to marts.")
 quarantine_app = typer.Typer(no_args_is_help=True, help="Readings that were wrong, and what became of them.")
 app.add_typer(quarantine_app, name="quarantine")
+billing_app = typer.Typer(no_args_is_help=True, help="Solar shared out, invoices, the double-entry ledger.")
+app.add_typer(billing_app, name="billing")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -435,6 +437,82 @@ def quarantine_resolve(
 
     row = quarantine.resolve(local.dsn(get_settings()), id, by=by, note=note)
     console.out.print(f"{row.id} is {row.status}.")
+
+
+Tenant = Annotated[str, typer.Option(help="A tenant's name or id.")]
+
+
+@billing_app.command("run")
+@reports_errors
+def billing_run(
+    tenant: Tenant,
+    property: Annotated[str, typer.Option(help="A property's name or id.")],
+    first: Annotated[
+        datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First day of the billing period.")
+    ],
+    last: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day, included.")],
+    json: AsJson = False,
+) -> None:
+    """Allocate a billing period from the readings, and draft an invoice for each tenancy in it."""
+    from psycopg.types.range import DateRange
+
+    from data.billing import reports
+    from data.billing.database import as_tenant, find_property
+    from data.billing.invoices import draft_invoices
+    from data.billing.ledger import period_in_ledger
+    from myproperty import local
+
+    if last < first:
+        raise typer.BadParameter(f"--to {last:%Y-%m-%d} is before --from {first:%Y-%m-%d}")
+    period = DateRange(first.date(), last.date() + timedelta(days=1))
+    with as_tenant(local.dsn(get_settings()), tenant) as connection:
+        property_id = find_property(connection, property)
+        drafted = draft_invoices(connection, property_id, period)
+        allocated = reports.allocations(connection, period_in_ledger(connection, property_id, period))
+    if json:
+        console.print_json({"allocations": allocated, "drafted": [str(invoice) for invoice in drafted]})
+    else:
+        console.print_table(f"Allocated, {first:%Y-%m-%d} to {last:%Y-%m-%d}", allocated)
+        console.out.print(f"{len(drafted)} invoices drafted.")
+
+
+@billing_app.command("ties")
+@reports_errors
+def billing_ties(
+    tenant: Tenant,
+    invoice: Annotated[str | None, typer.Option(help="Only the invoice with this number.")] = None,
+    json: AsJson = False,
+) -> None:
+    """Hold each invoice against lines, ledger, allocation and meter; exit with 1 if one differs."""
+    from data.billing import reports
+    from data.billing.database import as_tenant
+    from myproperty import local
+
+    with as_tenant(local.dsn(get_settings()), tenant) as connection:
+        rows = reports.ties(connection, invoice)
+    if json:
+        console.print_json(rows)
+    else:
+        console.print_table("Invoices, to the cent and the watt-hour", rows)
+    if not all(row["ties"] for row in rows):
+        raise typer.Exit(1)
+
+
+@billing_app.command("balance")
+@reports_errors
+def billing_balance(tenant: Tenant, json: AsJson = False) -> None:
+    """The balance sheet of a tenant and the accounts behind it."""
+    from data.billing import reports
+    from data.billing.database import as_tenant
+    from myproperty import local
+
+    with as_tenant(local.dsn(get_settings()), tenant) as connection:
+        sheet, accounts = reports.balance_sheet(connection), reports.balances(connection)
+    if json:
+        console.print_json({"balance_sheet": sheet, "accounts": accounts})
+    else:
+        console.print_table("Accounts", accounts)
+        console.print_table("Balance sheet", sheet)
 
 
 @app.command()

@@ -97,13 +97,10 @@ def keep(connection: psycopg.Connection, allocation: Allocation) -> uuid.UUID:
     figures: readings were revised, or the allocation was adjusted, and a person has to decide.
     """
     metered = allocation.metered
-    period = connection.execute(
-        "select id from myproperty.allocation_periods where property_id = %s and billing_period = %s",
-        (metered.property_id, metered.period),
-    ).fetchone()
-    if period is not None:
-        _check_unchanged(connection, allocation, period[0])
-        return uuid.UUID(str(period[0]))
+    period_id = period_in_ledger(connection, metered.property_id, metered.period)
+    if period_id is not None:
+        _check_unchanged(connection, allocation, period_id)
+        return period_id
     row = connection.execute(
         """
         insert into myproperty.allocation_periods
@@ -137,6 +134,17 @@ def keep(connection: psycopg.Connection, allocation: Allocation) -> uuid.UUID:
             ],
         )  # fmt: skip
     return uuid.UUID(str(row[0]))
+
+
+def period_in_ledger(
+    connection: psycopg.Connection, property_id: uuid.UUID, period: DateRange
+) -> uuid.UUID | None:
+    """The id of a billing period of a property, if it is allocated."""
+    row = connection.execute(
+        "select id from myproperty.allocation_periods where property_id = %s and billing_period = %s",
+        (property_id, period),
+    ).fetchone()
+    return None if row is None else uuid.UUID(str(row[0]))
 
 
 def kwh(quanta: int | np.integer) -> Decimal:
