@@ -32,6 +32,7 @@ class Company:
     tenancy: uuid.UUID = field(default_factory=uuid.uuid4)
     provider: uuid.UUID = field(default_factory=uuid.uuid4)
     rate_plan: uuid.UUID = field(default_factory=uuid.uuid4)
+    band: uuid.UUID = field(default_factory=uuid.uuid4)
     period: uuid.UUID = field(default_factory=uuid.uuid4)
     allocation: uuid.UUID = field(default_factory=uuid.uuid4)
     invoice: uuid.UUID = field(default_factory=uuid.uuid4)
@@ -90,7 +91,7 @@ class Company:
             "myproperty.allocation_methods": {"valid_during": SECOND_HALF},
             "myproperty.allocation_keys": {"valid_during": SECOND_HALF},
             "myproperty.allocation_periods": {"billing_period": "[2026-02-01,2026-03-01)"},
-            "myproperty.allocation_ledger": {"unit_id": None, "tenancy_id": None},
+            "myproperty.allocation_ledger": {"unit_id": None, "tenancy_id": None, "solar_kwh": 0},
             "myproperty.invoices": {"number": "2", "billing_period": "[2026-02-01,2026-03-01)"},
             "myproperty.invoice_lines": {"line_number": 2},
             "myproperty.payments": {"reference": "bank-2"},
@@ -187,8 +188,8 @@ class Company:
                 "currency": "AUD",
             },
             "myproperty.rate_plan_bands": {
-                **tenant, "rate_plan_id": self.rate_plan, "charge": "grid", "band": "flat",
-                "day_kind": "weekday", "unit_amount": "0.3", "tax_rate": "0.1", "valid_during": FIRST_HALF,
+                **tenant, "id": self.band, "rate_plan_id": self.rate_plan, "charge": "solar", "band": "flat",
+                "day_kind": "weekday", "unit_amount": "0.2", "tax_rate": "0.1", "valid_during": FIRST_HALF,
             },
             "myproperty.rate_plan_assignments": {
                 **tenant, "unit_id": self.unit, "rate_plan_id": self.rate_plan, "assigned_during": FIRST_HALF,
@@ -239,6 +240,7 @@ class Company:
                 **tenant, "invoice_id": self.invoice, "line_number": 1, "description": "Solar",
                 "category": "solar", "quantity": 6, "unit_amount": "0.2", "tax_rate": "0.1",
                 "total_amount": "1.32", "allocation_id": self.allocation,
+                "rate_plan_band_id": self.band,
             },
             "myproperty.payments": {
                 **tenant, "id": self.payment, "invoice_id": self.invoice, "amount": 1, "currency": "AUD",

@@ -1,11 +1,12 @@
 """What the tables themselves refuse, by the name of the rule, and what an update does to a version."""
 
+import uuid
 from datetime import UTC, date, datetime
 from typing import Any
 
 import psycopg
 import pytest
-from psycopg import errors
+from psycopg import errors, sql
 
 pytestmark = pytest.mark.engine
 
@@ -47,6 +48,68 @@ def put(db: psycopg.Connection, companies: Any, insert: Any) -> Any:
         ("meter_readings", {"value_native": -1, "value_kwh": -1}, "one_way_energy_is_not_negative"),
         ("meter_readings", {"interval_seconds": 90001}, "interval_is_within_a_day"),
         ("meter_readings", {"reading_ts": datetime(2026, 1, 3, tzinfo=UTC)}, "reading_date_is_local"),
+        ("users", {"email": "ann"}, "email_looks_like_one"),
+        ("users", {"role": "admin"}, "user_role_is_known"),
+        ("users", {"status": "gone"}, "user_status_is_known"),
+        ("data_keys", {"status": "destroyed"}, "destroyed_key_says_when_and_why"),
+        (
+            "data_keys",
+            {"destroyed_at": "now", "destroyed_because": "asked"},
+            "destroyed_key_says_when_and_why",
+        ),
+        ("notification_preferences", {"topic": "weather"}, "topic_is_known"),
+        ("tenancies", {"occupied_during": "(,2026-01-01)"}, "tenancy_has_a_first_day"),
+        ("tenancies", {"occupied_during": "empty"}, "tenancy_has_a_first_day"),
+        ("solar_assets", {"capacity_kw": 0}, "capacity_is_positive"),
+        ("solar_assets", {"tilt_degrees": 91}, "tilt_is_an_angle"),
+        ("solar_assets", {"azimuth_degrees": 361}, "azimuth_is_an_angle"),
+        ("solar_assets", {"capital_cost": 1}, "cost_has_a_currency"),
+        ("solar_assets", {"yearly_cost": -1, "currency": "AUD"}, "yearly_cost_is_not_negative"),
+        ("solar_assets", {"in_service_during": "empty"}, "asset_has_a_first_day"),
+        ("providers", {"region": "Australia"}, "region_is_iso_3166_alpha_2"),
+        ("rate_plans", {"currency": "aud"}, "currency_is_iso_4217"),
+        ("rate_plan_bands", {"minutes_of_day": "[0,1441)"}, "minutes_are_within_a_day"),
+        ("rate_plan_bands", {"minutes_of_day": "empty"}, "minutes_are_within_a_day"),
+        ("rate_plan_bands", {"unit_amount": "-0.1"}, "unit_amount_is_not_negative"),
+        ("rate_plan_bands", {"tax_rate": 2}, "tax_rate_is_a_share"),
+        ("emission_factor_regions", {"region": "New South Wales"}, "region_has_a_code"),
+        ("allocation_methods", {"method": "fair"}, "method_is_known"),
+        ("allocation_keys", {"share": "1.1"}, "share_is_a_share"),
+        ("allocation_periods", {"surplus_kwh": -1}, "energy_is_not_negative"),
+        ("allocation_periods", {"billing_period": "[2026-01-01,)"}, "billing_period_is_bounded"),
+        ("allocation_ledger", {"grid_kwh": -1}, "energy_is_not_negative"),
+        ("allocation_ledger", {"confidence": 2}, "confidence_is_a_share"),
+        ("allocation_adjustments", {"reason": " "}, "adjustment_has_a_reason"),
+        ("invoices", {"total_amount": -1}, "total_is_not_negative"),
+        ("invoices", {"status": "issued"}, "issued_invoice_says_when"),
+        (
+            "invoices",
+            {"issued_at": "2026-02-02 00:00+00", "due_at": "2026-02-01 00:00+00"},
+            "invoice_is_due_after_it_is_issued",
+        ),
+        ("invoice_lines", {"quantity": -6, "total_amount": "-1.32"}, "quantity_is_not_negative"),
+        ("invoice_lines", {"unit_amount": "-0.2", "total_amount": "-1.32"}, "only_a_credit_is_negative"),
+        ("invoice_lines", {"category": "credit"}, "only_a_credit_is_negative"),
+        ("invoice_lines", {"total_amount": "1.33"}, "line_total_is_quantity_by_amount_with_tax"),
+        ("invoice_lines", {"allocation_id": None}, "energy_comes_from_an_allocation"),
+        ("payments", {"amount": 0}, "payment_is_positive"),
+        ("ledger_accounts", {"code": "Sales"}, "account_has_a_code"),
+        ("ledger_entries", {"amount": -1}, "amount_is_positive"),
+        ("ledger_entries", {"debit_account": "receivables"}, "entry_moves_between_two_accounts"),
+        ("service_tickets", {"status": "resolved"}, "resolved_ticket_says_when"),
+        ("service_tickets", {"resolved_at": "2100-01-01 00:00+00"}, "resolved_ticket_says_when"),
+        (
+            "service_tickets",
+            {"status": "closed", "resolved_at": "2000-01-01 00:00+00"},
+            "ticket_is_resolved_after_it_is_opened",
+        ),
+        ("ticket_quotes", {"amount": -1}, "quote_is_not_negative"),
+        ("ticket_schedules", {"scheduled_during": "[2026-02-03 09:00+00,)"}, "visit_has_a_start_and_an_end"),
+        ("ticket_activities", {"agent_id": "helpdesk"}, "activity_is_of_a_person_or_an_agent"),
+        ("ticket_activities", {"user_id": None}, "activity_is_of_a_person_or_an_agent"),
+        ("ticket_activities", {"kind": "ai_action"}, "ai_action_is_of_an_agent"),
+        ("agent_audit", {"input_hash": "hello"}, "input_hash_is_sha256_in_hex"),
+        ("agent_audit", {"latency_ms": -1}, "latency_is_not_negative"),
     ],
 )
 def test_a_check_names_its_rule(put: Any, table: str, changes: dict[str, Any], rule: str) -> None:
@@ -68,20 +131,121 @@ def test_a_check_names_its_rule(put: Any, table: str, changes: dict[str, Any], r
         ("meter_readings", {"unit": "Wh", "value_native": 1500, "value_kwh": "1.5"}),
         ("meter_readings", {"reading_ts": datetime(2025, 12, 31, 13, tzinfo=UTC)}),
         ("ingestion_jobs", {"content_hash": "a" * 64, "status": "refused"}),
+        ("users", {"email": "a.b+c@sub.acacia.example"}),
+        (
+            "data_keys",
+            {"status": "destroyed", "destroyed_at": "now", "destroyed_because": "asked to be forgotten"},
+        ),
+        ("tenancies", {"occupied_during": "[2026-07-01,)"}),
+        ("solar_assets", {"capital_cost": 0, "currency": "AUD", "azimuth_degrees": 0}),
+        ("invoice_lines", {"quantity": 1, "unit_amount": "0.125", "tax_rate": 0, "total_amount": "0.13"}),
+        (
+            "invoice_lines",
+            {
+                "category": "credit",
+                "quantity": 1,
+                "unit_amount": "-0.125",
+                "tax_rate": 0,
+                "total_amount": "-0.13",
+            },
+        ),
+        ("service_tickets", {"status": "closed", "resolved_at": "2100-01-01 00:00+00"}),
+        ("ticket_activities", {"kind": "ai_action", "user_id": None, "agent_id": "helpdesk"}),
     ],
 )
 def test_what_is_right_passes(put: Any, table: str, changes: dict[str, Any]) -> None:
     put(f"myproperty.{table}", **changes)
 
 
-def test_a_meter_serves_one_unit_at_a_time(put: Any) -> None:
-    with pytest.raises(errors.ExclusionViolation, match="meter_serves_one_unit_at_a_time"):
-        put("myproperty.meter_assignments", assigned_during="[2026-06-30,2026-07-02)")
+@pytest.mark.parametrize(
+    ("table", "changes", "rule"),
+    [
+        (
+            "meter_assignments",
+            {"assigned_during": "[2026-06-30,2026-07-02)"},
+            "meter_serves_one_unit_at_a_time",
+        ),
+        ("tenancies", {"occupied_during": "[2026-06-30,)"}, "unit_has_one_tenancy_at_a_time"),
+        ("rate_plan_assignments", {"assigned_during": "[2025-01-01,)"}, "unit_has_one_rate_plan_at_a_time"),
+        ("rate_plan_bands", {"valid_during": "[2026-06-30,2026-07-01)"}, "one_band_is_in_force"),
+        (
+            "rate_plan_bands",
+            {"valid_during": "[2026-01-01,)", "minutes_of_day": "[1439,1440)"},
+            "one_band_is_in_force",
+        ),
+        ("emission_factor_regions", {"valid_during": "[2026-06-30,)"}, "property_is_in_one_region_at_a_time"),
+        ("allocation_methods", {"valid_during": "[2026-06-30,)"}, "property_has_one_method_at_a_time"),
+        ("allocation_keys", {"valid_during": "[2026-06-30,)"}, "participant_has_one_share_at_a_time"),
+        (
+            "allocation_periods",
+            {"billing_period": "[2026-01-31,2026-02-02)"},
+            "property_has_one_period_at_a_time",
+        ),
+    ],
+)
+def test_what_holds_at_a_time_does_not_overlap(
+    put: Any, table: str, changes: dict[str, Any], rule: str
+) -> None:
+    with pytest.raises(errors.ExclusionViolation, match=rule):
+        put(f"myproperty.{table}", **changes)
 
 
-def test_content_is_loaded_once(put: Any) -> None:
-    with pytest.raises(errors.UniqueViolation, match="ingestion_jobs_load_content_once"):
-        put("myproperty.ingestion_jobs", content_hash="a" * 64)
+@pytest.mark.parametrize(
+    ("table", "changes", "rule"),
+    [
+        ("ingestion_jobs", {"content_hash": "a" * 64}, "ingestion_jobs_load_content_once"),
+        ("meters", {"serial_number": "S1"}, "meters_tenant_id_serial_number_key"),
+        ("users", {"email": "ann@acacia.example"}, "email_is_unique_in_a_tenant"),
+        ("users", {"email": "ANN@Acacia.EXAMPLE"}, "email_is_unique_in_a_tenant"),
+        ("data_keys", {"user_id": None}, "data_keys_one_active"),
+        (
+            "notification_preferences",
+            {"channel": "email"},
+            "notification_preferences_tenant_id",
+        ),
+        ("solar_assets", {"serial_number": "A1"}, "solar_assets_tenant_id_serial_number_key"),
+        ("invoices", {"number": "1"}, "invoice_number_is_unique_in_a_tenant"),
+        ("invoices", {"billing_period": "[2026-01-01,2026-02-01)"}, "invoices_bill_a_tenancy_once"),
+        ("invoice_lines", {"line_number": 1}, "invoice_lines_tenant_id_invoice_id_line_number_key"),
+        ("payments", {"reference": "bank-1"}, "payment_is_taken_once"),
+        ("ledger_accounts", {"code": "bank"}, "ledger_accounts_tenant_id_code_key"),
+        ("agent_messages", {"sequence": 1}, "agent_messages_tenant_id_session_id_sequence_key"),
+    ],
+)
+def test_what_is_unique_in_a_tenant(put: Any, table: str, changes: dict[str, Any], rule: str) -> None:
+    with pytest.raises(errors.UniqueViolation, match=rule):
+        put(f"myproperty.{table}", **changes)
+
+
+def test_another_tenant_may_have_the_same(db: psycopg.Connection, companies: Any) -> None:
+    for query in (
+        "select count(distinct tenant_id) from myproperty.users where email = 'Ann@acacia.example'",
+        "select count(distinct tenant_id) from myproperty.meters where serial_number = 'S1'",
+        "select count(distinct tenant_id) from myproperty.invoices where number = '1'",
+    ):
+        assert db.execute(query).fetchone() == (2,)
+
+
+def test_a_ticket_has_one_accepted_quote(put: Any) -> None:
+    put("myproperty.ticket_quotes", status="accepted")
+    put("myproperty.ticket_quotes", status="declined", id=uuid.uuid4())
+    with pytest.raises(errors.UniqueViolation, match="ticket_quotes_one_accepted"):
+        put("myproperty.ticket_quotes", status="accepted", id=uuid.uuid4())
+
+
+@pytest.mark.parametrize("text", [b"", b"Ann", b"Ann Example, who lives at 1 Acacia Road in Sydney"])
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        ("users", "full_name"),
+        ("notification_preferences", "destination"),
+        ("agent_messages", "content"),
+        ("agent_audit", "payload"),
+    ],
+)
+def test_a_sealed_column_refuses_plain_text(put: Any, table: str, column: str, text: bytes) -> None:
+    with pytest.raises(errors.CheckViolation, match="is_sealed"):
+        put(f"myproperty.{table}", **{column: text})
 
 
 @pytest.mark.parametrize(
@@ -92,10 +256,53 @@ def test_a_register_means_one_channel_of_one_meter(put: Any, register: str, chan
         put("myproperty.meter_registers", register=register, channel=channel)
 
 
+FOREIGN_KEYS = """
+    select f.conname, f.conrelid::regclass::text as child, f.confrelid::regclass::text as parent, array(
+        select (h.attname::text, t.attname::text)
+        from unnest(f.conkey, f.confkey) as k (here, there)
+        join pg_attribute h on h.attrelid = f.conrelid and h.attnum = k.here
+        join pg_attribute t on t.attrelid = f.confrelid and t.attnum = k.there
+        where h.attname <> 'tenant_id' and h.atttypid = 'uuid'::regtype
+    ) as columns
+    from pg_constraint f
+    where f.contype = 'f' and f.conparentid = 0
+    order by 2, 1
+"""
+
+
 def test_a_parent_cannot_go_while_it_has_children(db: psycopg.Connection, companies: Any) -> None:
-    for table, row in (("meters", companies[0].meter), ("properties", companies[0].property)):
-        with pytest.raises((errors.RestrictViolation, errors.ForeignKeyViolation)), db.transaction():
-            db.execute(f"delete from myproperty.{table} where id = %s".encode(), (row,))
+    parents = {row[2] for row in db.execute(FOREIGN_KEYS)} - {"myproperty.ledger_entries"}  # append-only
+    assert len(parents) >= 15
+    for parent in parents:
+        delete = sql.SQL("delete from {} where tenant_id = %s").format(sql.Identifier(*parent.split(".")))
+        with pytest.raises(errors.RestrictViolation, match="foreign key"), db.transaction():
+            db.execute(delete, (companies[0].tenant,))
+
+
+def test_another_tenants_row_cannot_be_named_by_any_foreign_key(
+    db: psycopg.Connection, companies: Any, insert: Any
+) -> None:
+    acacia, banksia = companies
+    tried, accepted = 0, []
+    for name, child, parent, columns in db.execute(FOREIGN_KEYS).fetchall():
+        if not columns:
+            continue  # to the tenant, or by a code that each tenant has its own of
+        query = sql.SQL("select {} from {} where tenant_id = %s").format(
+            sql.SQL(", ").join(sql.Identifier(there) for _, there in columns),
+            sql.Identifier(*parent.split(".")),
+        )
+        theirs = db.execute(query, (banksia.tenant,)).fetchone()
+        assert theirs is not None, parent
+        foreign = {here: value for (here, _), value in zip(columns, theirs, strict=True)}
+        tried += 1
+        try:
+            with db.transaction(force_rollback=True):
+                insert(db, child, {**acacia.second_rows()[child], **foreign})
+            accepted.append(f"{child}: {name}")
+        except errors.ForeignKeyViolation:
+            continue
+    assert accepted == []
+    assert tried >= 40
 
 
 def test_an_update_moves_version_and_time(db: psycopg.Connection, companies: Any) -> None:
