@@ -33,11 +33,12 @@ test-fast: $(READY) ## the tests that need no engine, under a minute
 dev: $(READY) ## the Dagster UI on the embedded engines
 	@$(BIN)/myproperty dev
 
-lint: $(READY) ## ruff, mypy and sqlfluff
+lint: $(READY) ## ruff, mypy, sqlfluff, and squawk on the migrations
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy .
-	@$(BIN)/sqlfluff lint --disable-progress-bar data/warehouse
+	@$(BIN)/sqlfluff lint --disable-progress-bar data/warehouse oltp_schema/migrations/sql
+	@$(BIN)/squawk oltp_schema/migrations/sql/*.sql
 
 format: $(READY) ## rewrite the code in the house format
 	@$(BIN)/ruff check --fix .
@@ -46,7 +47,7 @@ format: $(READY) ## rewrite the code in the house format
 bench: $(READY) ## measure; figures as ratios to a limit of the same run, also in .local/bench.json
 	@$(BIN)/python -m benchmarks.bench
 
-docs: $(READY) ## regenerate the generated pages
+docs: $(READY) ## regenerate the generated pages: commands, rules, and the schema from a migrated database
 	@$(BIN)/python docs/generate.py
 
 lock: $(READY) ## resolve the libraries anew

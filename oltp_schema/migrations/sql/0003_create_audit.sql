@@ -59,6 +59,11 @@ create index logged_actions_of_row
 on audit.logged_actions (tenant_id, table_name, row_id, occurred_at);
 comment on table audit.logged_actions is
 'Every change of every table: who, when, and the columns that changed. Rows are only ever added.';
+comment on column audit.logged_actions.action is 'insert, update or delete.';
+comment on column audit.logged_actions.role_name is 'The role that was taken on, or the login.';
+comment on column audit.logged_actions.login_name is 'Who logged in.';
+comment on column audit.logged_actions.application_name is 'As the client calls itself.';
+comment on column audit.logged_actions.transaction_id is 'The same for all that one transaction changed.';
 comment on column audit.logged_actions.row_key is
 'The key of the row; for readings, which are logged a statement at a time, the dates and how many.';
 -- Getting a field of jsonb is not leakproof: under a policy no index on the expression would find the row.
@@ -109,7 +114,8 @@ begin
     return null;
 end;
 $$;
-comment on function audit.log_action is 'Row trigger: writes audit.logged_actions.';
+comment on function audit.log_action is
+'Writes audit.logged_actions. Arguments: columns of the key; columns with personal data, whose values stay out.';
 
 create function audit.log_readings() returns trigger
 language plpgsql
@@ -223,4 +229,65 @@ for each statement execute function audit.log_readings();
 create trigger log_deletes after delete on myproperty.meter_readings
 referencing old table as old_rows
 for each statement execute function audit.log_readings();
+reset role;
+
+
+-- ---------------------------------------------------------------------------------------------------------
+-- What the tables there are hold
+-- ---------------------------------------------------------------------------------------------------------
+
+set local role myproperty_owner;
+
+comment on function myproperty.is_timezone(text) is 'Whether a name is of the IANA list, and not a POSIX rule.';
+comment on column myproperty.tenants.region is 'ISO 3166-1 alpha-2.';
+comment on column myproperty.tenants.metadata is 'Settings of the tenant.';
+comment on column myproperty.properties.address is 'Parts of the postal address, by name.';
+comment on column myproperty.properties.timezone is 'An IANA name.';
+comment on column myproperty.properties.utility_account_number is 'Of the account with the retailer.';
+comment on column myproperty.properties.solar_capacity_kw is 'kW peak (DC) of all arrays.';
+comment on column myproperty.units.sq_ft is 'Floor area in square feet.';
+comment on column myproperty.units.active is 'False once it is not let any more.';
+comment on column myproperty.meters.type is 'What it measures.';
+comment on column myproperty.meters.timezone is 'An IANA name; decides the reading date.';
+comment on column myproperty.meter_registers.identifier is
+'As files name the meter: NMI, usage point, metering point.';
+comment on column myproperty.meter_registers.register is
+'As files name the series: E1, an OBIS code, a flow direction.';
+comment on column myproperty.meter_registers.channel is 'What the series means to us.';
+comment on column myproperty.meter_assignments.assigned_during is 'Local dates, half-open.';
+comment on column myproperty.ingestion_jobs.source_uri is 'Where the file came from.';
+comment on column myproperty.ingestion_jobs.content_hash is 'SHA-256 of the content.';
+comment on column myproperty.ingestion_jobs.source_version is
+'The newest version that the sender gave to a value of the file.';
+comment on column myproperty.ingestion_jobs.accepted is 'Readings where there was none before.';
+comment on column myproperty.ingestion_jobs.unchanged is
+'Readings that were there already, with the same value.';
+comment on column myproperty.ingestion_jobs.new_versions is 'Readings that replaced an older value.';
+comment on column myproperty.ingestion_jobs.quarantined is 'Readings that broke a rule.';
+comment on column myproperty.ingestion_jobs.energy_in_kwh is
+'In the file: what was accepted and what was quarantined together.';
+comment on column myproperty.ingestion_job_dates.readings is 'How many readings of the date the job changed.';
+comment on column myproperty.ingestion_job_dates.touched_at is
+'Later than published_at means: to be built again.';
+comment on column myproperty.meter_readings.channel is 'What the series means to us.';
+comment on column myproperty.meter_readings.value_native is
+'As the file has it, in unit; NULL if quality is null.';
+comment on column myproperty.meter_readings.quality_method is 'The flag and method of the file itself.';
+comment on column myproperty.meter_readings.reason_code is 'Why the sender changed or made up the value.';
+comment on column myproperty.meter_readings.is_estimated is 'True if quality is estimated.';
+comment on column myproperty.meter_readings.source is 'The format that it came in.';
+comment on column myproperty.meter_reading_versions.replaced_at is 'When a newer value came.';
+comment on table warehouse_staging.tenants is
+'Rows of myproperty.tenants as they were at landed_at, on their way to the warehouse.';
+comment on table warehouse_staging.properties is
+'Rows of myproperty.properties as they were at landed_at, on their way to the warehouse.';
+comment on table warehouse_staging.units is
+'Rows of myproperty.units as they were at landed_at, on their way to the warehouse.';
+comment on table warehouse_staging.meters is
+'Rows of myproperty.meters as they were at landed_at, on their way to the warehouse.';
+comment on table warehouse_staging.meter_registers is
+'Rows of myproperty.meter_registers as they were at landed_at, on their way to the warehouse.';
+comment on table warehouse_staging.meter_assignments is
+'Rows of myproperty.meter_assignments as they were at landed_at, on their way to the warehouse.';
+comment on column warehouse_staging.meter_assignments.assigned_from is 'The first day served.';
 reset role;

@@ -70,6 +70,10 @@ create table myproperty.rate_plan_bands (
 );
 comment on table myproperty.rate_plan_bands is
 'A price of a rate plan: what for, at which local time of day, from which date on.';
+comment on column myproperty.rate_plan_bands.band is 'What the invoice calls it, such as peak.';
+comment on column myproperty.rate_plan_bands.day_kind is 'weekend: Saturday and Sunday.';
+comment on column myproperty.rate_plan_bands.tax_rate is '0.1 is ten percent.';
+comment on column myproperty.rate_plan_bands.valid_during is 'Local dates, half-open.';
 comment on column myproperty.rate_plan_bands.charge is
 'grid, solar: per kWh of that energy. daily: per day, whatever is used.';
 comment on column myproperty.rate_plan_bands.minutes_of_day is
@@ -94,6 +98,7 @@ create table myproperty.rate_plan_assignments (
     foreign key (tenant_id, rate_plan_id) references myproperty.rate_plans (tenant_id, id) on delete restrict
 );
 comment on table myproperty.rate_plan_assignments is 'The rate plan by which a unit is billed, by date.';
+comment on column myproperty.rate_plan_assignments.assigned_during is 'Local dates, half-open.';
 select myproperty.add_tenant_table('myproperty.rate_plan_assignments');
 
 
@@ -118,6 +123,7 @@ create table myproperty.emission_factor_regions (
 );
 comment on table myproperty.emission_factor_regions is
 'The grid whose emission factors hold for a property, by date.';
+comment on column myproperty.emission_factor_regions.valid_during is 'Local dates, half-open.';
 comment on column myproperty.emission_factor_regions.region is 'Such as AU-NSW, US-CAMX, GB.';
 select myproperty.add_tenant_table('myproperty.emission_factor_regions');
 
@@ -127,6 +133,8 @@ select myproperty.add_tenant_table('myproperty.emission_factor_regions');
 -- ---------------------------------------------------------------------------------------------------------
 
 -- So that what is shared out to a unit is of the property of that unit.
+-- Of few rows: one a unit.
+-- squawk-ignore constraint-missing-not-valid, disallowed-unique-constraint
 alter table myproperty.units add unique (tenant_id, property_id, id);
 
 create table myproperty.allocation_methods (
@@ -145,6 +153,7 @@ create table myproperty.allocation_methods (
     foreign key (tenant_id, property_id) references myproperty.properties (tenant_id, id) on delete restrict
 );
 comment on table myproperty.allocation_methods is 'How the owner wants solar to be shared out, by date.';
+comment on column myproperty.allocation_methods.valid_during is 'Local dates, half-open.';
 comment on column myproperty.allocation_methods.method is
 'static: a share each, the rest is exported. dynamic: by load. hybrid: static, then what is left by share.';
 select myproperty.add_tenant_table('myproperty.allocation_methods');
@@ -172,6 +181,10 @@ create table myproperty.allocation_keys (
 create index allocation_keys_of_property on myproperty.allocation_keys (tenant_id, property_id);
 comment on table myproperty.allocation_keys is
 'The share of each participant in the solar of a property, by date; the shares of a day sum to 1.';
+comment on column myproperty.allocation_keys.participant_id is
+'The unit, or the property for its common area: a key of what may be NULL.';
+comment on column myproperty.allocation_keys.share is '0.25 is a quarter.';
+comment on column myproperty.allocation_keys.valid_during is 'Local dates, half-open.';
 comment on column myproperty.allocation_keys.unit_id is 'NULL is the common area.';
 select myproperty.add_tenant_table('myproperty.allocation_keys');
 
@@ -209,6 +222,10 @@ create table myproperty.allocation_periods (
 );
 comment on table myproperty.allocation_periods is
 'The energy of a property over a billing period, as metered: what its allocations have to add up to.';
+comment on column myproperty.allocation_periods.billing_period is 'Local dates, half-open.';
+comment on column myproperty.allocation_periods.generation_kwh is 'Of the solar meters.';
+comment on column myproperty.allocation_periods.import_kwh is 'Drawn from the grid.';
+comment on column myproperty.allocation_periods.export_kwh is 'Fed into the grid.';
 comment on column myproperty.allocation_periods.consumption_kwh is 'Sum of the sub-meters, common area included.';
 comment on column myproperty.allocation_periods.surplus_kwh is
 'Solar that was allocated to nobody: the surplus of the community.';
@@ -267,6 +284,14 @@ create index allocation_ledger_of_allocation_period
 on myproperty.allocation_ledger (tenant_id, allocation_period_id);
 comment on table myproperty.allocation_ledger is
 'Solar and grid energy of a unit over a billing period; a period ends where a tenancy does.';
+comment on column myproperty.allocation_ledger.participant_id is
+'The unit, or the property for its common area: a key of what may be NULL.';
+comment on column myproperty.allocation_ledger.billing_period is 'Local dates, half-open.';
+comment on column myproperty.allocation_ledger.solar_kwh is 'Solar that the participant used.';
+comment on column myproperty.allocation_ledger.grid_kwh is 'Energy of the grid that the participant used.';
+comment on column myproperty.allocation_ledger.loss_kwh is
+'Of the whole property; on the row of the common area alone.';
+comment on column myproperty.allocation_ledger.adjusted_at is 'Of the last adjustment, set by its trigger.';
 comment on column myproperty.allocation_ledger.unit_id is
 'NULL is the common area, with the losses of the property on the same row.';
 comment on column myproperty.allocation_ledger.period_start_date is

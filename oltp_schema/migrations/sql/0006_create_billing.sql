@@ -43,7 +43,11 @@ create index invoices_of_period on myproperty.invoices (tenant_id, billing_perio
 create index invoices_of_start_date on myproperty.invoices (tenant_id, period_start_date);
 create index invoices_of_user on myproperty.invoices (tenant_id, tenant_user_id);
 create index invoices_overdue on myproperty.invoices (tenant_id, due_at) where status = 'overdue';
-comment on table myproperty.invoices is 'What a resident is asked to pay; once issued it is paid or voided, never changed.';
+comment on table myproperty.invoices is
+'What a resident is asked to pay; once issued it is paid or voided, never changed.';
+comment on column myproperty.invoices.number is 'The number that the resident sees.';
+comment on column myproperty.invoices.billing_period is 'Local dates, half-open.';
+comment on column myproperty.invoices.status is 'draft, then issued; then paid, overdue or void.';
 comment on column myproperty.invoices.period_start_date is
 'The first day of the billing period: to find a period by, since no index finds a range under a policy.';
 comment on column myproperty.invoices.total_amount is 'With tax: at commit the sum of its lines.';
@@ -84,6 +88,7 @@ create table myproperty.invoice_lines (
 );
 create index invoice_lines_of_allocation on myproperty.invoice_lines (tenant_id, allocation_id);
 comment on table myproperty.invoice_lines is 'What an invoice is made up of.';
+comment on column myproperty.invoice_lines.tax_rate is '0.1 is ten percent.';
 comment on column myproperty.invoice_lines.quantity is 'kWh of energy, days of a daily charge, or pieces.';
 comment on column myproperty.invoice_lines.unit_amount is 'Before tax.';
 comment on column myproperty.invoice_lines.total_amount is
@@ -108,6 +113,8 @@ begin
     return new;
 end;
 $$;
+comment on function myproperty.freeze_issued_invoice is
+'Refuses to change an invoice that is issued, but for its status and metadata (SQLSTATE MP006).';
 create trigger freeze_issued_invoice before update on myproperty.invoices
 for each row when (old.status <> 'draft') execute function myproperty.freeze_issued_invoice();
 
@@ -135,6 +142,8 @@ begin
     return coalesce(new, old);
 end;
 $$;
+comment on function myproperty.freeze_lines_of_issued_invoice is
+'Refuses to change the lines of an invoice that is issued (SQLSTATE MP006).';
 create trigger freeze_lines_of_issued_invoice before insert or update or delete on myproperty.invoice_lines
 for each row execute function myproperty.freeze_lines_of_issued_invoice();
 
@@ -166,6 +175,7 @@ create table myproperty.payments (
 );
 create index payments_of_invoice on myproperty.payments (tenant_id, invoice_id);
 comment on table myproperty.payments is 'Money received for an invoice; one that bounced is reversed, not deleted.';
+comment on column myproperty.payments.amount is 'In the currency of the invoice.';
 comment on column myproperty.payments.reference is 'Of the bank or processor: the same one is not taken twice.';
 select myproperty.add_tenant_table('myproperty.payments');
 
@@ -189,6 +199,8 @@ create table myproperty.ledger_accounts (
     unique (tenant_id, code)
 );
 comment on table myproperty.ledger_accounts is 'The accounts that ledger entries debit and credit.';
+comment on column myproperty.ledger_accounts.code is
+'receivables is the account that the checks at commit look at.';
 select myproperty.add_tenant_table('myproperty.ledger_accounts');
 
 create table myproperty.ledger_entries (
@@ -220,6 +232,9 @@ create index ledger_entries_of_debit_account on myproperty.ledger_entries (tenan
 create index ledger_entries_of_credit_account on myproperty.ledger_entries (tenant_id, credit_account, entry_date);
 comment on table myproperty.ledger_entries is
 'Double entry: each row debits one account and credits another by the same amount. Rows are only ever added.';
+comment on column myproperty.ledger_entries.entry_date is 'The date that it is booked on.';
+comment on column myproperty.ledger_entries.amount is
+'Always above zero: to take back, accounts are swapped.';
 comment on column myproperty.ledger_entries.reference_id is 'The invoice or payment that is booked.';
 comment on column myproperty.ledger_entries.reverses_id is 'The entry that this one takes back.';
 select myproperty.add_append_only_table(
@@ -341,19 +356,23 @@ grant execute on function myproperty.check_invoice() to myproperty_owner;
 -- ---------------------------------------------------------------------------------------------------------
 
 create table audit.invoices_history (
-    like myproperty.invoices,
+    like myproperty.invoices including comments,
     recorded_during tstzrange not null,
     primary key (tenant_id, id, version)
 );
 comment on table audit.invoices_history is 'Every version of an invoice, and when it was the current one.';
+comment on column audit.invoices_history.recorded_during is
+'From the change that made this version to the one that replaced it; open for the current one.';
 select myproperty.protect_tenant_table('audit.invoices_history');
 
 create table audit.ledger_entries_history (
-    like myproperty.ledger_entries,
+    like myproperty.ledger_entries including comments,
     recorded_during tstzrange not null,
     primary key (tenant_id, id, version)
 );
 comment on table audit.ledger_entries_history is 'Every ledger entry, from when it was recorded on.';
+comment on column audit.ledger_entries_history.recorded_during is
+'From when the entry was made; always open, since entries are never replaced.';
 select myproperty.protect_tenant_table('audit.ledger_entries_history');
 
 grant select on audit.invoices_history, audit.ledger_entries_history to
@@ -498,7 +517,8 @@ join (
     group by tenant_id, invoice_id, allocation_id
 ) as l on i.tenant_id = l.tenant_id and i.id = l.invoice_id
 join myproperty.allocation_ledger as a on l.tenant_id = a.tenant_id and l.allocation_id = a.id;
-comment on view myproperty.invoice_ties is 'Each invoice beside the allocation that it bills: to the cent and to the watt-hour.';
+comment on view myproperty.invoice_ties is
+'Each invoice beside the allocation that it bills: to the cent and to the watt-hour.';
 
 grant select on myproperty.account_balances, myproperty.balance_sheets, myproperty.invoice_ties to
     myproperty_app, myproperty_etl, myproperty_readonly, myproperty_auditor;

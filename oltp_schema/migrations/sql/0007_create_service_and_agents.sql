@@ -62,6 +62,8 @@ create table myproperty.project_links (
         references originfd.projects (tenant_id, id) on delete restrict
 );
 comment on table myproperty.project_links is 'The projects of OriginFD that belong to a property.';
+comment on column myproperty.project_links.originfd_project_id is 'The project in the schema of OriginFD.';
+comment on column myproperty.project_links.target_live_date is 'When it is meant to be working.';
 comment on column myproperty.project_links.sync_payload is 'What OriginFD last told of the project.';
 select myproperty.add_tenant_table('myproperty.project_links');
 
@@ -85,6 +87,9 @@ create table myproperty.compliance_rule_states (
 );
 comment on table myproperty.compliance_rule_states is
 'Whether a property keeps a rule, such as the yearly inspection of its inverters.';
+comment on column myproperty.compliance_rule_states.evaluated_at is 'When the state was found out.';
+comment on column myproperty.compliance_rule_states.due_on is 'Until when the rule has to be kept.';
+comment on column myproperty.compliance_rule_states.evidence is 'What the state was found out from.';
 select myproperty.add_tenant_table('myproperty.compliance_rule_states');
 
 
@@ -133,6 +138,8 @@ create table myproperty.service_tickets (
 create index service_tickets_of_property on myproperty.service_tickets (tenant_id, property_id);
 create index service_tickets_search on myproperty.service_tickets using gin (search);
 comment on table myproperty.service_tickets is 'Something to be mended or answered, and by when.';
+comment on column myproperty.service_tickets.attachments is
+'A list of references to files; the files are stored elsewhere.';
 comment on column myproperty.service_tickets.sla_target_at is 'Resolved later than this, the promise is broken.';
 comment on column myproperty.service_tickets.search is 'The words of summary (A) and description (B).';
 select myproperty.add_tenant_table('myproperty.service_tickets');
@@ -159,6 +166,7 @@ create unique index ticket_quotes_one_accepted
 on myproperty.ticket_quotes (tenant_id, ticket_id) where status = 'accepted';
 create index ticket_quotes_of_ticket on myproperty.ticket_quotes (tenant_id, ticket_id);
 comment on table myproperty.ticket_quotes is 'What a provider asks for the work; at most one is accepted.';
+comment on column myproperty.ticket_quotes.valid_until is 'The last day on which it can be accepted.';
 select myproperty.add_tenant_table('myproperty.ticket_quotes');
 
 create table myproperty.ticket_schedules (
@@ -181,6 +189,7 @@ create table myproperty.ticket_schedules (
 );
 create index ticket_schedules_of_ticket on myproperty.ticket_schedules (tenant_id, ticket_id);
 comment on table myproperty.ticket_schedules is 'When somebody comes.';
+comment on column myproperty.ticket_schedules.scheduled_during is 'From the start of the visit to its end.';
 select myproperty.add_tenant_table('myproperty.ticket_schedules');
 
 create table myproperty.ticket_activities (
@@ -205,6 +214,9 @@ create table myproperty.ticket_activities (
 );
 create index ticket_activities_of_ticket on myproperty.ticket_activities (tenant_id, ticket_id, occurred_at);
 comment on table myproperty.ticket_activities is 'The timeline of a ticket.';
+comment on column myproperty.ticket_activities.agent_id is 'The agent that acted, where it was no person.';
+comment on column myproperty.ticket_activities.details is
+'Of a status change: from what to what; of an attachment: the reference.';
 select myproperty.add_append_only_table('myproperty.ticket_activities', 'Add an activity that corrects it.');
 
 
@@ -230,6 +242,7 @@ create table myproperty.agent_messages (
     foreign key (tenant_id, user_id) references myproperty.users (tenant_id, id) on delete restrict
 );
 comment on table myproperty.agent_messages is 'What was said between a person and an agent.';
+comment on column myproperty.agent_messages.sequence is 'Counts the messages of a session.';
 comment on column myproperty.agent_messages.content is 'Sealed under the key of the person, or of the tenant.';
 select myproperty.add_append_only_table('myproperty.agent_messages', 'Send another message.');
 
@@ -255,6 +268,8 @@ create table myproperty.agent_audit (
 );
 create index agent_audit_of_session on myproperty.agent_audit (tenant_id, session_id);
 comment on table myproperty.agent_audit is 'Each tool that an agent used, for whom, and what came of it.';
+comment on column myproperty.agent_audit.input_hash is
+'SHA-256 of what went in: the same input has the same hash.';
 comment on column myproperty.agent_audit.trace_id is 'Of W3C Trace Context.';
 comment on column myproperty.agent_audit.payload is
 'What went in and came out; sealed under the key of the person, or of the tenant.';
