@@ -2,14 +2,15 @@
 
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Any, Protocol
+from typing import Any, LiteralString, Protocol
 
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.abc import Params
 
 DAY = date(2026, 1, 1)
 FIRST_HALF, SECOND_HALF = "[2026-01-01,2026-07-01)", "[2026-07-01,2027-01-01)"
@@ -335,12 +336,35 @@ class SignIn(Protocol):
     ) -> None: ...
 
 
-class Refused(Protocol):
-    """A block that has to fail with this SQLSTATE and message; what the transaction did before it stays."""
+@dataclass(frozen=True)
+class Session:
+    """A connection with a transaction open."""
 
-    def __call__(
-        self, connection: psycopg.Connection, sqlstate: str, match: str
-    ) -> AbstractContextManager[None]: ...
+    connection: psycopg.Connection
+
+    def sign_in(self, role: str, company: Company, user: uuid.UUID | None = None) -> None:
+        """Take a role on, for one tenant and on behalf of one person, until the transaction ends."""
+        _sign_in(self.connection, role, company, user)
+
+    def insert(self, table: str, row: Row) -> None:
+        """Put one row into a table by its full name."""
+        _insert(self.connection, table, row)
+
+    def execute(self, query: LiteralString, parameters: Params | None = None) -> psycopg.Cursor:
+        """Execute one statement."""
+        return self.connection.execute(query, parameters)
+
+    def check(self) -> None:
+        """Run the checks that would run at commit."""
+        self.connection.execute("set constraints all immediate")
+        self.connection.execute("set constraints all deferred")
+
+    @contextmanager
+    def refused(self, sqlstate: str, match: str) -> Iterator[None]:
+        """A block that has to fail with this SQLSTATE and message, and is undone."""
+        with pytest.raises(psycopg.Error, match=match) as caught, self.connection.transaction():
+            yield
+        assert caught.value.sqlstate == sqlstate
 
 
 def _insert(connection: psycopg.Connection, table: str, row: Row) -> None:
@@ -352,6 +376,14 @@ def _insert(connection: psycopg.Connection, table: str, row: Row) -> None:
     connection.execute(statement, list(row.values()))
 
 
+def _sign_in(
+    connection: psycopg.Connection, role: str, company: Company, user: uuid.UUID | None = None
+) -> None:
+    connection.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
+    connection.execute("select set_config('app.tenant_id', %s, true)", (str(company.tenant),))
+    connection.execute("select set_config('app.user_id', %s, true)", (str(user or ""),))
+
+
 @pytest.fixture(scope="session")
 def insert() -> Insert:
     """Puts one row into a table by its full name."""
@@ -361,39 +393,7 @@ def insert() -> Insert:
 @pytest.fixture(scope="session")
 def sign_in() -> SignIn:
     """See `SignIn`."""
-
-    def _sign_in(
-        connection: psycopg.Connection, role: str, company: Company, user: uuid.UUID | None = None
-    ) -> None:
-        connection.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
-        connection.execute("select set_config('app.tenant_id', %s, true)", (str(company.tenant),))
-        connection.execute("select set_config('app.user_id', %s, true)", (str(user or ""),))
-
     return _sign_in
-
-
-@pytest.fixture(scope="session")
-def refused() -> Refused:
-    """See `Refused`."""
-
-    @contextmanager
-    def _refused(connection: psycopg.Connection, sqlstate: str, match: str) -> Iterator[None]:
-        with pytest.raises(psycopg.Error, match=match) as caught, connection.transaction():
-            yield
-        assert caught.value.sqlstate == sqlstate
-
-    return _refused
-
-
-@pytest.fixture(scope="session")
-def check_now() -> Callable[[psycopg.Connection], None]:
-    """Runs the checks that would run at commit."""
-
-    def _check_now(connection: psycopg.Connection) -> None:
-        connection.execute("set constraints all immediate")
-        connection.execute("set constraints all deferred")
-
-    return _check_now
 
 
 @pytest.fixture(scope="session")
@@ -420,4 +420,28 @@ def db(oltp_dsn: str) -> Iterator[psycopg.Connection]:
     """A connection as superuser whose transaction is rolled back."""
     with psycopg.connect(oltp_dsn) as connection:
         yield connection
+        connection.rollback()
+
+
+@pytest.fixture
+def session(db: psycopg.Connection) -> Session:
+    """The rolled-back connection with what tests do on it."""
+    return Session(db)
+
+
+@pytest.fixture
+def app(session: Session, companies: tuple[Company, Company]) -> Session:
+    """The rolled-back connection as the application, for Acacia."""
+    session.sign_in("myproperty_app", companies[0])
+    return session
+
+
+@pytest.fixture
+def other_app(oltp_dsn: str, companies: tuple[Company, Company]) -> Iterator[Session]:
+    """The same on a second connection, which fails where it would have to wait."""
+    with psycopg.connect(oltp_dsn) as connection:
+        other = Session(connection)
+        other.sign_in("myproperty_app", companies[0])
+        other.execute("set local lock_timeout = '50ms'")
+        yield other
         connection.rollback()
