@@ -459,6 +459,11 @@ as $$
 declare
     wrong record;
 begin
+    if current_setting('transaction_isolation') <> 'read committed' then
+        raise exception '%.% is not written by a transaction that is %: its check would not see what others committed',
+            tg_table_schema, tg_table_name, current_setting('transaction_isolation')
+            using errcode = 'MP013', hint = 'Begin the transaction as read committed.';
+    end if;
     -- Two transactions that each add a whole set of shares would each see their own alone.
     perform from myproperty.properties as p
     where p.tenant_id = coalesce(new.tenant_id, old.tenant_id) and p.id = coalesce(new.property_id, old.property_id)
@@ -486,7 +491,8 @@ begin
 end;
 $$;
 comment on function myproperty.check_allocation_keys is
-'At commit: the shares of a property sum to 1 on every day that has any (SQLSTATE MP009).';
+'At commit: the shares of a property sum to 1 on every day that has any (SQLSTATE MP009). The transaction has to be '
+'read committed (MP013).';
 
 create function myproperty.check_rate_plan_bands() returns trigger
 language plpgsql

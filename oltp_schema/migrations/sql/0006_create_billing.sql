@@ -282,6 +282,11 @@ declare
     paid numeric;
     booked numeric;
 begin
+    if current_setting('transaction_isolation') <> 'read committed' then
+        raise exception '%.% is not written by a transaction that is %: its check would not see what others committed',
+            tg_table_schema, tg_table_name, current_setting('transaction_isolation')
+            using errcode = 'MP013', hint = 'Begin the transaction as read committed.';
+    end if;
     -- An invoice, or what belongs to one: a line, a payment, an entry of either.
     the_invoice_id := case
         when tg_table_name = 'invoices' then (the_row ->> 'id')::uuid
@@ -345,7 +350,7 @@ end;
 $$;
 comment on function myproperty.check_invoice is
 'At commit: an invoice is the sum of its lines (SQLSTATE MP005), the ledger has booked it and its payments '
-'(MP011), and it is paid if they cover it (MP012).';
+'(MP011), and it is paid if they cover it (MP012). The transaction has to be read committed (MP013).';
 
 revoke execute on function myproperty.check_invoice() from public;
 grant execute on function myproperty.check_invoice() to myproperty_owner;
