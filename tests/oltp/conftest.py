@@ -350,9 +350,7 @@ class Session:
         """Put one row into a table by its full name."""
         _insert(self.connection, table, row)
 
-    def execute(
-        self, query: LiteralString | sql.Composed, parameters: Params | None = None
-    ) -> psycopg.Cursor:
+    def execute(self, query: LiteralString | sql.Composed, values: Params | None = None) -> psycopg.Cursor:
         """Execute one statement."""
         return self.connection.execute(query, values)
 
