@@ -43,7 +43,7 @@ comment on table myproperty.users is 'A person with a login: an owner, their sta
 comment on column myproperty.users.role is
 'What the person may do in the application; the database knows its own roles alone.';
 comment on column myproperty.users.status is
-'erased: the name is sealed under a key that is destroyed, and the address replaced.';
+'erased: without a name, and with the address replaced.';
 comment on column myproperty.users.email is 'Replaced by erased-<id>@invalid when the person is erased.';
 comment on column myproperty.users.full_name is 'Sealed under the key of the person.';
 select myproperty.add_tenant_table('myproperty.users', '{email}');
