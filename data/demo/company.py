@@ -1,25 +1,26 @@
-"""Who exists in the demo: tenants, properties, units, meters, and the rows they are in the database.
+"""Who exists in the demo: tenants, properties, units and meters.
 
-No reading belongs here. The two scales are different tenants, so that both can live in one database.
+No reading belongs here, and no row. The two scales are different tenants, so that both can live in one
+database.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from functools import cached_property, lru_cache
 from typing import Literal
 from uuid import UUID, uuid5
-
-import psycopg
-from psycopg import sql
-from psycopg.types.json import Jsonb
-from psycopg.types.range import DateRange
+from zoneinfo import ZoneInfo
 
 Scale = Literal["small", "medium"]
 FileFormat = Literal["nem12", "canonical_csv"]
 
 _NAMESPACE = UUID("3d5b2f4e-6c1a-5d0e-9a77-0c5e1f7a9b42")
-_ASSIGNED_FROM = date(2025, 1, 1)
+_ONBOARDED = date(2025, 10, 21)
+
+
+def named(*parts: str) -> UUID:
+    """The id of something of the demo: the same one for the same parts, on every run."""
+    return uuid5(_NAMESPACE, "/".join(parts))
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,10 @@ class Register:
 
 @dataclass(frozen=True)
 class Meter:
-    """A device; `unit_label` is None for the meters that serve the whole property."""
+    """A device; `unit_label` is None for the meters that serve the whole property.
+
+    It measures from local midnight of `installed` to that of `removed`; None is always.
+    """
 
     property_key: str
     role: str
@@ -40,6 +44,8 @@ class Meter:
     identifier: str
     registers: tuple[Register, ...]
     unit_label: str | None = None
+    installed: date | None = None
+    removed: date | None = None
 
     @property
     def serial_number(self) -> str:
@@ -47,12 +53,16 @@ class Meter:
 
     @property
     def id(self) -> UUID:
-        return uuid5(_NAMESPACE, f"meter/{self.property_key}/{self.role}")
+        return named("meter", self.property_key, self.role)
 
 
 @dataclass(frozen=True)
 class Site:
-    """A property, where it stands (degrees north and east) and how its meter files are written."""
+    """A property, where it stands (degrees north and east) and how its meter files are written.
+
+    `opened` is the first local day that it is billed for; `exchanged` says which unit's meter was replaced,
+    and on which local date.
+    """
 
     key: str
     number: int
@@ -69,10 +79,21 @@ class Site:
     unit_count: int
     identifier_pattern: str
     registers: dict[str, str]
+    opened: date
+    exchanged: tuple[str, date] | None = None
 
     @property
     def id(self) -> UUID:
-        return uuid5(_NAMESPACE, f"property/{self.key}")
+        return named("property", self.key)
+
+    @property
+    def place(self) -> str:
+        """The key whatever the scale."""
+        return self.key.removesuffix("-medium")
+
+    def at(self, local: str) -> datetime:
+        """The instant of an ISO wall-clock time at the property."""
+        return datetime.fromisoformat(local).replace(tzinfo=ZoneInfo(self.timezone))
 
     @property
     def solar_kw(self) -> float:
@@ -84,7 +105,7 @@ class Site:
 
     @cached_property
     def meters(self) -> tuple[Meter, ...]:
-        """Grid, solar and common-area meter, then one sub-meter for each unit."""
+        """Grid, solar and common-area meter, then one sub-meter for each unit, as they are today."""
         plan = [
             ("grid", "grid", ("import", "export"), None),
             ("solar", "solar", ("generation",), None),
@@ -99,16 +120,35 @@ class Site:
                 self.identifier_pattern.format(number),
                 tuple(Register(self.registers[channel], channel) for channel in channels),
                 label,
+                installed=self._exchanged_on(label),
             )
             for number, (role, kind, channels, label) in enumerate(plan, start=1)
         )
+
+    @cached_property
+    def former_meters(self) -> tuple[Meter, ...]:
+        """What was replaced: another device under another identifier at the same unit."""
+        return tuple(
+            replace(
+                meter,
+                role=f"{meter.role}-former",
+                identifier=self.identifier_pattern.format(900 + number),
+                installed=None,
+                removed=meter.installed,
+            )
+            for number, meter in enumerate(self.meters, start=1)
+            if meter.installed is not None
+        )
+
+    def _exchanged_on(self, label: str | None) -> date | None:
+        return self.exchanged[1] if self.exchanged is not None and self.exchanged[0] == label else None
 
     def meter(self, role: str) -> Meter:
         """The meter of that role; `StopIteration` cannot happen for grid, solar and common."""
         return next(meter for meter in self.meters if meter.role == role)
 
     def unit_id(self, label: str) -> UUID:
-        return uuid5(_NAMESPACE, f"unit/{self.key}/{label}")
+        return named("unit", self.key, label)
 
 
 @dataclass(frozen=True)
@@ -121,8 +161,13 @@ class Tenant:
     sites: tuple[Site, ...]
 
     @property
+    def domain(self) -> str:
+        """Of its e-mail addresses: one that never exists (RFC 2606)."""
+        return f"{self.name.split('-')[1]}.example"
+
+    @property
     def id(self) -> UUID:
-        return uuid5(_NAMESPACE, f"tenant/{self.name}")
+        return named("tenant", self.name)
 
 
 @lru_cache
@@ -146,6 +191,8 @@ def company(scale: Scale) -> tuple[Tenant, ...]:
         unit_count=66 if medium else 4,
         identifier_pattern="6DEM{:06d}",
         registers={"import": "E1", "export": "B1", "generation": "E1", "consumption": "E1"},
+        opened=date(2024, 11, 1),
+        exchanged=None if medium else ("102", date(2025, 6, 16)),
     )
     los_angeles = Site(
         key=f"los-angeles{suffix}",
@@ -163,6 +210,7 @@ def company(scale: Scale) -> tuple[Tenant, ...]:
         unit_count=66 if medium else 5,
         identifier_pattern="USP-DEMO-{:04d}",
         registers={"import": "1", "export": "19", "generation": "1", "consumption": "1"},
+        opened=_ONBOARDED,
     )
     berlin = Site(
         key=f"berlin{suffix}",
@@ -185,114 +233,9 @@ def company(scale: Scale) -> tuple[Tenant, ...]:
             "generation": "1-1:2.29.0",
             "consumption": "1-1:1.29.0",
         },
+        opened=_ONBOARDED,
     )
     return (
         Tenant(sonnenhof, "DE", "Sonnenhof Wohnen (demo)", (berlin,)),
         Tenant(wattlebird, "AU", "Wattlebird Homes (demo)", (sydney, los_angeles)),
     )
-
-
-Row = dict[str, object]
-
-
-def _rows(tenant: Tenant) -> Iterator[tuple[str, Row]]:
-    """(table, row) of everything of a tenant, parents first."""
-    yield (
-        "tenants",
-        {"id": tenant.id, "name": tenant.name, "region": tenant.region, "metadata": {"demo": True}},
-    )
-    for site in tenant.sites:
-        yield (
-            "properties",
-            {
-                "id": site.id,
-                "name": site.name,
-                "address": site.address,
-                "timezone": site.timezone,
-                "solar_capacity_kw": site.solar_kw,
-            },
-        )
-        for label in site.unit_labels:
-            yield (
-                "units",
-                {"id": site.unit_id(label), "property_id": site.id, "label": label, "floor": label[:-2]},
-            )
-        for meter in site.meters:
-            yield from _meter_rows(site, meter)
-
-
-def _meter_rows(site: Site, meter: Meter) -> Iterator[tuple[str, Row]]:
-    yield (
-        "meters",
-        {
-            "id": meter.id,
-            "property_id": site.id,
-            "type": meter.type,
-            "make_model": "Invented Meter 1",
-            "serial_number": meter.serial_number,
-            "timezone": site.timezone,
-        },
-    )
-    for register in meter.registers:
-        yield (
-            "meter_registers",
-            {
-                "id": uuid5(meter.id, register.channel),
-                "meter_id": meter.id,
-                "identifier": meter.identifier,
-                "register": register.register,
-                "channel": register.channel,
-                "unit": site.file_unit,
-                "interval_seconds": site.interval_seconds,
-            },
-        )
-    if meter.unit_label is not None:
-        yield (
-            "meter_assignments",
-            {
-                "id": uuid5(meter.id, meter.unit_label),
-                "meter_id": meter.id,
-                "unit_id": site.unit_id(meter.unit_label),
-                "assigned_during": DateRange(_ASSIGNED_FROM, None, "[)"),
-            },
-        )
-
-
-def _upsert(connection: psycopg.Connection, table: str, row: Row) -> None:
-    """Insert by id; an existing row is updated only if it differs, so its version stays."""
-    columns = [sql.Identifier(name) for name in row]
-    changed = columns[1:]
-    statement = sql.SQL(
-        "INSERT INTO myproperty.{table} AS stored ({columns}) VALUES ({values})"
-        " ON CONFLICT (id) DO UPDATE SET ({changed}) = ROW ({new})"
-        " WHERE ({old}) IS DISTINCT FROM ({new})"
-    ).format(
-        table=sql.Identifier(table),
-        columns=sql.SQL(", ").join(columns),
-        values=sql.SQL(", ").join(sql.Placeholder() for _ in columns),
-        changed=sql.SQL(", ").join(changed),
-        new=sql.SQL(", ").join(sql.SQL("excluded.{}").format(name) for name in changed),
-        old=sql.SQL(", ").join(sql.SQL("stored.{}").format(name) for name in changed),
-    )
-    connection.execute(
-        statement, [Jsonb(value) if isinstance(value, dict) else value for value in row.values()]
-    )
-
-
-def apply_company(dsn: str, scale: Scale = "small") -> None:
-    """Insert the company's rows, or bring them back to what they should be; a second call changes none.
-
-    `dsn` is a libpq URI of the OLTP database, of a login that may take on `myproperty_owner`, which
-    makes tenants, and `myproperty_app`, which makes the rest: row security holds for both. Raises
-    `psycopg.Error`; nothing is written then.
-    """
-    with psycopg.connect(dsn) as connection:
-        for tenant in company(scale):
-            connection.execute("SELECT set_config('app.tenant_id', %s, true)", (str(tenant.id),))
-            for table, row in _rows(tenant):
-                if table == "tenants":
-                    connection.execute("SET ROLE myproperty_owner")
-                    _upsert(connection, table, row)
-                    connection.execute("SET ROLE myproperty_app")
-                else:
-                    _upsert(connection, table, {**row, "tenant_id": tenant.id})

@@ -15,10 +15,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from data.demo.company import Scale, Site, company
-from data.demo.physics import Series, simulate
+from data.demo.company import Meter, Scale, Site, company
+from data.demo.physics import Instants, Series, simulate
 from data.demo.plan import DemoPlan, FileKind, PlannedFile
 from data.demo.writers import Stream, canonical_csv, canonical_rows, nem12, write
+
+LocalDates = npt.NDArray[np.datetime64]
 
 # 14 days hold the clock changes of Berlin (26 October) and Los Angeles (2 November), 30 that of Sydney.
 END = date(2025, 11, 4)
@@ -62,7 +64,7 @@ def generate(out: Path, scale: Scale = "small", days: int | None = None) -> Demo
     expected: list[pd.DataFrame] = []
     for tenant in company(scale):
         for site in tenant.sites:
-            delivery = _Delivery(out, site, start)
+            delivery = Delivery(out, site, start)
             files.extend(_DELIVERIES[site.timezone](delivery))
             expected.append(delivery.expected(str(tenant.id)))
     return DemoPlan(
@@ -75,7 +77,7 @@ def generate(out: Path, scale: Scale = "small", days: int | None = None) -> Demo
     )
 
 
-class _Delivery:
+class Delivery:
     """The readings of one property and the means to send parts of them."""
 
     def __init__(self, out: Path, site: Site, start: date) -> None:
@@ -84,15 +86,13 @@ class _Delivery:
         standard = timedelta(hours=site.standard_offset_hours)
         opening = datetime.combine(start, datetime.min.time(), zone).astimezone(UTC)
         closing = datetime.combine(END, datetime.min.time(), zone).astimezone(UTC)
-        self.first_day = (opening + standard).date()
+        self.first_day = first_day(site, start)
         series = simulate(site, self.first_day, (closing + standard - timedelta(seconds=1)).date())
         if site.file_format != "nem12":
             series = _between(series, opening, closing)
         self.starts = series.starts
-        local = pd.DatetimeIndex(series.starts).tz_localize("UTC").tz_convert(site.timezone)
-        self.local_dates = local.tz_localize(None).to_numpy().astype("datetime64[D]")
-        self.local_hours = local.hour.to_numpy()
-        self.streams = _streams(site, series)
+        self.local_dates = local_dates(site, series.starts)
+        self.streams = streams_of(site, series)
 
     def on(self, day: date) -> npt.NDArray[np.bool_]:
         return np.asarray(self.local_dates == np.datetime64(day))
@@ -126,28 +126,47 @@ class _Delivery:
         )
 
     def expected(self, tenant_id: str) -> pd.DataFrame:
-        dates, first, counts = np.unique(self.local_dates, return_index=True, return_counts=True)
-        frames = []
-        for meter in self.site.meters:
-            for register in meter.registers:
-                values = self.streams[meter.role, register.channel].values
-                frames.append(
-                    pd.DataFrame(
-                        {
-                            "tenant": self.site.tenant,
-                            "tenant_id": tenant_id,
-                            "property_id": str(self.site.id),
-                            "meter_id": str(meter.id),
-                            "serial_number": meter.serial_number,
-                            "identifier": meter.identifier,
-                            "channel": register.channel,
-                            "reading_date": dates.astype(object),
-                            "readings": counts,
-                            "energy_kwh": [Decimal(int(wh)) / 1000 for wh in np.add.reduceat(values, first)],
-                        }
-                    )
+        return pd.concat(
+            (
+                daily_totals(
+                    self.site, tenant_id, meter, self.streams[meter.role, register.channel], self.local_dates
                 )
-        return pd.concat(frames, ignore_index=True)
+                for meter in self.site.meters
+                for register in meter.registers
+            ),
+            ignore_index=True,
+        )
+
+
+def daily_totals(site: Site, tenant_id: str, meter: Meter, stream: Stream, dates: LocalDates) -> pd.DataFrame:
+    """Rows of `DemoPlan.expected`, from a stream of n values and their ascending local `dates` (n,)."""
+    days, first, counts = np.unique(dates, return_index=True, return_counts=True)
+    return pd.DataFrame(
+        {
+            "tenant": site.tenant,
+            "tenant_id": tenant_id,
+            "property_id": str(site.id),
+            "meter_id": str(meter.id),
+            "serial_number": meter.serial_number,
+            "identifier": meter.identifier,
+            "channel": stream.channel,
+            "reading_date": days.astype(object),
+            "readings": counts,
+            "energy_kwh": [Decimal(int(wh)) / 1000 for wh in np.add.reduceat(stream.values, first)],
+        }
+    )
+
+
+def local_dates(site: Site, starts: Instants) -> LocalDates:
+    """The local dates (n,) of UTC instants (n,)."""
+    local = pd.DatetimeIndex(starts).tz_localize("UTC").tz_convert(site.timezone)
+    return np.asarray(local.tz_localize(None).to_numpy().astype("datetime64[D]"))
+
+
+def first_day(site: Site, day: date) -> date:
+    """The day of the site's standard time that holds the local midnight with which `day` begins."""
+    opening = datetime.combine(day, datetime.min.time(), ZoneInfo(site.timezone)).astimezone(UTC)
+    return (opening + timedelta(hours=site.standard_offset_hours)).date()
 
 
 def _between(series: Series, opening: datetime, closing: datetime) -> Series:
@@ -163,7 +182,7 @@ def _between(series: Series, opening: datetime, closing: datetime) -> Series:
     )
 
 
-def _streams(site: Site, series: Series) -> dict[tuple[str, str], Stream]:
+def streams_of(site: Site, series: Series) -> dict[tuple[str, str], Stream]:
     """One stream for each (meter role, channel), in the order of the meters."""
     loads = iter(series.loads)
     metered = {"import": series.imported, "export": series.exported, "generation": series.generation}
@@ -182,7 +201,7 @@ def _streams(site: Site, series: Series) -> dict[tuple[str, str], Stream]:
     }
 
 
-def _nem12_files(delivery: _Delivery) -> list[PlannedFile]:
+def _nem12_files(delivery: Delivery) -> list[PlannedFile]:
     """Grid and solar with one substituted day, sub-meters zipped, then the solar day again as measured."""
     site, solar = delivery.site, delivery.streams["solar", "generation"]
     per_day = 86_400 // site.interval_seconds
@@ -230,7 +249,7 @@ def _nem12_files(delivery: _Delivery) -> list[PlannedFile]:
     ]
 
 
-def _files_with_bad_rows(delivery: _Delivery) -> list[PlannedFile]:
+def _files_with_bad_rows(delivery: Delivery) -> list[PlannedFile]:
     """Everything gzipped, then one day of a sub-meter again, with some rows spoilt."""
     streams = list(delivery.streams.values())
     everything = delivery.rows(streams, np.ones(delivery.starts.size, dtype=bool), _FIRST_VERSION)
@@ -254,7 +273,7 @@ def _files_with_bad_rows(delivery: _Delivery) -> list[PlannedFile]:
     ]
 
 
-def _files_with_a_late_day(delivery: _Delivery) -> list[PlannedFile]:
+def _files_with_a_late_day(delivery: Delivery) -> list[PlannedFile]:
     """Everything but one day of the grid meter, then that day."""
     grid = [stream for (role, _), stream in delivery.streams.items() if role == "grid"]
     others = [stream for (role, _), stream in delivery.streams.items() if role != "grid"]
@@ -274,7 +293,7 @@ def _files_with_a_late_day(delivery: _Delivery) -> list[PlannedFile]:
     ]
 
 
-_DELIVERIES: dict[str, Callable[[_Delivery], list[PlannedFile]]] = {
+_DELIVERIES: dict[str, Callable[[Delivery], list[PlannedFile]]] = {
     "Australia/Sydney": _nem12_files,
     "America/Los_Angeles": _files_with_bad_rows,
     "Europe/Berlin": _files_with_a_late_day,

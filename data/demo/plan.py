@@ -9,7 +9,7 @@ import pandas as pd
 
 from data.demo.company import FileFormat, Scale
 
-FileKind = Literal["first", "late", "revised", "bad_rows"]
+FileKind = Literal["history", "first", "late", "revised", "bad_rows"]
 
 
 @dataclass(frozen=True)

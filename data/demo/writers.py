@@ -38,7 +38,10 @@ _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True)
 class Stream:
-    """One register of one meter: energies in Wh (n,) and which of them are estimated (n,)."""
+    """One register of one meter: energies in Wh (n,) and which of them are estimated (n,).
+
+    `first_day` is that of the first value, if it is another than that of the file.
+    """
 
     identifier: str
     register: str
@@ -47,6 +50,7 @@ class Stream:
     configuration: str
     values: Energy
     estimated: npt.NDArray[np.bool_]
+    first_day: date | None = None
 
 
 def nem12(streams: Iterable[Stream], first_day: date, interval_seconds: int, version: datetime) -> str:
@@ -69,7 +73,7 @@ def _nem12_stream(stream: Stream, first_day: date, interval_seconds: int, writte
         _as_kwh(stream.values).reshape(-1, per_day), stream.estimated.reshape(-1, per_day), strict=True
     )
     for number, (values, estimated) in enumerate(days):
-        day = first_day + timedelta(days=number)
+        day = (stream.first_day or first_day) + timedelta(days=number)
         quality = "V" if estimated.any() else "A"
         yield f"300,{day:%Y%m%d},{','.join(values)},{quality},,,{written},{written}"
         if quality == "V":

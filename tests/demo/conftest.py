@@ -4,7 +4,9 @@ from pathlib import Path
 
 import nemreader
 import pandas as pd
+import psycopg
 import pytest
+from psycopg import sql
 
 from data.demo import DemoPlan, generate
 from data.demo.company import Site, company
@@ -88,3 +90,18 @@ def read_csv(path: Path) -> pd.DataFrame:
         reading_ts=pd.to_datetime(rows["reading_ts"], utc=True),
         energy_wh=(rows["value"] * factor).round().astype("int64"),
     )
+
+
+def contents(dsn: str) -> dict[str, list[str]]:
+    """Every row of every table as text, by table, the trail included."""
+    with psycopg.connect(dsn) as connection:
+        tables = connection.execute(
+            "select n.nspname, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace "
+            "where n.nspname in ('myproperty', 'originfd', 'audit') and c.relkind in ('r', 'p') "
+            "and not c.relispartition"
+        ).fetchall()
+        rows = sql.SQL("select t::text from {} as t order by 1")
+        return {
+            table: [row[0] for row in connection.execute(rows.format(sql.Identifier(schema, table)))]
+            for schema, table in tables
+        }

@@ -1,0 +1,173 @@
+"""What stands on the roofs of the demo, what it cost, which rules it keeps, and the projects it came from."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+from psycopg.types.range import DateRange
+
+from data.demo.company import Site, Tenant, named
+from data.demo.rows import Rows
+
+# Invented, of the order of small commercial systems: per kW of the array, in the currency of the property.
+_ARRAY_COST, _INVERTER_COST, _YEARLY_COST = Decimal(1150), Decimal(240), Decimal(18)
+_EVALUATED_AT = datetime(2025, 11, 1, 3, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Roof:
+    """How an array lies (degrees; azimuth clockwise from north), since when, and the currency of its cost."""
+
+    tilt: int
+    azimuth: int
+    in_service: date
+    currency: str
+
+
+_ROOFS = {
+    "sydney": Roof(20, 0, date(2023, 9, 1), "AUD"),
+    "los-angeles": Roof(15, 180, date(2024, 3, 15), "USD"),
+    "berlin": Roof(35, 180, date(2024, 5, 1), "EUR"),
+}
+# Rule, state, when it is due again.
+_RULES = {
+    "sydney": (
+        ("INVERTER-INSPECTION", "compliant", date(2026, 9, 1)),
+        ("SUB-METER-PATTERN-APPROVAL", "compliant", date(2035, 6, 16)),
+        ("SWITCHBOARD-LABELS", "due", date(2025, 12, 1)),
+    ),
+    "los-angeles": (
+        ("INVERTER-INSPECTION", "breached", date(2025, 9, 15)),
+        ("RAPID-SHUTDOWN-LABELS", "compliant", None),
+    ),
+    "berlin": (
+        ("MARKET-REGISTER-ENTRY", "compliant", None),
+        ("INVERTER-INSPECTION", "due", date(2025, 11, 30)),
+        ("SUB-METER-CALIBRATION", "unknown", None),
+    ),
+}
+# Key, name, type, status with OriginFD, status with us, scope, target.
+_PROJECTS = {
+    "sydney": (
+        (
+            "roof",
+            "Wattlebird Terraces rooftop (demo)",
+            "solar",
+            "commissioned",
+            "live",
+            "Array and inverter on the north roof, one meter for its generation.",
+            date(2023, 9, 1),
+        ),
+        (
+            "battery",
+            "Wattlebird Terraces battery (demo)",
+            "battery",
+            "design",
+            "approved",
+            "A battery in the bin store, to carry midday surplus into the evening peak.",
+            date(2026, 4, 1),
+        ),
+    ),
+    "los-angeles": (
+        (
+            "metering",
+            "Cedar Canyon sub-meters (demo)",
+            "metering",
+            "construction",
+            "in_progress",
+            "Quarter-hour sub-meters for the five lofts and the common area.",
+            date(2025, 12, 15),
+        ),
+    ),
+    "berlin": (
+        (
+            "balcony",
+            "Sonnenhof 7 courtyard roof (demo)",
+            "solar",
+            "feasibility",
+            "proposed",
+            "Second array on the courtyard side, if the roof bears it.",
+            date(2026, 6, 30),
+        ),
+    ),
+}
+
+
+def currency(site: Site) -> str:
+    """The ISO 4217 code of what is paid at a property."""
+    return _ROOFS[site.place].currency
+
+
+def asset_rows(tenant: Tenant) -> Rows:
+    """Solar assets, states of rules, projects and their links."""
+    for site in tenant.sites:
+        yield from _solar_rows(site)
+        for rule, state, due_on in _RULES[site.place]:
+            yield (
+                "compliance_rule_states",
+                {
+                    "id": named("rule", site.key, rule),
+                    "property_id": site.id,
+                    "rule_code": rule,
+                    "state": state,
+                    "evaluated_at": _EVALUATED_AT,
+                    "due_on": due_on,
+                },
+            )
+        yield from _project_rows(site)
+
+
+def _solar_rows(site: Site) -> Rows:
+    roof, capacity = _ROOFS[site.place], Decimal(str(site.solar_kw))
+    common = {
+        "property_id": site.id,
+        "meter_id": site.meter("solar").id,
+        "capacity_kw": capacity,
+        "in_service_during": DateRange(roof.in_service, None, "[)"),
+        "currency": roof.currency,
+    }
+    yield (
+        "solar_assets",
+        {
+            "id": named("asset", site.key, "array"),
+            "kind": "array",
+            "make_model": "Invented Panel 400",
+            "serial_number": f"DEMO-{site.key}-ARRAY".upper(),
+            "tilt_degrees": roof.tilt,
+            "azimuth_degrees": roof.azimuth,
+            "capital_cost": _ARRAY_COST * capacity,
+            "yearly_cost": _YEARLY_COST * capacity,
+            **common,
+        },
+    )
+    yield (
+        "solar_assets",
+        {
+            "id": named("asset", site.key, "inverter"),
+            "kind": "inverter",
+            "make_model": "Invented Inverter 3P",
+            "serial_number": f"DEMO-{site.key}-INVERTER".upper(),
+            "capital_cost": _INVERTER_COST * capacity,
+            "yearly_cost": Decimal(0),
+            **common,
+        },
+    )
+
+
+def _project_rows(site: Site) -> Rows:
+    for key, name, kind, their_status, status, scope, target in _PROJECTS[site.place]:
+        project_id = named("project", site.key, key)
+        yield "originfd.projects", {"id": project_id, "name": name, "status": their_status}
+        yield (
+            "project_links",
+            {
+                "id": named("project-link", site.key, key),
+                "property_id": site.id,
+                "originfd_project_id": project_id,
+                "project_type": kind,
+                "status": status,
+                "scope_summary": scope,
+                "target_live_date": target,
+                "sync_payload": {"status": their_status},
+            },
+        )

@@ -1,0 +1,92 @@
+"""The history of Sydney: it meets the ordinary files without gap or overlap; one meter is exchanged."""
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import psycopg
+import pytest
+
+from data.demo import DemoPlan, apply_company, generate, history
+from data.demo.company import Site
+from data.demo.history import START
+from data.demo.physics import simulate
+from data.ingest.load import ingest_file
+from tests.demo.conftest import read_nem12
+
+EXCHANGE = date(2025, 6, 16)
+
+
+@pytest.fixture(scope="module")
+def exchange(tmp_path_factory: pytest.TempPathFactory) -> DemoPlan:
+    """Four days around the exchange of a meter."""
+    out = tmp_path_factory.mktemp("history")
+    return history(out, start=EXCHANGE - timedelta(days=2), end=EXCHANGE + timedelta(days=2))
+
+
+def test_each_meter_has_the_energy_of_its_days(exchange: DemoPlan, sites: dict[str, Site]) -> None:
+    """Against physics, by nemreader: the exchange lies at midnight of both the file and the local day."""
+    (file,) = exchange.files
+    rows = read_nem12(file.path)
+    assert len(rows) == file.readings == exchange.readings
+    series = simulate(sites["sydney"], date(2025, 6, 14), date(2025, 6, 17))
+    unit_102 = rows[rows["identifier"].isin(["6DEM000005", "6DEM000905"])].sort_values("reading_ts")
+    assert unit_102["energy_wh"].tolist() == series.loads[2].tolist()
+    assert unit_102["identifier"].tolist() == ["6DEM000905"] * 96 + ["6DEM000005"] * 96
+    generation = rows[rows["identifier"] == "6DEM000002"].sort_values("reading_ts")
+    assert generation["energy_wh"].tolist() == series.generation.tolist()
+    by_channel = exchange.expected.groupby("channel")["energy_kwh"].sum() * 1000
+    assert by_channel["consumption"] == int(series.loads.sum())
+    assert by_channel["export"] == int(series.exported.sum())
+
+
+def test_it_ends_where_the_ordinary_files_begin(tmp_path: Path) -> None:
+    ordinary = generate(tmp_path, "small", 5)
+    past = history(tmp_path, start=ordinary.start - timedelta(days=3), end=ordinary.start)
+    names = sorted(path.name for path in past.files[0].path.parent.iterdir())
+    assert names[0] == past.files[0].path.name == "20251104-sydney-history.zip"
+    first = [file.path for file in ordinary.of_kind("first") if file.format == "nem12"]
+    rows = pd.concat(read_nem12(path) for path in (past.files[0].path, *first))
+    series = rows.groupby(["identifier", "register"])["reading_ts"]
+    assert len(series) == 8
+    for _, instants in series:
+        steps = np.diff(np.sort(instants.to_numpy())).astype("timedelta64[m]")
+        assert set(steps.tolist()) == {timedelta(minutes=30)}
+
+
+def test_the_year_begins_before_the_first_local_day_of_billing(tmp_path: Path) -> None:
+    plan = history(tmp_path)
+    days = plan.expected.groupby("reading_date")["readings"].sum()
+    assert (plan.start, plan.end) == (START, date(2025, 10, 21))
+    # One retired meter, and the new one after it: always eight series.
+    assert days[date(2024, 11, 1)] == days[date(2025, 6, 15)] == days[EXCHANGE] == 8 * 48
+    assert len(days) == (date(2025, 10, 20) - date(2024, 10, 31)).days + 1
+    # The two changes of the clock.
+    assert days[date(2025, 4, 6)] == 8 * 50
+    assert days[date(2025, 10, 5)] == 8 * 46
+
+
+@pytest.mark.parametrize(
+    ("scale", "end", "message"), [("medium", None, "no history"), ("small", START, "holds no day")]
+)
+def test_what_has_no_history_is_refused(tmp_path: Path, scale: str, end: date | None, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        history(tmp_path, scale, end=end)  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.engine
+def test_it_is_ingested_whole(exchange: DemoPlan, oltp_dsn: str) -> None:
+    apply_company(oltp_dsn)
+    (file,) = exchange.files
+    result = ingest_file(file.path, tenant=file.tenant, dsn=oltp_dsn)
+    assert (result.status, result.accepted, result.quarantined) == ("loaded", file.readings, 0)
+    with psycopg.connect(oltp_dsn) as db:
+        stored = db.execute(
+            "select meter_id::text, channel, reading_date, count(*), sum(value_kwh) "
+            "from myproperty.meter_readings where reading_date between '2025-06-01' and '2025-06-30' "
+            "group by 1, 2, 3"
+        ).fetchall()
+    columns = ["meter_id", "channel", "reading_date", "readings", "energy_kwh"]
+    assert sorted(stored) == sorted(exchange.expected[columns].itertuples(index=False, name=None))
