@@ -25,12 +25,15 @@ if TYPE_CHECKING:
     from dagster_project.jobs import RunReport
     from data.ingest.load import IngestResult
     from expectations.verdicts import Verdict
+    from myproperty.sealing import Keyring
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Meter files to marts.")
 quarantine_app = typer.Typer(no_args_is_help=True, help="Readings that were wrong, and what became of them.")
 app.add_typer(quarantine_app, name="quarantine")
 billing_app = typer.Typer(no_args_is_help=True, help="Solar shared out, invoices, the double-entry ledger.")
 app.add_typer(billing_app, name="billing")
+keys_app = typer.Typer(no_args_is_help=True, help="The keys that seal personal fields; to erase a person.")
+app.add_typer(keys_app, name="keys")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -513,6 +516,90 @@ def billing_balance(tenant: Tenant, json: AsJson = False) -> None:
     else:
         console.print_table("Accounts", accounts)
         console.print_table("Balance sheet", sheet)
+
+
+@keys_app.command("list")
+@reports_errors
+def keys_list(
+    tenant: Annotated[str | None, typer.Option(help="Of this tenant alone: name or id.")] = None,
+    json: AsJson = False,
+) -> None:
+    """Every key: whose it is, its status, what wraps it; never the key itself."""
+    with _keyring() as keys:
+        rows = keys.inventory(keys.tenant_id(tenant) if tenant else None)
+    if json:
+        console.print_json(rows)
+    else:
+        console.print_table("Keys", rows, empty="none; a key is made when its first value is sealed")
+
+
+@keys_app.command("rotate")
+@reports_errors
+def keys_rotate(
+    tenant: Annotated[str | None, typer.Option(help="New data keys for it: name or id.")] = None,
+    master: Annotated[
+        bool, typer.Option("--master", help="Wrap the tenants' keys by the first master key instead.")
+    ] = False,
+) -> None:
+    """Make new keys active; what the old ones sealed stays readable."""
+    from myproperty.sealing import rotate_keys, rotate_master
+
+    if tenant is None and not master:
+        raise typer.BadParameter(
+            "give --tenant for new data keys, or --master for a new master key"
+        )
+    with _keyring() as keys:
+        tenant_id = keys.tenant_id(tenant) if tenant else None
+        if master:
+            count = rotate_master(keys, tenant_id)
+            console.out.print(f"{count} keys are newly wrapped by the master key {keys.masters.first}.")
+        elif tenant_id is not None:
+            console.out.print(f"{rotate_keys(keys, tenant_id)} new keys are active.")
+
+
+@keys_app.command("erase")
+@reports_errors
+def keys_erase(
+    tenant: Tenant,
+    because: Annotated[str, typer.Option(help="Why; it is kept, so it names nobody.")],
+    user: Annotated[
+        str | None, typer.Option(help="This person alone: e-mail address or id. Without it, everyone.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Erase a person, or everyone of a tenant, for good: their keys are destroyed."""
+    from myproperty.sealing import erase_tenant, erase_user
+
+    with _keyring() as keys:
+        tenant_id = keys.tenant_id(tenant)
+        user_id = keys.user_id(tenant_id, user) if user is not None else None
+        who = f"person {user_id}" if user_id else "EVERYONE"
+        if not yes:
+            typer.confirm(f"Erase {who} of tenant {tenant} for good? Nothing brings it back", abort=True)
+        if user_id is None:
+            done = erase_tenant(keys, tenant_id, because)
+        else:
+            done = erase_user(keys, tenant_id, user_id, because)
+    console.out.print(f"{done.people} people erased, {done.key_files} keys destroyed.")
+
+
+@keys_app.command("replay")
+@reports_errors
+def keys_replay() -> None:
+    """After a restore of the database or the key store: erase again who was erased since that backup."""
+    from myproperty.sealing import replay
+
+    with _keyring() as keys:
+        done = replay(keys)
+    console.out.print(f"{done.people} people erased again, {done.key_files} keys destroyed again.")
+
+
+def _keyring() -> "Keyring":
+    from myproperty import local
+    from myproperty.sealing import Keyring
+
+    settings = get_settings()
+    return Keyring(local.dsn(settings), settings)
 
 
 @app.command()

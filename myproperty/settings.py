@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -28,6 +28,10 @@ class Settings(BaseSettings):
     warehouse_dsn: str | None = Field(default=None, description="libpq URI; None means the embedded engine")
     inbox_url: str | None = Field(default=None, description="fsspec URL; None means <home>/inbox")
     archive_url: str | None = Field(default=None, description="fsspec URL; None means <home>/archive")
+    key_store_url: str | None = Field(default=None, description="fsspec URL; None means <home>/keys")
+    master_keys: SecretStr | None = Field(
+        default=None, description="id:base64 pairs, the first wraps; None means <home>/keys/master.key"
+    )
     bigquery_project: str = "local"
     bigquery_location: str = "australia-southeast1"
     bigquery_endpoint: str | None = Field(default=None, description="None means Google's own")
@@ -42,6 +46,11 @@ class Settings(BaseSettings):
     def archive(self) -> str:
         """Where ingested files go, in the same folders."""
         return self.archive_url or str(self.home / "archive")
+
+    @property
+    def key_store(self) -> str:
+        """Where the wrapped keys of personal fields are, one folder a tenant."""
+        return self.key_store_url or str(self.home / "keys")
 
 
 @lru_cache

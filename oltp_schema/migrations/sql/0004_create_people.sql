@@ -37,7 +37,9 @@ create table myproperty.users (
     updated_at timestamptz not null default now(),
     version integer not null default 1,
     unique (tenant_id, id),
-    constraint email_is_unique_in_a_tenant unique (tenant_id, email)
+    constraint email_is_unique_in_a_tenant unique (tenant_id, email),
+    constraint erased_user_keeps_no_name_or_address
+        check (status <> 'erased' or (full_name is null and email::text = 'erased-' || id::text || '@invalid'))
 );
 comment on table myproperty.users is 'A person with a login: an owner, their staff, or a resident.';
 comment on column myproperty.users.role is
