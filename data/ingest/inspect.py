@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from data.ingest.errors import RefusedFile
 from data.ingest.formats import read_file
+from data.ingest.formats.mapping import Mapping, undeclared
 from data.ingest.schema import KVARH_PER_UNIT_POWER_OF_TEN, KWH_PER_UNIT_POWER_OF_TEN
 from data.ingest.vee import screen
 
@@ -20,30 +21,38 @@ _BASE_UNITS = {
     **{unit: ("kWh", power) for unit, power in KWH_PER_UNIT_POWER_OF_TEN.items()},
     **{unit: ("kvarh", power) for unit, power in KVARH_PER_UNIT_POWER_OF_TEN.items()},
 }
-_SERIES = ["identifier", "channel", "register", "unit", "interval_seconds"]
+_SERIES = ["identifier", "channel", "register", "unit"]
 
 
 def inspect(
-    path: Path | str, format: str | None = None, *, now: datetime.datetime | None = None
+    path: Path | str,
+    format: str | None = None,
+    *,
+    mapping: Mapping | None = None,
+    now: datetime.datetime | None = None,
 ) -> dict[str, Any]:
     """The fixed JSON document on one file: status, format, channels and what was rejected.
 
     Totals are decimal strings, energy in kWh and reactive energy in kvarh, over the intervals that would
     be loaded; rows that a later one of the same file replaced are not told as rejected unless they
-    contradict it. `now` (default: the clock) decides what lies in the future.
+    contradict it. `mapping` declares what the file does not say. `now` (default: the clock) decides what
+    lies in the future. Where ingestion would demand more of a mapping, `undeclared` lists the fields; times
+    without a zone are shown as if they were UTC.
     """
     try:
-        parsed = read_file(path, format)
+        parsed = read_file(path, format, mapping)
     except RefusedFile as refusal:
         return {"status": "refused", "format": refusal.format, "channels": [], "rejected": _refusal(refusal)}
     readings, screened = screen(parsed.readings, now=now or datetime.datetime.now(datetime.UTC))
     rejected = pa.concat_tables([parsed.rejected, screened])
-    return {
+    document: dict[str, Any] = {
         "status": "ok" if readings.num_rows else "refused",
         "format": parsed.format,
         "channels": [_channel(readings, series) for series in _series(readings)],
         "rejected": _rejected(rejected.filter(pc.not_equal(rejected["severity"], "info"))),
     }
+    missing = undeclared(parsed, mapping)
+    return document | ({"undeclared": missing} if missing else {})
 
 
 def _series(readings: pa.Table) -> list[dict[str, Any]]:
@@ -63,13 +72,19 @@ def _channel(readings: pa.Table, series: dict[str, Any]) -> dict[str, Any]:
         "channel": series["channel"],
         "register": series["register"],
         "unit": unit,
-        "interval_seconds": series["interval_seconds"],
+        "interval_seconds": _usual_length(own["interval_seconds"]),
         "intervals": own.num_rows,
         "total": decimal_text((pc.sum(own["value"]).as_py() or Decimal(0)).scaleb(power)),
         "first": _instant_text(extent["min"]),
         "last": _instant_text(extent["max"]),
         "quality": _quality(own),
     }
+
+
+def _usual_length(seconds: pa.ChunkedArray) -> int:
+    """The length most intervals have, of equals the longest: days and months differ among themselves."""
+    counts = pc.value_counts(seconds).to_pylist()
+    return int(max(counts, key=lambda row: (row["counts"], row["values"]))["values"])
 
 
 def _quality(readings: pa.Table) -> dict[str, int]:

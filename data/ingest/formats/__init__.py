@@ -5,7 +5,7 @@ configured (`vee`), or writing anything (`load`).
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,41 +13,46 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data.ingest.errors import RefusedFile
-from data.ingest.formats import canonical_csv, nem12
+from data.ingest.formats import canonical_csv, mapped_csv, nem12
 from data.ingest.formats.columns import Batch
 from data.ingest.formats.container import Member, content_hash, open_members, refuse
 from data.ingest.formats.detect import FORMATS, check_format, detect
 from data.ingest.formats.latest import keep_latest
+from data.ingest.formats.mapping import CsvMapping, Mapping
 from data.ingest.schema import PARSED, REJECTED, ParsedFile
 
 __all__ = ["FORMATS", "Batch", "content_hash", "detect_format", "iter_batches", "read_file"]
 
-_READERS = {"nem12": nem12.iter_batches, "canonical_csv": canonical_csv.iter_batches}
+_READERS: dict[str, Callable[[Path, Member, int], Iterator[Batch]]] = {
+    "nem12": nem12.iter_batches,
+    "canonical_csv": canonical_csv.iter_batches,
+}
 
 
 def detect_format(path: Path | str) -> str:
     """The format name of a file by its content. Raises `RefusedFile`."""
     path = Path(path)
     for member in open_members(path):
-        return detect(path, next(member.blocks, b"").decode())
+        return detect(path, next(member.blocks, b"").decode(errors="replace"))
     raise refuse(path, None, "FILE-EMPTY", "the file has no content")
 
 
-def iter_batches(path: Path | str, format: str | None = None) -> Iterator[tuple[str, Batch]]:
+def iter_batches(
+    path: Path | str, format: str | None = None, mapping: Mapping | None = None
+) -> Iterator[tuple[str, Batch]]:
     """(format, batch) of about 64 k rows, in file order, with duplicates still in them.
 
-    All members of an archive must be of one format. Raises `RefusedFile`, also after batches were
-    given: nothing may be written before the end is reached.
+    All members of an archive must be of one format, that of `mapping` where one is given. Raises
+    `RefusedFile`, also after batches were given: nothing may be written before the end is reached.
     """
     path = Path(path)
-    wrong = check_format(path, format) if format is not None else None
-    if wrong is not None:
-        raise wrong
+    format = _declared(path, format, mapping)
     part = 0
     before: str | None = None
-    for member in open_members(path):
+    encoding = mapping.encoding if isinstance(mapping, CsvMapping) else None
+    for member in open_members(path, encoding):
         first = next(member.blocks, b"")
-        found = format or detect(path, first.decode())
+        found = format or detect(path, first.decode(errors="replace"))
         if before is not None and found != before:
             raise refuse(
                 path, None, "FILE-FORMAT", f"{member.name!r} is {found}, the members before it {before}"
@@ -55,7 +60,7 @@ def iter_batches(path: Path | str, format: str | None = None) -> Iterator[tuple[
         before = found
         whole = Member(member.name, itertools.chain([first], member.blocks))
         try:
-            for batch in _READERS[found](path, whole, part):
+            for batch in _batches(path, whole, part, found, mapping):
                 yield found, batch
                 part = max(part, batch.part)
         except RefusedFile as refusal:
@@ -64,8 +69,30 @@ def iter_batches(path: Path | str, format: str | None = None) -> Iterator[tuple[
         part += 1
 
 
-def read_file(path: Path | str, format: str | None = None) -> ParsedFile:
+def _declared(path: Path, format: str | None, mapping: Mapping | None) -> str | None:
+    """The format by name, by the mapping, or none: then the content decides. Raises `RefusedFile`."""
+    wrong = check_format(path, format) if format is not None else None
+    if wrong is not None:
+        raise wrong
+    if mapping is None:
+        if format == "mapped_csv":
+            raise refuse(path, None, "FILE-MAPPING", "mapped_csv is read by a mapping and none is given")
+        return format
+    if format not in (None, mapping.format):
+        raise refuse(path, None, "FILE-FORMAT", f"the mapping is for {mapping.format}, the format {format}")
+    return mapping.format
+
+
+def _batches(path: Path, member: Member, part: int, format: str, mapping: Mapping | None) -> Iterator[Batch]:
+    if isinstance(mapping, CsvMapping):
+        return mapped_csv.iter_batches(path, member, part, mapping)
+    return _READERS[format](path, member, part)
+
+
+def read_file(path: Path | str, format: str | None = None, mapping: Mapping | None = None) -> ParsedFile:
     """A whole meter file as columns; of several rows for one register and interval the later one holds.
+
+    `mapping` declares what the file does not say; a mapped CSV is read with one alone.
 
     Raises `RefusedFile` where nothing of the file may be written; where that is because every record
     was rejected, its attribute `rejected` lists them.
@@ -76,7 +103,7 @@ def read_file(path: Path | str, format: str | None = None) -> ParsedFile:
     readings: list[pa.Table] = []
     rejected: list[pa.Table] = []
     parts: list[int] = []
-    for found, batch in iter_batches(path, format):
+    for found, batch in iter_batches(path, format, mapping):
         name = found
         readings.append(batch.readings)
         rejected.append(batch.rejected)

@@ -8,10 +8,11 @@ import codecs
 import contextlib
 import gzip
 import hashlib
+import itertools
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -29,6 +30,9 @@ MAX_MEMBERS = 1000
 # A line longer than this is no meter record: the longest, 1440 values of a day, takes 30 kB.
 MAX_LINE_BYTES = 1 << 20
 
+# JSON, XML and EDIFACT are one document, often a single line of many megabytes: it is never cut at line ends.
+_DOCUMENT_STARTS = (b"{", b"[", b"<", b"UNA", b"UNB", b"UNH")
+
 _ARCHIVE_MAGIC = (b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b", b"7z\xbc\xaf", b"BZh", b"\xfd7zXZ", b"Rar!")
 _DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, NotImplementedError)
 
@@ -38,7 +42,8 @@ class Member:
     """One text of a file: the file itself, or a member of an archive, with a name for messages.
 
     `blocks` yields UTF-8 bytes with LF line ends, cut at line ends; only the last block may lack its
-    final LF. Invalid bytes have become U+FFFD. Reading may raise `RefusedFile`.
+    final LF. Invalid bytes have become U+FFFD. A JSON, XML or EDIFACT document comes as it is, cut
+    anywhere. Reading may raise `RefusedFile`.
     """
 
     name: str
@@ -59,9 +64,10 @@ def content_hash(path: Path) -> str:
         raise refuse(path, None, "FILE-UNREADABLE", error.strerror or str(error)) from error
 
 
-def open_members(path: Path) -> Iterator[Member]:
+def open_members(path: Path, encoding: str | None = None) -> Iterator[Member]:
     """The texts of `path` in order; a plain file or a gzip has one, a zip as many as it has files.
 
+    `encoding` is that of texts without a byte order mark, by default UTF-8, or UTF-16 where it looks so.
     Each member must be read before the next is asked for. Raises `RefusedFile`.
     """
     with _faults_refuse(path), path.open("rb") as stream:
@@ -70,14 +76,14 @@ def open_members(path: Path) -> Iterator[Member]:
         if not magic:
             raise refuse(path, None, "FILE-EMPTY", "the file has no content")
         if magic.startswith(b"PK"):
-            yield from _zip_members(path, stream)
+            yield from _zip_members(path, stream, encoding)
         elif magic.startswith(b"\x1f\x8b"):
             packed = path.stat().st_size
             with gzip.GzipFile(fileobj=stream) as unpacked:
                 chunks = _Bounded(path, packed).chunks(unpacked, path.name)
-                yield Member(path.name, _guarded(path, chunks))
+                yield Member(path.name, _guarded(path, chunks, encoding))
         else:
-            yield Member(path.name, _guarded(path, _plain_chunks(path, stream)))
+            yield Member(path.name, _guarded(path, _plain_chunks(path, stream), encoding))
 
 
 @contextlib.contextmanager
@@ -91,10 +97,13 @@ def _faults_refuse(path: Path) -> Iterator[None]:
         raise refuse(path, None, "FILE-UNREADABLE", error.strerror or str(error)) from error
 
 
-def _guarded(path: Path, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The lines of a text; its bytes are read here, outside of `open_members`, so faults arise here."""
+def _guarded(path: Path, chunks: Iterator[bytes], encoding: str | None) -> Iterator[bytes]:
+    """The blocks of a text; its bytes are read here, outside of `open_members`, so faults arise here."""
     with _faults_refuse(path):
-        yield from _lines(path, chunks)
+        text = _utf8(chunks, encoding)
+        first = next(text, b"")
+        whole = itertools.chain([first], text)
+        yield from whole if first.lstrip().startswith(_DOCUMENT_STARTS) else lines(path, whole)
 
 
 def _plain_chunks(path: Path, stream: IO[bytes]) -> Iterator[bytes]:
@@ -138,7 +147,7 @@ class _Bounded:
             )
 
 
-def _zip_members(path: Path, stream: IO[bytes]) -> Iterator[Member]:
+def _zip_members(path: Path, stream: IO[bytes], encoding: str | None) -> Iterator[Member]:
     bounded = _Bounded(path, path.stat().st_size)
     with zipfile.ZipFile(stream) as archive:
         infos = [info for info in archive.infolist() if not _is_litter(info)]
@@ -152,7 +161,8 @@ def _zip_members(path: Path, stream: IO[bytes]) -> Iterator[Member]:
             _check_member(path, info)
         for info in infos:
             with archive.open(info) as member:
-                yield Member(info.filename, _guarded(path, bounded.chunks(member, info.filename)))
+                chunks = bounded.chunks(member, info.filename)
+                yield Member(info.filename, _guarded(path, chunks, encoding))
 
 
 def _is_litter(info: zipfile.ZipInfo) -> bool:
@@ -188,9 +198,11 @@ def _encoding(head: bytes) -> tuple[str, int]:
     return "utf-8", 0
 
 
-def _utf8(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def _utf8(chunks: Iterator[bytes], encoding: str | None) -> Iterator[bytes]:
     first = next(chunks, b"")
     codec, mark = _encoding(first)
+    if encoding is not None and not mark:
+        codec = encoding
     first = first[mark:]
     if codec == "utf-8":
         yield first
@@ -203,10 +215,10 @@ def _utf8(chunks: Iterator[bytes]) -> Iterator[bytes]:
     yield decoder.decode(b"", final=True).encode()
 
 
-def _lines(path: Path, chunks: Iterator[bytes]) -> Iterator[bytes]:
+def lines(path: Path, chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Blocks that end at a line end: CR LF and CR become LF, invalid UTF-8 becomes U+FFFD."""
     pending = b""
-    for chunk in _utf8(chunks):
+    for chunk in chunks:
         text = pending + chunk
         # A CR at the very end may be half of a CR LF.
         held = b"\r" if text.endswith(b"\r") else b""

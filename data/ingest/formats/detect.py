@@ -9,8 +9,12 @@ from pathlib import Path
 from data.ingest.errors import RefusedFile
 from data.ingest.formats.container import refuse
 
-FORMATS = ("nem12", "canonical_csv")
-_SUPPORTED = "the formats read are NEM12 and the canonical CSV"
+FORMATS = (
+    "nem12",
+    "canonical_csv",
+    "mapped_csv",
+)
+_SUPPORTED = f"the formats read are {', '.join(FORMATS)} (an interval CSV with a mapping)"
 
 _NOT_READ: tuple[tuple[str, str], ...] = (
     (r"(?is)<!doctype html|<html", "this is an HTML page, probably an error page saved as a file"),

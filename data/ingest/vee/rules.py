@@ -51,7 +51,8 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
         "FILE-FORMAT",
         "terminate",
         "the content is a format that is read",
-        "Deliver NEM12 or the canonical CSV, or pass the format's name if the content was taken wrongly.",
+        "Deliver a format that docs/formats.md names, pass its name with --format if the content was taken "
+        "wrongly, or read an interval CSV with --mapping.",
     ),
     (
         "FILE-CUT",
@@ -99,6 +100,38 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
     ("NEM12-VERSION", "reject", "an update time exists", _ASK_SENDER),
     ("CSV-HEADER", "terminate", "the header has the canonical columns and no others", _ASK_SENDER),
     ("CSV-COLUMNS", "reject", "a row has as many fields as the header", _ASK_SENDER),
+    (
+        "FILE-MAPPING",
+        "terminate",
+        "what a file leaves out, its meter or the zone of its times, is declared in a mapping",
+        "Write a mapping (docs/formats.md; `myproperty inspect FILE --suggest-mapping` proposes one) and "
+        "give it with --mapping.",
+    ),
+    (
+        "MAP-COLUMNS",
+        "terminate",
+        "the columns that the mapping names are in the file, once each and as many as a day needs",
+        "Correct the mapping, or ask the sender what has changed.",
+    ),
+    (
+        "MAP-ORDER",
+        "terminate",
+        "rows run in the order that the mapping declares where an hour comes twice",
+        "Set `order` in the mapping to the order of the rows.",
+    ),
+    (
+        "CSV-DAY",
+        "reject",
+        "a row for a day holds one value for each interval of that local day",
+        "If the file counts wall-clock labels, set clock_change: wall_clock; if it keeps one offset all "
+        "year, declare that zone, for example Etc/GMT.",
+    ),
+    (
+        "CSV-LAST-ROW",
+        "issue",
+        "the last row has a line end, by which a cut file is known; the row was kept",
+        "Compare the row with the sender's; if the file is cut, ask for it anew.",
+    ),
     (
         "VEE-SUPERSEDED",
         "info",

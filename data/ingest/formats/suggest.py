@@ -1,0 +1,374 @@
+"""A mapping proposed for a file, for a data engineer to check: what `inspect --suggest-mapping` prints.
+
+Here: guesses, each from the content and marked where the content does not decide. Not here: any reading of a
+file for loading, which never guesses. What cannot be known (the zone, a meter without a name) stays empty,
+so that the proposal is refused until somebody has filled it in.
+"""
+
+import csv
+import functools
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from data.ingest.errors import RefusedFile
+from data.ingest.formats.container import open_members
+from data.ingest.formats.detect import detect
+from data.ingest.formats.mapping import MappingError
+from data.ingest.formats.wallclock import DAY_US, US, TimeFormat
+
+# What is looked at: enough for months of one meter.
+SAMPLE_BYTES = 1 << 20
+_DATES = ("%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d/%m/%y", "%m/%d/%y", "%d.%m.%Y", "%d-%m-%Y", "%Y/%m/%d")
+_MORE_DATES = ("%d.%m.%y", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%d %B %Y", "%b %d, %Y", "%m-%d-%Y", "%Y%m%d")
+_TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p", "%H%M", "%H:%M:%S.%f")
+_JOINS = (" ", "T", "")
+_DELIMITERS = (",", ";", "\t", "|")
+_METER = re.compile(
+    r"mp(a|r)n?\b|mpan|mprn|nmi|cups|meter|z(ä|ae?)hler|serial|point|site|device|prm|pod|ean|\bid\b", re.I
+)
+_VALUE = re.compile(
+    r"k?m?wh|kvarh|\bm3\b|consum|import|export|deliver|receiv|usage|value|energ|bezug|einspeis|generat", re.I
+)
+_EXPORT = re.compile(r"export|receiv|einspeis|vertid|feed|inject|return", re.I)
+_GENERATION = re.compile(r"generat|solar|pv\b|produ", re.I)
+_QUALITY = re.compile(r"qualit|status|read ?type|estimat|flag|method|metodo|actual", re.I)
+_UNIT = re.compile(r"(?<![a-z])(kWh|MWh|Wh|kvarh|varh|m3|therm)(?![a-z])", re.I)
+_PERIOD = re.compile(r"period|\bsp\b|\bhh\b|interval no", re.I)
+_END = re.compile(r"(?<![a-z])(end|to|bis|until|fin)(?![a-z])", re.I)
+_TOTAL = re.compile(r"^(grand )?(total|sum|summe|gesamt|suma|totale)\b", re.I)
+_ESTIMATED, _ACTUAL = (
+    re.compile(r"^(e|s|est.*|sub.*|ersatz.*)$", re.I),
+    re.compile(r"^(a|r|w|v|act.*|real|meas.*|valid|wahr.*|good|ok)$", re.I),
+)
+_CHECK = "check"
+
+
+@dataclass
+class _Sample:
+    """The head of a file as a table, and what its columns look like."""
+
+    delimiter: str
+    names: list[str]
+    rows: list[list[str]]
+    encoding: str | None = None
+    totals: list[str] = field(default_factory=list)
+
+    def column(self, place: int) -> list[str]:
+        """The texts of a column that are not empty."""
+        return [text for row in self.rows if (text := row[place].strip())]
+
+
+def suggest_mapping(path: Path | str, timezone: str | None = None) -> str:
+    """A mapping in YAML for the file, with comments where somebody must decide.
+
+    Raises `RefusedFile` where the file cannot be read, `MappingError` where no table is found in it or it
+    needs no mapping.
+    """
+    path = Path(path)
+    text = _head(path, None)
+    encoding = None
+    if "\ufffd" in text:
+        encoding, text = "cp1252", _head(path, "cp1252")
+    try:
+        known = detect(path, text)
+    except RefusedFile:
+        known = "mapped_csv"
+    if known in ("octopus_json", "n3rgy_json", "solaredge_json"):
+        return _for_json(known, timezone)
+    if known != "mapped_csv":
+        raise MappingError(f"{path}: this is {known}, which needs no mapping: inspect or ingest it as it is")
+    sample = _sample(path, text)
+    sample.encoding = encoding
+    return "\n".join(_lines(path, sample, timezone)) + "\n"
+
+
+def _for_json(format: str, timezone: str | None) -> str:
+    lines = [f"format: {format}", "identifier:  # the meter's name, where the file has none"]
+    if format != "octopus_json":
+        lines.append(_timezone(timezone))
+    return "\n".join(lines) + "\n"
+
+
+def _timezone(zone: str | None) -> str:
+    if zone is not None:
+        return f"timezone: {json.dumps(zone)}"
+    return "timezone:  # the file does not say it: the zone of its times, such as Europe/London or Etc/GMT"
+
+
+def _head(path: Path, encoding: str | None) -> str:
+    for member in open_members(path, encoding):
+        text = b""
+        for block in member.blocks:
+            text += block
+            if len(text) >= SAMPLE_BYTES:
+                break
+        return text.decode(errors="replace")
+    return ""
+
+
+def _sample(path: Path, text: str) -> _Sample:
+    lines = [line for line in text.split("\n") if line.strip()] or [""]
+    best: tuple[int, str, int, list[list[str]]] = (0, ",", 0, [])
+    for delimiter in _DELIMITERS:
+        rows = [_fields(line, delimiter) for line in lines]
+        width, count = max(Counter(map(len, rows)).items(), key=lambda entry: entry[1] * min(entry[0], 8))
+        score = count * min(width, 8) if width > 1 else 0
+        if score > best[0]:
+            best = (score, delimiter, width, rows)
+    _, delimiter, width, rows = best
+    table = [row for row in rows if len(row) == width]
+    first = next((place for place, row in enumerate(table) if any(map(_is_date, row))), None)
+    if first is None or first == 0:
+        raise MappingError(
+            f"{path}: no header above rows with a date was found: write the mapping by hand, with columns by "
+            "position and has_header: false (docs/formats.md)"
+        )
+    names = [name.strip() for name in table[first - 1]]
+    totals = sorted({row[0].strip() for row in table[first:] if _TOTAL.match(row[0].strip())})
+    return _Sample(delimiter, names, table[first:], totals=totals)
+
+
+def _fields(line: str, delimiter: str) -> list[str]:
+    try:
+        return next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error:
+        return []
+
+
+def _is_date(text: str) -> bool:
+    return bool(re.search(r"[0-9]", text)) and bool(_formats([text.strip()], dates=True))
+
+
+@functools.cache
+def _candidates(dates: bool) -> tuple[TimeFormat, ...]:
+    if not dates:
+        return tuple(map(TimeFormat, _TIMES))
+    every = (*_DATES, *_MORE_DATES)
+    joined = (f"{date}{join}{time}" for date in every for join in _JOINS for time in _TIMES)
+    return tuple(map(TimeFormat, (*every, *joined)))
+
+
+def _formats(texts: list[str], *, dates: bool) -> list[str]:
+    """The known formats that read every text, those with a date or those without."""
+    if not texts:
+        return []
+    sample = list(dict.fromkeys(texts))[:2000]
+    found = [form.text for form in _candidates(dates) if all(map(form.reads, sample))]
+    if (
+        dates
+        and not found
+        and all(re.fullmatch(r"\d{4}-\d\d-\d\d[T ].*(Z|[+-]\d\d:?\d\d)", t) for t in texts)
+    ):
+        return ["iso8601"]
+    return found
+
+
+def _lines(path: Path, sample: _Sample, timezone: str | None) -> list[str]:
+    dated = {place: found for place in range(len(sample.names)) if (found := _dated(sample, place))}
+    if not dated:
+        raise MappingError(
+            f"{path}: no column of dates was found: write the mapping by hand (docs/formats.md)"
+        )
+    place = next(iter(dated))
+    form = dated[place][0]
+    sample.rows = [row for row in sample.rows if not _formats_fail(row[place], form)]
+    numeric = [n for n in range(len(sample.names)) if n not in dated and _numbers(sample, n)]
+    meter = next((n for n, name in enumerate(sample.names) if _METER.search(name) and n not in dated), None)
+    better = [n for n, name in enumerate(sample.names) if re.search(r"mpan|mprn?|nmi|cups|meter", name, re.I)]
+    meter = next((n for n in better if n not in dated and not _VALUE.search(sample.names[n])), meter)
+    day = _day_columns(sample, [n for n in numeric if n != meter])
+    body = _day_body(sample, place, form, day) if day else _reading_body(sample, place, form, numeric, meter)
+    ambiguous = len({text.replace("%y", "%Y")[:2] for text in dated[place] if text[:2] in ("%d", "%m")}) > 1
+    lines = [
+        f"# Proposed from {path.name}: read every line before it is used.",
+        "format: mapped_csv",
+        *([] if form == "iso8601" else [_timezone(timezone)]),
+        *(["# Day or month first: the dates of the file allow both."] if ambiguous else []),
+        *body[0],
+        *([f"delimiter: {json.dumps(sample.delimiter)}"] if sample.delimiter != "," else []),
+        *([f"encoding: {sample.encoding}"] if sample.encoding else []),
+        *_marks(sample, numeric if not day else list(day[0])),
+        *([f"ignore_rows: {json.dumps(sample.totals)}"] if sample.totals else []),
+        "columns:",
+        *([f"  identifier: {_name(sample, meter)}"] if meter is not None else []),
+        *body[1],
+    ]
+    if meter is None:
+        lines.insert(2, "identifier:  # no column names the meter: write its name, or columns.identifier")
+    return lines
+
+
+def _dated(sample: _Sample, place: int) -> list[str]:
+    texts = sample.column(place)
+    # Totals and notes below the table are no dates.
+    known = [text for text in texts if re.search(r"[0-9]", text) and not _TOTAL.match(text)]
+    if not known or len(known) < 0.9 * len(sample.rows) or re.fullmatch(r"[0-9.,]{1,7}", known[0]):
+        return []
+    return _formats(known, dates=True)
+
+
+def _formats_fail(text: str, form: str) -> bool:
+    if form == "iso8601":
+        return not re.match(r"\d{4}-", text.strip())
+    return not TimeFormat(form).reads(text.strip())
+
+
+def _numbers(sample: _Sample, place: int) -> bool:
+    texts = sample.column(place)
+    return bool(texts) and all(
+        re.fullmatch(r"[+-]?[0-9][0-9.,' \u00a0]*|[+-]?\.[0-9]+", text) for text in texts
+    )
+
+
+def _marks(sample: _Sample, numeric: list[int]) -> list[str]:
+    texts = [text for place in numeric for text in sample.column(place)]
+    comma_last = any(re.search(r",[0-9]{1,2}$|,[0-9]{4,}$|\.[0-9]{3},|^[+-]?0,", text) for text in texts)
+    # A semicolon between fields is there because the comma is taken.
+    comma_last |= sample.delimiter == ";" and not any("." in text for text in texts)
+    if comma_last and any("," in text for text in texts):
+        has_groups = any("." in text for text in texts)
+        return ['decimal: ","', *(['thousands: "."'] if has_groups else [])]
+    return ['thousands: ","'] if any(re.search(r"[0-9],[0-9]{3}", text) for text in texts) else []
+
+
+def _name(sample: _Sample, place: int) -> str:
+    name = sample.names[place]
+    unique = name and [other.lower() for other in sample.names].count(name.lower()) == 1
+    return json.dumps(name, ensure_ascii=False) if unique else str(place + 1)
+
+
+def _day_columns(sample: _Sample, numeric: list[int]) -> tuple[range, int] | None:
+    """(columns of values, minutes) of a row a day: a run of as many columns as a day has intervals."""
+    for step in (1, 2):
+        for first in numeric:
+            count = 0
+            while first + count * step in numeric or _is_spare(sample, first + count * step, count, step):
+                count += 1
+            for minutes in (60, 30, 15, 10, 5):
+                due = 1440 // minutes
+                if count in (due, due + 60 // minutes):
+                    return range(first, first + (count - 1) * step + 1, step), minutes
+    return None
+
+
+def _is_spare(sample: _Sample, place: int, count: int, step: int) -> bool:
+    """An empty column behind a whole day of values: that of the longer day."""
+    return count >= 24 and step == 1 and place < len(sample.names) and not sample.column(place)
+
+
+def _day_body(sample: _Sample, place: int, form: str, day: tuple[range, int]) -> tuple[list[str], list[str]]:
+    cells, minutes = day
+    spare = len(cells) > 1440 // minutes
+    flags = cells.step > 1
+    words = {text for n in cells for text in sample.column(n + 1)} if flags else set()
+    change = "elapsed" if spare else "wall_clock"
+    why = "columns for the longer day are there" if spare else f"{_CHECK}: what the days of a change hold"
+    return (
+        [f"interval_minutes: {minutes}", f"date_format: {json.dumps(form)}"],
+        [
+            f"  date: {_name(sample, place)}",
+            "day:",
+            f"  first: {_name(sample, cells[0])}",
+            f"  last: {_name(sample, cells[-1])}",
+            *(["  step: 2", "  quality_offset: 1"] if flags else []),
+            f"  clock_change: {change}  # {why}",
+            f"  channel: import  # {_CHECK}",
+            f"  unit: kWh  # {_CHECK}: the file does not say it",
+            *(_qualities(sorted(words)) if flags else []),
+        ],
+    )
+
+
+def _reading_body(
+    sample: _Sample, place: int, form: str, numeric: list[int], meter: int | None
+) -> tuple[list[str], list[str]]:
+    head, when, micros = _times(sample, place, form)
+    minutes, label, why = _rhythm(sample, micros, meter, sample.names[place])
+    if form != "iso8601" or label:
+        head = [f"interval_minutes: {minutes}", *head]
+    if not any("period" in line for line in when):
+        head.append(f"label: {label}  # {why}")
+    quality = next(
+        (n for n, name in enumerate(sample.names) if _QUALITY.search(name) and n not in numeric), None
+    )
+    values = [n for n in numeric if n != meter and _VALUE.search(sample.names[n])]
+    values = values or [n for n in numeric if n != meter and not _PERIOD.search(sample.names[n])]
+    lines = [*when, *([f"  quality: {_name(sample, quality)}"] if quality is not None else []), "values:"]
+    for n in values:
+        name = sample.names[n]
+        unit = _UNIT.search(name)
+        channel = "export" if _EXPORT.search(name) else "generation" if _GENERATION.search(name) else "import"
+        lines += [
+            f"  - column: {_name(sample, n)}",
+            f"    channel: {channel}  # {_CHECK}",
+            f"    unit: {unit.group(1) if unit else f'kWh  # {_CHECK}: the file does not say it'}",
+        ]
+    if quality is not None:
+        lines += _qualities(sorted(set(sample.column(quality))))
+    return head, lines
+
+
+def _times(sample: _Sample, place: int, form: str) -> tuple[list[str], list[str], list[int]]:
+    """(formats, columns, times in microseconds on the wall clock) of a row a reading."""
+    texts = pa.array([row[place].strip() for row in sample.rows])
+    if form == "iso8601":
+        wall = pc.utf8_slice_codeunits(pc.replace_substring(texts, "T", " "), 0, 16)
+        micros = [int(value) for value in TimeFormat("%Y-%m-%d %H:%M").parse(wall)[0]]
+        return [f"timestamp_format: {form}"], [f"  timestamp: {_name(sample, place)}"], micros
+    parsed = TimeFormat(form)
+    days = [int(value) for value in parsed.parse(texts)[0]]
+    if parsed.has_time:
+        head = [f"timestamp_format: {json.dumps(form)}"]
+        return head, [f"  timestamp: {_name(sample, place)}"], days
+    head, when = [f"date_format: {json.dumps(form)}"], [f"  date: {_name(sample, place)}"]
+    for other in range(len(sample.names)):
+        found = _formats(sample.column(other), dates=False) if other != place else []
+        if found and ":" in sample.column(other)[0]:
+            of_day = TimeFormat(found[0]).parse(pa.array([row[other].strip() for row in sample.rows]))[0]
+            head.append(f"time_format: {json.dumps(found[0])}")
+            when.append(f"  time: {_name(sample, other)}")
+            return head, when, [day + int(time) for day, time in zip(days, of_day, strict=True)]
+    period = next((n for n, name in enumerate(sample.names) if _PERIOD.search(name)), None)
+    if period is not None:
+        when.append(f"  period: {_name(sample, period)}")
+        last = max((int(text) for text in sample.column(period) if text.isdigit()), default=48)
+        step = 1440 // (24 if last <= 25 else 48 if last <= 50 else 96) * 60 * US
+        return head, when, [day + number * step for number, day in enumerate(days)]
+    return head, when, days
+
+
+def _rhythm(sample: _Sample, micros: list[int], meter: int | None, name: str) -> tuple[int, str, str]:
+    """(minutes, label, why) by the steps between the rows of a meter and by where its days begin."""
+    meters = [row[meter] if meter is not None else "" for row in sample.rows]
+    steps = Counter(
+        abs(micros[row] - micros[row - 1])
+        for row in range(1, len(micros))
+        if meters[row] == meters[row - 1] and micros[row] != micros[row - 1]
+    )
+    step = steps.most_common(1)[0][0] if steps else 30 * 60 * US
+    minutes = max(step // (60 * US), 1)
+    if minutes > 1440 or 1440 % minutes:
+        minutes = 30
+    step = minutes * 60 * US
+    own = sorted(micros[row] for row in range(len(micros)) if meters[row] == meters[0])
+    begins, ends = own[0] % DAY_US, own[-1] % DAY_US
+    if _END.search(name) or (begins == step and ends == 0):
+        return minutes, "end", "the days begin with the first interval's end" if begins == step else _CHECK
+    if begins == 0 and ends == DAY_US - step:
+        return minutes, "start", "the days begin at midnight"
+    return minutes, "start", f"{_CHECK}: start or end of the interval"
+
+
+def _qualities(words: list[str]) -> list[str]:
+    lines = ["qualities:"]
+    for word in words[:50]:
+        kind = "estimated" if _ESTIMATED.match(word) else "actual" if _ACTUAL.match(word) else ""
+        note = "" if kind else "  # actual, edited, estimated or null"
+        lines.append(f"  {json.dumps(word, ensure_ascii=False)}: {kind}{note}".rstrip())
+    return lines

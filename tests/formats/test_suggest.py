@@ -1,0 +1,128 @@
+"""A mapping is proposed for a file, and is refused until what the file does not say is filled in."""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import pytest
+
+from data.ingest.formats import read_file
+from data.ingest.formats.mapping import CsvMapping, MappingError, load_mapping
+from data.ingest.formats.suggest import suggest_mapping
+from data.ingest.inspect import inspect
+
+
+def proposed(folder: Path, text: str | bytes, zone: str | None = "Europe/Madrid") -> tuple[Path, Path]:
+    path, target = folder / "export.csv", folder / "proposed.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    target.write_text(suggest_mapping(path, zone))
+    return path, target
+
+
+def test_what_the_file_does_not_say_stays_open(tmp_path: Path) -> None:
+    text = "time,kWh\n2024-01-01 00:00,1\n2024-01-01 00:30,2\n"
+    with pytest.raises(MappingError, match=r"identifier.*timezone|timezone.*identifier"):
+        load_mapping(proposed(tmp_path, text, None)[1])
+
+
+def table(header: str, row: str, days: tuple[int, ...] = (14, 15), first: int = 0, last: int = 23) -> str:
+    """A header, and `row` for each hour of each day, with {day}, {hour} and {half} filled in."""
+    hours = range(first, last + 1)
+    rows = [
+        row.format(day=day, hour=hour, half=f"{hour % 12 or 12}:00 {'AP'[hour > 11]}M")
+        for day in days
+        for hour in hours
+    ]
+    return "\n".join([header, *rows, ""])
+
+
+CELLS = [f"{hour:02}:00" for hour in range(24)]
+EXPORTS: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
+    "spanish": (
+        table(
+            "CUPS;Fecha;Hora;Consumo_kWh;Metodo",
+            "ES1;{day}/01/2023;{hour:02}:00;0,{hour:03};R",
+            (14, 15),
+            1,
+            24,
+        ),
+        {"interval_minutes": 60, "decimal": ",", "delimiter": ";", "label": "end", "date_format": "%d/%m/%Y"},
+        "0.6",
+    ),
+    "preamble and totals": (
+        "Report,,,\nSite: Example,,,\n\n"
+        + table(
+            "Start Time,Meter Serial,Import kWh,Export kWh",
+            '2024-01-{day} {hour:02}:00:00,X9,"1,000.5",{hour}',
+        )
+        + "Total,,48024,552\n",
+        {"interval_minutes": 60, "label": "start", "thousands": ",", "ignore_rows": ("Total",)},
+        "48576",
+    ),
+    "american": (
+        table("Meter ID,Date,Time,Usage (Wh)", "7,1/{day}/2024,{half},10"),
+        {"interval_minutes": 60, "date_format": "%m/%d/%Y", "time_format": "%I:%M %p"},
+        "480",
+    ),
+    "settlement periods": (
+        table(
+            "MPAN,Settlement Date,Settlement Period,kWh",
+            "1200000000001,2024-01-{day},{hour},0.5",
+            (14, 15),
+            1,
+            48,
+        ),
+        {"interval_minutes": 30, "label": None},
+        "48",
+    ),
+    "day with flags, cp1252": (
+        "\n".join(
+            [
+                "Zähler,Date," + ",".join(f"{cell},Flag" for cell in CELLS),
+                *(f"Z1,{day}.01.2024," + ",".join("1.5,A" for _ in CELLS) for day in (14, 15)),
+                "",
+            ]
+        ).encode("cp1252"),
+        {"interval_minutes": 60, "encoding": "cp1252", "date_format": "%d.%m.%Y"},
+        "72",
+    ),
+    "offset": (
+        table("meter,interval_end,value", "A,2024-01-{day}T{hour:02}:00:00+01:00,2", (14,)),
+        {"timestamp_format": "iso8601", "label": "end", "timezone": None},
+        "48",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_an_export_is_read_by_what_is_proposed_for_it(tmp_path: Path, name: str) -> None:
+    text, expected, total = EXPORTS[name]
+    path, target = proposed(tmp_path, text)
+    found = load_mapping(target)
+    assert isinstance(found, CsvMapping)
+    assert {field: getattr(found, field) for field in expected} == expected
+    parsed = read_file(path, mapping=found)
+    assert parsed.rejected.num_rows == 0
+    assert pc.sum(parsed.readings["value"]).as_py() == Decimal(total)
+
+
+@pytest.mark.parametrize("text", ["hello\nworld\n", "a,b\n1,2\n", "\n", '"' * 999, "2024-01-01,1\n"])
+def test_where_there_is_no_table_nothing_is_proposed(tmp_path: Path, text: str) -> None:
+    with pytest.raises(MappingError, match="by hand"):
+        proposed(tmp_path, text)
+
+
+def test_a_format_that_says_everything_needs_no_mapping(tmp_path: Path) -> None:
+    with pytest.raises(MappingError, match="needs no mapping"):
+        proposed(tmp_path, "100,NEM12,202401011200,A,B\n900\n")
+
+
+@pytest.mark.parametrize("name", ["highlands_example.csv", "row-per-day_valid.csv"])
+def test_real_files(oracles: dict[str, Any], samples: Path, tmp_path: Path, name: str) -> None:
+    target = tmp_path / "proposed.yaml"
+    target.write_text(suggest_mapping(samples / "interval_csv" / name, "Europe/London"))
+    document = inspect(samples / "interval_csv" / name, mapping=load_mapping(target))
+    oracle = oracles[f"interval_csv/{name}"]
+    assert sum(channel["intervals"] for channel in document["channels"]) == oracle["n"]
+    assert sum(Decimal(channel["total"]) for channel in document["channels"]) == oracle["kwh"]
