@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -440,6 +440,103 @@ def quarantine_resolve(
 
     row = quarantine.resolve(local.dsn(get_settings()), id, by=by, note=note)
     console.out.print(f"{row.id} is {row.status}.")
+
+
+partitions_app = typer.Typer(no_args_is_help=True, help="The daily partitions of readings.")
+app.add_typer(partitions_app, name="partitions")
+
+
+@partitions_app.command("list")
+@reports_errors
+def partitions_list(json: AsJson = False) -> None:
+    """The dates that have a partition, with an estimate of their rows, and those that are archived."""
+    from data.ingest import partitions
+    from myproperty import local
+
+    dsn = local.dsn(get_settings())
+    there, archived = partitions.partitions(dsn), partitions.archived(dsn)
+    if json:
+        console.print_json(
+            {
+                "partitions": [asdict(partition) for partition in there],
+                "archived": [asdict(date) for date in archived],
+            }
+        )
+        return
+    rows = [{**asdict(partition), "readings": f"about {partition.readings}"} for partition in there]
+    console.print_table("Partitions of readings", rows, empty="no partition")
+    console.print_table("Archived", [asdict(date) for date in archived], empty="no date")
+
+
+@partitions_app.command("ensure")
+@reports_errors
+def partitions_ensure(
+    ahead: Annotated[int, typer.Option(help="So many days from today on.", min=0, max=360)] = 7,
+) -> None:
+    """Make empty partitions for the dates ahead, for sources that write single readings."""
+    from data.ingest import partitions
+    from myproperty import local
+
+    today = datetime.now(UTC).date()
+    # Where it is still yesterday, readings are made now too.
+    made = partitions.ensure(
+        local.dsn(get_settings()), today - timedelta(days=1), today + timedelta(days=ahead)
+    )
+    console.out.print(f"Every date from {made[0]} to {made[-1]} has its partition.")
+
+
+@partitions_app.command("archive")
+@reports_errors
+def partitions_archive(
+    before: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Older dates go; by default those past the retention."),
+    ] = None,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Also dates whose marts are not up to date."),
+    ] = False,
+    json: AsJson = False,
+) -> None:
+    """Write the readings of old dates to files, prove the files, and drop the partitions."""
+    from data.ingest import partitions
+    from myproperty import local
+
+    settings = get_settings()
+    if before is not None:
+        limit = before.date()
+    elif settings.readings_retention_days is not None:
+        limit = datetime.now(UTC).date() - timedelta(days=settings.readings_retention_days)
+    else:
+        raise partitions.PartitionError(
+            "nothing says which dates are old: give --before, or set MYPROPERTY_READINGS_RETENTION_DAYS"
+        )
+    results = partitions.archive(
+        local.dsn(settings), settings.readings_archive, before=limit, even_if_pending=force
+    )
+    rows = [asdict(result) for result in results]
+    if json:
+        console.print_json(rows)
+    else:
+        console.print_table("Archived", rows, empty=f"no partition is older than {limit}")
+    refused = [result for result in results if result.status == "refused"]
+    for result in refused:
+        console.err.print(f"[red]refused:[/] {result.reading_date}: {console.escape(str(result.reason))}")
+    if refused:
+        raise typer.Exit(1)
+
+
+@partitions_app.command("restore")
+@reports_errors
+def partitions_restore(
+    date: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="An archived reading date.")],
+) -> None:
+    """Bring an archived date back into its partition, the same rows."""
+    from data.ingest import partitions
+    from myproperty import local
+
+    restored = partitions.restore(local.dsn(get_settings()), date.date())
+    console.out.print(f"{restored.readings} readings of {restored.reading_date} are back.")
 
 
 Tenant = Annotated[str, typer.Option(help="A tenant's name or id.")]

@@ -32,6 +32,12 @@ class Settings(BaseSettings):
     master_keys: SecretStr | None = Field(
         default=None, description="id:base64 pairs, the first wraps; None means <home>/keys/master.key"
     )
+    readings_retention_days: int | None = Field(
+        default=None, gt=0, description="Days a reading date stays in PostgreSQL; None means for good"
+    )
+    readings_archive_url: str | None = Field(
+        default=None, description="fsspec URL; None means <home>/readings-archive"
+    )
     bigquery_project: str = "local"
     bigquery_location: str = "australia-southeast1"
     bigquery_endpoint: str | None = Field(default=None, description="None means Google's own")
@@ -46,6 +52,11 @@ class Settings(BaseSettings):
     def archive(self) -> str:
         """Where ingested files go, in the same folders."""
         return self.archive_url or str(self.home / "archive")
+
+    @property
+    def readings_archive(self) -> str:
+        """Where the readings of old dates go, a file a date."""
+        return self.readings_archive_url or str((self.home / "readings-archive").absolute())
 
     @property
     def key_store(self) -> str:

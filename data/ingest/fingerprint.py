@@ -1,17 +1,20 @@
-"""The fingerprint of a table's rows, the same number from PostgreSQL and from BigQuery.
+"""The fingerprint of a table's rows, the same number from PostgreSQL, from BigQuery and from Arrow.
 
-Here: the SQL that sums up rows, generated from an entity for either engine, and the frame that comes of it.
-Not here: what a gate makes of two fingerprints.
+Here: the SQL that sums up rows, generated from an entity for either engine, the frame that comes of it, and
+the checksum of rows in memory. Not here: what a gate makes of two fingerprints.
 
 The checksum of a row is the first 32 bits of the MD5 of its columns, each in a form that no engine words in
 its own way: instants as microseconds, dates as days, decimals as two integers. Summed, the order of rows
 does not matter, and 2^31 rows fit an INT64. `landed_at` is left out: it tells of the copy, not of the row.
 """
 
+import hashlib
+from decimal import Decimal
 from typing import Literal
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from data.ingest.entities import Entity
 
@@ -70,6 +73,15 @@ def fingerprint_frame(entity: Entity, found: pa.Table) -> pd.DataFrame:
     return frame
 
 
+def arrow_checksum(entity: Entity, rows: pa.Table) -> int:
+    """The checksum of rows with the columns of `entity`: the sum of what `fingerprint_sql` has a tenant."""
+    parts = [pc.fill_null(_arrow_form(field.type, rows[field.name]), "~") for field in entity.columns]
+    texts = pc.binary_join_element_wise(*parts, "|").to_pylist()
+    return sum(
+        int.from_bytes(hashlib.md5(text.encode(), usedforsecurity=False).digest()[:4]) for text in texts
+    )
+
+
 def _measures(entity: Entity) -> list[str]:
     return [name for name in _MEASURES if name in entity.columns.names]
 
@@ -105,6 +117,21 @@ def _bigquery_form(field: pa.Field, column: str) -> str:
         fraction = f"cast(({column} - trunc({column})) * {_NANO} as int64)"
         return f"concat(cast(cast(trunc({column}) as int64) as string), '.', cast({fraction} as string))"
     return f"cast({column} as string)"
+
+
+def _arrow_form(kind: pa.DataType, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pa.types.is_timestamp(kind):
+        return column.cast(pa.int64()).cast(pa.string())
+    if pa.types.is_date(kind):
+        return column.cast(pa.int32()).cast(pa.string())
+    if pa.types.is_boolean(kind):
+        return column.cast(pa.int8()).cast(pa.string())
+    if pa.types.is_decimal(kind):
+        whole = pc.trunc(column)
+        fraction = pc.multiply(pc.subtract(column, whole), pa.scalar(Decimal(_NANO), pa.decimal128(10, 0)))
+        parts = (whole.cast(pa.int64()).cast(pa.string()), fraction.cast(pa.int64()).cast(pa.string()))
+        return pc.binary_join_element_wise(*parts, ".")
+    return column.cast(pa.string())
 
 
 def _hash(text: str, dialect: Dialect) -> str:

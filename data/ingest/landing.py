@@ -12,6 +12,7 @@ import pyarrow as pa
 from psycopg import sql
 
 from data.ingest.entities import ENTITIES, Entity
+from data.ingest.errors import IngestError
 from data.ingest.fingerprint import fingerprint_frame, fingerprint_schema, fingerprint_sql
 from data.ingest.session import Session, transaction
 
@@ -22,7 +23,7 @@ SourceSchema = Literal["myproperty", "warehouse_staging"]
 def land(entity: str, dsn: str, start: datetime.date | None = None, end: datetime.date | None = None) -> int:
     """Replace the landing rows of an entity, whole or for reading dates in [start, end); returns the rows.
 
-    One transaction: readers see the old rows or the new. Raises
+    One transaction: readers see the old rows or the new. Raises `IngestError` for an archived date, and
     ValueError for an unknown entity, or dates where they do not belong.
     """
     described, dates = _described(entity, start, end)
@@ -92,6 +93,12 @@ def _land_date(session: Session, entity: Entity, date: datetime.date) -> int:
     # One that comes later touches the date after it was landed, so the date is pending again.
     lock = sql.SQL("select pg_advisory_xact_lock_shared(7305, {} - date '2000-01-01')")
     session.execute(lock.format(sql.Literal(date)))
+    archived = sql.SQL("select exists (select from warehouse_staging.archived_dates where reading_date = {})")
+    if session.rows(archived.format(sql.Literal(date)))[0][0]:
+        raise IngestError(
+            f"the readings of {date} are archived, and landing none would empty its marts: "
+            f"run `myproperty partitions restore {date}` first, or leave the date out"
+        )
     where = _where(entity, [date])
     source = sql.Identifier("myproperty", entity.name)
     exists = sql.SQL("select exists (select from {} where {})").format(source, where)

@@ -19,7 +19,7 @@ from data.ingest.ids import repeated, uuid7, uuid7s
 from data.ingest.registers import configured_registers, plan_meters
 from data.ingest.schema import Judged, ParsedFile
 from data.ingest.session import Session, transaction
-from data.ingest.store import Staged, publish, stage
+from data.ingest.store import Staged, archived_dates, publish, stage
 from data.ingest.vee import EnergyBalance, energy_balance, judge
 
 LOADER_ROLE = "myproperty_loader"
@@ -150,7 +150,12 @@ def load(
         registers = configured_registers(session, job.tenant.id)
         plan = plan_meters(session, job.tenant.id, create_meters, parsed.readings, registers)
         registers = plan.extend(registers)
-    judged = judge(parsed, registers, now=now or datetime.datetime.now(datetime.UTC))
+    judged = judge(
+        parsed,
+        registers,
+        now=now or datetime.datetime.now(datetime.UTC),
+        archived=archived_dates(session),
+    )
     _check_nothing_lost(parsed, judged)
     staged = stage(session, judged.readings, job.tenant.id, job.id)
     if staged.needs_ledger_lock:

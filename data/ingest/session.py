@@ -29,6 +29,8 @@ class Session:
         """Run a statement whose rows, if any, nobody wants. Parameters are $1, $2 ..."""
         with self._connection.cursor() as cursor:
             cursor.execute(_text(statement), tuple(parameters) or None)
+            # A query that fails tells so when it is read: unread, the commit would be a silent rollback.
+            cursor.fetchall()
 
     def rows(self, statement: str | sql.Composable, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run a query and fetch its rows as tuples of Python values."""

@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from psycopg import sql
 
+from data.ingest.errors import IngestError
 from data.ingest.ids import as_bytes, repeated, uuid7s
 from data.ingest.schema import TIMESTAMP
-from data.ingest.session import Session
+from data.ingest.session import DatabaseError, Session
 
 KEY = ("tenant_id", "meter_id", "channel", "reading_ts", "reading_date")
 _CONTENT = (
@@ -65,6 +66,11 @@ class Staged:
     def needs_ledger_lock(self) -> bool:
         """Whether a partition will be attached, which wants the lock before the first write to the ledger."""
         return bool(self.new_dates)
+
+
+def archived_dates(session: Session) -> set[datetime.date]:
+    """The reading dates that nothing is loaded into before they are restored."""
+    return {row[0] for row in session.rows("select reading_date from warehouse_staging.archived_dates")}
 
 
 def stage(session: Session, readings: pa.Table, tenant_id: uuid.UUID, job_id: uuid.UUID) -> Staged:
@@ -136,7 +142,15 @@ def _partition(date: datetime.date) -> str:
 def _begin(session: Session, date: datetime.date) -> bool:
     """Lock a date; True if a table apart was made for it, False if it has its partition."""
     call = sql.SQL("select myproperty.begin_readings_partition({}) is not null").format(sql.Literal(date))
-    return bool(session.rows(call)[0][0])
+    try:
+        return bool(session.rows(call)[0][0])
+    except DatabaseError as error:
+        if error.sqlstate != "MP003":
+            raise
+        raise IngestError(
+            f"the readings of {date} were archived while the file was judged, so nothing was written: ingest "
+            "it again, and its readings of that date go to quarantine"
+        ) from error
 
 
 def _decide(session: Session, rows: pa.Table, dates: list[datetime.date], outcome: Outcome) -> None:

@@ -52,7 +52,7 @@ MAY = {
     "myproperty.meter_assignments": May(app="siud", loader="s"),
     "myproperty.solar_assets": May(app="siu"),
     "myproperty.ingestion_jobs": May(app="s", auditor="s", loader="siu", partitioner="s"),
-    "myproperty.ingestion_job_dates": May(app="s", auditor="s", loader="siu"),
+    "myproperty.ingestion_job_dates": May(app="s", auditor="s", loader="siu", partitioner="s"),
     "myproperty.meter_readings": May(app="s", loader="siu", partitioner="siud"),
     "myproperty.meter_reading_versions": May(app="s", auditor="s", loader="si", is_append_only=True),
     "myproperty.users": May(app="siu"),
@@ -97,11 +97,16 @@ MAY = {
     "warehouse_staging.meter_registers": May(readonly="", etl="siud"),
     "warehouse_staging.meter_assignments": May(readonly="", etl="siud"),
     "warehouse_staging.meter_readings": May(readonly="", etl="siud", partitioner="siud"),
-    "warehouse_staging.published_dates": May(readonly="", etl="siud"),
+    "warehouse_staging.archived_dates": May(readonly="", loader="s", partitioner="sid"),
+    "warehouse_staging.published_dates": May(readonly="", etl="siud", partitioner="s"),
     "warehouse_staging.gate_results": May(readonly="", etl="si"),
 }
 # Of the system: what the pipeline writes about itself, which only its role sees.
-WITHOUT_TENANT = ("warehouse_staging.gate_results", "warehouse_staging.published_dates")
+WITHOUT_TENANT = (
+    "warehouse_staging.archived_dates",
+    "warehouse_staging.gate_results",
+    "warehouse_staging.published_dates",
+)
 # Granted to nobody; the owner has it through the role that owns the partitions.
 PARTITION = May(readonly="", etl="", partitioner="siud")
 
@@ -114,6 +119,11 @@ DEFINER_FUNCTIONS = {
         "myproperty.begin_readings_partition(date)",
         "myproperty.attach_readings_partition(date)",
         "myproperty.ensure_readings_partition(date)",
+        "myproperty.ensure_readings_partitions(date,date)",
+        "myproperty.begin_readings_archive(date,boolean)",
+        "myproperty.drop_readings_partition(date,bigint,text,bigint,boolean)",
+        "myproperty.begin_readings_restore(date)",
+        "myproperty.attach_restored_readings(date)",
         "myproperty.lock_ledger()",
     },
     "myproperty_etl": {"warehouse_staging.ensure_readings_partition(date)"},
@@ -342,6 +352,9 @@ def test_a_role_may_do_what_the_matrix_says_and_nothing_else(
 
 
 SYSTEM_ROWS: dict[str, dict[str, Any]] = {
+    "warehouse_staging.archived_dates": {
+        "reading_date": "2026-01-01", "readings": 1, "url": "u", "checksum": 1,
+    },
     "warehouse_staging.published_dates": {"reading_date": "2026-01-01", "run_id": "r"},
     "warehouse_staging.gate_results": {
         "gate": "A", "table_name": "t", "run_id": "r", "passed": True, "expectations": 1,
@@ -357,7 +370,7 @@ def expected(table: str, may: May, role: str, action: str, tenant: Tenant) -> st
         return "kept"
     missed = "refused" if action == "i" else "nothing"
     if table in WITHOUT_TENANT:
-        return "done" if role == "myproperty_etl" and action == "i" else missed
+        return "done" if role not in UNDER_POLICIES and action == "i" else missed
     if role not in UNDER_POLICIES:
         return "done"
     if table == "myproperty.tenants" and action == "i":

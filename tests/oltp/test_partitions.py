@@ -177,6 +177,38 @@ def test_a_constant_reading_date_prunes_and_the_instant_does_not(
     assert len(planned(db, "reading_ts >= '2026-02-01 00:00+00'")) == 4
 
 
+def test_of_many_partitions_a_query_of_one_day_opens_one(db: psycopg.Connection, companies: Any) -> None:
+    last = NEW_DAY + timedelta(days=59)
+    db.execute("set local role myproperty_loader")
+    made = [
+        row[0] for row in db.execute("select myproperty.ensure_readings_partitions(%s, %s)", (NEW_DAY, last))
+    ]
+    assert len(made) == 60 and set(made) <= set(partitions(db, "myproperty"))
+    indexed = sql.SQL("reading_date = '2026-03-01' and tenant_id = {} and meter_id = {}").format(
+        sql.Literal(companies[0].tenant), sql.Literal(companies[0].meter)
+    )
+    assert planned(db, indexed.as_string(db)) == {"meter_readings_20260301"}
+    assert len(planned(db, "reading_ts = '2026-03-01 12:00+00'")) == 61
+
+
+@pytest.mark.parametrize("day", [NEW_DAY, NEW_DAY + timedelta(days=1)])
+def test_a_partition_made_ahead_shows_no_other_tenant(
+    db: psycopg.Connection, companies: Any, insert: Any, day: date
+) -> None:
+    acacia, banksia = companies
+    db.execute("select myproperty.ensure_readings_partitions(%s, %s)", (NEW_DAY, NEW_DAY + timedelta(days=1)))
+    for company in companies:
+        insert(db, "myproperty.meter_readings", reading_on(company, day))
+    db.execute("set local role myproperty_app")
+    for tenant, seen in ((acacia.tenant, 1), (banksia.tenant, 1), ("", 0)):
+        db.execute("select set_config('app.tenant_id', %s, true)", (str(tenant),))
+        assert count(db, day) == seen
+    with pytest.raises(errors.InsufficientPrivilege, match="permission denied"):
+        db.execute(
+            sql.SQL("select from {}").format(sql.Identifier("myproperty", f"meter_readings_{day:%Y%m%d}"))
+        )
+
+
 def meter_lookups(db: psycopg.Connection) -> int:
     """Index scans of the meters in this transaction."""
     query = "select idx_scan from pg_stat_xact_user_tables where relid = 'myproperty.meters'::regclass"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-SOURCES = ("data", "dagster_project")
+SOURCES = ("benchmarks", "dagster_project", "data", "expectations", "myproperty", "oltp_schema")
 BUILT = {"target", "dbt_packages", "logs", "__pycache__"}
 # DDL and the partition functions name the table without reading rows.
 STATEMENT = re.compile(

@@ -24,6 +24,7 @@ from myproperty.ingestion_job_dates as d
 inner join myproperty.ingestion_jobs as j on j.tenant_id = d.tenant_id and j.id = d.ingestion_job_id
 left join warehouse_staging.published_dates as p on p.reading_date = d.reading_date
 where j.status = 'loaded'
+  and not exists (select from warehouse_staging.archived_dates as a where a.reading_date = d.reading_date)
 group by d.reading_date, p.published_at
 having p.published_at is null or max(d.touched_at) > p.published_at
 order by d.reading_date
@@ -40,7 +41,10 @@ def publish(dsn: str, dates: Window, run_id: str) -> None:
 
 
 def pending(dsn: str) -> list[date]:
-    """The dates that files touched after their marts were built, or whose marts were never built."""
+    """The dates that files touched after their marts were built, or whose marts were never built.
+
+    An archived date is none: there is nothing to build its marts from.
+    """
     with psycopg.connect(dsn) as connection:
         connection.execute(f"set role {ETL_ROLE}")
         return [row[0] for row in connection.execute(PENDING).fetchall()]

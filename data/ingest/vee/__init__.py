@@ -5,6 +5,7 @@ energy balance of both, and the table of rules. Not here: reading files, or writ
 """
 
 import datetime
+from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -87,11 +88,18 @@ def screen(readings: pa.Table, *, now: datetime.datetime) -> tuple[pa.Table, pa.
     return _part(readings, findings)
 
 
-def judge(parsed: ParsedFile, registers: pa.Table, *, now: datetime.datetime) -> Judged:
+def judge(
+    parsed: ParsedFile,
+    registers: pa.Table,
+    *,
+    now: datetime.datetime,
+    archived: Collection[datetime.date] = (),
+) -> Judged:
     """Readings of `parsed` ready to load, and everything of it that must not be loaded.
 
-    `registers` has the schema `REGISTERS`, one row per (identifier, register). `quarantined` starts with
-    the rows that the reader rejected. Raises `ValueError` if a register is configured twice.
+    `registers` has the schema `REGISTERS`, one row per (identifier, register). Readings of the dates
+    `archived` are turned away. `quarantined` starts with the rows that the reader rejected. Raises
+    `ValueError` if a register is configured twice.
     """
     readings, quarantined = screen(parsed.readings, now=now)
     position = _register_rows(readings, registers)
@@ -126,6 +134,10 @@ def judge(parsed: ParsedFile, registers: pa.Table, *, now: datetime.datetime) ->
             ),
         ),
     ]
+    if archived:
+        dates = reading_dates(readings["reading_ts"], pc.fill_null(known["timezone"], "UTC"))
+        is_archived = _mask(pc.is_in(dates, pa.array(sorted(archived), pa.date32())))
+        findings.append(("VEE-ARCHIVED", "the readings of this date are archived", is_archived))
     bad = np.logical_or.reduce([mask for _, _, mask in findings])
     good, unfit = _part(readings, findings)
     keep = pa.array(~bad)

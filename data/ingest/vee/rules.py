@@ -187,6 +187,12 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
         "Check the clock of the device and the dates of the file.",
     ),
     (
+        "VEE-ARCHIVED",
+        "reject",
+        "the readings of a date are not archived when more of them arrive",
+        "Restore the date with `myproperty partitions restore`, then replay the quarantined readings.",
+    ),
+    (
         "VEE-SENTINEL",
         "info",
         "4294967.295, 2147483.647 and 16777.215 mean that there is no value",

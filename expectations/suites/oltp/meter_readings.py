@@ -76,7 +76,8 @@ _COUNTS: dict[str, Rule] = {
 _ROWS_RULE = Rule(
     "A-READINGS-001",
     "a date that the ledger says was loaded has readings",
-    "Look at `ingestion_job_dates` and at the partition of this date: was it dropped after the load?",
+    "Look at `myproperty partitions list`: an archived date is restored first, or left out of the run. "
+    "Otherwise look at `ingestion_job_dates`: was the partition dropped after the load?",
 )
 _OVERLAP_RULE = Rule(
     "A-READINGS-012",
