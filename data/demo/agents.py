@@ -65,7 +65,7 @@ SESSIONS = (
         "solar-share", "sydney", "billing-assistant", "resident-101", "2025-02-06 19:22:00",
         (
             Said(0, "user", "Why is my solar share smaller than next door?"),
-            Said(14, "tool", "Share of 101: 0.17600000 of the generation, from 1 November 2024."),
+            Said(14, "tool", "Share of 101: 0.18526315 of the generation, from 1 November 2024."),
             Said(16, "agent", "Shares go by the size of the unit. Yours is one of the smaller ones."),
             Said(75, "user", "And what does the neighbour pay?"),
             Said(78, "agent", "That I may not tell. I can show you your own invoices."),
@@ -78,8 +78,8 @@ SESSIONS = (
     Session(
         "hail", "sydney", "energy-analyst", "technician", "2025-07-22 08:00:00",
         (
-            Said(0, "user", "Since when does the array make less than it should?"),
-            Said(45, "agent", "The daily yield fell by a fifth on 17 July and has stayed there."),
+            Said(0, "user", "Did the hail cost us output?"),
+            Said(45, "agent", "Not so far: the daily yield is what it was in the weeks before."),
             Said(90, "user", "Show me the strings."),
             Said(121, "agent", "The inverter does not answer, so I cannot tell the strings apart."),
         ),
@@ -99,7 +99,7 @@ SESSIONS = (
         (Used(49, "create_ticket", {"ticket": "tripping-breaker"}, "succeeded", 203),),
     ),
     Session(
-        "vendor", "los-angeles", "energy-analyst", "manager", "2025-10-30 07:40:00",
+        "vendor", "los-angeles", "energy-analyst", "manager", "2025-11-10 07:40:00",
         (
             Said(0, "user", "Which rows of the meter file were turned away, and why?"),
             Said(20, "agent", "Eight. Unknown registers, wrong units, a negative value, a date that is not."),
@@ -113,9 +113,9 @@ SESSIONS = (
         ),
     ),
     Session(
-        "missing-day", "berlin", SERVICE_DESK, "technician", "2025-10-23 10:00:00",
+        "missing-day", "berlin", SERVICE_DESK, "technician", "2025-11-03 10:00:00",
         (
-            Said(0, "user", "The grid meter is missing for yesterday. Can you ask for it?"),
+            Said(0, "user", "The grid meter is missing for Saturday. Can you ask for it?"),
             Said(30, "agent", "The operator's mailbox did not take the message. I try again in an hour."),
             Said(3640, "agent", "It went through this time."),
         ),

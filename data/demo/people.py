@@ -89,7 +89,7 @@ _STAYS: dict[str, dict[str, tuple[tuple[str, date, date | None], ...]]] = {
     },
 }
 _SINCE = date(2024, 8, 1)
-_LAST_LOGIN = datetime(2025, 11, 3, 7, 30, tzinfo=UTC)
+_LAST_LOGIN = datetime(2025, 11, 19, 7, 30, tzinfo=UTC)
 _TOPICS = {
     "owner": ("report",),
     "manager": ("ticket", "outage", "report"),

@@ -197,19 +197,19 @@ TICKETS = (
         (Visit("2025-06-15 22:00", 4, "done", "electrician"),),
     ),
     Ticket(
-        "output-drop", "sydney", None, "technician", "2025-07-22 08:05", "high", "solar",
-        "Array makes a fifth less than the clear-sky estimate",
-        "The last five dry days were all low, by about the same part. Looks like one string.",
+        "hail", "sydney", None, "technician", "2025-07-22 08:05", "high", "solar",
+        "Hail last night: look at the array",
+        "Stones like marbles, it says. The output looks as usual, the glass may not.",
         (
             _agent(
                 "2025-07-22 08:06",
-                "Compared daily yield with June: the drop begins on 17 July, after the hail.",
+                "Compared the daily yield with the weeks before: no drop so far.",
             ),
             _status("2025-07-22 15:00", "quoted"),
             _status("2025-07-23 11:00", "scheduled"),
             _note(
                 "2025-07-24 12:30",
-                "Two cracked panels on string 2, bypassed. New ones ordered.", "technician",
+                "Two panels with cracked glass, both still work. New ones ordered.", "technician",
             ),
             _status("2025-07-24 12:40", "resolved", "technician"),
             _status("2025-08-11 09:00", "closed"),
@@ -284,15 +284,15 @@ TICKETS = (
         visits=(Visit("2025-10-26 12:00", 1, "done"),),
     ),
     Ticket(
-        "quarantined-rows", "los-angeles", None, "technician", "2025-10-30 07:50", "normal", "metering",
+        "quarantined-rows", "los-angeles", None, "technician", "2025-11-10 07:50", "normal", "metering",
         "Meter file with rows that were turned away",
         "Some rows have an unknown register or an impossible date. The vendor has to send them again.",
         (
             _agent(
-                "2025-10-30 07:51",
+                "2025-11-10 07:51",
                 "Drafted a message to the vendor with the rows and the rule that each broke.",
             ),
-            _status("2025-10-30 08:15", "in_progress", "technician"),
+            _status("2025-11-10 08:15", "in_progress", "technician"),
         ),
     ),
     Ticket(
@@ -314,24 +314,24 @@ TICKETS = (
         ),
     ),
     Ticket(
-        "late-readings", "berlin", None, "technician", "2025-10-23 10:05", "high", "metering",
-        "Grid meter did not report yesterday",
+        "late-readings", "berlin", None, "technician", "2025-11-03 10:05", "high", "metering",
+        "Grid meter did not report on Saturday",
         "All other meters are there. The gateway answers to a ping.",
         (
-            _agent("2025-10-23 10:06", "Asked the metering operator for the missing day."),
-            _note("2025-10-28 09:15", "The operator promised the file for this week, twice.", "manager"),
-            _status("2025-10-29 14:00", "resolved", "technician"),
+            _agent("2025-11-03 10:06", "Asked the metering operator for the missing day."),
+            _note("2025-11-06 09:15", "The operator promised the file for this week, twice.", "manager"),
+            _status("2025-11-07 14:00", "resolved", "technician"),
         ),
     ),
     Ticket(
-        "cold-radiator", "berlin", "102", "resident", "2025-11-01 08:20", "high", "plumbing",
+        "cold-radiator", "berlin", "102", "resident", "2025-11-18 08:20", "high", "plumbing",
         "Radiator in the bathroom stays cold",
         "The others are warm. Bleeding it did not help.",
         (
-            _status("2025-11-03 08:30", "scheduled"),
-            _note("2025-11-03 08:35", "Installer comes on Tuesday morning; the resident leaves a key."),
+            _status("2025-11-19 08:30", "scheduled"),
+            _note("2025-11-19 08:35", "Installer comes on Friday morning; the resident leaves a key."),
         ),
-        visits=(Visit("2025-11-04 09:00", 2, "planned", "plumber"),),
+        visits=(Visit("2025-11-21 09:00", 2, "planned", "plumber"),),
     ),
     Ticket(
         "vacant-refit", "berlin", "103", "owner", "2025-10-21 11:00", "low", "electrical",
@@ -339,7 +339,7 @@ TICKETS = (
         "The fuse box is from 1974. One price for everything, please.",
         (
             _status("2025-10-28 17:00", "quoted"),
-            _note("2025-10-28 17:05", "Both offers are in. The owner decides by the middle of November."),
+            _note("2025-10-28 17:05", "Both offers are in. The owner decides by the end of November."),
         ),
         (
             Quote("2025-10-27 12:00", "electrician", "7340.00", "proposed"),
