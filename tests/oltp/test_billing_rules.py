@@ -201,6 +201,30 @@ def test_a_line_stays_with_its_invoice(app: Any, books: Books) -> None:
         app.execute(move, (books.invoice, draft["id"]))
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"debit_account": "receivables", "credit_account": "bank"},
+        {"debit_account": "bank"},
+        {"amount": "0.99"},
+        {"currency": "USD"},
+        {"reference_id": uuid.UUID(int=1)},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_a_reversal_is_its_entry_with_the_accounts_swapped(
+    app: Any, books: Books, changes: dict[str, str]
+) -> None:
+    opening = {"reference_type": "opening", "reference_id": uuid.UUID(int=2), "amount": 1}
+    entry = books.book(debit_account="receivables", credit_account="sales", **opening)
+    swapped = {"debit_account": "sales", "credit_account": "receivables", "reverses_id": entry, **opening}
+    with app.refused("MP011", f"reverses {entry}, and is not that entry with its accounts swapped"):
+        books.book(**{**swapped, **changes})
+        app.check()
+    books.book(**swapped)
+    app.check()
+
+
 def test_a_payment_is_booked(app: Any, books: Books) -> None:
     books.issue()
     with app.refused("MP011", r"payments of invoice 1 are over 1\.32, and 1\.00 is booked"):

@@ -287,6 +287,18 @@ begin
             tg_table_schema, tg_table_name, current_setting('transaction_isolation')
             using errcode = 'MP013', hint = 'Begin the transaction as read committed.';
     end if;
+    if the_row ->> 'reverses_id' is not null and not exists (
+        select from myproperty.ledger_entries as e
+        where e.tenant_id = tenant and e.id = (the_row ->> 'reverses_id')::uuid
+          and (e.debit_account, e.credit_account) = (the_row ->> 'credit_account', the_row ->> 'debit_account')
+          and (e.amount, e.currency) = ((the_row ->> 'amount')::numeric, the_row ->> 'currency')
+          and (e.reference_type, e.reference_id)
+              = (the_row ->> 'reference_type', (the_row ->> 'reference_id')::uuid)
+    ) then
+        raise exception 'the ledger entry % reverses %, and is not that entry with its accounts swapped',
+            the_row ->> 'id', the_row ->> 'reverses_id'
+            using errcode = 'MP011', hint = 'Swap the accounts, and leave amount, currency and reference as they were.';
+    end if;
     -- An invoice, or what belongs to one: a line, a payment, an entry of either.
     the_invoice_id := case
         when tg_table_name = 'invoices' then (the_row ->> 'id')::uuid
