@@ -69,8 +69,14 @@ def print_table(title: str, rows: Sequence[Row], *, empty: str = "none") -> None
     for name, value in rows[0].items():
         table.add_column(name, justify=_side(value), overflow="fold")
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
+        table.add_row(*map(_text, row.values()))
     out.print(table)
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:f}" if isinstance(value, Decimal) else str(value)
 
 
 def _side(value: object) -> Literal["left", "right"]:

@@ -52,29 +52,54 @@ def run_demo(settings: Settings, scale: str, days: int | None) -> None:
 
 
 def _run(settings: Settings, scale: str, days: int | None) -> None:
-    from dagster_project.jobs import ingest_inbox, run_pending
-    from data.demo import Scale, apply_company, generate
+    from dagster_project.jobs import ingest_inbox, run_pipeline
+    from data.demo import Scale, apply_company, generate, history
+    from data.demo.billing import apply_billing
     from expectations.verdicts import last_verdicts
+    from myproperty.sealing import Sealer
     from oltp_schema.migrate import upgrade
 
     dsn = local.dsn(settings)
     size: Scale = "medium" if scale == "medium" else "small"
-    with console.step("Creating the schema and the demo company"):
+    with console.step("Creating the schema and the demo company"), Sealer(dsn, settings) as sealer:
         upgrade(dsn)
-        apply_company(dsn, size)
+        apply_company(dsn, size, sealer)
         plan = generate(Path(settings.inbox), size, days)
+        year = history(Path(settings.inbox), size, end=plan.start) if size == "small" else None
+    plans = [plan] if year is None else [year, plan]
     console.out.print(
-        f"{len(plan.files)} meter files of two invented tenants are in {_short(settings.inbox)}: "
-        f"{plan.readings:,} readings, {plan.start} to before {plan.end}."
+        f"{sum(len(each.files) for each in plans)} meter files of two invented tenants are in "
+        f"{_short(settings.inbox)}: {sum(each.readings for each in plans):,} readings, "
+        f"{plans[0].start} to before {plan.end}."
     )
     with console.output_to(run_log(settings)):
         ingested = ingest_inbox(settings, progress)
-        reports = run_pending(settings, progress)
+        reports = [run_pipeline(plan.start, plan.end, settings, progress)]
     show_ingests(ingested)
     show_runs(reports)
     _show_mart(settings, plan.start.isoformat(), plan.end.isoformat())
     show_gates(last_verdicts(dsn))
     _show_quarantine(dsn)
+    if size == "small":
+        apply_billing(dsn, size, progress)
+        _show_billing(dsn)
+
+
+def _show_billing(dsn: str) -> None:
+    """The balance sheets, and one invoice down to the meter."""
+    from data.billing import reports
+    from data.billing.database import as_tenant
+    from data.demo.company import company
+
+    for tenant in company("small"):
+        with as_tenant(dsn, tenant.id) as connection:
+            console.print_table(f"Balance sheet of {tenant.name}", reports.balance_sheet(connection))
+            ties = reports.ties(connection)
+            newest = max(ties, key=lambda row: str(row["invoice"]))
+            lines = reports.invoice_lines(connection, newest["invoice"])
+    console.print_table(f"Invoice {newest['invoice']} of {tenant.name}, unit {newest['unit']}", lines)
+    console.print_table("The same invoice, its allocation and the meter", [newest])
+    console.out.print(f"{sum(row['ties'] for row in ties)} of {len(ties)} invoices tie.")
 
 
 def _show_mart(settings: Settings, start: str, end: str) -> None:
@@ -101,6 +126,7 @@ def _where_to_look(settings: Settings) -> str:
         "  .venv/bin/myproperty up           the engines, then:\n"
         '  .venv/bin/myproperty query "table marts.mart_solar_performance"\n'
         "  .venv/bin/myproperty quarantine list\n"
+        "  .venv/bin/myproperty billing ties --tenant demo-wattlebird\n"
         f"  documents                         {_short(CHECKOUT / 'docs')}, README.md\n"
         f"  files ingested                    {_short(settings.archive)}"
     )

@@ -26,12 +26,16 @@ DatabaseMaker = Callable[[str], AbstractContextManager[str]]
 # First, since xdist reads the groups in the same hook.
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep what shares an expensive fixture on one worker: a module, or the proofs by Google's engine."""
+    """Keep what shares an expensive fixture on one worker: a module, or the proofs by Google's engine.
+
+    The long ones come first, so that no worker is left with one while the others have nothing to do.
+    """
     for item in items:
         group = "googlesql" if item.path.parent.name == "googlesql" else str(item.path)
         item.add_marker(pytest.mark.xdist_group(group))
         if group == "googlesql":
             item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(scope="session")

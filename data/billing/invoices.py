@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +32,7 @@ from myproperty.rate_plan_assignments a
 join myproperty.rate_plans p on p.tenant_id = a.tenant_id and p.id = a.rate_plan_id
 join myproperty.rate_plan_bands b on b.tenant_id = p.tenant_id and b.rate_plan_id = p.id
 where a.unit_id = %(unit)s and not isempty(b.valid_during * a.assigned_during * %(during)s)
-order by b.charge, b.band, during, b.day_kind, first_minute
+order by b.charge, b.band, during, b.unit_amount, b.tax_rate, b.day_kind, first_minute
 """
 
 
@@ -165,20 +166,23 @@ def _next_number(connection: psycopg.Connection, year: int) -> str:
 
 
 def _lines(allocation: Allocation, span: Span, bands: list[Band], allocation_id: uuid.UUID) -> Iterator[Line]:
+    """One line for each charge, band and price: kinds of day and times of day are added up."""
     metered = allocation.metered
     inside = span.covers(metered.dates)
     energies = {"solar": allocation.solar[span.row], "grid": allocation.grid[span.row]}
-    priced = {charge: np.zeros(inside.size, dtype=bool) for charge in energies}
-    for band in bands:
-        in_band = inside & _in_force(allocation, band)
+    unpriced = {charge: inside & (energy > 0) for charge, energy in energies.items()}
+    for _, same in groupby(bands, key=lambda b: (b.charge, b.band, b.during, b.unit_amount, b.tax_rate)):
+        parts = list(same)
+        band = parts[0]
+        in_band = inside & np.logical_or.reduce([_in_force(allocation, part) for part in parts])
         if band.charge == "daily":
             quantity = Decimal(len(set(metered.dates[in_band])))
         else:
             quantity = kwh(energies[band.charge][in_band].sum())
-            priced[band.charge] |= in_band
+            unpriced[band.charge] &= ~in_band
         if quantity:
             yield Line(
-                description=f"{CHARGES[band.charge]}, {band.band}, {band.day_kind}s {_days(band.during)}",
+                description=f"{CHARGES[band.charge]}, {band.band}, {_days(band.during)}",
                 category=band.charge,
                 quantity=quantity,
                 unit_amount=band.unit_amount,
@@ -187,12 +191,11 @@ def _lines(allocation: Allocation, span: Span, bands: list[Band], allocation_id:
                 allocation_id=None if band.charge == "daily" else allocation_id,
                 rate_plan_band_id=band.id,
             )
-    for charge, has_price in priced.items():
-        unpriced = inside & ~has_price & (energies[charge] > 0)
-        if unpriced.any():
+    for charge, missing in unpriced.items():
+        if missing.any():
             raise BillingError(
                 f"{CHARGES[charge]} of the unit {span.unit_id} has no price at "
-                f"{metered.starts[unpriced][0].tz_convert(metered.timezone):%Y-%m-%d %H:%M} local time: "
+                f"{metered.starts[missing][0].tz_convert(metered.timezone):%Y-%m-%d %H:%M} local time: "
                 "assign a rate plan with bands for it"
             )
 

@@ -52,7 +52,8 @@ order by t.number
 LINES = """
 select l.line_number as line, l.description, l.quantity, l.unit_amount, l.tax_rate, l.total_amount
 from myproperty.invoice_lines l
-where l.invoice_id = %s order by l.line_number
+join myproperty.invoices i on i.tenant_id = l.tenant_id and i.id = l.invoice_id
+where i.number = %s order by l.line_number
 """
 
 METERED = """
@@ -80,9 +81,9 @@ def allocations(connection: psycopg.Connection, period_id: object) -> Rows:
     return [{**row, "billing_period": _readable(row["billing_period"])} for row in rows]
 
 
-def invoice_lines(connection: psycopg.Connection, invoice_id: object) -> Rows:
-    """The lines of an invoice."""
-    return _rows(connection, LINES, (invoice_id,))
+def invoice_lines(connection: psycopg.Connection, number: str) -> Rows:
+    """The lines of the invoice with this number."""
+    return _rows(connection, LINES, (number,))
 
 
 def ties(connection: psycopg.Connection, number: str | None = None) -> Rows:
