@@ -34,7 +34,7 @@ def archive(path: Path, members: dict[str, bytes]) -> Path:
         (b"<html>\nLogin\n</html>\n", "FILE-FORMAT", "HTML"),
         (b"<?xml version='1.0'?><feed/>", "FILE-FORMAT", "Green Button"),
         (b"100,NEM13,202401011200,A,B\n900\n", "FILE-FORMAT", "NEM13"),
-        (b"UNA:+,? 'UNB+", "FILE-FORMAT", "MSCONS"),
+        (b"UNA:+,? 'UNB+", "FILE-CUT", "ends without"),
         (b'{"results": []}', "FILE-FORMAT", "JSON"),
         (b"date,kwh\n2024-01-01,1\n", "FILE-FORMAT", "not recognised"),
         (b"7z\xbc\xaf\x27\x1c", "FILE-ARCHIVE", "archive"),

@@ -13,12 +13,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data.ingest.errors import RefusedFile
-from data.ingest.formats import canonical_csv, mapped_csv, nem12
+from data.ingest.formats import (
+    canonical_csv,
+    canonical_ndjson,
+    canonical_parquet,
+    green_button,
+    mapped_csv,
+    mscons,
+    n3rgy_json,
+    nem12,
+    octopus_json,
+    solaredge_json,
+)
 from data.ingest.formats.columns import Batch
 from data.ingest.formats.container import Member, content_hash, open_members, refuse
 from data.ingest.formats.detect import FORMATS, check_format, detect
 from data.ingest.formats.latest import keep_latest
-from data.ingest.formats.mapping import CsvMapping, Mapping
+from data.ingest.formats.mapping import CsvMapping, JsonMapping, Mapping
 from data.ingest.schema import PARSED, REJECTED, ParsedFile
 
 __all__ = ["FORMATS", "Batch", "content_hash", "detect_format", "iter_batches", "read_file"]
@@ -26,12 +37,22 @@ __all__ = ["FORMATS", "Batch", "content_hash", "detect_format", "iter_batches", 
 _READERS: dict[str, Callable[[Path, Member, int], Iterator[Batch]]] = {
     "nem12": nem12.iter_batches,
     "canonical_csv": canonical_csv.iter_batches,
+    "canonical_ndjson": canonical_ndjson.iter_batches,
+    "green_button": green_button.iter_batches,
+    "mscons": mscons.iter_batches,
+}
+_PORTALS: dict[str, Callable[[Path, Member, int, JsonMapping | None], Iterator[Batch]]] = {
+    "octopus_json": octopus_json.iter_batches,
+    "n3rgy_json": n3rgy_json.iter_batches,
+    "solaredge_json": solaredge_json.iter_batches,
 }
 
 
 def detect_format(path: Path | str) -> str:
     """The format name of a file by its content. Raises `RefusedFile`."""
     path = Path(path)
+    if canonical_parquet.is_parquet(path):
+        return "canonical_parquet"
     for member in open_members(path):
         return detect(path, next(member.blocks, b"").decode(errors="replace"))
     raise refuse(path, None, "FILE-EMPTY", "the file has no content")
@@ -47,6 +68,11 @@ def iter_batches(
     """
     path = Path(path)
     format = _declared(path, format, mapping)
+    if format == "canonical_parquet" or (format is None and canonical_parquet.is_parquet(path)):
+        # Read from its end, so not as a stream.
+        for batch in canonical_parquet.iter_batches(path, 0):
+            yield "canonical_parquet", batch
+        return
     part = 0
     before: str | None = None
     encoding = mapping.encoding if isinstance(mapping, CsvMapping) else None
@@ -86,6 +112,8 @@ def _declared(path: Path, format: str | None, mapping: Mapping | None) -> str | 
 def _batches(path: Path, member: Member, part: int, format: str, mapping: Mapping | None) -> Iterator[Batch]:
     if isinstance(mapping, CsvMapping):
         return mapped_csv.iter_batches(path, member, part, mapping)
+    if format in _PORTALS:
+        return _PORTALS[format](path, member, part, mapping)
     return _READERS[format](path, member, part)
 
 

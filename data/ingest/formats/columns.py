@@ -30,7 +30,7 @@ UNITS: dict[str, str] = {
         *KWH_PER_UNIT_POWER_OF_TEN,
         *KVARH_PER_UNIT_POWER_OF_TEN,
         *("W", "kW", "MW", "VA", "kVA", "MVA", "VAh", "kVAh", "MVAh", "var", "kvar", "Mvar"),
-        *("V", "kV", "A", "kA", "pf", "m3", "therm", "gal_us"),
+        *("V", "kV", "A", "kA", "pf", "m3", "ft3", "l", "gal_us", "gal_imp", "therm", "Btu"),
     )
 }
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$"

@@ -12,18 +12,27 @@ from data.ingest.formats.container import refuse
 FORMATS = (
     "nem12",
     "canonical_csv",
+    "green_button",
+    "mscons",
     "mapped_csv",
+    "canonical_ndjson",
+    "canonical_parquet",
+    "octopus_json",
+    "n3rgy_json",
+    "solaredge_json",
 )
 _SUPPORTED = f"the formats read are {', '.join(FORMATS)} (an interval CSV with a mapping)"
 
 _NOT_READ: tuple[tuple[str, str], ...] = (
     (r"(?is)<!doctype html|<html", "this is an HTML page, probably an error page saved as a file"),
     (r'(?i)"?100"?,"?NEM13', "NEM13 (accumulated registers) is not read yet"),
-    (r"<\?xml|<", "XML (Green Button) is not read yet"),
-    (r"UNA|UNB", "MSCONS (EDIFACT) is not read yet"),
-    (r"[\[{]", "JSON is not read yet"),
-    (r"PAR1", "Parquet is not read yet"),
+    (r"PAR1", "Parquet packs itself: deliver it as it is, not inside an archive"),
     (r"%PDF", "this is a PDF document"),
+)
+_JSON: tuple[tuple[str, str], ...] = (
+    (r'"energyDetails"\s*:|"energy"\s*:\s*\{\s*"timeUnit"', "solaredge_json"),
+    (r'"primaryValue"\s*:|"/mpxn/|"availableCacheRange"\s*:', "n3rgy_json"),
+    (r'"interval_start"\s*:|"count"\s*:.*"results"\s*:', "octopus_json"),
 )
 
 
@@ -35,12 +44,29 @@ def detect(path: Path, head: str) -> str:
     for pattern, reason in _NOT_READ:
         if re.match(pattern, text):
             raise refuse(path, 1, "FILE-FORMAT", f"{reason}; {_SUPPORTED}")
+    if text.startswith("<"):
+        if re.search(r"naesb\.org/espi|<(UsagePoint|IntervalBlock)\b", text):
+            return "green_button"
+        raise refuse(path, 1, "FILE-FORMAT", f"this XML is no Green Button (ESPI); {_SUPPORTED}")
+    if re.match(r"UN[ABH]", text):
+        return "mscons"
+    if text.startswith(("{", "[")):
+        return _json_format(path, text)
     if re.match(r'"?(100|200|300|400|500|900)"?\s*(,|\n|$)', text):
         return "nem12"
     header = {name.strip().strip('"').lower() for name in text.split("\n", 1)[0].split(",")}
     if {"identifier", "reading_ts"} <= header:
         return "canonical_csv"
     raise refuse(path, 1, "FILE-FORMAT", f"the content is not recognised; {_SUPPORTED}")
+
+
+def _json_format(path: Path, text: str) -> str:
+    if re.match(r'\{[^\n]*"reading_ts"\s*:', text):
+        return "canonical_ndjson"
+    for pattern, name in _JSON:
+        if re.search(pattern, text):
+            return name
+    raise refuse(path, 1, "FILE-FORMAT", f"this JSON is of no portal that is read; {_SUPPORTED}")
 
 
 def check_format(path: Path, name: str) -> RefusedFile | None:

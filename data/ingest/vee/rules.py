@@ -57,7 +57,8 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
     (
         "FILE-CUT",
         "terminate",
-        "the file is whole: NEM12 ends with its 900 record, CSV with a line end",
+        "the file is whole: NEM12 ends with its 900 record, CSV with a line end, XML with its last end tag, "
+        "EDIFACT with its UNZ segment",
         "Transfer the file again; if it stays cut, ask the sender for it anew.",
     ),
     (
@@ -131,6 +132,81 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
         "issue",
         "the last row has a line end, by which a cut file is known; the row was kept",
         "Compare the row with the sender's; if the file is cut, ask for it anew.",
+    ),
+    (
+        "ROW-CUMULATIVE",
+        "reject",
+        "a value is the quantity of its interval, no register reading and no momentary value",
+        "Ask the sender for the quantities of intervals; register readings are never taken for energy.",
+    ),
+    ("XML-SYNTAX", "terminate", "XML is well-formed, not nested deeply and has no endless text", _ASK_SENDER),
+    (
+        "XML-DOCTYPE",
+        "terminate",
+        "XML declares no document type and so no entities",
+        "Look at the file with care: meter data need no document type. Ask the sender for a file without.",
+    ),
+    ("GB-ENTRY", "reject", "an entry holds the ESPI resource that its link announces", _ASK_SENDER),
+    (
+        "GB-READING-TYPE",
+        "reject",
+        "a ReadingType in the same file says what the readings mean",
+        "Ask the sender for a file with the ReadingType; unit and direction are never guessed.",
+    ),
+    (
+        "GB-SHARED-START",
+        "reject",
+        "each reading of an IntervalBlock has a start of its own",
+        "Ask the sender for the true start of each reading.",
+    ),
+    (
+        "EDIFACT-SYNTAX",
+        "terminate",
+        "the interchange has its service segments in order and holds known segments only",
+        _ASK_SENDER,
+    ),
+    (
+        "EDIFACT-COUNT",
+        "terminate",
+        "UNT and UNZ give the references of their headers and the true counts",
+        "Transfer the file again; if it stays so, parts are missing: ask the sender for it anew.",
+    ),
+    (
+        "MSCONS-CANCELLATION",
+        "reject",
+        "a message brings values and cancels none",
+        "Find the message that is cancelled and correct its readings by hand or by a corrected delivery.",
+    ),
+    (
+        "MSCONS-PLACE",
+        "issue",
+        "the times of a value are those of its place in the period that its series fills; the place holds",
+        "Compare the times in the file, told with the row, with the meter; ask the sender which ones hold.",
+    ),
+    (
+        "JSON-SYNTAX",
+        "terminate",
+        "JSON is well-formed, not nested deeply and has no endless text",
+        _ASK_SENDER,
+    ),
+    (
+        "JSON-CONTENT",
+        "terminate",
+        "a portal's answer holds intervals of a known length, no longer than a day",
+        "Ask the portal for quarter-hours, half-hours or hours.",
+    ),
+    ("JSON-RECORD", "reject", "a line of NDJSON is an object with the canonical fields", _ASK_SENDER),
+    (
+        "JSON-PAGE",
+        "info",
+        "a file holds all pages of an answer",
+        "Ingest the files of the other pages too.",
+    ),
+    (
+        "JSON-END",
+        "issue",
+        "an interval ends after it starts; the row was kept, its length is by the clock times",
+        "Tell the sender.",
     ),
     (
         "VEE-SUPERSEDED",

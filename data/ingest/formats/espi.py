@@ -1,0 +1,327 @@
+"""What the series of a Green Button file are: usage points, unit, channel and register by ReadingTypes.
+
+Here: tying blocks of readings to the resources of the same file, and the code lists of ESPI (NAESB REQ.21)
+that say what they mean. Not here: XML, or values (`green_button`).
+"""
+
+import re
+from dataclasses import dataclass, field
+
+# A year and an hour: water is billed by the quarter or the year.
+MAX_INTERVAL_SECONDS = 366 * 86_400 + 3_600
+LONGEST_DAY_SECONDS = 90_000
+
+_HOST = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
+_OWNER = r"(?:(?:RetailCustomer|Customer|Subscription|User)/[^/]+/)?"
+_RESOURCE = re.compile(rf"{_OWNER}(?:UsagePoint|ReadingType)/.+")
+_USAGE_POINT = re.compile(rf"{_OWNER}UsagePoint/[^/]+")
+
+# UnitSymbol of ESPI: unit by power of ten; any other power is put into the value, in the unit of power 0.
+_UNITS: dict[str, dict[int, str]] = {
+    "5": {0: "A", 3: "kA"},
+    "29": {0: "V", 3: "kV"},
+    "38": {0: "W", 3: "kW", 6: "MW"},
+    "42": {0: "m3"},
+    "61": {0: "VA", 3: "kVA", 6: "MVA"},
+    "63": {0: "var", 3: "kvar", 6: "Mvar"},
+    "71": {0: "VAh", 3: "kVAh", 6: "MVAh"},
+    "72": {0: "Wh", 3: "kWh", 6: "MWh"},
+    "73": {0: "varh", 3: "kvarh", 6: "Mvarh"},
+    "119": {0: "ft3"},
+    "128": {0: "gal_us"},
+    "130": {0: "gal_imp"},
+    "132": {0: "Btu"},
+    "134": {0: "l"},
+    "169": {0: "therm"},
+}
+_VOLUME_OR_HEAT = ("42", "119", "128", "130", "132", "134", "169")
+_QUANTITIES = ("71", "72", "73", *_VOLUME_OR_HEAT)
+_ELECTRICITY_COMMODITIES = ("", "0", "1", "2")
+_ELECTRICITY_SERVICE = "0"
+# FlowDirection: not given counts as forward, to the customer.
+_FORWARD = ("", "0", "1")
+_REVERSE = "19"
+# AccumulationKind: not applicable, delta; beside them indicating, instantaneous.
+_DELTA = ("", "0", "4")
+_MOMENTARY = ("6", "12")
+# What tells two series of one usage point and direction apart, where they differ in it.
+_DISTINCTIONS = (
+    "kind",
+    "phase",
+    "tou",
+    "consumptionTier",
+    "cpp",
+    "timeAttribute",
+    "dataQualifier",
+    "measuringPeriod",
+    "intervalLength",
+)
+TYPE_FIELDS = (
+    "accumulationBehaviour",
+    "commodity",
+    "defaultQuality",
+    "flowDirection",
+    "powerOfTenMultiplier",
+    "uom",
+    *_DISTINCTIONS,
+)
+
+
+@dataclass
+class Links:
+    """How an entry is tied to others; hrefs without scheme, host and outer slashes."""
+
+    id: str = ""
+    own: str = ""
+    up: str = ""
+    related: tuple[str, ...] = ()
+    updated_us: int | None = None
+
+
+@dataclass
+class Resource:
+    """A UsagePoint, MeterReading or ReadingType; `position` counts resources in document order."""
+
+    position: int
+    links: Links
+    fields: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Owner:
+    """What a block says of the meter reading it belongs to: links, and how many resources stand before it."""
+
+    up: str
+    stem: str
+    related: tuple[str, ...]
+    usage_points: int
+    meter_readings: int
+    reading_types: int
+
+
+@dataclass
+class Series:
+    """What the readings of a block are. `fault` is (rule, reason) why they cannot be used."""
+
+    identifier: str | None = None
+    register: str | None = None
+    channel: str = "other"
+    unit: str | None = None
+    exponent: int = 0
+    interval_seconds: int = 0
+    default_quality: str | None = None
+    fault: tuple[str, str] | None = None
+
+
+class Fault(Exception):
+    """A series cannot be understood: a rule and a reason. Never leaves this module."""
+
+    def __init__(self, rule: str, reason: str) -> None:
+        super().__init__(reason)
+        self.rule = rule
+        self.reason = reason
+
+
+@dataclass
+class Catalogue:
+    """The resources of a text in document order, and the distinct owners of its blocks with their codes."""
+
+    usage_points: list[Resource] = field(default_factory=list)
+    meter_readings: list[Resource] = field(default_factory=list)
+    reading_types: list[Resource] = field(default_factory=list)
+    owners: dict[Owner, int] = field(default_factory=dict)
+
+
+def path_of(href: str) -> str:
+    """An href without what differs between absolute and relative ones of the same resource."""
+    path = re.split(r"[?#]", _HOST.sub("", href.strip()))[0].strip("/")
+    found = _RESOURCE.search(path)
+    return found.group() if found else path
+
+
+class Resolver:
+    """Ties blocks to their usage point and ReadingType: by links, or by order where there are none."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._usage_points: dict[str, Resource] = {}
+        self._meter_readings: dict[str, Resource] = {}
+        self._reading_types: dict[str, Resource] = {}
+        self._types_of_meters: dict[str, Resource] = {}
+        self._contradicted: set[str] = set()
+        self._claimed: set[str] = set()
+        self._index()
+
+    def _index(self) -> None:
+        for usage_point in self._catalogue.usage_points:
+            for href in _given(usage_point.links.own, *usage_point.links.related):
+                self._usage_points.setdefault(href, usage_point)
+        for kind in self._catalogue.reading_types:
+            own = kind.links.own
+            if own and self._reading_types.setdefault(own, kind).fields != kind.fields:
+                self._contradicted.add(own)
+            for href in kind.links.related:
+                self._types_of_meters.setdefault(href, kind)
+        for meter in self._catalogue.meter_readings:
+            own = meter.links.own
+            blocks = [href for href in meter.links.related if "IntervalBlock" in href]
+            for href in _given(own, own and f"{own}/IntervalBlock", *blocks):
+                self._meter_readings.setdefault(href, meter)
+        linking = [meter.links.related for meter in self._catalogue.meter_readings]
+        for related in (*linking, *(owner.related for owner in self._catalogue.owners)):
+            self._claimed.update(related)
+
+    def series(self) -> list[Series]:
+        """One for each of the catalogue's owners, in their order."""
+        found: list[tuple[Series, dict[str, str]]] = []
+        for owner in self._catalogue.owners:
+            series, fields = Series(), dict[str, str]()
+            try:
+                meter = self._meter_reading(owner)
+                usage_point, series.identifier = self._usage_point(owner, meter)
+                fields = self._reading_type(owner, meter).fields
+                _describe(series, fields, usage_point.fields if usage_point else {})
+            except Fault as fault:
+                series.fault = (fault.rule, fault.reason)
+            found.append((series, fields))
+        _tell_apart(found)
+        return [series for series, _ in found]
+
+    def _meter_reading(self, owner: Owner) -> Resource | None:
+        for href in _given(owner.up, owner.stem, *owner.related):
+            if href in self._meter_readings:
+                return self._meter_readings[href]
+        near = _nearest(self._catalogue.meter_readings, owner.meter_readings)
+        is_unlinked = not owner.up and not owner.stem
+        return near if near is not None and (is_unlinked or not near.links.own) else None
+
+    def _usage_point(self, owner: Owner, meter: Resource | None) -> tuple[Resource | None, str]:
+        links = meter.links if meter is not None else Links()
+        hrefs = _given(links.own, links.up, *links.related, owner.up, owner.stem)
+        parents = [href.removesuffix("/MeterReading") for href in (links.up, *links.related) if href]
+        for href in (*parents, *hrefs):
+            if href in self._usage_points:
+                return self._usage_points[href], _identifier(self._usage_points[href], self._catalogue)
+        for href in hrefs:
+            named = _USAGE_POINT.search(href)
+            if named is not None:
+                return self._usage_points.get(named.group()), named.group()
+        before = owner.usage_points
+        if meter is not None:
+            before = sum(point.position < meter.position for point in self._catalogue.usage_points)
+        near = _nearest(self._catalogue.usage_points, before)
+        if near is None:
+            raise Fault("ROW-CHANNEL", "the readings belong to no UsagePoint")
+        return near, _identifier(near, self._catalogue)
+
+    def _reading_type(self, owner: Owner, meter: Resource | None) -> Resource:
+        links = meter.links if meter is not None else Links()
+        for href in (*links.related, *owner.related):
+            if href in self._contradicted:
+                raise Fault("GB-READING-TYPE", f"{href!r} stands twice in the file, not the same")
+            if href in self._reading_types:
+                return self._reading_types[href]
+        for href in _given(links.own, owner.stem):
+            if href in self._types_of_meters:
+                return self._types_of_meters[href]
+        for href in (*links.related, *owner.related):
+            if "ReadingType/" in href:
+                raise Fault("GB-READING-TYPE", f"{href!r} is linked and not in the file")
+        near = self._type_by_order(owner, meter)
+        if near is None:
+            raise Fault("GB-READING-TYPE", "no ReadingType is linked, and none stands beside the readings")
+        return near
+
+    def _type_by_order(self, owner: Owner, meter: Resource | None) -> Resource | None:
+        kinds = self._catalogue.reading_types
+        if len(kinds) == 1:
+            return kinds[0]
+        free = [kind for kind in kinds if not kind.links.own or kind.links.own not in self._claimed]
+        if meter is not None:
+            others = (*self._catalogue.meter_readings, *self._catalogue.usage_points)
+            end = min((o.position for o in others if o.position > meter.position), default=None)
+            own = [k for k in free if k.position > meter.position and (end is None or k.position < end)]
+            if len(own) == 1:
+                return own[0]
+        before = [kind for kind in kinds[: owner.reading_types] if kind in free]
+        return before[-1] if before else None
+
+
+def _given(*hrefs: str) -> list[str]:
+    return [href for href in hrefs if href]
+
+
+def _nearest(resources: list[Resource], before: int) -> Resource | None:
+    """The last of the first `before` ones, or the only one that there is."""
+    if before:
+        return resources[before - 1]
+    return resources[0] if len(resources) == 1 else None
+
+
+def _identifier(usage_point: Resource, catalogue: Catalogue) -> str:
+    links = usage_point.links
+    named = _USAGE_POINT.search(links.own)
+    ordinal = next(i for i, point in enumerate(catalogue.usage_points, 1) if point is usage_point)
+    return (named.group() if named else links.own) or links.id or f"UsagePoint/{ordinal}"
+
+
+def _describe(series: Series, fields: dict[str, str], service: dict[str, str]) -> None:
+    """Unit, channel and register of a series by its ReadingType. Raises `Fault`."""
+    uom, flow = fields.get("uom", ""), fields.get("flowDirection", "")
+    if uom not in _UNITS:
+        said = f"the unit (uom) {uom!r} is not known" if uom else "its ReadingType names no unit"
+        raise Fault("ROW-UNIT", said)
+    power = fields.get("powerOfTenMultiplier", "") or "0"
+    if not re.fullmatch(r"[+-]?[0-9]{1,2}", power):
+        raise Fault("ROW-UNIT", f"the powerOfTenMultiplier {power!r} is no power of ten")
+    names = _UNITS[uom]
+    accumulation = fields.get("accumulationBehaviour", "")
+    allowed = _DELTA if uom in _QUANTITIES else _DELTA + _MOMENTARY
+    if accumulation not in allowed:
+        raise Fault("ROW-CUMULATIVE", f"accumulationBehaviour {accumulation} is no quantity of an interval")
+    series.unit, series.exponent = names.get(int(power), names[0]), 0 if int(power) in names else int(power)
+    series.channel = _channel(uom, flow, _is_electric(fields, service))
+    series.register = flow or "0"
+    if uom != "72" and uom not in _VOLUME_OR_HEAT:
+        series.register += f":{names[0]}"
+    length = fields.get("intervalLength", "")
+    if re.fullmatch(r"[0-9]{1,8}", length) and int(length) <= MAX_INTERVAL_SECONDS:
+        series.interval_seconds = int(length)
+    series.default_quality = fields.get("defaultQuality") or None
+
+
+def _is_electric(fields: dict[str, str], service: dict[str, str]) -> bool:
+    kind = service.get("kind")
+    return kind == _ELECTRICITY_SERVICE if kind else fields.get("commodity", "") in _ELECTRICITY_COMMODITIES
+
+
+def _channel(uom: str, flow: str, is_electric: bool) -> str:
+    channels = {
+        "72": ("import", "export") if is_electric else ("consumption", "other"),
+        "73": ("reactive_import", "reactive_export"),
+        "29": ("voltage", "other"),
+    }
+    volume = ("consumption", "other") if uom in _VOLUME_OR_HEAT else ("other", "other")
+    forward, reverse = channels.get(uom, volume)
+    return forward if flow in _FORWARD else reverse if flow == _REVERSE else "other"
+
+
+def _tell_apart(found: list[tuple[Series, dict[str, str]]]) -> None:
+    """Gives series of one usage point and direction that are not the same different registers."""
+    groups: dict[tuple[str | None, str | None], list[tuple[Series, dict[str, str]]]] = {}
+    for series, fields in found:
+        if series.fault is None:
+            traits = {name: fields.get(name, "") for name in _DISTINCTIONS} | {"uom": series.unit or ""}
+            traits["intervalLength"] = _length_class(series.interval_seconds)
+            groups.setdefault((series.identifier, series.register), []).append((series, traits))
+    for members in groups.values():
+        differing = [name for name in members[0][1] if len({traits[name] for _, traits in members}) > 1]
+        for series, traits in members:
+            series.register = ":".join([series.register or "", *(f"{n}={traits[n]}" for n in differing)])
+
+
+def _length_class(seconds: int) -> str:
+    """Days and billing periods have no constant length."""
+    if seconds > LONGEST_DAY_SECONDS:
+        return "period"
+    return "86400" if seconds >= 82_800 else str(seconds)

@@ -1,0 +1,576 @@
+"""Green Button, the energy usage XML of North America (ESPI, NAESB REQ.21), as Atom feed or bare.
+
+Here: XML to readings. Not here: what the code lists of ESPI mean (`espi`), whether a meter is known, or
+whether a value is plausible (`vee`).
+
+What a value means (unit, direction, power of ten) stands in a ReadingType, often behind the readings. So
+the text is read once: resources are kept, readings wait as text columns in a temporary file, and
+become readings when the end is reached. A document type declaration refuses the file: without one there
+are no entities, neither external ones nor ones that explode.
+"""
+
+import datetime
+import itertools
+import re
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+from xml.parsers import expat
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from data.ingest.errors import RefusedFile
+from data.ingest.formats.columns import Batch, Mask, Rejections, decimals, null_where, spread, to_mask
+from data.ingest.formats.container import Member, refuse
+from data.ingest.formats.espi import (
+    MAX_INTERVAL_SECONDS,
+    TYPE_FIELDS,
+    Catalogue,
+    Links,
+    Owner,
+    Resolver,
+    Resource,
+    Series,
+    path_of,
+)
+from data.ingest.schema import PARSED, TIMESTAMP
+
+BATCH_ROWS = 65_536
+# A block is kept in one piece up to here, so that its readings can be compared with each other.
+MAX_BLOCK_ROWS = 8 * BATCH_ROWS
+MEMORY_BYTES = 64 << 20
+# ESPI inside Atom is 8 levels deep.
+MAX_DEPTH = 64
+MAX_TOKEN_BYTES = 4 << 20
+
+_ESPI = ("http://naesb.org/espi ", "")
+_ATOM = ("http://www.w3.org/2005/Atom ", "")
+_CUT = (
+    expat.errors.XML_ERROR_NO_ELEMENTS,
+    expat.errors.XML_ERROR_UNCLOSED_TOKEN,
+    expat.errors.XML_ERROR_UNCLOSED_CDATA_SECTION,
+    expat.errors.XML_ERROR_PARTIAL_CHAR,
+)
+_Handler = TypeVar("_Handler")
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+_SECONDS = re.compile(r"^-?[0-9]{1,10}$")
+
+# QualityOfReading, the worst first; what failed a check or was calculated is not trusted as measured.
+_QUALITIES = {
+    **dict.fromkeys(("12", "15", "16", "13", "11", "10", "9", "8"), "estimated"),
+    "7": "edited",
+    **dict.fromkeys(("14", "18", "17", "19", "0"), "actual"),
+}
+_WORST_FIRST = {code: rank for rank, code in enumerate(_QUALITIES)}
+_RAW = pa.schema(
+    [
+        pa.field("line", pa.int64()),
+        pa.field("block", pa.int64()),
+        pa.field("ordinal", pa.int64()),
+        pa.field("start", pa.string()),
+        pa.field("duration", pa.string()),
+        pa.field("value", pa.string()),
+        pa.field("quality", pa.string()),
+    ]
+)
+
+Ints = npt.NDArray[np.int64]
+# Rule, reason, and the rows that break it.
+Finding = tuple[str, str, Mask]
+
+
+def iter_batches(path: Path, member: Member, part: int) -> Iterator[Batch]:
+    """The readings of one text in batches of about 64 k rows. Raises `RefusedFile`."""
+    with tempfile.SpooledTemporaryFile(MEMORY_BYTES) as spool:
+        scanner = _Scanner(path, pa.ipc.new_stream(spool, _RAW))
+        scanner.read(member)
+        series = Resolver(scanner.catalogue).series()
+        blocks = _Blocks.of(scanner)
+        yield Batch(PARSED.empty_table(), scanner.rejections.take(), part)
+        spool.seek(0)
+        for raw in pa.ipc.open_stream(spool):
+            rejections = Rejections()
+            readings = _readings(raw, blocks, series, rejections)
+            yield Batch(readings, rejections.take(), part)
+
+
+class _Scanner:
+    """Reads the text once: resources into lists, readings as text into `writer`."""
+
+    def __init__(self, path: Path, writer: pa.ipc.RecordBatchStreamWriter) -> None:
+        self.catalogue = Catalogue()
+        self.block_owner: list[int] = []
+        self.block_start: list[str | None] = []
+        self.block_version_us: list[int | None] = []
+        self.rejections = Rejections()
+        self._path = path
+        self._writer = writer
+        self._rows: list[list[object]] = [[] for _ in _RAW]
+        self._text: list[str] = []
+        self._is_leaf = False
+        self._depth = 0
+        self._position = 0
+        self._feed_us: int | None = None
+        self._entry: Links | None = None
+        self._entry_line = 0
+        self._entry_first_block = 0
+        self._orders: list[tuple[int, int, int]] = []
+        self._in_block = False
+        self._in_interval = False
+        self._ordinal = 0
+        self._reading: dict[str, Any] | None = None
+        self._fields: dict[str, str] | None = None
+        self._begins = self._handlers_of_starts()
+        self._ends = self._handlers_of_ends()
+        self._parser = expat.ParserCreate(namespace_separator=" ")
+
+    def read(self, member: Member) -> None:
+        """Everything up to the last end tag. Raises `RefusedFile`."""
+        given = 0
+        first = next(member.blocks, b"")
+        self._parser = self._new_parser(first)
+        for block in itertools.chain([first], member.blocks):
+            self._parse(block, False)
+            given += len(block)
+            waiting = given - max(self._parser.CurrentByteIndex, 0)
+            if waiting > MAX_TOKEN_BYTES or sum(map(len, self._text)) > MAX_TOKEN_BYTES:
+                raise self._refuse("XML-SYNTAX", f"a text is longer than {MAX_TOKEN_BYTES >> 20} MiB")
+        self._parse(b"", True)
+        self._flush()
+        self._writer.close()
+
+    def _new_parser(self, head: bytes) -> expat.XMLParserType:
+        # UTF-16 has become UTF-8 on the way here, whatever the XML declaration says.
+        is_unicode = re.match(rb"""<\?xml[^>]*encoding=["']utf""", head.lstrip(), re.IGNORECASE)
+        parser = expat.ParserCreate("utf-8" if is_unicode else None, namespace_separator=" ")
+        parser.buffer_text = True
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._end
+        parser.CharacterDataHandler = self._text.append
+        parser.StartDoctypeDeclHandler = self._doctype
+        return parser
+
+    def _parse(self, block: bytes, is_last: bool) -> None:
+        try:
+            self._parser.Parse(block, is_last)
+        except expat.ExpatError as error:
+            message = expat.ErrorString(error.code)
+            if message in _CUT:
+                raise self._refuse("FILE-CUT", f"the XML ends before its last end tag: {message}") from error
+            raise self._refuse("XML-SYNTAX", f"the XML is not well-formed: {message}") from error
+
+    def _refuse(self, rule: str, reason: str) -> RefusedFile:
+        return refuse(self._path, self._parser.CurrentLineNumber, rule, reason)
+
+    def _doctype(self, *_: object) -> None:
+        raise self._refuse("XML-DOCTYPE", "the XML declares a document type")
+
+    def _handlers_of_starts(self) -> dict[str, Callable[[dict[str, str]], object]]:
+        atom: dict[str, Callable[[dict[str, str]], object]] = {
+            "entry": self._open_entry,
+            "link": self._take_link,
+        }
+        espi: dict[str, Callable[[dict[str, str]], object]] = {
+            "UsagePoint": lambda _: self._open(self.catalogue.usage_points),
+            "MeterReading": lambda _: self._open(self.catalogue.meter_readings),
+            "ReadingType": lambda _: self._open_type(),
+            "ServiceCategory": lambda _: self._open_service(),
+            "IntervalBlock": lambda _: self._open_block(),
+            "interval": lambda _: self._set_interval(True),
+            "IntervalReading": lambda _: self._open_reading(),
+        }
+        return _qualified(_ATOM, atom) | _qualified(_ESPI, espi)
+
+    def _handlers_of_ends(self) -> dict[str, Callable[[], None]]:
+        atom = {
+            "entry": self._close_entry,
+            "id": self._take_id,
+            "updated": self._take_updated,
+        }
+        espi: dict[str, Callable[[], None]] = {
+            "ReadingType": self._close_fields,
+            "ServiceCategory": self._close_fields,
+            "IntervalBlock": self._close_block,
+            "interval": lambda: self._set_interval(False),
+            "IntervalReading": self._close_reading,
+            "start": self._take_start,
+            "quality": self._take_quality,
+            "duration": lambda: self._take_part("duration"),
+            "value": lambda: self._take_part("value"),
+        }
+        for name in TYPE_FIELDS:
+            espi[name] = self._field_taker(name)
+        return _qualified(_ATOM, atom) | _qualified(_ESPI, espi)
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        self._text.clear()
+        self._is_leaf = True
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise self._refuse("XML-SYNTAX", f"elements are nested deeper than {MAX_DEPTH} levels")
+        begin = self._begins.get(name)
+        if begin is not None:
+            begin(attributes)
+
+    def _end(self, name: str) -> None:
+        self._depth -= 1
+        end = self._ends.get(name)
+        if end is not None:
+            end()
+        self._is_leaf = False
+
+    def _leaf(self) -> str:
+        """The text of the element that ends; one with elements inside has none that can be relied on."""
+        return "".join(self._text).strip() if self._is_leaf else "<...>"
+
+    def _open_entry(self, _: dict[str, str]) -> None:
+        self._entry = Links()
+        self._entry_line = self._parser.CurrentLineNumber
+        self._entry_first_block = len(self.block_owner)
+
+    def _take_link(self, attributes: dict[str, str]) -> None:
+        links, href = self._entry, path_of(attributes.get("href", ""))
+        if links is None or not href:
+            return
+        match attributes.get("rel", "").lower():
+            case "self":
+                links.own = href
+            case "up":
+                links.up = href
+            case "related":
+                links.related = (*links.related, href)
+
+    def _take_id(self) -> None:
+        if self._entry is not None and not self._entry.id:
+            self._entry.id = self._leaf()
+
+    def _take_updated(self) -> None:
+        instant_us = _instant_us(self._leaf())
+        if self._entry is not None:
+            self._entry.updated_us = instant_us
+        elif self._feed_us is None:
+            self._feed_us = instant_us
+
+    def _close_entry(self) -> None:
+        links, self._entry = self._entry, None
+        if links is None:
+            return
+        first = self._entry_first_block
+        if "/IntervalBlock/" in links.own and first == len(self.block_owner):
+            self.rejections.add(
+                self._entry_line, "GB-ENTRY", "the entry of an IntervalBlock holds none", links.own
+            )
+        for block, order in enumerate(self._orders, first):
+            self.block_owner[block] = self._owner(links, order)
+            self.block_version_us[block] = links.updated_us
+        self._orders.clear()
+
+    def _owner(self, links: Links, order: tuple[int, int, int]) -> int:
+        owner = Owner(links.up, links.own.rpartition("/IntervalBlock")[0], links.related, *order)
+        return self.catalogue.owners.setdefault(owner, len(self.catalogue.owners))
+
+    def _open(self, resources: list[Resource]) -> Resource:
+        self._position += 1
+        resource = Resource(self._position, self._entry or Links())
+        resources.append(resource)
+        return resource
+
+    def _open_type(self) -> None:
+        self._fields = self._open(self.catalogue.reading_types).fields
+
+    def _open_service(self) -> None:
+        self._fields = self.catalogue.usage_points[-1].fields if self.catalogue.usage_points else None
+
+    def _close_fields(self) -> None:
+        self._fields = None
+
+    def _field_taker(self, name: str) -> Callable[[], None]:
+        def take() -> None:
+            if self._fields is not None:
+                self._fields[name] = self._leaf()
+
+        return take
+
+    def _open_block(self) -> None:
+        order = (
+            len(self.catalogue.usage_points),
+            len(self.catalogue.meter_readings),
+            len(self.catalogue.reading_types),
+        )
+        self._in_block = True
+        self._ordinal = 0
+        self.block_start.append(None)
+        self.block_version_us.append(None)
+        if self._entry is None:
+            self.block_owner.append(self._owner(Links(), order))
+        else:
+            self.block_owner.append(-1)
+            self._orders.append(order)
+
+    def _close_block(self) -> None:
+        self._in_block = False
+        if len(self._rows[0]) >= BATCH_ROWS:
+            self._flush()
+
+    def _set_interval(self, is_open: bool) -> None:
+        self._in_interval = is_open
+
+    def _open_reading(self) -> None:
+        line = self._parser.CurrentLineNumber
+        if self._in_block:
+            self._reading = {"line": line}
+        else:
+            self.rejections.add(line, "GB-ENTRY", "an IntervalReading outside of an IntervalBlock", "")
+
+    def _take_start(self) -> None:
+        if self._reading is not None:
+            self._reading["start"] = self._leaf() or None
+        elif self._in_block and self._in_interval:
+            self.block_start[-1] = self._leaf()
+
+    def _take_part(self, name: str) -> None:
+        if self._reading is not None:
+            self._reading[name] = self._leaf() or None
+
+    def _take_quality(self) -> None:
+        reading = self._reading
+        if reading is not None:
+            before = reading.get("quality")
+            reading["quality"] = f"{before} {self._leaf()}" if before else self._leaf()
+
+    def _close_reading(self) -> None:
+        reading, self._reading = self._reading, None
+        if reading is None:
+            return
+        take = reading.get
+        row = (
+            take("line"),
+            len(self.block_owner) - 1,
+            self._ordinal,
+            take("start"),
+            take("duration"),
+            take("value"),
+            take("quality"),
+        )
+        for column, item in zip(self._rows, row, strict=True):
+            column.append(item)
+        self._ordinal += 1
+        if len(self._rows[0]) >= MAX_BLOCK_ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        columns = [pa.array(rows, kind.type) for rows, kind in zip(self._rows, _RAW, strict=True)]
+        self._writer.write_batch(pa.record_batch(columns, schema=_RAW))
+        for rows in self._rows:
+            rows.clear()
+
+    def version_us(self, block: int) -> int | None:
+        """When the sender made a block, microseconds since 1970 UTC, as far as the file says."""
+        own = self.block_version_us[block]
+        return own if own is not None else self._feed_us
+
+
+def _qualified(namespaces: tuple[str, ...], handlers: dict[str, _Handler]) -> dict[str, _Handler]:
+    return {space + name: handler for space in namespaces for name, handler in handlers.items()}
+
+
+def _instant_us(text: str) -> int | None:
+    """Microseconds since 1970 UTC of an Atom date, None where it is none or lacks its offset."""
+    try:
+        instant = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if instant.tzinfo is None or not 1990 <= instant.year < 2100:
+        return None
+    return (instant - _EPOCH) // datetime.timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class _Blocks:
+    """Per block: its owner, the version (microseconds, or -1), the start (seconds, or -1)."""
+
+    owner: Ints
+    version_us: Ints
+    start: Ints
+
+    @classmethod
+    def of(cls, scanner: _Scanner) -> "_Blocks":
+        versions = (scanner.version_us(block) for block in range(len(scanner.block_owner)))
+        starts = (int(s) if s and _SECONDS.fullmatch(s) else -1 for s in scanner.block_start)
+        return cls(
+            np.array(scanner.block_owner, dtype=np.int64),
+            np.array([-1 if version is None else version for version in versions], dtype=np.int64),
+            np.array(list(starts), dtype=np.int64),
+        )
+
+
+def _readings(raw: pa.RecordBatch, blocks: _Blocks, series: list[Series], rejections: Rejections) -> pa.Table:
+    """Raw readings as a table of the schema `PARSED`; what cannot be one goes to `rejections`."""
+    block = raw["block"].to_numpy()
+    codes = blocks.owner[block]
+    length = np.array([entry.interval_seconds for entry in series], dtype=np.int64)[codes]
+    start, bad_start = _starts(raw, blocks.start[block], length)
+    seconds, bad_seconds = _seconds(raw["duration"], length)
+    texts = _scaled(raw["value"], [entry.exponent for entry in series], codes)
+    values, not_number, too_long = decimals(texts)
+    quality, method, bad_quality = _qualities(
+        raw["quality"], [s.default_quality for s in series], codes, texts
+    )
+    version_us = blocks.version_us[block]
+    table = pa.table(
+        {
+            "line": raw["line"],
+            "identifier": spread([entry.identifier for entry in series], codes.astype(np.int32)),
+            "register": spread([entry.register for entry in series], codes.astype(np.int32)),
+            "serial_number": pa.nulls(raw.num_rows, pa.string()),
+            "channel": spread([entry.channel for entry in series], codes.astype(np.int32)),
+            "unit": spread([entry.unit for entry in series], codes.astype(np.int32)),
+            "reading_ts": pa.array(start * 1_000_000).cast(TIMESTAMP),
+            "interval_seconds": pa.array(seconds.astype(np.int32)),
+            "value": values,
+            "quality": quality,
+            "quality_method": method,
+            "reason_code": pa.nulls(raw.num_rows, pa.string()),
+            # Without any time a block cannot be older than the end of its intervals.
+            "source_version": pa.array(
+                np.where(version_us >= 0, version_us, (start + seconds) * 1_000_000)
+            ).cast(TIMESTAMP),
+        }
+    )
+    faulty = np.array([entry.fault is not None for entry in series], dtype=np.bool_)[codes]
+    findings: list[Finding] = [
+        ("", "", faulty),
+        ("ROW-TIMESTAMP", "the start is no whole number of epoch seconds", bad_start),
+        ("ROW-INTERVAL", "the duration is no length that an interval can have", bad_seconds),
+        (
+            "GB-SHARED-START",
+            "readings of one IntervalBlock share this start and differ",
+            _shared(block, start, raw),
+        ),
+        ("ROW-QUALITY", "the quality is not known", bad_quality),
+        ("ROW-VALUE", "the value is no number", not_number),
+        ("ROW-PRECISION", "the value does not fit", too_long),
+    ]
+    bad = np.logical_or.reduce([mask for _, _, mask in findings])
+    if bad.any():
+        _reject(raw, table, findings, [series[code] for code in codes[bad]], rejections)
+        table = table.filter(pa.array(~bad))
+    return table.cast(PARSED)
+
+
+def _starts(raw: pa.RecordBatch, block_start: Ints, length: Ints) -> tuple[Ints, Mask]:
+    """(epoch seconds, bad): where a reading tells no time, by its place in the block."""
+    start, bad = _whole_seconds(raw["start"])
+    missing = to_mask(pc.and_(pc.is_null(raw["start"]), pc.is_null(raw["duration"])))
+    if missing.any():
+        placed = missing & (block_start >= 0) & (length > 0)
+        start = np.where(placed, block_start + raw["ordinal"].to_numpy() * length, start)
+        bad &= ~placed
+    return start, bad
+
+
+def _seconds(texts: pa.Array, length: Ints) -> tuple[Ints, Mask]:
+    seconds, bad = _whole_seconds(texts)
+    by_type = to_mask(pc.is_null(texts)) & (length > 0)
+    seconds = np.where(by_type, length, seconds)
+    wrong = (bad & ~by_type) | (seconds <= 0) | (seconds > MAX_INTERVAL_SECONDS)
+    return np.where(wrong, 0, seconds), wrong
+
+
+def _whole_seconds(texts: pa.Array) -> tuple[Ints, Mask]:
+    """(seconds, bad): whole numbers below 10 digits' reach; null ones are bad, and 0 like all bad ones."""
+    try:
+        numbers = pc.cast(texts, pa.int64())
+    except pa.ArrowInvalid:
+        whole = pc.replace_substring_regex(texts, r"\.0+$", "")
+        fits = to_mask(pc.match_substring_regex(whole, _SECONDS.pattern))
+        numbers = pc.cast(null_where(whole, ~fits), pa.int64())
+    bad = to_mask(pc.is_null(numbers))
+    seconds = np.asarray(pc.fill_null(numbers, 0).to_numpy(zero_copy_only=False), dtype=np.int64)
+    beyond = np.abs(seconds) >= 10**10
+    return np.where(beyond, 0, seconds), bad | beyond
+
+
+def _scaled(texts: pa.Array, exponents: list[int], codes: Ints) -> pa.Array:
+    """Values times the power of ten of their series, as text: nothing is rounded."""
+    if not any(exponents):
+        return texts
+    suffixes = spread([f"E{power}" if power else "" for power in exponents], codes.astype(np.int32))
+    return pc.binary_join_element_wise(texts, suffixes, "")
+
+
+def _qualities(
+    texts: pa.Array, defaults: list[str | None], codes: Ints, values: pa.Array
+) -> tuple[pa.Array, pa.Array, Mask]:
+    """(quality, its code in the file, not known); of several codes the worst counts."""
+    if any(defaults):
+        texts = pc.coalesce(texts, spread(defaults, codes.astype(np.int32)))
+    encoded = pc.dictionary_encode(texts)
+    qualities: list[str | None] = []
+    methods: list[str | None] = []
+    for text in encoded.dictionary.to_pylist():
+        given = text.split()
+        is_known = bool(given) and all(code in _QUALITIES for code in given)
+        worst = min(given, key=_WORST_FIRST.__getitem__) if is_known else None
+        qualities.append(_QUALITIES[worst] if worst else None)
+        methods.append(worst or text)
+    named = pa.array(qualities, pa.string()).take(encoded.indices)
+    is_unknown = to_mask(pc.and_(pc.is_valid(texts), pc.is_null(named)))
+    quality = pc.if_else(pc.is_null(values), "null", pc.fill_null(named, "actual"))
+    return quality, pa.array(methods, pa.string()).take(encoded.indices), is_unknown
+
+
+def _shared(block: Ints, start: Ints, raw: pa.RecordBatch) -> Mask:
+    """Readings that have the start of another one in their block, and not the same value and duration."""
+    shared = np.zeros(len(block), dtype=np.bool_)
+    if not len(block) or ((block[1:] != block[:-1]) | (start[1:] > start[:-1])).all():
+        return shared
+    order = np.lexsort((start, block))
+    changes = (np.diff(block[order]) != 0) | (np.diff(start[order]) != 0)
+    group = np.empty(len(block), dtype=np.int64)
+    group[order] = np.concatenate([[0], np.cumsum(changes)])
+    for name in ("value", "duration"):
+        codes = pc.dictionary_encode(raw[name]).indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        least = np.full(group.max() + 1, np.iinfo(np.int64).max)
+        most = np.full(group.max() + 1, -2, dtype=np.int64)
+        np.minimum.at(least, group, codes)
+        np.maximum.at(most, group, codes)
+        shared |= (least != most)[group]
+    return shared
+
+
+def _reject(
+    raw: pa.RecordBatch,
+    table: pa.Table,
+    findings: list[Finding],
+    series: list[Series],
+    rejections: Rejections,
+) -> None:
+    """The first rule that each bad row breaks; the value of a series that is no energy has no unit.
+
+    `series` has one for each row that is bad.
+    """
+    bad = np.logical_or.reduce([mask for _, _, mask in findings])
+    first = np.argmax(np.stack([mask for _, _, mask in findings]), axis=0)[bad]
+    keep = pa.array(bad)
+    bad_start = findings[1][2][bad]
+    rows = table.filter(keep).to_pylist()
+    texts = raw.filter(keep).to_pylist()
+    for row, text, entry, finding, no_time in zip(rows, texts, series, first, bad_start, strict=True):
+        rule, reason = entry.fault or findings[finding][:2]
+        rejections.add(
+            row["line"],
+            rule,
+            reason,
+            f"start {text['start']}, duration {text['duration']}, value {text['value']}",
+            identifier=row["identifier"],
+            register=row["register"],
+            reading_ts=None if no_time else row["reading_ts"],
+            value=row["value"],
+            unit=None if entry.fault else row["unit"],
+        )

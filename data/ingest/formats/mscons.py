@@ -1,0 +1,690 @@
+"""MSCONS, the EDIFACT message of metered values in the German market (UN D.04B as EDI@Energy uses it).
+
+Here: segments to readings. Not here: whether a meter is known, or whether a value is plausible (`vee`).
+A value covers the time from its DTM 163 to its DTM 164. A value with a date alone (DTM 9 or 7) is a
+register reading and no energy. `line` is the number of a segment, counting UNA: a file is often one line.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from data.ingest.errors import RefusedFile
+from data.ingest.formats.columns import (
+    UNITS,
+    Batch,
+    Mask,
+    Rejections,
+    decimals,
+    instants,
+    null_where,
+    spread,
+    to_mask,
+)
+from data.ingest.formats.container import Member, refuse
+from data.ingest.schema import PARSED, TIMESTAMP
+
+BATCH_ROWS = 65_536
+# A series is kept in one piece up to here, so that its times can be compared with its period.
+MAX_SERIES_ROWS = 8 * BATCH_ROWS
+# A series whose values stand in their place in nine of ten cases is one without gaps.
+MIN_SERIES_ROWS = 10
+MAX_SEGMENT_CHARS = 1 << 16
+# A year and an hour: a small customer's energy is sent by the year.
+MAX_INTERVAL_SECONDS = 366 * 86_400 + 3_600
+# Times without an offset are German legal time.
+ZONE = "Europe/Berlin"
+
+_SEGMENTS = re.compile(
+    "UNA|UNB|UNG|UNH|BGM|DTM|CUX|RFF|NAD|CTA|COM|UNS|LOC|CCI|CAV|MEA|LIN|PIA"
+    "|IMD|PRI|MOA|QTY|STS|TAX|PCD|ALI|AJT|FTX|ERC|AGR|SEQ|IDE|CNT|UNT|UNE|UNZ"
+)
+# What EDI@Energy calls true value, substitute, proposal, forecast, sum and provisional value.
+_QUALITIES = {
+    "220": "actual",
+    "79": "actual",
+    "67": "estimated",
+    "201": "estimated",
+    "187": "estimated",
+    "Z18": "estimated",
+}
+_UNIT_CODES = {
+    **UNITS,
+    "whr": "Wh",
+    "kwt": "kW",
+    "maw": "MW",
+    "wtt": "W",
+    "k3": "kvarh",
+    "kvr": "kvar",
+    "mtq": "m3",
+}
+_OBIS = re.compile(r"([0-9]+)-[0-9A-Za-z]+:([0-9]+)\.([0-9]+)\.[0-9A-Za-z]+(?:[*&][0-9]+)?")
+_ELECTRICITY = "1"
+_CHANNELS = {"1": "import", "2": "export", "3": "reactive_import", "4": "reactive_export"}
+# OBIS group D: integrals over time are energy, all others (maximum, average, instantaneous) are not.
+_INTEGRALS = ("8", "9", "10", "29", "30", "58", "59")
+_BASE_UNITS = {
+    **dict.fromkeys(("1", "2"), ("kWh", "kW")),
+    **dict.fromkeys(("3", "4", "5", "6", "7", "8"), ("kvarh", "kvar")),
+    **dict.fromkeys(("9", "10"), ("kVAh", "kVA")),
+}
+_POINT_IN_TIME = ("7", "9")
+_CANCELLATION = "1"
+_FUNCTIONS = ("", "5", "7", "9")
+_METERING_POINT = "172"
+_MOVED = ("MSCONS-PLACE", "the times of the value are not those of its place in the period, which it got")
+
+_COLUMNS = (
+    "line",
+    "series",
+    "method",
+    "value",
+    "unit",
+    "start",
+    "start_format",
+    "end",
+    "end_format",
+    "status",
+    "is_point",
+)
+
+Ints = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.int32]
+Elements = list[list[str]]
+# Rule, reason, and the rows that break it.
+Finding = tuple[str, str, Mask]
+
+
+@dataclass(frozen=True)
+class Signs:
+    """The service characters; `decimal` is None where no UNA declares one: then both marks are valid."""
+
+    component: str = ":"
+    element: str = "+"
+    decimal: str | None = None
+    release: str = "?"
+    terminator: str = "'"
+
+    @cached_property
+    def _marks(self) -> dict[str, str]:
+        signs = (self.release, self.element, self.component, self.terminator)
+        return {self.release + sign: chr(0xE000 + i) for i, sign in enumerate(signs)}
+
+    @cached_property
+    def _signs(self) -> dict[int, str]:
+        return {ord(mark): pair[-1] for pair, mark in self._marks.items()}
+
+    def split(self, segment: str) -> Elements:
+        """The components of each element of a segment, its tag first, released characters restored."""
+        is_released = self.release != " " and self.release in segment
+        if is_released:
+            # Latin-1 text has no character of the private area.
+            for pair, mark in self._marks.items():
+                segment = segment.replace(pair, mark)
+            segment = segment.replace(self.release, "")
+        elements = [element.split(self.component) for element in segment.split(self.element)]
+        if is_released:
+            return [[part.translate(self._signs) for part in element] for element in elements]
+        return elements
+
+    def ends_released(self, segment: str) -> bool:
+        """Whether the terminator behind `segment` belongs to the text."""
+        if self.release == " ":
+            return False
+        return (len(segment) - len(segment.rstrip(self.release))) % 2 == 1
+
+
+@dataclass
+class Message:
+    """One UNH to UNT. `fault` is (rule, reason) why none of its values can be used."""
+
+    reference: str
+    segments: int = 1
+    version: tuple[str, str] | None = None
+    fault: tuple[str, str] | None = None
+    is_detail: bool = False
+
+
+@dataclass
+class Group:
+    """The values of one metering point; times that stand here hold for a series of one value."""
+
+    identifier: str = ""
+    qualifier: str = ""
+    start: tuple[str, str] | None = None
+    end: tuple[str, str] | None = None
+    is_point: bool = False
+    has_series: bool = False
+    fault: tuple[str, str] | None = None
+
+
+@dataclass
+class Series:
+    """The values under one LIN segment."""
+
+    group: Group
+    register: str = ""
+    channel: str = "other"
+    unit: str | None = None
+    version_us: int | None = None
+    count: int = 0
+    fault: tuple[str, str] | None = None
+
+
+def iter_batches(path: Path, member: Member, part: int) -> Iterator[Batch]:
+    """The readings of one text in batches of about 64 k rows, a part for each interchange.
+
+    Raises `RefusedFile`.
+    """
+    return _Reader(path, member, part).batches()
+
+
+class _Reader:
+    def __init__(self, path: Path, member: Member, first_part: int) -> None:
+        self._path = path
+        self._member = member
+        self._part = first_part - 1
+        self._signs = Signs()
+        self._number = 0
+        self._reference: str | None = None
+        self._messages = 0
+        self._groups = 0
+        self._message: Message | None = None
+        self._group = Group()
+        self._series: Series | None = None
+        self._value: dict[str, Any] | None = None
+        self._known: list[Series] = []
+        self._rows: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
+        self._rejections = Rejections()
+
+    def batches(self) -> Iterator[Batch]:
+        """All readings; complete only if no refusal follows."""
+        for segment in self._segments():
+            tag = segment[:3]
+            rows = len(self._rows["line"])
+            if tag == "LIN" and rows >= BATCH_ROWS:
+                self._close_series()
+                yield self._flush()
+            elif tag == "QTY" and rows >= MAX_SERIES_ROWS:
+                self._close_value()
+                yield self._flush()
+            self._take(tag, segment)
+            if tag == "UNZ":
+                yield self._flush()
+        if not self._number:
+            raise self._refuse("FILE-EMPTY", f"{self._member.name} holds no segment")
+        if self._reference is not None or not self._messages:
+            raise self._refuse("FILE-CUT", "the last segment is not the UNZ trailer")
+
+    def _refuse(self, rule: str, reason: str) -> RefusedFile:
+        return refuse(self._path, max(self._number, 1), rule, reason)
+
+    def _segments(self) -> Iterator[str]:
+        """The segments without terminator and line ends; counts them, and follows UNA."""
+        rest = ""
+        for block in self._member.blocks:
+            rest += block.decode("latin-1").replace("\n", "").replace("\r", "")
+            if not self._number:
+                rest = rest.lstrip()
+                if rest.startswith("UNA") and len(rest) > 8:
+                    self._signs = Signs(terminator=rest[8])
+            *whole, last = rest.split(self._signs.terminator)
+            rest = ""
+            for piece in whole:
+                segment = rest + piece
+                if self._signs.ends_released(segment):
+                    rest = segment + self._signs.terminator
+                    continue
+                rest = ""
+                self._number += 1
+                segment = segment.lstrip()
+                if segment.startswith("UNA"):
+                    self._take_signs(segment)
+                yield segment
+            rest += last
+            if len(rest) > MAX_SEGMENT_CHARS:
+                raise self._refuse(
+                    "EDIFACT-SYNTAX", f"a segment is longer than {MAX_SEGMENT_CHARS} characters"
+                )
+        rest = rest.strip(" \t\x1a\0")
+        if rest:
+            self._number += 1
+            is_closed = self._messages > 0 and self._reference is None
+            rule = "EDIFACT-SYNTAX" if is_closed else "FILE-CUT"
+            raise self._refuse(rule, f"the text ends without {self._signs.terminator!r}: {rest[:20]!r}")
+
+    def _take_signs(self, segment: str) -> None:
+        terminator = self._signs.terminator
+        signs = segment[3:7] + terminator
+        if self._reference is not None or len(segment) != 8 or len(set(signs)) != 5 or signs[2] not in ".,":
+            raise self._refuse("EDIFACT-SYNTAX", f"{segment!r} is no service string advice")
+        self._signs = Signs(signs[0], signs[1], signs[2], signs[3], terminator)
+
+    def _take(self, tag: str, segment: str) -> None:
+        is_known = _SEGMENTS.fullmatch(tag) is not None
+        if not is_known or (segment[3:4] not in ("", self._signs.element) and tag != "UNA"):
+            raise self._refuse("EDIFACT-SYNTAX", f"{segment[:20]!r} is no segment of MSCONS")
+        if tag == "UNA":
+            return
+        if self._message is not None:
+            self._message.segments += 1
+        elif tag not in {"UNB", "UNG", "UNH", "UNE", "UNZ"}:
+            raise self._refuse("EDIFACT-SYNTAX", f"a segment {tag} outside of a message")
+        if tag not in {"DTM", "STS"}:
+            self._close_value()
+        take = self._HANDLERS.get(tag)
+        if take is not None:
+            take(self, self._signs.split(segment))
+
+    def _take_interchange(self, elements: Elements) -> None:
+        if self._reference is not None or self._message is not None:
+            raise self._refuse("FILE-CUT", "an interchange begins before the one above it has ended")
+        self._reference = _item(elements, 5)
+        self._messages = self._groups = 0
+        self._part += 1
+
+    def _take_group(self, _: Elements) -> None:
+        self._groups += 1
+
+    def _take_interchange_end(self, elements: Elements) -> None:
+        if self._message is not None or self._reference is None:
+            raise self._refuse("EDIFACT-SYNTAX", "a segment UNZ where no interchange can end")
+        self._check_count(elements, self._groups or self._messages, self._reference)
+        self._reference = None
+        # An interchange without messages is whole too.
+        self._messages = max(self._messages, 1)
+
+    def _check_count(self, elements: Elements, count: int, reference: str) -> None:
+        said = _item(elements, 1)
+        if not said.isdecimal() or int(said) != count:
+            raise self._refuse("EDIFACT-COUNT", f"{elements[0][0]} says {said!r}, there are {count}")
+        if _item(elements, 2) != reference:
+            raise self._refuse(
+                "EDIFACT-COUNT",
+                f"{elements[0][0]} has the reference {_item(elements, 2)!r}, not {reference!r}",
+            )
+
+    def _take_message(self, elements: Elements) -> None:
+        if self._reference is None or self._message is not None:
+            raise self._refuse("EDIFACT-SYNTAX", "a segment UNH where no message can begin")
+        kind = _item(elements, 2)
+        if kind != "MSCONS":
+            raise self._refuse("FILE-FORMAT", f"the message is {kind!r}; of EDIFACT only MSCONS is read")
+        self._message = Message(_item(elements, 1))
+        self._messages += 1
+        self._group = Group()
+
+    def _take_message_end(self, elements: Elements) -> None:
+        if self._message is not None:
+            self._close_series()
+            self._check_count(elements, self._message.segments, self._message.reference)
+            self._message = None
+
+    def _take_function(self, elements: Elements) -> None:
+        function = _item(elements, 3)
+        if self._message is None or function in _FUNCTIONS:
+            return
+        reason = "the message cancels an earlier one"
+        if function != _CANCELLATION:
+            reason = f"the message function {function!r} is not known"
+        self._message.fault = ("MSCONS-CANCELLATION", reason)
+        self._rejections.add(self._number, "MSCONS-CANCELLATION", reason, _item(elements, 2))
+
+    def _take_time(self, elements: Elements) -> None:
+        qualifier = _item(elements, 1)
+        time = (_item(elements, 1, 1), _item(elements, 1, 2))
+        if self._value is not None:
+            _set_time(self._value, qualifier, time)
+        elif self._message is not None and not self._message.is_detail:
+            # DTM 293 is the version of a time series, 137 the date of its message.
+            if qualifier == "293" or (qualifier == "137" and self._message.version is None):
+                self._message.version = time
+        elif qualifier == "163":
+            self._group.start = time
+        elif qualifier == "164":
+            self._group.end = time
+        elif qualifier in _POINT_IN_TIME:
+            self._group.is_point = True
+
+    def _take_detail(self, _: Elements) -> None:
+        if self._message is not None:
+            self._message.is_detail = True
+
+    def _take_party(self, _: Elements) -> None:
+        if self._message is not None and self._message.is_detail:
+            self._close_series()
+            self._group = Group()
+
+    def _take_location(self, elements: Elements) -> None:
+        self._close_series()
+        if self._group.has_series:
+            self._group = Group()
+        qualifier, identifier = _item(elements, 1), _item(elements, 2)
+        group = self._group
+        if qualifier == _METERING_POINT == group.qualifier and identifier != group.identifier:
+            group.fault = ("ROW-CHANNEL", f"two metering points, {group.identifier!r} and {identifier!r}")
+        if qualifier == _METERING_POINT or not group.identifier:
+            group.identifier, group.qualifier = identifier, qualifier
+
+    def _take_line(self, _: Elements) -> None:
+        self._close_series()
+        self._group.has_series = True
+        version = self._message.version if self._message is not None else None
+        self._series = Series(self._group)
+        if version is not None:
+            self._series.version_us = _version_us(version)
+            if self._series.version_us is None:
+                self._series.fault = ("ROW-TIMESTAMP", f"the date of the message, {version[0]!r}, is no time")
+
+    def _take_product(self, elements: Elements) -> None:
+        series = self._series
+        if series is not None and not series.count and (_item(elements, 1) == "5" or not series.register):
+            series.register = _item(elements, 2)
+
+    def _take_quantity(self, elements: Elements) -> None:
+        if self._series is None:
+            self._take_line([])
+        series = self._series
+        assert series is not None
+        if not series.count:
+            self._describe(series)
+            self._known.append(series)
+        elif not self._known:
+            # A batch was given within this series.
+            self._known.append(series)
+        series.count += 1
+        self._value = {
+            "line": self._number,
+            "series": len(self._known) - 1,
+            "method": _item(elements, 1),
+            "value": _item(elements, 1, 1).strip() or None,
+            "unit": _item(elements, 1, 2) or None,
+        }
+
+    def _describe(self, series: Series) -> None:
+        identifier, register = series.group.identifier, series.register
+        found = _OBIS.fullmatch(register)
+        if found is not None:
+            medium, kind, process = found.groups()
+            if medium == _ELECTRICITY:
+                energy, power = _BASE_UNITS.get(kind, (None, None))
+                is_integral = process in _INTEGRALS
+                series.unit = energy if is_integral else power
+                series.channel = _CHANNELS.get(kind, "other") if is_integral else "other"
+            else:
+                series.channel = "consumption"
+        if not identifier or not register:
+            series.fault = ("ROW-CHANNEL", "the value has no metering point (LOC) or no product (PIA)")
+        elif not (identifier + register).isprintable():
+            series.fault = ("ROW-ENCODING", "the metering point or product holds bytes that are no text")
+        if self._message is not None:
+            series.fault = self._message.fault or series.group.fault or series.fault
+
+    def _take_status(self, elements: Elements) -> None:
+        if self._value is not None:
+            said = f"{_item(elements, 1)}:{_item(elements, 3) or _item(elements, 2)}"
+            before = self._value.get("status")
+            self._value["status"] = f"{before} {said}" if before else said
+
+    def _close_value(self) -> None:
+        value, self._value = self._value, None
+        if value is not None:
+            for name, column in self._rows.items():
+                column.append(value.get(name))
+
+    def _close_series(self) -> None:
+        """A series of one value may leave its times to the metering point above it."""
+        self._close_value()
+        series, self._series = self._series, None
+        if series is None or series.count != 1 or not self._rows["line"]:
+            return
+        last = {name: column[-1] for name, column in self._rows.items()}
+        if last["start"] is None and last["end"] is None:
+            group = series.group
+            start, end = group.start or (None, None), group.end or (None, None)
+            times = (*start, *end, last["is_point"] or group.is_point)
+            for name, item in zip(
+                ("start", "start_format", "end", "end_format", "is_point"), times, strict=True
+            ):
+                self._rows[name][-1] = item
+
+    def _flush(self) -> Batch:
+        rows, self._rows = self._rows, {name: [] for name in _COLUMNS}
+        series, self._known = self._known, []
+        readings = PARSED.empty_table()
+        if rows["line"]:
+            readings = _readings(rows, series, self._signs.decimal, self._rejections)
+        return Batch(readings, self._rejections.take(), max(self._part, 0))
+
+    _HANDLERS: ClassVar = {
+        "UNB": _take_interchange,
+        "UNG": _take_group,
+        "UNZ": _take_interchange_end,
+        "UNH": _take_message,
+        "UNT": _take_message_end,
+        "BGM": _take_function,
+        "DTM": _take_time,
+        "UNS": _take_detail,
+        "NAD": _take_party,
+        "LOC": _take_location,
+        "LIN": _take_line,
+        "PIA": _take_product,
+        "QTY": _take_quantity,
+        "STS": _take_status,
+    }
+
+
+def _item(elements: Elements, element: int, component: int = 0) -> str:
+    """A component of an element, empty where there is none."""
+    if element < len(elements) and component < len(elements[element]):
+        return elements[element][component]
+    return ""
+
+
+def _set_time(value: dict[str, Any], qualifier: str, time: tuple[str, str]) -> None:
+    name = {"163": "start", "164": "end"}.get(qualifier)
+    if name is not None:
+        # A second time makes the first one doubtful: both together are no time.
+        before = value.get(name)
+        value[name] = time[0] if before is None else f"{before} {time[0]}"
+        value[f"{name}_format"] = time[1]
+    elif qualifier in _POINT_IN_TIME:
+        value["is_point"] = True
+
+
+def _version_us(time: tuple[str, str]) -> int | None:
+    instant, bad = _instants(pa.array([time[0]]), pa.array([time[1]]), "earliest")
+    return None if bad[0] else int(instant[0])
+
+
+def _readings(
+    rows: dict[str, list[Any]], series: list[Series], decimal: str | None, rejections: Rejections
+) -> pa.Table:
+    """Values as a table of the schema `PARSED`; what cannot be a reading goes to `rejections`."""
+    count = len(rows["line"])
+    codes = np.array(rows["series"], dtype=np.int32)
+    text = {name: pa.array(rows[name], pa.string()) for name in ("method", "value", "unit", "status")}
+    start, bad_start = _times(rows["start"], rows["start_format"])
+    end, bad_end = _times(rows["end"], rows["end_format"])
+    bad_time = bad_start | bad_end
+    moved = _move_to_place(series, codes, start, end, bad_time)
+    seconds, fraction = np.divmod(end - start, 1_000_000)
+    bad_length = (seconds <= 0) | (seconds > MAX_INTERVAL_SECONDS) | (fraction != 0)
+    values, not_number, too_long = decimals(_plain_numbers(text["value"], decimal))
+    unit, bad_unit = _units(text["unit"], [entry.unit for entry in series], codes)
+    quality = _mapped(text["method"], _QUALITIES)
+    version = np.array([-1 if s.version_us is None else s.version_us for s in series], dtype=np.int64)[codes]
+    table = pa.table(
+        {
+            "line": pa.array(rows["line"], pa.int64()),
+            "identifier": spread([entry.group.identifier or None for entry in series], codes),
+            "register": spread([entry.register or None for entry in series], codes),
+            "serial_number": pa.nulls(count, pa.string()),
+            "channel": spread([entry.channel for entry in series], codes),
+            "unit": unit,
+            "reading_ts": pa.array(start).cast(TIMESTAMP),
+            "interval_seconds": pa.array(np.where(bad_length, 0, seconds).astype(np.int32)),
+            "value": values,
+            "quality": pc.if_else(pc.is_null(text["value"]), "null", quality),
+            "quality_method": text["method"],
+            "reason_code": text["status"],
+            # Without any time a message cannot be older than the end of its values.
+            "source_version": pa.array(np.where(version < 0, end, version)).cast(TIMESTAMP),
+        }
+    )
+    no_time = np.array([s is None and e is None for s, e in zip(rows["start"], rows["end"], strict=True)])
+    is_point = np.array([bool(point) for point in rows["is_point"]]) & no_time
+    findings: list[Finding] = [
+        ("", "", np.array([entry.fault is not None for entry in series])[codes]),
+        ("ROW-CUMULATIVE", "a register reading: it has a date and no interval", is_point),
+        ("ROW-TIMESTAMP", "the start or end is missing, no time, or not a single one", bad_time),
+        ("ROW-INTERVAL", "the end is not after the start, or too far from it", bad_length),
+        ("ROW-QUALITY", "the qualifier of the value is not known", to_mask(pc.is_null(quality))),
+        ("ROW-UNIT", "the unit is missing or not known", bad_unit),
+        ("ROW-VALUE", "the value is no number", not_number),
+        ("ROW-PRECISION", "the value does not fit", too_long),
+    ]
+    bad = np.logical_or.reduce([mask for _, _, mask in findings])
+    if bad.any():
+        first = np.argmax(np.stack([mask for _, _, mask in findings]), axis=0)
+        for index, row in zip(np.flatnonzero(bad), table.filter(pa.array(bad)).to_pylist(), strict=True):
+            rule, reason, _ = findings[first[index]]
+            fault = series[codes[index]].fault
+            _reject(row, fault or (rule, reason), {name: rows[name][index] for name in rows}, rejections)
+    moved &= ~bad
+    for index, row in zip(np.flatnonzero(moved), table.filter(pa.array(moved)).to_pylist(), strict=True):
+        raw = {name: rows[name][index] for name in rows}
+        # The value is in the readings: it is told here without it, so that no energy counts twice.
+        _reject(row | {"value": None}, _MOVED, raw, rejections)
+    return table.filter(pa.array(~bad)).cast(PARSED)
+
+
+def _move_to_place(series: list[Series], codes: Codes, start: Ints, end: Ints, bad: Mask) -> Mask:
+    """Which rows got the times of their place in the period of their series; changes the last three.
+
+    Where the metering point states a period, the values fill it exactly, and nine of ten carry the
+    times of their place, the others are mislabelled: as given they overlap and leave gaps. Values
+    that fill the period in another order are left alone.
+    """
+    moved = np.zeros(len(codes), dtype=np.bool_)
+    for code, entry in enumerate(series):
+        first, last = np.searchsorted(codes, [code, code + 1])
+        count = int(last - first)
+        begins, ends = entry.group.start, entry.group.end
+        if count < MIN_SERIES_ROWS or count != entry.count or begins is None or ends is None:
+            continue
+        own = slice(first, last)
+        bounds, no_period = _times([begins[0], ends[0]], [begins[1], ends[1]])
+        step, rest = divmod(int(bounds[1] - bounds[0]), count)
+        if no_period.any() or rest or step <= 0:
+            continue
+        place = bounds[0] + np.arange(count) * step
+        fits = ~bad[own] & (start[own] == place) & (end[own] == place + step)
+        is_cell = ~bad[own] & (end[own] - start[own] == step)
+        fills = np.array_equal(np.unique(start[own][is_cell]), place)
+        if fits.all() or fills or fits.sum() * 10 < count * 9:
+            continue
+        moved[own] = ~fits
+        start[own], end[own], bad[own] = place, place + step, False
+    return moved
+
+
+def _reject(
+    row: dict[str, Any], finding: tuple[str, str], raw: dict[str, Any], rejections: Rejections
+) -> None:
+    """A register reading is no energy: its value has no unit here."""
+    rule, reason = finding
+    unit = f":{raw['unit']}" if raw["unit"] else ""
+    rejections.add(
+        row["line"],
+        rule,
+        reason,
+        f"QTY+{raw['method']}:{raw['value']}{unit} {raw['start']} {raw['end']}",
+        identifier=row["identifier"],
+        register=row["register"],
+        reading_ts=None if rule == "ROW-TIMESTAMP" or raw["start"] is None else row["reading_ts"],
+        value=row["value"],
+        unit=None if rule == "ROW-CUMULATIVE" else row["unit"],
+    )
+
+
+def _times(texts: Sequence[str | None], formats: Sequence[str | None]) -> tuple[Ints, Mask]:
+    return _instants(pa.array(texts, pa.string()), pa.array(formats, pa.string()), "raise")
+
+
+def _instants(texts: pa.Array, formats: pa.Array, repeated: str) -> tuple[Ints, Mask]:
+    """(microseconds since 1970 UTC, bad) of EDIFACT times; bad ones are 0.
+
+    Formats: 303 and 304 with an offset, 203 and 204 in German legal time, where an hour that comes twice
+    is bad unless `repeated` says which one is meant. A date alone (102) does not say if its day counts.
+    """
+    result = np.zeros(len(texts), dtype=np.int64)
+    bad = np.ones(len(texts), dtype=np.bool_)
+    for code, digits in (("303", 12), ("304", 14), ("203", 12), ("204", 14)):
+        of_format = to_mask(pc.equal(formats, code))
+        if not of_format.any():
+            continue
+        zone = r"[+-][0-9]{2}([0-9]{2})?" if code.startswith("3") else ""
+        fits = of_format & to_mask(pc.match_substring_regex(texts, rf"^[0-9]{{{digits}}}{zone}$"))
+        iso = _iso(null_where(texts, ~fits), digits)
+        if zone:
+            found, wrong = instants(iso)
+        else:
+            found, wrong = instants(pc.binary_join_element_wise(iso, "Z", ""))
+            found, doubtful = _legal_time(found, repeated)
+            wrong |= doubtful
+        good = fits & ~wrong & to_mask(pc.is_valid(found))
+        numbers = pc.fill_null(found.cast(pa.int64()), 0).to_numpy(zero_copy_only=False)
+        result = np.where(good, numbers, result)
+        bad &= ~good
+    return result, bad
+
+
+def _iso(texts: pa.Array, digits: int) -> pa.Array:
+    cuts = [(0, 4, ""), (4, 6, "-"), (6, 8, "-"), (8, 10, "T"), (10, 12, ":"), (12, 14, ":")][
+        : digits // 2 - 1
+    ]
+    pieces: list[Any] = []
+    for start, end, sign in cuts:
+        pieces += [pa.scalar(sign), pc.utf8_slice_codeunits(texts, start, end)]
+    pieces.append(pc.utf8_slice_codeunits(texts, digits, 99))
+    return pc.binary_join_element_wise(*pieces, "")
+
+
+def _legal_time(wall: pa.Array, repeated: str) -> tuple[pa.Array, Mask]:
+    """(instants, doubtful) of wall clock times that were read as if they were UTC."""
+    naive = wall.cast(pa.int64()).cast(pa.timestamp("us"))
+    early = pc.assume_timezone(naive, ZONE, ambiguous="earliest", nonexistent="earliest").cast(pa.int64())
+    late = pc.assume_timezone(naive, ZONE, ambiguous="latest", nonexistent="latest").cast(pa.int64())
+    doubtful = to_mask(pc.not_equal(early, late)) if repeated == "raise" else np.zeros(len(wall), np.bool_)
+    return early.cast(TIMESTAMP), doubtful
+
+
+def _plain_numbers(texts: pa.Array, decimal: str | None) -> pa.Array:
+    """Numbers with a point; where UNA declares the mark, the other one makes the text no number."""
+    if decimal == ",":
+        texts = pc.replace_substring(texts, ".", "_")
+    return texts if decimal == "." else pc.replace_substring(texts, ",", ".")
+
+
+def _mapped(texts: pa.Array, names: dict[str, str]) -> pa.Array:
+    """The name of each text, null where it has none."""
+    encoded = pc.dictionary_encode(texts)
+    known = pa.array([names.get(text) for text in encoded.dictionary.to_pylist()], pa.string())
+    return known.take(encoded.indices)
+
+
+def _units(
+    texts: pa.Array, defaults: list[str | None], codes: npt.NDArray[np.int32]
+) -> tuple[pa.Array, Mask]:
+    given = _mapped(pc.utf8_lower(texts), _UNIT_CODES)
+    unit = pc.if_else(pc.is_null(texts), spread(defaults, codes), given)
+    return unit, to_mask(pc.is_null(unit))
