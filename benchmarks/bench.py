@@ -1,4 +1,4 @@
-"""How fast readings are loaded, and how long a day's pipeline takes: `make bench`.
+"""How fast readings are loaded, how long a day's pipeline takes, what isolation costs: `make bench`.
 
 Here: measuring, in a database and a home of its own that are gone afterwards. Not here: tests of results.
 The ratio of an ingest is to a binary COPY of the same rows into a table without key or checks, over one
@@ -11,18 +11,22 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import psycopg
 import pyarrow as pa
 import pyarrow.csv as pacsv
+import typer
 from psycopg import sql
 from rich.console import Console
-from rich.table import Table
 
+from benchmarks.measurement import Measurement, as_table
+from benchmarks.oltp import measure_partitions, measure_policies
 from data.ingest.landing import ETL_ROLE
 from data.ingest.load import ingest_file
 from data.ingest.session import transaction
@@ -42,25 +46,32 @@ COPIED = (
 )
 
 
-@dataclass(frozen=True)
-class Measurement:
-    """One figure; `ratio_to` names what it is held against and gives the share of it."""
+class Part(StrEnum):
+    """A part of the benchmark, with a server of its own."""
 
-    name: str
-    rows_per_s: float | None = None
-    seconds: float | None = None
-    ratio_to: dict[str, float] | None = None
+    INGEST = "ingest"
+    PIPELINE = "pipeline"
+    OLTP = "oltp"
+    PARTITIONS = "partitions"
 
 
-def main() -> None:
-    """Measure, print a table and write <home>/bench.json."""
+def main(
+    only: Annotated[list[Part] | None, typer.Option(help="Measure this part alone; may be repeated.")] = None,
+) -> None:
+    """Measure, print a table and write what was measured to <home>/bench.json."""
+    measures: dict[Part, Callable[[Settings], list[Measurement]]] = {
+        Part.INGEST: measure_ingest,
+        Part.PIPELINE: measure_pipeline,
+        Part.OLTP: measure_policies,
+        Part.PARTITIONS: measure_partitions,
+    }
     settings = get_settings()
     console = Console()
     found = []
-    for measure in (measure_ingest, measure_pipeline):
+    for part in only or Part:
         with _engine() as engine:
             upgrade(local.dsn(engine))
-            found += measure(engine)
+            found += measures[part](engine)
     console.print(as_table(found))
     settings.home.mkdir(parents=True, exist_ok=True)
     target = settings.home / "bench.json"
@@ -114,17 +125,6 @@ def measure_pipeline(settings: Settings) -> list[Measurement]:
         Measurement("ingest, the files of the demo at medium", readings / seconds, seconds),
         Measurement(f"pipeline of one day at medium ({day})", seconds=taken),
     ]
-
-
-def as_table(found: list[Measurement]) -> Table:
-    """The figures for people."""
-    table = Table("measurement", "rows/s", "seconds", "ratio", title="make bench")
-    for one in found:
-        speed = f"{one.rows_per_s:,.0f}" if one.rows_per_s is not None else ""
-        seconds = f"{one.seconds:.2f}" if one.seconds is not None else ""
-        ratios = ", ".join(f"{share:.2f} of {name}" for name, share in (one.ratio_to or {}).items())
-        table.add_row(one.name, speed, seconds, ratios)
-    return table
 
 
 @contextmanager
@@ -243,4 +243,4 @@ def _fullest_day(dsn: str) -> date:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

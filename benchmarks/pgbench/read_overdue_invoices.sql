@@ -1,0 +1,4 @@
+select * from invoices
+where status = 'overdue'
+    and tenant_id = :tenant::uuid -- without policies
+order by due_at;
