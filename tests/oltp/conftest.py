@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, LiteralString, Protocol
@@ -68,7 +68,7 @@ class Company:
         ]
 
     def second_rows(self) -> dict[str, Row]:
-        """Table to a row that fits beside the first, of the tables that triggers write to as well."""
+        """Table to a row that fits beside the first, also of tables that triggers or the pipeline fill."""
         different: dict[str, Row] = {
             "myproperty.tenants": {"name": f"{self.name} again"},
             "myproperty.units": {"label": "2"},
@@ -101,7 +101,7 @@ class Company:
             "myproperty.compliance_rule_states": {"rule_code": "meter-seal"},
             "myproperty.agent_messages": {"sequence": 2},
         }
-        first = {**self.rows(), **self._kept()}
+        first = {**self.rows(), **self._kept(), **SYSTEM_ROWS}
         rows = {table: {**row, **different.get(table, {})} for table, row in first.items()}
         for row in rows.values():
             if "id" in row:
@@ -324,6 +324,14 @@ class Company:
         }  # fmt: skip
 
 
+# Of the system, so without a tenant: what the pipeline writes about itself.
+SYSTEM_ROWS: dict[str, Row] = {
+    "warehouse_staging.archived_dates": {"reading_date": DAY, "readings": 1, "url": "u", "checksum": 1},
+    "warehouse_staging.published_dates": {"reading_date": DAY, "run_id": "r"},
+    "warehouse_staging.gate_results": {
+        "gate": "A", "table_name": "t", "run_id": "r", "passed": True, "expectations": 1,
+    },
+}  # fmt: skip
 LANDED = ("tenants", "properties", "units", "meters", "meter_registers", "meter_assignments")
 Insert = Callable[[psycopg.Connection, str, Row], None]
 
@@ -359,12 +367,9 @@ class Session:
         self.connection.execute("set constraints all immediate")
         self.connection.execute("set constraints all deferred")
 
-    @contextmanager
-    def refused(self, sqlstate: str, match: str) -> Iterator[None]:
+    def refused(self, sqlstate: str, match: str) -> AbstractContextManager[None]:
         """A block that has to fail with this SQLSTATE and message, and is undone."""
-        with pytest.raises(psycopg.Error, match=match) as caught, self.connection.transaction():
-            yield
-        assert caught.value.sqlstate == sqlstate
+        return _refused(self.connection, sqlstate, match)
 
 
 def _insert(connection: psycopg.Connection, table: str, row: Row) -> None:
@@ -384,6 +389,13 @@ def _sign_in(
     connection.execute("select set_config('app.user_id', %s, true)", (str(user or ""),))
 
 
+@contextmanager
+def _refused(connection: psycopg.Connection, sqlstate: str, match: str) -> Iterator[None]:
+    with pytest.raises(psycopg.Error, match=match) as caught, connection.transaction():
+        yield
+    assert caught.value.sqlstate == sqlstate
+
+
 @pytest.fixture(scope="session")
 def insert() -> Insert:
     """Puts one row into a table by its full name."""
@@ -394,6 +406,18 @@ def insert() -> Insert:
 def sign_in() -> SignIn:
     """See `SignIn`."""
     return _sign_in
+
+
+@pytest.fixture(scope="session")
+def refused() -> Callable[[psycopg.Connection, str, str], AbstractContextManager[None]]:
+    """A block that has to fail with this SQLSTATE and message, and is undone."""
+    return _refused
+
+
+@pytest.fixture(scope="session")
+def system_rows() -> dict[str, Row]:
+    """Table to a row, of the tables without a tenant."""
+    return SYSTEM_ROWS
 
 
 @pytest.fixture(scope="session")

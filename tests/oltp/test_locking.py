@@ -8,13 +8,9 @@ from psycopg import sql
 pytestmark = pytest.mark.engine
 
 
-def test_every_table_moves_its_version_and_refuses_a_stale_one(session: Any, companies: Any) -> None:
-    system_rows: dict[str, dict[str, Any]] = {
-        "warehouse_staging.published_dates": {"reading_date": "2026-01-01", "run_id": "r"},
-        "warehouse_staging.gate_results": {
-            "gate": "A", "table_name": "t", "run_id": "r", "passed": True, "expectations": 1,
-        },
-    }  # fmt: skip
+def test_every_table_moves_its_version_and_refuses_a_stale_one(
+    session: Any, companies: Any, system_rows: Any
+) -> None:
     for table, row in system_rows.items():
         session.insert(table, row)
     query = """
