@@ -158,6 +158,8 @@ def _remove_leftovers(path: Path) -> None:
 
 def _replace(path: Path, content: bytes) -> None:
     """Write beside and rename, both on disk before this returns: a value is never sealed under a lost key."""
+    # Those of person, tenant and store that are new have to be on disk in the folder above them too.
+    changed = [path.parent, *(parent.parent for parent in path.parents[:3] if not parent.exists())]
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
@@ -168,7 +170,7 @@ def _replace(path: Path, content: bytes) -> None:
         new.replace(path)
     finally:
         new.unlink(missing_ok=True)
-    for parent in path.parents[:3]:  # person, tenant, store: each may be new
+    for parent in changed:
         folder = os.open(parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(folder)

@@ -499,6 +499,10 @@ def test_who_never_had_a_key_is_erased_and_told_to_a_restored_database(company: 
                 "update myproperty.users set status = 'active', email = 'ann@acacia.example' where id = %s",
                 (ann,),
             )
+        with psycopg.connect(company.dsn) as connection:
+            connection.execute("delete from myproperty.data_keys where user_id = %s", (ann,))
+        with company.sealer() as sealer, pytest.raises(ErasedError, match=BECAUSE):
+            sealer.seal("Ann", tenant=company.id, user=ann, row=ann, **NAME)
         replay(keys)
     assert company.one("select email from myproperty.users where id = %s", ann) == f"erased-{ann}@invalid"
     assert company.key_rows(ann) == ["destroyed"]
@@ -530,10 +534,10 @@ def test_a_key_file_without_a_row_goes_with_its_person(
     """A rotation cut short leaves files that no row names."""
     with company.sealer() as sealer:
         ann = company.named(sealer, "ann@acacia.example", "Ann")
+        company.named(sealer, "ben@acacia.example", "Ben")
         with monkeypatch.context() as cut, pytest.raises(SealingError, match="disk full"):
             fails_after(2, cut)
             rotate_keys(sealer.keys, company.id)
-            company.named(sealer, "ben@acacia.example", "Ben")
         assert len([file for file in company.files() if file.name.user == ann]) == 2
         erase_user(sealer.keys, company.id, ann, BECAUSE)
     left = [file for file in company.files() if isinstance(file, WrappedKey)]
