@@ -264,7 +264,9 @@ class _Reader:
     def _take_signs(self, segment: str) -> None:
         terminator = self._signs.terminator
         signs = segment[3:7] + terminator
-        if self._reference is not None or len(segment) != 8 or len(set(signs)) != 5 or signs[2] not in ".,":
+        if self._reference is not None:
+            raise self._refuse("FILE-CUT", "an interchange begins before the one above it has ended")
+        if len(segment) != 8 or len(set(signs)) != 5 or signs[2] not in ".,":
             raise self._refuse("EDIFACT-SYNTAX", f"{segment!r} is no service string advice")
         self._signs = Signs(signs[0], signs[1], signs[2], signs[3], terminator)
 
