@@ -23,6 +23,7 @@ from myproperty.settings import Settings, get_settings
 
 if TYPE_CHECKING:
     from dagster_project.jobs import RunReport
+    from data.ingest.formats.mapping import Mapping
     from data.ingest.load import IngestResult
     from expectations.verdicts import Verdict
     from myproperty.sealing import Keyring
@@ -38,6 +39,10 @@ app.add_typer(keys_app, name="keys")
 P = ParamSpec("P")
 R = TypeVar("R")
 
+MappingFile = Annotated[
+    Path | None,
+    typer.Option("--mapping", help="A YAML or TOML file that declares what the meter file leaves out."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
 
@@ -130,13 +135,26 @@ def migrate() -> None:
 @reports_errors
 def inspect(
     file: Path,
+    *,
     format: Annotated[str | None, typer.Option(help="Do not detect the format; read it as this one.")] = None,
+    mapping: MappingFile = None,
+    suggest_mapping: Annotated[
+        bool, typer.Option("--suggest-mapping", help="Print a mapping to check and to complete instead.")
+    ] = False,
+    timezone: Annotated[
+        str | None, typer.Option(help="The zone of the file's times, for the mapping that is suggested.")
+    ] = None,
     json: AsJson = False,
 ) -> None:
     """Read a meter file and write nothing: what is in it, and what is wrong with it."""
     from data.ingest.inspect import inspect as inspect_file
 
-    report = inspect_file(file, format)
+    if suggest_mapping:
+        from data.ingest.formats.suggest import suggest_mapping as suggest
+
+        typer.echo(suggest(file, timezone), nl=False)
+        return
+    report = inspect_file(file, format, mapping=_mapping(mapping))
     if json:
         console.print_json(report)
     else:
@@ -145,6 +163,12 @@ def inspect(
         reasons = "; ".join(f"line {r['first_line']}: {r['reason']}" for r in report["rejected"])
         console.err.print(f"[red]refused:[/] {console.escape(f'{file}: {reasons}')}")
         raise typer.Exit(1)
+
+
+def _mapping(path: Path | None) -> "Mapping | None":
+    from data.ingest.formats.mapping import load_mapping
+
+    return load_mapping(path) if path is not None else None
 
 
 def _show_inspection(file: Path, report: dict[str, Any]) -> None:
@@ -168,30 +192,42 @@ def _show_inspection(file: Path, report: dict[str, Any]) -> None:
     )
     if report["rejected"]:
         console.print_table("Rejected", report["rejected"])
+    if report.get("undeclared"):
+        console.err.print(f"to ingest it, a mapping must declare: {', '.join(report['undeclared'])}")
 
 
 @app.command()
 @reports_errors
 def ingest(
     files: Annotated[list[Path], typer.Argument(help="Meter files; each is loaded whole or not at all.")],
+    *,
     tenant: Annotated[str, typer.Option(help="Whose files these are: a tenant's name or id.")],
     create_meters: Annotated[
         str | None,
         typer.Option(metavar="PROPERTY", help="Create unknown meters there (name or id)."),
     ] = None,
     format: Annotated[str | None, typer.Option(help="Do not detect the format; read it as this one.")] = None,
+    mapping: MappingFile = None,
     json: AsJson = False,
 ) -> None:
     """Load meter files into the readings; a file known already changes nothing."""
     from data.ingest.load import ingest_file
     from myproperty import local
 
+    declared = _mapping(mapping)
     dsn = local.dsn(get_settings())
     results = []
     for file in files:
         with console.step(f"Reading {file}"):
             results.append(
-                ingest_file(file, tenant=tenant, dsn=dsn, create_meters=create_meters, format=format)
+                ingest_file(
+                    file,
+                    tenant=tenant,
+                    dsn=dsn,
+                    create_meters=create_meters,
+                    format=format,
+                    mapping=declared,
+                )
             )
     if json:
         console.print_json([result.as_json() for result in results])
@@ -642,9 +678,7 @@ def keys_rotate(
     from myproperty.sealing import rotate_keys, rotate_master
 
     if tenant is None and not master:
-        raise typer.BadParameter(
-            "give --tenant for new data keys, or --master for a new master key"
-        )
+        raise typer.BadParameter("give --tenant for new data keys, or --master for a new master key")
     with _keyring() as keys:
         tenant_id = keys.tenant_id(tenant) if tenant else None
         if master:

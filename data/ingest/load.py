@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from data.ingest.errors import IngestError, RefusedFile
 from data.ingest.formats import content_hash, read_file
+from data.ingest.formats.mapping import Mapping, canonical_text, load_identity, refuse_undeclared
 from data.ingest.ids import repeated, uuid7, uuid7s
 from data.ingest.registers import configured_registers, plan_meters
 from data.ingest.schema import Judged, ParsedFile
@@ -82,13 +83,17 @@ class Tenant:
 
 @dataclass(frozen=True)
 class Job:
-    """One load of one file for one tenant; `is_known` if the ledger has it and it is judged again."""
+    """One load of one file for one tenant; `is_known` if the ledger has it and it is judged again.
+
+    `mapping` is what the file is read with, if anything.
+    """
 
     id: uuid.UUID
     tenant: Tenant
     source_uri: str
     started_at: datetime.datetime
     is_known: bool = False
+    mapping: Mapping | None = None
 
 
 def ingest_file(
@@ -98,22 +103,25 @@ def ingest_file(
     dsn: str,
     create_meters: str | None = None,
     format: str | None = None,
+    mapping: Mapping | None = None,
     source_uri: str | None = None,
     now: datetime.datetime | None = None,
 ) -> IngestResult:
     """Load the readings of a file for `tenant` (id or name); all of it or nothing.
 
-    Content that was loaded before changes nothing. With `create_meters`, the id or name of a property, meters
-    are made for registers that nobody configured, and a file that was loaded without them is judged again.
+    Content that was loaded before changes nothing; the same file with another `mapping` is other content.
+    With `create_meters`, the id or name of a property, meters are made for registers that nobody configured,
+    and a file that was loaded without them is judged again.
     `source_uri` is what the ledger names; the absolute path by default. A refused file is a result too, kept
     in `invalid_files`. Raises `IngestError` for an unknown tenant or property, or a database out of reach.
     """
     path = Path(path)
     with transaction(dsn, LOADER_ROLE) as session:
         owner = find_tenant(session, tenant)
-    job = Job(uuid7(), owner, source_uri or str(path.resolve()), datetime.datetime.now(datetime.UTC))
+    started_at = datetime.datetime.now(datetime.UTC)
+    job = Job(uuid7(), owner, source_uri or str(path.resolve()), started_at, mapping=mapping)
     try:
-        parsed = read_file(path, format)
+        parsed = read_mapped(path, format, mapping)
     except RefusedFile as refused:
         return _refuse(dsn, job, path, refused)
     with transaction(dsn, LOADER_ROLE) as session:
@@ -128,6 +136,16 @@ def ingest_file(
             create_meters=create_meters,
             now=now,
         )
+
+
+def read_mapped(path: Path, format: str | None, mapping: Mapping | None) -> ParsedFile:
+    """A file as it may be loaded: nothing that it leaves out is guessed. Raises `RefusedFile`.
+
+    Its `content_hash` is that of the file and the mapping, where there is one.
+    """
+    parsed = read_file(path, format, mapping)
+    refuse_undeclared(parsed, mapping)
+    return replace(parsed, content_hash=load_identity(parsed.content_hash, mapping))
 
 
 def load(
@@ -265,11 +283,12 @@ def _insert_job(session: Session, job: Job, result: IngestResult, version: datet
         insert into myproperty.ingestion_jobs (
             id, tenant_id, source_uri, content_hash, format, status, source_version,
             accepted, unchanged, new_versions, quarantined,
-            energy_in_kwh, energy_accepted_kwh, energy_quarantined_kwh, started_at
+            energy_in_kwh, energy_accepted_kwh, energy_quarantined_kwh, started_at, mapping
         )
         values (
             $1::uuid, $2::uuid, $3, $4, $5, 'loaded', nullif($6, '')::timestamptz,
-            $7, $8, $9, $10, $11::numeric, $12::numeric, $13::numeric, $14::timestamptz
+            $7, $8, $9, $10, $11::numeric, $12::numeric, $13::numeric, $14::timestamptz,
+            nullif($15, '')::jsonb
         )
         """,
         (
@@ -285,6 +304,7 @@ def _insert_job(session: Session, job: Job, result: IngestResult, version: datet
             result.quarantined,
             *_energy_texts(result.energy),
             job.started_at.isoformat(),
+            canonical_text(job.mapping) if job.mapping is not None else "",
         ),
     )
 

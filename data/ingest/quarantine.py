@@ -4,6 +4,7 @@ Here: the quarantine after a load. Not here: why a reading is quarantined (`vee`
 """
 
 import datetime
+import json
 import tempfile
 import uuid
 from dataclasses import dataclass, replace
@@ -12,7 +13,8 @@ from pathlib import Path, PurePosixPath
 import fsspec
 
 from data.ingest.errors import IngestError
-from data.ingest.formats import content_hash, read_file
+from data.ingest.formats import content_hash
+from data.ingest.formats.mapping import load_identity, parse_mapping
 from data.ingest.load import (
     LOADER_ROLE,
     IngestResult,
@@ -21,6 +23,7 @@ from data.ingest.load import (
     find_tenant,
     load,
     lock_content,
+    read_mapped,
 )
 from data.ingest.session import Session, transaction
 
@@ -119,15 +122,16 @@ def replay(dsn: str, quarantined_id: str, *, archive: str) -> IngestResult:
     """Judge the file of a row again, as the meters are configured now, and load what is right.
 
     The whole file is judged: a register that was mended mends all of its rows. Readings that were loaded are
-    unchanged by it. The file is read from where it came, or from `archive` (URL of the folder, one folder a
-    tenant below it), and must have the bytes that the ledger names. Raises `IngestError` if it is nowhere.
+    unchanged by it. The file is read with the mapping that it was ingested with, from where it came or from
+    `archive` (URL of the folder, one folder a tenant below it), and must have the bytes that the ledger
+    names. Raises `IngestError` if it is nowhere.
     """
     with transaction(dsn, LOADER_ROLE) as session:
         row = _show(session, quarantined_id)
         job, wanted = _job(session, row)
     with tempfile.TemporaryDirectory(prefix="replay-") as folder:
-        path = _fetch(row, wanted, archive, Path(folder))
-        parsed = read_file(path)
+        path = _fetch(row, job, wanted, archive, Path(folder))
+        parsed = read_mapped(path, None, job.mapping)
         with transaction(dsn, LOADER_ROLE) as session:
             lock_content(session, job.tenant, wanted)
             result = load(session, parsed, job)
@@ -151,16 +155,18 @@ def _show(session: Session, quarantined_id: str) -> QuarantinedReading:
 
 def _job(session: Session, row: QuarantinedReading) -> tuple[Job, str]:
     """The job that quarantined a row, to be taken up again, and the hash of its file."""
-    tenant, content = session.rows(
-        "select tenant_id::text, content_hash from myproperty.ingestion_jobs where id = $1::uuid",
+    tenant, content, declared = session.rows(
+        "select tenant_id::text, content_hash, mapping::text from myproperty.ingestion_jobs "
+        "where id = $1::uuid",
         (row.job_id,),
     )[0]
+    mapping = parse_mapping(json.loads(declared), f"ingestion job {row.job_id}") if declared else None
     owner = Tenant(uuid.UUID(tenant), row.tenant)
     now = datetime.datetime.now(datetime.UTC)
-    return Job(uuid.UUID(row.job_id), owner, row.source_uri, now, is_known=True), content
+    return Job(uuid.UUID(row.job_id), owner, row.source_uri, now, is_known=True, mapping=mapping), content
 
 
-def _fetch(row: QuarantinedReading, wanted: str, archive: str, folder: Path) -> Path:
+def _fetch(row: QuarantinedReading, job: Job, wanted: str, archive: str, folder: Path) -> Path:
     """A local copy of the file that has the hash `wanted`, from the first place that has it."""
     name = PurePosixPath(row.source_uri).name
     places = [row.source_uri, f"{archive.rstrip('/')}/{row.tenant}/{name}"]
@@ -169,7 +175,7 @@ def _fetch(row: QuarantinedReading, wanted: str, archive: str, folder: Path) -> 
         if filesystem.isfile(path):
             local = folder / name
             filesystem.get_file(path, str(local))
-            if content_hash(local) == wanted:
+            if load_identity(content_hash(local), job.mapping) == wanted:
                 return local
     raise IngestError(
         f"the file of quarantined reading {row.id} is in none of {', '.join(places)} with the content that "

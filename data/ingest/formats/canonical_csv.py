@@ -68,22 +68,27 @@ def iter_batches(path: Path, member: Member, part: int) -> Iterator[Batch]:
         last = block
         strings, lines, rejected = _split(block, names, line)
         line += block.count(b"\n")
-        yield _batch(strings, lines, rejected, part)
+        yield read_columns(strings, lines, rejected, part)
     if not last.endswith(b"\n"):
         raise refuse(path, line, "FILE-CUT", "the last row has no line end, so rows may be missing")
 
 
 def _header(path: Path, text: str) -> list[str]:
     names = [name.strip().lower() for name in next(csv.reader([text]), [])]
+    check_columns(path, 1, names)
+    return names
+
+
+def check_columns(path: Path, line: int | None, names: list[str]) -> None:
+    """Raises `RefusedFile` unless the canonical columns are there, once each, and no others."""
     unknown = [name for name in names if name not in REQUIRED + OPTIONAL]
     missing = [name for name in REQUIRED if name not in names]
     if unknown:
-        raise refuse(path, 1, "CSV-HEADER", f"unknown columns: {', '.join(map(repr, unknown))}")
+        raise refuse(path, line, "CSV-HEADER", f"unknown columns: {', '.join(map(repr, unknown))}")
     if missing:
-        raise refuse(path, 1, "CSV-HEADER", f"missing columns: {', '.join(missing)}")
+        raise refuse(path, line, "CSV-HEADER", f"missing columns: {', '.join(missing)}")
     if len(set(names)) != len(names):
-        raise refuse(path, 1, "CSV-HEADER", "a column stands twice")
-    return names
+        raise refuse(path, line, "CSV-HEADER", "a column stands twice")
 
 
 def _split(block: bytes, names: list[str], first_line: int) -> tuple[pa.Table, pa.Array, Rejections]:
@@ -148,7 +153,8 @@ def _column(strings: pa.Table, name: str) -> pa.Array:
     return pc.if_else(pc.equal(flat, ""), pa.scalar(None, pa.string()), flat)
 
 
-def _batch(strings: pa.Table, lines: pa.Array, rejections: Rejections, part: int) -> Batch:
+def read_columns(strings: pa.Table, lines: pa.Array, rejections: Rejections, part: int) -> Batch:
+    """The readings of string columns with the canonical names; `lines` has the line of each row."""
     columns = {name: _column(strings, name) for name in REQUIRED + OPTIONAL}
     findings: list[Finding] = []
     parsed: dict[str, pa.Array] = {"line": lines}
@@ -186,7 +192,7 @@ def _reject(
             parsed["line"][row].as_py(),
             rule,
             reason,
-            ",".join(column[row].as_py() for column in strings.columns),
+            ",".join(column[row].as_py() or "" for column in strings.columns),
             identifier=parsed["identifier"][row].as_py(),
             register=parsed["register"][row].as_py(),
             reading_ts=parsed["reading_ts"][row].as_py(),
