@@ -439,12 +439,19 @@ def companies(oltp_dsn: str) -> tuple[Company, Company]:
     return pair
 
 
-@pytest.fixture
-def db(oltp_dsn: str) -> Iterator[psycopg.Connection]:
-    """A connection as superuser whose transaction is rolled back."""
+@pytest.fixture(scope="module")
+def connection_of_module(oltp_dsn: str) -> Iterator[psycopg.Connection]:
+    """One connection as superuser: a new one would load the catalogue anew for each test."""
     with psycopg.connect(oltp_dsn) as connection:
         yield connection
         connection.rollback()
+
+
+@pytest.fixture
+def db(connection_of_module: psycopg.Connection) -> Iterator[psycopg.Connection]:
+    """The connection of the module, whose transaction is rolled back after each test."""
+    yield connection_of_module
+    connection_of_module.rollback()
 
 
 @pytest.fixture
