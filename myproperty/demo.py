@@ -127,6 +127,7 @@ def _where_to_look(settings: Settings) -> str:
         '  .venv/bin/myproperty query "table marts.mart_solar_performance"\n'
         "  .venv/bin/myproperty quarantine list\n"
         "  .venv/bin/myproperty billing ties --tenant demo-wattlebird\n"
+        "  .venv/bin/myproperty run                 the year before, to the marts: some minutes\n"
         f"  documents                         {_short(CHECKOUT / 'docs')}, README.md\n"
         f"  files ingested                    {_short(settings.archive)}"
     )

@@ -17,11 +17,10 @@ from data.billing import accounts
 from data.billing.database import as_tenant
 from data.billing.invoices import CENT, draft_invoices
 from data.billing.metered import bounds
+from data.demo.assets import currency
 from data.demo.company import Scale, Site, Tenant, company
 
-FIRST_MONTH = date(2024, 11, 1)
-ONBOARDED = date(2025, 10, 21)
-LAST_MONTH_END = date(2025, 11, 1)
+END = date(2025, 11, 1)
 TODAY = datetime(2025, 11, 20, 12, tzinfo=UTC)
 _TO_ISSUE, _TO_PAY = timedelta(days=2, hours=9), timedelta(days=14)
 _OPENING_BALANCE = Decimal(5000)
@@ -46,10 +45,10 @@ HABITS = (
 
 
 def periods(site: Site, first_day: date) -> list[DateRange]:
-    """The billing periods of a property with readings from `first_day` on: months, the first one cut short."""
-    since = max(first_day, FIRST_MONTH if site.key == "sydney" else ONBOARDED)
+    """The billing periods of a property with readings from `first_day`: months, the first one cut short."""
+    since = max(first_day, site.opened)
     found = []
-    while since < LAST_MONTH_END:
+    while since < END:
         following = (since.replace(day=1) + timedelta(days=32)).replace(day=1)
         found.append(DateRange(since, following))
         since = following
@@ -57,7 +56,7 @@ def periods(site: Site, first_day: date) -> list[DateRange]:
 
 
 def apply_billing(
-    dsn: str, scale: Scale = "small", progress: Callable[[str], None] | None = None, since: date = FIRST_MONTH
+    dsn: str, scale: Scale = "small", progress: Callable[[str], None] | None = None, since: date = date.min
 ) -> int:
     """Bill every property of the demo from its readings, and pay; returns the number of new invoices.
 
@@ -93,9 +92,9 @@ def _open_balance(connection: psycopg.Connection, tenant: Tenant) -> None:
         {
             "id": uuid.uuid5(tenant.id, "opening balance"),
             "tenant": tenant.id,
-            "date": FIRST_MONTH,
+            "date": tenant.sites[0].opened,
             "amount": _OPENING_BALANCE,
-            "currency": {"AU": "AUD", "DE": "EUR"}[tenant.region],
+            "currency": currency(tenant.sites[0]),
         },
     )
 

@@ -1,0 +1,171 @@
+"""October of the demo, billed: held against its physics, its tariffs, and the queries of the docs.
+
+The oracle knows neither readings nor the billing code: energies come from the arrays behind the files, and
+prices, methods and shares from the demo's tables by pandas and fractions.
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import psycopg
+import pytest
+
+from data.billing import reports
+from data.billing.database import as_tenant
+from data.demo import apply_company, generate, history
+from data.demo.billing import apply_billing
+from data.demo.company import Site, company
+from data.demo.physics import simulate
+from data.ingest.load import ingest_file
+
+pytestmark = pytest.mark.engine
+
+OCTOBER = date(2025, 10, 1)
+DOCS = Path(__file__).parents[2] / "docs" / "billing.md"
+
+
+@pytest.fixture(scope="module")
+def billed(oltp_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The demo with a history from October on, billed."""
+    out = tmp_path_factory.mktemp("inbox")
+    apply_company(oltp_dsn)
+    plan = generate(out, "small", 14)
+    for file in (*history(out, start=OCTOBER, end=plan.start).files, *plan.files):
+        ingest_file(file.path, tenant=file.tenant, dsn=oltp_dsn)
+    # Sydney's October, and what Los Angeles and Berlin have of it.
+    assert apply_billing(oltp_dsn, since=OCTOBER) == 4 + 6 + 2
+    return oltp_dsn
+
+
+@pytest.fixture
+def wattlebird(billed: str) -> Iterator[psycopg.Connection]:
+    tenant = next(tenant for tenant in company("small") if tenant.name == "demo-wattlebird")
+    with as_tenant(billed, tenant.id) as connection:
+        yield connection
+
+
+def october(site: Site) -> pd.DataFrame:
+    """Interval by interval: local time, generation, and the load of each participant, in Wh."""
+    series = simulate(site, date(2025, 9, 30), date(2025, 11, 1))
+    local = pd.DatetimeIndex(series.starts).tz_localize("UTC").tz_convert(site.timezone)
+    frame = pd.DataFrame({"local": local, "generation": series.generation, "common": series.loads[0]})
+    for label, load in zip(site.unit_labels, series.loads[1:], strict=True):
+        frame[label] = load
+    return frame[(local.year == 2025) & (local.month == 10)]
+
+
+def test_sydneys_allocation_is_dynamic_sharing_of_the_physics(
+    wattlebird: psycopg.Connection, sites: dict[str, Site]
+) -> None:
+    site = sites["sydney"]
+    energy = october(site)
+    loads = energy[["common", *site.unit_labels]]
+    # 31 days and the hour that the clock skipped on the fifth.
+    assert len(energy) == 31 * 48 - 2
+    solar = loads.mul(np.minimum(1, energy["generation"] / loads.sum(axis=1)), axis=0).sum()
+    rows = wattlebird.execute(
+        "select coalesce(u.label, 'common'), l.solar_kwh, l.grid_kwh from myproperty.allocation_ledger l "
+        "left join myproperty.units u on u.id = l.unit_id "
+        "where l.property_id = %s and l.allocation_method = 'dynamic'",
+        (site.id,),
+    ).fetchall()
+    found = {label: (float(solar_kwh), solar_kwh + grid_kwh) for label, solar_kwh, grid_kwh in rows}
+    assert found == {
+        label: (pytest.approx(solar[label] / 1000, abs=1e-5), Decimal(int(loads[label].sum())) / 1000)
+        for label in ("common", *site.unit_labels)
+    }
+
+
+def test_a_bill_is_the_tariff_on_the_energy(wattlebird: psycopg.Connection, sites: dict[str, Site]) -> None:
+    """Unit 101 of Sydney, its tariff read from the database and applied by pandas."""
+    site = sites["sydney"]
+    energy = october(site)
+    share = np.minimum(1, energy["generation"] / energy[list(("common", *site.unit_labels))].sum(axis=1))
+    used = pd.DataFrame({"solar": energy["101"] * share / 1000, "grid": energy["101"] * (1 - share) / 1000})
+    local = energy["local"].dt
+    used["minute"] = local.hour * 60 + local.minute
+    used["day_kind"] = np.where(local.day_of_week < 5, "weekday", "weekend")
+    quantities: dict[tuple[str, str, Decimal], float] = {}
+    for charge, band, day_kind, first, end, gross in prices(wattlebird, site.unit_id("101")):
+        if charge == "daily":
+            quantity = used.loc[used["day_kind"] == day_kind, "minute"].eq(0).sum()
+        else:
+            in_band = (used["day_kind"] == day_kind) & (used["minute"] >= first) & (used["minute"] < end)
+            quantity = used.loc[in_band, charge].sum()
+        quantities[charge, band, gross] = quantities.get((charge, band, gross), 0.0) + float(quantity)
+    total = sum(round(quantity * float(gross), 2) for (*_, gross), quantity in quantities.items())
+    found = wattlebird.execute(
+        "select i.total_amount from myproperty.invoices i join myproperty.tenancies t on t.id = i.tenancy_id "
+        "where t.unit_id = %s",
+        (site.unit_id("101"),),
+    ).fetchall()
+    assert [float(amount) for (amount,) in found] == [pytest.approx(total, abs=0.005)]
+
+
+def prices(connection: psycopg.Connection, unit: Any) -> list[tuple[Any, ...]]:
+    return connection.execute(
+        "select b.charge, b.band, b.day_kind, lower(b.minutes_of_day), upper(b.minutes_of_day), "
+        "b.unit_amount * (1 + b.tax_rate) "
+        "from myproperty.rate_plan_assignments a "
+        "join myproperty.rate_plan_bands b on b.rate_plan_id = a.rate_plan_id "
+        "where a.unit_id = %s and a.assigned_during @> date '2025-10-15' "
+        "and b.valid_during @> date '2025-10-15'",
+        (unit,),
+    ).fetchall()
+
+
+def test_every_invoice_ties_to_the_cent_and_the_watt_hour(wattlebird: psycopg.Connection) -> None:
+    ties = reports.ties(wattlebird)
+    assert len(ties) == 10
+    assert [row for row in ties if not row["ties"]] == []
+
+
+def test_an_invoice_that_does_not_tie_is_told(billed: str, wattlebird: psycopg.Connection) -> None:
+    """A reading that changed after the bill: the meter no longer says what was billed."""
+    wattlebird.rollback()
+    with psycopg.connect(billed) as db:
+        db.execute(
+            "update myproperty.meter_readings set value_kwh = value_kwh + 0.001 "
+            "where reading_date = '2025-10-15' and channel = 'consumption' "
+            "and reading_ts = '2025-10-15 02:00+00'"
+        )
+        db.execute("set local role myproperty_app")
+        db.execute("select set_config('app.tenant_id', %s, true)", (str(company("small")[1].id),))
+        assert [row["ties"] for row in reports.ties(db)].count(False) == 4
+        db.rollback()
+
+
+def test_the_queries_of_the_docs_show_no_difference(wattlebird: psycopg.Connection) -> None:
+    (block,) = re.findall(r"```sql\n(.*?)```", DOCS.read_text(), flags=re.DOTALL)
+    invoices, periods, receivables, sheets = (
+        wattlebird.execute(query.encode()).fetchall()
+        for query in block.strip().removesuffix(";").split(";\n")
+    )
+    assert {row[1:] for row in invoices} == {(True, True)}
+    assert {row[1:] for row in periods} == {(0, 0)}
+    assert receivables == [(0,), (0,)]
+    assert [row[5] for row in sheets] == [True, True]
+
+
+def test_some_pay_late_in_parts_or_not_yet(wattlebird: psycopg.Connection) -> None:
+    found = wattlebird.execute("select distinct status from myproperty.invoices order by 1").fetchall()
+    assert found == [("overdue",), ("paid",)]
+    parts = wattlebird.execute(
+        "select count(*) from myproperty.payments where status = 'received' group by invoice_id"
+    ).fetchall()
+    reversed_ = wattlebird.execute("select 1 from myproperty.payments where status = 'reversed'").fetchall()
+    assert parts and reversed_
+
+
+def test_billing_again_changes_nothing(billed: str, wattlebird: psycopg.Connection) -> None:
+    before = reports.balances(wattlebird)
+    wattlebird.commit()
+    assert apply_billing(billed, since=OCTOBER) == 0
+    with as_tenant(billed, company("small")[1].id) as connection:
+        assert reports.balances(connection) == before
