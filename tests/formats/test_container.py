@@ -33,7 +33,7 @@ def archive(path: Path, members: dict[str, bytes]) -> Path:
         (b"<!DOCTYPE html><html><body>502</body></html>", "FILE-FORMAT", "HTML"),
         (b"<html>\nLogin\n</html>\n", "FILE-FORMAT", "HTML"),
         (b"<?xml version='1.0'?><feed/>", "FILE-FORMAT", "Green Button"),
-        (b"100,NEM13,202401011200,A,B\n900\n", "FILE-FORMAT", "NEM13"),
+        (b"100,NEM13,202401011200,A,B\n900\n", "FILE-NO-DATA", "no reading"),
         (b"UNA:+,? 'UNB+", "FILE-CUT", "ends without"),
         (b'{"results": []}', "FILE-FORMAT", "JSON"),
         (b"date,kwh\n2024-01-01,1\n", "FILE-FORMAT", "not recognised"),

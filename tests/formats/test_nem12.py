@@ -311,7 +311,7 @@ def test_a_channel_without_days_and_500_records_are_no_fault(write: Write) -> No
         ([HEADER, series(), day()], 3, "FILE-CUT"),
         ([HEADER, series(), day(), "300,2024"], 4, "FILE-CUT"),
         ([HEADER, series(), day(values=["1"] * 40), "900"], 3, "FILE-NOTHING-LEFT"),
-        (["100,NEM13,202401011200,A,B", "250,1", "900"], 1, "FILE-FORMAT"),
+        (["100,NEM13,202401011200,A,B", "250,1", "900"], 2, "FILE-NOTHING-LEFT"),
         (["100,NEM12,209913011200,A,B", series(), day(), "900"], 1, "NEM12-HEADER"),
     ],
 )

@@ -22,6 +22,7 @@ from data.ingest.formats import (
     mscons,
     n3rgy_json,
     nem12,
+    nem13,
     octopus_json,
     solaredge_json,
 )
@@ -36,6 +37,7 @@ __all__ = ["FORMATS", "Batch", "content_hash", "detect_format", "iter_batches", 
 
 _READERS: dict[str, Callable[[Path, Member, int], Iterator[Batch]]] = {
     "nem12": nem12.iter_batches,
+    "nem13": nem13.iter_batches,
     "canonical_csv": canonical_csv.iter_batches,
     "canonical_ndjson": canonical_ndjson.iter_batches,
     "green_button": green_button.iter_batches,

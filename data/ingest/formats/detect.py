@@ -11,6 +11,7 @@ from data.ingest.formats.container import refuse
 
 FORMATS = (
     "nem12",
+    "nem13",
     "canonical_csv",
     "green_button",
     "mscons",
@@ -25,7 +26,6 @@ _SUPPORTED = f"the formats read are {', '.join(FORMATS)} (an interval CSV with a
 
 _NOT_READ: tuple[tuple[str, str], ...] = (
     (r"(?is)<!doctype html|<html", "this is an HTML page, probably an error page saved as a file"),
-    (r'(?i)"?100"?,"?NEM13', "NEM13 (accumulated registers) is not read yet"),
     (r"PAR1", "Parquet packs itself: deliver it as it is, not inside an archive"),
     (r"%PDF", "this is a PDF document"),
 )
@@ -53,7 +53,7 @@ def detect(path: Path, head: str) -> str:
     if text.startswith(("{", "[")):
         return _json_format(path, text)
     if re.match(r'"?(100|200|300|400|500|900)"?\s*(,|\n|$)', text):
-        return "nem12"
+        return "nem13" if re.match(r'(?i)"?100"?\s*,\s*"?NEM13', text) else "nem12"
     header = {name.strip().strip('"').lower() for name in text.split("\n", 1)[0].split(",")}
     if {"identifier", "reading_ts"} <= header:
         return "canonical_csv"

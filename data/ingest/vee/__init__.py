@@ -53,6 +53,8 @@ FIRST_DATE = datetime.datetime(1990, 1, 1, tzinfo=datetime.UTC)
 END_DATE = datetime.datetime(2100, 1, 1, tzinfo=datetime.UTC)
 # All zones differ from UTC by whole quarter-hours, so up to that grid UTC tells of local alignment.
 GRID_SECONDS = 900
+# The longest local day: readings are kept by the date on which they start.
+MAX_DAY_SECONDS = 90_000
 
 Mask = npt.NDArray[np.bool_]
 
@@ -108,6 +110,11 @@ def judge(
         for name in ("meter_id", "channel", "unit", "interval_seconds", "timezone")
     }
     findings = [
+        (
+            "VEE-LONG",
+            "the reading covers more than a day, so it belongs to no reading date",
+            _mask(pc.greater(readings["interval_seconds"], MAX_DAY_SECONDS)),
+        ),
         (
             "VEE-REGISTER",
             "no meter is configured for this identifier and register",
@@ -209,7 +216,10 @@ def _ends(readings: pa.Table) -> pa.ChunkedArray:
 def _misaligned(readings: pa.Table) -> Mask:
     seconds = flat(readings["interval_seconds"]).to_numpy(zero_copy_only=False).astype(np.int64)
     start = flat(readings["reading_ts"].cast(pa.int64())).to_numpy(zero_copy_only=False)
-    return np.asarray(start % (np.gcd(seconds, GRID_SECONDS) * 1_000_000) != 0, dtype=np.bool_)
+    # Reads of a register are weeks apart and at any time of day.
+    is_within_a_day = seconds <= MAX_DAY_SECONDS
+    off_grid = start % (np.gcd(seconds, GRID_SECONDS) * 1_000_000) != 0
+    return np.asarray(is_within_a_day & off_grid, dtype=np.bool_)
 
 
 def _mask(column: pa.Array | pa.ChunkedArray) -> Mask:

@@ -99,6 +99,23 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
     ("NEM12-QUALITY", "reject", "a quality flag is one of A E F N S V, with a two-digit method", _ASK_SENDER),
     ("NEM12-RANGE", "reject", "a 400 record covers intervals of its own day", _ASK_SENDER),
     ("NEM12-VERSION", "reject", "an update time exists", _ASK_SENDER),
+    ("NEM13-HEADER", "terminate", "NEM13 starts with a 100 record", _ASK_SENDER),
+    ("NEM13-RECORD", "reject", "a record has a known type and all its fields", _ASK_SENDER),
+    ("NEM13-QUALITY", "reject", "both reads of a register have a quality flag A, E, F or S", _ASK_SENDER),
+    ("NEM13-DATES", "reject", "both read times exist and the current one is later", _ASK_SENDER),
+    (
+        "NEM13-ROLLOVER",
+        "reject",
+        "a register goes down only by passing its last digit, to less than half of its range or as the "
+        "quantity says",
+        "Ask the meter operator if the meter was exchanged or read wrongly.",
+    ),
+    (
+        "NEM13-QUANTITY",
+        "reject",
+        "the quantity is the difference of the registers to 0.1 % or one step, or a whole multiple of it",
+        "Ask the sender which of the two holds.",
+    ),
     ("CSV-HEADER", "terminate", "the header has the canonical columns and no others", _ASK_SENDER),
     ("CSV-COLUMNS", "reject", "a row has as many fields as the header", _ASK_SENDER),
     (
@@ -273,6 +290,13 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
         "info",
         "4294967.295, 2147483.647 and 16777.215 mean that there is no value",
         "Nothing to do: the interval is a gap.",
+    ),
+    (
+        "VEE-LONG",
+        "reject",
+        "a reading covers no more than a local day of 25 hours",
+        "Nothing to mend: the total of weeks belongs to no reading date. Compare it with the sum of the "
+        "intervals, or ask the sender for those.",
     ),
     (
         "VEE-ALIGNMENT",
