@@ -75,10 +75,11 @@ def test_sydneys_allocation_is_dynamic_sharing_of_the_physics(
         "where l.property_id = %s and l.allocation_method = 'dynamic'",
         (site.id,),
     ).fetchall()
+    used = loads.sum()
     assert {label for label, *_ in rows} == set(loads)
     for label, solar_kwh, grid_kwh in rows:
         assert float(solar_kwh) == pytest.approx(solar[label] / 1000, abs=1e-5), label
-        assert solar_kwh + grid_kwh == Decimal(int(loads[label].sum())) / 1000, label
+        assert solar_kwh + grid_kwh == Decimal(int(used[label])) / 1000, label
 
 
 def test_a_bill_is_the_tariff_on_the_energy(wattlebird: psycopg.Connection, sites: dict[str, Site]) -> None:
