@@ -5,8 +5,9 @@ A value covers the time from its DTM 163 to its DTM 164. A value with a date alo
 register reading and no energy. `line` is the number of a segment, counting UNA: a file is often one line.
 """
 
+import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -82,6 +83,9 @@ _FUNCTIONS = ("", "5", "7", "9")
 _METERING_POINT = "172"
 _MOVED = ("MSCONS-PLACE", "the times of the value are not those of its place in the period, which it got")
 
+# Stands for a run of values that was taken at once.
+_RUN = "..."
+
 _COLUMNS = (
     "line",
     "series",
@@ -134,6 +138,27 @@ class Signs:
         if is_released:
             return [[part.translate(self._signs) for part in element] for element in elements]
         return elements
+
+    @cached_property
+    def run(self) -> re.Pattern[str]:
+        """Values in the usual form one behind the other: a quantity, its start and its end, nothing else."""
+        value = self._value(f"(?:{re.escape(self.release + self.element)}|-)", "")
+        following = "|".join(tag + re.escape(self.element) for tag in ("QTY", "LIN", "LOC", "NAD", "UNT"))
+        return re.compile(f"(?:{value})+(?={following})")
+
+    @cached_property
+    def value(self) -> re.Pattern[str]:
+        """Qualifier, quantity, unit, start and end of one of them, its signs no longer released."""
+        return re.compile(self._value(f"(?:{re.escape(self.element)}|-)", "("))
+
+    def _value(self, sign: str, group: str) -> str:
+        """A pattern; `group` opens a group around each item, or is empty."""
+        close = ")" if group else ""
+        element, component, end = (re.escape(s) for s in (self.element, self.component, self.terminator))
+        quantity = f"{group}[0-9.,-]*{close}(?:{component}{group}[A-Z0-9]*{close})?"
+        time = f"{component}{group}[0-9]{{12}}{sign}[0-9]{{2}}{close}{component}303{end}"
+        start, stop = f"DTM{element}163{time}", f"DTM{element}164{time}"
+        return f"QTY{element}{group}[0-9A-Z]+{close}{component}{quantity}{end}{start}{stop}"
 
     def ends_released(self, segment: str) -> bool:
         """Whether the terminator behind `segment` belongs to the text."""
@@ -213,10 +238,11 @@ class _Reader:
             if tag == "LIN" and rows >= BATCH_ROWS:
                 self._close_series()
                 yield self._flush()
-            elif tag == "QTY" and rows >= MAX_SERIES_ROWS:
+            elif tag in {"QTY", _RUN} and rows >= MAX_SERIES_ROWS:
                 self._close_value()
                 yield self._flush()
-            self._take(tag, segment)
+            if tag != _RUN:
+                self._take(tag, segment)
             if tag == "UNZ":
                 yield self._flush()
         if not self._number:
@@ -228,7 +254,10 @@ class _Reader:
         return refuse(self._path, max(self._number, 1), rule, reason)
 
     def _segments(self) -> Iterator[str]:
-        """The segments without terminator and line ends; counts them, and follows UNA."""
+        """The segments without terminator and line ends; counts them, and follows UNA.
+
+        Where values come in their usual form they are taken in one go, and `_RUN` stands for them.
+        """
         rest = ""
         for block in self._member.blocks:
             rest += block.decode("latin-1").replace("\n", "").replace("\r", "")
@@ -236,20 +265,23 @@ class _Reader:
                 rest = rest.lstrip()
                 if rest.startswith("UNA") and len(rest) > 8:
                     self._signs = Signs(terminator=rest[8])
-            *whole, last = rest.split(self._signs.terminator)
-            rest = ""
-            for piece in whole:
-                segment = rest + piece
-                if self._signs.ends_released(segment):
-                    rest = segment + self._signs.terminator
+            position = 0
+            while True:
+                after_run = self._take_run(rest, position)
+                if after_run > position:
+                    position = after_run
+                    yield _RUN
                     continue
-                rest = ""
+                end = self._segment_end(rest, position)
+                if end < 0:
+                    break
                 self._number += 1
-                segment = segment.lstrip()
+                segment = rest[position:end].lstrip()
+                position = end + 1
                 if segment.startswith("UNA"):
                     self._take_signs(segment)
                 yield segment
-            rest += last
+            rest = rest[position:]
             if len(rest) > MAX_SEGMENT_CHARS:
                 raise self._refuse(
                     "EDIFACT-SYNTAX", f"a segment is longer than {MAX_SEGMENT_CHARS} characters"
@@ -260,6 +292,41 @@ class _Reader:
             is_closed = self._messages > 0 and self._reference is None
             rule = "EDIFACT-SYNTAX" if is_closed else "FILE-CUT"
             raise self._refuse(rule, f"the text ends without {self._signs.terminator!r}: {rest[:20]!r}")
+
+    def _segment_end(self, text: str, start: int) -> int:
+        end = text.find(self._signs.terminator, start)
+        while end >= 0 and self._signs.ends_released(text[start:end]):
+            end = text.find(self._signs.terminator, end + 1)
+        return end
+
+    def _take_run(self, text: str, position: int) -> int:
+        """Takes the values in usual form that begin at `position`; returns where they end."""
+        if self._series is None or self._message is None or not text.startswith("QTY", position):
+            return position
+        found = self._signs.run.match(text, position)
+        if found is None:
+            return position
+        self._close_value()
+        plain = found.group().replace(self._signs.release + self._signs.element, self._signs.element)
+        items = self._signs.value.findall(plain)
+        count = len(items)
+        methods, values, units, starts, ends = zip(*items, strict=True)
+        new: dict[str, Iterable[Any]] = {
+            "line": range(self._number + 1, self._number + 3 * count, 3),
+            "series": itertools.repeat(self._count_values(self._series, count), count),
+            "method": methods,
+            "value": (value or None for value in values),
+            "unit": (unit or None for unit in units),
+            "start": starts,
+            "end": ends,
+            "start_format": itertools.repeat("303", count),
+            "end_format": itertools.repeat("303", count),
+        }
+        for name, column in self._rows.items():
+            column.extend(new.get(name, itertools.repeat(None, count)))
+        self._number += 3 * count
+        self._message.segments += 3 * count
+        return found.end()
 
     def _take_signs(self, segment: str) -> None:
         terminator = self._signs.terminator
@@ -396,20 +463,23 @@ class _Reader:
             self._take_line([])
         series = self._series
         assert series is not None
-        if not series.count:
-            self._describe(series)
-            self._known.append(series)
-        elif not self._known:
-            # A batch was given within this series.
-            self._known.append(series)
-        series.count += 1
         self._value = {
             "line": self._number,
-            "series": len(self._known) - 1,
+            "series": self._count_values(series, 1),
             "method": _item(elements, 1),
             "value": _item(elements, 1, 1).strip() or None,
             "unit": _item(elements, 1, 2) or None,
         }
+
+    def _count_values(self, series: Series, count: int) -> int:
+        """The place of the series among those of the batch, with `count` more values."""
+        if not series.count:
+            self._describe(series)
+        # A batch may have been given within this series.
+        if not series.count or not self._known:
+            self._known.append(series)
+        series.count += count
+        return len(self._known) - 1
 
     def _describe(self, series: Series) -> None:
         identifier, register = series.group.identifier, series.register
