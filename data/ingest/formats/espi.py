@@ -74,7 +74,7 @@ class Links:
     id: str = ""
     own: str = ""
     up: str = ""
-    related: tuple[str, ...] = ()
+    related: list[str] = field(default_factory=list)
     updated_us: int | None = None
 
 
@@ -261,8 +261,10 @@ def _nearest(resources: list[Resource], before: int) -> Resource | None:
 def _identifier(usage_point: Resource, catalogue: Catalogue) -> str:
     links = usage_point.links
     named = _USAGE_POINT.search(links.own)
-    ordinal = next(i for i, point in enumerate(catalogue.usage_points, 1) if point is usage_point)
-    return (named.group() if named else links.own) or links.id or f"UsagePoint/{ordinal}"
+    if named is not None:
+        return named.group()
+    ordinals = (i for i, point in enumerate(catalogue.usage_points, 1) if point is usage_point)
+    return links.own or links.id or f"UsagePoint/{next(ordinals)}"
 
 
 def _describe(series: Series, fields: dict[str, str], service: dict[str, str]) -> None:

@@ -67,6 +67,7 @@ _QUALITIES = {
     **dict.fromkeys(("14", "18", "17", "19", "0"), "actual"),
 }
 _WORST_FIRST = {code: rank for rank, code in enumerate(_QUALITIES)}
+_PARTS = {space + name: name for space in _ESPI for name in ("start", "duration", "value")}
 _RAW = pa.schema(
     [
         pa.field("line", pa.int64()),
@@ -110,7 +111,7 @@ class _Scanner:
         self.rejections = Rejections()
         self._path = path
         self._writer = writer
-        self._rows: list[list[object]] = [[] for _ in _RAW]
+        self._rows: list[tuple[Any, ...]] = []
         self._text: list[str] = []
         self._is_leaf = False
         self._depth = 0
@@ -198,10 +199,8 @@ class _Scanner:
             "IntervalBlock": self._close_block,
             "interval": lambda: self._set_interval(False),
             "IntervalReading": self._close_reading,
-            "start": self._take_start,
+            "start": self._take_block_start,
             "quality": self._take_quality,
-            "duration": lambda: self._take_part("duration"),
-            "value": lambda: self._take_part("value"),
         }
         for name in TYPE_FIELDS:
             espi[name] = self._field_taker(name)
@@ -219,9 +218,14 @@ class _Scanner:
 
     def _end(self, name: str) -> None:
         self._depth -= 1
-        end = self._ends.get(name)
-        if end is not None:
-            end()
+        part = _PARTS.get(name) if self._reading is not None else None
+        if part is not None and self._reading is not None:
+            # By far the most elements are these, so they do without a handler.
+            self._reading[part] = self._leaf() or None
+        else:
+            end = self._ends.get(name)
+            if end is not None:
+                end()
         self._is_leaf = False
 
     def _leaf(self) -> str:
@@ -243,7 +247,7 @@ class _Scanner:
             case "up":
                 links.up = href
             case "related":
-                links.related = (*links.related, href)
+                links.related.append(href)
 
     def _take_id(self) -> None:
         if self._entry is not None and not self._entry.id:
@@ -265,13 +269,14 @@ class _Scanner:
             self.rejections.add(
                 self._entry_line, "GB-ENTRY", "the entry of an IntervalBlock holds none", links.own
             )
+        related = tuple(links.related)
         for block, order in enumerate(self._orders, first):
-            self.block_owner[block] = self._owner(links, order)
+            self.block_owner[block] = self._owner(links, related, order)
             self.block_version_us[block] = links.updated_us
         self._orders.clear()
 
-    def _owner(self, links: Links, order: tuple[int, int, int]) -> int:
-        owner = Owner(links.up, links.own.rpartition("/IntervalBlock")[0], links.related, *order)
+    def _owner(self, links: Links, related: tuple[str, ...], order: tuple[int, int, int]) -> int:
+        owner = Owner(links.up, links.own.rpartition("/IntervalBlock")[0], related, *order)
         return self.catalogue.owners.setdefault(owner, len(self.catalogue.owners))
 
     def _open(self, resources: list[Resource]) -> Resource:
@@ -307,14 +312,14 @@ class _Scanner:
         self.block_start.append(None)
         self.block_version_us.append(None)
         if self._entry is None:
-            self.block_owner.append(self._owner(Links(), order))
+            self.block_owner.append(self._owner(Links(), (), order))
         else:
             self.block_owner.append(-1)
             self._orders.append(order)
 
     def _close_block(self) -> None:
         self._in_block = False
-        if len(self._rows[0]) >= BATCH_ROWS:
+        if len(self._rows) >= BATCH_ROWS:
             self._flush()
 
     def _set_interval(self, is_open: bool) -> None:
@@ -327,15 +332,9 @@ class _Scanner:
         else:
             self.rejections.add(line, "GB-ENTRY", "an IntervalReading outside of an IntervalBlock", "")
 
-    def _take_start(self) -> None:
-        if self._reading is not None:
-            self._reading["start"] = self._leaf() or None
-        elif self._in_block and self._in_interval:
+    def _take_block_start(self) -> None:
+        if self._in_block and self._in_interval:
             self.block_start[-1] = self._leaf()
-
-    def _take_part(self, name: str) -> None:
-        if self._reading is not None:
-            self._reading[name] = self._leaf() or None
 
     def _take_quality(self) -> None:
         reading = self._reading
@@ -348,26 +347,27 @@ class _Scanner:
         if reading is None:
             return
         take = reading.get
-        row = (
-            take("line"),
-            len(self.block_owner) - 1,
-            self._ordinal,
-            take("start"),
-            take("duration"),
-            take("value"),
-            take("quality"),
+        self._rows.append(
+            (
+                reading["line"],
+                len(self.block_owner) - 1,
+                self._ordinal,
+                take("start"),
+                take("duration"),
+                take("value"),
+                take("quality"),
+            )
         )
-        for column, item in zip(self._rows, row, strict=True):
-            column.append(item)
         self._ordinal += 1
-        if len(self._rows[0]) >= MAX_BLOCK_ROWS:
+        if len(self._rows) >= MAX_BLOCK_ROWS:
             self._flush()
 
     def _flush(self) -> None:
-        columns = [pa.array(rows, kind.type) for rows, kind in zip(self._rows, _RAW, strict=True)]
-        self._writer.write_batch(pa.record_batch(columns, schema=_RAW))
-        for rows in self._rows:
-            rows.clear()
+        if self._rows:
+            rows = zip(*self._rows, strict=True)
+            columns = [pa.array(column, kind.type) for column, kind in zip(rows, _RAW, strict=True)]
+            self._writer.write_batch(pa.record_batch(columns, schema=_RAW))
+            self._rows.clear()
 
     def version_us(self, block: int) -> int | None:
         """When the sender made a block, microseconds since 1970 UTC, as far as the file says."""
