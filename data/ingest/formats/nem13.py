@@ -3,9 +3,9 @@
 Here: two register reads to the energy between them. Not here: interval data (`nem12`), or whether a meter is
 known (`vee`). NEM time is UTC+10 in every season and state. A reading is derived: its reason code says how.
 
-QUANTITY: the sender's quantity, which agrees with the registers. MULTIPLIER: the sender's quantity, a whole
-multiple of the difference, as behind a current transformer. DIFFERENCE: the registers alone. ROLLOVER: the
-register passed its last digit in between; the quantity or less than half of its range says so.
+DIFFERENCE: current less previous read. MULTIPLIER: the sender's quantity, a whole multiple of the difference,
+as behind a current transformer. ROLLOVER: the register passed its last digit in between; the quantity, or
+without one an energy below half of the register's range, says so.
 """
 
 import csv
@@ -64,12 +64,17 @@ class _Read:
         return Decimal(self.text)
 
     @property
-    def span(self) -> Decimal:
-        """What the register counts before it starts again: the digits it is written with tell."""
-        return Decimal(10) ** len(self.text.split(".")[0])
+    def digits(self) -> int:
+        """How many digits stand before the point, leading zeros among them."""
+        return len(self.text.split(".")[0])
 
     @property
-    def unit(self) -> Decimal:
+    def span(self) -> Decimal:
+        """What the register counts before it starts again: the digits it is written with tell."""
+        return Decimal(10) ** self.digits
+
+    @property
+    def step(self) -> Decimal:
         """One step of its last digit."""
         return Decimal(1).scaleb(-len(self.text.partition(".")[2]))
 
@@ -131,9 +136,13 @@ class _Reader:
                 self._header_us = _header(self._path, line, fields)
             case "250":
                 try:
-                    self._rows.append(_reading(line, text, fields, self._header_us))
+                    row, doubt = _reading(line, text, fields, self._header_us)
                 except _Fault as fault:
                     self._rejections.add(line, fault.rule, fault.reason, text, **_known(fields))
+                    return
+                self._rows.append(row)
+                if doubt is not None:
+                    self._rejections.add(line, "NEM13-QUANTITY", doubt, text, identifier=row["identifier"])
             case "550" | "900":
                 pass
             case _:
@@ -166,7 +175,10 @@ def _header(path: Path, line: int, fields: list[str]) -> int | None:
         raise refuse(path, line, "NEM13-HEADER", f"{text[:20]!r} is no time: {error}") from error
 
 
-def _reading(line: int, text: str, fields: list[str], header_us: int | None) -> dict[str, Any]:
+def _reading(
+    line: int, text: str, fields: list[str], header_us: int | None
+) -> tuple[dict[str, Any], str | None]:
+    """(the reading, what is doubtful about it)."""
     if is_damaged(text):
         raise _Fault("ROW-ENCODING", "the 250 record holds bytes that are no text")
     if len(fields) < FIELDS:
@@ -184,7 +196,11 @@ def _reading(line: int, text: str, fields: list[str], header_us: int | None) -> 
     seconds = (after.at_us - before.at_us) // _US
     if not 0 < seconds <= MAX_SECONDS:
         raise _Fault("NEM13-DATES", "the current read is not after the previous one, or decades after it")
-    value, method = _energy(before, after, fields[18])
+    quantity = _quantity(fields[18])
+    value, method = _energy(before, after, quantity)
+    doubt = None
+    if quantity is not None and not _agree(quantity, value, before, after):
+        doubt = f"the quantity {quantity} is not the difference {value} of the registers, which was taken"
     worst = max(before, after, key=lambda read: _RANKS.index(_QUALITIES[read.flag[0]]))
     return {
         "line": line,
@@ -200,7 +216,7 @@ def _reading(line: int, text: str, fields: list[str], header_us: int | None) -> 
         "quality_method": worst.flag,
         "reason_code": method,
         "source_version": _instant(_version_us(fields[20:], after, header_us)),
-    }
+    }, doubt
 
 
 def _read(fields: list[str]) -> _Read:
@@ -217,32 +233,26 @@ def _read(fields: list[str]) -> _Read:
         raise _Fault("NEM13-DATES", f"the read time {time[:20]!r} cannot be: {error}") from error
 
 
-def _energy(before: _Read, after: _Read, quantity_text: str) -> tuple[Decimal, str]:
+def _energy(before: _Read, after: _Read, quantity: Decimal | None) -> tuple[Decimal, str]:
     """(energy between two reads, how it was found)."""
-    quantity = _quantity(quantity_text)
     difference = after.value - before.value
-    step = max(before.unit, after.unit)
     if difference < 0:
         difference += before.span
-        agrees = quantity is not None and _agree(quantity, difference, step)
-        is_plausible = len(before.text.split(".")[0]) == len(after.text.split(".")[0])
-        if not agrees and not (quantity is None and is_plausible and difference * 2 < before.span):
+        has_same_digits = before.digits == after.digits
+        is_small = quantity is None and has_same_digits and difference * 2 < before.span
+        if not is_small and not (quantity is not None and _agree(quantity, difference, before, after)):
             raise _Fault("NEM13-ROLLOVER", "the register went down, and no rollover explains it")
-        return (difference if quantity is None else quantity), "ROLLOVER"
-    if quantity is None:
-        return difference, "DIFFERENCE"
-    if _agree(quantity, difference, step):
-        return quantity, "QUANTITY"
-    if difference and quantity % difference == 0 and 1 < quantity / difference <= MAX_MULTIPLIER:
-        return quantity, "MULTIPLIER"
-    raise _Fault(
-        "NEM13-QUANTITY", f"the quantity {quantity} is not the difference {difference} of the registers"
-    )
+        return difference, "ROLLOVER"
+    if quantity is not None and difference and not quantity % difference:
+        multiplier = quantity / difference
+        if 1 < multiplier <= MAX_MULTIPLIER:
+            return quantity, "MULTIPLIER"
+    return difference, "DIFFERENCE"
 
 
-def _agree(quantity: Decimal, difference: Decimal, step: Decimal) -> bool:
+def _agree(quantity: Decimal, energy: Decimal, before: _Read, after: _Read) -> bool:
     """Whether two sums differ by no more than a thousandth or one step of the register."""
-    return abs(quantity - difference) <= max(difference / 1000, step)
+    return abs(quantity - energy) <= max(energy / 1000, before.step, after.step)
 
 
 def _quantity(text: str) -> Decimal | None:

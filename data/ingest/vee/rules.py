@@ -112,8 +112,9 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
     ),
     (
         "NEM13-QUANTITY",
-        "reject",
-        "the quantity is the difference of the registers to 0.1 % or one step, or a whole multiple of it",
+        "issue",
+        "the quantity is the difference of the registers to 0.1 % or one step, or a whole multiple of it; "
+        "the difference was taken",
         "Ask the sender which of the two holds.",
     ),
     ("CSV-HEADER", "terminate", "the header has the canonical columns and no others", _ASK_SENDER),
