@@ -34,7 +34,7 @@ ROLES = (
     Role(
         "myproperty_guardian",
         True,
-        "owns the audit trail and history, the checks at commit and the search: what has to see past the policies",
+        "owns the audit trail, history, checks at commit and search: what has to see past the policies",
     ),
     Role("originfd", False, "owns the schema originfd, which belongs to another system"),
     Role("myproperty_app", False, "the application, one tenant at a time"),
