@@ -99,6 +99,8 @@ def test_a_row_is_a_reading_with_all_its_columns(tmp_path: Path) -> None:
         ("13:30 26.08.2019", "%H:%M %d.%m.%Y"),
         ("2019-08-26T13:30", "%Y-%m-%dT%H:%M"),
         ("26-August-2019 13:30:00.000", "%d-%B-%Y %H:%M:%S.%f"),
+        ("Mon 26 Aug 2019 13:30 BST", "%a %d %b %Y %H:%M BST"),
+        ("26/08/2019 13:30 - 14:00", "%d/%m/%Y %H:%M - %*"),
         ("2019-08-26T13:30:00+01:00", "iso8601"),
         ("1566822600", "unix"),
         ("1566822600000", "unix_ms"),
@@ -480,7 +482,7 @@ def test_a_last_row_without_a_line_end_is_kept_and_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("unusual", ["", '"'])
 def test_a_wrong_row_does_not_touch_its_neighbours(tmp_path: Path, unusual: str) -> None:
     text = rows("M1,2024-01-01 00:00,1", f"{unusual}M1,2024-01-01 00:30", "", "M1,2024-01-01 01:00,2")
-    parsed = read(tmp_path, text)
+    parsed = read(tmp_path, text + "\0\0\0\x1a")
     assert rejections(parsed) == [(3, "CSV-COLUMNS")]
     assert parsed.readings["line"].to_pylist() == [2, 5]
 

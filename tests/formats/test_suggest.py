@@ -87,6 +87,16 @@ EXPORTS: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
         {"interval_minutes": 60, "encoding": "cp1252", "date_format": "%d.%m.%Y"},
         "72",
     ),
+    "hours of the day": (
+        table("Meter;Fecha;Hora;Activa (kWh)", "ES1;2023-01-{day};{hour};1,5", (14, 15), 1, 24),
+        {"interval_minutes": 60, "label": None, "decimal": ","},
+        "72",
+    ),
+    "no header": (
+        table("", "1200000000001,15/{day:02}/2024 {hour:02}:00,0.5", (1, 2, 3))[1:],
+        {"interval_minutes": 60, "has_header": False, "timestamp_format": "%d/%m/%Y %H:%M"},
+        "36",
+    ),
     "offset": (
         table("meter,interval_end,value", "A,2024-01-{day}T{hour:02}:00:00+01:00,2", (14,)),
         {"timestamp_format": "iso8601", "label": "end", "timezone": None},
@@ -107,7 +117,7 @@ def test_an_export_is_read_by_what_is_proposed_for_it(tmp_path: Path, name: str)
     assert pc.sum(parsed.readings["value"]).as_py() == Decimal(total)
 
 
-@pytest.mark.parametrize("text", ["hello\nworld\n", "a,b\n1,2\n", "\n", '"' * 999, "2024-01-01,1\n"])
+@pytest.mark.parametrize("text", ["hello\nworld\n", "a,b\n1,2\n", "\n", '"' * 999])
 def test_where_there_is_no_table_nothing_is_proposed(tmp_path: Path, text: str) -> None:
     with pytest.raises(MappingError, match="by hand"):
         proposed(tmp_path, text)

@@ -217,8 +217,8 @@ class _Reader:
         rows: list[list[str]] = []
         lines: list[int] = []
         for line, text in enumerate(split_lines(block), first_line):
-            # Old systems end a file with Ctrl-Z.
-            if not text.strip(" \t\x1a" + self._mapping.delimiter):
+            # Old systems end a file with Ctrl-Z or fill its last block with NUL.
+            if not text.strip(" \t\x1a\0" + self._mapping.delimiter):
                 continue
             fields = self._fields(text)
             if self._is_ignored(fields):

@@ -39,7 +39,7 @@ _EXPORT = re.compile(r"export|receiv|einspeis|vertid|feed|inject|return", re.I)
 _GENERATION = re.compile(r"generat|solar|pv\b|produ", re.I)
 _QUALITY = re.compile(r"qualit|status|read ?type|estimat|flag|method|metodo|actual", re.I)
 _UNIT = re.compile(r"(?<![a-z])(kWh|MWh|Wh|kvarh|varh|m3|therm)(?![a-z])", re.I)
-_PERIOD = re.compile(r"period|\bsp\b|\bhh\b|interval no", re.I)
+_PERIOD = re.compile(r"period|\bsp\b|\bhh\b|interval no|\bhora\b|\bhour\b", re.I)
 _END = re.compile(r"(?<![a-z])(end|to|bis|until|fin)(?![a-z])", re.I)
 _TOTAL = re.compile(r"^(grand )?(total|sum|summe|gesamt|suma|totale)\b", re.I)
 _ESTIMATED, _ACTUAL = (
@@ -124,12 +124,11 @@ def _sample(path: Path, text: str) -> _Sample:
     _, delimiter, width, rows = best
     table = [row for row in rows if len(row) == width]
     first = next((place for place, row in enumerate(table) if any(map(_is_date, row))), None)
-    if first is None or first == 0:
+    if first is None:
         raise MappingError(
-            f"{path}: no header above rows with a date was found: write the mapping by hand, with columns by "
-            "position and has_header: false (docs/formats.md)"
+            f"{path}: no rows with a date were found: write the mapping by hand (docs/formats.md)"
         )
-    names = [name.strip() for name in table[first - 1]]
+    names = [name.strip() for name in table[first - 1]] if first else [""] * width
     totals = sorted({row[0].strip() for row in table[first:] if _TOTAL.match(row[0].strip())})
     return _Sample(delimiter, names, table[first:], totals=totals)
 
@@ -180,6 +179,10 @@ def _lines(path: Path, sample: _Sample, timezone: str | None) -> list[str]:
     sample.rows = [row for row in sample.rows if not _formats_fail(row[place], form)]
     numeric = [n for n in range(len(sample.names)) if n not in dated and _numbers(sample, n)]
     meter = next((n for n, name in enumerate(sample.names) if _METER.search(name) and n not in dated), None)
+    if not any(sample.names):
+        # Without a header: a long number or text that hardly changes names a meter.
+        long = [n for n in range(len(sample.names)) if n not in dated and _names_a_meter(sample, n)]
+        meter = next(iter(long), None)
     better = [n for n, name in enumerate(sample.names) if re.search(r"mpan|mprn?|nmi|cups|meter", name, re.I)]
     meter = next((n for n in better if n not in dated and not _VALUE.search(sample.names[n])), meter)
     day = _day_columns(sample, [n for n in numeric if n != meter])
@@ -193,6 +196,7 @@ def _lines(path: Path, sample: _Sample, timezone: str | None) -> list[str]:
         *body[0],
         *([f"delimiter: {json.dumps(sample.delimiter)}"] if sample.delimiter != "," else []),
         *([f"encoding: {sample.encoding}"] if sample.encoding else []),
+        *([] if any(sample.names) else ["has_header: false"]),
         *_marks(sample, numeric if not day else list(day[0])),
         *([f"ignore_rows: {json.dumps(sample.totals)}"] if sample.totals else []),
         "columns:",
@@ -202,6 +206,11 @@ def _lines(path: Path, sample: _Sample, timezone: str | None) -> list[str]:
     if meter is None:
         lines.insert(2, "identifier:  # no column names the meter: write its name, or columns.identifier")
     return lines
+
+
+def _names_a_meter(sample: _Sample, place: int) -> bool:
+    texts = sample.column(place)
+    return bool(texts) and len(set(texts)) * 5 <= len(texts) + 4 and all(len(text) > 5 for text in texts)
 
 
 def _dated(sample: _Sample, place: int) -> list[str]:
@@ -308,6 +317,7 @@ def _reading_body(
             f"  - column: {_name(sample, n)}",
             f"    channel: {channel}  # {_CHECK}",
             f"    unit: {unit.group(1) if unit else f'kWh  # {_CHECK}: the file does not say it'}",
+            *([] if name else ["    register: kWh"]),
         ]
     if quality is not None:
         lines += _qualities(sorted(set(sample.column(quality))))

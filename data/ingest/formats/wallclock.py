@@ -61,11 +61,15 @@ _TOKENS: dict[str, tuple[str, str, str]] = {
     "f": ("fraction", r"[0-9]{1,6}", r"[0-9]{1,6}"),
     "p": ("half", r"[AaPp]\.?\s?[Mm]\.?", r"[AaPp][Mm]"),
 }
+# A weekday says nothing that the date does not; %* is any text, such as the end in "00:00 - 00:30".
+_PASSED_OVER = {"a": r"[A-Za-z]{2,9}\.?", "A": r"[A-Za-z]{2,9}", "*": r".*?"}
 _DATE = {"year", "short_year", "month", "month_name", "day"}
 
 
 class TimeFormat:
-    """A declared format in the letters of strptime: %Y %y %m %b %B %d %H %I %M %S %f %p.
+    """A declared format in the letters of strptime: %Y %y %m %b %B %d %H %I %M %S %f %p, %a and %A.
+
+    %* stands for any text.
 
     24:00 is the end of its day. Raises `ValueError` for a format that cannot tell a date or a time.
     """
@@ -122,6 +126,9 @@ def _pieces(text: str) -> list[tuple[str, str]]:
     for place, piece in enumerate(raw):
         if not piece.startswith("%") or piece == "%%":
             pieces.append(("", r"\s+" if piece.isspace() else re.escape(piece[-1])))
+            continue
+        if piece[1:] in _PASSED_OVER:
+            pieces.append(("", _PASSED_OVER[piece[1:]]))
             continue
         if piece[1:] not in _TOKENS:
             raise ValueError(f"{piece!r} in {text!r} is not read; read are %{' %'.join(_TOKENS)}")
@@ -273,10 +280,11 @@ class WallClock:
 
     @property
     def runs_against_its_order(self) -> bool:
-        """Whether an hour that came twice was resolved although most rows go the other way."""
+        """Whether a time that came twice was resolved although most rows go the other way."""
         up, down = self._steps
         against = up if self._is_descending else down
-        return bool(self._seen) and bool(against * 2 > up + down)
+        came_twice = any(count > 1 for count in self._seen.values())
+        return came_twice and bool(against * 2 > up + down)
 
     def _count_steps(self, local: Ints, series: pa.Array) -> None:
         if len(local) > 1:
