@@ -102,13 +102,13 @@ def refusal_of(path: Path) -> RefusedFile:
 
 def test_a_reading_has_all_that_the_file_says(write: Write) -> None:
     segments = [*value("0.25", code="67"), "STS+Z32++Z92", "STS+Z40++Z74"]
-    path = write(interchange(message(*line(*segments))))
+    path = write(interchange(message("RFF+MG:1EMH00", *line(*segments))))
     assert read_file(path).readings.to_pylist() == [
         {
-            "line": 12,
+            "line": 13,
             "identifier": POINT,
             "register": "1-1:1.29.0",
-            "serial_number": None,
+            "serial_number": "1EMH00",
             "channel": "import",
             "unit": "kWh",
             "reading_ts": START.replace(tzinfo=UTC),

@@ -154,13 +154,15 @@ class Resolver:
 
     def _index(self) -> None:
         for usage_point in self._catalogue.usage_points:
-            for href in _given(usage_point.links.own, *usage_point.links.related):
+            readings = [href for href in usage_point.links.related if "MeterReading" in href]
+            for href in _given(usage_point.links.own, *readings):
                 self._usage_points.setdefault(href, usage_point)
         for kind in self._catalogue.reading_types:
             own = kind.links.own
             if own and self._reading_types.setdefault(own, kind).fields != kind.fields:
                 self._contradicted.add(own)
-            for href in kind.links.related:
+            # Some utilities put a ReadingType below its meter reading instead of linking it.
+            for href in _given(own.rpartition("/ReadingType/")[0], *kind.links.related):
                 self._types_of_meters.setdefault(href, kind)
         for meter in self._catalogue.meter_readings:
             own = meter.links.own

@@ -56,6 +56,9 @@ _CUT = (
     expat.errors.XML_ERROR_UNCLOSED_CDATA_SECTION,
     expat.errors.XML_ERROR_PARTIAL_CHAR,
 )
+_ONE_BYTE_ENCODING = re.compile(
+    rb"""(?i)<\?xml[^>]*?\sencoding\s*=\s*["'](iso-8859-(?:[1-9]|1[03-6])|windows-125[0-8])["']"""
+)
 _Handler = TypeVar("_Handler")
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _SECONDS = re.compile(r"^-?[0-9]{1,10}$")
@@ -146,9 +149,11 @@ class _Scanner:
         self._writer.close()
 
     def _new_parser(self, head: bytes) -> expat.XMLParserType:
-        # UTF-16 has become UTF-8 on the way here, whatever the XML declaration says.
-        is_unicode = re.match(rb"""<\?xml[^>]*encoding=["']utf""", head.lstrip(), re.IGNORECASE)
-        parser = expat.ParserCreate("utf-8" if is_unicode else None, namespace_separator=" ")
+        # Never what the declaration says alone: UTF-16 has become UTF-8 on the way here, and a name that
+        # nobody knows is no encoding.
+        found = _ONE_BYTE_ENCODING.match(head.lstrip())
+        encoding = found.group(1).decode() if found else "utf-8"
+        parser = expat.ParserCreate(encoding, namespace_separator=" ")
         parser.buffer_text = True
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
@@ -232,7 +237,12 @@ class _Scanner:
         """The text of the element that ends; one with elements inside has none that can be relied on."""
         return "".join(self._text).strip() if self._is_leaf else "<...>"
 
+    def _check_not_inside(self, is_inside: bool, name: str) -> None:
+        if is_inside:
+            raise self._refuse("XML-SYNTAX", f"an element {name} inside of another one")
+
     def _open_entry(self, _: dict[str, str]) -> None:
+        self._check_not_inside(self._entry is not None, "entry")
         self._entry = Links()
         self._entry_line = self._parser.CurrentLineNumber
         self._entry_first_block = len(self.block_owner)
@@ -302,6 +312,7 @@ class _Scanner:
         return take
 
     def _open_block(self) -> None:
+        self._check_not_inside(self._in_block, "IntervalBlock")
         order = (
             len(self.catalogue.usage_points),
             len(self.catalogue.meter_readings),
@@ -326,6 +337,7 @@ class _Scanner:
         self._in_interval = is_open
 
     def _open_reading(self) -> None:
+        self._check_not_inside(self._reading is not None, "IntervalReading")
         line = self._parser.CurrentLineNumber
         if self._in_block:
             self._reading = {"line": line}

@@ -81,6 +81,7 @@ _POINT_IN_TIME = ("7", "9")
 _CANCELLATION = "1"
 _FUNCTIONS = ("", "5", "7", "9")
 _METERING_POINT = "172"
+_METER_NUMBER = "MG"
 _MOVED = ("MSCONS-PLACE", "the times of the value are not those of its place in the period, which it got")
 
 # Stands for a run of values that was taken at once.
@@ -184,6 +185,7 @@ class Group:
 
     identifier: str = ""
     qualifier: str = ""
+    serial_number: str | None = None
     start: tuple[str, str] | None = None
     end: tuple[str, str] | None = None
     is_point: bool = False
@@ -443,6 +445,12 @@ class _Reader:
         if qualifier == _METERING_POINT or not group.identifier:
             group.identifier, group.qualifier = identifier, qualifier
 
+    def _take_reference(self, elements: Elements) -> None:
+        if self._series is None and self._message is not None and self._message.is_detail:
+            reference = _item(elements, 1, 1)
+            if _item(elements, 1) == _METER_NUMBER and reference.isprintable():
+                self._group.serial_number = reference or None
+
     def _take_line(self, _: Elements) -> None:
         self._close_series()
         self._group.has_series = True
@@ -547,6 +555,7 @@ class _Reader:
         "UNS": _take_detail,
         "NAD": _take_party,
         "LOC": _take_location,
+        "RFF": _take_reference,
         "LIN": _take_line,
         "PIA": _take_product,
         "QTY": _take_quantity,
@@ -581,7 +590,6 @@ def _readings(
     rows: dict[str, list[Any]], series: list[Series], decimal: str | None, rejections: Rejections
 ) -> pa.Table:
     """Values as a table of the schema `PARSED`; what cannot be a reading goes to `rejections`."""
-    count = len(rows["line"])
     codes = np.array(rows["series"], dtype=np.int32)
     text = {name: pa.array(rows[name], pa.string()) for name in ("method", "value", "unit", "status")}
     start, bad_start = _times(rows["start"], rows["start_format"])
@@ -599,7 +607,7 @@ def _readings(
             "line": pa.array(rows["line"], pa.int64()),
             "identifier": spread([entry.group.identifier or None for entry in series], codes),
             "register": spread([entry.register or None for entry in series], codes),
-            "serial_number": pa.nulls(count, pa.string()),
+            "serial_number": spread([entry.group.serial_number for entry in series], codes),
             "channel": spread([entry.channel for entry in series], codes),
             "unit": unit,
             "reading_ts": pa.array(start).cast(TIMESTAMP),

@@ -47,7 +47,9 @@ __all__ = [
     "screen",
 ]
 
-SENTINELS = (Decimal("4294967.295"), Decimal("2147483.647"), Decimal("16777.215"))
+_COUNTERS_END = (Decimal("4294967.295"), Decimal("2147483.647"), Decimal("16777.215"))
+# In kWh, and in Wh, where a meter sends its counter as it is.
+SENTINELS = (*_COUNTERS_END, *(value.scaleb(3) for value in _COUNTERS_END))
 SENTINEL_REASON = "SENTINEL"
 FIRST_DATE = datetime.datetime(1990, 1, 1, tzinfo=datetime.UTC)
 END_DATE = datetime.datetime(2100, 1, 1, tzinfo=datetime.UTC)

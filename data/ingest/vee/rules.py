@@ -289,7 +289,7 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
     (
         "VEE-SENTINEL",
         "info",
-        "4294967.295, 2147483.647 and 16777.215 mean that there is no value",
+        "4294967.295, 2147483.647 and 16777.215 mean that there is no value, times 1000 (Wh) as well",
         "Nothing to do: the interval is a gap.",
     ),
     (
