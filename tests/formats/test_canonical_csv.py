@@ -84,6 +84,7 @@ def test_a_row_is_a_reading(tmp_path: Path) -> None:
         ({"channel": "net"}, "ROW-CHANNEL"),
         ({"identifier": ""}, "ROW-CHANNEL"),
         ({"register": "a,b"}, "CSV-COLUMNS"),
+        ({"register": '"' + "x" * 200_000 + '"'}, "CSV-COLUMNS"),
         ({"value": "1\0"}, "ROW-ENCODING"),
         ({"value": "1\ufffd"}, "ROW-ENCODING"),
     ],

@@ -1,16 +1,19 @@
 """A mapping is proposed for a file, and is refused until what the file does not say is filled in."""
 
+import json
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
 import pytest
+from typer.testing import CliRunner
 
 from data.ingest.formats import read_file
 from data.ingest.formats.mapping import CsvMapping, MappingError, load_mapping
 from data.ingest.formats.suggest import suggest_mapping
 from data.ingest.inspect import inspect
+from myproperty.cli import app
 
 
 def proposed(folder: Path, text: str | bytes, zone: str | None = "Europe/Madrid") -> tuple[Path, Path]:
@@ -136,3 +139,19 @@ def test_real_files(oracles: dict[str, Any], samples: Path, tmp_path: Path, name
     oracle = oracles[f"interval_csv/{name}"]
     assert sum(channel["intervals"] for channel in document["channels"]) == oracle["n"]
     assert sum(Decimal(channel["total"]) for channel in document["channels"]) == oracle["kwh"]
+
+
+def test_the_command_proposes_a_mapping_and_reads_by_it(tmp_path: Path) -> None:
+    text, _, total = EXPORTS["american"]
+    path, target = proposed(tmp_path, text)
+    run = CliRunner().invoke
+    asked = run(app, ["inspect", str(path), "--suggest-mapping", "--timezone", "Europe/Madrid"])
+    assert (asked.exit_code, asked.stdout) == (0, target.read_text())
+    read = run(app, ["inspect", str(path), "--mapping", str(target), "--json"])
+    assert (read.exit_code, Decimal(json.loads(read.stdout)["channels"][0]["total"])) == (
+        0,
+        Decimal(total) / 1000,
+    )
+    target.write_text("format: mapped_csv\n")
+    refused = run(app, ["inspect", str(path), "--mapping", str(target)])
+    assert (refused.exit_code, refused.stdout) == (1, "")

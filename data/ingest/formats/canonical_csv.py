@@ -74,7 +74,7 @@ def iter_batches(path: Path, member: Member, part: int) -> Iterator[Batch]:
 
 
 def _header(path: Path, text: str) -> list[str]:
-    names = [name.strip().lower() for name in next(csv.reader([text]), [])]
+    names = [name.strip().lower() for name in _fields(text)]
     check_columns(path, 1, names)
     return names
 
@@ -131,7 +131,7 @@ def _split_slowly(
         if is_damaged(text):
             rejections.add(line, "ROW-ENCODING", "the row holds bytes that are no text", text)
             continue
-        fields = next(csv.reader([text]))
+        fields = _fields(text)
         if len(fields) != len(names):
             rejections.add(line, "CSV-COLUMNS", f"{len(fields)} fields, {len(names)} expected", text)
             continue
@@ -140,6 +140,14 @@ def _split_slowly(
     columns = zip(*rows, strict=True) if rows else ([] for _ in names)
     table = pa.table([pa.array(list(column), type=pa.string()) for column in columns], names=names)
     return table, pa.array(lines, type=pa.int64())
+
+
+def _fields(text: str) -> list[str]:
+    try:
+        return next(csv.reader([text]), [])
+    except csv.Error:
+        # A field beyond the limit of the csv module is no field of a reading.
+        return []
 
 
 def _column(strings: pa.Table, name: str) -> pa.Array:

@@ -28,7 +28,7 @@ from data.ingest.formats.columns import (
     split_lines,
     to_mask,
 )
-from data.ingest.formats.container import Member, refuse
+from data.ingest.formats.container import Member, lines, refuse
 from data.ingest.formats.mapping import OFFSET_FORMATS, CsvMapping, Day, Value
 from data.ingest.formats.wallclock import DAY_US, US, Ints, TimeFormat, WallClock
 from data.ingest.schema import PARSED, TIMESTAMP
@@ -68,7 +68,8 @@ def iter_batches(path: Path, member: Member, part: int, mapping: CsvMapping) -> 
 class _Reader:
     def __init__(self, path: Path, member: Member, part: int, mapping: CsvMapping) -> None:
         self._path = path
-        self._blocks = member.blocks
+        # A table may start with a sign by which a document is known: it is cut into lines all the same.
+        self._blocks = lines(path, member.blocks)
         self._part = part
         self._mapping = mapping
         # Fixed where the times carry their offset: the zone is then never asked for.

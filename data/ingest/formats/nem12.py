@@ -361,7 +361,11 @@ def _join(open_text: str, text: str) -> str:
 
 
 def _fields(text: str) -> list[str]:
-    return next(csv.reader([text])) if '"' in text else text.split(",")
+    try:
+        return next(csv.reader([text])) if '"' in text else text.split(",")
+    except csv.Error:
+        # A field beyond the limit of the csv module: the record is judged by its commas, and found wrong.
+        return text.split(",")
 
 
 def parse_series(record: Record) -> Series:
