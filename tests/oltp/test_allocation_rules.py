@@ -200,6 +200,17 @@ def test_an_adjustment_says_who_and_why(
         app.execute(change, (actor, notes, february["first"]["id"]))
 
 
+def test_nobody_adjusts_in_the_name_of_another(app: Any, companies: Any, february: Rows) -> None:
+    """Nor in that of who adjusted before, by leaving the actor as it is."""
+    put(app, {**february, "first": {**february["first"], "adjusted_by": companies[0].user}})
+    app.execute("select set_config('app.user_id', %s, true)", (str(uuid.uuid4()),))
+    with app.refused("MP008", "in the name of another"):
+        app.execute(
+            "update myproperty.allocation_ledger set solar_kwh = 4, notes = 'meter' where id = %s",
+            (february["first"]["id"],),
+        )
+
+
 def test_an_adjustment_is_kept_with_what_was_before_and_after(
     app: Any, companies: Any, february: Rows
 ) -> None:

@@ -390,6 +390,9 @@ begin
         raise exception 'the allocation % is adjusted without %', old.id,
             case when new.adjusted_by is null then 'an actor' else 'a reason' end
             using errcode = 'MP008', hint = 'Set adjusted_by, and say why in notes.';
+    elsif new.adjusted_by <> nullif(current_setting('app.user_id', true), '')::uuid then
+        raise exception 'the allocation % is adjusted in the name of another', old.id
+            using errcode = 'MP008', hint = 'Set adjusted_by to the person of the session, app.user_id.';
     end if;
     new.adjusted_at := clock_timestamp();
     insert into myproperty.allocation_adjustments
