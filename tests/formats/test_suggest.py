@@ -90,6 +90,17 @@ EXPORTS: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
         {"interval_minutes": 60, "encoding": "cp1252", "date_format": "%d.%m.%Y"},
         "72",
     ),
+    "day with a total": (
+        "\n".join(
+            [
+                "MPAN,Site,Date," + ",".join(f"HH{number:02}" for number in range(1, 49)) + ",Total",
+                *(f"1200000000001,7,{day}/03/2023," + "1.25," * 48 + "60" for day in (14, 15)),
+                "",
+            ]
+        ),
+        {"interval_minutes": 30, "date_format": "%d/%m/%Y"},
+        "120",
+    ),
     "hours of the day": (
         table("Meter;Fecha;Hora;Activa (kWh)", "ES1;2023-01-{day};{hour};1,5", (14, 15), 1, 24),
         {"interval_minutes": 60, "label": None, "decimal": ","},

@@ -41,7 +41,7 @@ _QUALITY = re.compile(r"qualit|status|read ?type|estimat|flag|method|metodo|actu
 _UNIT = re.compile(r"(?<![a-z])(kWh|MWh|Wh|kvarh|varh|m3|therm)(?![a-z])", re.I)
 _PERIOD = re.compile(r"period|\bsp\b|\bhh\b|interval no|\bhora\b|\bhour\b", re.I)
 _END = re.compile(r"(?<![a-z])(end|to|bis|until|fin)(?![a-z])", re.I)
-_TOTAL = re.compile(r"^(grand )?(total|sum|summe|gesamt|suma|totale)\b", re.I)
+_TOTAL = re.compile(r"^(grand |daily |day )?(total|sum|summe|gesamt|suma|totale)\b", re.I)
 _ESTIMATED, _ACTUAL = (
     re.compile(r"^(e|s|est.*|sub.*|ersatz.*)$", re.I),
     re.compile(r"^(a|r|w|v|act.*|real|meas.*|valid|wahr.*|good|ok)$", re.I),
@@ -185,7 +185,9 @@ def _lines(path: Path, sample: _Sample, timezone: str | None) -> list[str]:
         meter = next(iter(long), None)
     better = [n for n, name in enumerate(sample.names) if re.search(r"mpan|mprn?|nmi|cups|meter", name, re.I)]
     meter = next((n for n in better if n not in dated and not _VALUE.search(sample.names[n])), meter)
-    day = _day_columns(sample, [n for n in numeric if n != meter])
+    # A total behind the values, or a number of a site before them, is none of them.
+    cells = [n for n in numeric if n != meter and not _TOTAL.search(sample.names[n])]
+    day = _day_columns(sample, [n for n in cells if not _METER.search(sample.names[n])])
     body = _day_body(sample, place, form, day) if day else _reading_body(sample, place, form, numeric, meter)
     ambiguous = len({text.replace("%y", "%Y")[:2] for text in dated[place] if text[:2] in ("%d", "%m")}) > 1
     lines = [
@@ -256,6 +258,9 @@ def _day_columns(sample: _Sample, numeric: list[int]) -> tuple[range, int] | Non
     """(columns of values, minutes) of a row a day: a run of as many columns as a day has intervals."""
     for step in (1, 2):
         for first in numeric:
+            if first - step in numeric:
+                # In the middle of a run: the columns before it belong to the day too.
+                continue
             count = 0
             while first + count * step in numeric or _is_spare(sample, first + count * step, count, step):
                 count += 1
