@@ -83,3 +83,38 @@ def test_a_file_that_needs_a_mapping_is_refused_without(company: Company, tmp_pa
     assert result.refusal is not None
     assert (result.status, result.refusal.rule) == ("refused", "FILE-FORMAT")
     assert "--mapping" in result.refusal.remedy
+
+
+def test_a_portal_answer_is_loaded_once_its_site_and_zone_are_declared(
+    company: Company, tmp_path: Path
+) -> None:
+    path = tmp_path / "site.json"
+    path.write_text(
+        '{"energyDetails": {"timeUnit": "HOUR", "unit": "Wh", "meters": [{"type": "Production", "values": '
+        '[{"date": "2025-07-01 00:00:00"}, {"date": "2025-07-01 01:00:00", "value": 1500}]}]}}'
+    )
+    refused = ingest_file(path, tenant=company.name, dsn=company.dsn, create_meters=company.property_id)
+    assert refused.refusal is not None
+    assert (refused.status, refused.refusal.rule) == ("refused", "FILE-MAPPING")
+    declared = parse_mapping(
+        {"format": "solaredge_json", "identifier": "Roof", "timezone": "Europe/Berlin"}, "test"
+    )
+    loaded = ingest_file(
+        path, tenant=company.name, dsn=company.dsn, create_meters=company.property_id, mapping=declared
+    )
+    assert (loaded.status, loaded.accepted, loaded.quarantined) == ("loaded", 2, 0)
+    assert company.rows(
+        "select channel, quality, value_kwh from myproperty.meter_readings where tenant_id = %s "
+        "order by reading_ts",
+        company.tenant_id,
+    ) == [("generation", "null", None), ("generation", "actual", Decimal("1.5"))]
+
+
+def test_the_total_of_weeks_is_quarantined_and_breaks_no_load(company: Company, tmp_path: Path) -> None:
+    path = tmp_path / "registers.csv"
+    reads = "000100,20250101000000,A,,,000900,20250331000000,A,,,800,kWh,,20250401000000,"
+    path.write_text(f"100,NEM13,202504010000,A,B\n250,M1,E1,1,E1,E1,S1,E,{reads}\n900\n")
+    result = ingest_file(path, tenant=company.name, dsn=company.dsn)
+    assert (result.status, result.accepted, result.rules) == ("loaded", 0, {"VEE-LONG": 1})
+    assert result.energy is not None
+    assert result.energy.quarantined_kwh == 800
