@@ -26,6 +26,7 @@ AREAS = {
         "myproperty.rate_plan_assignments", "myproperty.emission_factor_regions",
         "myproperty.allocation_methods", "myproperty.allocation_keys", "myproperty.allocation_periods",
         "myproperty.allocation_ledger", "myproperty.allocation_adjustments",
+        "myproperty.adjustment_tasks", "myproperty.adjustment_task_readings",
     ),
     "Billing": (
         "myproperty.invoices", "myproperty.invoice_lines", "myproperty.payments",

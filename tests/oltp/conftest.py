@@ -36,6 +36,7 @@ class Company:
     band: uuid.UUID = field(default_factory=uuid.uuid4)
     period: uuid.UUID = field(default_factory=uuid.uuid4)
     allocation: uuid.UUID = field(default_factory=uuid.uuid4)
+    task: uuid.UUID = field(default_factory=uuid.uuid4)
     invoice: uuid.UUID = field(default_factory=uuid.uuid4)
     payment: uuid.UUID = field(default_factory=uuid.uuid4)
     projects: tuple[uuid.UUID, uuid.UUID] = field(default_factory=lambda: (uuid.uuid4(), uuid.uuid4()))
@@ -93,6 +94,12 @@ class Company:
             "myproperty.allocation_keys": {"valid_during": SECOND_HALF},
             "myproperty.allocation_periods": {"billing_period": "[2026-02-01,2026-03-01)"},
             "myproperty.allocation_ledger": {"unit_id": None, "tenancy_id": None, "solar_kwh": 0},
+            "myproperty.adjustment_tasks": {
+                "status": "done",
+                "decided_by": self.user,
+                "decided_at": "2026-02-02 00:00+00",
+                "reason": "meter exchanged",
+            },
             "myproperty.invoices": {"number": "2", "billing_period": "[2026-02-01,2026-03-01)"},
             "myproperty.invoice_lines": {"line_number": 2},
             "myproperty.payments": {"reference": "bank-2"},
@@ -225,6 +232,14 @@ class Company:
                 **tenant, "allocation_id": self.allocation, "solar_kwh_before": 5, "solar_kwh_after": 6,
                 "grid_kwh_before": 4, "grid_kwh_after": 3, "loss_kwh_before": 0, "loss_kwh_after": 0,
                 "adjusted_by": self.user, "reason": "meter exchanged",
+            },
+            "myproperty.adjustment_tasks": {
+                **tenant, "id": self.task, "allocation_period_id": self.period,
+            },
+            "myproperty.adjustment_task_readings": {
+                **tenant, "adjustment_task_id": self.task, "ingestion_job_id": self.job,
+                "meter_id": self.meter, "channel": "import", "reading_date": DAY, "readings": 1,
+                "energy_before_kwh": 1, "energy_after_kwh": "1.5",
             },
         }  # fmt: skip
 

@@ -312,7 +312,7 @@ def test_nobody_rewrites_what_is_append_only(session: Any, companies: Any, role:
         where tgfoid = 'myproperty.refuse_change'::regproc and tgparentid = 0
     """
     tables = [row[0] for row in session.execute(query)]
-    assert len(tables) == 7
+    assert len(tables) == 8
     session.sign_in(role, companies[0])
     for table in tables:
         if table.startswith("audit.") and role == "myproperty_owner":
