@@ -676,6 +676,7 @@ def test_damaged_files_are_refused_or_rejected_and_never_crash(tmp_path: Path) -
         ({"values": [{"column": "kWh", "channel": "import"}]}, "the unit is given"),
         ({"values": [{"column": "kWh", "channel": "net", "unit": "kWh"}]}, "'net' is no channel"),
         ({"values": [{"column": "kWh", "channel": "import", "unit": "stone"}]}, "'stone' is not known"),
+        ({"values": [{"column": "kWh", "channel": "import", "unit": "kW"}]}, "kW is power"),
         ({"identifier": "M1"}, "one of them"),
         ({"columns": {"identifier": "meter"}}, "columns.timestamp"),
         ({"qualities": {"A": "actual"}}, "qualities"),

@@ -27,10 +27,11 @@ from pydantic import (
 )
 
 from data.ingest.errors import IngestError
+from data.ingest.formats.assemble import AMOUNTS
 from data.ingest.formats.columns import UNITS
 from data.ingest.formats.container import refuse
 from data.ingest.formats.wallclock import TimeFormat
-from data.ingest.schema import CHANNELS, ParsedFile
+from data.ingest.schema import CHANNELS, ONE_DIRECTION_CHANNELS, ParsedFile
 
 # A mapping takes a few hundred bytes; what is larger was given by mistake.
 MAX_MAPPING_BYTES = 1 << 20
@@ -230,6 +231,10 @@ class CsvMapping(_Strict):
                 "the unit is given with each value or by columns.unit, one of them",
             ),
             (
+                all(value.channel not in ONE_DIRECTION_CHANNELS or _is_amount(value.unit) for value in given),
+                "an energy channel has an amount for its unit: kW is power, and is never taken for energy",
+            ),
+            (
                 all((value.channel is None) == bool(self.channels) for value in given),
                 "the channel is given with each value or by channels, one of them",
             ),
@@ -377,6 +382,10 @@ def refuse_undeclared(parsed: ParsedFile, mapping: Mapping | None) -> None:
         )
         refusal.format = parsed.format
         raise refusal
+
+
+def _is_amount(unit: str | None) -> bool:
+    return unit is None or unit in AMOUNTS
 
 
 def _holds(text: str, *, date: bool, time: bool) -> bool:

@@ -266,9 +266,16 @@ def _day_columns(sample: _Sample, numeric: list[int]) -> tuple[range, int] | Non
                 count += 1
             for minutes in (60, 30, 15, 10, 5):
                 due = 1440 // minutes
-                if count in (due, due + 60 // minutes):
-                    return range(first, first + (count - 1) * step + 1, step), minutes
+                cells = range(first, first + (count - 1) * step + 1, step)
+                if count in (due, due + 60 // minutes) and _has_flags_between(sample, cells, numeric):
+                    return cells, minutes
     return None
+
+
+def _has_flags_between(sample: _Sample, cells: range, numeric: list[int]) -> bool:
+    """Whether each value is followed by a column of its own that holds no numbers; true of a step of 1."""
+    behind = [place + 1 for place in cells if cells.step > 1]
+    return all(place < len(sample.names) and place not in numeric for place in behind)
 
 
 def _is_spare(sample: _Sample, place: int, count: int, step: int) -> bool:
