@@ -148,6 +148,13 @@ def test_the_last_label_of_a_day_may_be_24_00_or_its_own_midnight(tmp_path: Path
     text = rows("M,2024-01-01,23:30,1", "M,2024-01-01,00:00,2", header=header)
     assert starts(read(tmp_path, text, **split, midnight_ends_day=True)) == ["01-01 23:00", "01-01 23:30"]
     assert starts(read(tmp_path, text, **split)) == ["01-01 23:00", "12-31 23:30"]
+    both = rows("M,2024-01-01,24:00,1", "M,2024-01-02,00:00,2", header=header)
+    assert starts(read(tmp_path, both, **split, midnight_ends_day=True)) == ["01-01 23:30", "01-02 23:30"]
+    stamps = rows("M,2024-01-01 24:00,1", "M,2024-01-02 00:00,2")
+    assert starts(read(tmp_path, stamps, label="end", midnight_ends_day=True)) == [
+        "01-01 23:30",
+        "01-02 23:30",
+    ]
 
 
 def wall_labels(date: datetime.date, label: str, minutes: int = 30) -> list[str]:

@@ -386,7 +386,10 @@ class _Reader:
             of_day, wrong = self._formats["time"].parse(table.column(self._place("time")))
             local, bad = local + of_day, bad | wrong
         if self._mapping.midnight_ends_day and columns.period is None:
-            local = local + np.where(local % DAY_US == 0, DAY_US, 0)
+            texts = table.column(self._place("time" if columns.time is not None else "timestamp"))
+            # 24:00 has been moved to the end of its day already.
+            is_moved = to_mask(pc.match_substring_regex(texts, r"(^|[^0-9])24(:?00)"))
+            local = local + np.where((local % DAY_US == 0) & ~is_moved, DAY_US, 0)
         return local, bad
 
     def _offset_starts(self, table: _Table) -> tuple[Ints, list[Finding]]:

@@ -260,6 +260,10 @@ class CsvMapping(_Strict):
                 self.has_header or not any(isinstance(column, str) for column in self.named()),
                 "without a header columns are given by position",
             ),
+            (
+                not self.midnight_ends_day or self.label in ("end", "wall_end"),
+                "midnight_ends_day is for labels at the end of an interval",
+            ),
             (self.decimal != self.thousands, "the decimal mark is not the thousands mark"),
             (
                 self.delimiter not in '"\n\r\0' and self.delimiter.isascii(),
