@@ -8,6 +8,7 @@ import functools
 import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -265,6 +266,10 @@ def show_ingests(results: "Sequence[IngestResult]") -> None:
         for result in results
     ]
     console.print_table("Ingested", rows)
+    if tasks := {task for result in results for task in result.adjustment_tasks}:
+        console.out.print(
+            f"{len(tasks)} billing periods were allocated before: see `myproperty billing tasks`."
+        )
 
 
 @app.command()
@@ -632,6 +637,60 @@ def billing_ties(
         console.print_table("Invoices, to the cent and the watt-hour", rows)
     if not all(row["ties"] for row in rows):
         raise typer.Exit(1)
+
+
+@billing_app.command("tasks")
+@reports_errors
+def billing_tasks(
+    tenant: Tenant,
+    every: Annotated[bool, typer.Option("--all", help="Those that were decided too.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Billing periods whose readings changed after they were allocated, and what differs for each unit."""
+    from data.billing import adjustments
+    from data.billing.database import as_tenant
+    from myproperty import local
+
+    with as_tenant(local.dsn(get_settings()), tenant) as connection:
+        tasks = [
+            adjustments.describe(connection, task)
+            for task in adjustments.find_tasks(connection, is_open=not every)
+        ]
+    if json:
+        console.print_json(tasks)
+        return
+    shown = ("task", "status", "property", "from", "before", "issued_invoices", "problem")
+    console.print_table("Adjustment tasks", [{name: task[name] for name in shown} for task in tasks])
+    for task in tasks:
+        console.print_table(f"Readings of task {task['task']}", task["readings"])
+        console.print_table(f"Differences of task {task['task']}", task["units"], empty="none")
+
+
+@billing_app.command("adjust")
+@reports_errors
+def billing_adjust(
+    task: Annotated[uuid.UUID, typer.Option(help="An open task: `myproperty billing tasks` shows its id.")],
+    by: Annotated[str, typer.Option(help="Who decides: a user's e-mail address or id.")],
+    because: Annotated[str, typer.Option(help="Why; it is kept with the allocation.")],
+    dismiss: Annotated[
+        bool, typer.Option("--dismiss", help="Let the allocation stand as it was billed.")
+    ] = False,
+) -> None:
+    """Take revised readings into the allocation ledger; the next invoice bills or credits the difference."""
+    from data.billing import adjustments
+    from data.billing.database import as_tenant, tenant_of_task
+    from myproperty import local
+
+    dsn = local.dsn(get_settings())
+    with as_tenant(dsn, tenant_of_task(dsn, task)) as connection:
+        if dismiss:
+            adjustments.dismiss(connection, task, by=by, because=because)
+            console.out.print("Dismissed: the allocation stands as it was billed.")
+            return
+        changed = adjustments.adjust(connection, task, by=by, because=because)
+    console.out.print(
+        f"{len(changed)} allocations adjusted; the next invoice of a tenancy bills or credits the difference."
+    )
 
 
 @billing_app.command("balance")

@@ -87,12 +87,11 @@ def open_accounts(connection: psycopg.Connection) -> None:
 def issue_invoice(
     connection: psycopg.Connection, invoice_id: uuid.UUID, issued_at: datetime, due_at: datetime
 ) -> None:
-    """Send a draft: from now on it is owed, and its lines stand."""
+    """Send a draft: from now on it is owed, and its lines stand. One over nothing is paid at once."""
     invoice = read_invoice(connection, invoice_id)
     connection.execute(
-        "update myproperty.invoices set status = 'issued', issued_at = %s, due_at = %s, version = %s "
-        "where id = %s",
-        (issued_at, due_at, invoice.version, invoice.id),
+        "update myproperty.invoices set status = %s, issued_at = %s, due_at = %s, version = %s where id = %s",
+        ("issued" if invoice.total_amount else "paid", issued_at, due_at, invoice.version, invoice.id),
     )
     with connection.cursor(row_factory=dict_row) as cursor:
         lines = cursor.execute(

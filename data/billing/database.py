@@ -53,6 +53,18 @@ def find_tenant(dsn: str, tenant: str) -> uuid.UUID:
     return uuid.UUID(str(row[0]))
 
 
+def tenant_of_task(dsn: str, task_id: uuid.UUID) -> uuid.UUID:
+    """The tenant of an adjustment task. Raises `BillingError`."""
+    with psycopg.connect(dsn) as connection:
+        connection.execute("set local role myproperty_etl")
+        row = connection.execute(
+            "select tenant_id from myproperty.adjustment_tasks where id = %s", (task_id,)
+        ).fetchone()
+    if row is None:
+        raise BillingError(f"there is no adjustment task {task_id}: `myproperty billing tasks` shows them")
+    return uuid.UUID(str(row[0]))
+
+
 def find_property(connection: psycopg.Connection, wanted: str) -> uuid.UUID:
     """The id of the tenant's property with this id or exact name. Raises `BillingError`."""
     row = connection.execute(

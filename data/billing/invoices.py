@@ -4,24 +4,27 @@ Here: drafts and their lines. Not here: how much energy it was (`ledger`), booki
 """
 
 import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
+from functools import lru_cache
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import psycopg
-from psycopg.rows import class_row
+from psycopg.rows import class_row, dict_row
 from psycopg.types.json import Jsonb
 from psycopg.types.range import DateRange
 
 from data.billing.errors import BillingError
-from data.billing.ledger import Allocation, Span, compute, keep, kwh
+from data.billing.ledger import Allocation, Span, compute, keep, kwh, ledger_rows, lock_billing
 from data.billing.metered import bounds
 
 CENT = Decimal("0.01")
+QUANTUM = Decimal("1e-9")
 CHARGES = {"solar": "Solar energy", "grid": "Grid energy", "daily": "Daily charge"}
 
 BANDS = """
@@ -33,6 +36,43 @@ join myproperty.rate_plans p on p.tenant_id = a.tenant_id and p.id = a.rate_plan
 join myproperty.rate_plan_bands b on b.tenant_id = p.tenant_id and b.rate_plan_id = p.id
 where a.unit_id = %(unit)s and not isempty(b.valid_during * a.assigned_during * %(during)s)
 order by b.charge, b.band, during, b.unit_amount, b.tax_rate, b.day_kind, first_minute
+"""
+
+# Allocations of a tenancy that were adjusted after they were billed, and not wholly corrected yet. Energy may
+# have moved between bands alone: then only the time of the decision tells.
+ADJUSTED = """
+select a.id, a.billing_period as during, a.solar_kwh, a.grid_kwh, p.property_id, p.billing_period as period
+from myproperty.allocation_ledger a
+join myproperty.allocation_periods p on p.tenant_id = a.tenant_id and p.id = a.allocation_period_id
+join myproperty.invoice_ties t on t.tenant_id = a.tenant_id and t.allocation_id = a.id
+join myproperty.invoices i on i.tenant_id = t.tenant_id and i.id = t.invoice_id and i.status <> 'draft'
+join lateral (
+    select max(decided_at) as decided_at from myproperty.adjustment_tasks k
+    where k.tenant_id = p.tenant_id and k.allocation_period_id = p.id and k.status = 'done'
+) k on k.decided_at is not null
+where a.tenancy_id = %(tenancy)s and a.id <> %(allocation)s
+  and (
+    (t.billed_solar_kwh + t.corrected_solar_kwh, t.billed_grid_kwh + t.corrected_grid_kwh)
+        <> (t.allocated_solar_kwh, t.allocated_grid_kwh)
+    or k.decided_at > (
+        select max(n.created_at) from myproperty.invoices n
+        where n.tenancy_id = a.tenancy_id and n.status <> 'void' and n.id is distinct from %(invoice)s
+    )
+  )
+order by a.billing_period
+"""
+
+BILLED = """
+select coalesce(b.charge, l.category) as charge, l.solar_band, abs(l.unit_amount) as unit_amount, l.tax_rate,
+       sum(case l.category when 'credit' then -l.quantity else l.quantity end) as quantity,
+       min(l.rate_plan_band_id::text)::uuid as rate_plan_band_id
+from myproperty.invoice_lines l
+join myproperty.invoices i on i.tenant_id = l.tenant_id and i.id = l.invoice_id and i.status <> 'void'
+left join myproperty.rate_plan_bands b
+    on b.tenant_id = l.tenant_id and b.id = l.rate_plan_band_id and l.category = 'credit'
+where l.allocation_id = %s
+group by 1, 2, 3, 4
+order by 1, 2, 3, 4
 """
 
 
@@ -76,11 +116,47 @@ def draft_invoices(
 ) -> list[uuid.UUID]:
     """Allocate a billing period, keep it in the ledger and draft an invoice for each tenancy in it.
 
-    A tenancy that has an invoice for these days keeps it: the same call again drafts nothing. Returns the ids
-    of new drafts. Raises `BillingError` if readings, shares or prices are missing.
+    A tenancy that has an invoice for these days keeps it: the same call again drafts nothing. A draft also
+    bills or credits what was adjusted of earlier periods since. Returns the ids of new drafts. Raises
+    `BillingError` if readings, shares or prices are missing.
     """
+    lock_billing(connection)
     allocation = compute(connection, property_id, period)
     period_id = keep(connection, allocation)
+    pricing = _Pricing(connection)
+    return [
+        _draft(connection, span, pricing.price(allocation, span, allocation_id), allocation.method)
+        for span, allocation_id in _allocations(connection, allocation, period_id)
+        if _invoice_status(connection, span) is None
+    ]
+
+
+def redraft_invoices(connection: psycopg.Connection, allocation: Allocation, period_id: uuid.UUID) -> int:
+    """Write the drafts of a period anew, after its allocation was adjusted; returns how many those were."""
+    pricing = _Pricing(connection)
+    drafts = 0
+    for span, allocation_id in _allocations(connection, allocation, period_id):
+        row = connection.execute(
+            "select id from myproperty.invoices "
+            "where tenancy_id = %s and billing_period = %s and status = 'draft'",
+            (span.tenancy_id, span.during),
+        ).fetchone()
+        if row is None:
+            continue
+        connection.execute("delete from myproperty.invoice_lines where invoice_id = %s", row)
+        priced = pricing.price(allocation, span, allocation_id, row[0])
+        connection.execute(
+            "update myproperty.invoices set total_amount = %s where id = %s", (priced.total_amount, row[0])
+        )
+        _write_lines(connection, row[0], priced.lines)
+        drafts += 1
+    return drafts
+
+
+def _allocations(
+    connection: psycopg.Connection, allocation: Allocation, period_id: uuid.UUID
+) -> Iterator[tuple[Span, uuid.UUID]]:
+    """The spans of an allocation that somebody pays for, each with its row of the ledger."""
     ledger: dict[str, uuid.UUID] = dict(
         connection.execute(
             "select (tenancy_id, lower(billing_period))::text, id from myproperty.allocation_ledger "
@@ -88,36 +164,126 @@ def draft_invoices(
             (period_id,),
         ).fetchall()
     )
-    drafted = []
     for span in allocation.spans:
-        if span.tenancy_id is None or _has_invoice(connection, span):
-            continue
-        allocation_id = ledger[f"({span.tenancy_id},{bounds(span.during)[0]})"]
-        drafted.append(_draft(connection, allocation, span, allocation_id))
-    return drafted
+        if span.tenancy_id is not None:
+            yield span, ledger[f"({span.tenancy_id},{bounds(span.during)[0]})"]
 
 
-def _has_invoice(connection: psycopg.Connection, span: Span) -> bool:
+def _invoice_status(connection: psycopg.Connection, span: Span) -> str | None:
     found = connection.execute(
-        "select 1 from myproperty.invoices "
+        "select status from myproperty.invoices "
         "where tenancy_id = %s and billing_period = %s and status <> 'void'",
         (span.tenancy_id, span.during),
     ).fetchone()
-    return found is not None
+    return None if found is None else str(found[0])
 
 
-def _draft(
-    connection: psycopg.Connection, allocation: Allocation, span: Span, allocation_id: uuid.UUID
-) -> uuid.UUID:
-    with connection.cursor(row_factory=class_row(Band)) as cursor:
-        bands = cursor.execute(BANDS, {"unit": span.unit_id, "during": span.during}).fetchall()
-    currencies = {band.currency for band in bands}
-    if len(currencies) != 1:
-        raise BillingError(
-            f"the unit {span.unit_id} has rate plans in {len(currencies)} currencies in {span.during}: "
-            "complete myproperty.rate_plan_assignments, one currency a billing period"
-        )
-    lines = list(_lines(allocation, span, bands, allocation_id))
+@dataclass(frozen=True)
+class Priced:
+    """The lines of an invoice, in its currency."""
+
+    lines: list[Line]
+    currency: str
+
+    @property
+    def total_amount(self) -> Decimal:
+        """The sum of the lines."""
+        return sum((line.total_amount for line in self.lines), Decimal(0))
+
+
+class _Pricing:
+    """What spans cost, with what was adjusted of earlier periods; each of those is computed once."""
+
+    def __init__(self, connection: psycopg.Connection) -> None:
+        self._connection = connection
+        self._compute = lru_cache(maxsize=None)(self._compute_again)
+
+    def price(
+        self, allocation: Allocation, span: Span, allocation_id: uuid.UUID, invoice: uuid.UUID | None = None
+    ) -> Priced:
+        """The lines of the span, then corrections. `invoice` is the draft that is written anew, if one is."""
+        bands = self._bands(span)
+        currencies = {band.currency for band in bands}
+        if len(currencies) != 1:
+            raise BillingError(
+                f"the unit {span.unit_id} has rate plans in {len(currencies)} currencies in {span.during}: "
+                "complete myproperty.rate_plan_assignments, one currency a billing period"
+            )
+        lines = [
+            *_lines(allocation, span, bands, allocation_id),
+            *self._corrections(span, allocation_id, invoice),
+        ]
+        return Priced(list(_affordable(lines)), currencies.pop())
+
+    def _bands(self, span: Span) -> list[Band]:
+        with self._connection.cursor(row_factory=class_row(Band)) as cursor:
+            return cursor.execute(BANDS, {"unit": span.unit_id, "during": span.during}).fetchall()
+
+    def _corrections(self, span: Span, allocation_id: uuid.UUID, invoice: uuid.UUID | None) -> Iterator[Line]:
+        """What adjusted allocations of the tenancy cost, less what was billed of them, price by price."""
+        with self._connection.cursor(row_factory=dict_row) as cursor:
+            adjusted = cursor.execute(
+                ADJUSTED, {"tenancy": span.tenancy_id, "allocation": allocation_id, "invoice": invoice}
+            ).fetchall()
+        for row in adjusted:
+            allocation = self._compute(row["property_id"], row["period"])
+            for earlier, energy in ledger_rows(allocation):
+                is_the_row = (earlier.tenancy_id, earlier.during) == (span.tenancy_id, row["during"])
+                # Where readings changed once more, the ledger is adjusted first: its task is open.
+                if is_the_row and energy[:2] == (row["solar_kwh"], row["grid_kwh"]):
+                    lines = _lines(allocation, earlier, self._bands(earlier), row["id"])
+                    yield from _differences(lines, self._billed(row["id"]), row["id"], row["during"])
+
+    def _billed(self, allocation_id: uuid.UUID) -> list[dict[str, Any]]:
+        with self._connection.cursor(row_factory=dict_row) as cursor:
+            return cursor.execute(BILLED, (allocation_id,)).fetchall()
+
+    def _compute_again(self, property_id: uuid.UUID, period: DateRange) -> Allocation:
+        return compute(self._connection, property_id, period)
+
+
+def _differences(
+    lines: Iterable[Line], billed: list[dict[str, Any]], allocation_id: uuid.UUID, during: DateRange
+) -> Iterator[Line]:
+    """Lines that bill what is missing of an allocation, and credit what is too much."""
+    quantities: dict[tuple[str, str | None, Decimal, Decimal], Decimal] = {}
+    bands: dict[tuple[str, str | None, Decimal, Decimal], uuid.UUID | None] = {}
+    for row in billed:
+        key = (row["charge"], row["solar_band"], row["unit_amount"], row["tax_rate"])
+        quantities[key], bands[key] = -row["quantity"], row["rate_plan_band_id"]
+    for line in lines:
+        if line.allocation_id is not None:
+            key = (line.category, line.solar_band, line.unit_amount, line.tax_rate)
+            quantities[key] = quantities.get(key, Decimal(0)) + line.quantity
+            bands.setdefault(key, line.rate_plan_band_id)
+    for key, quantity in quantities.items():
+        charge, band, unit_amount, tax_rate = key
+        if quantity:
+            yield Line(
+                description=f"Correction: {CHARGES[charge]}, {band}, {_days(during)}",
+                category=charge if quantity > 0 else "credit",
+                quantity=abs(quantity),
+                unit_amount=unit_amount if quantity > 0 else -unit_amount,
+                tax_rate=tax_rate,
+                solar_band=band,
+                allocation_id=allocation_id,
+                rate_plan_band_id=bands[key],
+            )
+
+
+def _affordable(lines: list[Line]) -> Iterator[Line]:
+    """The lines, credits last and as far as the invoice goes: what is left waits for the next one."""
+    total = Decimal(0)
+    for line in sorted(lines, key=lambda line: line.category == "credit"):
+        if total + line.total_amount < 0:
+            most = (total / -(line.unit_amount * (1 + line.tax_rate))).quantize(QUANTUM, ROUND_DOWN)
+            line = replace(line, quantity=most)  # noqa: PLW2901
+        if line.quantity:
+            total += line.total_amount
+            yield line
+
+
+def _draft(connection: psycopg.Connection, span: Span, priced: Priced, method: str) -> uuid.UUID:
     row = connection.execute(
         """
         insert into myproperty.invoices
@@ -130,12 +296,17 @@ def _draft(
             span.user_id,
             span.tenancy_id,
             span.during,
-            sum((line.total_amount for line in lines), Decimal(0)),
-            currencies.pop(),
-            Jsonb({"allocation_method": allocation.method}),
+            priced.total_amount,
+            priced.currency,
+            Jsonb({"allocation_method": method}),
         ),
     ).fetchone()
     assert row is not None  # an insert returns its row or raises
+    _write_lines(connection, row[0], priced.lines)
+    return uuid.UUID(str(row[0]))
+
+
+def _write_lines(connection: psycopg.Connection, invoice_id: uuid.UUID, lines: list[Line]) -> None:
     with connection.cursor() as cursor:
         cursor.executemany(
             """
@@ -145,13 +316,12 @@ def _draft(
             values (current_setting('app.tenant_id')::uuid, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
             """,
             [
-                (row[0], number, line.description, line.category, line.quantity, line.unit_amount,
+                (invoice_id, number, line.description, line.category, line.quantity, line.unit_amount,
                  line.tax_rate, line.total_amount, line.solar_band, line.allocation_id,
                  line.rate_plan_band_id)
                 for number, line in enumerate(lines, start=1)
             ],
         )  # fmt: skip
-    return uuid.UUID(str(row[0]))
 
 
 def _next_number(connection: psycopg.Connection, year: int) -> str:

@@ -66,6 +66,17 @@ class Allocation:
         return int(m.generation.sum() + m.imported.sum() - m.exported.sum() - m.loads.sum())
 
 
+def lock_billing(connection: psycopg.Connection) -> None:
+    """Hold off loads and other billing of the tenant until this transaction ends.
+
+    Else a load could change a period between its readings being summed and its allocation being seen.
+    """
+    connection.execute(
+        "select pg_advisory_xact_lock("
+        "hashtextextended('billing of ' || current_setting('app.tenant_id')::uuid::text, 0))"
+    )
+
+
 def compute(connection: psycopg.Connection, property_id: uuid.UUID, period: DateRange) -> Allocation:
     """Share out the solar of a property over a period of local dates; writes nothing.
 
@@ -130,7 +141,7 @@ def keep(connection: psycopg.Connection, allocation: Allocation) -> uuid.UUID:
             [
                 (metered.property_id, row[0], span.unit_id, span.tenancy_id, span.during,
                  solar, grid, loss, allocation.method, confidence)
-                for span, (solar, grid, loss, confidence) in _ledger_rows(allocation)
+                for span, (solar, grid, loss, confidence) in ledger_rows(allocation)
             ],
         )  # fmt: skip
     return uuid.UUID(str(row[0]))
@@ -152,7 +163,7 @@ def kwh(quanta: int | np.integer) -> Decimal:
     return Decimal(int(quanta)).scaleb(-9)
 
 
-def _ledger_rows(
+def ledger_rows(
     allocation: Allocation,
 ) -> list[tuple[Span, tuple[Decimal, Decimal, Decimal, Decimal | None]]]:
     """Each span with its solar, grid and loss in kWh, and the share of its load that was measured."""
@@ -174,13 +185,14 @@ def _check_unchanged(connection: psycopg.Connection, allocation: Allocation, per
         "where allocation_period_id = %s",
         (period_id,),
     ).fetchall()
-    found = [(span.unit_id, span.during, *energy[:2]) for span, energy in _ledger_rows(allocation)]
+    found = [(span.unit_id, span.during, *energy[:2]) for span, energy in ledger_rows(allocation)]
     different = sorted({str(unit or "the common area") for unit, *_ in set(kept) ^ set(found)})
     if different:
         raise BillingError(
             f"the allocation of {allocation.metered.period} is in the ledger with other figures for "
-            f"{', '.join(different)}: readings were revised or the allocation was adjusted since. Adjust the "
-            "ledger with adjusted_by and notes, and credit or bill the difference on the next invoice"
+            f"{', '.join(different)}: readings were revised or the allocation was adjusted since. "
+            "`myproperty billing tasks` shows the difference, `myproperty billing adjust` takes it over, and "
+            "the next invoice credits or bills it"
         )
 
 

@@ -37,6 +37,7 @@ TIES = """
 select t.number as invoice, u.label as unit, t.billing_period, t.currency, t.total_amount as invoice_total,
        t.lines_amount as sum_of_lines, b.amount as booked,
        t.billed_solar_kwh + t.billed_grid_kwh as billed_kwh,
+       t.corrected_solar_kwh + t.corrected_grid_kwh as corrected_kwh,
        t.allocated_solar_kwh + t.allocated_grid_kwh as allocated_kwh, t.unit_id
 from myproperty.invoice_ties t
 join myproperty.units u on u.tenant_id = t.tenant_id and u.id = t.unit_id
@@ -89,8 +90,10 @@ def invoice_lines(connection: psycopg.Connection, number: str) -> Rows:
 def ties(connection: psycopg.Connection, number: str | None = None) -> Rows:
     """Each invoice (or the one with this number) beside lines, ledger, allocation and meter.
 
-    `invoice_total`, `sum_of_lines` and, once issued, `booked` are equal; so are `billed_kwh`, `allocated_kwh`
-    and `metered_kwh`, which is summed from the current readings: `ties` says whether they are.
+    `invoice_total`, `sum_of_lines` and, once issued, `booked` are equal. So are `billed_kwh` with what later
+    invoices corrected (`corrected_kwh`), `allocated_kwh` and `metered_kwh`, which is summed from the current
+    readings. `ties` says whether they are: it is false from when readings are revised until the allocation is
+    adjusted and the next invoice has its correction.
     """
     rows = [row for row in _rows(connection, TIES) if number in (None, row["invoice"])]
     for row in rows:
@@ -99,7 +102,7 @@ def ties(connection: psycopg.Connection, number: str | None = None) -> Rows:
         row["ties"] = (
             row["invoice_total"] == row["sum_of_lines"]
             and row["booked"] in (None, row["invoice_total"])
-            and row["billed_kwh"] == row["allocated_kwh"] == row["metered_kwh"]
+            and row["billed_kwh"] + row["corrected_kwh"] == row["allocated_kwh"] == row["metered_kwh"]
         )
     return rows
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from data.ingest.billed import keep_tasks, wait_for_billing
 from data.ingest.errors import IngestError, RefusedFile
 from data.ingest.formats import content_hash, read_file
 from data.ingest.formats.mapping import Mapping, canonical_text, load_identity, refuse_undeclared
@@ -45,6 +46,7 @@ class IngestResult:
     value was), `new_versions` (replaced an older one), `superseded` (arrived after a better one, kept in the
     history) and `quarantined`. `dates_touched` are the reading dates that changed, in order. `status` is
     unchanged where the content had been loaded before; `refusal` says why where it is refused.
+    `adjustment_tasks` are ids: each is a billing period that was allocated, whose readings changed.
     """
 
     path: str
@@ -61,6 +63,7 @@ class IngestResult:
     quarantined: int = 0
     rules: dict[str, int] = field(default_factory=dict)
     dates_touched: list[datetime.date] = field(default_factory=list)
+    adjustment_tasks: list[str] = field(default_factory=list)
     energy: EnergyBalance | None = None
     refusal: Refusal | None = None
 
@@ -161,6 +164,7 @@ def load(
     Where the job is in the ledger already, what was quarantined and is right by now is loaded, and
     its rows of the quarantine become `replayed`.
     """
+    wait_for_billing(session, job.tenant.id)
     registers = configured_registers(session, job.tenant.id)
     plan = None
     if create_meters is not None:
@@ -183,10 +187,11 @@ def load(
         plan.write(session, job.tenant.id)
     quarantined = _record(session, job, result, parsed.source_version, judged.quarantined)
     publish(session, staged, job.id)
+    tasks = keep_tasks(session, staged, job.tenant.id, job.id)
     _insert_dates(session, job, staged)
     session.copy(_quarantine_rows(quarantined, job), "quarantined_readings", "warehouse_staging")
     _finish_job(session, job)
-    return result
+    return replace(result, adjustment_tasks=tasks)
 
 
 def find_tenant(session: Session, wanted: str) -> Tenant:

@@ -168,7 +168,7 @@ def _decide(session: Session, rows: pa.Table, dates: list[datetime.date], outcom
         sql.SQL(
             """
             create temporary table incoming on commit drop as
-            select a.*,
+            select a.*, c.value_kwh as replaced_kwh,
                 case
                     when c.id is null then 'new'
                     when {same_current} and a.source_version > c.source_version then 'confirmed'

@@ -70,7 +70,7 @@ MAY = {
     "myproperty.allocation_ledger": May(app="siu", auditor="s", guardian="s"),
     "myproperty.allocation_adjustments": May(app="s", auditor="s", guardian="i", is_append_only=True),
     "myproperty.adjustment_tasks": May(app="su", auditor="s", loader="siu"),
-    "myproperty.adjustment_task_readings": May(app="s", auditor="s", loader="i", is_append_only=True),
+    "myproperty.adjustment_task_readings": May(app="s", auditor="s", loader="si", is_append_only=True),
     "myproperty.invoices": May(app="siu", auditor="s", guardian="su"),
     "myproperty.invoice_lines": May(app="siud", auditor="s", guardian="s"),
     "myproperty.payments": May(app="siu", auditor="s", guardian="s"),

@@ -72,7 +72,7 @@ grant select on myproperty.adjustment_tasks, myproperty.adjustment_task_readings
     myproperty_app, myproperty_etl, myproperty_readonly, myproperty_auditor;
 grant update (status, decided_by, decided_at, reason, version) on myproperty.adjustment_tasks to myproperty_app;
 grant select, insert, update (version) on myproperty.adjustment_tasks to myproperty_loader;
-grant insert on myproperty.adjustment_task_readings to myproperty_loader;
+grant select, insert on myproperty.adjustment_task_readings to myproperty_loader;
 grant select on myproperty.allocation_periods to myproperty_loader;
 -- Who may see an invoice may see its prices: the view below asks them what a credit is for.
 grant select on myproperty.rate_plan_bands to myproperty_auditor;
