@@ -9,10 +9,13 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
+from importlib import metadata
 from pathlib import Path
 
 from dagster_dbt import DbtCliResource
 from filelock import FileLock
+from packaging.version import Version
 from psycopg.conninfo import conninfo_to_dict
 
 from dagster_project.partitions import Window
@@ -35,9 +38,18 @@ def target_path(settings: Settings) -> Path:
     return settings.home.absolute() / "dbt_target" / settings.warehouse
 
 
-def resource(settings: Settings) -> DbtCliResource:
+class Dbt(DbtCliResource):
+    """dbt, without asking for its version: dagster-dbt starts one more dbt a step for that, which in turn
+    asks the package index what the newest version is."""
+
+    @cached_property
+    def _cli_version(self) -> Version:
+        return Version(metadata.version("dbt-core"))
+
+
+def resource(settings: Settings) -> Dbt:
     """The dbt of this environment."""
-    return DbtCliResource(
+    return Dbt(
         project_dir=str(PROJECT_DIR),
         profiles_dir=str(PROJECT_DIR),
         target=settings.warehouse,
