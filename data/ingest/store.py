@@ -275,7 +275,8 @@ _KEEP_LATE = sql.SQL(
 
 
 def _rank(alias: str) -> sql.Composed:
-    return sql.SQL("array_position('{{actual,edited,estimated,null}}'::text[], {})").format(
+    # As strings: in the text of an array literal null is NULL, and nothing would be better than that.
+    return sql.SQL("array_position(array['actual', 'edited', 'estimated', 'null'], {})").format(
         sql.Identifier(alias, "quality")
     )
 

@@ -232,3 +232,10 @@ def test_an_unknown_tenant_is_told_what_to_do(company: Company, csv_file: FileMa
     with pytest.raises(IngestError, match="no tenant 'Nobody'") as caught:
         ingest_file(csv_file("a.csv", hours(1)), tenant="Nobody", dsn=company.dsn)
     assert company.name not in str(caught.value)
+
+
+def test_a_value_replaces_a_null_of_any_version(company: Company, csv_file: FileMaker) -> None:
+    for name, value, version in (("none.csv", "", V2), ("value.csv", "4.5", V1), ("late.csv", "", V2)):
+        path = csv_file(name, [value, "1.0" if name == "late.csv" else "2.0"], version=version)
+        ingest_file(path, tenant=company.name, dsn=company.dsn)
+    assert company.current()[0][1:] == (Decimal("4.5"), "actual", 2)
