@@ -24,11 +24,11 @@ demo: $(READY) ## meter files to marts on embedded engines: no cloud, no Docker
 	@$(BIN)/myproperty demo
 
 test: $(READY) ## all tests: the fast ones first, then those with engines
-	@$(BIN)/pytest -q -n 2 --dist loadgroup -m "$(FAST)"
-	@$(BIN)/pytest -q -n 2 --dist loadgroup -m "not ($(FAST))"
+	@$(BIN)/pytest -q -n 2 --no-loadscope-reorder -m "$(FAST)"
+	@$(BIN)/pytest -q -n 2 --no-loadscope-reorder -m "not ($(FAST))"
 
 test-fast: $(READY) ## the tests that need no engine, under a minute
-	@$(BIN)/pytest -q -n 2 --dist loadgroup -m "$(FAST)"
+	@$(BIN)/pytest -q -n 2 --no-loadscope-reorder -m "$(FAST)"
 
 dev: $(READY) ## the Dagster UI on the embedded engines
 	@$(BIN)/myproperty dev

@@ -10,30 +10,43 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 from psycopg import sql
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from myproperty import local
 from myproperty.settings import Settings
 from oltp_schema.migrate import upgrade
 
 DatabaseMaker = Callable[[str], AbstractContextManager[str]]
+GOOGLESQL = "tests/googlesql"
 
 
-# First, since xdist reads the groups in the same hook.
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep what shares an expensive fixture on one worker: a module, or the proofs by Google's engine.
+class ByModule(LoadScopeScheduling):  # type: ignore[misc]
+    """Keeps what shares an expensive fixture on one worker: a module, or the proofs by Google's engine.
 
-    The long ones come first, so that no worker is left with one while the others have nothing to do.
+    Not by `xdist_group`: xdist writes the group into a field of pytest that pytest 9.2 does not have.
     """
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = nodeid.split("::", maxsplit=1)[0]
+        return GOOGLESQL if module.startswith(GOOGLESQL) else module
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
+    """How xdist hands out tests, whatever its option --dist says."""
+    return ByModule(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first, so that no worker is left with one while the others have nothing to do."""
     for item in items:
-        group = "googlesql" if item.path.parent.name == "googlesql" else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-        if group == "googlesql":
+        if item.path.parent.name == "googlesql":
             item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
