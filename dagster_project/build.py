@@ -1,4 +1,4 @@
-"""Puts the platform's assets, checks, jobs, schedules and resources together.
+"""Puts the platform's assets, checks, jobs, schedules, sensors and resources together.
 
 Nothing is defined here: a stage's parts are in `dagster_project.defs.<stage>`.
 """
@@ -21,6 +21,7 @@ from dagster_project.jobs import jobs
 from dagster_project.resources import dbt
 from dagster_project.resources.platform import Platform
 from dagster_project.schedules import schedules
+from dagster_project.sensors import sensors
 from myproperty.settings import Settings, get_settings
 
 
@@ -47,5 +48,6 @@ def build_defs(
         ],
         jobs=all_jobs,
         schedules=schedules(all_jobs),
+        sensors=sensors(all_jobs),
         resources={"platform": Platform(settings), "dbt": dbt.resource(settings), **(resources or {})},
     )

@@ -10,10 +10,16 @@ from contextlib import contextmanager
 import dagster as dg
 import psycopg
 
+from data.ingest.errors import DatabaseUnavailable
 from expectations.gate import GateFailed
 
 # A server that is away or full, a lock that was not given in time: the next try may find it well.
-RETRYABLE: tuple[type[BaseException], ...] = (psycopg.OperationalError, ConnectionError, TimeoutError)
+RETRYABLE: tuple[type[BaseException], ...] = (
+    psycopg.OperationalError,
+    DatabaseUnavailable,
+    ConnectionError,
+    TimeoutError,
+)
 # Of psycopg's operational errors, those that come back every time: the database or login is not there.
 PERMANENT: tuple[type[BaseException], ...] = (
     psycopg.errors.InvalidCatalogName,

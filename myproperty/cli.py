@@ -266,6 +266,9 @@ def show_ingests(results: "Sequence[IngestResult]") -> None:
         for result in results
     ]
     console.print_table("Ingested", rows)
+    for result in results:
+        if result.status == "failed":
+            console.err.print(f"[red]failed:[/] {console.escape(_refusal(result))}")
     if tasks := {task for result in results for task in result.adjustment_tasks}:
         console.out.print(
             f"{len(tasks)} billing periods were allocated before: see `myproperty billing tasks`."
@@ -455,13 +458,13 @@ def quarantine_show(id: QuarantineId, json: AsJson = False) -> None:
 
 @quarantine_app.command("replay")
 @reports_errors
-def quarantine_replay(id: QuarantineId, json: AsJson = False) -> None:
-    """Judge the row's file again, as the meters are configured now, and load what is right."""
+def quarantine_replay(id: QuarantineId, mapping: MappingFile = None, json: AsJson = False) -> None:
+    """Judge the row's file again, as meters or a mended mapping now say, and load what is right."""
     from data.ingest import quarantine
     from myproperty import local
 
     settings = get_settings()
-    result = quarantine.replay(local.dsn(settings), id, archive=settings.archive)
+    result = quarantine.replay(local.dsn(settings), id, archive=settings.archive, mapping=_mapping(mapping))
     if json:
         console.print_json(result.as_json())
     else:

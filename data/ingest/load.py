@@ -25,7 +25,7 @@ from data.ingest.store import Staged, archived_dates, publish, stage
 from data.ingest.vee import EnergyBalance, energy_balance, judge
 
 LOADER_ROLE = "myproperty_loader"
-Status = Literal["loaded", "unchanged", "refused"]
+Status = Literal["loaded", "unchanged", "refused", "failed"]
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,8 @@ class IngestResult:
     Each reading is in one of the five counts: `accepted` (nothing was there before), `unchanged` (the same
     value was), `new_versions` (replaced an older one), `superseded` (arrived after a better one, kept in the
     history) and `quarantined`. `dates_touched` are the reading dates that changed, in order. `status` is
-    unchanged where the content had been loaded before; `refusal` says why where it is refused.
+    unchanged where the content had been loaded before; `refusal` says why where it is refused, or where it
+    failed: then nothing is kept of it, and it stays where it came from.
     `adjustment_tasks` are ids: each is a billing period that was allocated, whose readings changed.
     """
 
@@ -268,7 +269,7 @@ def _record(
 ) -> pa.Table:
     """Enter the job in the ledger; returns the rows that the quarantine does not have yet."""
     if job.is_known:
-        _amend_job(session, result)
+        _amend_job(session, job, result)
         return _close_quarantine(session, job, quarantined)
     _insert_job(session, job, result, version)
     return quarantined
@@ -320,13 +321,25 @@ def _energy_texts(energy: EnergyBalance | None) -> tuple[str, str, str]:
     return (str(energy.energy_in_kwh), str(energy.accepted_kwh), str(energy.quarantined_kwh))
 
 
-def _amend_job(session: Session, result: IngestResult) -> None:
-    """A job judged again: what came in by it is added, what is quarantined now is what remains."""
+def _amend_job(session: Session, job: Job, result: IngestResult) -> None:
+    """A job judged again: what came in by it is added, what is quarantined now is what remains.
+
+    Read with a mended mapping it is the load of that content from now on, unless another job is.
+    """
     session.execute(
         """
-        update myproperty.ingestion_jobs
+        update myproperty.ingestion_jobs as j
         set accepted = accepted + $3, new_versions = new_versions + $4, quarantined = $5,
-            energy_accepted_kwh = $6::numeric, energy_quarantined_kwh = $7::numeric
+            energy_in_kwh = $6::numeric, energy_accepted_kwh = $7::numeric,
+            energy_quarantined_kwh = $8::numeric, mapping = nullif($9, '')::jsonb,
+            content_hash = case
+                when exists (
+                    select from myproperty.ingestion_jobs as o
+                    where o.tenant_id = j.tenant_id and o.id <> j.id and o.content_hash = $10
+                      and o.status = 'loaded'
+                ) then j.content_hash
+                else $10
+            end
         where tenant_id = $1::uuid and id = $2::uuid
         """,
         (
@@ -335,7 +348,9 @@ def _amend_job(session: Session, result: IngestResult) -> None:
             result.accepted,
             result.new_versions,
             result.quarantined,
-            *_energy_texts(result.energy)[1:],
+            *_energy_texts(result.energy),
+            canonical_text(job.mapping) if job.mapping is not None else "",
+            result.content_hash,
         ),
     )
 

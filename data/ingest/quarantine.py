@@ -14,7 +14,7 @@ import fsspec
 
 from data.ingest.errors import IngestError
 from data.ingest.formats import content_hash
-from data.ingest.formats.mapping import load_identity, parse_mapping
+from data.ingest.formats.mapping import Mapping, load_identity, parse_mapping
 from data.ingest.load import (
     LOADER_ROLE,
     IngestResult,
@@ -118,22 +118,25 @@ def resolve(dsn: str, quarantined_id: str, *, by: str, note: str) -> Quarantined
         return _show(session, found.id)
 
 
-def replay(dsn: str, quarantined_id: str, *, archive: str) -> IngestResult:
+def replay(dsn: str, quarantined_id: str, *, archive: str, mapping: Mapping | None = None) -> IngestResult:
     """Judge the file of a row again, as the meters are configured now, and load what is right.
 
     The whole file is judged: a register that was mended mends all of its rows. Readings that were loaded are
-    unchanged by it. The file is read with the mapping that it was ingested with, from where it came or from
-    `archive` (URL of the folder, one folder a tenant below it), and must have the bytes that the ledger
-    names. Raises `IngestError` if it is nowhere.
+    unchanged by it. The file is read with `mapping`, which then takes the place of the one that it was
+    ingested with, or with that one; from where it came or from `archive` (URL of the folder, one folder a
+    tenant below it). It must have the bytes that the ledger names. Raises `IngestError` if it is nowhere.
     """
     with transaction(dsn, LOADER_ROLE) as session:
         row = _show(session, quarantined_id)
         job, wanted = _job(session, row)
     with tempfile.TemporaryDirectory(prefix="replay-") as folder:
         path = _fetch(row, job, wanted, archive, Path(folder))
+        if mapping is not None:
+            job = replace(job, mapping=mapping)
         parsed = read_mapped(path, None, job.mapping)
         with transaction(dsn, LOADER_ROLE) as session:
-            lock_content(session, job.tenant, wanted)
+            for content in sorted({wanted, parsed.content_hash}):
+                lock_content(session, job.tenant, content)
             result = load(session, parsed, job)
     return replace(result, path=row.source_uri)
 
@@ -169,7 +172,10 @@ def _job(session: Session, row: QuarantinedReading) -> tuple[Job, str]:
 def _fetch(row: QuarantinedReading, job: Job, wanted: str, archive: str, folder: Path) -> Path:
     """A local copy of the file that has the hash `wanted`, from the first place that has it."""
     name = PurePosixPath(row.source_uri).name
-    places = [row.source_uri, f"{archive.rstrip('/')}/{row.tenant}/{name}"]
+    folders = [f"{archive.rstrip('/')}/{tenant}" for tenant in (row.tenant, str(job.tenant.id))]
+    # A file whose name was taken in the archive has a folder of its own there.
+    archived = [f"{folder}/{name}" for folder in folders]
+    places = [row.source_uri, *archived, *(f"{folder}/{wanted[:12]}/{name}" for folder in folders)]
     for place in places:
         filesystem, path = fsspec.core.url_to_fs(place)
         if filesystem.isfile(path):

@@ -3,7 +3,6 @@
 Here: the connection, its role and its types. Not here: any statement of the platform, nor its tables.
 """
 
-import contextlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
@@ -14,7 +13,7 @@ import adbc_driver_postgresql.dbapi as adbc
 import pyarrow as pa
 from psycopg import sql
 
-from data.ingest.errors import IngestError
+from data.ingest.errors import DatabaseUnavailable
 
 DatabaseError = adbc_driver_manager.Error
 
@@ -80,12 +79,12 @@ class Session:
 def transaction(dsn: str, role: str | None = None) -> Iterator[Session]:
     """Open a connection, take on `role`, commit at the end of the block and roll back on any error.
 
-    Raises `IngestError` if the database cannot be reached.
+    Raises `DatabaseUnavailable` if the database cannot be reached, is lost on the way or has no room.
     """
     try:
         connection = adbc.connect(dsn)
     except DatabaseError as error:
-        raise IngestError(
+        raise DatabaseUnavailable(
             f"the database cannot be reached: {error}. Start the embedded server with `myproperty up`, "
             "or check the DSN in MYPROPERTY_OLTP_DSN and MYPROPERTY_WAREHOUSE_DSN."
         ) from error
@@ -95,12 +94,42 @@ def transaction(dsn: str, role: str | None = None) -> Iterator[Session]:
             if role is not None:
                 session.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
             yield session
-        except BaseException:
-            # A lost connection was rolled back by the server: the first error is the one to show.
-            with contextlib.suppress(DatabaseError):
-                connection.rollback()
+        except BaseException as error:
+            is_lost = not _roll_back(connection)
+            if isinstance(error, DatabaseError) and (is_lost or _is_out_of_room(error)):
+                raise _unavailable(error, is_lost) from error
             raise
-        connection.commit()
+        try:
+            connection.commit()
+        except DatabaseError as error:
+            if _roll_back(connection) and not _is_out_of_room(error):
+                raise
+            raise _unavailable(error, is_lost=True) from error
+
+
+def _roll_back(connection: Any) -> bool:
+    """Whether there still was a connection to roll back on; the server rolls back one that is lost."""
+    try:
+        connection.rollback()
+    except DatabaseError:
+        return False
+    return True
+
+
+def _is_out_of_room(error: DatabaseError) -> bool:
+    """SQLSTATE class 53: the disk is full, memory or connections are used up."""
+    return (error.sqlstate or "").startswith("53")
+
+
+def _unavailable(error: DatabaseError, is_lost: bool) -> DatabaseUnavailable:
+    if is_lost:
+        return DatabaseUnavailable(
+            f"the connection to the database was lost: {error}. Nothing is written by halves: see that "
+            "it runs (`myproperty status`, `myproperty up`), then ingest the file again: it is loaded once"
+        )
+    return DatabaseUnavailable(
+        f"the database has no room: {error}. Nothing of the file was written: make room, then ingest it again"
+    )
 
 
 def _text(statement: str | sql.Composable) -> str:

@@ -30,7 +30,7 @@ def definitions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.Definit
 
 
 def described(definitions: dg.Definitions) -> dict[str, Any]:
-    """Keys, jobs, schedules and checks as JSON objects."""
+    """Keys, jobs, schedules, sensors and checks as JSON objects."""
     graph = definitions.resolve_asset_graph()
     repository = definitions.get_repository_def()
     return {
@@ -53,6 +53,9 @@ def described(definitions: dg.Definitions) -> dict[str, Any]:
         "schedules": {
             schedule.name: [schedule.cron_schedule, schedule.job_name, schedule.default_status.value]
             for schedule in repository.schedule_defs
+        },
+        "sensors": {
+            sensor.name: [sensor.job_name, sensor.default_status.value] for sensor in repository.sensor_defs
         },
     }
 

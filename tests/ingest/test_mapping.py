@@ -118,3 +118,22 @@ def test_the_total_of_weeks_is_quarantined_and_breaks_no_load(company: Company, 
     assert (result.status, result.accepted, result.rules) == ("loaded", 0, {"VEE-LONG": 1})
     assert result.energy is not None
     assert result.energy.quarantined_kwh == 800
+
+
+def test_the_quarantine_is_replayed_with_a_mended_mapping(company: Company, tmp_path: Path) -> None:
+    """The register was declared wrongly: the load takes on the mapping that is right, and is known by it."""
+    path = export(tmp_path, "1", "2", "-1")
+    first = ingest_file(path, tenant=company.name, dsn=company.dsn, mapping=mapping(register="B9"))
+    assert (first.accepted, first.rules) == (0, {"VEE-REGISTER": 2, "VEE-NEGATIVE": 1})
+    row = quarantine.list_readings(company.dsn, tenant=company.name)[0]
+    result = quarantine.replay(company.dsn, row.id, archive=str(tmp_path), mapping=mapping())
+    assert (result.job_id, result.accepted, result.rules) == (first.job_id, 2, {"VEE-NEGATIVE": 1})
+    left = quarantine.list_readings(company.dsn, tenant=company.name)
+    assert [(each.register, each.rule) for each in left] == [("E1", "VEE-NEGATIVE")]
+    declared = company.rows(
+        "select mapping #>> '{values,0,register}' from myproperty.ingestion_jobs where id = %s", first.job_id
+    )
+    assert declared == [("E1",)]
+    assert quarantine.replay(company.dsn, left[0].id, archive=str(tmp_path)).unchanged == 2
+    again = ingest_file(path, tenant=company.name, dsn=company.dsn, mapping=mapping())
+    assert (again.status, again.job_id) == ("unchanged", first.job_id)

@@ -1,21 +1,34 @@
 """The asset `meter_files`: what waits in the inbox becomes readings, and the ledger says which dates."""
 
+from collections import Counter
+
 import dagster as dg
+from pydantic import Field
 
 from dagster_project.defs.ingest import inbox
 from dagster_project.failures import RETRY, permanent_unless_retryable
 from dagster_project.resources.platform import Platform
 
 
+class Batch(dg.Config):
+    """The paths in the inbox to ingest; none means all that wait."""
+
+    files: list[str] = Field(default_factory=list)
+
+
 @dg.asset(group_name="ingest", retry_policy=RETRY, kinds={"python", "postgres"})
-def meter_files(platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult[None]:
+def meter_files(
+    context: dg.AssetExecutionContext, config: Batch, platform: dg.ResourceParam[Platform]
+) -> dg.MaterializeResult[None]:
     """Every file of the inbox, ingested once by its content; a revised reading becomes a new version.
+
+    A file that fails stays and is named, and the others go on.
 
     Not partitioned: a file may touch many dates. Those it changed are pending until their marts are built.
     """
     results = []
     with permanent_unless_retryable():
-        for result in inbox.ingest(platform):
+        for result in inbox.ingest(platform, config.files):
             results.append(result)
             platform.ingested.append(result)
             platform.progress(
@@ -23,13 +36,18 @@ def meter_files(platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult[No
                 f" {result.unchanged} unchanged, {result.new_versions} new versions,"
                 f" {result.quarantined} quarantined"
             )
+            if result.status == "failed" and result.refusal is not None:
+                context.log.error(f"{result.path}: {result.refusal.reason}. {result.refusal.remedy}")
     touched = sorted({day.isoformat() for result in results for day in result.dates_touched})
     return dg.MaterializeResult(
         metadata={
             "files": len(results),
             "refused": sum(result.status == "refused" for result in results),
+            "failed": [result.path for result in results if result.status == "failed"],
             "accepted": sum(result.accepted for result in results),
             "quarantined": sum(result.quarantined for result in results),
+            "quarantined_by_rule": dict(sum((Counter(result.rules) for result in results), Counter())),
+            "adjustment_tasks": sorted({task for result in results for task in result.adjustment_tasks}),
             "dates_touched": touched,
         }
     )

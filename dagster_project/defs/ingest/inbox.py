@@ -1,28 +1,39 @@
 """The inbox: one folder a tenant; a file that was ingested moves to the archive, in the same folders.
 
-What a file means is in `data.ingest`; here it is found, handed over and put away.
+A folder or a bucket, by fsspec URL. What a file means is in `data.ingest`; here it is found, handed over and
+put away.
 """
 
+import contextlib
+import hashlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import fsspec
 
+from dagster_project.failures import is_retryable
 from dagster_project.resources.platform import Platform
 
 if TYPE_CHECKING:
     from data.ingest.load import IngestResult
 
+# What programs call a file until they have written all of it.
+UNFINISHED = (".part", ".partial", ".filepart", ".crdownload", ".tmp", ".swp", "~")
+
 
 @dataclass(frozen=True)
 class Waiting:
-    """One file of the inbox: its tenant is the folder below the inbox's root."""
+    """One file of the inbox: its tenant is the folder below the inbox's root.
+
+    `mark` changes when the file does: size and time, or what else the store tells without reading it.
+    """
 
     tenant: str
     path: str
+    mark: str
 
     @property
     def name(self) -> str:
@@ -33,48 +44,116 @@ class Waiting:
 def waiting(filesystem: Any, root: str) -> list[Waiting]:
     """The files below `root`, by tenant and name, so that the order is the same on every machine.
 
-    Hidden files and files outside a tenant's folder are none of ours.
+    Hidden files, files outside a tenant's folder and names of `UNFINISHED` files are none of ours.
     """
+    filesystem.invalidate_cache()
     if not filesystem.exists(root):
         return []
     found = []
     for path in filesystem.find(root):
         parts = PurePosixPath(path).relative_to(PurePosixPath(root)).parts
-        if len(parts) > 1 and not any(part.startswith(".") for part in parts):
-            found.append(Waiting(tenant=parts[0], path=path))
+        if len(parts) > 1 and not _is_ignored(parts) and (mark := _mark(filesystem, path)):
+            found.append(Waiting(parts[0], path, mark))
     return sorted(found, key=lambda file: (file.tenant, file.name, file.path))
 
 
-def ingest(platform: Platform) -> Iterator["IngestResult"]:
-    """Ingest what waits, one file after the other, and put each away, refused ones under `refused`."""
-    from data.ingest.load import ingest_file
+def _is_ignored(parts: tuple[str, ...]) -> bool:
+    return any(part.startswith(".") for part in parts) or parts[-1].lower().endswith(UNFINISHED)
 
+
+def _mark(filesystem: Any, path: str) -> str | None:
+    """What tells one state of a file from another; None where it has gone."""
+    try:
+        filesystem.invalidate_cache()
+        return str(filesystem.ukey(path))
+    except FileNotFoundError:
+        return None
+
+
+def batch_key(filesystem: Any, files: Collection[Waiting]) -> str:
+    """The hash of a batch: of whom its files are, and of their content."""
+    batch = hashlib.sha256()
+    for file in files:
+        with filesystem.open(file.path, "rb") as source:
+            content = hashlib.file_digest(source, "sha256").hexdigest()
+        batch.update(f"{file.tenant}\0{file.path}\0{content}\0".encode())
+    return batch.hexdigest()
+
+
+def ingest(platform: Platform, only: Collection[str] = ()) -> Iterator["IngestResult"]:
+    """Ingest what waits (of it the paths in `only`, if any), one file after the other, and put each away.
+
+    Refused ones go under `refused`. A file that fails otherwise stays, with the result `failed`, and the
+    others go on; one that is still being written, or was taken by another run, is left alone. Raises what a
+    retry may mend, such as a database that is away.
+    """
     filesystem, root = fsspec.core.url_to_fs(platform.settings.inbox)
     for file in waiting(filesystem, root):
-        with tempfile.TemporaryDirectory(prefix="inbox-") as folder:
-            local = Path(folder) / file.name
+        if only and file.path not in only:
+            continue
+        result = _ingest_one(platform, filesystem, file)
+        if result is not None:
+            yield result
+
+
+def _ingest_one(platform: Platform, filesystem: Any, file: Waiting) -> "IngestResult | None":
+    from data.ingest.load import ingest_file
+
+    with tempfile.TemporaryDirectory(prefix="inbox-") as folder:
+        local = Path(folder) / file.name
+        try:
             filesystem.get_file(file.path, str(local))
+        except FileNotFoundError:
+            return None
+        if _mark(filesystem, file.path) != file.mark:
+            return None
+        try:
             result = ingest_file(
                 local,
                 tenant=file.tenant,
                 dsn=platform.oltp_dsn,
                 source_uri=filesystem.unstrip_protocol(file.path),
             )
-        put_away(filesystem, file, archive_of(platform.settings.archive, file, result.status))
-        yield result
+        except Exception as error:  # whatever it is, the other files wait
+            if is_retryable(error):
+                raise
+            return _failed(file, error)
+        put_away(filesystem, file, local, archive_of(platform.settings.archive, file, result.status, local))
+    return result
 
 
-def archive_of(archive: str, file: Waiting, status: str) -> str:
-    """The URL that a file moves to."""
-    folder = f"{file.tenant}/refused" if status == "refused" else file.tenant
-    return f"{archive.rstrip('/')}/{folder}/{file.name}"
+def _failed(file: Waiting, error: Exception) -> "IngestResult":
+    from data.ingest.load import IngestResult, Refusal
+
+    reason = str(error) or type(error).__name__
+    refusal = Refusal(
+        None, type(error).__name__, reason, "The file stays in the inbox: mend this, then run again."
+    )
+    return IngestResult(path=file.path, tenant=file.tenant, tenant_id="", status="failed", refusal=refusal)
 
 
-def put_away(filesystem: Any, file: Waiting, target_url: str) -> None:
-    """Move a file out of the inbox: copied first, removed after, so that a crash between loses nothing."""
+def archive_of(archive: str, file: Waiting, status: str, local: Path) -> str:
+    """The URL that a file moves to: its name, in a folder by its content's hash where the name is taken."""
+    from data.ingest.formats import content_hash
+
+    folder = f"{archive.rstrip('/')}/{file.tenant}" + ("/refused" if status == "refused" else "")
+    target, path = fsspec.core.url_to_fs(f"{folder}/{file.name}")
+    if not target.exists(path):
+        return f"{folder}/{file.name}"
+    content = content_hash(local)
+    with target.open(path, "rb") as kept:
+        is_the_same = hashlib.file_digest(kept, "sha256").hexdigest() == content
+    return f"{folder}/{file.name}" if is_the_same else f"{folder}/{content[:12]}/{file.name}"
+
+
+def put_away(filesystem: Any, file: Waiting, local: Path, target_url: str) -> None:
+    """Move a file out of the inbox: copied first, removed after, so that a crash between loses nothing.
+
+    A file that was changed since it was read stays: it is another one, and waits for the next run.
+    """
     target, path = fsspec.core.url_to_fs(target_url)
     target.makedirs(str(PurePosixPath(path).parent), exist_ok=True)
-    with filesystem.open(file.path, "rb") as source, target.open(path, "wb") as copy:
-        while block := source.read(1 << 20):
-            copy.write(block)
-    filesystem.rm_file(file.path)
+    target.put_file(str(local), path)
+    if _mark(filesystem, file.path) == file.mark:
+        with contextlib.suppress(FileNotFoundError):  # another run put it away
+            filesystem.rm_file(file.path)

@@ -1,0 +1,193 @@
+"""The inbox as a bucket: batches by content, files that still grow, the archive, and files that fail."""
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import fsspec
+import psycopg
+import pytest
+
+from dagster_project.defs.ingest import inbox
+from dagster_project.jobs import ingest_inbox, jobs
+from dagster_project.resources.platform import Platform
+from dagster_project.sensors import sensors
+from data.ingest import quarantine
+from data.ingest.errors import DatabaseUnavailable
+from myproperty.settings import Settings
+from tests.ingest.conftest import Company, FileMaker, hours
+
+pytestmark = pytest.mark.engine
+
+
+class Bucket:
+    """An inbox and an archive in memory."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.platform = Platform(settings)
+        self.filesystem = fsspec.filesystem("memory")
+
+    def put(self, path: str, content: str) -> None:
+        self.filesystem.pipe_file(f"{self.settings.inbox}/{path}", content.encode())
+
+    def paths(self, root: str) -> list[str]:
+        """What lies below the inbox or the archive."""
+        place = self.filesystem._strip_protocol(root)
+        return sorted(path.removeprefix(f"{place}/") for path in self.filesystem.find(root))
+
+    def ingest(self) -> list[tuple[str, str]]:
+        return [(Path(result.path).name, result.status) for result in inbox.ingest(self.platform)]
+
+
+@pytest.fixture
+def bucket(oltp_dsn: str, tmp_path: Path) -> Iterator[Bucket]:
+    root = f"memory://{uuid.uuid4().hex}"
+    yield Bucket(
+        Settings(home=tmp_path, oltp_dsn=oltp_dsn, inbox_url=f"{root}/inbox", archive_url=f"{root}/archive")
+    )
+    fsspec.filesystem("memory").rm(root, recursive=True)
+
+
+def tick(bucket: Bucket, cursor: str | None, instance: dg.DagsterInstance) -> Any:
+    """One evaluation of the sensor."""
+    (sensor,) = sensors(jobs())
+    context = dg.build_sensor_context(
+        instance, cursor=cursor, resources={"platform": bucket.platform}, sensor_name=sensor.name
+    )
+    return sensor.evaluate_tick(context)
+
+
+def test_a_batch_is_what_no_longer_grows_and_its_key_is_its_content(bucket: Bucket) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        bucket.put("acme/a.csv", "one")
+        bucket.put("acme/b.csv", "half")
+        first = tick(bucket, None, instance)
+        assert first.run_requests == []
+        bucket.put("acme/b.csv", "half and more")
+        second = tick(bucket, first.cursor, instance)
+        (request,) = second.run_requests
+        files = request.run_config["ops"]["meter_files"]["config"]["files"]
+        assert [Path(file).name for file in files] == ["a.csv"]
+        third = tick(bucket, second.cursor, instance)
+        both = third.run_requests[0]
+        assert len(both.run_config["ops"]["meter_files"]["config"]["files"]) == 2
+        assert len({first_key := request.run_key, both.run_key}) == 2
+        # The same content has the same key, whatever the store says of its age.
+        bucket.filesystem.rm(f"{bucket.settings.inbox}/acme/b.csv")
+        bucket.put("acme/a.csv", "one")
+        again = tick(bucket, tick(bucket, None, instance).cursor, instance)
+        assert again.run_requests[0].run_key == first_key
+
+
+def test_a_batch_waits_while_the_last_one_runs(bucket: Bucket) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        bucket.put("acme/a.csv", "one")
+        cursor = tick(bucket, None, instance).cursor
+        instance.add_run(dg.DagsterRun(job_name="ingest", run_id="r", status=dg.DagsterRunStatus.STARTED))
+        assert "being ingested" in tick(bucket, cursor, instance).skip_message
+
+
+def test_hidden_and_unfinished_names_are_left_alone(bucket: Bucket) -> None:
+    for path in (
+        "acme/.a.csv",
+        "acme/a.csv.part",
+        "acme/a.csv.TMP",
+        "acme/.b/a.csv",
+        "stray.csv",
+        "acme/a.csv",
+    ):
+        bucket.put(path, "x")
+    found = inbox.waiting(*fsspec.core.url_to_fs(bucket.settings.inbox))
+    assert [(file.tenant, file.name) for file in found] == [("acme", "a.csv")]
+
+
+def test_a_file_that_changes_while_it_is_read_stays(
+    bucket: Bucket, company: Company, csv_file: FileMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.put(f"{company.name}/a.csv", csv_file("a.csv", hours(2)).read_text())
+    get_file = bucket.filesystem.get_file
+
+    def grow(path: str, local: str) -> None:
+        get_file(path, local)
+        bucket.put(f"{company.name}/a.csv", csv_file("a.csv", hours(3)).read_text())
+
+    monkeypatch.setattr(bucket.filesystem, "get_file", grow)
+    assert bucket.ingest() == []
+    monkeypatch.undo()
+    assert bucket.ingest() == [("a.csv", "loaded")]
+    assert len(company.current()) == 3
+
+
+def test_one_bad_file_never_blocks_the_others(
+    bucket: Bucket, company: Company, csv_file: FileMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from data.ingest import load
+
+    good = csv_file("a.csv", hours(2)).read_text()
+    bucket.put("Nobody/a.csv", good)
+    bucket.put(f"{company.name}/page.csv", "<html>504</html>")
+    bucket.put(f"{company.name}/fault.csv", csv_file("b.csv", hours(2, "7")).read_text())
+    bucket.put(f"{company.name}/z.csv", good)
+    read_file = load.__dict__["read_file"]
+
+    def fault(path: Path, *rest: Any) -> Any:
+        if path.name == "fault.csv":
+            raise ZeroDivisionError("a fault of a reader")
+        return read_file(path, *rest)
+
+    monkeypatch.setattr(load, "read_file", fault)
+    results = ingest_inbox(bucket.settings)
+    assert {(result.tenant == "Nobody", Path(result.path).name): result.status for result in results} == {
+        (True, "a.csv"): "failed",
+        (False, "fault.csv"): "failed",
+        (False, "page.csv"): "refused",
+        (False, "z.csv"): "loaded",
+    }
+    reasons = {Path(r.path).name: r.refusal.reason for r in results if r.status == "failed" and r.refusal}
+    assert "no tenant 'Nobody'" in reasons["a.csv"]
+    assert reasons["fault.csv"] == "a fault of a reader"
+    assert bucket.paths(bucket.settings.inbox) == ["Nobody/a.csv", f"{company.name}/fault.csv"]
+    assert bucket.paths(bucket.settings.archive) == [
+        f"{company.name}/refused/page.csv", f"{company.name}/z.csv",
+    ]  # fmt: skip
+
+
+def test_a_database_that_is_away_stops_the_run_and_leaves_the_files(bucket: Bucket) -> None:
+    bucket.put("acme/a.csv", "x")
+    bucket.platform.settings = bucket.settings.model_copy(
+        update={"oltp_dsn": "postgresql://postgres@127.0.0.1:1/none"}
+    )
+    with pytest.raises(DatabaseUnavailable, match="cannot be reached"):
+        bucket.ingest()
+    assert bucket.paths(bucket.settings.inbox) == ["acme/a.csv"]
+
+
+def test_two_files_of_one_name_are_both_kept_and_replayed(
+    bucket: Bucket, company: Company, csv_file: FileMaker
+) -> None:
+    """Senders that call every delivery the same: the archive keeps each, and a replay finds its own."""
+    for value in ("1", "2"):
+        file = csv_file("a.csv", [value, f"-{value}"], register="B7")
+        bucket.put(f"{company.name}/daily.csv", file.read_text())
+        assert bucket.ingest() == [("daily.csv", "loaded")]
+    kept = bucket.paths(bucket.settings.archive)
+    assert len(kept) == 2
+    with psycopg.connect(company.dsn) as connection:
+        connection.execute(
+            "update myproperty.meter_registers set register = 'B7' where tenant_id = %s", (company.tenant_id,)
+        )
+    rows = quarantine.list_readings(company.dsn, tenant=company.name)
+    by_job = {row.job_id: row.id for row in rows if row.rule == "VEE-REGISTER"}
+    assert len(by_job) == 2
+    results = [
+        quarantine.replay(company.dsn, row, archive=bucket.settings.archive) for row in by_job.values()
+    ]
+    assert sorted(result.accepted + result.new_versions + result.superseded for result in results) == [1, 1]
+    assert {result.rules["VEE-NEGATIVE"] for result in results} == {1}
+    # The same content again does not take a third place.
+    bucket.put(f"{company.name}/daily.csv", file.read_text())
+    assert bucket.ingest() == [("daily.csv", "unchanged")]
+    assert bucket.paths(bucket.settings.archive) == kept
