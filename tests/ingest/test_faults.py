@@ -1,0 +1,308 @@
+"""What breaks on the way of a file: processes and servers that die, a full disk, values that no meter sends.
+
+What should be in the tables is taken from the file itself, never from another load. More kills of the server
+than in CI: `MYPROPERTY_SERVER_KILLS=10 .venv/bin/pytest -n 0 tests/ingest/test_faults.py -k server`.
+"""
+
+import multiprocessing
+import os
+import random
+import tracemalloc
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+import pytest
+
+from data.ingest.errors import DatabaseUnavailable
+from data.ingest.load import ingest_file
+from data.ingest.session import Session
+from myproperty import local
+from myproperty.settings import Settings
+from oltp_schema.migrate import upgrade
+from tests.engine_support import kill, temporary_home
+from tests.ingest import victim
+from tests.ingest.conftest import HEADER, V1, V2, Company, FileMaker, hours, make_company
+
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
+
+DAYS, HOURS = 12, 24
+SERVER_KILLS = int(os.environ.get("MYPROPERTY_SERVER_KILLS", "2"))
+SPREAD = ["0001-01-01T00:00:00Z", "9999-12-31T23:00:00Z"]
+
+
+def written(path: Path) -> list[tuple[datetime, Decimal]]:
+    """The good readings of a file, as it says."""
+    lines = [line.split(",") for line in path.read_text().splitlines()[1:]]
+    return [(datetime.fromisoformat(line[4]), Decimal(line[6])) for line in lines if float(line[6]) >= 0]
+
+
+def medium(folder: Path, start: datetime, version: str = V1, step: str = "0.001") -> Path:
+    """A file of twelve days, of quarter hours, with one bad reading."""
+    lines = [HEADER]
+    for number in range(DAYS * HOURS * 4):
+        at = (start + timedelta(minutes=15 * number)).isoformat()
+        lines.append(f"M1,E1,import,kWh,{at},900,{(number + 1) * Decimal(step)},actual,{version}")
+    lines[7] = lines[7].replace(f",{7 * Decimal(step)},", ",-1,")
+    path = folder / f"{start:%Y%m%d}-{version[:10]}.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def stored(company: Company, path: Path) -> list[tuple[datetime, Decimal]]:
+    """The current readings of the days of a file."""
+    first, last = written(path)[0][0], written(path)[-1][0]
+    return company.rows(
+        "select reading_ts, value_native from myproperty.meter_readings "
+        "where tenant_id = %s and reading_ts between %s and %s order by 1",
+        company.tenant_id, first, last,
+    )  # type: ignore[return-value]  # fmt: skip
+
+
+def is_whole(company: Company, path: Path) -> None:
+    """The tables hold what the file says, once, and nothing is left of a load that died."""
+    assert stored(company, path) == written(path)
+    job = company.rows(
+        "select j.id, j.accepted + j.new_versions, j.quarantined, j.finished_at is not null, "
+        "(select count(*) from warehouse_staging.quarantined_readings q where q.ingestion_job_id = j.id), "
+        "(select sum(readings) from myproperty.ingestion_job_dates d where d.ingestion_job_id = j.id) "
+        "from myproperty.ingestion_jobs j where j.tenant_id = %s and j.source_uri = %s",
+        company.tenant_id, str(path),
+    )  # fmt: skip
+    good = len(written(path))
+    assert [row[1:] for row in job] == [(good, 1, True, 1, good)]
+    apart = company.rows(
+        "select relname from pg_class where relname ~ '^meter_readings_\\d+$' and relkind = 'r' "
+        "and relnamespace = 'myproperty'::regnamespace and not relispartition"
+    )
+    assert apart == []
+
+
+@pytest.fixture(scope="module")
+def processes() -> Any:
+    """Processes that start with everything imported."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.ingest.victim"])
+    return context
+
+
+def test_one_file_delivered_to_four_processes_is_loaded_once(
+    company: Company, tmp_path: Path, processes: Any
+) -> None:
+    path = medium(tmp_path, datetime(2021, 1, 1, tzinfo=UTC))
+    with ProcessPoolExecutor(4, mp_context=processes) as pool:
+        started = [pool.submit(victim.ingest, str(path), company.name, company.dsn) for _ in range(4)]
+        found = sorted(each.result(timeout=120) for each in started)
+    assert found == ["loaded", "unchanged", "unchanged", "unchanged"]
+    is_whole(company, path)
+
+
+def test_a_process_killed_at_ten_points_leaves_all_or_nothing_and_a_rerun_completes_it(
+    company: Company, tmp_path: Path, processes: Any
+) -> None:
+    """Half of the kills fall on days without a partition, half on a revision of readings that are there."""
+    points = random.Random(20261124)
+    calls = calls_of_a_load(company, tmp_path)
+    killed = 0
+    for number in range(10):
+        path = medium(tmp_path, datetime(2022, 1 + number // 2, 1, tzinfo=UTC))
+        if number % 2:
+            before = stored(company, path)
+            path = medium(tmp_path, datetime(2022, 1 + number // 2, 1, tzinfo=UTC), V2, "0.002")
+        else:
+            before = []
+        arguments = (str(path), company.name, company.dsn, points.randint(1, calls), points.random() / 50)
+        process = processes.Process(target=victim.ingest, args=arguments)
+        process.start()
+        process.join(timeout=120)
+        killed += process.exitcode == -9
+        assert process.exitcode in (0, -9)
+        assert stored(company, path) in (before, written(path))
+        ingest_file(path, tenant=company.name, dsn=company.dsn)
+        is_whole(company, path)
+    assert killed >= 5
+
+
+def calls_of_a_load(company: Company, folder: Path) -> int:
+    """How many calls to the database an undisturbed load of new days makes."""
+    made = 0
+
+    def count(original: Any) -> Any:
+        def call(self: Session, *given: Any) -> Any:
+            nonlocal made
+            made += 1
+            return original(self, *given)
+
+        return call
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in victim.CALLS:
+            patch.setattr(Session, name, count(getattr(Session, name)))
+        path = medium(folder, datetime(2023, 1, 1, tzinfo=UTC))
+        ingest_file(path, tenant=company.name, dsn=company.dsn)
+    is_whole(company, path)
+    return made
+
+
+@pytest.fixture
+def restore_session() -> Iterator[None]:
+    """The methods of a session as they were."""
+    kept = {name: getattr(Session, name) for name in victim.CALLS}
+    yield
+    for name, original in kept.items():
+        setattr(Session, name, original)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_a_backend_that_is_terminated_is_a_clear_error_and_leaves_nothing(
+    company: Company, tmp_path: Path, restore_session: None, share: float
+) -> None:
+    calls = calls_of_a_load(company, tmp_path)
+
+    def terminate(session: Session) -> None:
+        pid = psycopg_pid(session)
+        company.rows("select pg_terminate_backend(%s, 5000)", pid)
+
+    path = medium(tmp_path, datetime(2024, 1, 1, tzinfo=UTC))
+    victim.at_call(int(calls * share), terminate)
+    with pytest.raises(DatabaseUnavailable, match=r"(?s)database was lost: .*ingest the file again"):
+        ingest_file(path, tenant=company.name, dsn=company.dsn)
+    assert stored(company, path) == []
+    assert ingest_file(path, tenant=company.name, dsn=company.dsn).status == "loaded"
+    is_whole(company, path)
+
+
+def psycopg_pid(session: Session) -> int:
+    """The server process of a session."""
+    with session._connection.cursor() as cursor:
+        cursor.execute("select pg_backend_pid()")
+        return int(cursor.fetchone()[0])
+
+
+def test_a_server_killed_on_the_way_is_a_clear_error_and_a_rerun_completes_the_file(
+    tmp_path: Path,
+) -> None:
+    points = random.Random(7)
+    with temporary_home() as home:
+        settings = Settings(home=home, warehouse="postgres", oltp_dsn=None, warehouse_dsn=None)
+        local.up(settings, emulator=False)
+        try:
+            upgrade(local.dsn(settings))
+            company = make_company(local.dsn(settings), "Kestrel")
+            calls = calls_of_a_load(company, tmp_path)
+            for number in range(SERVER_KILLS):
+                path = medium(tmp_path, datetime(2022, 1 + number, 1, tzinfo=UTC))
+                with pytest.MonkeyPatch.context() as patch:
+                    for name in victim.CALLS:
+                        patch.setattr(Session, name, getattr(Session, name))
+                    victim.at_call(points.randint(2, calls), lambda _: kill_server(settings))
+                    with pytest.raises(DatabaseUnavailable, match=r"was lost|cannot be reached"):
+                        ingest_file(path, tenant="Kestrel", dsn=local.dsn(settings))
+                local.up(settings, emulator=False)
+                assert stored(company, path) == []
+                ingest_file(path, tenant="Kestrel", dsn=local.dsn(settings))
+                is_whole(company, path)
+        finally:
+            local.down(settings)
+
+
+def kill_server(settings: Settings) -> None:
+    """SIGKILL for the server and each of its processes."""
+    found = local._postgres(settings)._postmaster()
+    assert found is not None
+    server = psutil.Process(found[0])
+    children = server.children(recursive=True)
+    kill(server.pid)
+    for child in children:
+        if child.is_running():
+            child.kill()
+    psutil.wait_procs(children, timeout=30)
+
+
+def test_a_full_disk_is_a_clear_error_and_leaves_nothing(company: Company, tmp_path: Path) -> None:
+    """The server says so itself, in the midst of the load: a trigger raises what a full disk raises."""
+    path = medium(tmp_path, datetime(2025, 1, 1, tzinfo=UTC))
+    with psycopg.connect(company.dsn, autocommit=True) as db:
+        db.execute(
+            "create function public.full_disk() returns trigger language plpgsql as "
+            "$$ begin raise disk_full using message = 'No space left on device'; end $$"
+        )
+        db.execute(
+            "create trigger full_disk before insert on myproperty.ingestion_job_dates "
+            "for each row execute function public.full_disk()"
+        )
+        try:
+            with pytest.raises(DatabaseUnavailable, match=r"(?s)No space left.*make room, then"):
+                ingest_file(path, tenant=company.name, dsn=company.dsn)
+        finally:
+            db.execute("drop function public.full_disk() cascade")
+    assert stored(company, path) == []
+    ingest_file(path, tenant=company.name, dsn=company.dsn)
+    is_whole(company, path)
+
+
+def test_values_and_dates_that_no_meter_sends_are_quarantined_one_by_one(
+    company: Company, csv_file: FileMaker
+) -> None:
+    path = csv_file("a.csv", hours(1))
+    lines = path.read_text().splitlines()
+    good = lines[1].split(",")
+    bad = [(at, "1") for at in SPREAD]
+    bad += [
+        (f"2025-06-02T0{hour}:00:00Z", value) for hour, value in enumerate(["NaN", "inf", "-inf", "1e308"])
+    ]
+    lines += [",".join([*good[:4], at, good[5], value, *good[7:]]) for at, value in bad]
+    path.write_text("\n".join(lines) + "\n")
+    result = ingest_file(path, tenant=company.name, dsn=company.dsn)
+    assert (result.status, result.accepted, result.quarantined) == ("loaded", 1, len(bad))
+    kept = company.rows(
+        "select line, rule from warehouse_staging.quarantined_readings where tenant_id = %s order by line",
+        company.tenant_id,
+    )
+    assert [line for line, _ in kept] == [3, 4, 5, 6, 7, 8]
+    assert {rule for _, rule in kept} <= {
+        "ROW-VALUE", "ROW-PRECISION", "ROW-TIMESTAMP", "VEE-FUTURE", "VEE-RANGE", "VEE-DATE",
+    }  # fmt: skip
+
+
+def test_another_tenants_identifier_is_unknown_and_nothing_is_told_of_it(
+    company: Company, csv_file: FileMaker
+) -> None:
+    other = make_company(company.dsn, f"Other of {company.name}")
+    theirs = csv_file("a.csv", hours(2), identifier="ONLY-THEIRS")
+    assert ingest_file(theirs, tenant=other.name, dsn=other.dsn, create_meters="Site").accepted == 2
+    result = ingest_file(theirs, tenant=company.name, dsn=company.dsn)
+    assert (result.accepted, result.rules) == (0, {"VEE-REGISTER": 2})
+    told = str(result.as_json()) + str(
+        company.rows(
+            "select to_jsonb(q) from warehouse_staging.quarantined_readings q where tenant_id = %s",
+            company.tenant_id,
+        )
+    )
+    meter = other.rows("select id::text from myproperty.meters where tenant_id = %s", other.tenant_id)
+    for secret in (other.name, other.tenant_id, other.property_id, *(str(row[0]) for row in meter)):
+        assert secret not in told
+
+
+@pytest.mark.parametrize("head", [HEADER, "100,NEM12,200506081149,A,B"])
+def test_a_line_without_an_end_is_refused_in_bounded_memory(
+    company: Company, tmp_path: Path, head: str
+) -> None:
+    """64 MB of it, of which no more than a few blocks are ever held."""
+    path = tmp_path / "endless.csv"
+    with path.open("wb") as file:
+        file.write(head.encode() + b"\n")
+        for _ in range(64):
+            file.write(b"1" * (1 << 20))
+    tracemalloc.start()
+    result = ingest_file(path, tenant=company.name, dsn=company.dsn)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert result.refusal is not None
+    assert "a line is longer than" in result.refusal.reason
+    assert peak < 16 << 20

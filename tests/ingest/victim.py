@@ -1,0 +1,38 @@
+"""An ingest that a test runs in a process of its own, and may kill on the way."""
+
+import os
+import signal
+import threading
+from typing import Any
+
+from data.ingest import session
+from data.ingest.load import ingest_file
+
+CALLS = ("execute", "rows", "copy")
+
+
+def at_call(number: int, act: Any) -> None:
+    """Before the `number`-th call that this process makes to the database, counted from 1, do `act`."""
+    made = 0
+    for name in CALLS:
+        original = getattr(session.Session, name)
+
+        def call(self: session.Session, *given: Any, original: Any = original) -> Any:
+            nonlocal made
+            made += 1
+            if made == number:
+                act(self)
+            return original(self, *given)
+
+        setattr(session.Session, name, call)
+
+
+def ingest(path: str, tenant: str, dsn: str, kill_at: int = 0, delay: float = 0) -> str:
+    """Ingest a file; `kill -9` of this process `delay` seconds after the call `kill_at` begins, if not 0."""
+
+    def kill(_: session.Session) -> None:
+        threading.Timer(delay, os.kill, (os.getpid(), signal.SIGKILL)).start()
+
+    if kill_at:
+        at_call(kill_at, kill)
+    return ingest_file(path, tenant=tenant, dsn=dsn).status
