@@ -67,12 +67,23 @@ def rules() -> str:
     """Every rule that a file and its readings must keep."""
     from data.ingest.vee.rules import RULES
 
-    rows = [(f"`{rule.id}`", rule.severity, rule.description, rule.remedy) for rule in RULES.values()]
+    rows = [
+        (
+            f"`{rule.id}`",
+            rule.severity,
+            rule.description,
+            ", ".join(f"{name} {value}" for name, value in rule.thresholds.items()),
+            rule.effective_from.isoformat(),
+            rule.remedy,
+        )
+        for rule in RULES.values()
+    ]
     return (
         "# Rules of meter files and readings\n\n"
         "`terminate`: the file is refused and nothing of it is written. `reject`: the row is quarantined. "
-        "`issue`: the row is kept and somebody should look. `info`: told, nothing to do.\n\n"
-        + table(("Rule", "Severity", "Asks that", "When broken"), rows)
+        "`issue`: the row is kept and somebody should look. `info`: told, nothing to do. Thresholds are "
+        "defaults: a tenant's own, by meter type and date, are in `myproperty.vee_thresholds`.\n\n"
+        + table(("Rule", "Severity", "Asks that", "Thresholds", "For dates from", "When broken"), rows)
     )
 
 

@@ -486,6 +486,87 @@ def quarantine_resolve(
     console.out.print(f"{row.id} is {row.status}.")
 
 
+issues_app = typer.Typer(no_args_is_help=True, help="What validation found in readings that are kept.")
+app.add_typer(issues_app, name="issues")
+
+
+@app.command("validate")
+@reports_errors
+def validate_readings(
+    first: Annotated[
+        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First reading date.")
+    ] = None,
+    last: Annotated[
+        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last reading date, included.")
+    ] = None,
+    tenant: Annotated[str | None, typer.Option(help="Of this tenant alone: name or id.")] = None,
+    json: AsJson = False,
+) -> None:
+    """Judge whole days and fill gaps: of the dates that files touched since, or of those given."""
+    from data.ingest.validate import validate
+    from myproperty import local
+
+    if first and last and last < first:
+        raise typer.BadParameter(f"--to {last:%Y-%m-%d} is before --from {first:%Y-%m-%d}")
+    results = validate(
+        local.dsn(get_settings()),
+        tenant=tenant,
+        first=first.date() if first else None,
+        last=last.date() if last else None,
+        progress=progress,
+    )
+    if json:
+        console.print_json([result.as_json() for result in results])
+        return
+    rows = [
+        {
+            "tenant": result.tenant,
+            "reading dates": console.describe_dates(result.dates),
+            "issues": ", ".join(f"{rule}: {n}" for rule, n in sorted(result.found.items())),
+            "not found again": result.resolved,
+            "estimates": result.estimated,
+        }
+        for result in results
+    ]
+    console.print_table("Validated", rows, empty="no reading date has changed since it was validated")
+
+
+@issues_app.command("list")
+@reports_errors
+def issues_list(
+    tenant: Annotated[str | None, typer.Option(help="Of this tenant alone: name or id.")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Also infos, and what is resolved.")] = False,
+    limit: Annotated[int, typer.Option(help="At most so many.")] = 100,
+    json: AsJson = False,
+) -> None:
+    """Open issues, the newest reading date first."""
+    from data.ingest.validate import list_issues
+    from myproperty import local
+
+    found = list_issues(local.dsn(get_settings()), tenant=tenant, with_resolved=all_, limit=limit)
+    rows = [asdict(issue) for issue in found]
+    if json:
+        console.print_json(rows)
+        return
+    names = ("id", "tenant", "property", "meter", "channel", "reading_date", "rule", "details", "status")
+    console.print_table("Issues", [{name: row[name] for name in names} for row in rows], empty="none")
+
+
+@issues_app.command("resolve")
+@reports_errors
+def issues_resolve(
+    id: Annotated[str, typer.Argument(metavar="ID", help="From `issues list`.")],
+    by: Annotated[str, typer.Option(help="Who decided.")],
+    note: Annotated[str, typer.Option(help="Why the readings may stand.")],
+) -> None:
+    """Close an issue; if validation finds it changed, it is open again."""
+    from data.ingest.validate import resolve_issue
+    from myproperty import local
+
+    resolve_issue(local.dsn(get_settings()), id, by=by, note=note)
+    console.out.print(f"{id} is resolved.")
+
+
 partitions_app = typer.Typer(no_args_is_help=True, help="The daily partitions of readings.")
 app.add_typer(partitions_app, name="partitions")
 

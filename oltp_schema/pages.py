@@ -20,6 +20,8 @@ AREAS = {
         "myproperty.meters", "myproperty.meter_registers", "myproperty.meter_assignments",
         "myproperty.meter_readings", "myproperty.meter_reading_versions",
         "myproperty.ingestion_jobs", "myproperty.ingestion_job_dates",
+        "myproperty.vee_thresholds", "myproperty.register_reads", "myproperty.reading_issues",
+        "myproperty.validated_dates",
     ),
     "Tariffs and allocation": (
         "myproperty.providers", "myproperty.rate_plans", "myproperty.rate_plan_bands",

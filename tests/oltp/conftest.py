@@ -80,6 +80,10 @@ class Company:
             "myproperty.ingestion_job_dates": {"reading_date": date(2026, 1, 2)},
             "myproperty.meter_readings": {"channel": "export"},
             "myproperty.meter_reading_versions": {"version": 2},
+            "myproperty.vee_thresholds": {"valid_during": SECOND_HALF},
+            "myproperty.register_reads": {"kind": "final"},
+            "myproperty.reading_issues": {"rule": "VEE-GAP"},
+            "myproperty.validated_dates": {"reading_date": date(2026, 1, 2)},
             "myproperty.users": {"email": "ben@acacia.example"},
             "myproperty.data_keys": {"user_id": self.user},
             "myproperty.notification_preferences": {"channel": "sms"},
@@ -166,6 +170,18 @@ class Company:
             "myproperty.meter_reading_versions": {
                 **reading, "version": 1, "created_at": at, "updated_at": at, "replaced_by_job_id": self.job,
             },
+            "myproperty.vee_thresholds": {
+                **tenant, "rule": "VEE-SPIKE", "parameters": '{"ratio": 2}', "valid_during": FIRST_HALF,
+            },
+            "myproperty.register_reads": {
+                **tenant, "meter_id": self.meter, "channel": "import", "read_at": at, "serial_number": "S1",
+                "value": 100, "digits": 5, "unit": "kWh",
+            },
+            "myproperty.reading_issues": {
+                **tenant, "property_id": self.property, "meter_id": self.meter, "channel": "import",
+                "reading_date": DAY, "rule": "VEE-SPIKE", "severity": "issue",
+            },
+            "myproperty.validated_dates": {**tenant, "reading_date": DAY, "validated_at": at},
         }  # fmt: skip
 
     def _people(self) -> dict[str, Row]:

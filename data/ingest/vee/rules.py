@@ -1,7 +1,8 @@
 """The rules that a meter file and its readings must keep: one table of ids, severities and remedies.
 
-Here: what each rule is called and what to do when it is broken. Not here: the tests themselves, which
-live with the code that can see the fault (`formats` for bytes and rows, `vee.judge` for readings).
+Here: what each rule is called, since when and from which threshold it holds, and what to do when it is
+broken. Not here: the tests themselves, which live with the code that can see the fault (`formats` for bytes
+and rows, `vee.judge` for readings, `vee.days` for whole days), or a tenant's own thresholds, which are rows.
 An id never changes its meaning: ids are stored with quarantined readings and with gate results.
 
 Severities: `info` (told, nothing to do), `issue` (row kept, somebody should look), `reject` (row
@@ -9,6 +10,9 @@ quarantined), `terminate` (file refused, nothing written).
 """
 
 import dataclasses
+import datetime
+from collections.abc import Mapping
+from decimal import Decimal
 from typing import Literal
 
 Severity = Literal["info", "issue", "reject", "terminate"]
@@ -16,12 +20,17 @@ Severity = Literal["info", "issue", "reject", "terminate"]
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """One rule: a stable id, how grave a breach is, what it asks and what to do about a breach."""
+    """One rule: a stable id, how grave a breach is, what it asks and what to do about a breach.
+
+    It holds for reading dates from `effective_from` on; `thresholds` are the defaults by name.
+    """
 
     id: str
     severity: Severity
     description: str
     remedy: str
+    thresholds: Mapping[str, Decimal] = dataclasses.field(default_factory=dict)
+    effective_from: datetime.date = datetime.date(1990, 1, 1)
 
 
 _ASK_SENDER = "Ask the sender for a corrected file and ingest that."
@@ -313,4 +322,126 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
     ),
 )
 
-RULES: dict[str, Rule] = {row[0]: Rule(*row) for row in _TABLE}
+_DAYS = (
+    Rule(
+        "VEE-GAP",
+        "issue",
+        "a local day has every interval of each register, 23, 24 or 25 hours of them",
+        "Ask the sender for the missing intervals, or bill by a reading of the register.",
+    ),
+    Rule(
+        "VEE-GAP-SHORT",
+        "info",
+        "a gap of at most `hours` between two values is estimated on the line between them, method 17",
+        "Nothing to do: a value of the sender replaces the estimate.",
+        {"hours": Decimal(2)},
+    ),
+    Rule(
+        "VEE-GAP-LONG",
+        "info",
+        "a longer gap is the average of the same weekday and time at most `days` back, method 14",
+        "Nothing to do: a value of the sender replaces the estimate.",
+        {"days": Decimal(50)},
+    ),
+    Rule(
+        "VEE-SUFFICIENCY",
+        "issue",
+        "no more than the share `of_day` of a day's intervals is missing before estimation, nor `of_period` "
+        "of a period's days",
+        "Do not rely on figures of the day; ask the sender for the readings.",
+        {"of_day": Decimal("0.5"), "of_period": Decimal("0.1")},
+    ),
+    Rule(
+        "VEE-SUM",
+        "issue",
+        "intervals add up to the difference of the register, but for `share` of it or `register_units`",
+        "Compare the register with the device; look for a wrong multiplier or an exchange that nobody told.",
+        {"share": Decimal("0.001"), "register_units": Decimal(1)},
+    ),
+    Rule(
+        "VEE-ROLLOVER",
+        "issue",
+        "a register goes down only by passing its last digit, to less than `of_range` of what it can show",
+        "Ask the meter operator if the meter was exchanged or read wrongly.",
+        {"of_range": Decimal("0.5")},
+    ),
+    Rule(
+        "VEE-SPIKE",
+        "issue",
+        "the highest value of a day exceeds the third highest by no more than `ratio` of that",
+        "Ask what ran at that time; a value that cannot be is corrected by the sender.",
+        {"ratio": Decimal(1)},
+    ),
+    Rule(
+        "VEE-HIGH-LOW",
+        "issue",
+        "a day's total is between `low` and `high` times the average of the `days` before, of which `least` "
+        "are there",
+        "Compare with weather, occupancy and the meter next to it.",
+        {"low": Decimal("0.1"), "high": Decimal(5), "days": Decimal(50), "least": Decimal(7)},
+    ),
+    Rule(
+        "VEE-OUTLIER",
+        "issue",
+        "a day's total is not above the median of the `days` before by more than `iqr` interquartile ranges",
+        "Compare with weather, occupancy and the meter next to it.",
+        {"iqr": Decimal(3), "days": Decimal(50), "least": Decimal(7)},
+    ),
+    Rule(
+        "VEE-ZERO-RUN",
+        "issue",
+        "electricity that is used is not zero for longer than on any of the `days` before, from `hours` on",
+        "Ask if the supply was cut or the unit is vacant; otherwise have the meter looked at.",
+        {"hours": Decimal(6), "days": Decimal(50)},
+    ),
+    Rule(
+        "VEE-SOLAR-NIGHT",
+        "issue",
+        "nothing is generated with the sun below the horizon, where the property's place is known",
+        "Check the clock of the device, its zone, and the direction of the register.",
+        {"kwh": Decimal(0)},
+    ),
+    Rule(
+        "VEE-SOLAR-CLEAR",
+        "issue",
+        "generation is not above `ratio` times what a clear sky gives a plane that faces the sun, where "
+        "place and capacity are known",
+        "Check multiplier and unit of the register, and the capacity of the property.",
+        {"ratio": Decimal("1.1")},
+    ),
+    Rule(
+        "VEE-STALE",
+        "issue",
+        "generation above zero is not the same `samples` times in a row",
+        "Look at the data logger: it may repeat its last value.",
+        {"samples": Decimal(6)},
+    ),
+    Rule(
+        "VEE-CHANNEL",
+        "issue",
+        "a meter that reports on a date does so on every channel that it is configured for",
+        "Ask the sender for the channel, or take the register out of the configuration.",
+    ),
+    Rule(
+        "VEE-BALANCE",
+        "issue",
+        "what a property takes in covers what it uses and gives away, in each interval, to `share` of it",
+        "A negative loss is a fault of metering: check direction, multiplier and clock of its meters. "
+        "Nothing is allocated from such readings.",
+        {"share": Decimal("0.01")},
+    ),
+    Rule(
+        "VEE-CLOCK",
+        "issue",
+        "the zone of a meter has the offset of its property",
+        "Correct the zone of the meter or of the property, then ingest its files again.",
+    ),
+    Rule(
+        "VEE-WITHDRAWN",
+        "issue",
+        "no value that stands was withdrawn: the sender made no null after it",
+        "Ask the sender which holds; none never replaces a value, a corrected one does.",
+    ),
+)
+
+RULES: dict[str, Rule] = {rule.id: rule for rule in (*(Rule(*row) for row in _TABLE), *_DAYS)}

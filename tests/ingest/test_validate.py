@@ -1,0 +1,266 @@
+"""Whole days validated on a database: scenarios of `validation/`, what may run again, and what people do."""
+
+import csv
+import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import psycopg
+import pytest
+
+from data.ingest.errors import IngestError
+from data.ingest.load import ingest_file
+from data.ingest.validate import list_issues, resolve_issue, validate
+from tests.ingest.conftest import HEADER
+
+pytestmark = pytest.mark.engine
+
+SCENARIOS = sorted(path for path in (Path(__file__).parent / "validation").iterdir() if path.is_dir())
+UNITS = {"grid": "kWh", "solar": "kWh", "water": "m3"}
+
+
+def rows_of(path: Path) -> list[dict[str, str | None]]:
+    """The rows of a CSV file, an empty field as None; none where there is no file."""
+    if not path.exists():
+        return []
+    with path.open() as file:
+        return [{name: value or None for name, value in row.items()} for row in csv.DictReader(file)]
+
+
+class Site:
+    """A tenant with a property, its meters, and what the tests look at."""
+
+    def __init__(self, dsn: str, name: str, meters: list[dict[str, Any]], folder: Path) -> None:
+        self.dsn, self.name, self.folder = dsn, name, folder
+        self.meters = {(row["meter"], row["channel"]): row for row in meters}
+        with psycopg.connect(dsn) as connection:
+            self.tenant_id = _one(
+                connection,
+                "insert into myproperty.tenants (name, region) values (%s, 'DE') returning id",
+                name,
+            )
+            self.property_id = _one(
+                connection,
+                "insert into myproperty.properties (tenant_id, name, timezone) "
+                "values (%s, 'Site', %s) returning id",
+                self.tenant_id,
+                meters[0]["timezone"],
+            )
+            self.ids: dict[str, str] = {}
+            for row in meters:
+                self._add(connection, row)
+
+    def _add(self, connection: psycopg.Connection, row: dict[str, Any]) -> None:
+        meter = row["meter"]
+        if meter not in self.ids:
+            self.ids[meter] = _one(
+                connection,
+                "insert into myproperty.meters (tenant_id, property_id, type, serial_number, timezone) "
+                "values (%s, %s, %s, %s, %s) returning id",
+                *(self.tenant_id, self.property_id, row["type"], meter, row["timezone"]),
+            )
+        _one(
+            connection,
+            "insert into myproperty.meter_registers "
+            "(tenant_id, meter_id, identifier, register, channel, unit) "
+            "values (%s, %s, %s, %s, %s, %s) returning id",
+            *(self.tenant_id, self.ids[meter], meter, row["channel"], row["channel"], UNITS[row["type"]]),
+        )
+
+    def load(self, name: str, blocks: list[dict[str, Any]]) -> None:
+        """Load one canonical file with a reading in every interval of every block."""
+        lines = [HEADER]
+        for block in blocks:
+            meter = self.meters[block["meter"], block["channel"]]
+            seconds = int(meter["interval_seconds"])
+            first, end = (pd.Timestamp(block[name]).tz_convert("UTC") for name in ("from", "to"))
+            for at in pd.date_range(first, end, freq=f"{seconds}s", inclusive="left"):
+                lines.append(
+                    f"{block['meter']},{block['channel']},{block['channel']},{UNITS[meter['type']]},"
+                    f"{at.isoformat()},{seconds},{block['value'] or ''},{block['quality']},{block['version']}"
+                )
+        path = self.folder / name
+        path.write_text("\n".join(lines) + "\n")
+        result = ingest_file(path, tenant=self.name, dsn=self.dsn)
+        assert (result.status, result.quarantined) == ("loaded", 0)
+
+    def rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Rows as the superuser sees them."""
+        with psycopg.connect(self.dsn) as connection:
+            return connection.execute(query.encode(), parameters).fetchall()
+
+    def issues(self) -> list[tuple[Any, ...]]:
+        """Every issue: meter, channel, date, rule, severity, status, details."""
+        return self.rows(
+            """
+            select m.serial_number, i.channel, i.reading_date::text, i.rule, i.severity, i.status, i.details
+            from myproperty.reading_issues i left join myproperty.meters m on m.id = i.meter_id
+            where i.tenant_id = %s order by 1, 2, 3, 4
+            """,
+            self.tenant_id,
+        )
+
+    def readings(self, table: str = "meter_readings") -> dict[tuple[str, str, datetime.datetime], list[Any]]:
+        """Current or replaced readings: value, quality, method, version."""
+        found = self.rows(
+            f"""
+            select m.serial_number, r.channel, r.reading_ts, r.value_native, r.quality, r.quality_method,
+                   r.version
+            from myproperty.{table} r join myproperty.meters m on m.id = r.meter_id
+            where r.tenant_id = %s order by r.version
+            """,
+            self.tenant_id,
+        )
+        return {(row[0], row[1], row[2]): list(row[3:]) for row in found}
+
+    def everything(self) -> list[tuple[Any, ...]]:
+        """All that a validation may write, with its versions."""
+        parts = [
+            self.rows(
+                f"select {columns} from myproperty.{table} where tenant_id = %s order by 1", self.tenant_id
+            )
+            for table, columns in (
+                ("meter_readings", "id, version, updated_at"),
+                ("meter_reading_versions", "id, replaced_at"),
+                ("reading_issues", "id, version, updated_at, status"),
+                ("ingestion_jobs", "id, version"),
+            )
+        ]
+        return [row for part in parts for row in part]
+
+
+def _one(connection: psycopg.Connection, query: str, *parameters: object) -> str:
+    row = connection.execute(query.encode(), parameters).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def _key(row: dict[str, Any]) -> tuple[str, str, datetime.datetime]:
+    return row["meter"], row["channel"], datetime.datetime.fromisoformat(row["reading_ts"])
+
+
+def _said(row: dict[str, Any]) -> list[Any]:
+    value = Decimal(row["value"]) if row["value"] is not None else None
+    method = row["quality_method"]
+    return [value, row["quality"], method, *([int(row["version"])] if "version" in row else [])]
+
+
+@pytest.mark.parametrize("case", SCENARIOS, ids=lambda path: path.name)
+def test_a_scenario(case: Path, oltp_dsn: str, tmp_path: Path) -> None:
+    site = Site(oltp_dsn, case.name, rows_of(case / "when" / "meters.csv"), tmp_path)
+    with psycopg.connect(oltp_dsn) as connection:
+        for read in rows_of(case / "when" / "register_reads.csv"):
+            connection.execute(
+                "insert into myproperty.register_reads (tenant_id, meter_id, channel, read_at, kind, "
+                "serial_number, value, digits, multiplier, unit) "
+                "values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                (site.tenant_id, site.ids[str(read["meter"])], *list(read.values())[1:]),
+            )
+    blocks = rows_of(case / "when" / "readings.csv")
+    for step in sorted({str(block["step"]) for block in blocks}):
+        site.load(f"{step}.csv", [block for block in blocks if block["step"] == step])
+        validate(oltp_dsn, tenant=site.name)
+    found = site.issues()
+    wanted = rows_of(case / "then" / "issues.csv")
+    assert [row[:6] for row in found] == [tuple(row.values())[:6] for row in wanted]
+    counts = [(row[6].get("intervals"), want["intervals"]) for row, want in zip(found, wanted, strict=True)]
+    assert all(want is None or seen == int(want) for seen, want in counts), counts
+    current, replaced = site.readings(), site.readings("meter_reading_versions")
+    for row in rows_of(case / "then" / "readings.csv"):
+        assert current[_key(row)][:3] == _said(row), row
+    assert replaced == {_key(row): _said(row) for row in rows_of(case / "then" / "versions.csv")}
+    before = site.everything()
+    assert validate(oltp_dsn, tenant=site.name) == []
+    [again] = validate(
+        oltp_dsn, tenant=site.name, first=datetime.date(2024, 1, 1), last=datetime.date(2026, 1, 1)
+    )
+    assert (again.estimated, again.resolved) == (0, 0)
+    assert site.everything() == before
+
+
+def block(value: str, first: str, end: str, *, version: str = "2025-06-05T00:00Z") -> dict[str, Any]:
+    row = {"meter": "M1", "channel": "import", "from": first, "to": end, "value": value}
+    return {**row, "quality": "actual", "version": version}
+
+
+@pytest.fixture
+def spiky(oltp_dsn: str, tmp_path: Path, request: pytest.FixtureRequest) -> Site:
+    """A tenant with one spike, 5 where 2 is usual: a ratio of 1.5."""
+    meter = {
+        "meter": "M1",
+        "type": "grid",
+        "timezone": "UTC",
+        "channel": "import",
+        "interval_seconds": "3600",
+    }
+    site = Site(oltp_dsn, request.node.name, [meter], tmp_path)
+    site.load(
+        "a.csv",
+        [
+            block("2.0", "2025-06-01T00:00Z", "2025-06-01T08:00Z"),
+            block("5.0", "2025-06-01T08:00Z", "2025-06-01T09:00Z"),
+            block("2.0", "2025-06-01T09:00Z", "2025-06-02T00:00Z"),
+        ],
+    )
+    return site
+
+
+def test_what_a_person_resolved_stays_so_until_it_changes(spiky: Site) -> None:
+    validate(spiky.dsn, tenant=spiky.name)
+    [issue] = list_issues(spiky.dsn, tenant=spiky.name)
+    assert (issue.rule, issue.meter, issue.status) == ("VEE-SPIKE", "M1", "open")
+    resolve_issue(spiky.dsn, issue.id, by="ann", note="the lift was tested")
+    day = datetime.date(2025, 6, 1)
+    validate(spiky.dsn, tenant=spiky.name, first=day, last=day)
+    assert list_issues(spiky.dsn, tenant=spiky.name) == []
+    [kept] = list_issues(spiky.dsn, tenant=spiky.name, with_resolved=True)
+    assert (kept.status, kept.resolved_by, kept.resolution_note) == ("resolved", "ann", "the lift was tested")
+    spiky.load("b.csv", [block("6.0", "2025-06-01T08:00Z", "2025-06-01T09:00Z", version="2025-06-06T00:00Z")])
+    validate(spiky.dsn, tenant=spiky.name)
+    assert [found.id for found in list_issues(spiky.dsn, tenant=spiky.name)] == [issue.id]
+
+
+@pytest.mark.parametrize(("by", "note"), [("", "why"), ("ann", " ")])
+def test_a_resolution_says_who_and_why(oltp_dsn: str, by: str, note: str) -> None:
+    with pytest.raises(IngestError, match="names who decided and why"):
+        resolve_issue(oltp_dsn, "x", by=by, note=note)
+    with pytest.raises(IngestError, match="no open issue x"):
+        resolve_issue(oltp_dsn, "x", by="ann", note="why")
+
+
+def test_a_tenants_own_threshold_decides_and_a_wrong_one_stops_with_an_error(spiky: Site) -> None:
+    def own(parameters: str) -> None:
+        with psycopg.connect(spiky.dsn) as connection:
+            connection.execute(
+                "insert into myproperty.vee_thresholds "
+                "(tenant_id, rule, meter_type, parameters, valid_during) "
+                "values (%s, 'VEE-SPIKE', %s, %s, '[2025-01-01,)')",
+                (spiky.tenant_id, None if "ratio" in parameters else "grid", parameters),
+            )
+
+    own('{"ratio": 1.6}')
+    validate(spiky.dsn, tenant=spiky.name)
+    assert spiky.issues() == []
+    own('{"factor": 1.6}')
+    day = datetime.date(2025, 6, 1)
+    with pytest.raises(IngestError, match=r"'factor' = 1\.6 of VEE-SPIKE"):
+        validate(spiky.dsn, tenant=spiky.name, first=day, last=day)
+
+
+def test_another_tenant_is_not_touched(spiky: Site) -> None:
+    meter = {
+        "meter": "M1",
+        "type": "grid",
+        "timezone": "UTC",
+        "channel": "import",
+        "interval_seconds": "3600",
+    }
+    other = Site(spiky.dsn, "other", [meter], spiky.folder)
+    other.load("o.csv", [block("2.0", "2025-06-01T00:00Z", "2025-06-01T20:00Z")])
+    results = validate(spiky.dsn, tenant=spiky.name)
+    assert [result.tenant for result in results] == [spiky.name]
+    assert other.issues() == []
+    assert validate(spiky.dsn, tenant=other.name)[0].found == {"VEE-GAP": 1}
+    assert [row[3] for row in spiky.issues()] == ["VEE-SPIKE"]
