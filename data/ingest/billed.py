@@ -15,12 +15,13 @@ from data.ingest.store import Staged
 # What an allocation is made of; a voltage or a water meter changes no bill.
 _BILLED_CHANNELS = ("generation", "import", "export", "consumption")
 
-_BILLED_DATES = sql.SQL(
+# One look into the index of periods: asked date by date, a year of dates took seconds among 60,000 periods.
+_BILLED_PERIODS = sql.SQL(
     """
-    select d.day from unnest({dates}) as d (day)
-    where exists (
-        select from myproperty.allocation_periods as p
-        where p.tenant_id = {tenant} and p.billing_period @> d.day
+    select distinct lower(billing_period), upper(billing_period)
+    from myproperty.allocation_periods
+    where tenant_id = {tenant} and billing_period && (
+        select range_agg(daterange(d.day, d.day + 1)) from unnest({dates}) as d (day)
     )
     """
 )
@@ -86,8 +87,9 @@ def keep_tasks(session: Session, staged: Staged, tenant_id: uuid.UUID, job_id: u
     if not staged.outcome.touched:
         return []
     tenant = sql.Literal(tenant_id)
-    query = _BILLED_DATES.format(dates=sql.Literal(list(staged.outcome.touched)), tenant=tenant)
-    billed = {row[0] for row in session.rows(query)}
+    query = _BILLED_PERIODS.format(dates=sql.Literal(list(staged.outcome.touched)), tenant=tenant)
+    periods = session.rows(query)
+    billed = {date for date in staged.outcome.touched for first, end in periods if first <= date < end}
     if not billed:
         return []
     statement = _KEEP_TASKS.format(
