@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from psycopg import sql
 
+from data.ingest.billed import wait_for_billing
 from data.ingest.errors import IngestError
 from data.ingest.ids import uuid7
 from data.ingest.load import LOADER_ROLE, Job, Tenant, find_tenant, load, loaded_job, lock_content
@@ -116,6 +117,7 @@ def _validate(
 ) -> None:
     # Two validations of one tenant would both find the same gap empty.
     lock_content(session, tenant, SOURCE)
+    _wait_for_loads(session, tenant, dates)
     began = session.rows("select clock_timestamp()::text")[0][0]
     limits = _thresholds(session, tenant)
     all_series = _series(session, tenant)
@@ -148,6 +150,19 @@ def _validate(
 def _frame(session: Session, query: sql.Composable | str, schema: pa.Schema, *parameters: str) -> Frame:
     found: Frame = session.arrow(query, schema, parameters).to_pandas()
     return found
+
+
+def _wait_for_loads(session: Session, tenant: Tenant, dates: list[datetime.date]) -> None:
+    """Wait for the loads of these dates, and hold off the next: what they touched is seen or touched later.
+
+    The locks that a load takes, in its order: billing, then the dates (`begin_readings_partition`) in order.
+    """
+    wait_for_billing(session, tenant.id)
+    session.execute(
+        sql.SQL(
+            "select pg_advisory_xact_lock(7305, date - date '2000-01-01') from unnest({}::date[]) as date"
+        ).format(sql.Literal(dates))
+    )
 
 
 def _tenants(session: Session) -> list[Tenant]:

@@ -316,7 +316,7 @@ def gaps_of(values: Sequence[float], **more: Any) -> Frame:
     return estimate(days, missing_intervals(days), readings_of([]))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     before=st.floats(0, 1000), after=st.floats(0, 1000), length=st.integers(1, 6), first=st.integers(1, 15)
 )

@@ -166,7 +166,6 @@ def spike(days: Days) -> Frame:
 def high_low(days: Days) -> Frame:
     """VEE-HIGH-LOW: a whole day's total against the average of the days before."""
     rows = _with_history(days, "VEE-HIGH-LOW")
-    rows["average"] = rows["past"].map(np.mean, na_action="ignore").astype(float)
     low = days.thresholds("VEE-HIGH-LOW", "low", rows) * rows["average"]
     high = days.thresholds("VEE-HIGH-LOW", "high", rows) * rows["average"]
     is_off = (rows["total"] < low) | (rows["total"] > high)
@@ -176,9 +175,6 @@ def high_low(days: Days) -> Frame:
 def outlier(days: Days) -> Frame:
     """VEE-OUTLIER: a whole day's total above median + k x interquartile range of the days before."""
     rows = _with_history(days, "VEE-OUTLIER")
-    quartiles = np.array([np.quantile(past, [0.25, 0.5, 0.75]) for past in rows["past"]]).reshape(-1, 3)
-    rows["median"] = quartiles[:, 1]
-    rows["iqr"] = quartiles[:, 2] - quartiles[:, 0]
     limit = rows["median"] + days.thresholds("VEE-OUTLIER", "iqr", rows) * rows["iqr"]
     is_off = (rows["total"] > limit) & (rows["iqr"] > 0)
     return issues("VEE-OUTLIER", rows[is_off], ["total", "median", "iqr"])
@@ -290,7 +286,6 @@ def clear_sky_kwh(grid: Frame) -> pd.Series:
 def channels(days: Days) -> Frame:
     """VEE-CHANNEL: a meter reports on some of its channels on a date and not on another."""
     rows = _missing_by_day(days.own)
-    rows["reported"] = rows["due"] - rows["missing"]
     on_date = rows.groupby(["meter_id", "reading_date"])["reported"].transform("sum")
     # A channel that never reported has no grid: it is due if the meter reports at all.
     silent = rows[(rows["reported"] == 0) & (on_date > 0)]
@@ -315,6 +310,7 @@ def balance(days: Days) -> Frame:
         return pd.DataFrame(columns=ISSUE_COLUMNS)
     sign = grid["channel"].map({"import": 1, "generation": 1, "export": -1, "consumption": -1})
     grid["kwh"] = grid["measured"] * _kwh_factor(grid["unit"])
+    grid["is_missing"] = grid["kwh"].isna()
     grid["loss"] = grid["kwh"] * sign
     grid["intake"] = grid["kwh"].where(sign > 0, 0.0)
     longest = (
@@ -327,7 +323,7 @@ def balance(days: Days) -> Frame:
     slots = grid.groupby(["property_id", "reading_date", "slot"], as_index=False).agg(
         loss=("loss", "sum"),
         intake=("intake", "sum"),
-        missing=("kwh", lambda column: int(column.isna().sum())),
+        missing=("is_missing", "sum"),
         has_use=("is_use", "any"),
         has_intake=("is_intake", "any"),
         reading_ts=("reading_ts", "min"),
@@ -461,12 +457,13 @@ def _runs(grid: Frame, holds: pd.Series, within: list[str]) -> Frame:
 
 
 def _missing_by_day(grid: Frame) -> Frame:
-    return grid.groupby(DAY, as_index=False).agg(
+    rows = grid.groupby(DAY, as_index=False).agg(
         property_id=("property_id", "first"),
         meter_type=("meter_type", "first"),
         due=("reading_ts", "size"),
-        missing=("measured", lambda column: int(column.isna().sum())),
+        reported=("measured", "count"),
     )
+    return rows.assign(missing=rows["due"] - rows["reported"])
 
 
 def _by_day(grid: Frame) -> Frame:
@@ -479,9 +476,10 @@ def _by_day(grid: Frame) -> Frame:
 
 
 def _with_history(days: Days, rule: str) -> Frame:
-    """Totals of the whole days that are validated, each with `past`, those of at least `least` days before.
+    """Totals of the whole days that are validated, each with `average`, `median` and `iqr` of those before.
 
-    A day with a gap tells nothing here, neither as the one that is judged nor as one of the past.
+    Only where there are at least `least` of them. A day with a gap tells nothing here, neither as the one
+    that is judged nor as one of the past.
     """
     whole = days.own.groupby(DAY)["measured"].agg(["size", "count", "sum"]).reset_index()
     whole = whole[whole["size"] == whole["count"]].rename(columns={"sum": "total"})
@@ -495,9 +493,11 @@ def _with_history(days: Days, rule: str) -> Frame:
     limits = rows.assign(days=days.thresholds(rule, "days", rows), least=days.thresholds(rule, "least", rows))
     pairs = pairs.merge(limits[[*DAY, "days"]], on=DAY).assign(back=back)
     pairs = pairs[(pairs["back"] > 0) & (pairs["back"] <= pairs["days"])]
-    gathered = pairs.groupby(DAY)["past"].agg(list).reset_index()
-    rows = limits.merge(gathered, on=DAY)
-    return rows[rows["past"].map(len) >= rows["least"]].reset_index(drop=True)
+    of_day = pairs.groupby(DAY)["past"]
+    known = of_day.agg(known="size", average="mean", median="median")
+    known["iqr"] = of_day.quantile(0.75) - of_day.quantile(0.25)
+    rows = limits.join(known, on=DAY, how="inner")
+    return rows[rows["known"] >= rows["least"]].reset_index(drop=True)
 
 
 def _kwh_factor(units: pd.Series) -> pd.Series:
