@@ -1,5 +1,6 @@
 """Readings revised after billing: a task, a decision, and the difference on the next invoice, by hand."""
 
+import json
 import uuid
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -9,6 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.types.range import DateRange
+from typer.testing import CliRunner
 
 from data.billing import accounts, reports
 from data.billing.adjustments import adjust, describe, dismiss, find_tasks
@@ -17,6 +19,8 @@ from data.billing.invoices import draft_invoices
 from data.ingest.billed import wait_for_billing
 from data.ingest.load import LOADER_ROLE, IngestResult, ingest_file
 from data.ingest.session import DatabaseError, transaction
+from myproperty import cli
+from myproperty.settings import Settings
 from tests.billing.conftest import DAY, LOADS, MIDNIGHT, PERIOD, House, build
 
 pytestmark = pytest.mark.engine
@@ -294,3 +298,26 @@ def test_a_load_waits_for_billing_that_has_begun(house: House) -> None:
             wait_for_billing(session, house.tenant)
     with transaction(house.dsn, LOADER_ROLE) as session:
         wait_for_billing(session, house.tenant)
+
+
+def test_the_command_lists_tasks_and_decides_them(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "get_settings", lambda: Settings(home=tmp_path, oltp_dsn=house.dsn))
+    run = CliRunner().invoke
+    tasks = ["billing", "tasks", "--tenant", str(house.tenant)]
+    decision = ["--by", "manager@house.example", "--because", "meter exchanged"]
+    bill(house)
+    load(house, tmp_path, LESS)
+    (task,) = json.loads(run(cli.app, [*tasks, "--json"]).stdout)
+    assert [(unit["unit"], unit["difference_kwh"]) for unit in task["units"]] == [("b", "-1.000000000")]
+    assert "2025-00001" in run(cli.app, tasks).stdout
+    done = run(cli.app, ["billing", "adjust", "--task", task["task"], *decision])
+    assert (done.exit_code, done.stdout.splitlines()[0][:23]) == (0, "1 allocations adjusted;")
+    assert json.loads(run(cli.app, [*tasks, "--json"]).stdout) == []
+    (closed,) = json.loads(run(cli.app, [*tasks, "--all", "--json"]).stdout)
+    assert (closed["status"], closed["decided_by"]) == ("done", "manager@house.example")
+    again = run(cli.app, ["billing", "adjust", "--task", task["task"], "--dismiss", *decision])
+    assert again.exit_code == 1
+    unknown = run(cli.app, ["billing", "adjust", "--task", str(uuid.uuid4()), *decision])
+    assert unknown.exit_code == 1
