@@ -44,7 +44,7 @@ from data.ingest.vee.thresholds import OwnThreshold, thresholds
 
 SOURCE = "estimation"
 BY_VALIDATION = "validation"
-# Dates of one transaction: a day of 240 000 readings is some 50 MB in memory.
+# Dates of one transaction: a day of 240 000 readings takes some 130 MB.
 CHUNK = 7
 HISTORY = 50
 _DAY = datetime.timedelta(days=1)
@@ -497,6 +497,8 @@ def _as_file(gaps: Frame, known: Frame, series: Frame) -> pa.Table:
     units = known.dropna(subset=["unit"]).drop_duplicates(SERIES)[[*SERIES, "unit"]]
     rows = gaps[gaps["method"] != ""]
     stands = rows["is_own"] & (rows["value"] - rows["estimate"]).abs().lt(0.5 * 10.0**-DECIMALS)
+    if stands.all():
+        return PARSED.empty_table()
     rows = rows[~stands].drop(columns=["unit", "identifier", "register"], errors="ignore")
     rows = rows.merge(units.rename(columns={"unit": "seen"}), how="left", on=SERIES)
     rows = rows.merge(series[[*SERIES, "identifier", "register", "unit"]], on=SERIES)
@@ -545,7 +547,7 @@ def _load_estimates(
 def _in_force(found: Frame) -> Frame:
     """The issues of rules that were in force on their dates."""
     since = pd.to_datetime(found["rule"].map({rule.id: rule.effective_from for rule in RULES.values()}))
-    return found[pd.to_datetime(found["reading_date"]) >= since]
+    return found[pd.to_datetime(found["reading_date"]) >= since].copy()
 
 
 _FOUND = sql.SQL(

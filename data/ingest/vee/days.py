@@ -203,6 +203,8 @@ def zero_run(candidates: Frame, history: Frame, thresholds: Thresholds) -> Frame
 
     A meter without history has no norm yet.
     """
+    if candidates.empty:
+        return together([])
     past = history.assign(measured=history["value"].where(~history["is_own"]))
     past = past.dropna(subset=["measured"]).sort_values([*SERIES, "reading_ts"])
     norms = longest_zero_runs(past)[[*DAY, "hours"]]
@@ -220,6 +222,8 @@ def stale(days: Days) -> Frame:
     """VEE-STALE: generation repeats one value above zero."""
     grid = days.own
     grid = grid[(grid["channel"] == "generation") & (grid["measured"] > 0)]
+    if grid.empty:
+        return together([])
     is_same = grid["measured"].eq(grid["measured"].shift()) & _follows(grid)
     grid = grid.assign(run=(~is_same).cumsum())
     runs = grid.groupby("run").agg(**_of_run, meter_type=("meter_type", "first"), value=("measured", "first"))
@@ -237,6 +241,8 @@ def solar(days: Days) -> Frame:
     grid = grid[
         (grid["channel"] == "generation") & grid["latitude"].notna() & grid["longitude"].notna()
     ].copy()
+    if grid.empty:
+        return together([])
     grid["kwh"] = grid["measured"] * _kwh_factor(grid["unit"])
     grid["is_night"] = is_night(grid)
     dark = grid[grid["is_night"] & (grid["kwh"] > days.thresholds("VEE-SOLAR-NIGHT", "kwh", grid))]
@@ -307,7 +313,7 @@ def balance(days: Days) -> Frame:
         grid["channel"].isin(ONE_DIRECTION_CHANNELS) & grid["meter_type"].isin(["grid", "solar"])
     ].copy()
     if grid.empty:
-        return pd.DataFrame(columns=ISSUE_COLUMNS)
+        return together([])
     sign = grid["channel"].map({"import": 1, "generation": 1, "export": -1, "consumption": -1})
     grid["kwh"] = grid["measured"] * _kwh_factor(grid["unit"])
     grid["is_missing"] = grid["kwh"].isna()
@@ -345,6 +351,8 @@ def clock(days: Days) -> Frame:
     """VEE-CLOCK: the zone of the meter and that of its property differ at noon of a date."""
     rows = days.own.drop_duplicates(["meter_id", "reading_date"])
     rows = rows[rows["timezone"] != rows["property_timezone"]]
+    if rows.empty:
+        return together([])
     pairs = rows[["timezone", "property_timezone", "reading_date"]].drop_duplicates()
     pairs["minutes"] = [
         _offset_minutes(zone, date) - _offset_minutes(home, date)
@@ -356,7 +364,10 @@ def clock(days: Days) -> Frame:
 
 def withdrawn(days: Days) -> Frame:
     """VEE-WITHDRAWN: the sender has made a null after the value that stands."""
-    rows = _by_day(days.own[days.own["is_withdrawn"]])
+    grid = days.own[days.own["is_withdrawn"]]
+    if grid.empty:
+        return together([])
+    rows = _by_day(grid)
     return issues("VEE-WITHDRAWN", rows, ["intervals"])
 
 

@@ -68,7 +68,9 @@ def estimate(days: Days, missing: Frame, history: Frame) -> Frame:
 
 def gap_issues(rows: Frame) -> Frame:
     """VEE-GAP for what stays missing, VEE-GAP-SHORT and VEE-GAP-LONG for what was estimated, a row a day."""
-    found = []
+    found: list[Frame] = []
+    if rows.empty:
+        return together(found)
     for rule, method in (("VEE-GAP", ""), ("VEE-GAP-SHORT", LINEAR), ("VEE-GAP-LONG", LIKE_DAY)):
         of_rule = rows[rows["method"] == method]
         by_day = of_rule.groupby(DAY, as_index=False).agg(
