@@ -29,21 +29,25 @@ def sensors(jobs: list[Any]) -> list[dg.SensorDefinition]:
     ) -> dg.SensorResult | dg.SkipReason:
         """A run for the files that have not changed since the last look: what grows is still being written.
 
-        Its key is the hash of their content: the same batch is run once, even if the cursor is lost.
+        Its key is the hash of their content: the same batch is run once, even if the cursor is lost. A file
+        that stays in the inbox after its run is not tried again before it changes, and holds up no other.
         """
         if context.instance.get_runs_count(dg.RunsFilter(job_name=job.name, statuses=BUSY)):
             return dg.SkipReason("the last batch is being ingested")
         filesystem, root = fsspec.core.url_to_fs(platform.settings.inbox)
         found = inbox.waiting(filesystem, root)
+        # By path: the mark at the last look, and whether a run was asked for with it.
         seen = json.loads(context.cursor or "{}")
-        cursor = json.dumps({file.path: file.mark for file in found})
-        settled = [file for file in found if seen.get(file.path) == file.mark][:BATCH]
+        settled = [file for file in found if seen.get(file.path) == [file.mark, False]][:BATCH]
+        tried = {file.path for file in found if seen.get(file.path) == [file.mark, True]}
+        tried |= {file.path for file in settled}
+        cursor = json.dumps({file.path: [file.mark, file.path in tried] for file in found})
         if not settled:
-            return dg.SensorResult(skip_reason=f"{len(found)} files have just come or grow", cursor=cursor)
-        files = [file.path for file in settled]
+            reason = f"of {len(found)} files all have just come, grow or stayed after their run"
+            return dg.SensorResult(skip_reason=reason, cursor=cursor)
         request = dg.RunRequest(
             run_key=inbox.batch_key(filesystem, settled),
-            run_config={"ops": {"meter_files": {"config": {"files": files}}}},
+            run_config={"ops": {"meter_files": {"config": {"files": [file.path for file in settled]}}}},
         )
         return dg.SensorResult(run_requests=[request], cursor=cursor)
 
