@@ -2,6 +2,7 @@
 
 import csv
 import datetime
+import json
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
@@ -10,10 +11,12 @@ from typing import Any
 import pandas as pd
 import psycopg
 import pytest
+from typer.testing import CliRunner
 
 from data.ingest.errors import IngestError
 from data.ingest.load import ingest_file
 from data.ingest.validate import list_issues, resolve_issue, validate
+from myproperty.cli import app
 from tests.ingest.conftest import HEADER
 
 pytestmark = pytest.mark.engine
@@ -285,3 +288,20 @@ def test_validation_waits_for_a_load_of_its_dates_and_sees_it(spiky: Site) -> No
         load.commit()
         [result] = validation.result(timeout=60)
     assert (len(result.dates), result.found) == (1, {})
+
+
+def test_the_commands_validate_list_and_resolve(spiky: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("myproperty.local.dsn", lambda settings: spiky.dsn)
+
+    def run(*arguments: str) -> Any:
+        return CliRunner().invoke(app, [*arguments])
+
+    [validated] = json.loads(run("validate", "--tenant", spiky.name, "--json").stdout)
+    assert (validated["dates"], validated["found"]) == (["2025-06-01"], {"VEE-SPIKE": 1})
+    assert "no reading date has changed" in run("validate", "--tenant", spiky.name).output
+    [issue] = json.loads(run("issues", "list", "--tenant", spiky.name, "--json").stdout)
+    assert json.loads(issue["details"]) == {"highest": 5.0, "third_highest": 2.0, "ratio": 1.5}
+    closing = ("issues", "resolve", issue["id"], "--by", "ann", "--note", "the lift was tested")
+    assert run(*closing).exit_code == 0
+    again = run(*closing)
+    assert (again.exit_code, "no open issue" in again.output) == (1, True)
