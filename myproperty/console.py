@@ -34,17 +34,6 @@ __all__ = [
     "print_table",
     "step",
 ]
-__all__ = [
-    "describe_dates",
-    "err",
-    "escape",
-    "out",
-    "output_to",
-    "print_csv",
-    "print_json",
-    "print_table",
-    "step",
-]
 
 
 def print_json(document: object) -> None:

@@ -21,10 +21,9 @@ from psycopg.types.range import DateRange
 
 from data.billing.errors import BillingError
 from data.billing.ledger import Allocation, Span, compute, keep, kwh, ledger_rows, lock_billing
-from data.billing.metered import bounds
+from data.billing.metered import QUANTUM, bounds
 
 CENT = Decimal("0.01")
-QUANTUM = Decimal("1e-9")
 CHARGES = {"solar": "Solar energy", "grid": "Grid energy", "daily": "Daily charge"}
 
 BANDS = """
@@ -127,7 +126,7 @@ def draft_invoices(
     return [
         _draft(connection, span, pricing.price(allocation, span, allocation_id), allocation.method)
         for span, allocation_id in _allocations(connection, allocation, period_id)
-        if _invoice_status(connection, span) is None
+        if not _has_invoice(connection, span)
     ]
 
 
@@ -169,13 +168,12 @@ def _allocations(
             yield span, ledger[f"({span.tenancy_id},{bounds(span.during)[0]})"]
 
 
-def _invoice_status(connection: psycopg.Connection, span: Span) -> str | None:
+def _has_invoice(connection: psycopg.Connection, span: Span) -> bool:
     found = connection.execute(
-        "select status from myproperty.invoices "
-        "where tenancy_id = %s and billing_period = %s and status <> 'void'",
+        "select from myproperty.invoices where tenancy_id = %s and billing_period = %s and status <> 'void'",
         (span.tenancy_id, span.during),
     ).fetchone()
-    return None if found is None else str(found[0])
+    return found is not None
 
 
 @dataclass(frozen=True)
@@ -325,10 +323,7 @@ def _write_lines(connection: psycopg.Connection, invoice_id: uuid.UUID, lines: l
 
 
 def _next_number(connection: psycopg.Connection, year: int) -> str:
-    """Invoice numbers of a tenant run without a gap; who needs one waits for whoever took the last."""
-    connection.execute(
-        "select pg_advisory_xact_lock(hashtextextended('invoice ' || current_setting('app.tenant_id'), 0))"
-    )
+    """Invoice numbers of a tenant run without a gap: `lock_billing` makes drafts wait for each other."""
     row = connection.execute(
         "select count(*) from myproperty.invoices where starts_with(number, %s)", (f"{year}-",)
     ).fetchone()

@@ -16,7 +16,7 @@ from psycopg.types.range import DateRange
 
 from data.billing.allocation import Method, Quanta, allocate
 from data.billing.errors import BillingError
-from data.billing.metered import Metered, bounds, read_metered
+from data.billing.metered import QUANTUM, Metered, bounds, read_metered
 
 SHARES_IN_ONE = 10**8
 Days = npt.NDArray[np.object_]
@@ -160,7 +160,7 @@ def period_in_ledger(
 
 def kwh(quanta: int | np.integer) -> Decimal:
     """A number of quanta as kWh, exactly."""
-    return Decimal(int(quanta)).scaleb(-9)
+    return int(quanta) * QUANTUM
 
 
 def ledger_rows(

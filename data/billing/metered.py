@@ -6,6 +6,7 @@ Here: readings in, matrices out. Not here: who gets which part of it (`allocatio
 import uuid
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
 from functools import cached_property
 
 import numpy as np
@@ -16,7 +17,8 @@ from psycopg.types.range import DateRange
 from data.billing.allocation import Quanta
 from data.billing.errors import BillingError
 
-QUANTA_PER_KWH = 10**9
+# What energies are counted in, in kWh: the last decimal of a reading.
+QUANTUM = Decimal("1e-9")
 
 METERS = """
 select m.id as meter_id, m.serial_number, r.channel, a.unit_id,
@@ -37,7 +39,7 @@ where m.property_id = %(property)s and r.channel in ('generation', 'import', 'ex
 # The dates stand in the statement as a list, which prunes partitions as one constant does.
 READINGS = """
 select meter_id, channel, reading_ts, reading_date, interval_seconds,
-       (value_kwh * 1000000000)::bigint as energy, is_estimated
+       (value_kwh / %(quantum)s)::bigint as energy, is_estimated
 from myproperty.meter_readings
 where reading_date = any(%(dates)s) and meter_id = any(%(meters)s)
   and channel in ('generation', 'import', 'export', 'consumption') and value_kwh is not null
@@ -99,7 +101,7 @@ def read_metered(connection: psycopg.Connection, property_id: uuid.UUID, period:
     if meters.empty:
         raise BillingError(f"the property {property_id} has no energy meter in {period}")
     ids = list(meters["meter_id"].unique())
-    readings = _frame(connection, READINGS, {"dates": days, "meters": ids})
+    readings = _frame(connection, READINGS, {"dates": days, "meters": ids, "quantum": QUANTUM})
     readings = readings.merge(meters, on=["meter_id", "channel"])
     readings = readings[
         (readings["reading_date"] >= readings["first"]) & (readings["reading_date"] < readings["end"])
