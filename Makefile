@@ -16,7 +16,7 @@ $(READY): requirements.lock pyproject.toml
 		{ echo "Python 3.11 is needed: install it, or name it with 'make PYTHON=/path/to/python3.11 ...'" >&2; exit 1; }
 	@echo "Installing the pinned libraries into $(VENV) (a few minutes, once)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -53,7 +53,7 @@ docs: $(READY) ## regenerate the generated pages: commands, rules, and the schem
 lock: $(READY) ## resolve the libraries anew
 	@$(BIN)/pip install --quiet uv
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-		--no-strip-extras --no-emit-index-url --no-emit-find-links --upgrade --extra dev pyproject.toml -o requirements.lock
+		--strip-extras --no-emit-index-url --no-emit-find-links --upgrade --extra dev pyproject.toml -o requirements.lock
 
 down: $(READY) ## stop the embedded engines
 	@$(BIN)/myproperty down
