@@ -173,9 +173,7 @@ def test_an_update_of_any_table_is_logged(db: psycopg.Connection, companies: Any
             assert all(action["row_key"].values()), table
 
 
-def test_loads_are_not_logged_and_what_replaces_readings_is_once_a_tenant(
-    session: Any, companies: Any
-) -> None:
+def test_loads_are_not_logged_and_what_they_replace_is_once_a_tenant(session: Any, companies: Any) -> None:
     acacia, banksia = companies
     session.sign_in("myproperty_loader", acacia)
     for channel in ("export", "generation"):
@@ -188,9 +186,7 @@ def test_loads_are_not_logged_and_what_replaces_readings_is_once_a_tenant(
     session.execute(update, ("estimated",))
     assert trail(session.connection) == []
     session.execute(update, ("actual",))
-    session.sign_in("myproperty_owner", banksia)
-    session.execute("delete from myproperty.meter_readings where reading_date = '2026-01-01'")
-    *updates, delete = trail(session.connection)
+    updates = trail(session.connection)
     told = {a["tenant_id"]: (a["action"], a["role_name"], a["row_key"], a["old_values"]) for a in updates}
     assert len(updates) == 2
     assert told == {
@@ -202,8 +198,36 @@ def test_loads_are_not_logged_and_what_replaces_readings_is_once_a_tenant(
         )
         for company, number in ((acacia, 3), (banksia, 1))
     }
-    assert (delete["tenant_id"], delete["action"]) == (banksia.tenant, "delete")
-    assert delete["row_key"] == {"readings": 1, "reading_dates": ["2026-01-01"]}
+
+
+def test_what_is_done_to_readings_by_hand_is_told_with_the_values(session: Any, companies: Any) -> None:
+    """No load has kept them in meter_reading_versions."""
+    acacia = companies[0]
+    session.sign_in("myproperty_owner", acacia, acacia.user)
+    of_the_day = "where reading_date = '2026-01-01'"
+    with session.connection.cursor(row_factory=dict_row) as cursor:
+        before = cursor.execute("select * from myproperty.meter_readings " + of_the_day).fetchone()
+    assert before is not None
+    change = "update myproperty.meter_readings set "
+    session.execute(change + "value_native = 2, value_kwh = 2 " + of_the_day)
+    session.execute(change + "channel = 'export' " + of_the_day)
+    session.execute("delete from myproperty.meter_readings " + of_the_day)
+    update, move, delete = trail(session.connection)
+
+    key = {"meter_id", "channel", "reading_ts", "reading_date", "id"}
+    assert set(update["row_key"]) == key
+    assert update["row_id"] == str(before["id"])
+    assert (update["action"], update["role_name"], update["user_id"]) == (
+        "update", "myproperty_owner", acacia.user,
+    )  # fmt: skip
+    assert update["old_values"] == {"value_native": 1.5, "value_kwh": 1.5, "version": 1}
+    assert update["new_values"] == {"value_native": 2, "value_kwh": 2, "version": 2}
+    # Under another key the reading of before is gone, and told whole.
+    assert (move["row_key"]["channel"], move["new_values"]) == ("import", None)
+    assert (delete["action"], delete["row_key"]["channel"]) == ("delete", "export")
+    for gone in (move, delete):
+        assert set(gone["old_values"]) == set(before) - {"updated_at"}
+        assert gone["old_values"]["value_kwh"] == 2
 
 
 def test_an_action_is_of_the_tenant_of_its_row_whatever_the_session_has_set(

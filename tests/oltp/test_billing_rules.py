@@ -245,6 +245,13 @@ def test_a_payment_is_booked(app: Any, books: Books) -> None:
     app.check()
 
 
+def test_a_payment_that_is_booked_is_not_deleted(session: Any, companies: Any) -> None:
+    """The application may delete none; were the owner to, its entry would book what is not there."""
+    session.sign_in("myproperty_owner", companies[0])
+    with session.refused("MP011", "the payment bank-1 is booked and is not deleted"):
+        session.execute("delete from myproperty.payments where id = %s", (companies[0].payment,))
+
+
 def test_an_invoice_is_paid_when_its_payments_cover_it_and_only_then(app: Any, books: Books) -> None:
     books.issue()
     with app.refused("MP012", r"invoice 1 is paid, and 1\.00 of 1\.32 is paid"):

@@ -23,14 +23,16 @@ def test_every_table_moves_its_version_and_refuses_a_stale_one(
         target = sql.Identifier(*table.split("."))
         # The row that was put in first: of readings, one through its partition.
         where = sql.SQL("true" if table in system_rows else "tenant_id = {}").format(companies[0].tenant)
-        read = sql.SQL("select ctid, version, updated_at from {} where {} limit 1").format(target, where)
-        ctid, version, updated_at = session.execute(read).fetchone()
-        update = sql.SQL(
-            "update {} set version = {} where {} and ctid = {} returning ctid, version, updated_at, now()"
-        )
+        read = sql.SQL("select ctid, version, updated_at, created_at from {} where {} limit 1")
+        ctid, version, updated_at, created_at = session.execute(read.format(target, where)).fetchone()
+        update = sql.SQL("""
+            update {} set version = {}, created_at = 'epoch', updated_at = 'epoch' where {} and ctid = {}
+            returning ctid, version, updated_at, now(), created_at
+        """)
         moved = session.execute(update.format(target, version, where, ctid)).fetchone()
         assert moved[1] == version + 1, table
         assert moved[2] == moved[3] >= updated_at, table
+        assert moved[4] == created_at, table
         for sent in (version, version + 2):
             message = (
                 rf"stale version of {table}(_20260101)?: the row is at version {version + 1}, "

@@ -49,6 +49,12 @@ def test_each_revision_keeps_the_rows_that_it_finds(
                 every = {table: [dict.fromkeys(names)] for table, names in columns.items()}
                 kept = {table: rows for table, rows in _rows(connection, every).items() if rows}
         assert waiting == []
+        with (
+            psycopg.connect(dsn) as connection,
+            pytest.raises(psycopg.Error, match="pass the audit trail by"),
+        ):
+            # The partition is as old as the first revision, and guarded as those that are made today.
+            connection.execute("delete from myproperty.meter_readings_20260101")
     assert {"myproperty.meter_readings", "audit.logged_actions", "audit.invoices_history"} <= kept.keys()
 
 
