@@ -74,6 +74,9 @@ def _run(settings: Settings, scale: str, days: int | None) -> None:
     )
     with console.output_to(run_log(settings)):
         ingested = ingest_inbox(settings, progress)
+        # Before the pipeline: the warehouse takes over what has been billed.
+        if size == "small":
+            apply_billing(dsn, size, progress)
         reports = [run_pipeline(plan.start, plan.end, settings, progress)]
     show_ingests(ingested)
     show_runs(reports)
@@ -81,7 +84,6 @@ def _run(settings: Settings, scale: str, days: int | None) -> None:
     show_gates(last_verdicts(dsn))
     _show_quarantine(dsn)
     if size == "small":
-        apply_billing(dsn, size, progress)
         _show_billing(dsn)
 
 

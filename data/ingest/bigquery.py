@@ -86,6 +86,27 @@ class BigQueryWarehouse:
             self._client.get_job(wanted).result()
         return int(rows.num_rows)
 
+    def merge(self, entity: Entity, rows: pa.Table, load_key: str) -> None:
+        """See `Warehouse`. By a table beside it, which is named after the key and dropped in the end."""
+        if rows.num_rows == 0:
+            return
+        target = self._name(entity)
+        changed = f"{target}_changed_{hashlib.sha256(load_key.encode()).hexdigest()[:16]}"
+        config = self._load_config(entity)
+        config.create_disposition = bigquery.CreateDisposition.CREATE_IF_NEEDED
+        content = io.BytesIO(_parquet(rows))
+        self._client.load_table_from_file(content, changed, job_config=config, num_retries=3).result()
+        try:
+            self._client.query_and_wait(merge_sql(entity, target, changed))
+        finally:
+            self._client.delete_table(changed, not_found_ok=True)
+
+    def latest_landing(self, entity: Entity) -> datetime.datetime | None:
+        """See `Warehouse`."""
+        statement = f"select max(landed_at) as latest from `{self._name(entity)}`"  # noqa: S608
+        latest: datetime.datetime | None = self.query(statement)["latest"][0].as_py()
+        return latest
+
     def fingerprint(self, entity: Entity, partition: datetime.date | None) -> pd.DataFrame:
         """See `Warehouse`."""
         where = (
@@ -139,6 +160,19 @@ def job_id(target: str, load_key: str, content: bytes) -> str:
         digest.update(len(part).to_bytes(8, "big"))
         digest.update(part)
     return f"raw-{digest.hexdigest()}"
+
+
+def merge_sql(entity: Entity, target: str, changed: str) -> str:
+    """The MERGE that puts the rows of `changed` in the place of those of `target` with their keys."""
+    names = entity.schema.names
+    same = " and ".join(f"t.{name} = s.{name}" for name in entity.key)
+    taken = ", ".join(f"{name} = s.{name}" for name in names if name not in entity.key)
+    # Names of tables and columns come from entities and settings: nothing here is anybody's input.
+    return (
+        f"merge into `{target}` as t using `{changed}` as s on {same} "  # noqa: S608
+        f"when matched then update set {taken} "
+        f"when not matched then insert ({', '.join(names)}) values ({', '.join(f's.{n}' for n in names)})"
+    )
 
 
 def table_schema(entity: Entity) -> list[bigquery.SchemaField]:

@@ -21,19 +21,30 @@ class Entity:
 
     `columns` are the columns that source, landing and raw share; ids and documents are text on the way.
     `key` identifies a row. `partition_column` is the date column whose days are moved one by one, or None
-    for a table that is moved whole. `cluster` orders rows inside a partition. `uuids` and `documents` name
-    the columns that are uuid and jsonb in PostgreSQL. `source_columns` gives the SQL of those columns that
-    the source has under another form.
+    for a table that has none. `is_growing` says that of such a table only the rows that changed are moved;
+    the others are replaced whole. `cluster` orders rows inside a partition. `uuids` and `documents` name the
+    columns that are uuid and jsonb in PostgreSQL, `measures` those whose sums are compared on the way.
+    `source_columns` gives the SQL of those columns that the source has under another form: both ends of a
+    range, as a warehouse has no ranges. `withheld` are columns of the source that do not leave it: text of
+    people, personal or sealed fields, and what is derived there.
     """
 
     name: str
     columns: pa.Schema
     key: tuple[str, ...] = ("tenant_id", "id")
     partition_column: str | None = None
+    is_growing: bool = False
     cluster: tuple[str, ...] = ("tenant_id",)
     uuids: frozenset[str] = frozenset()
     documents: frozenset[str] = frozenset()
+    measures: tuple[str, ...] = ()
     source_columns: Mapping[str, str] = field(default_factory=dict)
+    withheld: frozenset[str] = frozenset()
+
+    @property
+    def is_dated(self) -> bool:
+        """Whether it flows by date."""
+        return self.partition_column is not None
 
     @property
     def schema(self) -> pa.Schema:
@@ -53,7 +64,14 @@ _TYPES = {
     "reading": DECIMAL,
     "kw": pa.decimal128(12, 3),
     "area": pa.decimal128(10, 2),
+    "angle": pa.decimal128(5, 2),
+    "money": pa.decimal128(14, 2),
+    "price": pa.decimal128(14, 6),
+    "tax": pa.decimal128(6, 5),
+    "share": pa.decimal128(9, 8),
+    "confidence": pa.decimal128(5, 4),
 }
+_MEASURES = ("reading", "money")
 
 
 def _entity(
@@ -62,34 +80,57 @@ def _entity(
     *,
     key: tuple[str, ...] = ("tenant_id", "id"),
     partition_column: str | None = None,
-    cluster: tuple[str, ...] = ("tenant_id",),
-    source_columns: Mapping[str, str] | None = None,
+    is_growing: bool = False,
+    ranges: Mapping[str, str] | None = None,
+    withheld: str = "",
 ) -> Entity:
-    """Build an entity from `column type` pairs, one a comma; ids come first, the row's history last."""
+    """Build an entity from `column type` pairs, one a comma; ids come first, the row's history last.
+
+    `ranges` maps the stem of two columns to the range that they are the ends of: `{"valid": "valid_during"}`
+    fills valid_from and valid_to.
+    """
     listed = (
         f"id uuid, tenant_id uuid, {columns}, version integer, created_at timestamp, updated_at timestamp"
     )
     pairs = [pair.split() for pair in listed.split(",")]
+    ends = {
+        f"{stem}_{end}": f"{function}({column})"
+        for stem, column in (ranges or {}).items()
+        for end, function in (("from", "lower"), ("to", "upper"))
+    }
     return Entity(
         name=name,
         columns=pa.schema([pa.field(column, _TYPES[kind]) for column, kind in pairs]),
         key=key,
         partition_column=partition_column,
-        cluster=cluster,
+        is_growing=is_growing,
         uuids=frozenset(column for column, kind in pairs if kind == _UUID),
         documents=frozenset(column for column, kind in pairs if kind == _DOCUMENT),
-        source_columns=source_columns or {},
+        measures=tuple(sorted(column for column, kind in pairs if kind in _MEASURES)),
+        source_columns=ends,
+        withheld=frozenset(withheld.split()),
     )
 
 
 _ALL = (
     _entity("tenants", "name text, region text, status text, metadata document"),
+    # A person is an id in the warehouse: name and address stay, and are erased, in the OLTP alone.
+    _entity(
+        "users",
+        "role text, status text, mfa_enabled boolean",
+        withheld="email full_name last_login_at",
+    ),
     _entity(
         "properties",
         "name text, address document, timezone text, utility_account_number text, solar_capacity_kw kw, "
         "status text, metadata document",
     ),
     _entity("units", "property_id uuid, label text, floor text, sq_ft area, active boolean"),
+    _entity(
+        "tenancies",
+        "unit_id uuid, user_id uuid, occupied_from date, occupied_to date",
+        ranges={"occupied": "occupied_during"},
+    ),
     _entity(
         "meters",
         "property_id uuid, type text, make_model text, serial_number text, timezone text, status text",
@@ -101,7 +142,124 @@ _ALL = (
     _entity(
         "meter_assignments",
         "meter_id uuid, unit_id uuid, assigned_from date, assigned_to date",
-        source_columns={"assigned_from": "lower(assigned_during)", "assigned_to": "upper(assigned_during)"},
+        ranges={"assigned": "assigned_during"},
+    ),
+    _entity(
+        "solar_assets",
+        "property_id uuid, meter_id uuid, kind text, make_model text, capacity_kw kw, tilt_degrees angle, "
+        "azimuth_degrees angle, in_service_from date, in_service_to date, capital_cost money, "
+        "yearly_cost money, currency text, status text",
+        ranges={"in_service": "in_service_during"},
+        withheld="serial_number",
+    ),
+    _entity("providers", "name text, kind text, region text, status text"),
+    _entity("rate_plans", "provider_id uuid, name text, currency text, status text"),
+    _entity(
+        "rate_plan_bands",
+        "rate_plan_id uuid, charge text, band text, day_kind text, minutes_from integer, minutes_to integer, "
+        "unit_amount price, tax_rate tax, valid_from date, valid_to date",
+        ranges={"minutes": "minutes_of_day", "valid": "valid_during"},
+    ),
+    _entity(
+        "rate_plan_assignments",
+        "unit_id uuid, rate_plan_id uuid, assigned_from date, assigned_to date",
+        ranges={"assigned": "assigned_during"},
+    ),
+    _entity(
+        "emission_factor_regions",
+        "property_id uuid, region text, valid_from date, valid_to date",
+        ranges={"valid": "valid_during"},
+    ),
+    _entity(
+        "allocation_methods",
+        "property_id uuid, method text, valid_from date, valid_to date",
+        ranges={"valid": "valid_during"},
+    ),
+    _entity(
+        "allocation_keys",
+        "property_id uuid, unit_id uuid, share share, valid_from date, valid_to date",
+        ranges={"valid": "valid_during"},
+        withheld="participant_id",
+    ),
+    _entity(
+        "allocation_periods",
+        "property_id uuid, period_from date, period_to date, allocation_method text, generation_kwh reading, "
+        "import_kwh reading, export_kwh reading, consumption_kwh reading, surplus_kwh reading, "
+        "loss_kwh reading",
+        ranges={"period": "billing_period"},
+    ),
+    _entity(
+        "allocation_ledger",
+        "property_id uuid, allocation_period_id uuid, unit_id uuid, tenancy_id uuid, period_from date, "
+        "period_to date, solar_kwh reading, grid_kwh reading, loss_kwh reading, allocation_method text, "
+        "confidence confidence, adjusted_by uuid, adjusted_at timestamp",
+        ranges={"period": "billing_period"},
+        is_growing=True,
+        withheld="participant_id period_start_date notes",
+    ),
+    _entity(
+        "invoices",
+        "number text, tenant_user_id uuid, tenancy_id uuid, period_from date, period_to date, status text, "
+        "total_amount money, currency text, issued_at timestamp, due_at timestamp",
+        ranges={"period": "billing_period"},
+        is_growing=True,
+        withheld="period_start_date metadata",
+    ),
+    _entity(
+        "invoice_lines",
+        "invoice_id uuid, line_number integer, category text, quantity reading, unit_amount price, "
+        "tax_rate tax, total_amount money, solar_band text, allocation_id uuid, rate_plan_band_id uuid",
+        is_growing=True,
+        withheld="description",
+    ),
+    _entity(
+        "payments",
+        "invoice_id uuid, amount money, currency text, method text, status text, received_at timestamp",
+        is_growing=True,
+        withheld="reference",
+    ),
+    _entity(
+        "ledger_entries",
+        "entry_date date, debit_account text, credit_account text, amount money, currency text, "
+        "reference_type text, reference_id uuid, reverses_id uuid",
+        is_growing=True,
+        withheld="description",
+    ),
+    _entity(
+        "service_tickets",
+        "property_id uuid, unit_id uuid, opened_by uuid, status text, priority text, category text, "
+        "sla_target_at timestamp, opened_at timestamp, resolved_at timestamp",
+        withheld="summary description attachments search",
+    ),
+    _entity(
+        "ticket_quotes",
+        "ticket_id uuid, provider_id uuid, amount money, currency text, status text, quoted_at timestamp, "
+        "valid_until date",
+    ),
+    _entity(
+        "ticket_schedules",
+        "ticket_id uuid, provider_id uuid, scheduled_from timestamp, scheduled_to timestamp, status text",
+        ranges={"scheduled": "scheduled_during"},
+    ),
+    _entity(
+        "ticket_activities",
+        "ticket_id uuid, kind text, user_id uuid, agent_id text, occurred_at timestamp",
+        is_growing=True,
+        withheld="body details",
+    ),
+    # Neither what was said nor a hash of it: a hash of a short input is found by trying.
+    _entity(
+        "agent_messages",
+        "session_id uuid, sequence integer, agent_id text, user_id uuid, role text, sent_at timestamp",
+        is_growing=True,
+        withheld="content",
+    ),
+    _entity(
+        "agent_audit",
+        "session_id uuid, agent_id text, tool_name text, outcome text, latency_ms integer, trace_id text, "
+        "performed_by_user_id uuid, occurred_at timestamp",
+        is_growing=True,
+        withheld="input_hash payload",
     ),
     _entity(
         "meter_readings",

@@ -20,7 +20,6 @@ from data.ingest.entities import Entity
 
 Dialect = Literal["postgres", "bigquery"]
 
-_MEASURES = ("value_kwh", "value_native")
 _SUM = pa.decimal128(38, 9)
 _NANO = 1_000_000_000
 
@@ -31,7 +30,7 @@ def fingerprint_schema(entity: Entity) -> pa.Schema:
     if entity.partition_column is not None:
         fields.append(pa.field(entity.partition_column, pa.date32()))
     fields.append(pa.field("rows", pa.int64()))
-    fields += [pa.field(f"sum_{name}", _SUM) for name in _measures(entity)]
+    fields += [pa.field(f"sum_{name}", _SUM) for name in entity.measures]
     fields.append(pa.field("checksum", pa.int64()))
     return pa.schema(fields)
 
@@ -48,12 +47,12 @@ def fingerprint_sql(
     keys = ["tenant_id", *([entity.partition_column] if entity.partition_column else [])]
     text = "text" if dialect == "postgres" else "string"
     named = [f"cast(tenant_id as {text}) as tenant_id", *keys[1:]]
-    sums = [f"sum({name}) as sum_{name}" for name in _measures(entity)]
+    sums = [f"sum({name}) as sum_{name}" for name in entity.measures]
     parts = (_form(field, forms.get(field.name, field.name), dialect) for field in entity.columns)
     row = "concat(" + ", '|', ".join(f"coalesce({part}, '~')" for part in parts) + ")"
     inner = ", ".join([*named, "count(*) as row_count", *sums, f"sum({_hash(row, dialect)}) as checksum"])
     rows, whole_number = ("rows", "bigint") if dialect == "postgres" else ("`rows`", "int64")
-    summed = [f"cast(sum_{name} as numeric) as sum_{name}" for name in _measures(entity)]
+    summed = [f"cast(sum_{name} as numeric) as sum_{name}" for name in entity.measures]
     outer = ", ".join(
         [*keys, f"row_count as {rows}", *summed, f"cast(checksum as {whole_number}) as checksum"]
     )
@@ -80,10 +79,6 @@ def arrow_checksum(entity: Entity, rows: pa.Table) -> int:
     return sum(
         int.from_bytes(hashlib.md5(text.encode(), usedforsecurity=False).digest()[:4]) for text in texts
     )
-
-
-def _measures(entity: Entity) -> list[str]:
-    return [name for name in _MEASURES if name in entity.columns.names]
 
 
 def _form(field: pa.Field, column: str, dialect: Dialect) -> str:

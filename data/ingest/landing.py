@@ -1,6 +1,7 @@
 """Landing: tables of the OLTP copied into `warehouse_staging`, and read from there for the warehouse.
 
-Here: replacing a table or the dates of a range, and fingerprints of both sides. Not here: the warehouse
+Here: replacing a table or the dates of a range, taking over what changed in a growing table, and
+fingerprints of both sides. Not here: whether the source still has the columns (`drift`), the warehouse
 (`warehouse`, `bigquery`), or whether the two sides agree (gate B).
 """
 
@@ -17,29 +18,40 @@ from data.ingest.fingerprint import fingerprint_frame, fingerprint_schema, finge
 from data.ingest.session import Session, transaction
 
 ETL_ROLE = "myproperty_etl"
+# updated_at is when a transaction began, and it shows when that ends: no writer of these tables takes longer.
+OVERLAP = datetime.timedelta(hours=1)
 SourceSchema = Literal["myproperty", "warehouse_staging"]
 
 
 def land(entity: str, dsn: str, start: datetime.date | None = None, end: datetime.date | None = None) -> int:
     """Replace the landing rows of an entity, whole or for reading dates in [start, end); returns the rows.
 
+    Of a growing table only what changed is written, and deleted rows go; the rows returned are all of it.
     One transaction: readers see the old rows or the new. Raises `IngestError` for an archived date, and
     ValueError for an unknown entity, or dates where they do not belong.
     """
     described, dates = _described(entity, start, end)
     with transaction(dsn, ETL_ROLE) as session:
         if dates is None:
-            return _replace(session, described, sql.SQL("true"))
+            return _merge(session, described) if described.is_growing else _replace(session, described)
         return sum(_land_date(session, described, date) for date in dates)
 
 
-def read_landing(entity: str, dsn: str, date: datetime.date | None = None) -> pa.Table:
-    """The landed rows of an entity, whole or of one reading date, in its schema and in order of its key."""
+def read_landing(
+    entity: str, dsn: str, date: datetime.date | None = None, since: datetime.datetime | None = None
+) -> pa.Table:
+    """The landed rows of an entity, whole or of one reading date, in its schema and in order of its key.
+
+    `since` leaves out what was landed before that instant.
+    """
     described, dates = _described(entity, date, date + datetime.timedelta(days=1) if date else None)
+    where = _where(described, dates)
+    if since is not None:
+        where = sql.SQL("{} and landed_at >= {}").format(where, sql.Literal(since))
     query = sql.SQL("select {columns} from {table} where {where} order by {key}").format(
         columns=sql.SQL(", ").join(_read_form(described, name) for name in described.schema.names),
         table=sql.Identifier("warehouse_staging", entity),
-        where=_where(described, dates),
+        where=where,
         key=sql.SQL(", ").join(sql.Identifier(described.name, name) for name in described.key),
     )
     with transaction(dsn, ETL_ROLE) as session:
@@ -108,20 +120,57 @@ def _land_date(session: Session, entity: Entity, date: datetime.date) -> int:
     return _replace(session, entity, where)
 
 
-def _replace(session: Session, entity: Entity, where: sql.Composable) -> int:
-    target = sql.Identifier("warehouse_staging", entity.name)
-    forms = [_source_form(entity, name) for name in entity.columns.names]
-    session.execute(sql.SQL("delete from {} where {}").format(target, where))
+def _replace(session: Session, entity: Entity, where: sql.Composable | None = None) -> int:
+    where = where or sql.SQL("true")
+    session.execute(sql.SQL("delete from {} where {}").format(_landing(entity), where))
+    session.execute(_insert(entity, where))
+    return _count(session, entity, where)
+
+
+def _merge(session: Session, entity: Entity) -> int:
+    """Take over the rows changed since the last one landed, less `OVERLAP`, and drop those deleted since."""
+    target, source = _landing(entity), sql.Identifier("myproperty", entity.name)
+    latest = session.rows(sql.SQL("select max(updated_at) from {}").format(target))[0][0]
+    changed = sql.SQL("updated_at >= {}").format(sql.Literal(latest - OVERLAP)) if latest else sql.SQL("true")
+    taken = [name for name in (*entity.columns.names, "landed_at") if name not in entity.key]
+    # What is the same stays as it was landed, so that it is not loaded again either.
     session.execute(
-        sql.SQL("insert into {target} ({columns}) select {forms} from {source} where {where}").format(
-            target=target,
-            columns=sql.SQL(", ").join(map(sql.Identifier, entity.columns.names)),
-            forms=sql.SQL(", ").join(forms),
-            source=sql.Identifier("myproperty", entity.name),
-            where=where,
+        sql.SQL(
+            "{insert} on conflict ({key}) do update set ({columns}) = row({values}) "
+            "where {target}.version is distinct from excluded.version"
+        ).format(
+            insert=_insert(entity, changed),
+            key=sql.SQL(", ").join(map(sql.Identifier, entity.key)),
+            columns=sql.SQL(", ").join(map(sql.Identifier, taken)),
+            values=sql.SQL(", ").join(sql.Identifier("excluded", name) for name in taken),
+            target=sql.Identifier(entity.name),
         )
     )
-    counted = sql.SQL("select count(*) from {} where {}").format(target, where)
+    same = sql.SQL(" and ").join(sql.SQL("s.{0} = t.{0}").format(sql.Identifier(name)) for name in entity.key)
+    session.execute(
+        sql.SQL("delete from {} as t where not exists (select from {} as s where {})").format(
+            target, source, same
+        )
+    )
+    return _count(session, entity, sql.SQL("true"))
+
+
+def _landing(entity: Entity) -> sql.Identifier:
+    return sql.Identifier("warehouse_staging", entity.name)
+
+
+def _insert(entity: Entity, where: sql.Composable) -> sql.Composed:
+    return sql.SQL("insert into {target} ({columns}) select {forms} from {source} where {where}").format(
+        target=_landing(entity),
+        columns=sql.SQL(", ").join(map(sql.Identifier, entity.columns.names)),
+        forms=sql.SQL(", ").join(_source_form(entity, name) for name in entity.columns.names),
+        source=sql.Identifier("myproperty", entity.name),
+        where=where,
+    )
+
+
+def _count(session: Session, entity: Entity, where: sql.Composable) -> int:
+    counted = sql.SQL("select count(*) from {} where {}").format(_landing(entity), where)
     return int(session.rows(counted)[0][0])
 
 

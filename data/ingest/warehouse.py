@@ -38,6 +38,12 @@ class Warehouse(Protocol):
         The same `load_key` with the same rows is loaded once. Raises ValueError for rows of another date.
         """
 
+    def merge(self, entity: Entity, rows: pa.Table, load_key: str) -> None:
+        """Put `rows` (the entity's schema) in the place of those with their keys, and add the others."""
+
+    def latest_landing(self, entity: Entity) -> datetime.datetime | None:
+        """The newest `landed_at` of raw.<entity>; None where it is empty."""
+
     def fingerprint(self, entity: Entity, partition: datetime.date | None) -> pd.DataFrame:
         """The columns of `fingerprint_schema` over one partition, or the whole table."""
 
@@ -117,6 +123,28 @@ class PostgresWarehouse:
             loaded = session.copy(rows, entity.name, self._raw)
             session.execute(sql.SQL("analyze {}").format(self._table(entity)))
         return loaded
+
+    def merge(self, entity: Entity, rows: pa.Table, load_key: str) -> None:
+        """See `Warehouse`. One transaction: delete and insert."""
+        if rows.num_rows == 0:
+            return
+        changed = sql.Identifier("changed")
+        same = sql.SQL(" and ").join(
+            sql.SQL("changed.{0} = t.{0}").format(sql.Identifier(name)) for name in entity.key
+        )
+        table = self._table(entity)
+        with transaction(self._dsn) as session:
+            session.execute(sql.SQL("create temporary table {} (like {})").format(changed, table))
+            session.copy(rows, "changed")
+            session.execute(sql.SQL("delete from {} as t using changed where {}").format(table, same))
+            session.execute(sql.SQL("insert into {} select * from changed").format(table))
+
+    def latest_landing(self, entity: Entity) -> datetime.datetime | None:
+        """See `Warehouse`."""
+        with transaction(self._dsn) as session:
+            found = session.rows(sql.SQL("select max(landed_at) from {}").format(self._table(entity)))
+        latest: datetime.datetime | None = found[0][0]
+        return latest
 
     def fingerprint(self, entity: Entity, partition: datetime.date | None) -> pd.DataFrame:
         """See `Warehouse`."""

@@ -1,16 +1,20 @@
-"""The shared part of gates B and C: a copy equals what it was copied from, per tenant and date.
+"""Gates B and C: a copy equals what it was copied from, per tenant and date: rows, sums and checksum.
 
-Which table, and which measures, is said in the module of the table.
+The rules of a table follow from the description of its entity (`data.ingest.entities`).
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from data.ingest.entities import ENTITIES
 from expectations.rules import Rule, suite
 
 if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
 
+# Without these there is nothing to build a warehouse of: an empty table is a fault of the copy.
+_NEVER_EMPTY = ("tenants", "properties", "meters", "meter_registers")
 _COPY_AGAIN = {
     "B": "Run the same dates again: landing is replaced whole. If it fails again, compare the landing "
     "query of this table with its source.",
@@ -33,16 +37,38 @@ def rules(gate: str, table: str, measures: Sequence[str]) -> list[Rule]:
     return [first, *rest]
 
 
-def build(gate: str, table: str, measures: Sequence[str]) -> "ExpectationSuite":
-    """The suite over a frame of `expectations.frames.compare`."""
-    keyed, *measured = rules(gate, table, measures)
-    return suite(
-        gate,
-        table,
-        [
-            keyed.expect("expect_column_values_to_be_in_set", column="on_both_sides", value_set=[True]),
-            *(same(measure, rule) for measure, rule in zip(measures, measured, strict=True)),
-        ],
+@dataclass(frozen=True)
+class CopySuite:
+    """The rules of one copied table at gate B or C, with the names that a module of rules has."""
+
+    GATE: str
+    TABLE: str
+    ID_COLUMNS: tuple[str, ...]
+    MEASURES: tuple[str, ...]
+    ROWS_REQUIRED: bool
+
+    def build_suite(self) -> "ExpectationSuite":
+        """The suite over a frame of `expectations.frames.compare`."""
+        keyed, *measured = rules(self.GATE, self.TABLE, self.MEASURES)
+        return suite(
+            self.GATE,
+            self.TABLE,
+            [
+                keyed.expect("expect_column_values_to_be_in_set", column="on_both_sides", value_set=[True]),
+                *(same(measure, rule) for measure, rule in zip(self.MEASURES, measured, strict=True)),
+            ],
+        )
+
+
+def copy_suite(gate: str, table: str) -> CopySuite:
+    """The rules of an entity at gate B or C. Raises KeyError for what is no entity."""
+    entity = ENTITIES[table]
+    return CopySuite(
+        GATE=gate,
+        TABLE=table,
+        ID_COLUMNS=("tenant_id", *([entity.partition_column] if entity.partition_column else [])),
+        MEASURES=("rows", *(f"sum_{name}" for name in entity.measures), "checksum"),
+        ROWS_REQUIRED=table in _NEVER_EMPTY,
     )
 
 

@@ -12,12 +12,12 @@ import psycopg
 import pytest
 
 from dagster_project.defs.ingest import inbox
-from dagster_project.defs.raw.assets import load_key
 from dagster_project.defs.warehouse.translator import asset_key
 from dagster_project.failures import is_retryable, permanent_unless_retryable
 from dagster_project.partitions import Window, contiguous, window_of
 from dagster_project.resources import dbt
 from dagster_project.schedules import nightly_window
+from data.ingest.transfer import load_key
 from expectations.gate import GateFailed
 
 

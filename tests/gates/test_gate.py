@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from data.ingest.entities import ENTITIES
 from expectations.frames import canonical, compare
 from expectations.gate import GateFailed, Verdict, load_suite, run_gate
 from expectations.suites.oltp import meter_readings as readings
@@ -15,9 +16,6 @@ from expectations.suites.warehouse import fact_energy_usage as fact
 from expectations.suites.warehouse import int_solar__daily_performance as solar
 
 DAY: dict[str, Any] = {"date_from": date(2026, 1, 5), "date_to": date(2026, 1, 6)}
-ENTITIES = (
-    "tenants", "properties", "units", "meters", "meter_registers", "meter_assignments", "meter_readings",
-)  # fmt: skip
 
 
 def broken(verdict: Verdict) -> set[str]:
@@ -235,8 +233,10 @@ def test_samples_hold_the_columns_of_the_rule_alone() -> None:
 
 
 def test_an_unknown_suite_is_named() -> None:
-    with pytest.raises(KeyError, match=r"expectations/suites/landing/invoices\.py"):
-        load_suite("B", "invoices")
+    with pytest.raises(KeyError, match="no_such_entity"):
+        load_suite("B", "no_such_entity")
+    with pytest.raises(KeyError, match=r"expectations/suites/warehouse/no_such_fact\.py"):
+        load_suite("D", "no_such_fact")
 
 
 @pytest.mark.parametrize(
@@ -264,4 +264,4 @@ def test_rule_ids_are_unique() -> None:
         for expectation in load_suite(gate, table).build_suite().expectations
     ]
     assert len(ids) == len(set(ids))
-    assert len(ids) == 12 + 6 + 9 + 2 * (6 * 3 + 5)
+    assert len(ids) == 12 + 6 + 9 + 2 * sum(3 + len(entity.measures) for entity in ENTITIES.values())

@@ -1,19 +1,23 @@
 """Landing and the raw layer: twice is once, one partition at a time, and a copy that differs is seen."""
 
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import Any, LiteralString
 
 import psycopg
 import pyarrow as pa
 import pytest
 
-from data.ingest import landing
+from data.ingest import drift, landing
 from data.ingest.entities import ENTITIES
+from data.ingest.errors import IngestError
 from data.ingest.load import ingest_file
+from data.ingest.transfer import transfer
 from data.ingest.warehouse import PostgresWarehouse, Warehouse, open_warehouse
 from myproperty import local
 from myproperty.settings import Settings
+from oltp_schema.migrate import upgrade
 from tests.conftest import DatabaseMaker
 from tests.ingest.conftest import Company, FileMaker, hours, make_company
 
@@ -41,6 +45,14 @@ def emulator(postgres_settings: Settings) -> Iterator[Warehouse]:
     warehouse = open_warehouse(settings)
     yield warehouse
     warehouse.close()
+
+
+@pytest.fixture
+def oltp_copy(fresh_database: DatabaseMaker) -> Iterator[str]:
+    """A migrated database of one's own, whose tables may be changed."""
+    with fresh_database("drift") as dsn:
+        upgrade(dsn)
+        yield dsn
 
 
 @pytest.fixture
@@ -137,3 +149,105 @@ def test_a_query_keeps_every_digit(postgres: Warehouse) -> None:
         "select sum(x) as total from (values (0.1::numeric), (12345678901.000000001)) as t(x)"
     )
     assert found == pa.table({"total": pa.array([Decimal("12345678901.100000001")], pa.decimal128(38, 9))})
+
+
+def call_tools(company: Company, *changes: LiteralString) -> None:
+    """Statements on agent_audit, which keeps what it has: past its triggers, as a restore would."""
+    with psycopg.connect(company.dsn) as connection:
+        connection.execute("set session_replication_role = replica")
+        for change in changes:
+            connection.execute(change, {"tenant": company.tenant_id})
+
+
+CALLED: LiteralString = (
+    "insert into myproperty.agent_audit (tenant_id, agent_id, tool_name, input_hash, outcome, latency_ms, "
+    "trace_id) select %(tenant)s, 'helpdesk', 'search', repeat('c', 64), 'succeeded', n, repeat('d', 32) "
+    "from generate_series(1, 5) as n"
+)
+CHANGED: LiteralString = (
+    "update myproperty.agent_audit set outcome = 'failed', version = version + 1, updated_at = now() "
+    "where tenant_id = %(tenant)s and latency_ms = 2"
+)
+DELETED: LiteralString = "delete from myproperty.agent_audit where tenant_id = %(tenant)s and latency_ms = 3"
+
+
+def test_a_growing_table_takes_over_what_changed_and_what_was_deleted(company: Company) -> None:
+    def landed_at() -> dict[str, datetime]:
+        rows = landing.read_landing("agent_audit", company.dsn).to_pylist()
+        return {row["id"]: row["landed_at"] for row in rows if row["tenant_id"] == str(company.tenant_id)}
+
+    call_tools(company, CALLED)
+    landing.land("agent_audit", company.dsn)
+    first = landed_at()
+    landing.land("agent_audit", company.dsn)
+    assert landed_at() == first, "what did not change is not landed again"
+    call_tools(company, CHANGED, DELETED, CALLED)
+    landing.land("agent_audit", company.dsn)
+    second = landed_at()
+    assert len(second) == 9
+    assert sum(second.get(row) == at for row, at in first.items()) == 3
+    source, copy = (landing.fingerprint("agent_audit", company.dsn, schema) for schema in SCHEMAS)
+    assert source.equals(copy)
+
+
+def test_a_growing_table_in_postgres(company: Company, postgres: Warehouse) -> None:
+    check_growing(company, postgres)
+
+
+@pytest.mark.emulator
+def test_a_growing_table_in_bigquery(company: Company, emulator: Warehouse) -> None:
+    check_growing(company, emulator)
+
+
+def check_growing(company: Company, warehouse: Warehouse) -> None:
+    """A first load, nothing new, rows changed and added, rows deleted: raw equals landing each time."""
+    entity = ENTITIES["agent_audit"]
+    wholes: list[str] = []
+    load_partition = warehouse.load_partition
+
+    def watched(*given: Any) -> int:
+        wholes.append(given[3])
+        return load_partition(*given)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(warehouse, "load_partition", watched)
+        for run, changes, is_whole in (
+            ("first", (CALLED,), True),
+            ("second", (), False),
+            ("third", (CHANGED, CALLED), False),
+            ("fourth", (DELETED, CALLED), True),
+        ):
+            call_tools(company, *changes)
+            rows = landing.land(entity.name, company.dsn)
+            assert transfer(warehouse, entity.name, company.dsn, run) == rows
+            assert (wholes[-1:] == [f"{run}-agent_audit-all"]) == is_whole
+            landed = landing.fingerprint(entity.name, company.dsn)
+            assert landed.equals(warehouse.fingerprint(entity, None))
+
+
+def test_the_sources_are_what_the_entities_say(company: Company) -> None:
+    assert drift.check_sources(ENTITIES, company.dsn) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ("rename column amount to sum", "myproperty.payments.amount is missing"),
+        ("alter column method type varchar(20)", r"payments.method is character varying\(20\), not text"),
+    ],
+)
+def test_a_drifted_column_is_named_before_anything_is_landed(
+    oltp_copy: str, change: LiteralString, named: str
+) -> None:
+    with psycopg.connect(oltp_copy) as connection:
+        connection.execute("alter table myproperty.payments " + change)
+    with pytest.raises(IngestError, match=named):
+        drift.check_sources(ENTITIES, oltp_copy)
+
+
+def test_a_new_column_is_told_of_and_hurts_nothing(oltp_copy: str) -> None:
+    with psycopg.connect(oltp_copy) as connection:
+        connection.execute("alter table myproperty.payments add column fee numeric(14, 2)")
+    (warning,) = drift.check_sources(ENTITIES, oltp_copy)
+    assert warning.startswith("myproperty.payments.fee is new")
+    assert landing.land("payments", oltp_copy) == 0

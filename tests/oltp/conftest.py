@@ -12,6 +12,8 @@ import pytest
 from psycopg import sql
 from psycopg.abc import Params
 
+from data.ingest.entities import ENTITIES
+
 DAY = date(2026, 1, 1)
 FIRST_HALF, SECOND_HALF = "[2026-01-01,2026-07-01)", "[2026-07-01,2027-01-01)"
 # Format 1, then as many bytes as the shortest sealed text has.
@@ -363,7 +365,7 @@ SYSTEM_ROWS: dict[str, Row] = {
         "gate": "A", "table_name": "t", "run_id": "r", "passed": True, "expectations": 1,
     },
 }  # fmt: skip
-LANDED = ("tenants", "properties", "units", "meters", "meter_registers", "meter_assignments")
+LANDED = tuple(name for name, entity in ENTITIES.items() if not entity.is_dated)
 Insert = Callable[[psycopg.Connection, str, Row], None]
 
 

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from psycopg import errors, sql
 
+from data.ingest.entities import ENTITIES
 from oltp_schema.roles import ROLES
 
 pytestmark = pytest.mark.engine
@@ -96,12 +97,11 @@ MAY = {
     "audit.ledger_entries_history": May(app="s", auditor="s", owner="", guardian="siud"),
     "warehouse_staging.invalid_files": May(app="s", auditor="s", loader="si"),
     "warehouse_staging.quarantined_readings": May(app="su", auditor="s", loader="siu"),
-    "warehouse_staging.tenants": May(readonly="", etl="siud"),
-    "warehouse_staging.properties": May(readonly="", etl="siud"),
-    "warehouse_staging.units": May(readonly="", etl="siud"),
-    "warehouse_staging.meters": May(readonly="", etl="siud"),
-    "warehouse_staging.meter_registers": May(readonly="", etl="siud"),
-    "warehouse_staging.meter_assignments": May(readonly="", etl="siud"),
+    **{
+        f"warehouse_staging.{name}": May(readonly="", etl="siud")
+        for name, entity in ENTITIES.items()
+        if not entity.is_dated
+    },
     "warehouse_staging.meter_readings": May(readonly="", etl="siud", partitioner="siud"),
     "warehouse_staging.archived_dates": May(readonly="", loader="s", partitioner="sid"),
     "warehouse_staging.published_dates": May(readonly="", etl="siud", partitioner="s"),

@@ -1,4 +1,9 @@
-"""One asset an entity: its operational table lands in `warehouse_staging`, by date where it has dates."""
+"""Operational tables land in `warehouse_staging`: readings by date, all others in one step.
+
+One step for the many small tables: a step of its own each would cost a run more than the copying does.
+"""
+
+from collections.abc import Iterator
 
 import dagster as dg
 
@@ -7,36 +12,83 @@ from dagster_project.partitions import READING_DATES, SINGLE_RUN, Window, window
 from dagster_project.resources.platform import Platform
 from data.ingest.entities import ENTITIES
 
+DATED = [name for name, entity in ENTITIES.items() if entity.is_dated]
+UNDATED = [name for name, entity in ENTITIES.items() if not entity.is_dated]
 
-def is_dated(entity: str) -> bool:
-    """Whether an entity flows by reading date; the others are copied whole."""
-    return ENTITIES[entity].partition_column is not None
+
+def key(entity: str) -> dg.AssetKey:
+    """`landing/<entity>`."""
+    return dg.AssetKey(["landing", entity])
+
+
+def description(entity: str) -> str:
+    """What the asset of an entity is."""
+    way = "what changed taken over" if ENTITIES[entity].is_growing else "replaced"
+    return f"warehouse_staging.{entity}, {way} from myproperty.{entity}."
+
+
+@dg.multi_asset(
+    specs=[
+        dg.AssetSpec(
+            key(entity),
+            deps=[dg.AssetKey([entity])],
+            group_name="landing",
+            description=description(entity),
+            kinds={"postgres"},
+        )
+        for entity in UNDATED
+    ],
+    can_subset=True,
+    retry_policy=RETRY,
+)
+def land_entities(
+    context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
+) -> Iterator[dg.MaterializeResult[None]]:
+    """The tables without dates, each in a transaction of its own; running it again changes nothing."""
+    chosen = [entity for entity in UNDATED if key(entity) in context.selected_asset_keys]
+    check_sources(context, platform, chosen)
+    rows = 0
+    for entity in chosen:
+        with permanent_unless_retryable():
+            landed = copy(platform, entity, None)
+        rows += landed
+        yield dg.MaterializeResult(asset_key=key(entity), metadata={"rows": landed})
+    platform.progress(f"landed {len(chosen)} tables: {rows} rows")
 
 
 def landing_asset(entity: str) -> dg.AssetsDefinition:
-    """`landing/<entity>`: replaced from its source, so that running it again changes nothing."""
-    dated = is_dated(entity)
+    """`landing/<entity>` by reading date: replaced from its source, so running it again changes nothing."""
 
     @dg.asset(
-        key=dg.AssetKey(["landing", entity]),
+        key=key(entity),
         deps=[dg.AssetKey([entity])],
-        partitions_def=READING_DATES if dated else None,
-        backfill_policy=SINGLE_RUN if dated else None,
+        partitions_def=READING_DATES,
+        backfill_policy=SINGLE_RUN,
         group_name="landing",
-        description=f"warehouse_staging.{entity}, replaced from myproperty.{entity}.",
+        description=description(entity),
         retry_policy=RETRY,
         kinds={"postgres"},
     )
     def land_entity(
         context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> dg.MaterializeResult[None]:
-        dates = window(context) if dated else None
+        check_sources(context, platform, [entity])
         with permanent_unless_retryable():
-            rows = copy(platform, entity, dates)
+            rows = copy(platform, entity, window(context))
         platform.progress(f"landed {entity}: {rows} rows")
         return dg.MaterializeResult(metadata={"rows": rows})
 
     return land_entity
+
+
+def check_sources(context: dg.AssetExecutionContext, platform: Platform, entities: list[str]) -> None:
+    """Fail where a source has lost a column, or has it under another type; tell of new ones."""
+    from data.ingest import drift
+
+    with permanent_unless_retryable():
+        for warning in drift.check_sources(entities, platform.oltp_dsn):
+            context.log.warning(warning)
+            platform.progress(f"warning: {warning}")
 
 
 def copy(platform: Platform, entity: str, dates: Window | None) -> int:
@@ -46,4 +98,4 @@ def copy(platform: Platform, entity: str, dates: Window | None) -> int:
     return land(entity, platform.oltp_dsn, *(dates.bounds if dates else ()))
 
 
-assets = [landing_asset(entity) for entity in ENTITIES]
+assets = [land_entities, *(landing_asset(entity) for entity in DATED)]

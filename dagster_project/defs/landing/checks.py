@@ -1,13 +1,11 @@
 """Gate B: each landing table equals its source, before it is loaded anywhere."""
 
-import dagster as dg
 import pandas as pd
 
-from dagster_project.checks import Frame, gate_check
-from dagster_project.defs.landing.assets import is_dated
+from dagster_project.checks import Frame, gate_check, gate_checks
+from dagster_project.defs.landing.assets import DATED, UNDATED, key
 from dagster_project.partitions import Window
 from dagster_project.resources.platform import Platform
-from data.ingest.entities import ENTITIES
 
 
 def sides(entity: str) -> Frame:
@@ -28,6 +26,6 @@ def sides(entity: str) -> Frame:
 
 
 checks = [
-    gate_check(dg.AssetKey(["landing", entity]), "B", entity, sides(entity), partitioned=is_dated(entity))
-    for entity in ENTITIES
+    gate_checks("landing_gate_b", "B", {entity: key(entity) for entity in UNDATED}, sides),
+    *(gate_check(key(entity), "B", entity, sides(entity), partitioned=True) for entity in DATED),
 ]

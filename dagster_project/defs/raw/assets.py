@@ -1,60 +1,83 @@
-"""One asset an entity: its landing table is loaded into the warehouse, one load a table and date."""
+"""Landing tables are loaded into the warehouse: readings one load a date, all others in one step."""
+
+from collections.abc import Iterator
 
 import dagster as dg
 
-from dagster_project.defs.landing.assets import is_dated
+from dagster_project.defs.landing import assets as landing
+from dagster_project.defs.landing.assets import DATED, UNDATED
 from dagster_project.failures import RETRY, permanent_unless_retryable
-from dagster_project.partitions import READING_DATES, SINGLE_RUN, Window, partitions, window
+from dagster_project.partitions import READING_DATES, SINGLE_RUN, window
 from dagster_project.resources.platform import Platform
 from data.ingest.entities import ENTITIES
 
 
+def key(entity: str) -> dg.AssetKey:
+    """`raw/<entity>`."""
+    return dg.AssetKey(["raw", entity])
+
+
+def description(entity: str) -> str:
+    """What the asset of an entity is."""
+    way = "what was landed since the last load merged in" if ENTITIES[entity].is_growing else "replaced"
+    return f"raw.{entity} in the warehouse, {way} from warehouse_staging.{entity}."
+
+
+@dg.multi_asset(
+    specs=[
+        dg.AssetSpec(
+            key(entity),
+            deps=[landing.key(entity)],
+            group_name="raw",
+            description=description(entity),
+            kinds={"bigquery"},
+        )
+        for entity in UNDATED
+    ],
+    can_subset=True,
+    retry_policy=RETRY,
+)
+def load_entities(
+    context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
+) -> Iterator[dg.MaterializeResult[None]]:
+    """The tables without dates; running it again changes nothing."""
+    from data.ingest.transfer import transfer
+
+    chosen = [entity for entity in UNDATED if key(entity) in context.selected_asset_keys]
+    total = 0
+    with permanent_unless_retryable(), platform.warehouse() as warehouse:
+        for entity in chosen:
+            rows = transfer(warehouse, entity, platform.oltp_dsn, context.run.run_id)
+            total += rows
+            yield dg.MaterializeResult(asset_key=key(entity), metadata={"rows": rows})
+    platform.progress(f"loaded {len(chosen)} tables into raw: {total} rows")
+
+
 def raw_asset(entity: str) -> dg.AssetsDefinition:
-    """`raw/<entity>`: each partition replaced whole from landing."""
-    dated = is_dated(entity)
+    """`raw/<entity>` by reading date: each partition replaced whole from landing."""
 
     @dg.asset(
-        key=dg.AssetKey(["raw", entity]),
-        deps=[dg.AssetKey(["landing", entity])],
-        partitions_def=READING_DATES if dated else None,
-        backfill_policy=SINGLE_RUN if dated else None,
+        key=key(entity),
+        deps=[landing.key(entity)],
+        partitions_def=READING_DATES,
+        backfill_policy=SINGLE_RUN,
         group_name="raw",
-        description=f"raw.{entity} in the warehouse, replaced from warehouse_staging.{entity}.",
+        description=description(entity),
         retry_policy=RETRY,
         kinds={"bigquery"},
     )
     def load_entity(
         context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> dg.MaterializeResult[None]:
-        dates = window(context) if dated else None
-        with permanent_unless_retryable():
-            rows = load(platform, entity, dates, context.run.run_id)
+        from data.ingest.transfer import transfer
+
+        dates = window(context).dates
+        with permanent_unless_retryable(), platform.warehouse() as warehouse:
+            rows = transfer(warehouse, entity, platform.oltp_dsn, context.run.run_id, dates)
         platform.progress(f"loaded raw.{entity}: {rows} rows")
         return dg.MaterializeResult(metadata={"rows": rows})
 
     return load_entity
 
 
-def load(platform: Platform, entity: str, dates: Window | None, run_id: str) -> int:
-    """Load one entity's partitions; returns its rows.
-
-    The load key is the run's and the partition's: a step that is tried again finds its own load job.
-    """
-    from data.ingest.landing import read_landing
-
-    described = ENTITIES[entity]
-    rows = 0
-    with platform.warehouse() as warehouse:
-        warehouse.ensure_table(described)
-        for day in partitions(dates):
-            landed = read_landing(entity, platform.oltp_dsn, day)
-            rows += warehouse.load_partition(described, landed, day, load_key(run_id, entity, day))
-    return rows
-
-
-def load_key(run_id: str, entity: str, day: object) -> str:
-    """One key a run, table and partition."""
-    return f"{run_id}-{entity}-{day or 'all'}"
-
-
-assets = [raw_asset(entity) for entity in ENTITIES]
+assets = [load_entities, *(raw_asset(entity) for entity in DATED)]

@@ -1,10 +1,10 @@
 """Gate C: each raw table equals its landing table, before a model is built of it."""
 
-import dagster as dg
 import pandas as pd
 
-from dagster_project.checks import Frame, gate_check
-from dagster_project.defs.landing.assets import is_dated
+from dagster_project.checks import Frame, gate_check, gate_checks
+from dagster_project.defs.landing.assets import DATED, UNDATED
+from dagster_project.defs.raw.assets import key
 from dagster_project.partitions import Window, partitions
 from dagster_project.resources.platform import Platform
 from data.ingest.entities import ENTITIES
@@ -21,13 +21,13 @@ def sides(entity: str) -> Frame:
         suite = load_suite("C", entity)
         landed = fingerprint(entity, platform.oltp_dsn, "warehouse_staging", *(dates.bounds if dates else ()))
         with platform.warehouse() as warehouse:
-            parts = [warehouse.fingerprint(ENTITIES[entity], day) for day in (partitions(dates))]
+            parts = [warehouse.fingerprint(ENTITIES[entity], day) for day in partitions(dates)]
         return compare(landed, pd.concat(parts), suite.ID_COLUMNS, suite.MEASURES)
 
     return frame
 
 
 checks = [
-    gate_check(dg.AssetKey(["raw", entity]), "C", entity, sides(entity), partitioned=is_dated(entity))
-    for entity in ENTITIES
+    gate_checks("raw_gate_c", "C", {entity: key(entity) for entity in UNDATED}, sides),
+    *(gate_check(key(entity), "C", entity, sides(entity), partitioned=True) for entity in DATED),
 ]

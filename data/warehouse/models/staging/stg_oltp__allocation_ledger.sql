@@ -1,0 +1,20 @@
+select
+    tenant_id,
+    id as allocation_id,
+    property_id,
+    allocation_period_id,
+    unit_id,
+    tenancy_id,
+    period_from,
+    period_to,
+    {{ as_energy('solar_kwh') }} as solar_kwh,
+    {{ as_energy('grid_kwh') }} as grid_kwh,
+    {{ as_energy('loss_kwh') }} as loss_kwh,
+    allocation_method,
+    {{ as_decimal('confidence', 5, 4) }} as confidence,
+    adjusted_by,
+    adjusted_at,
+    created_at,
+    updated_at,
+    landed_at
+from {{ source('raw', 'allocation_ledger') }}

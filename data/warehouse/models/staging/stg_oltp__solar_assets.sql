@@ -1,0 +1,20 @@
+select
+    tenant_id,
+    id as solar_asset_id,
+    property_id,
+    meter_id,
+    kind as asset_kind,
+    make_model,
+    {{ as_decimal('capacity_kw', 12, 3) }} as capacity_kw,
+    {{ as_decimal('tilt_degrees', 5, 2) }} as tilt_degrees,
+    {{ as_decimal('azimuth_degrees', 5, 2) }} as azimuth_degrees,
+    in_service_from,
+    in_service_to,
+    {{ as_decimal('capital_cost', 14, 2) }} as capital_cost,
+    {{ as_decimal('yearly_cost', 14, 2) }} as yearly_cost,
+    currency,
+    status,
+    created_at,
+    updated_at,
+    landed_at
+from {{ source('raw', 'solar_assets') }}

@@ -1,1 +1,0 @@
-"""Gate B: landing tables against their source."""

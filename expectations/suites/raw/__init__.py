@@ -1,1 +1,0 @@
-"""Gate C: raw tables of the warehouse against landing."""
