@@ -396,6 +396,50 @@ def test_usage_points_that_share_a_link_stay_apart(write: Write) -> None:
     ]
 
 
+def flat(kind: str, number: int, content: str, *related: str) -> str:
+    """An entry whose address does not lie below that of its owner."""
+    return entry(f"{kind}/{number}", content, *related)
+
+
+def flat_series(number: int, value: int, **fields: Any) -> list[str]:
+    """Two blocks that a meter reading names by their addresses, and nothing else."""
+    blocks = [f"IntervalBlock/{number}0", f"IntervalBlock/{number}1"]
+    return [
+        flat(
+            "MeterReading",
+            number,
+            '<MeterReading xmlns="http://naesb.org/espi"/>',
+            f"ReadingType/{number}",
+            *blocks,
+        ),
+        reading_type(f"ReadingType/{number}", **fields),
+        *(
+            entry(
+                own,
+                f'<IntervalBlock xmlns="http://naesb.org/espi">{reading(START + 900 * place, value)}'
+                "</IntervalBlock>",
+            )
+            for place, own in enumerate(blocks)
+        ),
+    ]
+
+
+def test_blocks_are_found_by_the_address_that_their_meter_reading_links(write: Write) -> None:
+    first, second = flat_series(1, 250), flat_series(2, 40, flowDirection=19, powerOfTenMultiplier=3)
+    # Meter readings and types first, the blocks behind them: order says nothing.
+    path = write(feed(usage_point(), *first[:2], *second[:2], *second[2:], *first[2:]))
+    assert {
+        channel["register"]: (channel["intervals"], channel["total"]) for channel in inspect(path)["channels"]
+    } == {"1": (2, "0.5"), "19": (2, "80")}
+
+
+def test_links_that_lead_to_none_of_several_reading_types_are_not_replaced_by_order(write: Write) -> None:
+    lost = block(*quarters(250), meter=f"{OWNER}/MeterReading/9")
+    kinds = (reading_type("ReadingType/1"), reading_type("ReadingType/2", powerOfTenMultiplier=3))
+    with pytest.raises(RefusedFile, match="GB-READING-TYPE"):
+        read_file(write(feed(usage_point(), meter_reading(), *kinds, lost)))
+
+
 def test_entries_without_links_belong_together_by_order(write: Write) -> None:
     def plain(*contents: str) -> str:
         return "".join(f"<entry><content>{content}</content></entry>" for content in contents)
@@ -456,6 +500,17 @@ def test_retail_customer_data_are_passed_over(write: Write) -> None:
         )
     )
     assert (total(parsed), rejections(parsed)) == (Decimal(5), [])
+
+
+def test_volumes_compensated_or_not_are_different_registers(write: Write) -> None:
+    meters = [meter_reading(f"{OWNER}/MeterReading/{n}", f"ReadingType/{n}") for n in (1, 2)]
+    kinds = [reading_type(f"ReadingType/{n}", uom=uom, commodity=7) for n, uom in ((1, 166), (2, 167))]
+    blocks = [block(*quarters(n), meter=f"{OWNER}/MeterReading/{n}") for n in (1, 2)]
+    found = inspect(write(feed(usage_point(kind="1"), *meters, *kinds, *blocks)))["channels"]
+    assert [(channel["register"], channel["unit"], channel["total"]) for channel in found] == [
+        ("1:volume=uncompensated", "m3", "1"),
+        ("1:volume=compensated", "m3", "2"),
+    ]
 
 
 def test_series_of_one_direction_that_differ_are_different_registers(write: Write) -> None:

@@ -23,7 +23,7 @@ from data.ingest.schema import (
 # Rule, reason, and the rows that break it.
 Finding = tuple[str, str, Mask]
 # What flows one way is an amount: power is not, it would have to be integrated.
-AMOUNTS = (*KWH_PER_UNIT_POWER_OF_TEN, "m3", "therm", "gal_us")
+AMOUNTS = (*KWH_PER_UNIT_POWER_OF_TEN, "m3", "ft3", "l", "gal_us", "gal_imp", "therm", "Btu")
 _LIMIT = Decimal(10) ** 11
 
 

@@ -16,7 +16,8 @@ _OWNER = r"(?:(?:RetailCustomer|Customer|Subscription|User)/[^/]+/)?"
 _RESOURCE = re.compile(rf"{_OWNER}(?:UsagePoint|ReadingType)/.+")
 _USAGE_POINT = re.compile(rf"{_OWNER}UsagePoint/[^/]+")
 
-# UnitSymbol of ESPI: unit by power of ten; any other power is put into the value, in the unit of power 0.
+# UnitSymbol of ESPI, from IEC 61968-9 as the type UomType of espi.xsd documents it (42 m3, 119 ft3): unit by
+# power of ten; any other power is put into the value, in the unit of power 0.
 _UNITS: dict[str, dict[int, str]] = {
     "5": {0: "A", 3: "kA"},
     "29": {0: "V", 3: "kV"},
@@ -28,13 +29,19 @@ _UNITS: dict[str, dict[int, str]] = {
     "72": {0: "Wh", 3: "kWh", 6: "MWh"},
     "73": {0: "varh", 3: "kvarh", 6: "Mvarh"},
     "119": {0: "ft3"},
+    "120": {0: "ft3"},
+    "121": {0: "ft3"},
     "128": {0: "gal_us"},
     "130": {0: "gal_imp"},
     "132": {0: "Btu"},
     "134": {0: "l"},
+    "166": {0: "m3"},
+    "167": {0: "m3"},
     "169": {0: "therm"},
 }
-_VOLUME_OR_HEAT = ("42", "119", "128", "130", "132", "134", "169")
+# Volumes compensated for temperature and pressure, or not, where the sender tells the two apart.
+_BASES = {"120": "compensated", "121": "uncompensated", "166": "uncompensated", "167": "compensated"}
+_VOLUME_OR_HEAT = ("42", "119", "128", "130", "132", "134", "169", *_BASES)
 _QUANTITIES = ("71", "72", "73", *_VOLUME_OR_HEAT)
 _ELECTRICITY_COMMODITIES = ("", "0", "1", "2")
 _ELECTRICITY_SERVICE = "0"
@@ -89,14 +96,23 @@ class Resource:
 
 @dataclass(frozen=True)
 class Owner:
-    """What a block says of the meter reading it belongs to: links, and how many resources stand before it."""
+    """What a block says of the meter reading it belongs to: links, and how many resources stand before it.
 
+    `own` is empty where the block's address already lies below its meter reading, so that owners are few.
+    """
+
+    own: str
     up: str
     stem: str
     related: tuple[str, ...]
     usage_points: int
     meter_readings: int
     reading_types: int
+
+    @property
+    def is_linked(self) -> bool:
+        """Whether links say whose block this is, so that its order says nothing."""
+        return bool(self.up or self.stem)
 
 
 @dataclass
@@ -190,12 +206,11 @@ class Resolver:
         return [series for series, _ in found]
 
     def _meter_reading(self, owner: Owner) -> Resource | None:
-        for href in _given(owner.up, owner.stem, *owner.related):
+        for href in _given(owner.own, owner.up, owner.stem, *owner.related):
             if href in self._meter_readings:
                 return self._meter_readings[href]
         near = _nearest(self._catalogue.meter_readings, owner.meter_readings)
-        is_unlinked = not owner.up and not owner.stem
-        return near if near is not None and (is_unlinked or not near.links.own) else None
+        return near if near is not None and (not owner.is_linked or not near.links.own) else None
 
     def _usage_point(self, owner: Owner, meter: Resource | None) -> tuple[Resource | None, str]:
         links = meter.links if meter is not None else Links()
@@ -229,6 +244,9 @@ class Resolver:
         for href in (*links.related, *owner.related):
             if "ReadingType/" in href:
                 raise Fault("GB-READING-TYPE", f"{href!r} is linked and not in the file")
+        kinds = self._catalogue.reading_types
+        if meter is None and owner.is_linked and len({tuple(kind.fields.items()) for kind in kinds}) > 1:
+            raise Fault("GB-READING-TYPE", "the links of the block lead to none of several ReadingTypes")
         near = self._type_by_order(owner, meter)
         if near is None:
             raise Fault("GB-READING-TYPE", "no ReadingType is linked, and none stands beside the readings")
@@ -316,6 +334,7 @@ def _tell_apart(found: list[tuple[Series, dict[str, str]]]) -> None:
     for series, fields in found:
         if series.fault is None:
             traits = {name: fields.get(name, "") for name in _DISTINCTIONS} | {"uom": series.unit or ""}
+            traits["volume"] = _BASES.get(fields.get("uom", ""), "")
             traits["intervalLength"] = _length_class(series.interval_seconds)
             groups.setdefault((series.identifier, series.register), []).append((series, traits))
     for members in groups.values():

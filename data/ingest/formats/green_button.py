@@ -286,7 +286,9 @@ class _Scanner:
         self._orders.clear()
 
     def _owner(self, links: Links, related: tuple[str, ...], order: tuple[int, int, int]) -> int:
-        owner = Owner(links.up, links.own.rpartition("/IntervalBlock")[0], related, *order)
+        stem = links.own.rpartition("/IntervalBlock")[0]
+        own = "" if "MeterReading/" in stem else links.own
+        owner = Owner(own, links.up, stem, related, *order)
         return self.catalogue.owners.setdefault(owner, len(self.catalogue.owners))
 
     def _open(self, resources: list[Resource]) -> Resource:

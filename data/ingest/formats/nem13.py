@@ -5,7 +5,8 @@ known (`vee`). NEM time is UTC+10 in every season and state. A reading is derive
 
 DIFFERENCE: current less previous read. MULTIPLIER: the sender's quantity, a whole multiple of the difference,
 as behind a current transformer. ROLLOVER: the register passed its last digit in between; the quantity, or
-without one an energy below half of the register's range, says so.
+without one an energy below half of the register's range, says so. COUNTDOWN: an export register that counts
+down, as its negative quantity says. A negative quantity of an export is an amount with the sign of its flow.
 """
 
 import csv
@@ -35,10 +36,15 @@ FIELDS = 20
 # Between two reads of a register that anyone sends lie months, not decades.
 MAX_SECONDS = 10 * 366 * 86_400
 MAX_MULTIPLIER = 10_000
+_LIMIT = Decimal(10) ** DECIMAL_DIGITS_BEFORE_POINT
 
 _US = 1_000_000
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-_NUMBER = re.compile(rf"[0-9]{{1,{DECIMAL_DIGITS_BEFORE_POINT}}}(\.[0-9]{{0,{DECIMAL_DIGITS_AFTER_POINT}}})?")
+# A register may have more digits than an amount: their difference is what must fit.
+_REGISTER = re.compile(rf"[0-9]{{1,15}}(\.[0-9]{{0,{DECIMAL_DIGITS_AFTER_POINT}}})?")
+_QUANTITY = re.compile(
+    rf"-?[0-9]{{1,{DECIMAL_DIGITS_BEFORE_POINT}}}(\.[0-9]{{0,{DECIMAL_DIGITS_AFTER_POINT}}})?"
+)
 _FLAG = re.compile(r"[AEFNS]([0-9]{2})?")
 _QUALITIES = {"A": "actual", "F": "edited", "S": "estimated", "E": "estimated"}
 _RANKS = ("actual", "edited", "estimated")
@@ -189,18 +195,15 @@ def _reading(
     unit = UNITS.get(fields[19].lower())
     if unit not in KWH_PER_UNIT_POWER_OF_TEN and unit not in KVARH_PER_UNIT_POWER_OF_TEN:
         raise _Fault("ROW-UNIT", f"the unit {fields[19][:20]!r} is none of an energy register")
-    channel = _CHANNELS.get((fields[7].upper(), unit in KWH_PER_UNIT_POWER_OF_TEN))
+    direction = fields[7].upper()
+    channel = _CHANNELS.get((direction, unit in KWH_PER_UNIT_POWER_OF_TEN))
     if channel is None:
         raise _Fault("ROW-CHANNEL", f"the direction {fields[7][:20]!r} is neither E nor I")
     before, after = (_read(fields[place : place + 3]) for place in (8, 13))
     seconds = (after.at_us - before.at_us) // _US
     if not 0 < seconds <= MAX_SECONDS:
         raise _Fault("NEM13-DATES", "the current read is not after the previous one, or decades after it")
-    quantity = _quantity(fields[18])
-    value, method = _energy(before, after, quantity)
-    doubt = None
-    if quantity is not None and not _agree(quantity, value, before, after):
-        doubt = f"the quantity {quantity} is not the difference {value} of the registers, which was taken"
+    value, method, doubt = _derived(before, after, _quantity(fields[18]), direction)
     worst = max(before, after, key=lambda read: _RANKS.index(_QUALITIES[read.flag[0]]))
     return {
         "line": line,
@@ -221,8 +224,8 @@ def _reading(
 
 def _read(fields: list[str]) -> _Read:
     text, time, flag = fields[0], fields[1], fields[2].upper()
-    if not _NUMBER.fullmatch(text):
-        raise _Fault("ROW-VALUE", f"the register read {text[:20]!r} is no number of 11 digits and 9 decimals")
+    if not _REGISTER.fullmatch(text):
+        raise _Fault("ROW-VALUE", f"the register read {text[:20]!r} is no number of 15 digits and 9 decimals")
     if not _FLAG.fullmatch(flag):
         raise _Fault("NEM13-QUALITY", f"the quality flag {flag[:20]!r} is not known")
     if flag.startswith("N"):
@@ -231,6 +234,32 @@ def _read(fields: list[str]) -> _Read:
         return _Read(text, nem_instant_us(time), flag)
     except ValueError as error:
         raise _Fault("NEM13-DATES", f"the read time {time[:20]!r} cannot be: {error}") from error
+
+
+def _derived(
+    before: _Read, after: _Read, quantity: Decimal | None, direction: str
+) -> tuple[Decimal, str, str | None]:
+    """(energy between two reads, how it was found, what is doubtful about it)."""
+    value, method = after.value - before.value, ""
+    if quantity is not None and quantity < 0:
+        if direction != "I":
+            raise _Fault(
+                "VEE-NEGATIVE", f"the quantity {quantity} is below zero, the register counts imports"
+            )
+        if _agree(quantity, value, before, after):
+            value, method = -value, "COUNTDOWN"
+        quantity = -quantity
+    if not method:
+        value, method = _energy(before, after, quantity)
+    if value >= _LIMIT:
+        raise _Fault("ROW-PRECISION", f"the energy {value} does not fit")
+    if quantity is None or _agree(quantity, value, before, after):
+        return value, method, None
+    return (
+        value,
+        method,
+        f"the quantity {quantity} is not the difference {value} of the registers, which was taken",
+    )
 
 
 def _energy(before: _Read, after: _Read, quantity: Decimal | None) -> tuple[Decimal, str]:
@@ -247,18 +276,25 @@ def _energy(before: _Read, after: _Read, quantity: Decimal | None) -> tuple[Deci
         multiplier = quantity / difference
         if 1 < multiplier <= MAX_MULTIPLIER:
             return quantity, "MULTIPLIER"
+    if (
+        quantity is not None
+        and difference * 2 > before.span
+        and not _agree(quantity, difference, before, after)
+    ):
+        reason = f"the register went up by {difference}, most of its range, and the quantity is {quantity}"
+        raise _Fault("NEM13-ROLLOVER", reason)
     return difference, "DIFFERENCE"
 
 
 def _agree(quantity: Decimal, energy: Decimal, before: _Read, after: _Read) -> bool:
     """Whether two sums differ by no more than a thousandth or one step of the register."""
-    return abs(quantity - energy) <= max(energy / 1000, before.step, after.step)
+    return abs(quantity - energy) <= max(abs(energy) / 1000, before.step, after.step)
 
 
 def _quantity(text: str) -> Decimal | None:
     if not text:
         return None
-    if not _NUMBER.fullmatch(text):
+    if not _QUANTITY.fullmatch(text):
         raise _Fault("ROW-VALUE", f"the quantity {text[:20]!r} is no number of 11 digits and 9 decimals")
     return Decimal(text)
 
@@ -282,7 +318,9 @@ def _known(fields: list[str]) -> dict[str, Any]:
     """What can be read of a record that is rejected: its energy must not vanish."""
     padded = [*fields, *[""] * FIELDS]
     unit = UNITS.get(padded[19].lower())
-    value = Decimal(padded[18]) if _NUMBER.fullmatch(padded[18]) else None
+    value = Decimal(padded[18]) if _QUANTITY.fullmatch(padded[18]) else None
+    if value is not None and padded[7].upper() == "I":
+        value = abs(value)
     return {
         "identifier": padded[1] or None,
         "register": (padded[4] or padded[3]).upper() or None,
