@@ -196,6 +196,17 @@ def test_umlauts_of_latin_1_do_no_harm(write: Write) -> None:
     assert (total(parsed), rejections(parsed)) == (Decimal(5), [])
 
 
+def test_a_missing_value_is_null_and_never_zero(write: Write) -> None:
+    missing = ["QTY+Z30", *value("", START + QUARTER)[1:]]
+    contradiction = value("0.5", START + 3 * QUARTER, code="Z30")
+    rows = [*value("0.25"), *missing, *value("", START + 2 * QUARTER, code="Z30"), *contradiction]
+    parsed = read_file(write(interchange(message(*line(*rows)))))
+    assert parsed.readings["quality"].to_pylist() == ["actual", "null", "null"]
+    assert parsed.readings["value"].to_pylist() == [Decimal("0.25"), None, None]
+    (rejected,) = parsed.rejected.to_pylist()
+    assert (rejected["rule"], rejected["value"]) == ("ROW-QUALITY", Decimal("0.5"))
+
+
 def test_every_code_of_quality_has_its_rank(write: Write) -> None:
     codes = ["220", "79", "67", "201", "187", "Z18", "20", "999"]
     segments = [s for i, code in enumerate(codes) for s in value("1", START + i * QUARTER, code=code)]

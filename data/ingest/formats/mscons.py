@@ -48,7 +48,7 @@ _SEGMENTS = re.compile(
     "UNA|UNB|UNG|UNH|BGM|DTM|CUX|RFF|NAD|CTA|COM|UNS|LOC|CCI|CAV|MEA|LIN|PIA"
     "|IMD|PRI|MOA|QTY|STS|TAX|PCD|ALI|AJT|FTX|ERC|AGR|SEQ|IDE|CNT|UNT|UNE|UNZ"
 )
-# What EDI@Energy calls true value, substitute, proposal, forecast, sum and provisional value.
+# What EDI@Energy calls true value, sum, substitute, proposal, forecast, provisional and missing value.
 _QUALITIES = {
     "220": "actual",
     "79": "actual",
@@ -56,6 +56,7 @@ _QUALITIES = {
     "201": "estimated",
     "187": "estimated",
     "Z18": "estimated",
+    "Z30": "null",
 }
 _UNIT_CODES = {
     **UNITS,
@@ -598,9 +599,9 @@ def _readings(
     moved = _move_to_place(series, codes, start, end, bad_time)
     seconds, fraction = np.divmod(end - start, 1_000_000)
     bad_length = (seconds <= 0) | (seconds > MAX_INTERVAL_SECONDS) | (fraction != 0)
+    quality = _mapped(text["method"], _QUALITIES)
     values, not_number, too_long = decimals(_plain_numbers(text["value"], decimal))
     unit, bad_unit = _units(text["unit"], [entry.unit for entry in series], codes)
-    quality = _mapped(text["method"], _QUALITIES)
     version = np.array([-1 if s.version_us is None else s.version_us for s in series], dtype=np.int64)[codes]
     table = pa.table(
         {
@@ -628,6 +629,11 @@ def _readings(
         ("ROW-TIMESTAMP", "the start or end is missing, no time, or not a single one", bad_time),
         ("ROW-INTERVAL", "the end is not after the start, or too far from it", bad_length),
         ("ROW-QUALITY", "the qualifier of the value is not known", to_mask(pc.is_null(quality))),
+        (
+            "ROW-QUALITY",
+            "the value is given and said to be missing",
+            to_mask(pc.and_(pc.equal(quality, "null"), pc.is_valid(text["value"]))),
+        ),
         ("ROW-UNIT", "the unit is missing or not known", bad_unit),
         ("ROW-VALUE", "the value is no number", not_number),
         ("ROW-PRECISION", "the value does not fit", too_long),
