@@ -40,6 +40,13 @@ def table(header: str, row: str, days: tuple[int, ...] = (14, 15), first: int = 
     return "\n".join([header, *rows, ""])
 
 
+def day_rows(header: str, before: str, cells: str, behind: str = "") -> str:
+    """A header, and a row for each of two days with 24 values of 1.25."""
+    values = ",".join(["1.25"] * 24)
+    rows = [f"{before.format(day=day)}{values}{cells}{behind}" for day in (14, 15)]
+    return "\n".join([header, *rows, ""])
+
+
 CELLS = [f"{hour:02}:00" for hour in range(24)]
 EXPORTS: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     "spanish": (
@@ -111,6 +118,73 @@ EXPORTS: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
         {"interval_minutes": 60, "has_header": False, "timestamp_format": "%d/%m/%Y %H:%M"},
         "36",
     ),
+    "from here to there, a title above each day": (
+        "Energy Usage Information\n\n"
+        + "".join(
+            f'"Data for period starting: 2024-01-{day} 00:00:00 for 24 hours"\n'
+            + table(
+                "Time period,Meter,Usage (kWh),Reading quality",
+                '"2024-01-{day} {hour:02}:00:00 to 2024-01-{day} {hour:02}:59:59",X9,"0.5",""',
+                (day,),
+            )
+            + "\n"
+            for day in (14, 15)
+        ),
+        {
+            "timestamp_format": "%Y-%m-%d %H:%M:%S to %*",
+            "label": "start",
+            "ignore_rows": ("Data for period starting",),
+        },
+        "24",
+    ),
+    "active and reactive energy side by side": (
+        day_rows(
+            "MPAN,Date," + ",".join(f"{unit}_{n}" for unit in ("kWh", "kVArh") for n in range(1, 25)),
+            "1200000000001,{day}/12/2023,",
+            "," * 24,
+        ),
+        {"interval_minutes": 60},
+        "60",
+    ),
+    "midnight behind the date, the meter behind the values": (
+        day_rows(
+            "ID,Date,Units,Total Units," + ",".join(f"[{n:02}:00]" for n in range(1, 25)) + ",Code",
+            "9f3a{day},Nov {day} 2023 12:00AM,kWh,30,",
+            "",
+            ",1200000000001",
+        ),
+        {"interval_minutes": 60, "date_format": "%b %d %Y%*", "timezone": "Europe/Madrid"},
+        "60",
+    ),
+    "a row for each day and direction": (
+        "\n".join(
+            [
+                "NMI,Con/Gen,Date," + ",".join(CELLS),
+                *(
+                    f"6000000001,{way},2024-01-{day}," + ",".join(["0.5"] * 24)
+                    for day in (14, 15)
+                    for way in ("Consumption", "Surplus")
+                ),
+                "",
+            ]
+        ),
+        {"channels": {"Consumption": "import", "Surplus": "export"}},
+        "48",
+    ),
+    "a row for each register, with its unit": (
+        table(
+            "Van;Tot;EAN;Register;Volume;Eenheid",
+            '{day}-01-2024 {hour:02}:00;{day}-01-2024 {hour:02}:59;="541400000000000001";Afname;0,25;kWh\n'
+            '{day}-01-2024 {hour:02}:00;{day}-01-2024 {hour:02}:59;="541400000000000001";Injectie;0,5;kWh',
+        ),
+        {"channels": {"Afname": "import", "Injectie": "export"}, "decimal": ","},
+        "36",
+    ),
+    "month first, as the days lie closest together": (
+        table("ESIID,Date,Time,kWh", "'10000000000000001,03/0{day}/2024,{hour:02}:00,1", (1, 2)),
+        {"date_format": "%m/%d/%Y"},
+        "48",
+    ),
     "offset": (
         table("meter,interval_end,value", "A,2024-01-{day}T{hour:02}:00:00+01:00,2", (14,)),
         {"timestamp_format": "iso8601", "label": "end", "timezone": None},
@@ -129,6 +203,20 @@ def test_an_export_is_read_by_what_is_proposed_for_it(tmp_path: Path, name: str)
     parsed = read_file(path, mapping=found)
     assert parsed.rejected.num_rows == 0
     assert pc.sum(parsed.readings["value"]).as_py() == Decimal(total)
+
+
+def test_a_number_kept_from_spreadsheets_is_the_number(tmp_path: Path) -> None:
+    for name in ("a row for each register, with its unit", "month first, as the days lie closest together"):
+        path, target = proposed(tmp_path, EXPORTS[name][0])
+        (meter,) = pc.unique(read_file(path, mapping=load_mapping(target)).readings["identifier"]).to_pylist()
+        assert meter in ("541400000000000001", "10000000000000001")
+
+
+def test_the_custom_of_the_zone_decides_on_a_single_day(tmp_path: Path) -> None:
+    text = table("Meter,Date,Time,kWh", "7,03/0{day}/2024,{hour:02}:00,1", (4,))
+    for zone, form in (("America/Chicago", "%m/%d/%Y"), ("Europe/London", "%d/%m/%Y")):
+        found = load_mapping(proposed(tmp_path, text, zone)[1])
+        assert isinstance(found, CsvMapping) and found.date_format == form
 
 
 @pytest.mark.parametrize("text", ["hello\nworld\n", "a,b\n1,2\n", "\n", '"' * 999])

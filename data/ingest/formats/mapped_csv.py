@@ -304,7 +304,9 @@ class _Reader:
     def _identifier(self, table: _Table) -> pa.Array:
         if self._mapping.identifier is not None:
             return repeat(self._mapping.identifier, len(table.lines))
-        return table.column(self._place("identifier"))
+        # Spreadsheets are kept from bending a long number by ="123" or a leading apostrophe.
+        guarded = table.column(self._place("identifier"))
+        return pc.replace_substring_regex(guarded, r'^(?:="([^"]*)"|\'([0-9].*))$', r"\1\2")
 
     def _series(self, table: _Table, value: Value | Day) -> tuple[pa.Array, pa.Array]:
         """(register, channel) of each row."""

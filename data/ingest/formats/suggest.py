@@ -7,9 +7,11 @@ so that the proposal is refused until somebody has filled it in.
 
 import csv
 import functools
+import itertools
 import json
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data.ingest.errors import RefusedFile
+from data.ingest.formats.assemble import AMOUNTS
+from data.ingest.formats.columns import UNITS
 from data.ingest.formats.container import open_members
 from data.ingest.formats.detect import detect
 from data.ingest.formats.mapping import MappingError
@@ -24,21 +28,33 @@ from data.ingest.formats.wallclock import DAY_US, US, TimeFormat
 
 # What is looked at: enough for months of one meter.
 SAMPLE_BYTES = 1 << 20
+# Import and export by tariff, and reactive energy in four quadrants: a column with more words is no register.
+MAX_REGISTERS = 12
+MIN_TITLE_CHARS = 4
 _DATES = ("%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d/%m/%y", "%m/%d/%y", "%d.%m.%Y", "%d-%m-%Y", "%Y/%m/%d")
 _MORE_DATES = ("%d.%m.%y", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%d %B %Y", "%b %d, %Y", "%m-%d-%Y", "%Y%m%d")
-_TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p", "%H%M", "%H:%M:%S.%f")
+_DATES_IN_WORDS = ("%b %d %Y", "%d %b %y", "%a %d %b %Y")
+_TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M%p", "%I:%M:%S %p", "%H%M", "%H:%M:%S.%f")
+# From here to there: the second time is the end of the interval, and is passed over.
+_RANGE = re.compile(r"^(.*[0-9])(\s+(?:to|until|bis|-|–)\s+)(?:.*[0-9].*)$")
 _JOINS = (" ", "T", "")
 _DELIMITERS = (",", ";", "\t", "|")
 _METER = re.compile(
-    r"mp(a|r)n?\b|mpan|mprn|nmi|cups|meter|z(ä|ae?)hler|serial|point|site|device|prm|pod|ean|\bid\b", re.I
+    r"mp(a|r)n?\b|mpan|mprn|nmi|cups|meter|z(ä|ae?)hler|serial|point|site|device|prm|pod|ean|esi ?id|\bid\b",
+    re.I,
 )
 _VALUE = re.compile(
     r"k?m?wh|kvarh|\bm3\b|consum|import|export|deliver|receiv|usage|value|energ|bezug|einspeis|generat", re.I
 )
-_EXPORT = re.compile(r"export|receiv|einspeis|vertid|feed|inject|return", re.I)
+# Numbers of connection points in the United Kingdom, Spain, Germany, Austria, Belgium and the Netherlands.
+_POINT = re.compile(
+    r"[0-9]{13}|ES[0-9]{16}[A-Z]{2}([0-9][A-Z])?|(DE|AT)[0-9]{11}[0-9A-Z]{20}|(=\")?(54|87)[0-9]{16}\"?"
+)
+_EXPORT = re.compile(r"export|receiv|einspeis|vertid|feed|inject|return|surplus|terug|(^|_)as(_|$)", re.I)
 _GENERATION = re.compile(r"generat|solar|pv\b|produ", re.I)
 _QUALITY = re.compile(r"qualit|status|read ?type|estimat|flag|method|metodo|actual", re.I)
 _UNIT = re.compile(r"(?<![a-z])(kWh|MWh|Wh|kvarh|varh|m3|therm)(?![a-z])", re.I)
+_UNIT_COLUMN = re.compile(r"^(unit|units|uom|einheit|eenheid|unidad|unit[eé])$", re.I)
 _PERIOD = re.compile(r"period|\bsp\b|\bhh\b|interval no|\bhora\b|\bhour\b", re.I)
 _END = re.compile(r"(?<![a-z])(end|to|bis|until|fin)(?![a-z])", re.I)
 _TOTAL = re.compile(r"^(grand |daily |day )?(total|sum|summe|gesamt|suma|totale)\b", re.I)
@@ -129,8 +145,12 @@ def _sample(path: Path, text: str) -> _Sample:
             f"{path}: no rows with a date were found: write the mapping by hand (docs/formats.md)"
         )
     names = [name.strip() for name in table[first - 1]] if first else [""] * width
-    totals = sorted({row[0].strip() for row in table[first:] if _TOTAL.match(row[0].strip())})
-    return _Sample(delimiter, names, table[first:], totals=totals)
+    totals = {row[0].strip() for row in table[first:] if _TOTAL.match(row[0].strip())}
+    # Titles between the days of a table: how they begin, without the date that follows.
+    below = rows[rows.index(table[first]) :]
+    titles = {re.split(r"[:0-9]", row[0])[0].strip() for row in below if len(row) < width and row[0].strip()}
+    totals |= {title for title in titles if len(title) >= MIN_TITLE_CHARS}
+    return _Sample(delimiter, names, table[first:], totals=sorted(totals))
 
 
 def _fields(line: str, delimiter: str) -> list[str]:
@@ -148,7 +168,7 @@ def _is_date(text: str) -> bool:
 def _candidates(dates: bool) -> tuple[TimeFormat, ...]:
     if not dates:
         return tuple(map(TimeFormat, _TIMES))
-    every = (*_DATES, *_MORE_DATES)
+    every = (*_DATES, *_MORE_DATES, *_DATES_IN_WORDS)
     joined = (f"{date}{join}{time}" for date in every for join in _JOINS for time in _TIMES)
     return tuple(map(TimeFormat, (*every, *joined)))
 
@@ -159,6 +179,11 @@ def _formats(texts: list[str], *, dates: bool) -> list[str]:
         return []
     sample = list(dict.fromkeys(texts))[:2000]
     found = [form.text for form in _candidates(dates) if all(map(form.reads, sample))]
+    ranges = [_RANGE.match(text) for text in sample] if dates and not found else []
+    if ranges and all(ranges):
+        to = {" ".join(match.group(2).split()) for match in ranges if match}
+        starts = _formats([match.group(1) for match in ranges if match], dates=True)
+        return [f"{form} {to.pop()} %*" for form in starts[:1]] if len(to) == 1 else []
     if (
         dates
         and not found
@@ -168,8 +193,26 @@ def _formats(texts: list[str], *, dates: bool) -> list[str]:
     return found
 
 
+def _likeliest(texts: list[str], forms: list[str], timezone: str | None) -> list[str]:
+    """Day or month first: what lets the days lie closest together; of equals the custom of the zone."""
+    if len(forms) < 2 or forms[0] == "iso8601":
+        return forms
+    distinct = pa.array(list(dict.fromkeys(texts))[:2000])
+    is_american = timezone is not None and timezone.startswith(("America/", "US/"))
+
+    def rank(form: str) -> tuple[int, bool]:
+        days = TimeFormat(form).parse(distinct)[0] // DAY_US
+        return int(days.max() - days.min()), is_american != form.startswith("%m")
+
+    return sorted(forms, key=rank) if is_american else sorted(forms, key=lambda form: rank(form)[0])
+
+
 def _lines(path: Path, sample: _Sample, timezone: str | None) -> list[str]:
-    dated = {place: found for place in range(len(sample.names)) if (found := _dated(sample, place))}
+    dated = {
+        place: _likeliest(sample.column(place), found, timezone)
+        for place in range(len(sample.names))
+        if (found := _dated(sample, place))
+    }
     if not dated:
         raise MappingError(
             f"{path}: no column of dates was found: write the mapping by hand (docs/formats.md)"
@@ -178,23 +221,25 @@ def _lines(path: Path, sample: _Sample, timezone: str | None) -> list[str]:
     form = dated[place][0]
     sample.rows = [row for row in sample.rows if not _formats_fail(row[place], form)]
     numeric = [n for n in range(len(sample.names)) if n not in dated and _numbers(sample, n)]
-    meter = next((n for n, name in enumerate(sample.names) if _METER.search(name) and n not in dated), None)
-    if not any(sample.names):
-        # Without a header: a long number or text that hardly changes names a meter.
-        long = [n for n in range(len(sample.names)) if n not in dated and _names_a_meter(sample, n)]
-        meter = next(iter(long), None)
-    better = [n for n, name in enumerate(sample.names) if re.search(r"mpan|mprn?|nmi|cups|meter", name, re.I)]
-    meter = next((n for n in better if n not in dated and not _VALUE.search(sample.names[n])), meter)
+    meter = _meter_column(sample, dated)
     # A total behind the values, or a number of a site before them, is none of them.
     cells = [n for n in numeric if n != meter and not _TOTAL.search(sample.names[n])]
     day = _day_columns(sample, [n for n in cells if not _METER.search(sample.names[n])])
-    body = _day_body(sample, place, form, day) if day else _reading_body(sample, place, form, numeric, meter)
+    body = (
+        _day_body(sample, place, form, day, meter)
+        if day
+        else _reading_body(sample, place, form, numeric, meter)
+    )
     ambiguous = len({text.replace("%y", "%Y")[:2] for text in dated[place] if text[:2] in ("%d", "%m")}) > 1
     lines = [
         f"# Proposed from {path.name}: read every line before it is used.",
         "format: mapped_csv",
         *([] if form == "iso8601" else [_timezone(timezone)]),
-        *(["# Day or month first: the dates of the file allow both."] if ambiguous else []),
+        *(
+            ["# Day or month first: both can be; taken is what lets the days lie closest together."]
+            if ambiguous
+            else []
+        ),
         *body[0],
         *([f"delimiter: {json.dumps(sample.delimiter)}"] if sample.delimiter != "," else []),
         *([f"encoding: {sample.encoding}"] if sample.encoding else []),
@@ -208,6 +253,21 @@ def _lines(path: Path, sample: _Sample, timezone: str | None) -> list[str]:
     if meter is None:
         lines.insert(2, "identifier:  # no column names the meter: write its name, or columns.identifier")
     return lines
+
+
+def _meter_column(sample: _Sample, dated: dict[int, list[str]]) -> int | None:
+    """By what its values look like, by its name, or without a header by a long text that hardly changes."""
+    others = [n for n in range(len(sample.names)) if n not in dated]
+    by_number = (n for n in others if sample.column(n) and all(map(_POINT.fullmatch, sample.column(n))))
+    by_name = (
+        n
+        for n in others
+        if re.search(r"mpan|mprn?|nmi|cups|meter", sample.names[n], re.I)
+        and not _VALUE.search(sample.names[n])
+    )
+    by_any_name = (n for n in others if _METER.search(sample.names[n]))
+    without_header = (n for n in others if not any(sample.names) and _names_a_meter(sample, n))
+    return next(itertools.chain(by_number, by_name, by_any_name, without_header), None)
 
 
 def _names_a_meter(sample: _Sample, place: int) -> bool:
@@ -258,11 +318,11 @@ def _day_columns(sample: _Sample, numeric: list[int]) -> tuple[range, int] | Non
     """(columns of values, minutes) of a row a day: a run of as many columns as a day has intervals."""
     for step in (1, 2):
         for first in numeric:
-            if first - step in numeric:
+            if first - step in numeric and _stem(sample.names[first - step]) == _stem(sample.names[first]):
                 # In the middle of a run: the columns before it belong to the day too.
                 continue
             count = 0
-            while first + count * step in numeric or _is_spare(sample, first + count * step, count, step):
+            while _continues(sample, numeric, first, count, step):
                 count += 1
             for minutes in (60, 30, 15, 10, 5):
                 due = 1440 // minutes
@@ -270,6 +330,18 @@ def _day_columns(sample: _Sample, numeric: list[int]) -> tuple[range, int] | Non
                 if count in (due, due + 60 // minutes) and _has_flags_between(sample, cells, numeric):
                     return cells, minutes
     return None
+
+
+def _continues(sample: _Sample, numeric: list[int], first: int, count: int, step: int) -> bool:
+    """Whether the next column is another cell of the day: of numbers, and named like the first one."""
+    place = first + count * step
+    is_cell = place in numeric or _is_spare(sample, place, count, step)
+    return is_cell and _stem(sample.names[place]) == _stem(sample.names[first])
+
+
+def _stem(name: str) -> str:
+    """A column's name without what tells the cells of a day apart."""
+    return re.sub(r"(?<![a-z])[ap]\.?m(?![a-z])|[^a-z]", "", name.lower())
 
 
 def _has_flags_between(sample: _Sample, cells: range, numeric: list[int]) -> bool:
@@ -283,27 +355,39 @@ def _is_spare(sample: _Sample, place: int, count: int, step: int) -> bool:
     return count >= 24 and step == 1 and place < len(sample.names) and not sample.column(place)
 
 
-def _day_body(sample: _Sample, place: int, form: str, day: tuple[range, int]) -> tuple[list[str], list[str]]:
+def _day_body(
+    sample: _Sample, place: int, form: str, day: tuple[range, int], meter: int | None
+) -> tuple[list[str], list[str]]:
     cells, minutes = day
     spare = len(cells) > 1440 // minutes
     flags = cells.step > 1
     words = {text for n in cells for text in sample.column(n + 1)} if flags else set()
     change = "elapsed" if spare else "wall_clock"
     why = "columns for the longer day are there" if spare else f"{_CHECK}: what the days of a change hold"
+    taken = {place, meter, *range(cells[0], cells[-1] + 1 + flags)}
+    register = _register_column(sample, meter, [row[place] for row in sample.rows], taken)
+    unit = _unit_column(sample, taken)
     return (
-        [f"interval_minutes: {minutes}", f"date_format: {json.dumps(form)}"],
+        [f"interval_minutes: {minutes}", f"date_format: {json.dumps(_date_alone(form))}"],
         [
             f"  date: {_name(sample, place)}",
+            *_named_columns(sample, register=register, unit=unit),
             "day:",
             f"  first: {_name(sample, cells[0])}",
             f"  last: {_name(sample, cells[-1])}",
             *(["  step: 2", "  quality_offset: 1"] if flags else []),
             f"  clock_change: {change}  # {why}",
-            f"  channel: import  # {_CHECK}",
-            f"  unit: kWh  # {_CHECK}: the file does not say it",
+            *(f"  {line}" for line in _meaning(sample.names[cells[0]], register, unit)),
             *(_qualities(sorted(words)) if flags else []),
+            *_channels(sample, register),
         ],
     )
+
+
+def _date_alone(form: str) -> str:
+    """The format of a day whose text ends with the midnight at which it begins."""
+    times = [form.find(token) for token in ("%H", "%I") if token in form]
+    return form[: min(times)].rstrip("T ") + "%*" if times else form
 
 
 def _reading_body(
@@ -311,29 +395,95 @@ def _reading_body(
 ) -> tuple[list[str], list[str]]:
     head, when, micros = _times(sample, place, form)
     minutes, label, why = _rhythm(sample, micros, meter, sample.names[place])
+    if form.endswith(" %*"):
+        label, why = "start", "the interval is told from here to there"
     if form != "iso8601" or label:
         head = [f"interval_minutes: {minutes}", *head]
-    if not any("period" in line for line in when):
+    if not any(line.startswith("  period:") for line in when):
         head.append(f"label: {label}  # {why}")
     quality = next(
-        (n for n, name in enumerate(sample.names) if _QUALITY.search(name) and n not in numeric), None
+        (
+            n
+            for n, name in enumerate(sample.names)
+            if _QUALITY.search(name) and n not in numeric and n != meter and sample.column(n)
+        ),
+        None,
     )
     values = [n for n in numeric if n != meter and _VALUE.search(sample.names[n])]
     values = values or [n for n in numeric if n != meter and not _PERIOD.search(sample.names[n])]
-    lines = [*when, *([f"  quality: {_name(sample, quality)}"] if quality is not None else []), "values:"]
-    for n in values:
-        name = sample.names[n]
-        unit = _UNIT.search(name)
-        channel = "export" if _EXPORT.search(name) else "generation" if _GENERATION.search(name) else "import"
+    taken = {place, meter, quality, *numeric}
+    unit = _unit_column(sample, taken)
+    register = _register_column(sample, meter, micros, {*taken, unit})
+    lines = [*when, *_named_columns(sample, quality=quality, register=register, unit=unit), "values:"]
+    for n in values[:1] if register is not None else values:
         lines += [
             f"  - column: {_name(sample, n)}",
-            f"    channel: {channel}  # {_CHECK}",
-            f"    unit: {unit.group(1) if unit else f'kWh  # {_CHECK}: the file does not say it'}",
-            *([] if name else ["    register: kWh"]),
+            *(f"    {line}" for line in _meaning(sample.names[n], register, unit)),
+            *([] if sample.names[n] or register is not None else ["    register: kWh"]),
         ]
     if quality is not None:
-        lines += _qualities(sorted(set(sample.column(quality))))
-    return head, lines
+        lines += _qualities(sorted({text.strip() for text in (row[quality] for row in sample.rows)}))
+    return head, lines + _channels(sample, register)
+
+
+def _named_columns(sample: _Sample, **places: int | None) -> list[str]:
+    return [f"  {name}: {_name(sample, place)}" for name, place in places.items() if place is not None]
+
+
+def _meaning(name: str, register: int | None, unit: int | None) -> list[str]:
+    """Channel and unit of a column of values, as far as no column of the file tells them row by row."""
+    found = _UNIT.search(name)
+    is_reactive = found is not None and found.group(1).lower().endswith("varh")
+    lines = [] if register is not None else [f"channel: {_channel(name, is_reactive)}  # {_CHECK}"]
+    if unit is None:
+        lines.append(
+            f"unit: {found.group(1)}" if found else f"unit: kWh  # {_CHECK}: the file does not say it"
+        )
+    return lines
+
+
+def _channel(name: str, is_reactive: bool = False) -> str:
+    if is_reactive:
+        return "reactive_export" if _EXPORT.search(name) else "reactive_import"
+    return "export" if _EXPORT.search(name) else "generation" if _GENERATION.search(name) else "import"
+
+
+def _unit_column(sample: _Sample, taken: set[int | None]) -> int | None:
+    """A column that says the unit of each row."""
+    for n, name in enumerate(sample.names):
+        units = {UNITS.get(text.lower()) for text in sample.column(n)} if n not in taken else set()
+        # A nameless column of "A" may as well hold the flag of actual values.
+        if units and None not in units and (_UNIT_COLUMN.match(name) or (not name and units <= {*AMOUNTS})):
+            return n
+    return None
+
+
+def _register_column(
+    sample: _Sample, meter: int | None, times: Sequence[object], taken: set[int | None]
+) -> int | None:
+    """The column that tells series of one meter apart, where the same time comes once for each of them."""
+    keys = [
+        (row[meter] if meter is not None else "", time) for row, time in zip(sample.rows, times, strict=True)
+    ]
+    if len(set(keys)) > 0.9 * len(keys):
+        return None
+    found: list[tuple[int, int]] = []
+    for n in range(len(sample.names)):
+        words = {row[n].strip() for row in sample.rows} if n not in taken else set()
+        whole = {(key, row[n]) for key, row in zip(keys, sample.rows, strict=True)} if words else set()
+        if 2 <= len(words) <= MAX_REGISTERS and "" not in words and len(whole) > 0.99 * len(keys):
+            found.append((len(words), n))
+    return min(found)[1] if found else None
+
+
+def _channels(sample: _Sample, register: int | None) -> list[str]:
+    if register is None:
+        return []
+    words = sorted(set(sample.column(register)))
+    return [
+        "channels:",
+        *(f"  {json.dumps(word, ensure_ascii=False)}: {_channel(word)}  # {_CHECK}" for word in words),
+    ]
 
 
 def _times(sample: _Sample, place: int, form: str) -> tuple[list[str], list[str], list[int]]:
