@@ -10,8 +10,8 @@ from contextlib import contextmanager
 import dagster as dg
 import psycopg
 
-from data.ingest.errors import DatabaseUnavailable
 from expectations.gate import GateFailed
+from myproperty.errors import DatabaseUnavailable
 
 # A server that is away or full, a lock that was not given in time: the next try may find it well.
 RETRYABLE: tuple[type[BaseException], ...] = (

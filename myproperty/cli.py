@@ -802,7 +802,7 @@ def keys_list(
 ) -> None:
     """Every key: whose it is, its status, what wraps it; never the key itself."""
     with _keyring() as keys:
-        rows = keys.inventory(keys.tenant_id(tenant) if tenant else None)
+        rows = keys.inventory(_tenant_of_keys(tenant) if tenant else None)
     if json:
         console.print_json(rows)
     else:
@@ -823,7 +823,7 @@ def keys_rotate(
     if tenant is None and not master:
         raise typer.BadParameter("give --tenant for new data keys, or --master for a new master key")
     with _keyring() as keys:
-        tenant_id = keys.tenant_id(tenant) if tenant else None
+        tenant_id = _tenant_of_keys(tenant) if tenant else None
         if master:
             count = rotate_master(keys, tenant_id)
             console.out.print(f"{count} keys are newly wrapped by the master key {keys.masters.first}.")
@@ -845,7 +845,7 @@ def keys_erase(
     from myproperty.sealing import erase_tenant, erase_user
 
     with _keyring() as keys:
-        tenant_id = keys.tenant_id(tenant)
+        tenant_id = _tenant_of_keys(tenant)
         user_id = keys.user_id(tenant_id, user) if user is not None else None
         who = f"person {user_id}" if user_id else "EVERYONE"
         if not yes:
@@ -866,6 +866,14 @@ def keys_replay() -> None:
     with _keyring() as keys:
         done = replay(keys)
     console.out.print(f"{done.people} people erased again, {done.key_files} keys destroyed again.")
+
+
+def _tenant_of_keys(wanted: str) -> uuid.UUID:
+    """A suspended tenant has keys as well, and people who may ask to be erased."""
+    from myproperty import local
+    from myproperty.tenants import find_tenant
+
+    return find_tenant(local.dsn(get_settings()), wanted, may_be_suspended=True).id
 
 
 def _keyring() -> "Keyring":

@@ -3,3 +3,7 @@
 
 class PlatformError(Exception):
     """What went wrong and what to do next, in one message; the command shows it without a traceback."""
+
+
+class DatabaseUnavailable(PlatformError):
+    """The database is away or out of room: nothing was written by halves, and another try may succeed."""

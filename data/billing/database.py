@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import psycopg
 
 from data.billing.errors import BillingError
+from myproperty.tenants import find_tenant
 
 
 @contextmanager
@@ -16,9 +17,10 @@ def as_tenant(
     """A transaction under the policies of `tenant` (id or exact name); `user` is named in the audit trail.
 
     Commits at the end of the block, with all checks at commit; rolls back on any error. Raises
-    `BillingError` for an unknown or suspended tenant, and for a rule that the database refuses to break.
+    `TenantError` for an unknown or suspended tenant, and `BillingError` for a rule that the database refuses
+    to break.
     """
-    tenant_id = tenant if isinstance(tenant, uuid.UUID) else find_tenant(dsn, tenant)
+    tenant_id = tenant if isinstance(tenant, uuid.UUID) else find_tenant(dsn, tenant).id
     try:
         with psycopg.connect(dsn, application_name="myproperty billing") as connection:
             connection.execute("set local role myproperty_app")
@@ -32,25 +34,6 @@ def as_tenant(
             raise
         hint = error.diag.message_hint or ""
         raise BillingError(f"{error.diag.message_primary}. {hint}") from error
-
-
-def find_tenant(dsn: str, tenant: str) -> uuid.UUID:
-    """The id of the active tenant with this id or exact name."""
-    with psycopg.connect(dsn) as connection:
-        # Before there is a tenant to set, only a role past the policies can tell its id.
-        connection.execute("set local role myproperty_etl")
-        row = connection.execute(
-            "select id, status from myproperty.tenants "
-            "where id::text = lower(%(tenant)s) or name = %(tenant)s",
-            {"tenant": tenant},
-        ).fetchone()
-    if row is None:
-        raise BillingError(f"there is no tenant {tenant!r}: give the id or the exact name")
-    if row[1] != "active":
-        raise BillingError(
-            f"tenant {tenant!r} is {row[1]}: nothing is billed for it until it is active again"
-        )
-    return uuid.UUID(str(row[0]))
 
 
 def tenant_of_task(dsn: str, task_id: uuid.UUID) -> uuid.UUID:

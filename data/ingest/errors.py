@@ -15,10 +15,6 @@ class IngestError(PlatformError):
     """Base of all errors that ingestion raises on purpose."""
 
 
-class DatabaseUnavailable(IngestError):
-    """The database is away or out of room: nothing of the file was written, and another try may succeed."""
-
-
 class RefusedFile(IngestError):
     """The whole file is refused and nothing of it may be written.
 

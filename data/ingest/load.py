@@ -23,6 +23,7 @@ from data.ingest.schema import Judged, ParsedFile
 from data.ingest.session import Session, transaction
 from data.ingest.store import Staged, archived_dates, publish, stage
 from data.ingest.vee import EnergyBalance, energy_balance, judge
+from myproperty.tenants import Tenant, find_tenant
 
 LOADER_ROLE = "myproperty_loader"
 Status = Literal["loaded", "unchanged", "refused", "failed"]
@@ -78,14 +79,6 @@ class IngestResult:
 
 
 @dataclass(frozen=True)
-class Tenant:
-    """A tenant that files are loaded for."""
-
-    id: uuid.UUID
-    name: str
-
-
-@dataclass(frozen=True)
 class Job:
     """One load of one file for one tenant; `is_known` if the ledger has it and it is judged again.
 
@@ -117,11 +110,11 @@ def ingest_file(
     With `create_meters`, the id or name of a property, meters are made for registers that nobody configured,
     and a file that was loaded without them is judged again.
     `source_uri` is what the ledger names; the absolute path by default. A refused file is a result too, kept
-    in `invalid_files`. Raises `IngestError` for an unknown tenant or property, or a database out of reach.
+    in `invalid_files`. Raises `TenantError` for an unknown tenant, `IngestError` for an unknown property, and
+    `DatabaseUnavailable`.
     """
     path = Path(path)
-    with transaction(dsn, LOADER_ROLE) as session:
-        owner = find_tenant(session, tenant)
+    owner = find_tenant(dsn, tenant)
     started_at = datetime.datetime.now(datetime.UTC)
     job = Job(uuid7(), owner, source_uri or str(path.resolve()), started_at, mapping=mapping)
     try:
@@ -193,23 +186,6 @@ def load(
     session.copy(_quarantine_rows(quarantined, job), "quarantined_readings", "warehouse_staging")
     _finish_job(session, job)
     return replace(result, adjustment_tasks=tasks)
-
-
-def find_tenant(session: Session, wanted: str) -> Tenant:
-    """The active tenant with this id or name. Raises `IngestError`, which names no other tenant."""
-    rows = session.rows(
-        "select id::text, name, status from myproperty.tenants where id::text = lower($1) or name = $1",
-        (wanted,),
-    )
-    if not rows:
-        raise IngestError(
-            f"there is no tenant {wanted!r}: give the id or the exact name. An operator sees them in the "
-            "table myproperty.tenants, with psql and the DSN that `myproperty status` shows"
-        )
-    found, name, status = rows[0]
-    if status != "active":
-        raise IngestError(f"tenant {name!r} is {status}: nothing is loaded for it until it is active again")
-    return Tenant(uuid.UUID(found), name)
 
 
 def loaded_job(session: Session, tenant: Tenant, content: str) -> uuid.UUID | None:

@@ -19,13 +19,12 @@ from data.ingest.load import (
     LOADER_ROLE,
     IngestResult,
     Job,
-    Tenant,
-    find_tenant,
     load,
     lock_content,
     read_mapped,
 )
 from data.ingest.session import Session, transaction
+from myproperty.tenants import Tenant, find_tenant
 
 _COLUMNS = """
     q.id::text, t.name, q.ingestion_job_id::text, q.source_uri, q.line, q.rule, q.severity, q.reason,
@@ -66,8 +65,8 @@ def list_readings(
     dsn: str, *, tenant: str | None = None, status: str | None = "open", limit: int = 100
 ) -> list[QuarantinedReading]:
     """Rows of the quarantine, the newest first; of one tenant (id or name) and one status, or of all."""
+    owner = str(find_tenant(dsn, tenant).id) if tenant is not None else ""
     with transaction(dsn, LOADER_ROLE) as session:
-        owner = str(find_tenant(session, tenant).id) if tenant is not None else ""
         rows = session.rows(
             f"select {_COLUMNS} {_FROM} "
             "where ($1 = '' or q.tenant_id::text = $1) and ($2 = '' or q.status = $2) "

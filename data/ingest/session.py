@@ -13,7 +13,7 @@ import adbc_driver_postgresql.dbapi as adbc
 import pyarrow as pa
 from psycopg import sql
 
-from data.ingest.errors import DatabaseUnavailable
+from myproperty.errors import DatabaseUnavailable
 
 DatabaseError = adbc_driver_manager.Error
 

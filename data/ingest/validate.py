@@ -23,7 +23,7 @@ from psycopg import sql
 from data.ingest.billed import wait_for_billing
 from data.ingest.errors import IngestError
 from data.ingest.ids import uuid7
-from data.ingest.load import LOADER_ROLE, Job, Tenant, find_tenant, load, loaded_job, lock_content
+from data.ingest.load import LOADER_ROLE, Job, load, loaded_job, lock_content
 from data.ingest.schema import DECIMAL, PARSED, REJECTED, TIMESTAMP, ParsedFile
 from data.ingest.session import Session, transaction
 from data.ingest.store import archived_dates
@@ -41,6 +41,7 @@ from data.ingest.vee.estimate import (
 )
 from data.ingest.vee.rules import RULES
 from data.ingest.vee.thresholds import OwnThreshold, thresholds
+from myproperty.tenants import Tenant, find_tenant
 
 SOURCE = "estimation"
 BY_VALIDATION = "validation"
@@ -96,8 +97,8 @@ def validate(
     unknown tenant or a threshold that is none.
     """
     now = now or datetime.datetime.now(datetime.UTC)
+    owner = find_tenant(dsn, tenant) if tenant is not None else None
     with transaction(dsn, LOADER_ROLE) as session:
-        owner = find_tenant(session, tenant) if tenant is not None else None
         tenants = [owner] if owner else _tenants(session)
         wanted = {t: _wanted(session, t, first, last) for t in tenants}
     results = []
@@ -643,8 +644,8 @@ def list_issues(
     dsn: str, *, tenant: str | None = None, with_resolved: bool = False, limit: int = 100
 ) -> list[Issue]:
     """Issues, the newest date first: those graver than info that are open, or all there are."""
+    owner = str(find_tenant(dsn, tenant).id) if tenant is not None else ""
     with transaction(dsn, LOADER_ROLE) as session:
-        owner = str(find_tenant(session, tenant).id) if tenant is not None else ""
         rows = session.rows(
             """
             select i.id::text, t.name, p.name, m.serial_number, i.channel, i.reading_date, i.rule, i.severity,

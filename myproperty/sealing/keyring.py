@@ -241,18 +241,6 @@ class Keyring:
         with self.across_tenants() as connection:
             return [row.id for row in connection.execute("select id from myproperty.tenants order by id")]
 
-    def tenant_id(self, wanted: str) -> uuid.UUID:
-        """The id of the tenant with this id or exact name."""
-        query = """
-            select id from myproperty.tenants where id::text = lower(%(wanted)s) or name = %(wanted)s
-        """
-        with self.across_tenants() as connection:
-            row = connection.execute(query, {"wanted": wanted}).fetchone()
-        if row is None:
-            raise SealingError(f"there is no tenant {wanted!r}: give the id or the exact name")
-        found: uuid.UUID = row.id
-        return found
-
     def user_id(self, tenant: uuid.UUID, wanted: str) -> uuid.UUID:
         """The id of the tenant's person with this id or e-mail address."""
         query = """

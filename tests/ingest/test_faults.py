@@ -19,10 +19,10 @@ import psutil
 import psycopg
 import pytest
 
-from data.ingest.errors import DatabaseUnavailable
 from data.ingest.load import ingest_file
 from data.ingest.session import Session
 from myproperty import local
+from myproperty.errors import DatabaseUnavailable
 from myproperty.settings import Settings
 from oltp_schema.migrate import upgrade
 from tests.engine_support import kill, temporary_home

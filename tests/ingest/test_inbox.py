@@ -15,7 +15,7 @@ from dagster_project.jobs import ingest_inbox, jobs
 from dagster_project.resources.platform import Platform
 from dagster_project.sensors import sensors
 from data.ingest import quarantine
-from data.ingest.errors import DatabaseUnavailable
+from myproperty.errors import DatabaseUnavailable
 from myproperty.settings import Settings
 from tests.ingest.conftest import Company, FileMaker, hours
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from data.ingest import load as load_module
-from data.ingest.errors import IngestError
 from data.ingest.load import IngestResult, ingest_file
 from data.ingest.session import Session
+from myproperty.tenants import TenantError
 from tests.ingest.conftest import V0, V1, V2, Company, FileMaker, hours, make_company
 
 pytestmark = pytest.mark.engine
@@ -229,7 +229,7 @@ def test_two_processes_load_one_file_once(company: Company, csv_file: FileMaker)
 
 
 def test_an_unknown_tenant_is_told_what_to_do(company: Company, csv_file: FileMaker) -> None:
-    with pytest.raises(IngestError, match="no tenant 'Nobody'") as caught:
+    with pytest.raises(TenantError, match="no tenant 'Nobody'") as caught:
         ingest_file(csv_file("a.csv", hours(1)), tenant="Nobody", dsn=company.dsn)
     assert company.name not in str(caught.value)
 
