@@ -224,6 +224,33 @@ def test_the_hour_that_is_skipped_is_no_time(tmp_path: Path) -> None:
     assert starts(parsed) == ["03-31 00:30", "03-31 01:00"]
 
 
+def test_rows_that_fill_the_skipped_hour_with_nothing_are_no_readings(tmp_path: Path) -> None:
+    text = rows(
+        "M,2024-03-31 00:30,1,5",
+        "M,2024-03-31 01:00,,",
+        "M,2024-03-31 01:30,0,0.25",
+        "M,2024-03-31 02:00,4,6",
+        header="meter,time,kWh,out",
+    )
+    out = {"column": "out", "channel": "export", "unit": "kWh"}
+    parsed = read(tmp_path, text, values=[*READING["values"], out])
+    assert [row["value"] for row in parsed.readings.to_pylist()] == [1, 4, 5, 6]
+    # What says something is told, with its value.
+    (told,) = parsed.rejected.to_pylist()
+    assert (told["line"], told["rule"], told["value"]) == (4, "ROW-TIMESTAMP", Decimal("0.25"))
+
+
+def test_fields_that_a_row_leaves_away_at_its_end_are_empty(tmp_path: Path) -> None:
+    text = rows("M1,2024-01-01 00:00,1", "M1,2024-01-01 00:30,2,seen", header="meter,time,kWh,notes")
+    assert (values(read(tmp_path, text)), rejections(read(tmp_path, text))) == ([1, 2], [])
+    # A column of the mapping is never missing, and a last row without its line end has them all.
+    named = "meter,time,kWh,notes"
+    short = read(tmp_path, rows("M1,2024-01-01 00:00,1,a", "M1,2024-01-01 00:30", header=named))
+    assert (values(short), rejections(short)) == ([1], [(3, "CSV-COLUMNS")])
+    cut = read(tmp_path, text + "M1,2024-01-01 01:00,3")
+    assert (values(cut), [rule for _, rule in rejections(cut)]) == ([1, 2], ["CSV-COLUMNS", "CSV-LAST-ROW"])
+
+
 def test_a_file_that_keeps_one_offset_has_48_half_hours_on_every_day(tmp_path: Path) -> None:
     stamps = [
         f"2024-{date} {hour:02}:{minute}"

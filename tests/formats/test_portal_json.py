@@ -116,8 +116,10 @@ def test_octopus_gas_wants_its_unit_and_export_its_channel(tmp_path: Path) -> No
         result("2024-01-01T00:00:00Z", "2024-01-01T00:30:00Z"),
         previous="https://api.example/v1/gas-meter-points/88/meters/G1/consumption/",
     )
-    with pytest.raises(RefusedFile, match="FILE-MAPPING: gas"):
-        read(tmp_path, page)
+    undeclared = read(tmp_path, page)
+    assert column(undeclared, "unit") == [""]
+    with pytest.raises(RefusedFile, match="does not say unit"):
+        refuse_undeclared(undeclared, None)
     gas = read(tmp_path, page, declared("octopus_json", unit="m3"))
     assert (column(gas, "unit"), column(gas, "channel")) == (["m3"], ["consumption"])
     export = declared("octopus_json", channel="export", identifier="E1")

@@ -171,6 +171,29 @@ EXPORTS: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
         {"channels": {"Consumption": "import", "Surplus": "export"}},
         "48",
     ),
+    "a column that asks if the values are estimated": (
+        "\n".join(
+            [
+                "NMI,Date,Estimated?," + ",".join(CELLS),
+                *(
+                    f"6000000001,2024-01-{day},{word}," + ",".join(["2"] * 24)
+                    for day, word in ((14, "No"), (15, "Yes"))
+                ),
+                "",
+            ]
+        ),
+        {"qualities": {"No": "actual", "Yes": "estimated"}},
+        "96",
+    ),
+    "a date beside the times with their offset": (
+        table(
+            "Account Number,Meter,Type,Date,Start Time,End Time,Usage,Units",
+            "1,X9,electric,2024-01-{day},2024-01-{day} {hour:02}:00:00-05:00,"
+            "2024-01-{day} {hour:02}:59:59-05:00,0.5,kWh",
+        ),
+        {"timestamp_format": "iso8601", "timezone": None, "label": "start"},
+        "24",
+    ),
     "a row for each register, with its unit": (
         table(
             "Van;Tot;EAN;Register;Volume;Eenheid",

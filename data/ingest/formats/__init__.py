@@ -4,6 +4,7 @@ Here: bytes to columns of the schema `PARSED`. Not here: judging readings agains
 configured (`vee`), or writing anything (`load`).
 """
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -72,29 +73,41 @@ def iter_batches(
     format = _declared(path, format, mapping)
     if format == "canonical_parquet" or (format is None and canonical_parquet.is_parquet(path)):
         # Read from its end, so not as a stream.
-        for batch in canonical_parquet.iter_batches(path, 0):
-            yield "canonical_parquet", batch
+        with _named("canonical_parquet"):
+            for batch in canonical_parquet.iter_batches(path, 0):
+                yield "canonical_parquet", batch
         return
     part = 0
     before: str | None = None
     encoding = mapping.encoding if isinstance(mapping, CsvMapping) else None
     for member in open_members(path, encoding):
         first = next(member.blocks, b"")
-        found = format or detect(path, first.decode(errors="replace"))
+        in_archive = member.name if member.name != path.name else None
+        with _named(None, in_archive):
+            found = format or detect(path, first.decode(errors="replace"))
         if before is not None and found != before:
             raise refuse(
                 path, None, "FILE-FORMAT", f"{member.name!r} is {found}, the members before it {before}"
             )
         before = found
         whole = Member(member.name, itertools.chain([first], member.blocks))
-        try:
+        with _named(found, in_archive):
             for batch in _batches(path, whole, part, found, mapping):
                 yield found, batch
                 part = max(part, batch.part)
-        except RefusedFile as refusal:
-            refusal.format = found
-            raise
         part += 1
+
+
+@contextlib.contextmanager
+def _named(format: str | None, member: str | None = None) -> Iterator[None]:
+    """A refusal tells the format and, of an archive, the member."""
+    try:
+        yield
+    except RefusedFile as refusal:
+        refusal.format = format
+        if member is not None:
+            refusal.reason = f"member {member!r}: {refusal.reason}"
+        raise
 
 
 def _declared(path: Path, format: str | None, mapping: Mapping | None) -> str | None:
@@ -129,7 +142,7 @@ def read_file(path: Path | str, format: str | None = None, mapping: Mapping | No
     """
     path = Path(path)
     digest = content_hash(path)
-    name = format or ""
+    name = format or (mapping.format if mapping is not None else "")
     readings: list[pa.Table] = []
     rejected: list[pa.Table] = []
     parts: list[int] = []
@@ -139,6 +152,8 @@ def read_file(path: Path | str, format: str | None = None, mapping: Mapping | No
         rejected.append(batch.rejected)
         parts.append(batch.part)
     if not any(table.num_rows for table in readings):
+        # Without a batch nothing has told the format yet.
+        name = name or detect_format(path)
         raise _nothing_left(path, name, pa.concat_tables([REJECTED.empty_table(), *rejected]))
     part_of_row = np.repeat(np.array(parts, dtype=np.int64), [table.num_rows for table in readings])
     # One chunk a column: batches of a file are read together from here on.

@@ -59,7 +59,8 @@ def to_batch(rows: Rows, raw_text: Callable[[int], str], rejections: Rejections,
     no_value = to_mask(pc.is_null(rows.value))
     says_null = to_mask(pc.equal(rows.quality, "null"))
     one_way = to_mask(pc.is_in(rows.channel, pa.array(ONE_DIRECTION_CHANNELS)))
-    amount = to_mask(pc.is_in(rows.unit, pa.array(AMOUNTS)))
+    # A unit that is left empty will be declared before anything is loaded.
+    amount = to_mask(pc.is_in(rows.unit, pa.array([*AMOUNTS, ""])))
     findings = [
         *rows.findings,
         ("ROW-CHANNEL", "the identifier is empty", to_mask(pc.is_null(rows.identifier))),

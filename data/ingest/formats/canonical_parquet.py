@@ -71,6 +71,7 @@ def _text(path: Path, name: str, column: pa.Array) -> pa.Array:
     if pa.types.is_dictionary(kind):
         return _text(path, name, column.dictionary_decode())
     is_number = pa.types.is_decimal(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind)
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or is_number or pa.types.is_null(kind):
+    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    if is_text or is_number or pa.types.is_null(kind):
         return pc.cast(column, pa.string())
     raise refuse(path, None, "CSV-HEADER", f"the column {name!r} has the type {kind}, which is not read")

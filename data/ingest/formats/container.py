@@ -166,8 +166,9 @@ def _zip_members(path: Path, stream: IO[bytes], encoding: str | None) -> Iterato
 
 
 def _is_litter(info: zipfile.ZipInfo) -> bool:
-    """Folders, and the resource forks that a Mac adds to every zip."""
-    return info.is_dir() or info.filename.startswith("__MACOSX/") or info.filename.endswith(".DS_Store")
+    """Folders, and what file managers add by themselves."""
+    added = (".DS_Store", "Thumbs.db", "desktop.ini")
+    return info.is_dir() or info.filename.startswith("__MACOSX/") or info.filename.endswith(added)
 
 
 def _check_member(path: Path, info: zipfile.ZipInfo) -> None:

@@ -3,6 +3,8 @@
 Here: which reader a text needs, or why none fits. Not here: any reading of records.
 """
 
+import io
+import itertools
 import re
 from pathlib import Path
 
@@ -22,12 +24,16 @@ FORMATS = (
     "n3rgy_json",
     "solaredge_json",
 )
-_SUPPORTED = f"the formats read are {', '.join(FORMATS)} (an interval CSV with a mapping)"
+_SUPPORTED = (
+    f"the formats read are {', '.join(FORMATS)} (an interval CSV with a mapping, which "
+    "`inspect FILE --suggest-mapping` proposes)"
+)
 
 _NOT_READ: tuple[tuple[str, str], ...] = (
     (r"(?is)<!doctype html|<html", "this is an HTML page, probably an error page saved as a file"),
     (r"PAR1", "Parquet packs itself: deliver it as it is, not inside an archive"),
     (r"%PDF", "this is a PDF document"),
+    (r"(?s)<.*?\baseXML\b", "this is an aseXML message: deliver the CSV that its CSVIntervalData holds"),
 )
 _JSON: tuple[tuple[str, str], ...] = (
     (r'"energyDetails"\s*:|"energy"\s*:\s*\{\s*"timeUnit"', "solaredge_json"),
@@ -57,7 +63,14 @@ def detect(path: Path, head: str) -> str:
     header = {name.strip().strip('"').lower() for name in text.split("\n", 1)[0].split(",")}
     if {"identifier", "reading_ts"} <= header:
         return "canonical_csv"
-    raise refuse(path, 1, "FILE-FORMAT", f"the content is not recognised; {_SUPPORTED}")
+    hint = "; this is a table, and a mapping says what it means" if _is_table(text) else ""
+    raise refuse(path, 1, "FILE-FORMAT", f"the content is not recognised{hint}; {_SUPPORTED}")
+
+
+def _is_table(text: str) -> bool:
+    """Whether one of the first lines has numbers between delimiters."""
+    heads = (line[:1000] for line in itertools.islice(io.StringIO(text), 100))
+    return any(re.search(r"[0-9]\s*[,;\t|]|[,;\t|]\s*[0-9]", line) for line in heads)
 
 
 def _json_format(path: Path, text: str) -> str:

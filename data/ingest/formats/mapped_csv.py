@@ -226,16 +226,25 @@ class _Reader:
                 continue
             if is_damaged(text):
                 rejections.add(line, "ROW-ENCODING", "the row holds bytes that are no text", text)
-            elif len(fields) < width or any(field.strip() for field in fields[width:]):
+            elif len(fields) < self._least_fields(block, text) or any(map(str.strip, fields[width:])):
                 reason = f"{len(fields)} fields, {width} expected"
                 rejections.add(line, "CSV-COLUMNS", reason, text)
             else:
-                rows.append(fields[:width])
+                rows.append([*fields[:width], *[""] * (width - len(fields))])
                 lines.append(line)
         columns = zip(*rows, strict=True) if rows else ([] for _ in range(width))
         arrays = [pa.array(list(column), type=pa.string()) for column in columns]
         strings = pa.table(arrays, names=[str(place) for place in range(width)])
         return _Table(strings, np.array(lines, dtype=np.int64))
+
+    def _least_fields(self, block: bytes, text: str) -> int:
+        """How many fields a row has: some senders leave empty ones at the end away.
+
+        A last row without its line end may be cut: it must have all of them.
+        """
+        if not block.endswith(b"\n") and block.endswith(text.encode()):
+            return len(self._names)
+        return max(self._places.values()) + 1
 
     def _is_ignored(self, fields: list[str]) -> bool:
         first = fields[0].strip().lower() if fields else ""
@@ -275,7 +284,22 @@ class _Reader:
         else:
             start_us, findings = self._starts(table)
             for value in self._mapping.values:
-                yield self._read_values(table, value, start_us, findings, rejections)
+                yield self._read_values(*self._without_idle(table, value, start_us, findings), rejections)
+
+    def _without_idle(
+        self, table: _Table, value: Value, start_us: Ints, findings: list[Finding]
+    ) -> tuple[_Table, Value, Ints, list[Finding]]:
+        """Without the rows that fill the hour that the clocks skip and say nothing, as some senders write."""
+        skipped = np.zeros(len(start_us), dtype=np.bool_)
+        for _, reason, mask in findings:
+            if reason == _SKIPPED:
+                skipped |= mask
+        if not skipped.any():
+            return table, value, start_us, findings
+        numbers, _ = self._numbers(table.column(self._places[value.column]))
+        keep = ~(skipped & _says_nothing(numbers))
+        kept = _Table(table.strings.filter(pa.array(keep)), table.lines[keep])
+        return kept, value, start_us[keep], [(rule, reason, mask[keep]) for rule, reason, mask in findings]
 
     def _read_values(
         self, table: _Table, value: Value, start_us: Ints, findings: list[Finding], rejections: Rejections
@@ -488,7 +512,7 @@ class _Reader:
     ) -> tuple[Ints, Mask, list[Finding]]:
         """(start of each cell, cells that hold no interval, [faults of cells, faults of rows ...])."""
         count = len(days)
-        says_nothing = to_mask(pc.fill_null(pc.match_substring_regex(numbers, r"^[+-]?0*\.?0*$"), True))
+        says_nothing = _says_nothing(numbers)
         ordinal = np.tile(np.arange(width, dtype=np.int64), count)
         if day.clock_change == "wall_clock":
             local = np.repeat(days, width) + ordinal * self._interval_us
@@ -514,6 +538,11 @@ class _Reader:
             return row_quality.take(pa.array(np.repeat(np.arange(len(table.lines)), len(self._cells(day)))))
         flags = [table.column(place + day.quality_offset) for place in self._cells(day)]
         return self._quality(pa.concat_arrays(flags)).take(pa.array(order))
+
+
+def _says_nothing(numbers: pa.Array) -> Mask:
+    """Where there is no value, or zero."""
+    return to_mask(pc.fill_null(pc.match_substring_regex(numbers, r"^[+-]?0*\.?0*$"), True))
 
 
 def _plain(name: str) -> str:

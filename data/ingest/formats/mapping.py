@@ -362,13 +362,11 @@ def load_identity(content_hash: str, mapping: Mapping | None) -> str:
 def undeclared(parsed: ParsedFile, mapping: Mapping | None) -> list[str]:
     """The fields of a mapping without which the file may be looked at and not loaded.
 
-    Readers take the wall clock for UTC where no zone is given, and leave the name of the meter empty.
+    Readers take the wall clock for UTC where no zone is given, and leave the meter's name or the unit empty.
     """
     if not isinstance(mapping, JsonMapping | None) or parsed.format not in _FORMATS:
         return []
-    missing = []
-    if pc.any(pc.equal(parsed.readings["identifier"], "")).as_py():
-        missing.append("identifier")
+    missing = [name for name in ("identifier", "unit") if pc.any(pc.equal(parsed.readings[name], "")).as_py()]
     if parsed.format in ("n3rgy_json", "solaredge_json") and (mapping is None or mapping.timezone is None):
         missing.append("timezone")
     return missing

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from data.ingest.formats.assemble import Rows, repeat, to_batch
 from data.ingest.formats.columns import Batch, Rejections, instants, to_mask
-from data.ingest.formats.container import Member, refuse
+from data.ingest.formats.container import Member
 from data.ingest.formats.json_events import BATCH_ROWS, END, Records, leaves, text_of
 from data.ingest.formats.mapping import JsonMapping
 from data.ingest.formats.wallclock import US
@@ -85,9 +85,6 @@ class _Reader:
         self._records, self._ends = Records(), []
         lines, times, values = records.arrays()
         unit = self._mapping.unit if self._mapping else None
-        if unit is None and self._is_gas:
-            reason = "gas comes in m3 or kWh, by the kind of the meter, and no mapping gives the unit"
-            raise refuse(self._path, None, "FILE-MAPPING", reason)
         starts, bad_start = instants(times)
         finished, bad_end = instants(ends)
         absent = to_mask(pc.or_(pc.is_null(times), pc.is_null(ends)))
@@ -111,7 +108,8 @@ class _Reader:
             identifier=repeat(self._identifier or "", count),
             register=repeat(REGISTER, count),
             channel=repeat(channel or ("consumption" if self._is_gas else "import"), count),
-            unit=repeat(unit or "kWh", count),
+            # Gas comes in m3 or kWh, by the kind of the meter: without a mapping it can only be looked at.
+            unit=repeat(unit or ("" if self._is_gas else "kWh"), count),
             start_us=start_us,
             seconds=np.clip(seconds, 0, MAX_INTERVAL_SECONDS),
             value=values,

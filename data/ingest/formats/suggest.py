@@ -62,6 +62,7 @@ _ESTIMATED, _ACTUAL = (
     re.compile(r"^(e|s|est.*|sub.*|ersatz.*)$", re.I),
     re.compile(r"^(a|r|w|v|act.*|real|meas.*|valid|wahr.*|good|ok)$", re.I),
 )
+_ANSWERS = {"n": "actual", "no": "actual", "y": "estimated", "yes": "estimated"}
 _CHECK = "check"
 
 
@@ -217,7 +218,8 @@ def _lines(path: Path, sample: _Sample, timezone: str | None) -> list[str]:
         raise MappingError(
             f"{path}: no column of dates was found: write the mapping by hand (docs/formats.md)"
         )
-    place = next(iter(dated))
+    # The day of an export or of a revision is the same in many rows.
+    place = max(dated, key=lambda n: len(set(sample.column(n))))
     form = dated[place][0]
     sample.rows = [row for row in sample.rows if not _formats_fail(row[place], form)]
     numeric = [n for n in range(len(sample.names)) if n not in dated and _numbers(sample, n)]
@@ -367,11 +369,12 @@ def _day_body(
     taken = {place, meter, *range(cells[0], cells[-1] + 1 + flags)}
     register = _register_column(sample, meter, [row[place] for row in sample.rows], taken)
     unit = _unit_column(sample, taken)
+    quality = None if flags else _quality_column(sample, {*taken, register, unit})
     return (
         [f"interval_minutes: {minutes}", f"date_format: {json.dumps(_date_alone(form))}"],
         [
             f"  date: {_name(sample, place)}",
-            *_named_columns(sample, register=register, unit=unit),
+            *_named_columns(sample, quality=quality, register=register, unit=unit),
             "day:",
             f"  first: {_name(sample, cells[0])}",
             f"  last: {_name(sample, cells[-1])}",
@@ -379,6 +382,7 @@ def _day_body(
             f"  clock_change: {change}  # {why}",
             *(f"  {line}" for line in _meaning(sample.names[cells[0]], register, unit)),
             *(_qualities(sorted(words)) if flags else []),
+            *_qualities_of(sample, quality),
             *_channels(sample, register),
         ],
     )
@@ -401,14 +405,7 @@ def _reading_body(
         head = [f"interval_minutes: {minutes}", *head]
     if not any(line.startswith("  period:") for line in when):
         head.append(f"label: {label}  # {why}")
-    quality = next(
-        (
-            n
-            for n, name in enumerate(sample.names)
-            if _QUALITY.search(name) and n not in numeric and n != meter and sample.column(n)
-        ),
-        None,
-    )
+    quality = _quality_column(sample, {meter, *numeric})
     values = [n for n in numeric if n != meter and _VALUE.search(sample.names[n])]
     values = values or [n for n in numeric if n != meter and not _PERIOD.search(sample.names[n])]
     taken = {place, meter, quality, *numeric}
@@ -421,9 +418,19 @@ def _reading_body(
             *(f"    {line}" for line in _meaning(sample.names[n], register, unit)),
             *([] if sample.names[n] or register is not None else ["    register: kWh"]),
         ]
-    if quality is not None:
-        lines += _qualities(sorted({text.strip() for text in (row[quality] for row in sample.rows)}))
-    return head, lines + _channels(sample, register)
+    return head, [*lines, *_qualities_of(sample, quality), *_channels(sample, register)]
+
+
+def _quality_column(sample: _Sample, taken: set[int | None]) -> int | None:
+    named = (n for n, name in enumerate(sample.names) if _QUALITY.search(name) and n not in taken)
+    return next((n for n in named if sample.column(n) and not _numbers(sample, n)), None)
+
+
+def _qualities_of(sample: _Sample, quality: int | None) -> list[str]:
+    if quality is None:
+        return []
+    words = sorted({row[quality].strip() for row in sample.rows})
+    return _qualities(words, asks_if_estimated=sample.names[quality].strip().lower().startswith("estimated"))
 
 
 def _named_columns(sample: _Sample, **places: int | None) -> list[str]:
@@ -537,10 +544,12 @@ def _rhythm(sample: _Sample, micros: list[int], meter: int | None, name: str) ->
     return minutes, "start", f"{_CHECK}: start or end of the interval"
 
 
-def _qualities(words: list[str]) -> list[str]:
+def _qualities(words: list[str], *, asks_if_estimated: bool = False) -> list[str]:
     lines = ["qualities:"]
     for word in words[:50]:
         kind = "estimated" if _ESTIMATED.match(word) else "actual" if _ACTUAL.match(word) else ""
+        if asks_if_estimated and word.lower() in _ANSWERS:
+            kind = _ANSWERS[word.lower()]
         note = "" if kind else "  # actual, edited, estimated or null"
         lines.append(f"  {json.dumps(word, ensure_ascii=False)}: {kind}{note}".rstrip())
     return lines
