@@ -224,6 +224,48 @@ def test_the_hour_that_is_skipped_is_no_time(tmp_path: Path) -> None:
     assert starts(parsed) == ["03-31 00:30", "03-31 01:00"]
 
 
+@pytest.mark.parametrize(("minutes", "energy"), [(15, "0.125"), (30, "0.25"), (60, "0.5"), (3, "0.025")])
+def test_a_declared_average_power_is_read_as_the_energy_of_its_interval(
+    tmp_path: Path, minutes: int, energy: str
+) -> None:
+    power = {"column": "kW", "channel": "import", "unit": "kW", "average_power": True}
+    text = rows(
+        "M1,2024-01-01 00:00,0.5", "M1,2024-01-01 01:00,", "M1,2024-01-01 02:00,x", header="meter,time,kW"
+    )
+    parsed = read(tmp_path, text, values=[power], interval_minutes=minutes)
+    assert values(parsed) == [Decimal(energy), None]
+    assert pc.unique(parsed.readings["unit"]).to_pylist() == ["kWh"]
+    assert rejections(parsed) == [(4, "ROW-VALUE")]
+    day = DAY["day"] | {"unit": "W", "average_power": True}
+    whole = rows("M1,x,15/01/2024," + ",".join(["500"] * 48), header="meter,id,day," + ",".join("h" * 48))
+    found = read(tmp_path, whole, DAY, day=day | {"first": 4, "last": 51})
+    assert (set(values(found)), found.readings["unit"][0].as_py()) == ({Decimal(250)}, "Wh")
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"values": [{"column": "kW", "channel": "import", "unit": "kW"}]}, "never taken for energy"),
+        (
+            {"values": [{"column": "kW", "channel": "import", "unit": "kWh", "average_power": True}]},
+            "average_power is of",
+        ),
+        (
+            {
+                "values": [{"column": "kW", "channel": "import", "unit": "kW", "average_power": True}],
+                "interval_minutes": 10,
+            },
+            "no exact energy",
+        ),
+    ],
+)
+def test_power_is_no_energy_unless_it_is_declared_to_average_its_interval(
+    changes: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(PlatformError, match=reason):
+        mapping(READING, **changes)
+
+
 def test_rows_that_fill_the_skipped_hour_with_nothing_are_no_readings(tmp_path: Path) -> None:
     text = rows(
         "M,2024-03-31 00:30,1,5",

@@ -171,6 +171,11 @@ EXPORTS: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
         {"channels": {"Consumption": "import", "Surplus": "export"}},
         "48",
     ),
+    "a column of average power": (
+        table("Meter;Zeit;Leistung Bezug (kW)", "Z1;{day}.01.2024 {hour:02}:00;1,5"),
+        {"decimal": ",", "label": "start"},
+        "72",
+    ),
     "a column that asks if the values are estimated": (
         "\n".join(
             [
@@ -192,6 +197,14 @@ EXPORTS: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
             "2024-01-{day} {hour:02}:59:59-05:00,0.5,kWh",
         ),
         {"timestamp_format": "iso8601", "timezone": None, "label": "start"},
+        "24",
+    ),
+    "average power, told in words": (
+        table(
+            "MPRN,Serial,Read Value,Read Type,Read Date and End Time",
+            "10000000001,9,0.5,Active Import Interval (kW),{day}-01-2024 {hour:02}:00",
+        ),
+        {"timestamp_format": "%d-%m-%Y %H:%M", "label": "end"},
         "24",
     ),
     "a row for each register, with its unit": (

@@ -10,6 +10,7 @@ import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from data.ingest.formats.columns import (
     Batch,
     Mask,
     Rejections,
+    decimals,
     instants,
     is_damaged,
     null_where,
@@ -29,7 +31,7 @@ from data.ingest.formats.columns import (
     to_mask,
 )
 from data.ingest.formats.container import Member, lines, refuse
-from data.ingest.formats.mapping import OFFSET_FORMATS, CsvMapping, Day, Value
+from data.ingest.formats.mapping import ENERGY_OF_POWER, HOUR_DIGITS, OFFSET_FORMATS, CsvMapping, Day, Value
 from data.ingest.formats.wallclock import DAY_US, US, Ints, TimeFormat, WallClock
 from data.ingest.schema import PARSED, TIMESTAMP
 
@@ -306,6 +308,8 @@ class _Reader:
     ) -> Batch:
         count = len(table.lines)
         numbers, no_number = self._numbers(table.column(self._places[value.column]))
+        if value.average_power:
+            numbers = self._energies(numbers)
         register, channel = self._series(table, value)
         rows = Rows(
             line=table.lines,
@@ -346,7 +350,8 @@ class _Reader:
 
     def _unit(self, table: _Table, value: Value | Day) -> pa.Array:
         if value.unit is not None:
-            return repeat(value.unit, len(table.lines))
+            unit = ENERGY_OF_POWER[value.unit] if value.average_power else value.unit
+            return repeat(unit, len(table.lines))
         return known_units(table.column(self._place("unit")))
 
     def _quality(self, texts: pa.Array) -> pa.Array:
@@ -376,6 +381,13 @@ class _Reader:
             wrong |= to_mask(pc.match_substring(texts, "."))
             texts = pc.replace_substring(texts, ",", ".")
         return (null_where(texts, wrong) if wrong.any() else texts), wrong
+
+    def _energies(self, powers: pa.Array) -> pa.Array:
+        """Average powers times the hours of an interval, exact; what is no number stays as it is."""
+        values, _, _ = decimals(powers)
+        hours = Decimal(self._mapping.interval_minutes) / 60
+        energies = pc.multiply(values, pa.scalar(hours, pa.decimal128(8, HOUR_DIGITS)))
+        return pc.coalesce(energies.cast(pa.string()), powers)
 
     # Times.
 
@@ -463,6 +475,8 @@ class _Reader:
         count, width = len(table.lines), len(cells)
         order = np.arange(count * width).reshape(width, count).T.ravel()
         numbers, wrong = numbers.take(pa.array(order)), wrong[order]
+        if day.average_power:
+            numbers = self._energies(numbers)
         days, bad_date = self._wall_clock(table)
         days = np.where(bad_date, 0, days)
         register, channel = self._series(table, day)

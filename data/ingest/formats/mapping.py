@@ -36,6 +36,9 @@ from data.ingest.schema import CHANNELS, ONE_DIRECTION_CHANNELS, ParsedFile
 # A mapping takes a few hundred bytes; what is larger was given by mistake.
 MAX_MAPPING_BYTES = 1 << 20
 OFFSET_FORMATS = ("iso8601", "unix", "unix_ms")
+# Units of power, and of the energy of an hour of it.
+ENERGY_OF_POWER = {"W": "Wh", "kW": "kWh", "MW": "MWh"}
+HOUR_DIGITS = 4
 _FORMATS = ("mapped_csv", "octopus_json", "n3rgy_json", "solaredge_json")
 
 
@@ -96,16 +99,28 @@ class Columns(_Strict):
     quality: Column | None = None
 
 
-class Value(_Strict):
+class _Amount(_Strict):
+    """What the values are. With `average_power` they are the power of an interval, and its energy is read."""
+
+    channel: Channel | None = None
+    unit: Unit | None = None
+    average_power: bool = False
+    register_: Annotated[Name | None, Field(alias="register")] = None
+
+    @model_validator(mode="after")
+    def _averages_power(self) -> Self:
+        if self.average_power and self.unit not in ENERGY_OF_POWER:
+            raise ValueError(f"average_power is of {', '.join(ENERGY_OF_POWER)}, given with each value")
+        return self
+
+
+class Value(_Amount):
     """A column of values: one register of ours. `register` is the column's name unless it is given."""
 
     column: Column
-    channel: Channel | None = None
-    unit: Unit | None = None
-    register_: Annotated[Name | None, Field(alias="register")] = None
 
 
-class Day(_Strict):
+class Day(_Amount):
     """The columns of a row that holds a day: from `first` to `last`, each `step`-th one a value.
 
     With a step of 2 and a `quality_offset` of 1 each value is followed by its flag. `clock_change`
@@ -119,9 +134,6 @@ class Day(_Strict):
     step: Annotated[int, Field(ge=1, le=10)] = 1
     quality_offset: Annotated[int, Field(ge=1, le=9)] | None = None
     clock_change: Literal["elapsed", "wall_clock"]
-    channel: Channel | None = None
-    unit: Unit | None = None
-    register_: Annotated[Name | None, Field(alias="register")] = None
 
     @model_validator(mode="after")
     def _flags_lie_between_values(self) -> Self:
@@ -231,8 +243,13 @@ class CsvMapping(_Strict):
                 "the unit is given with each value or by columns.unit, one of them",
             ),
             (
-                all(value.channel not in ONE_DIRECTION_CHANNELS or _is_amount(value.unit) for value in given),
-                "an energy channel has an amount for its unit: kW is power, and is never taken for energy",
+                all(value.channel not in ONE_DIRECTION_CHANNELS or _is_amount(value) for value in given),
+                "an energy channel has an amount for its unit: kW is power, and is never taken for energy "
+                "unless average_power says that it is the average of its interval",
+            ),
+            (
+                not any(value.average_power for value in given) or _is_finite(self.interval_minutes),
+                f"average power over {self.interval_minutes} minutes is no exact energy: 15, 30 or 60 are",
             ),
             (
                 all((value.channel is None) == bool(self.channels) for value in given),
@@ -386,8 +403,13 @@ def refuse_undeclared(parsed: ParsedFile, mapping: Mapping | None) -> None:
         raise refusal
 
 
-def _is_amount(unit: str | None) -> bool:
-    return unit is None or unit in AMOUNTS
+def _is_amount(value: _Amount) -> bool:
+    return value.unit is None or value.unit in AMOUNTS or value.average_power
+
+
+def _is_finite(minutes: int) -> bool:
+    """Whether a share of an hour is a decimal number of `HOUR_DIGITS` digits."""
+    return not (minutes * 10_000) % 60
 
 
 def _holds(text: str, *, date: bool, time: bool) -> bool:

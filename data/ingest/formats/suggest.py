@@ -54,6 +54,9 @@ _EXPORT = re.compile(r"export|receiv|einspeis|vertid|feed|inject|return|surplus|
 _GENERATION = re.compile(r"generat|solar|pv\b|produ", re.I)
 _QUALITY = re.compile(r"qualit|status|read ?type|estimat|flag|method|metodo|actual", re.I)
 _UNIT = re.compile(r"(?<![a-z])(kWh|MWh|Wh|kvarh|varh|m3|therm)(?![a-z])", re.I)
+_POWER = re.compile(r"(?<![a-z])(kW|MW|W)(?![a-z])", re.I)
+# A unit that stands in the words of a row.
+_IN_BRACKETS = re.compile(r"\((k?W|k?Wh)\)", re.I)
 _UNIT_COLUMN = re.compile(r"^(unit|units|uom|einheit|eenheid|unidad|unit[eé])$", re.I)
 _PERIOD = re.compile(r"period|\bsp\b|\bhh\b|interval no|\bhora\b|\bhour\b", re.I)
 _END = re.compile(r"(?<![a-z])(end|to|bis|until|fin)(?![a-z])", re.I)
@@ -380,7 +383,7 @@ def _day_body(
             f"  last: {_name(sample, cells[-1])}",
             *(["  step: 2", "  quality_offset: 1"] if flags else []),
             f"  clock_change: {change}  # {why}",
-            *(f"  {line}" for line in _meaning(sample.names[cells[0]], register, unit)),
+            *(f"  {line}" for line in _meaning(sample, cells[0], register, unit)),
             *(_qualities(sorted(words)) if flags else []),
             *_qualities_of(sample, quality),
             *_channels(sample, register),
@@ -415,7 +418,7 @@ def _reading_body(
     for n in values[:1] if register is not None else values:
         lines += [
             f"  - column: {_name(sample, n)}",
-            *(f"    {line}" for line in _meaning(sample.names[n], register, unit)),
+            *(f"    {line}" for line in _meaning(sample, n, register, unit)),
             *([] if sample.names[n] or register is not None else ["    register: kWh"]),
         ]
     return head, [*lines, *_qualities_of(sample, quality), *_channels(sample, register)]
@@ -437,16 +440,32 @@ def _named_columns(sample: _Sample, **places: int | None) -> list[str]:
     return [f"  {name}: {_name(sample, place)}" for name, place in places.items() if place is not None]
 
 
-def _meaning(name: str, register: int | None, unit: int | None) -> list[str]:
+def _meaning(sample: _Sample, place: int, register: int | None, unit: int | None) -> list[str]:
     """Channel and unit of a column of values, as far as no column of the file tells them row by row."""
+    name = sample.names[place]
     found = _UNIT.search(name)
     is_reactive = found is not None and found.group(1).lower().endswith("varh")
     lines = [] if register is not None else [f"channel: {_channel(name, is_reactive)}  # {_CHECK}"]
-    if unit is None:
-        lines.append(
-            f"unit: {found.group(1)}" if found else f"unit: kWh  # {_CHECK}: the file does not say it"
-        )
+    if unit is not None:
+        return lines
+    said = found or _POWER.search(name)
+    word = said.group(1) if said else _unit_in_words(sample)
+    if word is None:
+        return [*lines, f"unit: kWh  # {_CHECK}: the file does not say it"]
+    lines.append(f"unit: {UNITS[word.lower()]}")
+    if _POWER.fullmatch(word):
+        lines.append(f"average_power: true  # {_CHECK}: a power is no energy unless it is the average")
     return lines
+
+
+def _unit_in_words(sample: _Sample) -> str | None:
+    """The one unit that stands in brackets in the words of the rows."""
+    found = set()
+    for n in range(len(sample.names)):
+        words = set(sample.column(n))
+        if len(words) <= MAX_REGISTERS:
+            found |= {match.group(1) for word in words if (match := _IN_BRACKETS.search(word))}
+    return found.pop() if len(found) == 1 else None
 
 
 def _channel(name: str, is_reactive: bool = False) -> str:
