@@ -3,10 +3,12 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+DAY := $(shell date -I)
+NEXT_DAY := $(shell date -I -d tomorrow)
 FAST := not engine and not emulator and not slow
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast dev lint format bench docs lock down clean
+.PHONY: help demo test test-fast dev lint format bench docs model-docs slim lock down clean
 
 help: ## what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +51,14 @@ bench: $(READY) ## measure; figures as ratios to a limit of the same run, also i
 
 docs: $(READY) ## regenerate the generated pages: commands, rules, and the schema from a migrated database
 	@$(BIN)/python docs/generate.py
+
+model-docs: $(READY) ## the site of the models: columns, tests, lineage; wants a warehouse that was built
+	@$(BIN)/myproperty dbt docs generate --static --quiet --vars '{start_date: $(DAY), end_date: $(NEXT_DAY)}'
+	@echo "Open $(or $(MYPROPERTY_HOME),.local)/dbt_target/$(or $(MYPROPERTY_WAREHOUSE),postgres)/by_hand/static_index.html"
+
+slim: $(READY) ## build and test the models that differ from the published ones over FROM and before TO, in schemas slim_*
+	@MYPROPERTY_RAW_PREFIX=$(MYPROPERTY_DATASET_PREFIX) MYPROPERTY_DATASET_PREFIX=slim_ $(BIN)/myproperty dbt build \
+		--select state:modified+ --defer --vars '{start_date: $(FROM), end_date: $(TO)}'
 
 lock: $(READY) ## resolve the libraries anew
 	@$(BIN)/pip install --quiet uv

@@ -896,6 +896,20 @@ def demo(
     run_demo(get_settings(), scale.value, days)
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@reports_errors
+def dbt(context: typer.Context) -> None:
+    """Run dbt on the warehouse of this environment: `dbt ls`, `dbt docs generate --static`, `dbt build ...`.
+
+    Arguments go to dbt as they are. What was published last is its state: `--select state:modified+ --defer`
+    builds what differs from it, in the schemas of MYPROPERTY_DATASET_PREFIX, and reads the rest from there.
+    """
+    from dagster_project.resources.dbt import command
+
+    words, environment = command(get_settings(), context.args)
+    raise typer.Exit(subprocess.call(words, env={**os.environ, **environment}))
+
+
 @app.command()
 @reports_errors
 def dev() -> None:

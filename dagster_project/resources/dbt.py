@@ -5,9 +5,10 @@ Which models are assets is in `dagster_project.defs.warehouse`.
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from importlib import metadata
@@ -95,6 +96,31 @@ def arguments(command: str, window: Window | None = None) -> list[str]:
         dates = {"start_date": window.start.isoformat(), "end_date": window.end.isoformat()}
         given += ["--vars", json.dumps(dates)]
     return given
+
+
+def command(settings: Settings, words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """The words and the environment of a dbt call as a person gives it: project, target and state are known.
+
+    Raises EngineError where the embedded engine does not run.
+    """
+    folders = ["--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR)]
+    target = target_path(settings) / "by_hand"
+    folders += ["--target", settings.warehouse, "--target-path", str(target), "--log-path", str(target)]
+    return [executable(), *words, *folders], {"DBT_STATE": str(state_path(settings)), **connection(settings)}
+
+
+def state_path(settings: Settings) -> Path:
+    """The folder of the manifest that was published last: what dbt's `state:modified` compares with."""
+    return target_path(settings) / "published"
+
+
+def keep_state(settings: Settings) -> None:
+    """Keep the manifest that the marts were built from."""
+    state = state_path(settings)
+    state.mkdir(parents=True, exist_ok=True)
+    new = state / "manifest.json.new"
+    shutil.copyfile(manifest(settings), new)
+    new.replace(state / "manifest.json")
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from dagster_project.resources import dbt
 from dagster_project.schedules import nightly_window
 from data.ingest.transfer import load_key
 from expectations.gate import GateFailed
+from myproperty.settings import Settings
 
 
 def test_a_range_of_keys_is_a_half_open_window() -> None:
@@ -55,6 +56,18 @@ def test_a_dsn_becomes_the_variables_of_the_profile() -> None:
         "MYPROPERTY_DBT_PASSWORD": "p@ss",
         "MYPROPERTY_DBT_DATABASE": "warehouse",
     }
+
+
+def test_what_was_published_is_the_state_that_changes_are_held_against(tmp_path: Path) -> None:
+    dsn = "postgresql://me:secret@127.0.0.1:5433/warehouse"
+    settings = Settings(home=tmp_path, warehouse="postgres", warehouse_dsn=dsn)
+    words, environment = dbt.command(settings, ["ls", "--select", "state:modified+"])
+    assert words[1:4] == ["ls", "--select", "state:modified+"]
+    assert words[words.index("--target") + 1] == "postgres"
+    assert environment["MYPROPERTY_DBT_PASSWORD"] == "secret"
+    dbt.keep_state(settings)
+    kept = json.loads((Path(environment["DBT_STATE"]) / "manifest.json").read_text())
+    assert "model.myproperty.mart_solar_performance" in kept["nodes"]
 
 
 def test_the_environment_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:

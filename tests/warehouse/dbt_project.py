@@ -78,7 +78,7 @@ def insert_rows(connection: psycopg.Connection[Any], table: str, rows: Sequence[
 
 
 @contextmanager
-def _environment(dsn: str) -> Iterator[None]:
+def _environment(dsn: str, prefix: str) -> Iterator[None]:
     parts = urlsplit(dsn)
     values = {
         "MYPROPERTY_DBT_HOST": parts.hostname or "127.0.0.1",
@@ -86,7 +86,8 @@ def _environment(dsn: str) -> Iterator[None]:
         "MYPROPERTY_DBT_USER": unquote(parts.username or "postgres"),
         "MYPROPERTY_DBT_PASSWORD": unquote(parts.password or ""),
         "MYPROPERTY_DBT_DATABASE": parts.path.lstrip("/"),
-        "MYPROPERTY_DATASET_PREFIX": "",
+        "MYPROPERTY_DATASET_PREFIX": prefix,
+        "MYPROPERTY_RAW_PREFIX": "",
     }
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
@@ -100,17 +101,26 @@ def _environment(dsn: str) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def run_dbt(dsn: str, target_path: Path, words: Sequence[str], start: date | None, end: date | None) -> Ran:
+def run_dbt(
+    dsn: str,
+    target_path: Path,
+    words: Sequence[str],
+    start: date | None,
+    end: date | None,
+    *,
+    project: Path = PROJECT,
+    prefix: str = "",
+) -> Ran:
     """Run one dbt command (such as ["build"]) in this process for [start, end) on the database of `dsn`."""
     ranged = start is not None and end is not None
     variables = CALENDAR | ({"start_date": str(start), "end_date": str(end)} if ranged else {})
     arguments = [
         *words,
-        *("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target", "postgres"),
+        *("--project-dir", str(project), "--profiles-dir", str(project), "--target", "postgres"),
         *("--target-path", str(target_path), "--log-path", str(target_path), "--threads", "2", "--quiet"),
         *("--vars", json.dumps(variables)),
     ]
-    with _environment(dsn):
+    with _environment(dsn, prefix):
         outcome = dbtRunner().invoke(arguments)
     results = list(getattr(outcome.result, "results", None) or [])
     failures = {

@@ -6,6 +6,7 @@ works on a copy of that database.
 
 import csv
 import re
+import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -22,7 +23,7 @@ from psycopg import sql
 
 from data.ingest.entities import ENTITIES
 
-from .dbt_project import SCENARIOS, Ran, create_raw, fetch, load_scenario, own_tenant, run_dbt
+from .dbt_project import PROJECT, SCENARIOS, Ran, create_raw, fetch, load_scenario, own_tenant, run_dbt
 
 pytestmark = pytest.mark.engine
 
@@ -236,3 +237,32 @@ def test_a_source_that_was_not_landed_lately_is_stale(copied: str, target_path: 
     ran = run_dbt(copied, target_path, ("source", "freshness"), date(2026, 7, 1), date(2026, 7, 5))
     found = {name.rsplit(".", 1)[1]: status for name, status in ran.statuses.items()}
     assert found == dict.fromkeys(ENTITIES, "pass") | {"meters": "warn", "meter_readings": "error"}
+
+
+def test_a_changed_model_is_built_beside_what_is_published(built: Built, tmp_path: Path) -> None:
+    """Slim CI: only what differs from the published manifest is built, and it reads the rest from there."""
+    state = tmp_path / "published"
+    assert run_dbt(built.dsn, state, ("parse",), None, None).success
+    project = tmp_path / "warehouse"
+    shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns("target", "logs"))
+    changed = project / "models" / "dimensions" / "dim_tenant.sql"
+    text = changed.read_text()
+    changed.write_text(text.replace("    tenant_name,\n", "    upper(tenant_name) as tenant_name,\n"))
+    assert changed.read_text() != text
+    words = ("run", "--select", "state:modified", "--defer", "--state", str(state))
+    # Other dates than the published ones: a range by itself is no change.
+    first, last = date(2026, 1, 1), date(2026, 1, 2)
+    ran = run_dbt(built.dsn, tmp_path / "target", words, first, last, project=project, prefix="slim_")
+    assert ran.success, ran.failures
+    assert list(ran.statuses) == ["model.myproperty.dim_tenant"]
+    with psycopg.connect(built.dsn) as connection:
+        made = connection.execute(
+            "select table_schema, table_name from information_schema.tables where table_schema like 'slim%'"
+        ).fetchall()
+        assert made == [("slim_core", "dim_tenant")]
+        differing = connection.execute(
+            "select count(*), count(*) filter (where n.tenant_name <> upper(o.tenant_name)) "
+            "from slim_core.dim_tenant as n join core.dim_tenant as o using (tenant_id)"
+        ).fetchone()
+        connection.execute("drop schema slim_core cascade")
+    assert differing is not None and differing[0] >= len(FOLDERS) and differing[1] == 0

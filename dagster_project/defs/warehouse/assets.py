@@ -65,7 +65,8 @@ def _build(
     same_vars = [steps[name] for name, step in STEPS.items() if step[2] == (dates is not None)]
     seed_partial_parse([*same_vars, parsed], target)
     with permanent_unless_retryable():
-        with dbt_calls.environment(dbt_calls.connection(settings)):
+        run = {"MYPROPERTY_RUN_ID": context.run.run_id}
+        with dbt_calls.environment(dbt_calls.connection(settings) | run):
             call = dbt.cli(dbt_calls.arguments("build", dates), context=context, target_path=target)
         for event in call.stream():
             if isinstance(event, dg.Output):
@@ -102,6 +103,7 @@ def published(dbt_steps: Sequence[dg.AssetsDefinition]) -> dg.AssetsDefinition:
         dates = window(context)
         with permanent_unless_retryable():
             ledger.publish(platform.oltp_dsn, dates, context.run.run_id)
+            dbt_calls.keep_state(platform.settings)
         platform.progress(f"published {dates.start} to before {dates.end}")
         return dg.MaterializeResult(metadata={"dates": len(dates.dates)})
 

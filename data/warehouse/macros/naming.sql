@@ -10,7 +10,9 @@
 {%- endmacro %}
 
 {% macro query_labels(node) -%}
-    {%- set labels = {'app': 'myproperty', 'target': target.name} -%}
+    {#- The run is Dagster's, where it has one: a statement's cost leads to the run that caused it. -#}
+    {%- set run = env_var('MYPROPERTY_RUN_ID', invocation_id) -%}
+    {%- set labels = {'app': 'myproperty', 'target': target.name, 'run': run} -%}
     {%- if node is not none and node.name is defined -%}
         {%- do labels.update({'node': node.name | lower, 'kind': node.resource_type | string | lower}) -%}
     {%- endif -%}
