@@ -6,6 +6,7 @@ No work is done here; every function turns a finished result into text.
 import csv
 import json
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from datetime import date, timedelta
@@ -31,6 +32,7 @@ __all__ = [
     "output_to",
     "print_csv",
     "print_json",
+    "print_query",
     "print_table",
     "step",
 ]
@@ -60,6 +62,11 @@ def print_table(title: str, rows: Sequence[Row], *, empty: str = "none") -> None
     for row in rows:
         table.add_row(*map(_text, row.values()))
     out.print(table)
+
+
+def print_query(query: str) -> None:
+    """Write the SQL that an answer came from, as it can be run again."""
+    out.print(f"By the query:\n{textwrap.indent(query, '  ')}\n", style="dim", markup=False, highlight=False)
 
 
 def _text(value: object) -> str:

@@ -95,13 +95,19 @@ def _show_billing(dsn: str) -> None:
 
     for tenant in company("small"):
         with as_tenant(dsn, tenant.id) as connection:
+            console.print_table(f"Accounts of {tenant.name}", reports.balances(connection))
             console.print_table(f"Balance sheet of {tenant.name}", reports.balance_sheet(connection))
             ties = reports.ties(connection)
             newest = max(ties, key=lambda row: str(row["invoice"]))
             lines = reports.invoice_lines(connection, newest["invoice"])
-    console.print_table(f"Invoice {newest['invoice']} of {tenant.name}, unit {newest['unit']}", lines)
-    console.print_table("The same invoice, its allocation and the meter", [newest])
-    console.out.print(f"{sum(row['ties'] for row in ties)} of {len(ties)} invoices tie.")
+            query, answer = reports.invoice_by_query(connection, newest["invoice"])
+    as_reader = f"set role myproperty_readonly;\nset app.tenant_id = '{tenant.id}';"
+    console.print_query(f"{as_reader}\n{reports.SHEET.strip()};")
+    title = f"Invoice {newest['invoice']} of {tenant.name}, unit {newest['unit']}, {newest['billing_period']}"
+    console.print_table(title, lines)
+    console.print_table("The same invoice: lines, ledger, allocation and meter", answer)
+    console.print_query(f"{query};")
+    console.out.print(f"{sum(row['ties'] for row in ties)} of {len(ties)} invoices of {tenant.name} tie.")
 
 
 def _show_mart(settings: Settings, start: str, end: str) -> None:

@@ -65,6 +65,28 @@ where a.unit_id = %(unit)s and r.channel = 'consumption' and r.reading_date = an
   and a.assigned_during @> r.reading_date
 """
 
+# One invoice, each figure asked of the table that it stands in; what later invoices corrected is in TIES.
+INVOICE = """
+select i.total_amount as invoice_total,
+       (select sum(l.total_amount) from myproperty.invoice_lines l where l.invoice_id = i.id) as sum_of_lines,
+       (select sum(case e.debit_account when 'receivables' then e.amount else -e.amount end)
+        from myproperty.ledger_entries e
+        where e.reference_type = 'invoice' and e.reference_id = i.id
+          and 'receivables' in (e.debit_account, e.credit_account)) as booked,
+       (select sum(l.quantity) from myproperty.invoice_lines l
+        where l.invoice_id = i.id and l.category in ('solar', 'grid')) as billed_kwh,
+       (select sum(a.solar_kwh + a.grid_kwh) from myproperty.allocation_ledger a
+        where a.tenancy_id = i.tenancy_id and a.billing_period = i.billing_period) as allocated_kwh,
+       (select sum(r.value_kwh) from myproperty.meter_readings r
+        join myproperty.meter_assignments m
+            on m.meter_id = r.meter_id and m.assigned_during @> r.reading_date
+        join myproperty.tenancies t on t.unit_id = m.unit_id
+        where t.id = i.tenancy_id and r.channel = 'consumption'
+          and r.reading_date >= %(first)s and r.reading_date < %(end)s) as metered_kwh
+from myproperty.invoices i
+where i.number = %(number)s
+"""
+
 
 def balances(connection: psycopg.Connection) -> Rows:
     """The accounts of the tenant, by kind."""
@@ -85,6 +107,17 @@ def allocations(connection: psycopg.Connection, period_id: object) -> Rows:
 def invoice_lines(connection: psycopg.Connection, number: str) -> Rows:
     """The lines of the invoice with this number."""
     return _rows(connection, LINES, (number,))
+
+
+def invoice_by_query(connection: psycopg.Connection, number: str) -> tuple[str, Rows]:
+    """A query that holds one invoice against lines, ledger, allocation and meter, as it was run; and its row.
+
+    Asked apart from `ties`, and fit to be run by hand: the tenant has to be set.
+    """
+    query = "select billing_period from myproperty.invoices where number = %s"
+    first, end = bounds(connection.execute(query, (number,)).fetchall()[0][0])
+    text = psycopg.ClientCursor(connection).mogrify(INVOICE, {"number": number, "first": first, "end": end})
+    return text.strip(), _rows(connection, text)
 
 
 def ties(connection: psycopg.Connection, number: str | None = None) -> Rows:
@@ -115,7 +148,7 @@ def _metered(connection: psycopg.Connection, unit: object, period: Any) -> Any:
     return row[0] if row else None
 
 
-def _rows(connection: psycopg.Connection, query: str, parameters: tuple[object, ...] = ()) -> Rows:
+def _rows(connection: psycopg.Connection, query: str, parameters: tuple[object, ...] | None = None) -> Rows:
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(query, parameters).fetchall()
 

@@ -126,6 +126,24 @@ def test_every_invoice_ties_to_the_cent_and_the_watt_hour(wattlebird: psycopg.Co
     assert [row for row in ties if not row["ties"]] == []
 
 
+def test_the_query_that_the_demo_shows_ties_as_well_run_by_hand(
+    billed: str, wattlebird: psycopg.Connection
+) -> None:
+    """As a reader who copies it; its figures are those that `ties` finds on another way."""
+    ties = reports.ties(wattlebird)
+    asked = {row["invoice"]: reports.invoice_by_query(wattlebird, row["invoice"]) for row in ties}
+    with psycopg.connect(billed) as reader:
+        reader.execute("set local role myproperty_readonly")
+        reader.execute(f"set local app.tenant_id = '{company('small')[1].id}'".encode())
+        for row in ties:
+            query, (answer,) = asked[row["invoice"]]
+            assert "reading_date >= '2025-10-" in query
+            assert answer == {name: row[name] for name in answer}
+            assert answer["invoice_total"] == answer["sum_of_lines"] == answer["booked"]
+            assert answer["billed_kwh"] == answer["allocated_kwh"] == answer["metered_kwh"] > 0
+            assert reader.execute(query.encode()).fetchall() == [tuple(answer.values())]
+
+
 def test_an_invoice_that_does_not_tie_is_told(billed: str, wattlebird: psycopg.Connection) -> None:
     """A reading that changed after the bill: the meter no longer says what was billed."""
     wattlebird.rollback()

@@ -305,6 +305,18 @@ def test_another_tenants_row_cannot_be_named_by_any_foreign_key(
     assert tried >= 40
 
 
+def test_no_message_is_of_a_tenant_that_is_not_there(
+    db: psycopg.Connection, companies: Any, insert: Any
+) -> None:
+    """The policies let a session write for any tenant that it has set, also for one that nobody is."""
+    nobody = uuid.uuid4()
+    row = companies[0].second_rows()["myproperty.agent_messages"]
+    db.execute("set local role myproperty_app")
+    db.execute("select set_config('app.tenant_id', %s, true)", (str(nobody),))
+    with pytest.raises(errors.ForeignKeyViolation, match="message_is_of_a_tenant"):
+        insert(db, "myproperty.agent_messages", {**row, "tenant_id": nobody, "user_id": None})
+
+
 def test_an_update_moves_version_and_time(db: psycopg.Connection, companies: Any) -> None:
     query = (
         "update myproperty.properties set name = 'New' where id = %s returning version, updated_at = now()"

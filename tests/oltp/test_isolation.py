@@ -214,6 +214,15 @@ RULES: dict[str, LiteralString] = {
               and (t.attname = 'tenant_id' or f.confrelid = 'myproperty.tenants'::regclass)
         )
     """,
+    "no foreign key that always checks the tenant": """
+        select t.name from own_tables t
+        where t.schema = 'myproperty' and t.name <> 'myproperty.tenants' and not exists (
+            select from own_foreign_keys f
+            where f.conrelid = t.oid
+              and (select bool_and(a.attnotnull) and bool_or(a.attname = 'tenant_id')
+                   from pg_attribute a where a.attrelid = t.oid and a.attnum = any (f.conkey))
+        )
+    """,
     "a definer function that looks names up where its caller says": """
         select name from own_definer_functions
         where proconfig is distinct from '{"search_path=pg_catalog, pg_temp"}'::text[]
@@ -312,6 +321,11 @@ def test_no_table_function_or_view_breaks_a_rule(company_db: psycopg.Connection)
         (
             "create table myproperty.planted (tenant_id uuid, unit_id uuid references myproperty.units (id))",
             "myproperty.planted: a foreign key without the tenant",
+        ),
+        (
+            "create table myproperty.planted (tenant_id uuid not null, user_id uuid, "
+            "foreign key (tenant_id, user_id) references myproperty.users (tenant_id, id))",
+            "myproperty.planted: no foreign key that always checks the tenant",
         ),
         (
             "create function myproperty.planted() returns int language sql security definer return 1",
