@@ -30,6 +30,14 @@ CLEAR_PREFERENCES = """
     where tenant_id = %(tenant)s and (%(users)s::uuid[] is null or user_id = any (%(users)s))
       and (enabled or destination is not null)
 """
+# Of a ticket that staff opened the words are the company's own.
+CLEAR_TICKETS = """
+    update myproperty.service_tickets as t set summary = '(erased)', description = '', attachments = '[]'
+    from myproperty.users as u
+    where t.tenant_id = %(tenant)s and u.tenant_id = t.tenant_id and u.id = t.opened_by
+      and u.role = 'resident' and (%(users)s::uuid[] is null or u.id = any (%(users)s))
+      and (t.summary, t.description, t.attachments) is distinct from ('(erased)', '', '[]'::jsonb)
+"""
 DESTROY_KEYS = """
     update myproperty.data_keys
     set status = 'destroyed', destroyed_at = now(), destroyed_because = %(because)s
@@ -139,6 +147,7 @@ def _erase_again(connection: psycopg.Connection[Any], tenant: uuid.UUID, stones:
 def _clear(connection: psycopg.Connection[Any], tenant: uuid.UUID, users: People) -> int:
     values = {"tenant": tenant, "users": users}
     connection.execute(CLEAR_PREFERENCES, values)
+    connection.execute(CLEAR_TICKETS, values)
     return connection.execute(CLEAR_USERS, values).rowcount
 
 

@@ -544,6 +544,57 @@ def test_a_key_file_without_a_row_goes_with_its_person(
     assert left and all(file.name.user != ann for file in left)
 
 
+def test_the_words_of_a_resident_go_from_tickets_and_never_were_in_the_trail(company: Company) -> None:
+    ann, ben, eve = (company.person(f"{name}@acacia.example") for name in ("ann", "ben", "eve"))
+    company.one("update myproperty.users set role = 'manager' where id = %s returning id", eve)
+    house = company.one(
+        "insert into myproperty.properties (tenant_id, name, timezone) values (%s, 'House', 'UTC') "
+        "returning id",
+        company.id,
+    )
+
+    def opened(by: uuid.UUID) -> uuid.UUID:
+        ticket: uuid.UUID = company.one(
+            "insert into myproperty.service_tickets "
+            "(tenant_id, property_id, opened_by, summary, description, category, attachments) "
+            "values (%s, %s, %s, 'Zoster again', 'Dr Zimt forbids cold', 'other', '[\"zoster.jpg\"]') "
+            "returning id",
+            company.id, house, by,
+        )  # fmt: skip
+        note = (
+            "insert into myproperty.ticket_activities (tenant_id, ticket_id, kind, user_id, body, details) "
+            "values (%s, %s, 'note', %s, 'Zoster, says Zimt', '{\"to\": \"zimt\"}') returning id"
+        )
+        company.one(note, company.id, ticket, eve)
+        change = "update myproperty.service_tickets set description = 'Zimt!', status = %s where id = %s"
+        company.one(change + " returning id", "in_progress", ticket)
+        return ticket
+
+    tickets = [opened(by) for by in (ann, ben, eve)]
+    with company.keys() as keys:
+        erase_user(keys, company.id, ann, BECAUSE)
+        erase_user(keys, company.id, eve, BECAUSE)
+        assert replay(keys).people == 0
+    texts = (
+        "select row(summary, description, attachments, search) from myproperty.service_tickets where id = %s"
+    )
+    found = [str(company.one(texts, ticket)) for ticket in tickets]
+    assert ["Zoster" in text or "zimt" in text for text in found] == [False, True, True]
+    assert "(erased)" in found[0]
+    search = "select array_agg(ticket_id) from myproperty.search_service_tickets('zoster')"
+    assert set(company.one(search)) == set(tickets[1:])
+    with psycopg.connect(company.dsn) as connection:
+        query = """
+            select table_name, new_values, old_values from audit.logged_actions
+            where tenant_id = %s order by id
+        """
+        logged = connection.execute(query, (company.id,)).fetchall()
+    of_tickets = [row for row in logged if row[0] in ("service_tickets", "ticket_activities")]
+    assert len(of_tickets) == 3 * 3 + 1
+    assert "zimt" not in str(logged).lower() and "zoster" not in str(logged).lower()
+    assert {"status": "in_progress", "description": "(personal)"}.items() <= of_tickets[2][1].items()
+
+
 def test_an_erased_tenant_takes_everyone_along(company: Company) -> None:
     with company.sealer() as sealer:
         ann = company.named(sealer, "ann@acacia.example", "Ann")
