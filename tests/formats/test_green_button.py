@@ -502,6 +502,18 @@ def test_retail_customer_data_are_passed_over(write: Write) -> None:
     assert (total(parsed), rejections(parsed)) == (Decimal(5), [])
 
 
+def test_a_reading_type_may_stand_inside_of_its_meter_reading(write: Write) -> None:
+    def nested(number: int, flow: int) -> str:
+        kind = f"<ReadingType><flowDirection>{flow}</flowDirection><uom>72</uom></ReadingType>"
+        content = f'<MeterReading xmlns="http://naesb.org/espi">{kind}</MeterReading>'
+        own = f"{OWNER}/MeterReading/{number}"
+        return entry(own, content, f"{own}/IntervalBlock")
+
+    blocks = [block(*quarters(n), meter=f"{OWNER}/MeterReading/{n}") for n in (1, 2)]
+    found = inspect(write(feed(usage_point(), nested(1, 1), nested(2, 19), *blocks)))["channels"]
+    assert [(channel["register"], channel["total"]) for channel in found] == [("1", "0.001"), ("19", "0.002")]
+
+
 def test_volumes_compensated_or_not_are_different_registers(write: Write) -> None:
     meters = [meter_reading(f"{OWNER}/MeterReading/{n}", f"ReadingType/{n}") for n in (1, 2)]
     kinds = [reading_type(f"ReadingType/{n}", uom=uom, commodity=7) for n, uom in ((1, 166), (2, 167))]

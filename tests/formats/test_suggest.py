@@ -207,6 +207,24 @@ EXPORTS: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
         {"timestamp_format": "%d-%m-%Y %H:%M", "label": "end"},
         "24",
     ),
+    "seconds since 1970": (
+        "time,value,meter\n" + "".join(f"{1_704_067_200 + 3600 * n},0.5,A1\n" for n in range(48)),
+        {"timestamp_format": "unix", "timezone": None, "interval_minutes": 60},
+        "24",
+    ),
+    "the hour of the clock": (
+        table("Meter,Date,Hour,Usage (kWh)", "A1,{day}/Jan/2024,{hour},0.5"),
+        {"date_format": "%d/%b/%Y", "time_format": "%H", "label": "start"},
+        "24",
+    ),
+    "long numbers that are no values": (
+        table(
+            "Målepunkt;Produkt;Fra;Mængde;Måleenhed;Kvalitet",
+            "570000000000000001;8716860000000;{day}-01-2024 {hour:02}:00:00;0,5;KWH;A",
+        ),
+        {"timestamp_format": "%d-%m-%Y %H:%M:%S", "qualities": {"A": "actual"}},
+        "24",
+    ),
     "a row for each register, with its unit": (
         table(
             "Van;Tot;EAN;Register;Volume;Eenheid",

@@ -23,7 +23,7 @@ from data.ingest.formats.assemble import AMOUNTS
 from data.ingest.formats.columns import UNITS
 from data.ingest.formats.container import open_members
 from data.ingest.formats.detect import detect
-from data.ingest.formats.mapping import MappingError
+from data.ingest.formats.mapping import OFFSET_FORMATS, MappingError
 from data.ingest.formats.wallclock import DAY_US, US, TimeFormat
 
 # What is looked at: enough for months of one meter.
@@ -33,8 +33,11 @@ MAX_REGISTERS = 12
 MIN_TITLE_CHARS = 4
 _DATES = ("%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d/%m/%y", "%m/%d/%y", "%d.%m.%Y", "%d-%m-%Y", "%Y/%m/%d")
 _MORE_DATES = ("%d.%m.%y", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%d %B %Y", "%b %d, %Y", "%m-%d-%Y", "%Y%m%d")
-_DATES_IN_WORDS = ("%b %d %Y", "%d %b %y", "%a %d %b %Y")
+_DATES_IN_WORDS = ("%d/%b/%Y", "%b %d %Y", "%d %b %y", "%a %d %b %Y")
 _TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M%p", "%I:%M:%S %p", "%H%M", "%H:%M:%S.%f")
+# Seconds and milliseconds since 1970, of this century; only a name tells them from other long numbers.
+_EPOCHS = {"unix": re.compile(r"1[0-9]{9}"), "unix_ms": re.compile(r"1[0-9]{12}")}
+_EPOCH_NAME = re.compile(r"time|date|zeit|stamp|epoch", re.I)
 # From here to there: the second time is the end of the interval, and is passed over.
 _RANGE = re.compile(r"^(.*[0-9])(\s+(?:to|until|bis|-|–)\s+)(?:.*[0-9].*)$")
 _JOINS = (" ", "T", "")
@@ -44,26 +47,33 @@ _METER = re.compile(
     re.I,
 )
 _VALUE = re.compile(
-    r"k?m?wh|kvarh|\bm3\b|consum|import|export|deliver|receiv|usage|value|energ|bezug|einspeis|generat", re.I
+    r"k?m?wh|kvarh|\bm3\b|consum|import|export|deliver|receiv|usage|value|energ|bezug|einspeis|generat"
+    r"|verbrauch|menge|mængde|förbrukning|forbrug|määrä|quantity|volume",
+    re.I,
 )
-# Numbers of connection points in the United Kingdom, Spain, Germany, Austria, Belgium and the Netherlands.
+# Numbers of connection points: United Kingdom, Spain, Germany and Austria, those of GS1 elsewhere.
 _POINT = re.compile(
-    r"[0-9]{13}|ES[0-9]{16}[A-Z]{2}([0-9][A-Z])?|(DE|AT)[0-9]{11}[0-9A-Z]{20}|(=\")?(54|87)[0-9]{16}\"?"
+    r"[0-9]{13}|ES[0-9]{16}[A-Z]{2}([0-9][A-Z])?|(DE|AT)[0-9]{11}[0-9A-Z]{20}|(=\")?[0-9]{18}\"?"
 )
+_LONG_NUMBER = re.compile(r"[0-9]{8,}")
 _EXPORT = re.compile(r"export|receiv|einspeis|vertid|feed|inject|return|surplus|terug|(^|_)as(_|$)", re.I)
 _GENERATION = re.compile(r"generat|solar|pv\b|produ", re.I)
-_QUALITY = re.compile(r"qualit|status|read ?type|estimat|flag|method|metodo|actual", re.I)
+_QUALITY = re.compile(
+    r"qualit|status|read ?type|estimat|flag|method|metodo|actual|kvalitet|calidad|laatu|validat", re.I
+)
 _UNIT = re.compile(r"(?<![a-z])(kWh|MWh|Wh|kvarh|varh|m3|therm)(?![a-z])", re.I)
 _POWER = re.compile(r"(?<![a-z])(kW|MW|W)(?![a-z])", re.I)
 # A unit that stands in the words of a row.
 _IN_BRACKETS = re.compile(r"\((k?W|k?Wh)\)", re.I)
-_UNIT_COLUMN = re.compile(r"^(unit|units|uom|einheit|eenheid|unidad|unit[eé])$", re.I)
+_UNIT_COLUMN = re.compile(
+    r"^(units?( of measure)?|uom|einheit|m(å|aa)leenhed|eenheid|unidad|unit[eé])$", re.I
+)
 _PERIOD = re.compile(r"period|\bsp\b|\bhh\b|interval no|\bhora\b|\bhour\b", re.I)
 _END = re.compile(r"(?<![a-z])(end|to|bis|until|fin)(?![a-z])", re.I)
 _TOTAL = re.compile(r"^(grand |daily |day )?(total|sum|summe|gesamt|suma|totale)\b", re.I)
 _ESTIMATED, _ACTUAL = (
     re.compile(r"^(e|s|est.*|sub.*|ersatz.*)$", re.I),
-    re.compile(r"^(a|r|w|v|act.*|real|meas.*|valid|wahr.*|good|ok)$", re.I),
+    re.compile(r"^(a|r|w|v|act.*|real|meas.*|valid|wahr.*|m[åa]lt|gemeten|uitgelezen|good|ok)$", re.I),
 )
 _ANSWERS = {"n": "actual", "no": "actual", "y": "estimated", "yes": "estimated"}
 _CHECK = "check"
@@ -143,7 +153,7 @@ def _sample(path: Path, text: str) -> _Sample:
             best = (score, delimiter, width, rows)
     _, delimiter, width, rows = best
     table = [row for row in rows if len(row) == width]
-    first = next((place for place, row in enumerate(table) if any(map(_is_date, row))), None)
+    first = next((place for place, row in enumerate(table) if any(map(_is_dated, row))), None)
     if first is None:
         raise MappingError(
             f"{path}: no rows with a date were found: write the mapping by hand (docs/formats.md)"
@@ -164,7 +174,9 @@ def _fields(line: str, delimiter: str) -> list[str]:
         return []
 
 
-def _is_date(text: str) -> bool:
+def _is_dated(text: str) -> bool:
+    if any(epoch.fullmatch(text.strip()) for epoch in _EPOCHS.values()):
+        return True
     return bool(re.search(r"[0-9]", text)) and bool(_formats([text.strip()], dates=True))
 
 
@@ -199,7 +211,7 @@ def _formats(texts: list[str], *, dates: bool) -> list[str]:
 
 def _likeliest(texts: list[str], forms: list[str], timezone: str | None) -> list[str]:
     """Day or month first: what lets the days lie closest together; of equals the custom of the zone."""
-    if len(forms) < 2 or forms[0] == "iso8601":
+    if len(forms) < 2 or forms[0] in OFFSET_FORMATS:
         return forms
     distinct = pa.array(list(dict.fromkeys(texts))[:2000])
     is_american = timezone is not None and timezone.startswith(("America/", "US/"))
@@ -239,7 +251,7 @@ def _lines(path: Path, sample: _Sample, timezone: str | None) -> list[str]:
     lines = [
         f"# Proposed from {path.name}: read every line before it is used.",
         "format: mapped_csv",
-        *([] if form == "iso8601" else [_timezone(timezone)]),
+        *([] if form in OFFSET_FORMATS else [_timezone(timezone)]),
         *(
             ["# Day or month first: both can be; taken is what lets the days lie closest together."]
             if ambiguous
@@ -286,12 +298,16 @@ def _dated(sample: _Sample, place: int) -> list[str]:
     known = [text for text in texts if re.search(r"[0-9]", text) and not _TOTAL.match(text)]
     if not known or len(known) < 0.9 * len(sample.rows) or re.fullmatch(r"[0-9.,]{1,7}", known[0]):
         return []
+    if _EPOCH_NAME.search(sample.names[place]):
+        for form, epoch in _EPOCHS.items():
+            if all(map(epoch.fullmatch, known)):
+                return [form]
     return _formats(known, dates=True)
 
 
 def _formats_fail(text: str, form: str) -> bool:
-    if form == "iso8601":
-        return not re.match(r"\d{4}-", text.strip())
+    if form in OFFSET_FORMATS:
+        return not (_EPOCHS[form].fullmatch if form in _EPOCHS else re.compile(r"\d{4}-").match)(text.strip())
     return not TimeFormat(form).reads(text.strip())
 
 
@@ -404,13 +420,14 @@ def _reading_body(
     minutes, label, why = _rhythm(sample, micros, meter, sample.names[place])
     if form.endswith(" %*"):
         label, why = "start", "the interval is told from here to there"
-    if form != "iso8601" or label:
+    if form not in OFFSET_FORMATS or label:
         head = [f"interval_minutes: {minutes}", *head]
     if not any(line.startswith("  period:") for line in when):
         head.append(f"label: {label}  # {why}")
     quality = _quality_column(sample, {meter, *numeric})
     values = [n for n in numeric if n != meter and _VALUE.search(sample.names[n])]
-    values = values or [n for n in numeric if n != meter and not _PERIOD.search(sample.names[n])]
+    others = (n for n in numeric if n != meter and not _PERIOD.search(sample.names[n]))
+    values = values or [n for n in others if not all(map(_LONG_NUMBER.fullmatch, sample.column(n)))]
     taken = {place, meter, quality, *numeric}
     unit = _unit_column(sample, taken)
     register = _register_column(sample, meter, micros, {*taken, unit})
@@ -515,7 +532,11 @@ def _channels(sample: _Sample, register: int | None) -> list[str]:
 def _times(sample: _Sample, place: int, form: str) -> tuple[list[str], list[str], list[int]]:
     """(formats, columns, times in microseconds on the wall clock) of a row a reading."""
     texts = pa.array([row[place].strip() for row in sample.rows])
-    if form == "iso8601":
+    if form in _EPOCHS:
+        scale = US if form == "unix" else US // 1000
+        micros = [int(row[place]) * scale for row in sample.rows]
+        return [f"timestamp_format: {form}"], [f"  timestamp: {_name(sample, place)}"], micros
+    if form in OFFSET_FORMATS:
         wall = pc.utf8_slice_codeunits(pc.replace_substring(texts, "T", " "), 0, 16)
         micros = [int(value) for value in TimeFormat("%Y-%m-%d %H:%M").parse(wall)[0]]
         return [f"timestamp_format: {form}"], [f"  timestamp: {_name(sample, place)}"], micros
@@ -534,10 +555,15 @@ def _times(sample: _Sample, place: int, form: str) -> tuple[list[str], list[str]
             return head, when, [day + int(time) for day, time in zip(days, of_day, strict=True)]
     period = next((n for n, name in enumerate(sample.names) if _PERIOD.search(name)), None)
     if period is not None:
-        when.append(f"  period: {_name(sample, period)}")
-        last = max((int(text) for text in sample.column(period) if text.isdigit()), default=48)
+        numbers = [int(row[period]) if row[period].strip().isdigit() else 0 for row in sample.rows]
+        last = max(numbers)
         step = 1440 // (24 if last <= 25 else 48 if last <= 50 else 96) * 60 * US
-        return head, when, [day + number * step for number, day in enumerate(days)]
+        is_hour = min(numbers) == 0 and last < 24
+        if is_hour:
+            # Periods count from 1: this is the hour of the clock.
+            head.append('time_format: "%H"')
+        when.append(f"  {'time' if is_hour else 'period'}: {_name(sample, period)}")
+        return head, when, [day + number * step for number, day in zip(numbers, days, strict=True)]
     return head, when, days
 
 
