@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from data.ingest.formats import read_file
-from data.ingest.formats.mapping import CsvMapping, MappingError, load_mapping
+from data.ingest.formats.mapping import Columns, CsvMapping, MappingError, load_mapping
 from data.ingest.formats.suggest import suggest_mapping
 from data.ingest.inspect import inspect
 from myproperty.cli import app
@@ -233,6 +233,18 @@ EXPORTS: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
         ),
         {"channels": {"Afname": "import", "Injectie": "export"}, "decimal": ","},
         "36",
+    ),
+    "the end of an interval on the next day": (
+        "".join(
+            ["Van (datum);Van (tijd);Tot (datum);Tot (tijd);Meter;kWh\n"]
+            + [
+                f"{day}-01-2024;{hour:02}:00;{day + hour // 23}-01-2024;{(hour + 1) % 24:02}:00;M1;0,5\n"
+                for day in (14, 15)
+                for hour in range(24)
+            ]
+        ),
+        {"columns": Columns(identifier="Meter", date="Van (datum)", time="Van (tijd)"), "label": "start"},
+        "24",
     ),
     "month first, as the days lie closest together": (
         table("ESIID,Date,Time,kWh", "'10000000000000001,03/0{day}/2024,{hour:02}:00,1", (1, 2)),

@@ -233,8 +233,9 @@ def _lines(path: Path, sample: _Sample, timezone: str | None) -> list[str]:
         raise MappingError(
             f"{path}: no column of dates was found: write the mapping by hand (docs/formats.md)"
         )
-    # The day of an export or of a revision is the same in many rows.
-    place = max(dated, key=lambda n: len(set(sample.column(n))))
+    # The first one, unless it is the same in many rows, as the day of an export or of a revision is.
+    distinct = {n: len(set(sample.column(n))) for n in dated}
+    place = next(n for n in dated if 2 * distinct[n] > max(distinct.values()))
     form = dated[place][0]
     sample.rows = [row for row in sample.rows if not _formats_fail(row[place], form)]
     numeric = [n for n in range(len(sample.names)) if n not in dated and _numbers(sample, n)]
