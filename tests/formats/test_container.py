@@ -36,7 +36,9 @@ def archive(path: Path, members: dict[str, bytes]) -> Path:
         (b"100,NEM13,202401011200,A,B\n900\n", "FILE-NO-DATA", "no reading"),
         (b"UNA:+,? 'UNB+", "FILE-CUT", "ends without"),
         (b'{"results": []}', "FILE-FORMAT", "JSON"),
-        (b"date,kwh\n2024-01-01,1\n", "FILE-FORMAT", "not recognised"),
+        (b"date,kwh\n2024-01-01,1\n", "FILE-FORMAT", "a mapping says"),
+        (b"hello\nworld\n", "FILE-FORMAT", "not recognised; the formats"),
+        (b'<?xml version="1.0"?>\n<a:aseXML xmlns:a="urn:x"></a:aseXML>', "FILE-FORMAT", "CSVIntervalData"),
         (b"7z\xbc\xaf\x27\x1c", "FILE-ARCHIVE", "archive"),
         (b"PK\x03\x04broken", "FILE-DAMAGED", "unpacked"),
         (gzip.compress(NEM12 * 9, mtime=0)[:-9], "FILE-DAMAGED", "unpacked"),
@@ -63,6 +65,30 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 def test_a_member_that_points_outside_is_refused(tmp_path: Path, name: str) -> None:
     refusal = refusal_of(archive(tmp_path / "evil.zip", {name: NEM12}))
     assert refusal.rule == "FILE-ARCHIVE"
+
+
+def test_a_refusal_names_the_member(tmp_path: Path) -> None:
+    refusal = refusal_of(archive(tmp_path / "two.zip", {"a.csv": NEM12, "notes.txt": b"see above"}))
+    assert (refusal.rule, "member 'notes.txt'" in str(refusal)) == ("FILE-FORMAT", True)
+    cut = refusal_of(archive(tmp_path / "cut.zip", {"a.csv": NEM12, "b.csv": NEM12[:-4]}))
+    assert (cut.rule, cut.format, cut.line) == ("FILE-CUT", "nem12", 3)
+    assert "member 'b.csv'" in str(cut)
+
+
+def test_what_file_managers_add_is_passed_over(tmp_path: Path) -> None:
+    path = archive(tmp_path / "folder.zip", {"a/Thumbs.db": b"\xd0\xcf", "a/usage.csv": NEM12})
+    assert read_file(path).readings.num_rows == 1
+
+
+def test_a_file_without_readings_tells_its_format(tmp_path: Path) -> None:
+    for content, name in (
+        (b"100,NEM12,202401011200,A,B\n900\n", "nem12"),
+        (b'{"energyDetails":{}}', "solaredge_json"),
+    ):
+        path = tmp_path / "empty.txt"
+        path.write_bytes(content)
+        refusal = refusal_of(path)
+        assert (refusal.rule, refusal.format) == ("FILE-NO-DATA", name)
 
 
 def test_an_archive_in_an_archive_is_refused(tmp_path: Path) -> None:

@@ -760,8 +760,14 @@ def test_damaged_files_are_refused_or_rejected_and_never_crash(tmp_path: Path) -
         ({"delimiter": '"'}, "delimiter"),
         ({"encoding": "klingon"}, "no text encoding"),
         ({"has_header": False}, "by position"),
-        ({"colour": "red"}, "colour"),
-        ({"format": "csv"}, "format"),
+        ({"colour": "red"}, "colour: there is no such field"),
+        (
+            {"columns": {"identifier": "meter", "timestmp": "time"}},
+            "columns.timestmp: .*'timestamp' is meant",
+        ),
+        ({"interval_minutes": None}, "interval_minutes: the field is missing"),
+        ({"format": "csv"}, "format: .*one of mapped_csv"),
+        ({"format": None}, "format: .*one of mapped_csv"),
     ],
 )
 def test_a_mapping_that_cannot_be_used_says_which_field_and_why(

@@ -183,6 +183,17 @@ def test_a_wrong_number_of_values_rejects_the_record(write: Write, count: int, m
     assert set(parsed.readings["identifier"].to_pylist()) == {"N2"}
 
 
+def test_ranges_beyond_the_day_are_told_with_a_wrong_number_of_values(write: Write) -> None:
+    quarters = day("20240201", ["1"] * 96, tail="V,,,,")
+    ranges = ("400,1,48,A,,", "400,49,96,N,,")
+    with pytest.raises(RefusedFile) as refusal:
+        read_file(write(HEADER, series(), quarters, *ranges, "900"))
+    (told,) = refusal.value.rejected.to_pylist()
+    assert (told["line"], told["rule"]) == (3, "NEM12-VALUE-COUNT")
+    assert told["reason"].startswith("96 values, 48 expected; intervals 49 to 96")
+    assert "line 5" in told["reason"]
+
+
 def test_of_two_concatenated_files_the_later_record_wins(write: Write) -> None:
     first = [HEADER, series(), day(), day("20240202"), "900"]
     second = [HEADER, series(), day(values=["2"] * 48), "900"]

@@ -6,6 +6,7 @@ A mapping is never guessed while a file is loaded.
 """
 
 import codecs
+import difflib
 import hashlib
 import json
 import tomllib
@@ -25,6 +26,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 
 from data.ingest.errors import IngestError
 from data.ingest.formats.assemble import AMOUNTS
@@ -322,6 +324,11 @@ class JsonMapping(_Strict):
 
 
 Mapping = CsvMapping | JsonMapping
+_FIELDS = {
+    field.alias or name
+    for model in (CsvMapping, JsonMapping, Columns, Value, Day)
+    for name, field in model.model_fields.items()
+}
 
 
 class _Declared(RootModel[Annotated[CsvMapping | JsonMapping, Field(discriminator="format")]]):
@@ -356,7 +363,7 @@ def parse_mapping(content: object, source: str) -> Mapping:
     try:
         return _Declared.model_validate(content).root
     except ValidationError as error:
-        faults = "; ".join(f"{_place(fault['loc'])}: {fault['msg']}" for fault in error.errors()[:5])
+        faults = "; ".join(f"{_place(fault)}: {_reason(fault)}" for fault in error.errors()[:5])
         raise MappingError(f"{source}: {faults}. docs/formats.md lists the fields of a mapping") from error
 
 
@@ -419,6 +426,22 @@ def _holds(text: str, *, date: bool, time: bool) -> bool:
     return parsed.has_date == date and parsed.has_time == time
 
 
-def _place(location: tuple[int | str, ...]) -> str:
-    names = [str(part) for part in location if part not in (*_FORMATS, "CsvMapping", "JsonMapping")]
+def _place(fault: ErrorDetails) -> str:
+    """The key path of a fault."""
+    if fault["type"].startswith("union_tag"):
+        return "format"
+    names = [str(part) for part in fault["loc"] if part not in (*_FORMATS, "CsvMapping", "JsonMapping")]
     return ".".join(names) or "mapping"
+
+
+def _reason(fault: ErrorDetails) -> str:
+    """What is wrong in our words, and for a key that is none the one that may be meant."""
+    kind, name = fault["type"], str(fault["loc"][-1] if fault["loc"] else "")
+    if kind.startswith("union_tag"):
+        return f"a mapping begins with its format, one of {', '.join(_FORMATS)}"
+    if kind == "missing":
+        return "the field is missing"
+    if kind == "extra_forbidden":
+        near = difflib.get_close_matches(name, _FIELDS, 1)
+        return "there is no such field" + (f", perhaps {near[0]!r} is meant" if near else "")
+    return fault["msg"].removeprefix("Value error, ")

@@ -245,12 +245,17 @@ class _Reader:
         if day is None:
             self._reject(record, "NEM12-RECORD", "a 400 record without a 300 record before it")
             return
-        if day.fault is not None:
+        if not day.series.interval_seconds:
             return
         try:
             day.ranges.append(_parse_range(_fields(record.text), day.series.count))
         except Fault as fault:
-            day.fault = (fault.rule, f"{fault.reason} (400 record in line {record.line})")
+            told = f"{fault.reason} (400 record in line {record.line})"
+            if day.fault is None:
+                day.fault = (fault.rule, told)
+            elif fault.rule == "NEM12-RANGE" and "400 record" not in day.fault[1]:
+                # With a wrong count of values it tells that the interval length of the 200 record is wrong.
+                day.fault = (day.fault[0], f"{day.fault[1]}; {told}")
 
     def _close_day(self) -> None:
         day, self._day = self._day, None
