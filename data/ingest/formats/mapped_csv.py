@@ -334,6 +334,8 @@ class _Reader:
             return repeat(self._mapping.identifier, len(table.lines))
         # Spreadsheets are kept from bending a long number by ="123" or a leading apostrophe.
         guarded = table.column(self._place("identifier"))
+        if not pc.any(pc.or_(pc.starts_with(guarded, "="), pc.starts_with(guarded, "'"))).as_py():
+            return guarded
         return pc.replace_substring_regex(guarded, r'^(?:="([^"]*)"|\'([0-9].*))$', r"\1\2")
 
     def _series(self, table: _Table, value: Value | Day) -> tuple[pa.Array, pa.Array]:

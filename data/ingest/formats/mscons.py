@@ -385,8 +385,12 @@ class _Reader:
             )
 
     def _take_message(self, elements: Elements) -> None:
-        if self._reference is None or self._message is not None:
-            raise self._refuse("EDIFACT-SYNTAX", "a segment UNH where no message can begin")
+        if self._reference is None:
+            raise self._refuse(
+                "EDIFACT-SYNTAX", "a message begins outside of an interchange: its UNB is missing"
+            )
+        if self._message is not None:
+            raise self._refuse("EDIFACT-SYNTAX", "a message begins before the one above it has ended")
         kind = _item(elements, 2)
         if kind != "MSCONS":
             raise self._refuse("FILE-FORMAT", f"the message is {kind!r}; of EDIFACT only MSCONS is read")
