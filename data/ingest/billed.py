@@ -28,13 +28,14 @@ _BILLED_PERIODS = sql.SQL(
 # What is merged says what it replaces; in a partition that is new nothing was there before.
 _MERGED = sql.SQL(
     """
-    select meter_id, channel, reading_date, replaced_kwh, value_kwh from incoming
-    where outcome in ('new', 'newer') and reading_date = any({dates})
+    select meter_id, channel, reading_date, readings, before_kwh, after_kwh from pg_temp.merged_readings
+    where reading_date = any({dates})
     """
 )
 _ATTACHED = sql.SQL(
     """
-    select meter_id, channel, reading_date, null::numeric, value_kwh from myproperty.meter_readings
+    select meter_id, channel, reading_date, 1, 0::numeric, coalesce(value_kwh, 0)
+    from myproperty.meter_readings
     where reading_date = any({dates})
     """
 )
@@ -42,9 +43,9 @@ _ATTACHED = sql.SQL(
 _KEEP_TASKS = sql.SQL(
     """
     with changed as (
-        select p.id as period_id, c.meter_id, c.channel, c.reading_date, count(*) as readings,
-            coalesce(sum(c.replaced_kwh), 0) as before_kwh, coalesce(sum(c.value_kwh), 0) as after_kwh
-        from ({readings}) as c (meter_id, channel, reading_date, replaced_kwh, value_kwh)
+        select p.id as period_id, c.meter_id, c.channel, c.reading_date, sum(c.readings)::bigint as readings,
+            sum(c.before_kwh) as before_kwh, sum(c.after_kwh) as after_kwh
+        from ({readings}) as c (meter_id, channel, reading_date, readings, before_kwh, after_kwh)
         join myproperty.meters as m on m.tenant_id = {tenant} and m.id = c.meter_id
         join myproperty.allocation_periods as p
             on p.tenant_id = m.tenant_id and p.property_id = m.property_id

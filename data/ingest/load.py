@@ -8,6 +8,7 @@ import datetime
 import uuid
 from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
@@ -176,15 +177,17 @@ def load(
     staged = stage(session, judged.readings, job.tenant.id, job.id)
     if staged.needs_ledger_lock:
         session.execute("select myproperty.lock_ledger()")
-    result = _result(parsed, judged, staged, job)
     if plan is not None:
         plan.write(session, job.tenant.id)
-    quarantined = _record(session, job, result, parsed.source_version, judged.quarantined)
+    if not job.is_known:
+        _insert_job(session, job, parsed)
     publish(session, staged, job.id)
+    result = _result(parsed, judged, staged, job)
     tasks = keep_tasks(session, staged, job.tenant.id, job.id)
     _insert_dates(session, job, staged)
+    quarantined = _close_quarantine(session, job, judged.quarantined) if job.is_known else judged.quarantined
     session.copy(_quarantine_rows(quarantined, job), "quarantined_readings", "warehouse_staging")
-    _finish_job(session, job)
+    _finish_job(session, job, result)
     return replace(result, adjustment_tasks=tasks)
 
 
@@ -240,81 +243,49 @@ def _result(parsed: ParsedFile, judged: Judged, staged: Staged, job: Job) -> Ing
     )
 
 
-def _record(
-    session: Session, job: Job, result: IngestResult, version: datetime.datetime | None, quarantined: pa.Table
-) -> pa.Table:
-    """Enter the job in the ledger; returns the rows that the quarantine does not have yet."""
-    if job.is_known:
-        _amend_job(session, job, result)
-        return _close_quarantine(session, job, quarantined)
-    _insert_job(session, job, result, version)
-    return quarantined
-
-
-def _finish_job(session: Session, job: Job) -> None:
-    session.execute(
-        "update myproperty.ingestion_jobs set finished_at = clock_timestamp() "
-        "where tenant_id = $1::uuid and id = $2::uuid",
-        (str(job.tenant.id), str(job.id)),
-    )
-
-
-def _insert_job(session: Session, job: Job, result: IngestResult, version: datetime.datetime | None) -> None:
+def _insert_job(session: Session, job: Job, parsed: ParsedFile) -> None:
+    """Enter the job in the ledger, before what refers to it; `_finish_job` says what it did."""
+    version = parsed.source_version
     session.execute(
         """
         insert into myproperty.ingestion_jobs (
-            id, tenant_id, source_uri, content_hash, format, status, source_version,
-            accepted, unchanged, new_versions, quarantined,
-            energy_in_kwh, energy_accepted_kwh, energy_quarantined_kwh, started_at, mapping
+            id, tenant_id, source_uri, content_hash, format, status, source_version, started_at
         )
-        values (
-            $1::uuid, $2::uuid, $3, $4, $5, 'loaded', nullif($6, '')::timestamptz,
-            $7, $8, $9, $10, $11::numeric, $12::numeric, $13::numeric, $14::timestamptz,
-            nullif($15, '')::jsonb
-        )
+        values ($1::uuid, $2::uuid, $3, $4, $5, 'loaded', nullif($6, '')::timestamptz, $7::timestamptz)
         """,
         (
             str(job.id),
             str(job.tenant.id),
             job.source_uri,
-            result.content_hash,
-            result.format,
+            parsed.content_hash,
+            parsed.format,
             version.isoformat() if version else "",
-            result.accepted,
-            result.unchanged,
-            result.new_versions,
-            result.quarantined,
-            *_energy_texts(result.energy),
             job.started_at.isoformat(),
-            canonical_text(job.mapping) if job.mapping is not None else "",
         ),
     )
 
 
-def _energy_texts(energy: EnergyBalance | None) -> tuple[str, str, str]:
-    if energy is None:
-        return ("0", "0", "0")
-    return (str(energy.energy_in_kwh), str(energy.accepted_kwh), str(energy.quarantined_kwh))
-
-
-def _amend_job(session: Session, job: Job, result: IngestResult) -> None:
-    """A job judged again: what came in by it is added, what is quarantined now is what remains.
+def _finish_job(session: Session, job: Job, result: IngestResult) -> None:
+    """Say what a job did. Judged again, what came in by it is added; quarantined is what remains.
 
     Read with a mended mapping it is the load of that content from now on, unless another job is.
     """
+    balance = result.energy or EnergyBalance(Decimal(0), Decimal(0), Decimal(0), Decimal(0))
     session.execute(
         """
         update myproperty.ingestion_jobs as j
         set accepted = accepted + $3, new_versions = new_versions + $4, quarantined = $5,
-            energy_in_kwh = $6::numeric, energy_accepted_kwh = $7::numeric,
-            energy_quarantined_kwh = $8::numeric, mapping = nullif($9, '')::jsonb,
+            unchanged = case when finished_at is null then $6 else unchanged end,
+            energy_in_kwh = $7::numeric, energy_accepted_kwh = $8::numeric,
+            energy_quarantined_kwh = $9::numeric, mapping = nullif($10, '')::jsonb,
+            finished_at = clock_timestamp(),
             content_hash = case
                 when exists (
                     select from myproperty.ingestion_jobs as o
-                    where o.tenant_id = j.tenant_id and o.id <> j.id and o.content_hash = $10
+                    where o.tenant_id = j.tenant_id and o.id <> j.id and o.content_hash = $11
                       and o.status = 'loaded'
                 ) then j.content_hash
-                else $10
+                else $11
             end
         where tenant_id = $1::uuid and id = $2::uuid
         """,
@@ -324,7 +295,10 @@ def _amend_job(session: Session, job: Job, result: IngestResult) -> None:
             result.accepted,
             result.new_versions,
             result.quarantined,
-            *_energy_texts(result.energy),
+            result.unchanged,
+            str(balance.energy_in_kwh),
+            str(balance.accepted_kwh),
+            str(balance.quarantined_kwh),
             canonical_text(job.mapping) if job.mapping is not None else "",
             result.content_hash,
         ),

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import fsspec
 import pyarrow as pa
@@ -308,9 +308,7 @@ def _explained() -> Iterator[None]:
         raise PartitionError(_message(error)) from error
 
 
-def _message(error: Any) -> str:
+def _message(error: DatabaseError) -> str:
     """What PostgreSQL said and its hint, without the driver's frame."""
-    details = {name.decode(): text.decode() for name, text in error.details}
-    said = [details.get("PG_DIAG_MESSAGE_PRIMARY", str(error))]
-    said += [details[name] for name in ("PG_DIAG_MESSAGE_DETAIL", "PG_DIAG_MESSAGE_HINT") if name in details]
-    return ". ".join(text.rstrip(".") for text in said)
+    said = (error.diag.message_primary or str(error), error.diag.message_detail, error.diag.message_hint)
+    return ". ".join(text.rstrip(".") for text in said if text)

@@ -28,8 +28,8 @@ from myproperty.tenants import Tenant, find_tenant
 
 _COLUMNS = """
     q.id::text, t.name, q.ingestion_job_id::text, q.source_uri, q.line, q.rule, q.severity, q.reason,
-    q.raw_text, q.identifier, q.register, q.reading_ts, q.value_native::text, q.unit, q.status, q.resolved_by,
-    q.resolved_at, q.resolution_note
+    q.raw_text, q.identifier, q.register, q.reading_ts, trim_scale(q.value_native)::text, q.unit, q.status,
+    q.resolved_by, q.resolved_at, q.resolution_note
 """
 _FROM = """
     from warehouse_staging.quarantined_readings as q

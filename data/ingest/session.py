@@ -1,41 +1,56 @@
-"""One transaction on PostgreSQL that speaks Arrow: statements, queries and binary COPY on one connection.
+"""One transaction on PostgreSQL that speaks Arrow: statements, queries and COPY on one connection.
 
-Here: the connection, its role and its types. Not here: any statement of the platform, nor its tables.
+Here: the connection, its role and its types. Not here: any statement of the platform, nor its tables; how
+columns become the bytes of COPY (`copying`).
 """
 
-from collections.abc import Iterator, Sequence
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
-import adbc_driver_manager
-import adbc_driver_postgresql.dbapi as adbc
+import psycopg
 import pyarrow as pa
+import pyarrow.csv as pacsv
 from psycopg import sql
 
+from data.ingest.copying import encode
 from myproperty.errors import DatabaseUnavailable
 
-DatabaseError = adbc_driver_manager.Error
+DatabaseError = psycopg.Error
+# By the name that PostgreSQL gives a type; any other comes as what its Python values are.
+_KINDS = {
+    "bool": pa.bool_(),
+    "int2": pa.int16(),
+    "int4": pa.int32(),
+    "int8": pa.int64(),
+    "float4": pa.float32(),
+    "float8": pa.float64(),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us"),
+    "timestamptz": pa.timestamp("us", tz="UTC"),
+    "text": pa.string(),
+    "varchar": pa.string(),
+}
 
 
 class Session:
-    """A transaction. A numeric comes as text from ADBC: `arrow` casts to the schema that is asked for."""
+    """A transaction, in which instants are written in UTC."""
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: psycopg.Connection) -> None:
         self._connection = connection
 
     def execute(self, statement: str | sql.Composable, parameters: Sequence[Any] = ()) -> None:
         """Run a statement whose rows, if any, nobody wants. Parameters are $1, $2 ..."""
-        with self._connection.cursor() as cursor:
-            cursor.execute(_text(statement), tuple(parameters) or None)
-            # A query that fails tells so when it is read: unread, the commit would be a silent rollback.
-            cursor.fetchall()
+        with self._run(statement, parameters):
+            pass
 
     def rows(self, statement: str | sql.Composable, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run a query and fetch its rows as tuples of Python values."""
-        with self._connection.cursor() as cursor:
-            cursor.execute(_text(statement), tuple(parameters) or None)
-            return list(cursor.fetchall())
+        with self._run(statement, parameters) as cursor:
+            return cursor.fetchall()
 
     def arrow(
         self, statement: str | sql.Composable, schema: pa.Schema, parameters: Sequence[Any] = ()
@@ -44,35 +59,63 @@ class Session:
 
         Raises `pyarrow.ArrowInvalid` where a value does not fit exactly.
         """
-        with self._connection.cursor() as cursor:
-            cursor.execute(_text(statement), tuple(parameters) or None)
-            found = cursor.fetch_arrow_table()
+        query = _with_literals(_text(statement), parameters)
+        command = f"copy ({query}) to stdout (format csv, header)".encode()
+        with psycopg.RawCursor(self._connection) as cursor, cursor.copy(command) as stream:
+            text = b"".join(bytes(block) for block in stream)
+        found = pacsv.read_csv(
+            io.BytesIO(text),
+            parse_options=pacsv.ParseOptions(newlines_in_values=True),
+            convert_options=pacsv.ConvertOptions(
+                column_types=schema,
+                null_values=[""],
+                strings_can_be_null=True,
+                # What is quoted is a text, be it empty.
+                quoted_strings_can_be_null=False,
+                true_values=["t"],
+                false_values=["f"],
+            ),
+        )
         if found.column_names != schema.names:
             raise ValueError(f"the query gives {found.column_names}, not {schema.names}")
-        columns = [
-            _storage(column).cast(field.type) for column, field in zip(found.columns, schema, strict=True)
-        ]
-        return pa.table(columns, schema=schema)
+        return found.cast(schema)
 
     def table(self, statement: str) -> pa.Table:
         """Run a query and return its rows as the server types them; a numeric keeps all its digits."""
-        with self._connection.cursor() as cursor:
-            cursor.execute(statement)
-            found = cursor.fetch_arrow_table()
-        columns = [_decimals(column) for column in found.columns]
-        return pa.table(columns, names=found.column_names)
+        with self._run(statement, ()) as cursor:
+            described = cursor.description or []
+            columns = list(zip(*cursor.fetchall(), strict=True)) or [() for _ in described]
+        types = self._connection.adapters.types
+        arrays = []
+        for column, values in zip(described, columns, strict=True):
+            kind = types.get(column.type_code)
+            arrays.append(_column(kind.name if kind else "", values))
+        return pa.table(arrays, names=[column.name for column in described])
 
-    def copy(self, table: pa.Table, name: str, schema: str | None = None) -> int:
+    def copy(self, rows: pa.Table | Iterable[pa.Table], name: str, schema: str | None = None) -> int:
         """Append rows to a table by binary COPY, columns by name; without `schema` it is a temporary table.
 
-        A uuid column takes binary(16). Returns the rows written.
+        Of several tables each has the columns of the first. A uuid column takes binary(16). Returns the rows
+        written.
         """
-        if table.num_rows == 0:
+        tables = iter((rows,) if isinstance(rows, pa.Table) else rows)
+        first = next(tables, None)
+        if first is None or (isinstance(rows, pa.Table) and not first.num_rows):
             return 0
-        place: dict[str, Any] = {"temporary": True} if schema is None else {"db_schema_name": schema}
-        with self._connection.cursor() as cursor:
-            cursor.adbc_ingest(name, table, mode="append", **place)
-        return int(table.num_rows)
+        command = sql.SQL("copy {} ({}) from stdin (format binary)").format(
+            sql.Identifier(schema or "pg_temp", name),
+            sql.SQL(", ").join(map(sql.Identifier, first.column_names)),
+        )
+        with psycopg.RawCursor(self._connection) as cursor:
+            with cursor.copy(command) as stream:
+                for block in encode(_chained(first, tables)):
+                    stream.write(block)
+            return cursor.rowcount
+
+    def _run(self, statement: str | sql.Composable, parameters: Sequence[Any]) -> psycopg.RawCursor[Any]:
+        cursor = psycopg.RawCursor(self._connection)
+        cursor.execute(_text(statement).encode(), tuple(parameters) or None)
+        return cursor
 
 
 @contextmanager
@@ -82,15 +125,16 @@ def transaction(dsn: str, role: str | None = None) -> Iterator[Session]:
     Raises `DatabaseUnavailable` if the database cannot be reached, is lost on the way or has no room.
     """
     try:
-        connection = adbc.connect(dsn)
+        connection = psycopg.connect(dsn)
     except DatabaseError as error:
         raise DatabaseUnavailable(
             f"the database cannot be reached: {error}. Start the embedded server with `myproperty up`, "
             "or check the DSN in MYPROPERTY_OLTP_DSN and MYPROPERTY_WAREHOUSE_DSN."
         ) from error
-    with connection:
+    try:
         session = Session(connection)
         try:
+            session.execute("set local timezone = 'UTC'")
             if role is not None:
                 session.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
             yield session
@@ -105,15 +149,17 @@ def transaction(dsn: str, role: str | None = None) -> Iterator[Session]:
             if _roll_back(connection) and not _is_out_of_room(error):
                 raise
             raise _unavailable(error, is_lost=True) from error
+    finally:
+        connection.close()
 
 
-def _roll_back(connection: Any) -> bool:
+def _roll_back(connection: psycopg.Connection) -> bool:
     """Whether there still was a connection to roll back on; the server rolls back one that is lost."""
     try:
         connection.rollback()
     except DatabaseError:
         return False
-    return True
+    return not connection.closed
 
 
 def _is_out_of_room(error: DatabaseError) -> bool:
@@ -136,20 +182,34 @@ def _text(statement: str | sql.Composable) -> str:
     return statement if isinstance(statement, str) else statement.as_string()
 
 
-def _storage(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Unwrap the extension type in which ADBC hands over what Arrow has no type for."""
-    if not isinstance(column.type, pa.BaseExtensionType):
-        return column
-    return pa.chunked_array([chunk.storage for chunk in column.chunks], type=column.type.storage_type)
+def _with_literals(query: str, parameters: Sequence[Any]) -> str:
+    """A query with its parameters written out: COPY takes none."""
+    if not parameters:
+        return query
+    return re.sub(r"\$(\d+)", lambda found: sql.Literal(parameters[int(found[1]) - 1]).as_string(), query)
 
 
-def _decimals(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A numeric, which has come as text, as a decimal that holds every value; others unwrapped."""
-    if getattr(column.type, "type_name", None) != "numeric":
-        return _storage(column)
-    values = [None if text is None else Decimal(text) for text in _storage(column).to_pylist()]
-    scale = max((-int(value.as_tuple().exponent) for value in values if value is not None), default=0)
-    whole = max((value.adjusted() + 1 for value in values if value is not None), default=1)
+def _chained(first: pa.Table, others: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    yield first
+    yield from others
+
+
+def _column(kind: str, values: tuple[Any, ...]) -> pa.Array:
+    if kind in _KINDS:
+        return pa.array(values, _KINDS[kind])
+    if kind == "numeric":
+        return _decimals(values)
+    try:
+        return pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return pa.array([None if value is None else str(value) for value in values], pa.string())
+
+
+def _decimals(values: tuple[Decimal | None, ...]) -> pa.Array:
+    """Decimals of a type that holds every value."""
+    given = [value for value in values if value is not None]
+    scale = max((-int(value.as_tuple().exponent) for value in given), default=0)
+    whole = max((value.adjusted() + 1 for value in given), default=1)
     precision = max(whole, 1) + max(scale, 0)
     kind = pa.decimal128(38, max(scale, 0)) if precision <= 38 else pa.decimal256(76, max(scale, 0))
-    return pa.chunked_array([pa.array(values, kind)])
+    return pa.array(values, kind)

@@ -179,9 +179,7 @@ def test_a_backend_that_is_terminated_is_a_clear_error_and_leaves_nothing(
 
 def psycopg_pid(session: Session) -> int:
     """The server process of a session."""
-    with session._connection.cursor() as cursor:
-        cursor.execute("select pg_backend_pid()")
-        return int(cursor.fetchone()[0])
+    return session._connection.info.backend_pid
 
 
 def test_a_server_killed_on_the_way_is_a_clear_error_and_a_rerun_completes_the_file(

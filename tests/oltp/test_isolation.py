@@ -48,14 +48,16 @@ MAY = {
     "myproperty.tenants": May(app="su", auditor="s", loader="s"),
     "myproperty.properties": May(app="siu", loader="s", guardian="su"),
     "myproperty.units": May(app="siu", loader="s"),
-    "myproperty.meters": May(app="siu", loader="si", partitioner="s"),
+    "myproperty.meters": May(app="siu", loader="si", partitioner="su"),
     "myproperty.meter_registers": May(app="siud", loader="si"),
     "myproperty.meter_assignments": May(app="siud", loader="s"),
     "myproperty.solar_assets": May(app="siu"),
-    "myproperty.ingestion_jobs": May(app="s", auditor="s", loader="siu", partitioner="s"),
+    "myproperty.ingestion_jobs": May(app="s", auditor="s", loader="siu", partitioner="su"),
     "myproperty.ingestion_job_dates": May(app="s", auditor="s", loader="siu", partitioner="s"),
     "myproperty.meter_readings": May(app="s", loader="siu", guardian="s", partitioner="siud"),
-    "myproperty.meter_reading_versions": May(app="s", auditor="s", loader="si", is_append_only=True),
+    "myproperty.meter_reading_versions": May(
+        app="s", auditor="s", loader="si", partitioner="si", is_append_only=True
+    ),
     "myproperty.vee_thresholds": May(app="siud", auditor="s", loader="s"),
     "myproperty.register_reads": May(app="siud", auditor="s", loader="s"),
     "myproperty.reading_issues": May(app="su", auditor="s", loader="siu"),
@@ -136,6 +138,9 @@ DEFINER_FUNCTIONS = {
         "myproperty.begin_readings_restore(date)",
         "myproperty.attach_restored_readings(date)",
         "myproperty.lock_ledger()",
+        "myproperty.begin_readings_merge()",
+        "myproperty.merge_readings(uuid,date[])",
+        "myproperty.index_readings_partition(date)",
     },
     "myproperty_etl": {"warehouse_staging.ensure_readings_partition(date)"},
     "originfd": set(),
@@ -197,7 +202,8 @@ RULES: dict[str, LiteralString] = {
             where c.attrelid = t.oid and a.grantee <> t.relowner and a.privilege_type = 'UPDATE'
         ) and not exists (
             select from pg_trigger g
-            where g.tgrelid = t.oid and g.tgfoid = 'myproperty.move_version'::regproc and g.tgenabled = 'O'
+            where g.tgrelid = t.oid and g.tgfoid = 'myproperty.move_version'::regproc
+              and g.tgenabled in ('O', 'A')
         )
     """,
     "a foreign key that does not restrict": """
@@ -358,7 +364,7 @@ def unseen(db: psycopg.Connection) -> dict[str, set[str]]:
         select t.name, coalesce(bit_or(g.tgtype), 0::int2)
         from own_tables t
         left join pg_trigger g
-            on g.tgrelid = t.oid and g.tgenabled = 'O' and g.tgfoid = any (%s::text[]::regproc[])
+            on g.tgrelid = t.oid and g.tgenabled in ('O', 'A') and g.tgfoid = any (%s::text[]::regproc[])
         where t.schema = 'myproperty' or exists (
             select from pg_trigger l where l.tgrelid = t.oid and l.tgfoid = 'audit.log_action'::regproc
         )

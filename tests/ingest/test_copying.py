@@ -1,0 +1,83 @@
+"""Binary COPY: PostgreSQL reads every value as Arrow holds it."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from data.ingest.copying import encode
+from data.ingest.session import transaction
+
+pytestmark = pytest.mark.engine
+INSTANTS = st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC))
+TEXTS = st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=8)
+LONGEST = Decimal("99999999999.999999999")
+
+
+def numbers(bits: int) -> st.SearchStrategy[int]:
+    return st.integers(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+
+
+COLUMNS: dict[str, tuple[pa.DataType, str, st.SearchStrategy[Any]]] = {
+    "a_text": (pa.string(), "text", TEXTS),
+    "a_uuid": (pa.binary(16), "uuid", st.binary(min_size=16, max_size=16)),
+    "a_flag": (pa.bool_(), "boolean", st.booleans()),
+    "an_int2": (pa.int16(), "smallint", numbers(16)),
+    "an_int4": (pa.int32(), "integer", numbers(32)),
+    "an_int8": (pa.int64(), "bigint", numbers(64)),
+    "a_float": (pa.float64(), "float8", st.floats(allow_nan=False)),
+    "a_date": (pa.date32(), "date", st.dates()),
+    "an_instant": (pa.timestamp("us", tz="UTC"), "timestamptz", INSTANTS),
+    "an_energy": (pa.decimal128(20, 9), "numeric(20,9)", st.decimals(-LONGEST, LONGEST, places=9)),
+    "an_amount": (pa.decimal128(38, 2), "numeric", st.decimals(-(10**35), 10**35, places=2)),
+    "a_count": (pa.decimal128(18, 0), "numeric", st.decimals(-(10**17), 10**17, places=0)),
+}
+ROWS = st.lists(
+    st.fixed_dictionaries({name: st.none() | values for name, (_, _, values) in COLUMNS.items()}), max_size=6
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=ROWS)
+def test_what_is_copied_is_what_was_sent(oltp_dsn: str, rows: list[dict[str, Any]]) -> None:
+    schema = pa.schema([(name, kind) for name, (kind, _, _) in COLUMNS.items()])
+    table = pa.Table.from_pylist(rows, schema=schema)
+    made = ", ".join(f"{name} {kind}" for name, (_, kind, _) in COLUMNS.items())
+    with transaction(oltp_dsn) as session:
+        session.execute(f"create temporary table sent ({made}) on commit drop")
+        assert session.copy([table, table], "sent") == 2 * len(rows)
+        found = session.rows(f"select {', '.join(COLUMNS)} from sent")
+    received = [tuple(getattr(value, "bytes", value) for value in row) for row in found]
+    assert received == [tuple(row[name] for name in COLUMNS) for row in 2 * rows]
+
+
+def test_rows_come_back_in_the_schema_that_is_asked_for(oltp_dsn: str) -> None:
+    schema = pa.schema(
+        [
+            ("a", pa.string()), ("b", pa.string()), ("c", pa.bool_()), ("d", pa.decimal128(20, 9)),
+            ("e", pa.timestamp("us", tz="UTC")), ("f", pa.date32()), ("g", pa.int64()),
+        ]
+    )  # fmt: skip
+    query = (
+        "select $1 as a, ''::text as b, true as c, 1.500000001 as d, "
+        "timestamptz '2025-10-05 02:30:00.000001+10' as e, date '2024-02-29' as f, null::bigint as g"
+    )
+    with transaction(oltp_dsn) as session:
+        found = session.arrow(query, schema, ('two\nlines, "quoted", $2',))
+        assert session.arrow(f"select * from ({query}) as q where false", schema, ("x",)).num_rows == 0
+        with pytest.raises(ValueError, match="the query gives"):
+            session.arrow("select 1 as other", pa.schema([("a", pa.int64())]))
+        with pytest.raises(pa.ArrowInvalid):
+            session.arrow("select 'x' as a", pa.schema([("a", pa.int64())]))
+    at = datetime(2025, 10, 4, 16, 30, 0, 1, tzinfo=UTC)
+    row = ('two\nlines, "quoted", $2', "", True, Decimal("1.500000001"), at, date(2024, 2, 29), None)
+    assert [tuple(line.values()) for line in found.to_pylist()] == [row]
+
+
+def test_a_type_that_is_not_copied_is_named() -> None:
+    with pytest.raises(TypeError, match="list<item: int64>"):
+        list(encode(pa.table({"a": pa.array([[1]])})))
