@@ -209,27 +209,34 @@ def ingest(
     ] = None,
     format: Annotated[str | None, typer.Option(help="Do not detect the format; read it as this one.")] = None,
     mapping: MappingFile = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Files loaded at once; by default one a processor, at most 4.")
+    ] = None,
     json: AsJson = False,
 ) -> None:
-    """Load meter files into the readings; a file known already changes nothing."""
-    from data.ingest.load import ingest_file
+    """Load meter files into the readings; a file known already changes nothing.
+
+    Files are loaded side by side, and what one reading becomes is as if one came after the other.
+    """
+    from data.ingest.parallel import ingest_files
     from myproperty import local
 
     declared = _mapping(mapping)
     dsn = local.dsn(get_settings())
     results = []
-    for file in files:
-        with console.step(f"Reading {file}"):
-            results.append(
-                ingest_file(
-                    file,
-                    tenant=tenant,
-                    dsn=dsn,
-                    create_meters=create_meters,
-                    format=format,
-                    mapping=declared,
-                )
-            )
+    with console.step(f"Reading {len(files)} files" if len(files) > 1 else f"Reading {files[0]}"):
+        for result in ingest_files(
+            files,
+            tenant=tenant,
+            dsn=dsn,
+            workers=workers,
+            create_meters=create_meters,
+            format=format,
+            mapping=declared,
+        ):
+            results.append(result)
+            if len(files) > 1 and console.err.is_terminal:
+                console.err.print(f"{len(results)} of {len(files)}: {console.escape(result.path)}")
     if json:
         console.print_json([result.as_json() for result in results])
     else:

@@ -94,6 +94,34 @@ class Job:
     mapping: Mapping | None = None
 
 
+@dataclass(frozen=True)
+class Delivery:
+    """A file that was read for a tenant, or refused; nothing is written of it yet."""
+
+    path: Path
+    dsn: str
+    job: Job
+    found: ParsedFile | RefusedFile
+
+    def load(self, *, create_meters: str | None = None, now: datetime.datetime | None = None) -> IngestResult:
+        """See `ingest_file`."""
+        if isinstance(self.found, RefusedFile):
+            return _refuse(self.dsn, self.job, self.path, self.found)
+        parsed, job = self.found, self.job
+        with transaction(self.dsn, LOADER_ROLE) as session:
+            lock_content(session, job.tenant, parsed.content_hash)
+            known = loaded_job(session, job.tenant, parsed.content_hash)
+            if known is not None and create_meters is None:
+                return _unchanged(session, job, known, parsed)
+            return load(
+                session,
+                parsed,
+                job if known is None else replace(job, id=known, is_known=True),
+                create_meters=create_meters,
+                now=now,
+            )
+
+
 def ingest_file(
     path: Path | str,
     *,
@@ -114,26 +142,28 @@ def ingest_file(
     in `invalid_files`. Raises `TenantError` for an unknown tenant, `IngestError` for an unknown property, and
     `DatabaseUnavailable`.
     """
+    delivery = read_delivery(path, tenant, dsn, format=format, mapping=mapping, source_uri=source_uri)
+    return delivery.load(create_meters=create_meters, now=now)
+
+
+def read_delivery(
+    path: Path | str,
+    tenant: str,
+    dsn: str,
+    *,
+    format: str | None = None,
+    mapping: Mapping | None = None,
+    source_uri: str | None = None,
+) -> Delivery:
+    """Read a file for a tenant (id or name). Raises `TenantError` and `DatabaseUnavailable`."""
     path = Path(path)
     owner = find_tenant(dsn, tenant)
     started_at = datetime.datetime.now(datetime.UTC)
     job = Job(uuid7(), owner, source_uri or str(path.resolve()), started_at, mapping=mapping)
     try:
-        parsed = read_mapped(path, format, mapping)
+        return Delivery(path, dsn, job, read_mapped(path, format, mapping))
     except RefusedFile as refused:
-        return _refuse(dsn, job, path, refused)
-    with transaction(dsn, LOADER_ROLE) as session:
-        lock_content(session, owner, parsed.content_hash)
-        known = loaded_job(session, owner, parsed.content_hash)
-        if known is not None and create_meters is None:
-            return _unchanged(session, job, known, parsed)
-        return load(
-            session,
-            parsed,
-            job if known is None else replace(job, id=known, is_known=True),
-            create_meters=create_meters,
-            now=now,
-        )
+        return Delivery(path, dsn, job, refused)
 
 
 def read_mapped(path: Path, format: str | None, mapping: Mapping | None) -> ParsedFile:

@@ -1,0 +1,59 @@
+"""Several files at once: results in order, and each reading as one file after the other would make it."""
+
+import os
+import signal
+import threading
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from data.ingest.errors import IngestError
+from data.ingest.parallel import _meet, _Processes, _Turns, ingest_files
+from tests.ingest.conftest import Company, FileMaker, hours
+
+pytestmark = pytest.mark.engine
+
+
+def test_files_of_the_same_readings_are_loaded_in_the_order_given(
+    company: Company, csv_file: FileMaker, tmp_path: Path
+) -> None:
+    """Of the same rank and version the later file is current, though a large one before it takes longer."""
+    bad = tmp_path / "bad.csv"
+    bad.write_text("<html>\n")
+    first = csv_file("first.csv", hours(4000, "1"))
+    paths = [first, bad, *(csv_file(f"{n}.csv", hours(3, str(n))) for n in range(2, 6)), first]
+    results = list(ingest_files(paths, tenant=company.name, dsn=company.dsn, workers=2))
+    assert [Path(result.path).name for result in results] == [path.name for path in paths]
+    assert [result.status for result in results] == ["loaded", "refused", *["loaded"] * 4, "unchanged"]
+    assert [result.new_versions for result in results[2:6]] == [3, 3, 3, 3]
+    assert [row[1:4:2] for row in company.current()[:3]] == [(Decimal(v), 5) for v in hours(3, "5")]
+
+
+def test_files_that_share_nothing_wait_for_no_other() -> None:
+    turns = _Turns(3)
+    turns.wait(0, {("M1", "E1"): (0, 10)})
+    turns.wait(1, {("M1", "E1"): (11, 20), ("M2", "E1"): (0, 5)})
+    third = threading.Thread(target=turns.wait, args=(2, {("M1", "E1"): (20, 30)}))
+    third.start()
+    third.join(timeout=0.2)
+    assert third.is_alive()
+    turns.done(1)
+    third.join(timeout=10)
+    assert not third.is_alive()
+    assert not _meet({("M1", "E1"): (0, 1)}, {("M1", "E2"): (0, 1)})
+
+
+def test_a_process_that_dies_is_named_by_its_file_and_replaced() -> None:
+    with _Processes(1) as processes:
+        dies = pytest.raises(IngestError, match=r"big\.csv: the process that loaded it died")
+        with dies, processes.one(Path("big.csv")) as process:
+            process.submit(os.kill, process.submit(os.getpid).result(), signal.SIGKILL).result()
+        with processes.one(Path("next.csv")) as process:
+            assert process.submit(abs, -1).result() == 1
+
+
+def test_an_error_of_the_caller_is_raised(company: Company, csv_file: FileMaker) -> None:
+    paths = [csv_file("a.csv", hours(1)), csv_file("b.csv", hours(2))]
+    with pytest.raises(Exception, match="Nobody"):
+        list(ingest_files(paths, tenant="Nobody", dsn=company.dsn, workers=2))
