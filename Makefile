@@ -5,10 +5,11 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DAY := $(shell date -I)
 NEXT_DAY := $(shell date -I -d tomorrow)
+FUZZ_SECONDS ?= 600
 FAST := not engine and not emulator and not slow
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast dev lint format bench docs model-docs slim lock down clean
+.PHONY: help demo test test-fast fuzz dev lint format bench docs model-docs slim lock down clean
 
 help: ## what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +32,11 @@ test: $(READY) ## all tests: the fast ones first, then those with engines
 
 test-fast: $(READY) ## the tests that need no engine, under a minute
 	@$(BIN)/pytest -q -n 2 --no-loadscope-reorder -m "$(FAST)"
+
+fuzz: $(READY) ## broken meter files at the readers, for FUZZ_SECONDS (600); what breaks one is kept as .local/crash-*
+	@mkdir -p .local
+	@$(BIN)/python -W ignore -m tests.fuzz.readers -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -timeout=60 \
+		-artifact_prefix=.local/
 
 dev: $(READY) ## the Dagster UI on the embedded engines
 	@$(BIN)/myproperty dev

@@ -35,6 +35,7 @@ def build_defs(
         assets=[
             ingest.meter_files,
             *oltp.tables,
+            oltp.reading_issues,
             oltp.meter_readings,
             *landing.assets,
             *raw.assets,

@@ -1,7 +1,8 @@
 """The jobs, and the functions by which the command runs them in its own process.
 
-`ingest` empties the inbox; `pipeline` takes reading dates from the operational database to the marts. What a
-step does is in `dagster_project.defs`.
+`ingest` empties the inbox; `validate` judges reading dates as whole days and fills their gaps; `pipeline`
+does so too and takes them from the operational database to the marts. What a step does is in
+`dagster_project.defs`.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,8 +22,9 @@ from myproperty.settings import Settings
 
 if TYPE_CHECKING:
     from data.ingest.load import IngestResult
+    from data.ingest.validate import Validation
 
-INGEST, PIPELINE = "ingest", "pipeline"
+INGEST, VALIDATE, PIPELINE = "ingest", "validate", "pipeline"
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -35,6 +37,7 @@ class RunReport:
     """What one run of the pipeline over [start, end) did.
 
     `seconds` has one entry a finished step. `error` is the first failed step's reason; None on success.
+    `validated` says what validation of the dates came to, one entry a tenant.
     """
 
     start: date
@@ -45,6 +48,7 @@ class RunReport:
     seconds: dict[str, float]
     error: str | None = None
     dates: list[date] = field(default_factory=list)
+    validated: list["Validation"] = field(default_factory=list)
 
     @property
     def failed(self) -> list[Verdict]:
@@ -61,18 +65,27 @@ class RunReport:
             "success": self.success,
             "seconds": self.seconds,
             "error": self.error,
+            "validated": [found.as_json() for found in self.validated],
             "failed_gates": [verdict.as_json() for verdict in self.failed],
         }
 
 
 def jobs() -> list[Any]:
-    """The two jobs. One process runs a job's steps: they wait for engines, and imports are paid once."""
+    """The jobs. One process runs a job's steps: they wait for engines, and imports are paid once."""
     files = dg.AssetSelection.assets("meter_files")
+    issues = dg.AssetSelection.assets("reading_issues")
     return [
         dg.define_asset_job(
             INGEST,
             selection=files,
             description="Every file of the inbox becomes readings.",
+            executor_def=dg.in_process_executor,
+        ),
+        dg.define_asset_job(
+            VALIDATE,
+            selection=issues,
+            partitions_def=READING_DATES,
+            description="Whole days of readings judged, and their gaps filled.",
             executor_def=dg.in_process_executor,
         ),
         dg.define_asset_job(
@@ -120,9 +133,26 @@ def run_pipeline(
         run_id=result.run_id,
         success=result.success,
         verdicts=list(platform.verdicts),
+        validated=list(platform.validated),
         seconds=_seconds(result),
         error=None if result.success else _error(result),
     )
+
+
+def validate_due(settings: Settings, progress: Callable[[str], None] | None = None) -> list["Validation"]:
+    """Run the job `validate` over the dates that are due, one run a contiguous range. Raises RunFailed.
+
+    An estimate makes its date pending, so this goes before `pending_dates` is asked.
+    """
+    from data.ingest.validate import due_dates
+
+    platform = _platform(settings, progress)
+    known = [day for day in due_dates(platform.oltp_dsn) if READING_DATES.has_partition_key(day.isoformat())]
+    for dates in contiguous(known):
+        result = _execute(VALIDATE, platform, dates.tags())
+        if not result.success:
+            raise RunFailed(f"readings were not validated.\n{_error(result)}")
+    return platform.validated
 
 
 def run_pending(settings: Settings, progress: Callable[[str], None] | None = None) -> list[RunReport]:

@@ -30,18 +30,19 @@ def sensors(jobs: list[Any]) -> list[dg.SensorDefinition]:
         """A run for the files that have not changed since the last look: what grows is still being written.
 
         Its key is the hash of their content: the same batch is run once, even if the cursor is lost. A file
-        that stays in the inbox after its run is not tried again before it changes, and holds up no other.
+        that stays in the inbox after its run is not tried again before it or a mapping of its tenant changes,
+        and holds up no other.
         """
         if context.instance.get_runs_count(dg.RunsFilter(job_name=job.name, statuses=BUSY)):
             return dg.SkipReason("the last batch is being ingested")
         filesystem, root = fsspec.core.url_to_fs(platform.settings.inbox)
         found = inbox.waiting(filesystem, root)
-        # By path: the mark at the last look, and whether a run was asked for with it.
+        # By path: the state at the last look, and whether a run was asked for with it.
         seen = json.loads(context.cursor or "{}")
-        settled = [file for file in found if seen.get(file.path) == [file.mark, False]][:BATCH]
-        tried = {file.path for file in found if seen.get(file.path) == [file.mark, True]}
+        settled = [file for file in found if seen.get(file.path) == [file.state, False]][:BATCH]
+        tried = {file.path for file in found if seen.get(file.path) == [file.state, True]}
         tried |= {file.path for file in settled}
-        cursor = json.dumps({file.path: [file.mark, file.path in tried] for file in found})
+        cursor = json.dumps({file.path: [file.state, file.path in tried] for file in found})
         if not settled:
             reason = f"of {len(found)} files all have just come, grow or stayed after their run"
             return dg.SensorResult(skip_reason=reason, cursor=cursor)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from dagster_project.jobs import RunReport
     from data.ingest.formats.mapping import Mapping
     from data.ingest.load import IngestResult
+    from data.ingest.validate import Validation
     from expectations.verdicts import Verdict
     from myproperty.sealing import Keyring
 
@@ -268,6 +269,7 @@ def show_ingests(results: "Sequence[IngestResult]") -> None:
             "new versions": result.new_versions,
             "superseded": result.superseded,
             "quarantined": result.quarantined,
+            **({"register reads": result.register_reads} if any(r.register_reads for r in results) else {}),
             "dates touched": console.describe_dates(result.dates_touched),
         }
         for result in results
@@ -297,6 +299,7 @@ def run(
     from dagster_project import jobs
 
     settings = get_settings()
+    validated: list[Validation] = []
     if (first is None) != (last is None):
         raise typer.BadParameter("give both --from and --to, or neither")
     if first and last and last < first:
@@ -307,9 +310,12 @@ def run(
             reports = [jobs.run_pipeline(first.date(), end, settings, progress)]
         else:
             ingested = jobs.ingest_inbox(settings, progress)
+            validated = jobs.validate_due(settings, progress)
             reports = jobs.run_pending(settings, progress)
-    if not (first or json):
-        show_ingests(ingested)
+    if not json:
+        if not first:
+            show_ingests(ingested)
+        show_validations([*validated, *(found for report in reports for found in report.validated)])
     if json:
         console.print_json([report.as_json() for report in reports])
     show_runs(reports, quiet=json)
@@ -525,6 +531,11 @@ def validate_readings(
     if json:
         console.print_json([result.as_json() for result in results])
         return
+    show_validations(results)
+
+
+def show_validations(results: "Sequence[Validation]") -> None:
+    """Show what validation found on which dates, and how many readings it estimated."""
     rows = [
         {
             "tenant": result.tenant,

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from myproperty import console, local
-from myproperty.cli import progress, run_log, show_gates, show_ingests, show_runs
+from myproperty.cli import progress, run_log, show_gates, show_ingests, show_runs, show_validations
 from myproperty.settings import CHECKOUT, Settings
 
 MART = """
@@ -79,6 +79,7 @@ def _run(settings: Settings, scale: str, days: int | None) -> None:
             apply_billing(dsn, size, progress)
         reports = [run_pipeline(plan.start, plan.end, settings, progress)]
     show_ingests(ingested)
+    show_validations([found for report in reports for found in report.validated])
     show_runs(reports)
     _show_mart(settings, plan.start.isoformat(), plan.end.isoformat())
     show_gates(last_verdicts(dsn))

@@ -21,10 +21,19 @@ import pytest
 from nemreader import NEMFile
 
 from dagster_project.defs.warehouse import assets
-from dagster_project.jobs import RunReport, ingest_inbox, pending_dates, run_pending, run_pipeline
+from dagster_project.jobs import (
+    RunReport,
+    ingest_inbox,
+    pending_dates,
+    run_pending,
+    run_pipeline,
+    validate_due,
+)
 from data.demo import DemoPlan, apply_company, generate
 from data.demo.company import company
+from data.demo.generate import SILENT_DAY
 from data.ingest import warehouse as warehouses
+from data.ingest.validate import Validation, due_dates
 from myproperty import local
 from myproperty.settings import Settings
 from oltp_schema.migrate import upgrade
@@ -36,11 +45,12 @@ DAYS = 6
 NEM_TIME = timedelta(hours=10)
 FACT = """
 select tenant_id, meter_id, channel, reading_date, sum(value_kwh) as energy_kwh, count(*) as readings
-from core.fact_energy_usage where reading_date >= date '2000-01-01' group by 1, 2, 3, 4
+from core.fact_energy_usage where reading_date >= date '2000-01-01' and quality_method is distinct from '17'
+group by 1, 2, 3, 4
 """
 MART = """
 select tenant_id, property_id, reading_date, generation_kwh, exported_kwh, imported_kwh, self_consumed_kwh,
-    completeness_pct, specific_yield_kwh_per_kw, performance_ratio
+    completeness_pct, specific_yield_kwh_per_kw, performance_ratio, estimated_share_pct
 from marts.mart_solar_performance where reading_date >= date '2000-01-01' order by 1, 2, 3
 """
 
@@ -51,6 +61,7 @@ class Platform:
 
     settings: Settings
     plan: DemoPlan
+    validated: list[Validation]
     reports: list[RunReport]
 
     def query(self, sql: str) -> pd.DataFrame:
@@ -77,7 +88,7 @@ def platform(fresh_database: DatabaseMaker, tmp_path_factory: pytest.TempPathFac
         # The files stay readable for the tests: ingesting moves them to the archive.
         ingested = ingest_inbox(settings)
         assert [result.status for result in ingested] == ["loaded"] * len(plan.files)
-        yield Platform(settings, plan, run_pending(settings))
+        yield Platform(settings, plan, validate_due(settings), run_pending(settings))
 
 
 def archived(platform: Platform) -> list[Path]:
@@ -146,6 +157,40 @@ def test_the_range_is_published_and_every_gate_passed(platform: Platform) -> Non
     assert pending_dates(platform.settings) == []
 
 
+def test_an_hour_that_nobody_sent_is_estimated_and_told_in_the_mart(
+    platform: Platform, energy_of_files: pd.DataFrame
+) -> None:
+    """Four quarter-hours on the line between 11:45 and 13:00, by the arrays behind the files."""
+    assert sum(result.estimated for result in platform.validated) == 4
+    assert due_dates(local.dsn(platform.settings)) == []
+    quarters = platform.query(
+        "select reading_ts, value_kwh, quality, is_estimated from core.fact_energy_usage "
+        f"where reading_date = date '{SILENT_DAY}' and channel = 'generation' and quality_method = '17'"
+    ).sort_values("reading_ts")
+    around = platform.query(
+        "select reading_ts, value_kwh from core.fact_energy_usage where meter_id in ("
+        f"select meter_id from core.fact_energy_usage where reading_date = date '{SILENT_DAY}' "
+        "and quality_method = '17') and channel = 'generation' "
+        f"and reading_ts in ('{SILENT_DAY} 10:45:00+00', '{SILENT_DAY} 12:00:00+00') order by reading_ts"
+    )
+    before, after = (Decimal(value) for value in around["value_kwh"])
+    assert [Decimal(value) for value in quarters["value_kwh"]] == [
+        round(before + (after - before) * step / 5, 6) for step in range(1, 5)
+    ]
+    assert set(quarters["quality"]) == {"estimated"}
+    mart = platform.query(MART)
+    told = mart[mart["estimated_share_pct"] > 0]
+    assert list(told["reading_date"]) == [SILENT_DAY]
+    # 96 intervals of generation and 96 of export.
+    assert float(told["estimated_share_pct"].iloc[0]) == pytest.approx(100 * 4 / 192, abs=1e-4)
+    sent = energy_of_files[
+        (energy_of_files["property_id"] == told["property_id"].iloc[0])
+        & (energy_of_files["reading_date"] == SILENT_DAY)
+        & (energy_of_files["channel"] == "generation")
+    ]["energy_kwh"].sum()
+    assert told["generation_kwh"].iloc[0] == sent + sum(map(Decimal, quarters["value_kwh"]))
+
+
 def test_energy_in_the_fact_equals_the_energy_in_the_files(
     platform: Platform, energy_of_files: pd.DataFrame
 ) -> None:
@@ -169,8 +214,8 @@ def test_energy_in_the_mart_equals_the_energy_in_the_files(
         aggfunc="sum",
     ).reset_index()
     both = files.merge(platform.query(MART), on=["tenant_id", "property_id", "reading_date"])
-    whole = both[both["completeness_pct"] == 100]
-    assert len(whole) >= 3 * DAYS
+    whole = both[(both["completeness_pct"] == 100) & (both["estimated_share_pct"] == 0)]
+    assert len(whole) >= 3 * DAYS - 1
     for channel, column in (
         ("generation", "generation_kwh"),
         ("export", "exported_kwh"),

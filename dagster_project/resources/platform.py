@@ -13,6 +13,7 @@ from myproperty.settings import Settings
 
 if TYPE_CHECKING:
     from data.ingest.load import IngestResult
+    from data.ingest.validate import Validation
     from data.ingest.warehouse import Warehouse
 
 
@@ -22,12 +23,13 @@ def _silent(line: str) -> None:
 
 @dataclass
 class Platform:
-    """One environment. `verdicts` and `ingested` collect what the runs of this process found."""
+    """One environment. `verdicts`, `ingested` and `validated` collect what the runs of this process found."""
 
     settings: Settings
     progress: Callable[[str], None] = _silent
     verdicts: list[Verdict] = field(default_factory=list)
     ingested: list["IngestResult"] = field(default_factory=list)
+    validated: list["Validation"] = field(default_factory=list)
 
     @property
     def oltp_dsn(self) -> str:

@@ -29,12 +29,14 @@ MINIMUM_DAYS = 5
 REVISED_DAY = END - timedelta(days=4)
 LATE_DAY = END - timedelta(days=3)
 BAD_ROWS_DAY = END - timedelta(days=2)
+SILENT_DAY = END - timedelta(days=2)
 
 _FIRST_VERSION = datetime(2025, 11, 5, 2, tzinfo=UTC)
 _LATER_VERSION = datetime(2025, 11, 7, 2, tzinfo=UTC)
 # Daylight whatever the season, so that every substitute differs from the value that replaces it.
 _SUBSTITUTED_HOURS = (9, 15)
 _SUBSTITUTE_FACTOR = 1.05
+_SILENT_HOUR = 12
 
 # Column, what stands in it, and why the row cannot be taken.
 FAULTS = (
@@ -93,6 +95,8 @@ class Delivery:
         self.starts = series.starts
         self.local_dates = local_dates(site, series.starts)
         self.streams = streams_of(site, series)
+        # What a meter never sends, by role and channel.
+        self.silent: dict[tuple[str, str], npt.NDArray[np.bool_]] = {}
 
     def on(self, day: date) -> npt.NDArray[np.bool_]:
         return np.asarray(self.local_dates == np.datetime64(day))
@@ -128,14 +132,18 @@ class Delivery:
     def expected(self, tenant_id: str) -> pd.DataFrame:
         return pd.concat(
             (
-                daily_totals(
-                    self.site, tenant_id, meter, self.streams[meter.role, register.channel], self.local_dates
-                )
+                self._totals(tenant_id, meter, register.channel)
                 for meter in self.site.meters
                 for register in meter.registers
             ),
             ignore_index=True,
         )
+
+    def _totals(self, tenant_id: str, meter: Meter, channel: str) -> pd.DataFrame:
+        stream, dates = self.streams[meter.role, channel], self.local_dates
+        if (silent := self.silent.get((meter.role, channel))) is not None:
+            stream, dates = replace(stream, values=stream.values[~silent]), dates[~silent]
+        return daily_totals(self.site, tenant_id, meter, stream, dates)
 
 
 def daily_totals(site: Site, tenant_id: str, meter: Meter, stream: Stream, dates: LocalDates) -> pd.DataFrame:
@@ -161,6 +169,12 @@ def local_dates(site: Site, starts: Instants) -> LocalDates:
     """The local dates (n,) of UTC instants (n,)."""
     local = pd.DatetimeIndex(starts).tz_localize("UTC").tz_convert(site.timezone)
     return np.asarray(local.tz_localize(None).to_numpy().astype("datetime64[D]"))
+
+
+def local_hours(site: Site, starts: Instants) -> npt.NDArray[np.int32]:
+    """The hours on the local clock (n,) of UTC instants (n,)."""
+    local = pd.DatetimeIndex(starts).tz_localize("UTC").tz_convert(site.timezone)
+    return np.asarray(local.hour)
 
 
 def first_day(site: Site, day: date) -> date:
@@ -274,13 +288,17 @@ def _files_with_bad_rows(delivery: Delivery) -> list[PlannedFile]:
 
 
 def _files_with_a_late_day(delivery: Delivery) -> list[PlannedFile]:
-    """Everything but one day of the grid meter, then that day."""
+    """Everything but one day of the grid meter, then that day; an hour of the roof never comes."""
     grid = [stream for (role, _), stream in delivery.streams.items() if role == "grid"]
-    others = [stream for (role, _), stream in delivery.streams.items() if role != "grid"]
+    solar = [stream for (role, _), stream in delivery.streams.items() if role == "solar"]
+    others = [stream for (role, _), stream in delivery.streams.items() if role not in ("grid", "solar")]
     late = delivery.on(LATE_DAY)
+    silent = delivery.on(SILENT_DAY) & (local_hours(delivery.site, delivery.starts) == _SILENT_HOUR)
+    delivery.silent["solar", "generation"] = silent
     first = pd.concat(
         [
             delivery.rows(grid, ~late, _FIRST_VERSION),
+            delivery.rows(solar, ~silent, _FIRST_VERSION),
             delivery.rows(others, np.ones(late.size, dtype=bool), _FIRST_VERSION),
         ]
     )

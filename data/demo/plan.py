@@ -34,7 +34,8 @@ class PlannedFile:
 class DemoPlan:
     """All files, in the order of ingestion, and the totals once all are in.
 
-    Local days `start` (inclusive) to `end` (exclusive) are whole for every property. NEM12 days are days
+    Local days `start` (inclusive) to `end` (exclusive) are whole for every property, but for an hour of a
+    roof that is never sent. NEM12 days are days
     of UTC+10, so Sydney also has a part of the day before `start` and of `end` while summer time runs.
     `expected` has one row a meter, channel and local day: tenant, tenant_id, property_id, meter_id,
     serial_number, identifier, channel, reading_date, readings, energy_kwh (Decimal, exact).

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from data.ingest.billed import keep_tasks, wait_for_billing
+from data.ingest.dials import keep_register_reads
 from data.ingest.errors import IngestError, RefusedFile
 from data.ingest.formats import content_hash, read_file
 from data.ingest.formats.mapping import Mapping, canonical_text, load_identity, refuse_undeclared
@@ -48,7 +49,8 @@ class IngestResult:
     value was), `new_versions` (replaced an older one), `superseded` (arrived after a better one, kept in the
     history) and `quarantined`. `dates_touched` are the reading dates that changed, in order. `status` is
     unchanged where the content had been loaded before; `refusal` says why where it is refused, or where it
-    failed: then nothing is kept of it, and it stays where it came from.
+    failed: then nothing is kept of it, and it stays where it came from. `register_reads` are reads of a dial
+    that are new or changed.
     `adjustment_tasks` are ids: each is a billing period that was allocated, whose readings changed.
     """
 
@@ -64,6 +66,7 @@ class IngestResult:
     new_versions: int = 0
     superseded: int = 0
     quarantined: int = 0
+    register_reads: int = 0
     rules: dict[str, int] = field(default_factory=dict)
     dates_touched: list[datetime.date] = field(default_factory=list)
     adjustment_tasks: list[str] = field(default_factory=list)
@@ -213,12 +216,13 @@ def load(
         _insert_job(session, job, parsed)
     publish(session, staged, job.id)
     result = _result(parsed, judged, staged, job)
+    reads = keep_register_reads(session, parsed.register_reads, registers, job.tenant.id, job.id)
     tasks = keep_tasks(session, staged, job.tenant.id, job.id)
     _insert_dates(session, job, staged)
     quarantined = _close_quarantine(session, job, judged.quarantined) if job.is_known else judged.quarantined
     session.copy(_quarantine_rows(quarantined, job), "quarantined_readings", "warehouse_staging")
     _finish_job(session, job, result)
-    return replace(result, adjustment_tasks=tasks)
+    return replace(result, register_reads=reads, adjustment_tasks=tasks)
 
 
 def loaded_job(session: Session, tenant: Tenant, content: str) -> uuid.UUID | None:

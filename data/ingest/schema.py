@@ -1,7 +1,8 @@
 """Arrow schemas of readings between the steps of ingestion, and the values that they hold.
 
-Here: the shape of what a reader yields (`PARSED`), of what it or a rule turned away (`REJECTED`), of
-what the meter configuration says (`REGISTERS`) and of what is ready to load (`READING`).
+Here: the shape of what a reader yields (`PARSED`, and `REGISTER_READ` of dials), of what it or a rule turned
+away (`REJECTED`), of what the meter configuration says (`REGISTERS`) and of what is ready to load
+(`READING`).
 Not here: how a format is read (`formats`), what makes a reading wrong (`vee`), or how it is stored (`load`).
 """
 
@@ -68,6 +69,24 @@ REJECTED = pa.schema(
     ]
 )
 
+# What stood on the dial of a device: of two, the difference is energy.
+REGISTER_READ = pa.schema(
+    [
+        pa.field("line", pa.int64(), nullable=False),
+        pa.field("identifier", pa.string(), nullable=False),
+        pa.field("register", pa.string(), nullable=False),
+        pa.field("channel", pa.string(), nullable=False),
+        pa.field("serial_number", pa.string(), nullable=False),
+        pa.field("read_at", TIMESTAMP, nullable=False),
+        pa.field("value", DECIMAL, nullable=False),
+        pa.field("digits", pa.int32(), nullable=False),
+        pa.field("multiplier", pa.int32(), nullable=False),
+        pa.field("unit", pa.string(), nullable=False),
+        pa.field("quality", pa.string(), nullable=False),
+        pa.field("source_version", TIMESTAMP, nullable=False),
+    ]
+)
+
 REGISTERS = pa.schema(
     [
         pa.field("identifier", pa.string(), nullable=False),
@@ -109,7 +128,8 @@ class ParsedFile:
     `readings` has the schema `PARSED`, at most one row per (identifier, register, reading_ts): of several
     in the file the later one won. `rejected` has the schema `REJECTED`. `content_hash` is the SHA-256
     of the bytes of the file as received, in hexadecimal. `source_version` is the newest version that any
-    reading of the file carries (UTC), None where it has no reading.
+    reading of the file carries (UTC), None where it has no reading. `register_reads` has the schema
+    `REGISTER_READ`, in the order of the file.
     """
 
     path: Path
@@ -118,6 +138,7 @@ class ParsedFile:
     readings: pa.Table
     rejected: pa.Table
     source_version: datetime.datetime | None
+    register_reads: pa.Table = dataclasses.field(default_factory=REGISTER_READ.empty_table)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,11 +4,13 @@ Here: what is read for it, in which order, and what is written. Not here: any ru
 estimate into the readings: it is loaded as a file of its own would be (`load`).
 """
 
+import bisect
 import datetime
 import hashlib
+import itertools
 import json
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +26,14 @@ from data.ingest.billed import wait_for_billing
 from data.ingest.errors import IngestError
 from data.ingest.ids import uuid7
 from data.ingest.load import LOADER_ROLE, Job, load, loaded_job, lock_content
-from data.ingest.schema import DECIMAL, PARSED, REJECTED, TIMESTAMP, ParsedFile
+from data.ingest.schema import (
+    DECIMAL,
+    KWH_PER_UNIT_POWER_OF_TEN,
+    PARSED,
+    REJECTED,
+    TIMESTAMP,
+    ParsedFile,
+)
 from data.ingest.session import Session, transaction
 from data.ingest.store import archived_dates
 from data.ingest.vee import days as whole_days
@@ -49,6 +58,10 @@ BY_VALIDATION = "validation"
 CHUNK = 7
 HISTORY = 50
 _DAY = datetime.timedelta(days=1)
+_NEVER = datetime.datetime.min.replace(tzinfo=datetime.UTC)
+# By reading date; and a date with the first and last that it rests on.
+Instants = dict[datetime.date, datetime.datetime]
+Span = tuple[datetime.date, datetime.date, datetime.date]
 _REASONS = {LINEAR: "VEE-GAP-SHORT", LIKE_DAY: "VEE-GAP-LONG"}
 
 
@@ -87,20 +100,22 @@ def validate(
     tenant: str | None = None,
     first: datetime.date | None = None,
     last: datetime.date | None = None,
+    due_only: bool = False,
     now: datetime.datetime | None = None,
     progress: Callable[[str], None] = lambda line: None,
 ) -> list[Validation]:
-    """Validate the dates that files touched since, or those from `first` to `last`; one result a tenant.
+    """Validate the dates that are due, or those from `first` to `last`; one result a tenant.
 
-    With the dates touched go those that depend on them: the dates beside them, days without any file before
-    them, and dates whose gaps were left open. Run again, it changes nothing. Raises `IngestError` for an
-    unknown tenant or a threshold that is none.
+    Due are the dates that files or register reads touched since, and those that depend on them: the dates
+    beside them, days without any file before them, and dates whose gaps were left open. With `due_only` a
+    range is validated as far as it is due. Run again, it changes nothing. Raises `IngestError` for an unknown
+    tenant or a threshold that is none.
     """
     now = now or datetime.datetime.now(datetime.UTC)
     owner = find_tenant(dsn, tenant) if tenant is not None else None
     with transaction(dsn, LOADER_ROLE) as session:
         tenants = [owner] if owner else _tenants(session)
-        wanted = {t: _wanted(session, t, first, last) for t in tenants}
+        wanted = {t: _wanted(session, t, first, last, due_only) for t in tenants}
     results = []
     for each, dates in wanted.items():
         result = Validation(each.name, str(each.id))
@@ -111,6 +126,13 @@ def validate(
         if dates:
             results.append(result)
     return results
+
+
+def due_dates(dsn: str) -> list[datetime.date]:
+    """The dates that are due to be validated, of all tenants, in order."""
+    with transaction(dsn, LOADER_ROLE) as session:
+        found = [_wanted(session, tenant, None, None, True) for tenant in _tenants(session)]
+    return sorted({date for dates in found for date in dates})
 
 
 def _validate(
@@ -172,12 +194,53 @@ def _tenants(session: Session) -> list[Tenant]:
 
 
 def _wanted(
-    session: Session, tenant: Tenant, first: datetime.date | None, last: datetime.date | None
+    session: Session,
+    tenant: Tenant,
+    first: datetime.date | None,
+    last: datetime.date | None,
+    due_only: bool,
 ) -> list[datetime.date]:
     """The dates to validate, in order; none that is archived, or before or after all that was loaded."""
+    changed = _changed(session, tenant)
+    if not changed:
+        return []
+    begin, end = max(first or min(changed), min(changed)), min(last or max(changed), max(changed))
+    if (first is None and last is None) or due_only:
+        wanted = _due(changed, _validated(session, tenant), _spans(session, tenant))
+    else:
+        wanted = {begin + _DAY * step for step in range((end - begin).days + 1)}
+    return sorted({date for date in wanted if begin <= date <= end} - archived_dates(session))
+
+
+def _due(changed: Instants, validated: Instants, spans: list[Span]) -> set[datetime.date]:
+    """The dates whose verdict rests on something that changed after it.
+
+    A verdict rests on its date and those beside it; on a day without any file, on the next that has one; and
+    on the span of dates that a gap left open may be filled from, or that a register read is compared with.
+    """
+    loaded = sorted(changed)
+    rests_on: defaultdict[datetime.date, set[datetime.date]] = defaultdict(set)
+    for date in loaded:
+        for step in (-1, 0, 1):
+            rests_on[date + _DAY * step].add(date)
+    for before, date in itertools.pairwise(loaded):
+        if (date - before).days <= HISTORY:
+            for step in range(1, (date - before).days):
+                rests_on[before + _DAY * step].add(date)
+    for date, first, last in spans:
+        rests_on[date].update(loaded[bisect.bisect_left(loaded, first) : bisect.bisect_right(loaded, last)])
+    return {
+        date
+        for date, others in rests_on.items()
+        if any(changed[other] > validated.get(date, _NEVER) for other in others)
+    }
+
+
+def _changed(session: Session, tenant: Tenant) -> Instants:
+    """When readings of a date, or a register read at its end, last changed."""
     rows = session.rows(
         """
-        with changed as (
+        select reading_date, max(changed_at) from (
             select d.reading_date, d.touched_at as changed_at
             from myproperty.ingestion_job_dates as d
             join myproperty.ingestion_jobs as j on j.tenant_id = d.tenant_id and j.id = d.ingestion_job_id
@@ -186,49 +249,49 @@ def _wanted(
             -- A null that came after a value touches no reading, and yet there is something to tell.
             select reading_date, replaced_at from myproperty.meter_reading_versions
             where tenant_id = $1::uuid and version < 1 and quality = 'null'
-        )
-        select c.reading_date, max(c.changed_at) > coalesce(max(v.validated_at), '-infinity')
-        from changed as c
-        left join myproperty.validated_dates as v
-            on v.tenant_id = $1::uuid and v.reading_date = c.reading_date
-        group by c.reading_date order by c.reading_date
+            union all
+            select ((r.read_at - interval '1 microsecond') at time zone m.timezone)::date, r.updated_at
+            from myproperty.register_reads as r
+            join myproperty.meters as m on m.tenant_id = r.tenant_id and m.id = r.meter_id
+            where r.tenant_id = $1::uuid
+        ) as c
+        group by reading_date
         """,
         (str(tenant.id), SOURCE),
     )
-    if not rows:
-        return []
-    loaded = [row[0] for row in rows]
-    if first is not None or last is not None:
-        begin, end = max(first or loaded[0], loaded[0]), min(last or loaded[-1], loaded[-1])
-        wanted = {begin + _DAY * step for step in range((end - begin).days + 1)}
-    else:
-        touched = {date for date, is_touched in rows if is_touched}
-        wanted = set(touched)
-        for before, date in zip([loaded[0], *loaded], loaded, strict=False):
-            if date in touched and (date - before).days <= HISTORY:
-                wanted |= {before + _DAY * step for step in range(1, (date - before).days)}
-        wanted |= {date + step * _DAY for date in touched for step in (-1, 1)}
-        wanted |= {date for date in _left_open(session, tenant) if _is_near(date, touched)}
-        wanted = {date for date in wanted if loaded[0] <= date <= loaded[-1]}
-    return sorted(wanted - archived_dates(session))
+    return dict(rows)
 
 
-def _left_open(session: Session, tenant: Tenant) -> list[datetime.date]:
-    """Dates with a gap that could not be filled, and of the sums of registers over more than a day."""
+def _validated(session: Session, tenant: Tenant) -> Instants:
     rows = session.rows(
-        """
-        select distinct reading_date from myproperty.reading_issues
-        where tenant_id = $1::uuid and rule = 'VEE-GAP' and status = 'open'
-        union
-        select (read_at at time zone 'UTC')::date from myproperty.register_reads where tenant_id = $1::uuid
-        """,
+        "select reading_date, validated_at from myproperty.validated_dates where tenant_id = $1::uuid",
         (str(tenant.id),),
     )
-    return [row[0] for row in rows]
+    return dict(rows)
 
 
-def _is_near(date: datetime.date, touched: set[datetime.date]) -> bool:
-    return any(abs((date - other).days) <= HISTORY for other in touched)
+def _spans(session: Session, tenant: Tenant) -> list[Span]:
+    """Dates that rest on more than the dates beside them: with a gap left open, or a register read."""
+    rows = session.rows(
+        """
+        select reading_date, reading_date - $2::integer, reading_date + $2::integer
+        from myproperty.reading_issues
+        where tenant_id = $1::uuid and rule = 'VEE-GAP' and status = 'open'
+        union
+        select read_date, lag(read_date, 1, read_date) over (
+            partition by meter_id, channel order by read_date
+        ), read_date
+        from (
+            select r.meter_id, r.channel,
+                   ((r.read_at - interval '1 microsecond') at time zone m.timezone)::date as read_date
+            from myproperty.register_reads as r
+            join myproperty.meters as m on m.tenant_id = r.tenant_id and m.id = r.meter_id
+            where r.tenant_id = $1::uuid
+        ) as dated
+        """,
+        (str(tenant.id), HISTORY),
+    )
+    return [(date, first, last) for date, first, last in rows]
 
 
 def _chunks(dates: Sequence[datetime.date]) -> Iterator[list[datetime.date]]:
@@ -435,7 +498,7 @@ def _dial_issues(
         """
         select meter_id::text as meter_id, channel, read_at, kind, serial_number, value::float8 as value,
                digits::bigint as digits, multiplier::float8 as multiplier, unit
-        from myproperty.register_reads where tenant_id = $1::uuid
+        from myproperty.register_reads where tenant_id = $1::uuid and quality <> 'estimated'
         """,
         _READS,
         str(tenant.id),
@@ -468,15 +531,22 @@ def _sums(session: Session, tenant: Tenant, found: Frame) -> Frame:
     """The intervals between the reads, in the unit of the register."""
     spans = found[[*SERIES, "start", "end", "unit"]].copy()
     spans["start"], spans["end"] = spans["start"].map(str), spans["end"].map(str)
+    kwh = {unit: 10**-power for unit, power in KWH_PER_UNIT_POWER_OF_TEN.items()}
+    spans["per_kwh"] = spans["unit"].map(kwh).astype(object).where(spans["unit"].isin(list(kwh)), None)
     first, last = found["start"].min().date() - _DAY, found["end"].max().date() + _DAY
     query = sql.SQL(
         """
         select s.meter_id::text as meter_id, s.channel, s.start, s."end",
-               coalesce(sum(r.value_native), 0)::float8 as sum, sum(r.interval_seconds)::float8 as seconds
-        from jsonb_to_recordset({spans}::jsonb)
-            as s (meter_id uuid, channel text, start timestamptz, "end" timestamptz, unit text)
+               sum(
+                   case when r.unit = s.unit then r.value_native else r.value_kwh * s.per_kwh end
+               )::float8 as sum,
+               sum(r.interval_seconds)::float8 as seconds
+        from jsonb_to_recordset({spans}::jsonb) as s (
+            meter_id uuid, channel text, start timestamptz, "end" timestamptz, unit text, per_kwh numeric
+        )
         join myproperty.meter_readings as r
-            on r.meter_id = s.meter_id and r.channel = s.channel and r.unit = s.unit
+            on r.meter_id = s.meter_id and r.channel = s.channel
+            and (r.unit = s.unit or (r.value_kwh is not null and s.per_kwh is not null))
             and r.reading_ts >= s.start and r.reading_ts < s."end"
         where r.tenant_id = {tenant} and r.reading_date = any({dates}) and r.value_native is not null
         group by s.meter_id, s.channel, s.start, s."end"

@@ -213,3 +213,83 @@ def test_two_files_of_one_name_are_both_kept_and_replayed(
     bucket.put(f"{company.name}/daily.csv", file.read_text())
     assert bucket.ingest() == [("daily.csv", "unchanged")]
     assert bucket.paths(bucket.settings.archive) == kept
+
+
+MAPPED = """\
+files: ["{pattern}"]
+format: mapped_csv
+timezone: UTC
+interval_minutes: 60
+label: start
+timestamp_format: "%Y-%m-%d %H:%M"
+columns: {{identifier: meter, timestamp: time}}
+values: [{{column: used, channel: import, unit: kWh, register: E1}}]
+"""
+EXPORT = "meter,time,used\nM1,2025-06-01 00:00,1.25\nM1,2025-06-01 01:00,2.5\n"
+
+
+def test_a_file_is_read_with_the_mapping_of_its_tenant_that_claims_it(
+    bucket: Bucket, company: Company, csv_file: FileMaker
+) -> None:
+    bucket.put(f"{company.name}/mappings/export.yaml", MAPPED.format(pattern="export-*.csv"))
+    bucket.put(f"{company.name}/mappings/other.toml", 'files = ["roof.json"]\nformat = "octopus_json"\n')
+    bucket.put(f"{company.name}/export-1.csv", EXPORT)
+    bucket.put(f"{company.name}/canonical.csv", csv_file("a.csv", hours(3)).read_text())
+    assert bucket.ingest() == [("canonical.csv", "loaded"), ("export-1.csv", "loaded")]
+    assert len(company.current()) == 3
+    # The mapping stays where it is, and another tenant's claims nothing of ours.
+    assert bucket.paths(bucket.settings.inbox) == [
+        f"{company.name}/mappings/export.yaml",
+        f"{company.name}/mappings/other.toml",
+    ]
+    bucket.put(f"Other {company.name}/mappings/export.yaml", MAPPED.format(pattern="*.csv"))
+    bucket.put(f"{company.name}/unclaimed.csv", EXPORT)
+    assert bucket.ingest() == [("unclaimed.csv", "refused")]
+
+
+def test_a_broken_mapping_holds_back_what_may_be_its_own_alone(
+    bucket: Bucket, company: Company, csv_file: FileMaker
+) -> None:
+    broken = MAPPED.format(pattern="export-*.csv").replace("UTC", "Mars/Phobos")
+    bucket.put(f"{company.name}/mappings/export.yaml", broken)
+    bucket.put(f"{company.name}/mappings/none.yaml", MAPPED.format(pattern="x").replace('files: ["x"]\n', ""))
+    bucket.put(f"{company.name}/export-1.csv", EXPORT)
+    bucket.put(f"{company.name}/canonical.csv", csv_file("a.csv", hours(1)).read_text())
+    results = {Path(result.path).name: result for result in inbox.ingest(bucket.platform)}
+    assert {name: result.status for name, result in results.items()} == {
+        "canonical.csv": "loaded",
+        "export-1.csv": "failed",
+    }
+    refusal = results["export-1.csv"].refusal
+    assert refusal is not None
+    for part in ("export.yaml: timezone", "'Mars/Phobos' is no IANA zone", "none.yaml: files"):
+        assert part in refusal.reason
+    # Mended, the file that stayed is read.
+    bucket.put(f"{company.name}/mappings/export.yaml", MAPPED.format(pattern="export-*.csv"))
+    assert bucket.ingest() == [("export-1.csv", "loaded")]
+
+
+def test_two_mappings_that_claim_a_file_are_told(bucket: Bucket, company: Company) -> None:
+    for name, pattern in (("a.yaml", "export-*.csv"), ("b.yaml", "*.csv")):
+        bucket.put(f"{company.name}/mappings/{name}", MAPPED.format(pattern=pattern))
+    bucket.put(f"{company.name}/export-1.csv", EXPORT)
+    (result,) = inbox.ingest(bucket.platform)
+    assert (result.status, bucket.paths(bucket.settings.archive)) == ("failed", [])
+    assert result.refusal is not None
+    assert "a.yaml and" in result.refusal.reason
+    assert "all claim export-1.csv" in result.refusal.reason
+
+
+def test_a_mended_mapping_is_another_batch_for_the_sensor(bucket: Bucket) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        bucket.put("acme/export-1.csv", EXPORT)
+        bucket.put("acme/mappings/export.yaml", "files: [")
+        bucket.put("birch/b.csv", "one")
+        second = tick(bucket, tick(bucket, None, instance).cursor, instance)
+        assert files(second) == ["export-1.csv", "b.csv"]
+        third = tick(bucket, second.cursor, instance)
+        assert files(third) == []
+        bucket.put("acme/mappings/export.yaml", MAPPED.format(pattern="export-*.csv"))
+        fifth = tick(bucket, tick(bucket, third.cursor, instance).cursor, instance)
+        assert files(fifth) == ["export-1.csv"]
+        assert fifth.run_requests[0].run_key != second.run_requests[0].run_key

@@ -59,7 +59,7 @@ MAY = {
         app="s", auditor="s", loader="si", partitioner="si", is_append_only=True
     ),
     "myproperty.vee_thresholds": May(app="siud", auditor="s", loader="s"),
-    "myproperty.register_reads": May(app="siud", auditor="s", loader="s"),
+    "myproperty.register_reads": May(app="siud", auditor="s", loader="siu"),
     "myproperty.reading_issues": May(app="su", auditor="s", loader="siu"),
     "myproperty.validated_dates": May(app="s", auditor="s", loader="siu"),
     "myproperty.users": May(app="siu"),

@@ -1,14 +1,16 @@
 """The inbox: one folder a tenant; a file that was ingested moves to the archive, in the same folders.
 
 A folder or a bucket, by fsspec URL. What a file means is in `data.ingest`; here it is found, handed over and
-put away.
+put away. A tenant's mappings lie in a folder `mappings` of its own; which of them claims a file is in
+`mappings`.
 """
 
 import contextlib
 import hashlib
 import tempfile
+from collections import defaultdict
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,8 @@ from dagster_project.resources.platform import Platform
 if TYPE_CHECKING:
     from data.ingest.load import IngestResult
 
+# The folder of a tenant's mappings.
+MAPPINGS = "mappings"
 # What programs call a file until they have written all of it.
 UNFINISHED = (".part", ".partial", ".filepart", ".crdownload", ".tmp", ".swp", "~")
 
@@ -29,16 +33,23 @@ class Waiting:
     """One file of the inbox: its tenant is the folder below the inbox's root.
 
     `mark` changes when the file does: size and time, or what else the store tells without reading it.
+    `mappings` are the paths and marks of the mappings of its tenant.
     """
 
     tenant: str
     path: str
     mark: str
+    mappings: tuple[tuple[str, str], ...] = ()
 
     @property
     def name(self) -> str:
         """The file's name without folders."""
         return PurePosixPath(self.path).name
+
+    @property
+    def state(self) -> str:
+        """Changes when the file does or a mapping of its tenant: then it is worth another try."""
+        return hashlib.sha256(repr((self.mark, self.mappings)).encode()).hexdigest()
 
 
 def waiting(filesystem: Any, root: str) -> list[Waiting]:
@@ -50,10 +61,15 @@ def waiting(filesystem: Any, root: str) -> list[Waiting]:
     if not filesystem.exists(root):
         return []
     found = []
+    mappings: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
     for path in filesystem.find(root):
         parts = PurePosixPath(path).relative_to(PurePosixPath(root)).parts
         if len(parts) > 1 and not _is_ignored(parts) and (mark := _mark(filesystem, path)):
-            found.append(Waiting(parts[0], path, mark))
+            if len(parts) > 2 and parts[1] == MAPPINGS:
+                mappings[parts[0]].append((path, mark))
+            else:
+                found.append(Waiting(parts[0], path, mark))
+    found = [replace(file, mappings=tuple(sorted(mappings[file.tenant]))) for file in found]
     return sorted(found, key=lambda file: (file.tenant, file.name, file.path))
 
 
@@ -71,12 +87,13 @@ def _mark(filesystem: Any, path: str) -> str | None:
 
 
 def batch_key(filesystem: Any, files: Collection[Waiting]) -> str:
-    """The hash of a batch: of whom its files are, and of their content."""
+    """The hash of a batch: of whom its files are, of their content, and of what their mappings say."""
     batch = hashlib.sha256()
-    for file in files:
-        with filesystem.open(file.path, "rb") as source:
+    mappings = {(file.tenant, path) for file in files for path, _ in file.mappings}
+    for tenant, path in [*((file.tenant, file.path) for file in files), *sorted(mappings)]:
+        with filesystem.open(path, "rb") as source:
             content = hashlib.file_digest(source, "sha256").hexdigest()
-        batch.update(f"{file.tenant}\0{file.path}\0{content}\0".encode())
+        batch.update(f"{tenant}\0{path}\0{content}\0".encode())
     return batch.hexdigest()
 
 
@@ -91,12 +108,13 @@ def ingest(platform: Platform, only: Collection[str] = ()) -> Iterator["IngestRe
     for file in waiting(filesystem, root):
         if only and file.path not in only:
             continue
-        result = _ingest_one(platform, filesystem, file)
+        result = _ingest_one(platform, filesystem, root, file)
         if result is not None:
             yield result
 
 
-def _ingest_one(platform: Platform, filesystem: Any, file: Waiting) -> "IngestResult | None":
+def _ingest_one(platform: Platform, filesystem: Any, root: str, file: Waiting) -> "IngestResult | None":
+    from dagster_project.defs.ingest.mappings import mapping_of
     from data.ingest.load import ingest_file
 
     with tempfile.TemporaryDirectory(prefix="inbox-") as folder:
@@ -112,6 +130,7 @@ def _ingest_one(platform: Platform, filesystem: Any, file: Waiting) -> "IngestRe
                 local,
                 tenant=file.tenant,
                 dsn=platform.oltp_dsn,
+                mapping=mapping_of(filesystem, root, file, local),
                 source_uri=filesystem.unstrip_protocol(file.path),
             )
         except Exception as error:  # whatever it is, the other files wait

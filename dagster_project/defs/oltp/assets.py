@@ -1,4 +1,6 @@
-"""The asset `meter_readings`, and the operational tables that people and other programs write."""
+"""The assets `reading_issues` and `meter_readings`, and the operational tables that others write."""
+
+from collections import Counter
 
 import dagster as dg
 
@@ -27,12 +29,50 @@ from myproperty.meter_readings where reading_date >= %s and reading_date < %s
     backfill_policy=SINGLE_RUN,
     group_name="oltp",
     retry_policy=RETRY,
+    kinds={"python", "postgres"},
+)
+def reading_issues(
+    context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
+) -> dg.MaterializeResult[None]:
+    """The dates as validation finds them: issues of whole days, and gaps filled with estimates.
+
+    Of the dates those are validated that changed since they were, or rest on one that did.
+    """
+    from data.ingest.validate import validate
+
+    dates = window(context)
+    with permanent_unless_retryable():
+        found = validate(platform.oltp_dsn, first=dates.dates[0], last=dates.dates[-1], due_only=True)
+    platform.validated += found
+    issues = sum((each.found for each in found), Counter[str]())
+    estimated = sum(each.estimated for each in found)
+    validated = {date for each in found for date in each.dates}
+    platform.progress(
+        f"validated {len(validated)} of {len(dates.dates)} dates: {issues.total()} findings, "
+        f"{estimated} readings estimated"
+    )
+    return dg.MaterializeResult(
+        metadata={
+            "validated": sorted(date.isoformat() for date in validated),
+            "found_by_rule": dict(sorted(issues.items())),
+            "estimated": estimated,
+            "no_longer_found": sum(each.resolved for each in found),
+        }
+    )
+
+
+@dg.asset(
+    deps=["meter_files", "reading_issues"],
+    partitions_def=READING_DATES,
+    backfill_policy=SINGLE_RUN,
+    group_name="oltp",
+    retry_policy=RETRY,
     kinds={"postgres"},
 )
 def meter_readings(
     context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
 ) -> dg.MaterializeResult[None]:
-    """The current readings of the dates, as ingestion left them: counted here, judged by gate A."""
+    """The current readings of the dates, ingested and validated: counted here, judged by gate A."""
     import psycopg
 
     from expectations.frames import ETL_ROLE

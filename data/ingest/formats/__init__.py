@@ -32,7 +32,7 @@ from data.ingest.formats.container import Member, content_hash, open_members, re
 from data.ingest.formats.detect import FORMATS, check_format, detect
 from data.ingest.formats.latest import keep_latest
 from data.ingest.formats.mapping import CsvMapping, JsonMapping, Mapping
-from data.ingest.schema import PARSED, REJECTED, ParsedFile
+from data.ingest.schema import PARSED, REGISTER_READ, REJECTED, ParsedFile
 
 __all__ = ["FORMATS", "Batch", "content_hash", "detect_format", "iter_batches", "read_file"]
 
@@ -145,11 +145,13 @@ def read_file(path: Path | str, format: str | None = None, mapping: Mapping | No
     name = format or (mapping.format if mapping is not None else "")
     readings: list[pa.Table] = []
     rejected: list[pa.Table] = []
+    reads: list[pa.Table] = [REGISTER_READ.empty_table()]
     parts: list[int] = []
     for found, batch in iter_batches(path, format, mapping):
         name = found
         readings.append(batch.readings)
         rejected.append(batch.rejected)
+        reads.append(batch.register_reads)
         parts.append(batch.part)
     if not any(table.num_rows for table in readings):
         # Without a batch nothing has told the format yet.
@@ -160,7 +162,8 @@ def read_file(path: Path | str, format: str | None = None, mapping: Mapping | No
     table = pa.concat_tables([PARSED.empty_table(), *readings]).combine_chunks()
     table, replaced = keep_latest(table, part_of_row)
     newest = pc.max(table["source_version"]).as_py()
-    return ParsedFile(path, name, digest, table, pa.concat_tables([*rejected, replaced]), newest)
+    turned_away = pa.concat_tables([*rejected, replaced])
+    return ParsedFile(path, name, digest, table, turned_away, newest, pa.concat_tables(reads))
 
 
 def _nothing_left(path: Path, format: str, rejected: pa.Table) -> RefusedFile:

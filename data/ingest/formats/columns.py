@@ -17,6 +17,7 @@ from data.ingest.schema import (
     DECIMAL,
     KVARH_PER_UNIT_POWER_OF_TEN,
     KWH_PER_UNIT_POWER_OF_TEN,
+    REGISTER_READ,
     REJECTED,
     TIMESTAMP,
 )
@@ -48,7 +49,8 @@ _DAY = (
 
 @dataclass(frozen=True)
 class Batch:
-    """Some rows of one text: `readings` (schema `PARSED`), `rejected` (schema `REJECTED`).
+    """Some rows of one text: `readings` (schema `PARSED`), `rejected` (`REJECTED`), `register_reads`
+    (`REGISTER_READ`).
 
     `part` counts the texts of a file (members, concatenated NEM12 blocks): a row of a later part is
     later than every row of an earlier one, whatever its line.
@@ -57,6 +59,7 @@ class Batch:
     readings: pa.Table
     rejected: pa.Table
     part: int
+    register_reads: pa.Table = field(default_factory=REGISTER_READ.empty_table)
 
 
 @dataclass

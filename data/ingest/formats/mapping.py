@@ -10,7 +10,7 @@ import difflib
 import hashlib
 import json
 import tomllib
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -41,7 +41,8 @@ OFFSET_FORMATS = ("iso8601", "unix", "unix_ms")
 # Units of power, and of the energy of an hour of it.
 ENERGY_OF_POWER = {"W": "Wh", "kW": "kWh", "MW": "MWh"}
 HOUR_DIGITS = 4
-_FORMATS = ("mapped_csv", "octopus_json", "n3rgy_json", "solaredge_json")
+# Formats whose files leave something out.
+NEED_MAPPING = ("mapped_csv", "octopus_json", "n3rgy_json", "solaredge_json")
 
 
 def _zone(name: str) -> str:
@@ -85,6 +86,19 @@ Column = Name | Annotated[int, Field(ge=1, le=10_000)]
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Declaration(_Strict):
+    """What every mapping may say: the names of the files that it is for, where it lies in an inbox.
+
+    They are no part of what the mapping means, so they are never written out.
+    """
+
+    files: Annotated[tuple[Name, ...], Field(max_length=50, exclude=True)] = ()
+
+    def claims(self, path: PurePosixPath) -> bool:
+        """Whether a file is one of `files`: patterns of names, or of ends of paths where they have a /."""
+        return any(path.match(pattern) for pattern in self.files)
 
 
 class Columns(_Strict):
@@ -144,7 +158,7 @@ class Day(_Amount):
         return self
 
 
-class CsvMapping(_Strict):
+class CsvMapping(_Declaration):
     """How an interval CSV is to be read: a row a reading (`values`) or a row a day (`day`).
 
     `label` says what a time names: the `start` of an interval, its `end`, or `wall_end`, which is the
@@ -298,7 +312,7 @@ class CsvMapping(_Strict):
         return [column for column in taken if column is not None]
 
 
-class JsonMapping(_Strict):
+class JsonMapping(_Declaration):
     """What the JSON of a portal leaves out: the meter's name, the zone of naive times, unit and channel."""
 
     format: Literal["octopus_json", "n3rgy_json", "solaredge_json"]
@@ -343,17 +357,30 @@ def load_mapping(path: Path | str) -> Mapping:
     """The mapping in a YAML file (`.yaml`, `.yml`) or a TOML file (`.toml`). Raises `MappingError`."""
     path = Path(path)
     try:
-        if path.stat().st_size > MAX_MAPPING_BYTES:
-            raise MappingError(f"{path}: larger than {MAX_MAPPING_BYTES >> 20} MiB, this is no mapping")
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        with path.open("rb") as file:
+            data = file.read(MAX_MAPPING_BYTES + 1)
+    except OSError as error:
         raise MappingError(f"{path}: the mapping cannot be read: {error}. Check the path") from error
+    return read_mapping(data, str(path))
+
+
+def read_mapping(data: bytes, source: str) -> Mapping:
+    """The mapping in the bytes of a file; the end of its name `source` tells TOML from YAML.
+
+    Raises `MappingError`.
+    """
+    if len(data) > MAX_MAPPING_BYTES:
+        raise MappingError(f"{source}: larger than {MAX_MAPPING_BYTES >> 20} MiB, this is no mapping")
+    is_toml = source.lower().endswith(".toml")
     try:
-        content = tomllib.loads(text) if path.suffix.lower() == ".toml" else yaml.safe_load(text)
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise MappingError(f"{source}: the mapping cannot be read: {error}. Write it in UTF-8") from error
+    try:
+        content = tomllib.loads(text) if is_toml else yaml.safe_load(text)
     except (tomllib.TOMLDecodeError, yaml.YAMLError, ValueError, RecursionError) as error:
-        kind = "TOML" if path.suffix.lower() == ".toml" else "YAML"
-        raise MappingError(f"{path}: this is no {kind}: {error}") from error
-    return parse_mapping(content, str(path))
+        raise MappingError(f"{source}: this is no {'TOML' if is_toml else 'YAML'}: {error}") from error
+    return parse_mapping(content, source)
 
 
 def parse_mapping(content: object, source: str) -> Mapping:
@@ -388,7 +415,7 @@ def undeclared(parsed: ParsedFile, mapping: Mapping | None) -> list[str]:
 
     Readers take the wall clock for UTC where no zone is given, and leave the meter's name or the unit empty.
     """
-    if not isinstance(mapping, JsonMapping | None) or parsed.format not in _FORMATS:
+    if not isinstance(mapping, JsonMapping | None) or parsed.format not in NEED_MAPPING:
         return []
     missing = [name for name in ("identifier", "unit") if pc.any(pc.equal(parsed.readings[name], "")).as_py()]
     if parsed.format in ("n3rgy_json", "solaredge_json") and (mapping is None or mapping.timezone is None):
@@ -430,7 +457,7 @@ def _place(fault: ErrorDetails) -> str:
     """The key path of a fault."""
     if fault["type"].startswith("union_tag"):
         return "format"
-    names = [str(part) for part in fault["loc"] if part not in (*_FORMATS, "CsvMapping", "JsonMapping")]
+    names = [str(part) for part in fault["loc"] if part not in (*NEED_MAPPING, "CsvMapping", "JsonMapping")]
     return ".".join(names) or "mapping"
 
 
@@ -438,7 +465,7 @@ def _reason(fault: ErrorDetails) -> str:
     """What is wrong in our words, and for a key that is none the one that may be meant."""
     kind, name = fault["type"], str(fault["loc"][-1] if fault["loc"] else "")
     if kind.startswith("union_tag"):
-        return f"a mapping begins with its format, one of {', '.join(_FORMATS)}"
+        return f"a mapping begins with its format, one of {', '.join(NEED_MAPPING)}"
     if kind == "missing":
         return "the field is missing"
     if kind == "extra_forbidden":

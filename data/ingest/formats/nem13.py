@@ -1,7 +1,8 @@
 """NEM13, the accumulated registers of the Australian market: records 100, 250, 550 and 900.
 
-Here: two register reads to the energy between them. Not here: interval data (`nem12`), or whether a meter is
-known (`vee`). NEM time is UTC+10 in every season and state. A reading is derived: its reason code says how.
+Here: two register reads, and the energy between them. Not here: interval data (`nem12`), or whether a meter
+is known (`vee`). NEM time is UTC+10 in every season and state. A reading is derived: its reason code says
+how.
 
 DIFFERENCE: current less previous read. MULTIPLIER: the sender's quantity, a whole multiple of the difference,
 as behind a current transformer. ROLLOVER: the register passed its last digit in between; the quantity, or
@@ -29,6 +30,7 @@ from data.ingest.schema import (
     KVARH_PER_UNIT_POWER_OF_TEN,
     KWH_PER_UNIT_POWER_OF_TEN,
     PARSED,
+    REGISTER_READ,
 )
 
 BATCH_ROWS = 65_536
@@ -110,6 +112,7 @@ class _Reader:
         self._has_header = False
         self._header_us: int | None = None
         self._rows: list[dict[str, Any]] = []
+        self._reads: list[dict[str, Any]] = []
         self._rejections = Rejections()
 
     def batches(self) -> Iterator[Batch]:
@@ -142,11 +145,12 @@ class _Reader:
                 self._header_us = _header(self._path, line, fields)
             case "250":
                 try:
-                    row, doubt = _reading(line, text, fields, self._header_us)
+                    row, reads, doubt = _reading(line, text, fields, self._header_us)
                 except _Fault as fault:
                     self._rejections.add(line, fault.rule, fault.reason, text, **_known(fields))
                     return
                 self._rows.append(row)
+                self._reads.extend(reads)
                 if doubt is not None:
                     self._rejections.add(line, "NEM13-QUANTITY", doubt, text, identifier=row["identifier"])
             case "550" | "900":
@@ -157,7 +161,13 @@ class _Reader:
 
     def _flush(self) -> Batch:
         rows, self._rows = self._rows, []
-        return Batch(pa.Table.from_pylist(rows, schema=PARSED), self._rejections.take(), max(self._part, 0))
+        reads, self._reads = self._reads, []
+        return Batch(
+            pa.Table.from_pylist(rows, schema=PARSED),
+            self._rejections.take(),
+            max(self._part, 0),
+            pa.Table.from_pylist(reads, schema=REGISTER_READ),
+        )
 
 
 def _fields(text: str) -> list[str]:
@@ -183,8 +193,8 @@ def _header(path: Path, line: int, fields: list[str]) -> int | None:
 
 def _reading(
     line: int, text: str, fields: list[str], header_us: int | None
-) -> tuple[dict[str, Any], str | None]:
-    """(the reading, what is doubtful about it)."""
+) -> tuple[dict[str, Any], list[dict[str, Any]], str | None]:
+    """(the reading, the reads it is derived from, what is doubtful about it)."""
     if is_damaged(text):
         raise _Fault("ROW-ENCODING", "the 250 record holds bytes that are no text")
     if len(fields) < FIELDS:
@@ -205,21 +215,43 @@ def _reading(
         raise _Fault("NEM13-DATES", "the current read is not after the previous one, or decades after it")
     value, method, doubt = _derived(before, after, _quantity(fields[18]), direction)
     worst = max(before, after, key=lambda read: _RANKS.index(_QUALITIES[read.flag[0]]))
-    return {
+    same = {
         "line": line,
         "identifier": identifier,
         "register": register,
         "serial_number": fields[6] or None,
         "channel": channel,
         "unit": unit,
+        "source_version": _instant(_version_us(fields[20:], after, header_us)),
+    }
+    reading = same | {
         "reading_ts": _instant(before.at_us),
         "interval_seconds": seconds,
         "value": value,
         "quality": _QUALITIES[worst.flag[0]],
         "quality_method": worst.flag,
         "reason_code": method,
-        "source_version": _instant(_version_us(fields[20:], after, header_us)),
-    }, doubt
+    }
+    # What counts down, or has no device, is no dial to compare with; a wider one does not fit.
+    digits = max(before.digits, after.digits)
+    is_dial = same["serial_number"] and method != "COUNTDOWN" and digits <= DECIMAL_DIGITS_BEFORE_POINT
+    multiplier = int(value / (after.value - before.value)) if method == "MULTIPLIER" else 1
+    return reading, _dial(same, before, after, multiplier) if is_dial else [], doubt
+
+
+def _dial(same: dict[str, Any], before: _Read, after: _Read, multiplier: int) -> list[dict[str, Any]]:
+    """Both reads of a record as rows (`REGISTER_READ`)."""
+    return [
+        same
+        | {
+            "read_at": _instant(read.at_us),
+            "value": read.value,
+            "digits": max(before.digits, after.digits),
+            "multiplier": multiplier,
+            "quality": _QUALITIES[read.flag[0]],
+        }
+        for read in (before, after)
+    ]
 
 
 def _read(fields: list[str]) -> _Read:

@@ -18,21 +18,24 @@ def differences(reads: Frame, of_range: pd.Series | float = 0.5) -> Frame:
     `reads` has meter_id, channel, read_at, kind, serial_number, value, digits, multiplier, unit. A register
     that goes down has rolled over (+ 10^digits), if what it counted is then less than `of_range` of its range
     and the device is the same; otherwise `energy` is NaN and the method `implausible`. Between the final read
-    of one device and the initial read of the next nothing was measured, so there is no row. A device that
-    changes without them is implausible too.
+    of one device and the initial read of the next nothing was measured, so there is no row, nor between two
+    devices that were read at one instant. A device that changes otherwise is implausible too.
     """
     rows = reads.assign(order=reads["kind"].map(_ORDER), of_range=of_range)
-    rows = rows.sort_values([*SERIES, "read_at", "order"])
+    rows["since"] = rows.groupby([*SERIES, "serial_number"])["read_at"].transform("min")
+    rows = rows.sort_values([*SERIES, "read_at", "order", "since"])
     of_series = rows.groupby(SERIES, sort=False)
     for name in ("read_at", "value", "serial_number", "kind", "digits"):
         rows[f"last_{name}"] = of_series[name].shift()
-    rows = rows[
-        rows["last_read_at"].notna() & ~((rows["last_kind"] == "final") | (rows["kind"] == "initial"))
-    ]
+    is_apart = (rows["last_kind"] == "final") | (rows["kind"] == "initial")
+    is_apart |= rows["last_read_at"].isna() | (rows["last_read_at"] == rows["read_at"])
+    rows = rows[~is_apart]
     span = 10.0 ** rows["digits"].astype(float)
     raw = rows["value"] - rows["last_value"]
-    is_same = (rows["serial_number"] == rows["last_serial_number"]) & (rows["digits"] == rows["last_digits"])
-    is_rollover = (raw < 0) & is_same & (raw + span < rows["of_range"] * span)
+    is_same = rows["serial_number"] == rows["last_serial_number"]
+    # Without leading zeros a read does not tell how many digits the dial has.
+    is_dial = is_same & (rows["digits"] == rows["last_digits"])
+    is_rollover = (raw < 0) & is_dial & (raw + span < rows["of_range"] * span)
     counted = pd.Series(np.where(is_rollover, raw + span, raw), index=rows.index)
     is_plausible = is_same & (counted >= 0)
     method = pd.Series("difference", index=rows.index).mask(is_rollover, "rollover")

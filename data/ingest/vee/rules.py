@@ -305,8 +305,8 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
         "VEE-LONG",
         "reject",
         "a reading covers no more than a local day of 25 hours",
-        "Nothing to mend: the total of weeks belongs to no reading date. Compare it with the sum of the "
-        "intervals, or ask the sender for those.",
+        "Nothing to mend: the total of weeks belongs to no reading date. The register reads of NEM13 are "
+        "kept all the same, and compared with the sum of the intervals; ask the sender for those.",
     ),
     (
         "VEE-ALIGNMENT",

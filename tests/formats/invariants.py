@@ -1,0 +1,63 @@
+"""What holds of every file, however broken: it is refused by a rule, or every row of it is accounted for.
+
+Used by the tests of damaged files and by the fuzzer (`tests/fuzz`).
+"""
+
+import datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from data.ingest.errors import RefusedFile
+from data.ingest.formats import FORMATS, read_file
+from data.ingest.formats.mapping import Mapping
+from data.ingest.schema import PARSED, REGISTER_READ, REGISTERS, REJECTED, ParsedFile
+from data.ingest.vee import RULES, EnergyBalance, energy_balance, judge
+
+NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+
+
+def read(path: Path, format: str | None = None, mapping: Mapping | None = None) -> ParsedFile | RefusedFile:
+    """The file or its refusal; what holds of both is asserted. Any other exception is a fault of a reader."""
+    try:
+        parsed = read_file(path, format, mapping)
+    except RefusedFile as refused:
+        assert RULES[refused.rule].severity == "terminate"
+        assert refused.reason
+        assert refused.remedy
+        assert refused.line is None or refused.line > 0
+        return refused
+    assert parsed.format in FORMATS
+    assert parsed.readings.schema == PARSED
+    assert parsed.rejected.schema == REJECTED
+    assert parsed.register_reads.schema == REGISTER_READ
+    assert set(parsed.rejected["rule"].to_pylist()) <= set(RULES)
+    assert parsed.readings.num_rows > 0
+    assert not pc.any(pc.less(parsed.readings["interval_seconds"], 1)).as_py()
+    keys = parsed.readings.group_by(["identifier", "register", "reading_ts"]).aggregate([([], "count_all")])
+    assert keys.num_rows == parsed.readings.num_rows
+    return parsed
+
+
+def account(parsed: ParsedFile, *, every: int = 2) -> EnergyBalance:
+    """Judge a file of which each `every`-th register is configured, 0 for none: nothing of it is lost."""
+    series = parsed.readings.group_by(["identifier", "register"]).aggregate([("channel", "min")])
+    rows = sorted(series.to_pylist(), key=lambda row: (row["identifier"], row["register"]))
+    rows = rows[::every] if every else []
+    registers = [
+        {
+            "identifier": row["identifier"],
+            "register": row["register"],
+            "meter_id": f"m{number}",
+            "channel": row["channel_min"],
+            "timezone": "Europe/Berlin",
+        }
+        for number, row in enumerate(rows)
+    ]
+    judged = judge(parsed, pa.Table.from_pylist(registers, schema=REGISTERS), now=NOW)
+    came = parsed.readings.num_rows + parsed.rejected.num_rows
+    assert judged.readings.num_rows + judged.quarantined.num_rows == came
+    balance = energy_balance(parsed, judged)
+    assert balance.is_balanced
+    return balance
