@@ -177,7 +177,7 @@ class Company:
             },
             "myproperty.register_reads": {
                 **tenant, "meter_id": self.meter, "channel": "import", "read_at": at, "serial_number": "S1",
-                "value": 100, "digits": 5, "unit": "kWh",
+                "value": 100, "digits": 5, "unit": "kWh", "source_version": at, "ingestion_job_id": self.job,
             },
             "myproperty.reading_issues": {
                 **tenant, "property_id": self.property, "meter_id": self.meter, "channel": "import",
