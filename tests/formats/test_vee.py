@@ -100,6 +100,7 @@ def test_a_reading_that_breaks_a_rule_is_quarantined_with_its_line(
 
 @pytest.mark.parametrize("value", ["4294967.295", "2147483.647", "16777.215", "-2147483.647"])
 def test_a_sentinel_is_a_gap_with_a_reason(value: str) -> None:
+    assert RULES["VEE-SENTINEL"].severity == "info"
     judged = verdict({"value": Decimal(value)})
     [row] = judged.readings.to_pylist()
     assert (row["value_native"], row["value_kwh"], row["quality"], row["reason_code"]) == (
