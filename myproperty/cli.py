@@ -435,7 +435,7 @@ def quarantine_list(
     if json:
         console.print_json([asdict(row) for row in found])
         return
-    console.print_table("Rows by rule", quarantine.counts(dsn))
+    console.print_table("Rows by rule", quarantine.counts(dsn, tenant))
     rows = [
         {
             "id": row.id,

@@ -76,13 +76,15 @@ def list_readings(
     return [QuarantinedReading(*row) for row in rows]
 
 
-def counts(dsn: str) -> list[dict[str, str | int]]:
-    """How many rows each tenant has in quarantine by rule and status, with an example of the reason."""
+def counts(dsn: str, tenant: str | None = None) -> list[dict[str, str | int]]:
+    """How many rows a tenant, or each, has in quarantine by rule and status, with an example."""
+    owner = str(find_tenant(dsn, tenant).id) if tenant is not None else ""
     with transaction(dsn, LOADER_ROLE) as session:
         rows = session.rows(
             f"select t.name, q.rule, q.status, count(*), min(q.reason) {_FROM} "
+            "where ($1 = '' or q.tenant_id::text = $1) "
             "group by t.name, q.rule, q.status order by t.name, q.rule, q.status",
-            (),
+            (owner,),
         )
     return [dict(zip(("tenant", "rule", "status", "rows", "for example"), row, strict=True)) for row in rows]
 

@@ -66,3 +66,10 @@ def test_replay_wants_the_bytes_that_were_ingested(
 def test_an_unknown_row_is_told_how_to_find_one(oltp_dsn: str) -> None:
     with pytest.raises(IngestError, match="quarantine list"):
         quarantine.show(oltp_dsn, "not-an-id")
+
+
+def test_counts_are_of_one_tenant_where_one_is_named(company: Company, csv_file: FileMaker) -> None:
+    ingest_file(csv_file("a.csv", ["-1", "-2", "3"]), tenant=company.name, dsn=company.dsn)
+    (counted,) = quarantine.counts(company.dsn, company.name)
+    assert (counted["tenant"], counted["rule"], counted["rows"]) == (company.name, "VEE-NEGATIVE", 2)
+    assert len(quarantine.counts(company.dsn)) > 1
