@@ -1,30 +1,24 @@
 """How fast readings are loaded, how long a day's pipeline takes, what isolation costs: `make bench`.
 
 Here: measuring, in a database and a home of its own that are gone afterwards. Not here: tests of results.
-The ratio of an ingest is to a binary COPY of the same rows into a table without key or checks, over one
-connection, measured right before: machines differ, the ratio hardly does.
+A ratio is to a limit or peer of the same run: machines differ, the ratio hardly does.
 """
 
 import json
 import tempfile
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
-import psycopg
-import pyarrow as pa
-import pyarrow.csv as pacsv
 import typer
-from psycopg import sql
 from rich.console import Console
 
+from benchmarks.ingest import measure_ingest
 from benchmarks.measurement import Measurement, as_table
 from benchmarks.oltp import measure_partitions, measure_policies
 from data.ingest.landing import ETL_ROLE
@@ -33,17 +27,6 @@ from data.ingest.session import transaction
 from myproperty import console, local
 from myproperty.settings import Settings, get_settings
 from oltp_schema.migrate import upgrade
-
-METERS = 800
-DAYS = 3
-INTERVAL_SECONDS = 300
-PER_DAY = 86_400 // INTERVAL_SECONDS
-START = date(2025, 3, 3)
-COPIED = (
-    "id, tenant_id, meter_id, channel, reading_ts, reading_date, interval_seconds, value_native, unit, "
-    "value_kwh, quality, quality_method, reason_code, is_estimated, source, source_version, "
-    "ingestion_job_id, version, created_at, updated_at"
-)
 
 
 class Part(StrEnum):
@@ -77,26 +60,6 @@ def main(
     target = settings.home / "bench.json"
     target.write_text(json.dumps([asdict(measurement) for measurement in found], indent=2) + "\n")
     console.print(f"written to {target}")
-
-
-def measure_ingest(settings: Settings) -> list[Measurement]:
-    """New dates, dates that have rows, and the bare COPY that both are held against."""
-    dsn = local.dsn(settings)
-    site = _company(dsn)
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        files = [_file(Path(folder) / f"{part}.csv", part) for part in ("first", "second")]
-        rows = METERS // 2 * PER_DAY * DAYS
-        seconds = {}
-        for name, path in zip(("new dates", "dates with rows"), files, strict=True):
-            _register(dsn, site, path.stem)
-            seconds[name] = _timed(lambda path=path: _ingest(path, dsn, rows))  # type: ignore[misc]
-        bare = _bare_copy(dsn, rows)
-    limit = rows / bare
-    measured = [
-        Measurement(f"ingest, {name}", rows / taken, taken, {"bare binary COPY": rows / taken / limit})
-        for name, taken in seconds.items()
-    ]
-    return [Measurement("bare binary COPY", limit, bare), *measured]
 
 
 def measure_pipeline(settings: Settings) -> list[Measurement]:
@@ -139,98 +102,6 @@ def _engine() -> Iterator[Settings]:
             yield settings
         finally:
             local.down(settings)
-
-
-def _timed(work: Callable[[], object]) -> float:
-    begun = time.perf_counter()
-    work()
-    return time.perf_counter() - begun
-
-
-def _ingest(path: Path, dsn: str, rows: int) -> None:
-    result = ingest_file(path, tenant="Bench", dsn=dsn)
-    if result.accepted != rows:
-        raise RuntimeError(f"{path.name}: {result.accepted} of {rows} readings accepted, {result.rules}")
-
-
-def _company(dsn: str) -> tuple[uuid.UUID, uuid.UUID]:
-    with psycopg.connect(dsn) as connection:
-        tenant = connection.execute(
-            "insert into myproperty.tenants (name, region) values ('Bench', 'AU') returning id"
-        ).fetchall()[0][0]
-        site = connection.execute(
-            "insert into myproperty.properties (tenant_id, name, timezone) "
-            "values (%s, 'Site', 'UTC') returning id",
-            (tenant,),
-        ).fetchall()[0][0]
-    return tenant, site
-
-
-def _register(dsn: str, site: tuple[uuid.UUID, uuid.UUID], part: str) -> None:
-    """Meters and registers of one file; the second file's meters are others on the same dates."""
-    with psycopg.connect(dsn) as connection:
-        connection.execute(
-            """
-            with made as (
-                insert into myproperty.meters (tenant_id, property_id, type, serial_number, timezone)
-                select %(tenant)s, %(site)s, 'grid', %(part)s || n, 'UTC'
-                from generate_series(1, %(count)s) as n
-                returning id, serial_number
-            )
-            insert into myproperty.meter_registers (tenant_id, meter_id, identifier, register, channel, unit)
-            select %(tenant)s, id, serial_number, 'E1', 'import', 'kWh' from made
-            """,
-            {"tenant": site[0], "site": site[1], "part": part, "count": METERS // 2},
-        )
-
-
-def _file(path: Path, part: str) -> Path:
-    """A canonical CSV of all meters of a part over the days, one meter after the other."""
-    count, per_meter = METERS // 2, PER_DAY * DAYS
-    rows = count * per_meter
-    begin = int(datetime(START.year, START.month, START.day, tzinfo=UTC).timestamp())
-    instants = np.tile(begin + np.arange(per_meter) * INTERVAL_SECONDS, count).astype("datetime64[s]")
-    values = np.random.default_rng(7).integers(0, 5_000, rows)
-    table = pa.table(
-        {
-            "identifier": pa.array(np.repeat([f"{part}{n}" for n in range(1, count + 1)], per_meter)),
-            "register": ["E1"] * rows,
-            "channel": ["import"] * rows,
-            "unit": ["kWh"] * rows,
-            "reading_ts": pa.array(np.char.add(np.datetime_as_string(instants), "Z")),
-            "interval_seconds": np.full(rows, INTERVAL_SECONDS),
-            "value": pa.array(values / 1000),
-            "quality": ["actual"] * rows,
-            "source_version": ["2025-03-10T00:00:00Z"] * rows,
-        }
-    )
-    pacsv.write_csv(table, path, pacsv.WriteOptions(quoting_style="none"))
-    return path
-
-
-def _bare_copy(dsn: str, rows: int) -> float:
-    """Seconds of a binary COPY of the first file's rows, as they were stored, into a bare table."""
-    with psycopg.connect(dsn) as connection:
-        connection.execute("create schema bench")
-        connection.execute("create table bench.bare (like myproperty.meter_readings)")
-        connection.execute(sql.SQL("grant usage on schema bench to {}").format(sql.Identifier(ETL_ROLE)))
-    dates = [START + timedelta(days=day) for day in range(DAYS)]
-    query = sql.SQL(
-        "copy (select {} from myproperty.meter_readings where reading_date = any({}) limit {}) "
-        "to stdout (format binary)"
-    ).format(sql.SQL(COPIED), sql.Literal(dates), sql.Literal(rows))
-    with psycopg.connect(dsn) as connection, connection.cursor() as cursor:
-        with cursor.copy(query) as source:
-            blocks = [bytes(block) for block in source]
-        whole = b"".join(blocks)
-        begun = time.perf_counter()
-        with cursor.copy(
-            sql.SQL("copy bench.bare ({}) from stdin (format binary)").format(sql.SQL(COPIED))
-        ) as target:
-            for start in range(0, len(whole), 1 << 18):
-                target.write(whole[start : start + (1 << 18)])
-        connection.commit()
-        return time.perf_counter() - begun
 
 
 def _fullest_day(dsn: str) -> date:

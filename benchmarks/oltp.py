@@ -124,7 +124,7 @@ def measure_partitions(settings: Settings) -> list[Measurement]:
     dsn = local.dsn(settings)
     planning = {}
     for count in (FEW_PARTITIONS, MANY_PARTITIONS):
-        _make_partitions(dsn, count)
+        make_partitions(dsn, count)
         planning[count] = _planning_seconds(dsn)
     few, many = planning.values()
     return [
@@ -143,7 +143,7 @@ def measure_partitions(settings: Settings) -> list[Measurement]:
 
 
 def _fill(dsn: str) -> None:
-    _make_partitions(dsn, DAYS)
+    make_partitions(dsn, DAYS)
     with psycopg.connect(dsn) as connection:
         connection.execute(FILL.encode())
 
@@ -253,7 +253,8 @@ def _statements(script: str, schema: str) -> str:
     return "".join(line for line in lines if schema == PLAIN or "-- without policies" not in line)
 
 
-def _make_partitions(dsn: str, count: int) -> None:
+def make_partitions(dsn: str, count: int) -> None:
+    """Make the partitions of the first `count` days that are not there."""
     days = _days(count)
     with psycopg.connect(dsn) as connection:
         for start in range(0, count, PARTITIONS_A_TRANSACTION):

@@ -80,7 +80,7 @@ def stage(session: Session, readings: pa.Table, tenant_id: uuid.UUID, job_id: uu
     Takes the locks of all dates in order of date, so that two loads never wait for each other in a ring.
     Nothing of it is seen before `publish`, in the same transaction.
     """
-    rows = _rows(readings, tenant_id, job_id)
+    rows = as_stored(readings, tenant_id, job_id)
     staged = Staged(Outcome(), [], [])
     parts: list[pa.Table] = []
     for date, part in _by_date(rows):
@@ -110,7 +110,7 @@ def publish(session: Session, staged: Staged, job_id: uuid.UUID) -> None:
         _call(session, "attach_readings_partition", date)
 
 
-def _rows(readings: pa.Table, tenant_id: uuid.UUID, job_id: uuid.UUID) -> pa.Table:
+def as_stored(readings: pa.Table, tenant_id: uuid.UUID, job_id: uuid.UUID) -> pa.Table:
     """The rows as the table has them, sorted by date and key: sorted input halves the cost of the key."""
     count = readings.num_rows
     now = pa.repeat(pa.scalar(datetime.datetime.now(datetime.UTC), TIMESTAMP), count)

@@ -1,0 +1,301 @@
+"""Files to readings beside what limits them and what others would do, into one table with all its guarantees.
+
+Here: measuring. Not here: tests of results. Behind the dates that are loaded lie 1,500 partitions; files have
+0.5 % bad rows. The limit is a binary COPY of such rows into a table without key or checks, over one
+connection. The peers write into the same table (partitioned, keys, checks, foreign keys, policies), but read,
+judge and keep nothing beside.
+"""
+
+import tempfile
+import time
+import uuid
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dlt
+import numpy as np
+import pandas as pd
+import psycopg
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import sqlalchemy
+from psycopg import sql
+
+from benchmarks.measurement import Measurement
+from benchmarks.oltp import make_partitions
+from data.ingest.copying import encode
+from data.ingest.load import LOADER_ROLE, read_mapped
+from data.ingest.parallel import ingest_files
+from data.ingest.registers import configured_registers
+from data.ingest.session import transaction
+from data.ingest.store import as_stored
+from data.ingest.vee import judge
+from myproperty import local
+from myproperty.settings import Settings
+
+TENANT = "Bench"
+METERS, INTERVAL_SECONDS = 800, 300
+PER_DAY = 86_400 // INTERVAL_SECONDS
+FILES, DAYS_A_FILE = 4, 1
+BAD, CHANGED = 0.005, 0.01
+HISTORY = (30, 365, 1_500)
+PEER_METERS = 70
+START = date(2023, 3, 6)
+VERSIONS = ("2023-06-01T00:00:00Z", "2023-07-01T00:00:00Z")
+BARE = "bare binary COPY"
+
+
+def measure_ingest(settings: Settings) -> list[Measurement]:
+    """Flatness with history, then limits, ingests and peers with all of it behind."""
+    dsn = local.dsn(settings)
+    _make_company(dsn)
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        flat = _flatness(dsn, Path(folder))
+        limit, limits = _limits(dsn, Path(folder))
+        found = [*limits, *_ingests(dsn, Path(folder), limit)]
+        return [*found, *_peers(dsn, Path(folder), found), *flat]
+
+
+def _flatness(dsn: str, folder: Path) -> list[Measurement]:
+    """One day of all meters into a new date, with more and more dates behind it."""
+    found: list[Measurement] = []
+    for number, count in enumerate(HISTORY):
+        make_partitions(dsn, count)
+        day = START - timedelta(days=20 + number)
+        path = write_file(folder / f"{day}.csv", day, 1, (0, METERS))
+        taken = _timed(lambda path=path: _ingest(dsn, [path], 1))  # type: ignore[misc]
+        ratio = {f"the same with {HISTORY[0]}": taken / (found[0].seconds or 1)} if found else None
+        name = f"ingest, one day with {count:,} dates behind it"
+        found.append(Measurement(name, METERS * PER_DAY / taken, taken, ratio))
+    return found
+
+
+def _limits(dsn: str, folder: Path) -> tuple[float, list[Measurement]]:
+    """(rows a second of the bare COPY, what was measured)."""
+    day = START - timedelta(days=1)
+    path = write_file(folder / "limits.csv", day, 1, (0, METERS), bad=0)
+    rows = METERS * PER_DAY
+    judging = _timed(lambda: _judged(dsn, path))
+    stored = _as_stored(dsn, path, day)
+    with psycopg.connect(dsn) as connection:
+        connection.execute("create schema bench")
+        connection.execute("create table bench.bare (like myproperty.meter_readings)")
+        connection.execute("select myproperty.ensure_readings_partition(%s)", (day,))
+    bare = min(_timed(lambda: _copy(dsn, stored, "bench.bare")) for _ in range(3))
+    full = _timed(lambda: _copy(dsn, stored, "myproperty.meter_readings"))
+    limit = rows / bare
+    return limit, [
+        Measurement(BARE, limit, bare),
+        Measurement("binary COPY into the readings", rows / full, full, {BARE: bare / full}),
+        Measurement("parse and judge alone", rows / judging, judging, {BARE: bare / judging}),
+    ]
+
+
+def _ingests(dsn: str, folder: Path, limit: float) -> list[Measurement]:
+    """Each kind of file by one and by two workers; half of the meters come first, the others after them."""
+    found = []
+    half = METERS // 2
+    rows = FILES * DAYS_A_FILE * half * PER_DAY
+    for workers in (1, 2):
+        start = START + timedelta(days=30 * workers)
+        kinds: dict[str, tuple[tuple[int, int], str, float]] = {
+            "new dates": ((0, half), VERSIONS[0], 0.0),
+            "known files": ((0, half), VERSIONS[0], 0.0),
+            "dates with rows": ((half, METERS), VERSIONS[0], 0.0),
+            "corrected files": ((half, METERS), VERSIONS[1], CHANGED),
+        }
+        for kind, (meters, version, changed) in kinds.items():
+            paths = [
+                write_file(
+                    folder / f"{workers}-{kind}-{number}.csv".replace("known files", "new dates"),
+                    start + timedelta(days=number * DAYS_A_FILE),
+                    DAYS_A_FILE,
+                    meters,
+                    version=version,
+                    changed=changed,
+                )
+                for number in range(FILES)
+            ]
+            taken = _timed(lambda paths=paths, workers=workers: _ingest(dsn, paths, workers))  # type: ignore[misc]
+            name = f"ingest, {kind}, {workers} worker{'s' if workers > 1 else ''}"
+            found.append(Measurement(name, rows / taken, taken, {BARE: rows / taken / limit}))
+    return found
+
+
+def _peers(dsn: str, folder: Path, found: list[Measurement]) -> list[Measurement]:
+    """dlt's merge and pandas into dates that have rows, beside our merge by one worker."""
+    ours = next(m.rows_per_s or 0 for m in found if m.name == "ingest, dates with rows, 1 worker")
+    day = START - timedelta(days=2)
+    rows = PEER_METERS * PER_DAY
+    _ingest(dsn, [write_file(folder / "behind.csv", day, 1, (METERS // 2, METERS))], 1)
+    taken = {}
+    for number, (name, load) in enumerate({"dlt merge": _dlt_merge, "pandas to_sql": _to_sql}.items()):
+        meters = (number * PEER_METERS, (number + 1) * PEER_METERS)
+        path = write_file(folder / f"{number}.csv", day, 1, meters, bad=0)
+        stored = _as_stored(dsn, path, day)
+        taken[name] = _timed(lambda load=load, stored=stored: load(dsn, stored))  # type: ignore[misc]
+        _check_stored(dsn, day, stored)
+    return [
+        Measurement(
+            f"{name} into dates with rows", rows / seconds, seconds, {"our ingest": rows / seconds / ours}
+        )
+        for name, seconds in taken.items()
+    ]
+
+
+def write_file(
+    path: Path, first: date, days: int, meters: tuple[int, int], *,
+    version: str = VERSIONS[0], changed: float = 0.0, bad: float = BAD,
+) -> Path:  # fmt: skip
+    """A canonical CSV of some meters, one after the other; `version` is that of the `changed` rows."""
+    count, per_meter = meters[1] - meters[0], PER_DAY * days
+    rows = count * per_meter
+    begin = int(datetime(first.year, first.month, first.day, tzinfo=UTC).timestamp())
+    instants = np.tile(begin + np.arange(per_meter) * INTERVAL_SECONDS, count).astype("datetime64[s]")
+    chance = np.random.default_rng(7)
+    values = chance.integers(0, 5_000, rows) / 1000
+    is_changed = chance.random(rows) < changed
+    texts = (
+        pa.array(np.where(is_changed, values + 7, values)).cast(pa.string()).to_numpy(zero_copy_only=False)
+    )
+    luck = chance.random(rows)
+    texts = np.where(luck < bad, np.where(luck < bad / 2, "-1", "x"), texts)
+    names = [f"m{number}" for number in range(meters[0] + 1, meters[1] + 1)]
+    table = pa.table(
+        {
+            "identifier": pa.array(np.repeat(names, per_meter)),
+            "register": ["E1"] * rows,
+            "channel": ["import"] * rows,
+            "unit": ["kWh"] * rows,
+            "reading_ts": pa.array(np.char.add(np.datetime_as_string(instants), "Z")),
+            "interval_seconds": np.full(rows, INTERVAL_SECONDS),
+            "value": pa.array(texts.astype(str)),
+            "quality": ["actual"] * rows,
+            "source_version": pa.array(np.where(is_changed, version, VERSIONS[0])),
+        }
+    )
+    pacsv.write_csv(table, path, pacsv.WriteOptions(quoting_style="none"))
+    return path
+
+
+def _timed(work: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def _ingest(dsn: str, paths: list[Path], workers: int) -> None:
+    for result in ingest_files(paths, tenant=TENANT, dsn=dsn, workers=workers):
+        if result.status not in ("loaded", "unchanged") or result.superseded:
+            raise RuntimeError(f"{result.path} did not load, so its time means nothing: {result}")
+
+
+def _judged(dsn: str, path: Path) -> pa.Table:
+    with transaction(dsn, LOADER_ROLE) as session:
+        registers = configured_registers(session, _tenant(dsn))
+    return judge(read_mapped(path, None, None), registers, now=datetime.now(UTC)).readings
+
+
+def _as_stored(dsn: str, path: Path, day: date) -> pa.Table:
+    """The readings of a file with the columns of the table, of a job that is in the ledger."""
+    tenant, job = _tenant(dsn), uuid.uuid4()
+    with psycopg.connect(dsn) as connection:
+        connection.execute(
+            "insert into myproperty.ingestion_jobs (id, tenant_id, source_uri, content_hash, status) "
+            "values (%s, %s, %s, %s, 'loaded')",
+            (job, tenant, str(path), job.hex * 2),
+        )
+    return as_stored(_judged(dsn, path), tenant, job)
+
+
+def _copy(dsn: str, rows: pa.Table, table: str) -> None:
+    schema, name = table.split(".")
+    command = sql.SQL("copy {} ({}) from stdin (format binary)").format(
+        sql.Identifier(schema, name), sql.SQL(", ").join(map(sql.Identifier, rows.column_names))
+    )
+    with psycopg.connect(dsn) as connection, connection.cursor() as cursor, cursor.copy(command) as stream:
+        for block in encode(rows):
+            stream.write(block)
+
+
+def _plain(rows: pa.Table) -> pa.Table:
+    """Uuids as text."""
+    texts = {
+        name: pa.array([str(uuid.UUID(bytes=value)) for value in rows[name].to_pylist()])
+        for name in rows.column_names
+        if rows.schema.field(name).type == pa.binary(16)
+    }
+    return pa.table({name: texts.get(name, rows[name]) for name in rows.column_names})
+
+
+def _to_sql(dsn: str, rows: pa.Table) -> None:
+    frame: pd.DataFrame = _plain(rows).to_pandas()
+    engine = sqlalchemy.create_engine(sqlalchemy.make_url(dsn).set(drivername="postgresql+psycopg"))
+    types: dict[str, Any] = dict.fromkeys(
+        ("id", "tenant_id", "meter_id", "ingestion_job_id"), sqlalchemy.Uuid(as_uuid=False)
+    )
+    types |= dict.fromkeys(("value_native", "value_kwh"), sqlalchemy.Numeric(20, 9))
+    with engine.begin() as connection:
+        frame.to_sql(
+            "meter_readings", connection, schema="myproperty", if_exists="append", index=False,
+            dtype=types,
+        )  # fmt: skip
+    engine.dispose()
+
+
+def _dlt_merge(dsn: str, rows: pa.Table) -> None:
+    """dlt has no type for uuids, so the database is told how its texts become one."""
+    with psycopg.connect(dsn) as connection:
+        connection.execute("create cast (varchar as uuid) with inout as implicit")
+    key = ["tenant_id", "meter_id", "channel", "reading_ts", "reading_date"]
+    with tempfile.TemporaryDirectory(prefix="bench-dlt-") as folder:
+        pipeline = dlt.pipeline(
+            "bench", pipelines_dir=folder, dataset_name="myproperty",
+            destination=dlt.destinations.postgres(credentials=dsn),
+        )  # fmt: skip
+        pipeline.run(
+            dlt.resource(_plain(rows), name="meter_readings"),
+            write_disposition={"disposition": "merge", "strategy": "upsert"},
+            primary_key=key,
+        ).raise_on_failed_jobs()
+
+
+def _check_stored(dsn: str, day: date, rows: pa.Table) -> None:
+    with psycopg.connect(dsn) as connection:
+        query = (
+            "select count(*) from myproperty.meter_readings where reading_date = %s and ingestion_job_id = %s"
+        )
+        job = uuid.UUID(bytes=rows["ingestion_job_id"][0].as_py())
+        stored = connection.execute(query, (day, job)).fetchall()[0][0]
+    if stored != rows.num_rows:
+        raise RuntimeError(f"{stored} of {rows.num_rows} readings were stored, so the time means nothing")
+
+
+def _tenant(dsn: str) -> uuid.UUID:
+    with psycopg.connect(dsn) as connection:
+        query = "select id from myproperty.tenants where name = %s"
+        found: uuid.UUID = connection.execute(query, (TENANT,)).fetchall()[0][0]
+    return found
+
+
+def _make_company(dsn: str) -> None:
+    with psycopg.connect(dsn) as connection:
+        connection.execute(
+            """
+            with tenant as (
+                insert into myproperty.tenants (name, region) values (%(tenant)s, 'AU') returning id
+            ), site as (
+                insert into myproperty.properties (tenant_id, name, timezone)
+                select id, 'Site', 'UTC' from tenant returning id, tenant_id
+            ), made as (
+                insert into myproperty.meters (tenant_id, property_id, type, serial_number, timezone)
+                select tenant_id, id, 'grid', 'm' || n, 'UTC' from site, generate_series(1, %(count)s) as n
+                returning id, tenant_id, serial_number
+            )
+            insert into myproperty.meter_registers (tenant_id, meter_id, identifier, register, channel, unit)
+            select tenant_id, id, serial_number, 'E1', 'import', 'kWh' from made
+            """,
+            {"tenant": TENANT, "count": METERS},
+        )
