@@ -37,6 +37,7 @@ def build_defs(
             *oltp.tables,
             oltp.reading_issues,
             oltp.meter_readings,
+            oltp.solar_reference_yields,
             *landing.assets,
             *raw.assets,
             *warehouse.assets(dbt.manifest(settings)),

@@ -44,9 +44,14 @@ def oltp_frame(dsn: str, sql: str, params: Mapping[str, Any], columns: Sequence[
 
 
 def warehouse_frame(
-    warehouse: Warehouse, template: str, *, start: date, end: date, prefix: str = ""
+    warehouse: Warehouse,
+    template: str,
+    *,
+    start: date | None = None,
+    end: date | None = None,
+    prefix: str = "",
 ) -> pd.DataFrame:
-    """Run the statement `template` for reading dates in [start, end) and return its rows.
+    """Run the statement `template` for reading dates in [start, end), if it has dates, and return its rows.
 
     `$prefix`, `$start` and `$end` are filled in: the prefix of the datasets, and two date literals that
     PostgreSQL and BigQuery read alike. They are constants on purpose, so that partitions are pruned. `$text`
@@ -56,8 +61,7 @@ def warehouse_frame(
         raise ValueError(f"dataset prefix {prefix!r} has characters outside letters, digits and _")
     sql = Template(template).substitute(
         prefix=prefix,
-        start=f"date '{start.isoformat()}'",
-        end=f"date '{end.isoformat()}'",
+        **{name: f"date '{day.isoformat()}'" for name, day in (("start", start), ("end", end)) if day},
         text="text" if warehouse.kind == "postgres" else "string",
     )
     frame: pd.DataFrame = warehouse.query(sql).to_pandas()

@@ -14,14 +14,14 @@ AREAS = {
     "People and property": (
         "myproperty.tenants", "myproperty.users", "myproperty.notification_preferences",
         "myproperty.data_keys", "myproperty.properties", "myproperty.units", "myproperty.tenancies",
-        "myproperty.solar_assets",
+        "myproperty.solar_assets", "myproperty.solar_appraisals",
     ),
     "Meters and readings": (
         "myproperty.meters", "myproperty.meter_registers", "myproperty.meter_assignments",
         "myproperty.meter_readings", "myproperty.meter_reading_versions",
         "myproperty.ingestion_jobs", "myproperty.ingestion_job_dates",
         "myproperty.vee_thresholds", "myproperty.register_reads", "myproperty.reading_issues",
-        "myproperty.validated_dates",
+        "myproperty.validated_dates", "myproperty.solar_reference_yields",
     ),
     "Tariffs and allocation": (
         "myproperty.providers", "myproperty.rate_plans", "myproperty.rate_plan_bands",

@@ -39,8 +39,21 @@ pytestmark = [pytest.mark.emulator, pytest.mark.engine, pytest.mark.slow]
 
 READINGS = ENTITIES["meter_readings"]
 FACT, MART = "core.fact_energy_usage", "marts.mart_solar_performance"
-KEYS = {FACT: "tenant_id, meter_id, channel, reading_ts", MART: "tenant_id, property_id, reading_date"}
-WHOLE = ("core.dim_tenant", "core.dim_property", "core.dim_unit", "snapshots.snap_properties")
+KEYS = {
+    FACT: "tenant_id, meter_id, channel, reading_ts",
+    "staging.int_allocation__intervals": "tenant_id, property_id, interval_started_at, participant_id",
+    MART: "tenant_id, property_id, reading_date",
+    "marts.mart_carbon_savings": "tenant_id, property_id, reading_date",
+}
+WHOLE = (
+    "core.dim_tenant",
+    "core.dim_property",
+    "core.dim_unit",
+    "snapshots.snap_properties",
+    "core.emission_factors",
+    "marts.mart_roi_summary",
+    "marts.mart_allocation_differences",
+)
 LOCAL_ENERGY = ("import", "export", "generation", "consumption")
 Rows = list[dict[str, Any]]
 
@@ -131,8 +144,17 @@ def test_load_jobs_dbt_and_every_gate_pass(wire: Wire) -> None:
     assert passed == {
         ("A", "meter_readings"),
         *((gate, entity) for gate in "BC" for entity in ENTITIES),
-        ("D", "fact_energy_usage"),
-        ("D", "int_solar__daily_performance"),
+        *(
+            ("D", table)
+            for table in (
+                "emission_factors",
+                "fact_energy_usage",
+                "int_solar__daily_performance",
+                "int_carbon__daily_savings",
+                "int_allocation__differences",
+                "int_roi__summary",
+            )
+        ),
     }
     assert jobs.pending_dates(wire.settings) == []
 

@@ -59,6 +59,7 @@ def _site_rows(site: Site) -> Rows:
             "address": site.address,
             "timezone": site.timezone,
             "solar_capacity_kw": site.solar_kw,
+            "metadata": {"latitude": site.latitude, "longitude": site.longitude},
         },
     )
     for label in site.unit_labels:

@@ -24,10 +24,32 @@ class Roof:
     currency: str
 
 
-_ROOFS = {
+ROOFS = {
     "sydney": Roof(20, 0, date(2023, 9, 1), "AUD"),
     "los-angeles": Roof(15, 180, date(2024, 3, 15), "USD"),
     "berlin": Roof(35, 180, date(2024, 5, 1), "EUR"),
+}
+
+
+@dataclass(frozen=True)
+class Appraisal:
+    """What an owner counts on, from a date on: energy a kW and year, and what a kWh earns; shares a year."""
+
+    valid_from: date
+    kwh_per_kw: int
+    price: str
+    price_growth: str
+    discount: str
+
+
+# Invented too. Sydney's owner looked again when prices rose.
+_APPRAISALS = {
+    "sydney": (
+        Appraisal(date(2023, 9, 1), 1200, "0.118", "0.02", "0.065"),
+        Appraisal(date(2025, 7, 1), 1250, "0.138", "0.03", "0.06"),
+    ),
+    "los-angeles": (Appraisal(date(2024, 3, 15), 1550, "0.165", "0.025", "0.065"),),
+    "berlin": (Appraisal(date(2024, 5, 1), 930, "0.195", "0.02", "0.04"),),
 }
 # Rule, state, when it is due again.
 _RULES = {
@@ -95,7 +117,7 @@ _PROJECTS = {
 
 def currency(site: Site) -> str:
     """The ISO 4217 code of what is paid at a property."""
-    return _ROOFS[site.place].currency
+    return ROOFS[site.place].currency
 
 
 def asset_rows(tenant: Tenant) -> Rows:
@@ -115,10 +137,11 @@ def asset_rows(tenant: Tenant) -> Rows:
                 },
             )
         yield from _project_rows(site)
+        yield from _appraisal_rows(site)
 
 
 def _solar_rows(site: Site) -> Rows:
-    roof, capacity = _ROOFS[site.place], Decimal(str(site.solar_kw))
+    roof, capacity = ROOFS[site.place], Decimal(str(site.solar_kw))
     common = {
         "property_id": site.id,
         "meter_id": site.meter("solar").id,
@@ -152,6 +175,29 @@ def _solar_rows(site: Site) -> Rows:
             **common,
         },
     )
+
+
+def _appraisal_rows(site: Site) -> Rows:
+    """What the arrays and inverters cost is with them: the appraisal says nothing of it."""
+    appraisals = _APPRAISALS[site.place]
+    ends = (*(later.valid_from for later in appraisals[1:]), None)
+    for appraisal, end in zip(appraisals, ends, strict=True):
+        yield (
+            "solar_appraisals",
+            {
+                "id": named("appraisal", site.key, str(appraisal.valid_from)),
+                "property_id": site.id,
+                "first_year_kwh": appraisal.kwh_per_kw * Decimal(str(site.solar_kw)),
+                "price_per_kwh": Decimal(appraisal.price),
+                "currency": currency(site),
+                "degradation_rate": Decimal("0.005"),
+                "price_growth_rate": Decimal(appraisal.price_growth),
+                "cost_growth_rate": Decimal("0.025"),
+                "discount_rate": Decimal(appraisal.discount),
+                "lifetime_years": 25,
+                "valid_during": DateRange(appraisal.valid_from, end, "[)"),
+            },
+        )
 
 
 def _project_rows(site: Site) -> Rows:

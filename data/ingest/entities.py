@@ -70,6 +70,7 @@ _TYPES = {
     "tax": pa.decimal128(6, 5),
     "share": pa.decimal128(9, 8),
     "confidence": pa.decimal128(5, 4),
+    "rate": pa.decimal128(7, 6),
 }
 _MEASURES = ("reading", "money")
 
@@ -151,6 +152,13 @@ _ALL = (
         "yearly_cost money, currency text, status text",
         ranges={"in_service": "in_service_during"},
         withheld="serial_number",
+    ),
+    _entity(
+        "solar_appraisals",
+        "property_id uuid, first_year_kwh reading, price_per_kwh price, capital_cost money, "
+        "yearly_cost money, incentives money, currency text, degradation_rate rate, price_growth_rate rate, "
+        "cost_growth_rate rate, discount_rate rate, lifetime_years integer, valid_from date, valid_to date",
+        ranges={"valid": "valid_during"},
     ),
     _entity("providers", "name text, kind text, region text, status text"),
     _entity("rate_plans", "provider_id uuid, name text, currency text, status text"),
@@ -268,6 +276,13 @@ _ALL = (
         "reason_code text, is_estimated boolean, source text, source_version timestamp, "
         "ingestion_job_id uuid",
         key=("tenant_id", "meter_id", "channel", "reading_ts", READING_DATE),
+        partition_column=READING_DATE,
+    ),
+    _entity(
+        "solar_reference_yields",
+        "solar_asset_id uuid, reading_ts timestamp, reading_date date, interval_seconds integer, "
+        "irradiation_kwh_per_m2 reading, expected_kwh reading, method text, method_version text",
+        key=("tenant_id", "solar_asset_id", "reading_ts"),
         partition_column=READING_DATE,
     ),
 )

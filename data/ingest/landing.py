@@ -18,6 +18,7 @@ from data.ingest.fingerprint import fingerprint_frame, fingerprint_schema, finge
 from data.ingest.session import Session, transaction
 
 ETL_ROLE = "myproperty_etl"
+READINGS = "meter_readings"
 # updated_at is when a transaction began, and it shows when that ends: no writer of these tables takes longer.
 OVERLAP = datetime.timedelta(hours=1)
 SourceSchema = Literal["myproperty", "warehouse_staging"]
@@ -101,6 +102,14 @@ def _where(entity: Entity, dates: list[datetime.date] | None) -> sql.Composable:
 
 
 def _land_date(session: Session, entity: Entity, date: datetime.date) -> int:
+    where = _where(entity, [date])
+    if entity.name == READINGS:
+        _prepare_readings(session, entity, date, where)
+    return _replace(session, entity, where)
+
+
+def _prepare_readings(session: Session, entity: Entity, date: datetime.date, where: sql.Composable) -> None:
+    """Wait for a load of this date, refuse an archived one, and have a landing partition for it."""
     # The lock of `begin_readings_partition`: a load of this date that is under way is waited for and seen.
     # One that comes later touches the date after it was landed, so the date is pending again.
     lock = sql.SQL("select pg_advisory_xact_lock_shared(7305, {} - date '2000-01-01')")
@@ -111,13 +120,11 @@ def _land_date(session: Session, entity: Entity, date: datetime.date) -> int:
             f"the readings of {date} are archived, and landing none would empty its marts: "
             f"run `myproperty partitions restore {date}` first, or leave the date out"
         )
-    where = _where(entity, [date])
     source = sql.Identifier("myproperty", entity.name)
     exists = sql.SQL("select exists (select from {} where {})").format(source, where)
     if session.rows(exists)[0][0]:
         ensure = sql.SQL("select warehouse_staging.ensure_readings_partition({})").format(sql.Literal(date))
         session.execute(ensure)
-    return _replace(session, entity, where)
 
 
 def _replace(session: Session, entity: Entity, where: sql.Composable | None = None) -> int:

@@ -52,7 +52,8 @@ def test_a_second_time_changes_no_row_and_leaves_no_trace(dsn: str) -> None:
     }
     assert {table: len(before[table]) for table in expected} == expected
     filled = {
-        "notification_preferences", "solar_assets", "providers", "rate_plans", "rate_plan_bands",
+        "notification_preferences", "solar_assets", "solar_appraisals", "providers", "rate_plans",
+        "rate_plan_bands",
         "emission_factor_regions", "allocation_methods", "allocation_keys", "project_links",
         "compliance_rule_states", "service_tickets", "ticket_quotes", "ticket_schedules",
         "ticket_activities", "agent_audit", "logged_actions",

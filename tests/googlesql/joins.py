@@ -1,9 +1,11 @@
 """Proof from the text of a statement that no join mixes tenants.
 
 A join passes if its condition, by conjuncts alone, equates the `tenant_id` of two sides; one side of a cross
-join may instead have no tenant at all (days). Not here: which rows a tenant has.
+join may instead have no tenant at all (days), and one side of any join may be reference data, which is read
+from tables alone that have no tenant. Not here: which rows a tenant has.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlglot import exp, parse_one
@@ -12,6 +14,7 @@ from . import script
 from .merge import source_of
 
 TENANT = "tenant_id"
+Path = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
@@ -25,19 +28,43 @@ class Leak:
         return f"'{self.join}' carries no {TENANT}; add it to the condition:\n{self.sql.strip()}"
 
 
-def leaks(sql: str) -> list[Leak]:
-    """The joins of a BigQuery statement on which rows of two tenants could meet."""
+def leaks(sql: str, reference_tables: Collection[Path] = ()) -> list[Leak]:
+    """The joins of a BigQuery statement on which rows of two tenants could meet.
+
+    `reference_tables` are those without a tenant, by (project, dataset, table).
+    """
     statement = parse_one(sql, dialect="bigquery")
     if isinstance(statement, exp.Merge):
-        return leaks(source_of(sql))
+        return leaks(source_of(sql), reference_tables)
     if isinstance(statement, exp.Create):
-        return leaks(script.query_of(sql)) if statement.expression else []
+        return leaks(script.query_of(sql), reference_tables) if statement.expression else []
+    reference = _reference(statement, reference_tables)
     tenantless = {cte.alias for cte in statement.find_all(exp.CTE) if not _has_tenant(cte.this)}
     return [
         Leak(join.sql(dialect="bigquery"), sql)
         for join in statement.find_all(exp.Join)
-        if not _carries(join) and not _is_cross_with(join, tenantless)
+        if not _carries(join)
+        and not _is_cross_with(join, tenantless)
+        and not _is_of(join.this, reference, reference_tables)
     ]
+
+
+def _reference(statement: exp.Expr, tables: Collection[Path]) -> set[str]:
+    """The common table expressions, in order of the text, that read nothing but reference tables."""
+    found: set[str] = set()
+    for cte in statement.find_all(exp.CTE, bfs=False):
+        read = list(cte.this.find_all(exp.Table))
+        if read and all(_is_of(table, found, tables) for table in read):
+            found.add(cte.alias)
+    return found
+
+
+def _is_of(joined: exp.Expr, names: set[str], tables: Collection[Path]) -> bool:
+    if not isinstance(joined, exp.Table):
+        return False
+    if joined.db:
+        return (joined.catalog, joined.db, joined.name) in tables
+    return joined.name in names
 
 
 def _has_tenant(query: exp.Expr) -> bool:

@@ -33,7 +33,18 @@ METERS: dict[str, tuple[str, str, str, str, int, tuple[str, ...]]] = {
     "m-la-solar": ("t2", "p-la", "solar", "America/Los_Angeles", 900, ("generation",)),
     "m-ber-unit": ("t2", "p-ber", "grid", "Europe/Berlin", 3600, ("consumption",)),
     "m-ber-solar": ("t2", "p-ber", "solar", "Europe/Berlin", 900, ("generation",)),
+    "m-syd-a": ("t1", "p-syd", "grid", "Australia/Sydney", 1800, ("consumption",)),
+    "m-syd-b": ("t1", "p-syd", "grid", "Australia/Sydney", 900, ("consumption",)),
+    "m-syd-common": ("t1", "p-syd", "grid", "Australia/Sydney", 1800, ("consumption",)),
 }
+UNIT_OF = {"m-syd-a": "u-a", "m-syd-b": "u-b"}
+# Arrays: property, tilt, azimuth; their reference is a made-up sun, since what is compared is the engines.
+ARRAYS = {
+    "s-syd": ("p-syd", Decimal(20), Decimal(0), Decimal("4.4")),
+    "s-syd-2": ("p-syd", Decimal(10), Decimal(90), Decimal("2.2")),
+    "s-la": ("p-la", Decimal(15), Decimal(180), Decimal("7.125")),
+}
+LONG_AGO = date(2020, 1, 1)
 SILENT = {("m-syd-solar-2", LAST_DAY), ("m-ber-solar", FIRST_DAY), ("m-ber-solar", LAST_DAY)}
 ANY_LENGTH = {"m-syd-solar-2"}
 # From the local day after this on the register should report, be it the only one of its property.
@@ -74,7 +85,8 @@ def _company(revised: bool) -> dict[str, list[Row]]:
             for p, zone in ZONES.items()
         ],
         "units": [
-            _row("units", id="u-ber", tenant_id="t2", property_id="p-ber", label="1", sq_ft=Decimal("850.5"))
+            _row("units", id="u-ber", tenant_id="t2", property_id="p-ber", label="1", sq_ft=Decimal("850.5")),
+            *(_row("units", id=u, tenant_id="t1", property_id="p-syd", label=u) for u in UNIT_OF.values()),
         ],
         "meters": [
             _row("meters", id=m, tenant_id=t, property_id=p, type=kind, timezone=zone, status="active")
@@ -104,6 +116,192 @@ def _company(revised: bool) -> dict[str, list[Row]]:
                 meter_id="m-ber-unit",
                 unit_id="u-ber",
                 assigned_from=date(2026, 4, 5),
+            ),
+            *(
+                _row(
+                    "meter_assignments",
+                    id=f"a-{u}",
+                    tenant_id="t1",
+                    meter_id=m,
+                    unit_id=u,
+                    assigned_from=LONG_AGO,
+                )
+                for m, u in UNIT_OF.items()
+            ),
+        ],
+        **_solar(),
+        **_sharing(),
+    }
+
+
+def _solar() -> dict[str, list[Row]]:
+    """Arrays, what they cost, appraisals with and without a return, and grids: Berlin's has no factor."""
+    rates = {
+        "degradation_rate": Decimal("0.005"),
+        "price_growth_rate": Decimal("0.0275"),
+        "cost_growth_rate": Decimal("0.025"),
+        "discount_rate": Decimal("0.0625"),
+        "lifetime_years": 25,
+        "incentives": Decimal("150.50"),
+        "valid_from": date(2026, 1, 1),
+    }
+    prices = {"p-syd": ("AUD", "0.1375"), "p-la": ("USD", "0.001"), "p-ber": ("EUR", "0.195")}
+    grids = {"p-syd": "AU-NSW", "p-la": "US-CAMX", "p-ber": "DE"}
+    return {
+        "solar_assets": [
+            _row(
+                "solar_assets",
+                id=asset,
+                tenant_id=TENANT_OF[p],
+                property_id=p,
+                kind="array",
+                capacity_kw=kw,
+                tilt_degrees=tilt,
+                azimuth_degrees=azimuth,
+                in_service_from=LONG_AGO,
+                capital_cost=kw * 1390,
+                yearly_cost=kw * 18,
+                currency=prices[p][0],
+                status="active",
+            )
+            for asset, (p, tilt, azimuth, kw) in ARRAYS.items()
+        ],
+        "solar_appraisals": [
+            _row(
+                "solar_appraisals",
+                id=f"appraisal-{p}",
+                tenant_id=TENANT_OF[p],
+                property_id=p,
+                first_year_kwh=Decimal("8250.5"),
+                price_per_kwh=Decimal(price),
+                currency=currency,
+                **rates,
+            )
+            for p, (currency, price) in prices.items()
+        ],
+        "emission_factor_regions": [
+            _row(
+                "emission_factor_regions",
+                id=f"grid-{p}",
+                tenant_id=TENANT_OF[p],
+                property_id=p,
+                region=region,
+                valid_from=LONG_AGO,
+            )
+            for p, region in grids.items()
+        ],
+        "solar_reference_yields": [
+            _row(
+                "solar_reference_yields",
+                id=f"{asset}-{instant:%Y%m%dT%H%M}",
+                tenant_id=TENANT_OF[p],
+                solar_asset_id=asset,
+                reading_ts=instant,
+                reading_date=day,
+                interval_seconds=1800,
+                irradiation_kwh_per_m2=sun,
+                expected_kwh=(sun * kw * Decimal("0.812345")).quantize(Decimal("0.000000001")),
+                method="made up",
+                method_version="1",
+            )
+            for asset, (p, _, _, kw) in ARRAYS.items()
+            for day in (FIRST_DAY, LAST_DAY)
+            for number, instant in enumerate(_instants(day, ZONES[p], 1800))
+            for sun in [Decimal(max(0, 12 - abs(number - 24))) * Decimal("0.041666667")]
+        ],
+    }
+
+
+def _sharing() -> dict[str, list[Row]]:
+    """Sydney shares by the hybrid method, then by load, with a flat that is vacant on the first day."""
+    sydney = {"tenant_id": "t1", "property_id": "p-syd"}
+    stays = (("u-a", LONG_AGO), ("u-b", LAST_DAY))
+    bands = (
+        ("solar", 0, 1440, "0.145"),
+        ("grid", 0, 900, "0.2465"),
+        ("grid", 900, 1260, "0.489"),
+        ("grid", 1260, 1440, "0.186"),
+    )
+    return {
+        "allocation_methods": [
+            _row(
+                "allocation_methods",
+                id="am1",
+                method="hybrid",
+                valid_from=LONG_AGO,
+                valid_to=LAST_DAY,
+                **sydney,
+            ),
+            _row("allocation_methods", id="am2", method="dynamic", valid_from=LAST_DAY, **sydney),
+            _row(
+                "allocation_methods",
+                id="am3",
+                tenant_id="t2",
+                property_id="p-ber",
+                method="static",
+                valid_from=LONG_AGO,
+            ),
+        ],
+        "allocation_keys": [
+            _row(
+                "allocation_keys",
+                id=f"ak-{unit}",
+                unit_id=unit,
+                share=Decimal(share),
+                valid_from=LONG_AGO,
+                **sydney,
+            )
+            for unit, share in (("u-a", "0.33333333"), ("u-b", "0.46666667"), (None, "0.2"))
+        ],
+        "tenancies": [
+            _row(
+                "tenancies", id=f"stay-{unit}", tenant_id="t1", unit_id=unit, user_id="p1", occupied_from=day
+            )
+            for unit, day in stays
+        ],
+        "rate_plan_assignments": [
+            _row(
+                "rate_plan_assignments",
+                id=f"rp-{unit}",
+                tenant_id="t1",
+                unit_id=unit,
+                rate_plan_id="plan",
+                assigned_from=LONG_AGO,
+            )
+            for unit in ("u-a", "u-b")
+        ],
+        "rate_plan_bands": [
+            _row(
+                "rate_plan_bands",
+                id=f"{charge}-{first}-{kind}",
+                tenant_id="t1",
+                rate_plan_id="plan",
+                charge=charge,
+                band=charge,
+                day_kind=kind,
+                minutes_from=first,
+                minutes_to=end,
+                unit_amount=Decimal(price),
+                tax_rate=Decimal("0.1"),
+                valid_from=LONG_AGO,
+            )
+            for charge, first, end, price in bands
+            for kind in ("weekday", "weekend")
+        ],
+        "allocation_ledger": [
+            _row(
+                "allocation_ledger",
+                id="al1",
+                allocation_period_id="ap1",
+                unit_id="u-a",
+                tenancy_id="stay-u-a",
+                period_from=FIRST_DAY,
+                period_to=date(2026, 4, 6),
+                solar_kwh=Decimal("1.5"),
+                grid_kwh=Decimal("2.5"),
+                loss_kwh=Decimal(0),
+                allocation_method="hybrid",
+                **sydney,
             )
         ],
     }

@@ -3,9 +3,15 @@
 import pytest
 
 from .compile import Build
-from .joins import leaks
+from .joins import TENANT, leaks
 
-MODELS_WITH_JOINS = ("fact_energy_usage", "int_solar__daily_performance")
+MODELS_WITH_JOINS = (
+    "fact_energy_usage",
+    "int_solar__daily_performance",
+    "int_carbon__daily_savings",
+    "int_allocation__intervals",
+    "int_roi__summary",
+)
 
 
 def test_every_join_of_the_build_carries_the_tenant(bigquery_build: Build) -> None:
@@ -14,7 +20,11 @@ def test_every_join_of_the_build_carries_the_tenant(bigquery_build: Build) -> No
     statements = [s for s in sent if " join " in s.sql.lower()]
     for model in MODELS_WITH_JOINS:
         assert any(f'"node": "{model}"' in s.sql for s in statements), f"no join of {model} was seen"
-    found = [str(leak) for s in statements for leak in leaks(s.sql)]
+    reference = [
+        t.relation.path for t in bigquery_build.tables if TENANT not in {c.name for c in t.relation.columns}
+    ]
+    assert ("local", "core", "emission_factors") in reference
+    found = [str(leak) for s in statements for leak in leaks(s.sql, reference)]
     assert not found, "\n\n".join(found)
     snapshots = [n for n in bigquery_build.manifest["nodes"].values() if n["resource_type"] == "snapshot"]
     assert snapshots
@@ -33,6 +43,30 @@ def test_every_join_of_the_build_carries_the_tenant(bigquery_build: Build) -> No
 )
 def test_a_join_with_the_tenant_passes(sql: str) -> None:
     assert leaks(sql) == []
+
+
+FACTORS = ("local", "core", "factors")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select * from a join `local`.`core`.`factors` f on a.region = f.region",
+        "with f as (select region from `local`.`core`.`factors`), g as (select * from f) "
+        "select * from a left join g on a.region = g.region",
+    ],
+)
+def test_a_join_with_reference_data_passes(sql: str) -> None:
+    assert leaks(sql, [FACTORS]) == []
+    assert len(leaks(sql)) == 1
+
+
+def test_a_tenant_that_a_query_leaves_out_is_no_reference() -> None:
+    sql = (
+        "with m as (select meter_id from `local`.`raw`.`meters` join `local`.`core`.`factors` on true) "
+        "select * from a join m on a.meter_id = m.meter_id"
+    )
+    assert "m ON a.meter_id" in str(leaks(sql, [FACTORS])[0])
 
 
 @pytest.mark.parametrize(

@@ -29,9 +29,15 @@ def test_the_proof_saw_reads_of_every_partitioned_table(bigquery_build: Build) -
     names = {path[2] for path in partitions}
     assert names == {
         "meter_readings",
+        "solar_reference_yields",
         "fact_energy_usage",
+        "int_solar__availability",
         "int_solar__daily_performance",
+        "int_carbon__daily_savings",
+        "int_allocation__intervals",
+        "int_allocation__daily",
         "mart_solar_performance",
+        "mart_carbon_savings",
     }
     sqls = [s.sql for i in bigquery_build.invocations for s in i.statements]
     for path in partitions:

@@ -30,6 +30,7 @@ class Company:
     property: uuid.UUID = field(default_factory=uuid.uuid4)
     unit: uuid.UUID = field(default_factory=uuid.uuid4)
     meter: uuid.UUID = field(default_factory=uuid.uuid4)
+    asset: uuid.UUID = field(default_factory=uuid.uuid4)
     job: uuid.UUID = field(default_factory=uuid.uuid4)
     user: uuid.UUID = field(default_factory=uuid.uuid4)
     tenancy: uuid.UUID = field(default_factory=uuid.uuid4)
@@ -91,6 +92,8 @@ class Company:
             "myproperty.notification_preferences": {"channel": "sms"},
             "myproperty.tenancies": {"occupied_during": SECOND_HALF},
             "myproperty.solar_assets": {"serial_number": "A2"},
+            "myproperty.solar_reference_yields": {"reading_ts": datetime(2026, 1, 1, 13, tzinfo=UTC)},
+            "myproperty.solar_appraisals": {"valid_during": SECOND_HALF},
             "myproperty.providers": {"name": "Brightwater"},
             "myproperty.rate_plans": {"name": "Night"},
             "myproperty.rate_plan_bands": {"valid_during": SECOND_HALF},
@@ -152,8 +155,20 @@ class Company:
                 **tenant, "meter_id": self.meter, "unit_id": self.unit, "assigned_during": FIRST_HALF,
             },
             "myproperty.solar_assets": {
-                **tenant, "property_id": self.property, "kind": "array", "serial_number": "A1",
+                **tenant, "id": self.asset, "property_id": self.property, "kind": "array",
+                "serial_number": "A1",
                 "capacity_kw": 10, "in_service_during": "[2026-01-01,)",
+            },
+            "myproperty.solar_reference_yields": {
+                **tenant, "solar_asset_id": self.asset, "reading_ts": datetime(2026, 1, 1, 12, tzinfo=UTC),
+                "reading_date": DAY, "interval_seconds": 1800, "irradiation_kwh_per_m2": "0.4",
+                "expected_kwh": "3.2", "method": "clear sky", "method_version": "1",
+            },
+            "myproperty.solar_appraisals": {
+                **tenant, "property_id": self.property, "first_year_kwh": 12000, "price_per_kwh": "0.13",
+                "currency": "AUD", "degradation_rate": "0.005", "price_growth_rate": "0.03",
+                "cost_growth_rate": "0.025", "discount_rate": "0.06", "lifetime_years": 25,
+                "valid_during": FIRST_HALF,
             },
         }  # fmt: skip
 
@@ -337,6 +352,7 @@ class Company:
             },
             **{f"warehouse_staging.{entity}": landed for entity in LANDED},
             "warehouse_staging.meter_readings": {**landed, "reading_date": DAY},
+            "warehouse_staging.solar_reference_yields": {**landed, "reading_date": DAY},
         }  # fmt: skip
 
     def _kept(self) -> dict[str, Row]:

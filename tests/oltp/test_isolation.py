@@ -52,6 +52,8 @@ MAY = {
     "myproperty.meter_registers": May(app="siud", loader="si"),
     "myproperty.meter_assignments": May(app="siud", loader="s"),
     "myproperty.solar_assets": May(app="siu"),
+    "myproperty.solar_reference_yields": May(app="s", auditor="s", etl="siud"),
+    "myproperty.solar_appraisals": May(app="siud", auditor="s"),
     "myproperty.ingestion_jobs": May(app="s", auditor="s", loader="siu", partitioner="su"),
     "myproperty.ingestion_job_dates": May(app="s", auditor="s", loader="siu", partitioner="s"),
     "myproperty.meter_readings": May(app="s", loader="siu", guardian="s", partitioner="siud"),
@@ -105,6 +107,7 @@ MAY = {
         if not entity.is_dated
     },
     "warehouse_staging.meter_readings": May(readonly="", etl="siud", partitioner="siud"),
+    "warehouse_staging.solar_reference_yields": May(readonly="", etl="siud"),
     "warehouse_staging.archived_dates": May(readonly="", loader="s", partitioner="sid"),
     "warehouse_staging.published_dates": May(readonly="", etl="siud", partitioner="s"),
     "warehouse_staging.gate_results": May(readonly="", etl="si"),
@@ -264,6 +267,7 @@ NOT_IN_THE_TRAIL = {
     f"{READINGS}_20260101": {"insert"},
     "warehouse_staging.invalid_files": {"insert"},  # written with the job
     "warehouse_staging.quarantined_readings": {"insert"},
+    "myproperty.solar_reference_yields": {"insert"},  # computed, and the same whenever it is computed again
     "myproperty.meter_reading_versions": {"insert"},  # what an update of readings replaced, which is logged
 }
 

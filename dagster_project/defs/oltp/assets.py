@@ -1,4 +1,4 @@
-"""The assets `reading_issues` and `meter_readings`, and the operational tables that others write."""
+"""Issues and readings, reference yields, and the operational tables that others write."""
 
 from collections import Counter
 
@@ -9,12 +9,10 @@ from dagster_project.partitions import READING_DATES, SINGLE_RUN, window
 from dagster_project.resources.platform import Platform
 from data.ingest.entities import ENTITIES
 
-READINGS = "meter_readings"
-
 tables = [
     dg.AssetSpec(name, group_name="oltp", kinds={"postgres"}, description=f"The table myproperty.{name}.")
-    for name in ENTITIES
-    if name != READINGS
+    for name, entity in ENTITIES.items()
+    if not entity.is_dated
 ]
 
 COUNT = """
@@ -88,3 +86,24 @@ def meter_readings(
     return dg.MaterializeResult(
         metadata={"rows": rows, "tenants": tenants, "value_kwh": float(energy), "estimated": estimated}
     )
+
+
+@dg.asset(
+    deps=["properties", "solar_assets"],
+    partitions_def=READING_DATES,
+    backfill_policy=SINGLE_RUN,
+    group_name="oltp",
+    retry_policy=RETRY,
+    kinds={"postgres"},
+)
+def solar_reference_yields(
+    context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
+) -> dg.MaterializeResult[None]:
+    """What each array would make under a clear sky on the dates, by pvlib; the same again changes no row."""
+    from data.solar.store import write_reference_yields
+
+    dates = window(context)
+    with permanent_unless_retryable():
+        rows = write_reference_yields(platform.oltp_dsn, dates.start, dates.end)
+    platform.progress(f"computed reference yields: {rows} intervals of arrays")
+    return dg.MaterializeResult(metadata={"rows": rows})

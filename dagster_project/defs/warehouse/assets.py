@@ -1,7 +1,8 @@
 """The dbt project in four steps, and `published_dates`, written when all of it stands.
 
-Dimensions and snapshots know no dates; facts and marts are rebuilt for the run's window. The marts are a step
-of their own so that gate D stands between the candidate and what is published. Names are in `translator.py`.
+Seeds, dimensions and snapshots know no dates; facts and marts are rebuilt for the run's window. The marts
+are a step of their own so that gate D stands between the candidate and what is published. Names are in
+`translator.py`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,13 +18,13 @@ from dagster_project.partitions import READING_DATES, SINGLE_RUN, Window, window
 from dagster_project.resources import dbt as dbt_calls
 from dagster_project.resources.platform import Platform
 
-# The one staging model that is read by reading date: it, and its tests, need the window.
-_DATED_STAGING = "stg_oltp__meter_readings"
+# The staging models that are read by reading date: they, and their tests, need the window.
+_DATED_STAGING = "stg_oltp__meter_readings stg_oltp__solar_reference_yields"
 _DATED = f"{_DATED_STAGING} tag:fact tag:mart_candidate"
 # step -> (what dbt selects, what it leaves out, has reading dates)
 # A step leaves out the steps after it: dbt would run the tests that a later model has on an earlier one.
 STEPS: dict[str, tuple[str, str, bool]] = {
-    "dbt_dimensions": ("tag:staging tag:dimension", f"{_DATED} tag:mart tag:snapshot", False),
+    "dbt_dimensions": ("tag:seed tag:staging tag:dimension", f"{_DATED} tag:mart tag:snapshot", False),
     "dbt_snapshots": ("tag:snapshot", f"{_DATED} tag:mart", False),
     "dbt_facts": (_DATED, "tag:mart", True),
     "dbt_marts": ("tag:mart", "", True),

@@ -76,3 +76,9 @@
     {%- endset -%}
     {%- do return(filtered) -%}
 {%- endmacro %}
+
+{% macro ever(column='reading_date') -%}
+    {#- All that was ever built, for what sums up a whole life: of tables with a row a day and property, never of
+        intervals. Literal all the same, as BigQuery wants a filter on every partitioned table. -#}
+    {{ column }} >= date '2000-01-01' and {{ column }} < date '2200-01-01'
+{%- endmacro %}

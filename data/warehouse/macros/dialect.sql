@@ -79,6 +79,10 @@
     cast(extract(hour from {{ local_timestamp(instant, zone) }}) as {{ type_integer() }})
 {%- endmacro %}
 
+{% macro minute_of_day(wall_clock) -%}
+    (extract(hour from {{ wall_clock }}) * 60 + extract(minute from {{ wall_clock }}))
+{%- endmacro %}
+
 {% macro day_start(day, zone) -%}
     {#- The first instant of a local date. -#}
     {{ return(adapter.dispatch('day_start')(day, zone)) }}
@@ -105,6 +109,10 @@
 {% macro postgres__day_seconds(day, zone) -%}
     cast(extract(epoch from ({{ day_start('(' ~ day ~ ' + 1)', zone) }}) - ({{ day_start(day, zone) }})) as bigint)
 {%- endmacro %}
+
+{% macro days_between(first, last) -%} {{ return(adapter.dispatch('days_between')(first, last)) }} {%- endmacro %}
+{% macro default__days_between(first, last) -%} date_diff({{ last }}, {{ first }}, day) {%- endmacro %}
+{% macro postgres__days_between(first, last) -%} cast({{ last }} - {{ first }} as bigint) {%- endmacro %}
 
 {% macro epoch_seconds(instant) -%} {{ return(adapter.dispatch('epoch_seconds')(instant)) }} {%- endmacro %}
 {% macro default__epoch_seconds(instant) -%} unix_seconds({{ instant }}) {%- endmacro %}
@@ -142,4 +150,23 @@
 {% macro postgres__date_part_integer(part, day) -%}
     {%- set names = {'isoweek': 'week', 'dayofyear': 'doy'} -%}
     cast(extract({{ names.get(part, part) }} from {{ day }}) as bigint)
+{%- endmacro %}
+
+{# -- floating point: for what is a model of the future (returns), never for what was metered or paid ---------- #}
+
+{% macro type_float() -%} {{ return(adapter.dispatch('type_float')()) }} {%- endmacro %}
+{% macro default__type_float() -%} float64 {%- endmacro %}
+{% macro postgres__type_float() -%} double precision {%- endmacro %}
+
+{% macro as_float(expression) -%} cast({{ expression }} as {{ type_float() }}) {%- endmacro %}
+
+{% macro integers(first, last) -%}
+    {#- One row a whole number, column `number`, from first to last, both included. -#}
+    {{ return(adapter.dispatch('integers')(first, last)) }}
+{%- endmacro %}
+{% macro default__integers(first, last) -%}
+    select number from unnest(generate_array({{ first }}, {{ last }})) as number
+{%- endmacro %}
+{% macro postgres__integers(first, last) -%}
+    select cast(generated as bigint) as number from generate_series({{ first }}, {{ last }}) as generated
 {%- endmacro %}

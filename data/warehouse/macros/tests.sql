@@ -31,3 +31,15 @@ select {{ column_name }}
 from {{ model }}
 where {{ column_name }} < 0
 {% endtest %}
+
+{% test known_currency(model, column_name) %}
+select stated.{{ column_name }}
+from (
+    select distinct {{ column_name }}
+    from {{ model }}
+    where {{ column_name }} is not null
+) as stated
+left join {{ ref('currencies') }} as known
+    on stated.{{ column_name }} = known.currency
+where known.currency is null
+{% endtest %}

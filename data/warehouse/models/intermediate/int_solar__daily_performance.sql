@@ -32,9 +32,28 @@ properties as (
     select
         tenant_id,
         property_id,
+        timezone,
         solar_capacity_kw,
         status
     from {{ ref('dim_property') }}
+),
+
+availability as (
+    select
+        tenant_id,
+        property_id,
+        reading_date,
+        irradiation_kwh_per_m2,
+        expected_kwh,
+        measured_kwh,
+        measured_rated_kwh,
+        bright_intervals,
+        out_intervals,
+        lost_kwh,
+        reference_method,
+        reference_version
+    from {{ ref('int_solar__availability') }}
+    where {{ in_range() }}
 ),
 
 meters as (
@@ -260,7 +279,17 @@ assembled as (
     select
         property_days.*,
         properties.solar_capacity_kw,
-        self_consumption.self_consumed_kwh
+        {{ day_seconds('property_days.reading_date', 'properties.timezone') }} as day_seconds,
+        self_consumption.self_consumed_kwh,
+        availability.irradiation_kwh_per_m2,
+        availability.expected_kwh,
+        availability.measured_kwh,
+        availability.measured_rated_kwh,
+        availability.bright_intervals,
+        availability.out_intervals,
+        availability.lost_kwh,
+        availability.reference_method,
+        availability.reference_version
     from property_days
     left join properties
         on
@@ -271,6 +300,11 @@ assembled as (
             property_days.tenant_id = self_consumption.tenant_id
             and property_days.property_id = self_consumption.property_id
             and property_days.reading_date = self_consumption.reading_date
+    left join availability
+        on
+            property_days.tenant_id = availability.tenant_id
+            and property_days.property_id = availability.property_id
+            and property_days.reading_date = availability.reading_date
 ),
 
 -- A channel is as good as its worst meter: with one of two roofs missing, the sum would be half of the truth.
@@ -296,8 +330,22 @@ select
     solar_capacity_kw,
     {{ as_energy(divide('case when has_generation then generation_kwh end', 'solar_capacity_kw')) }}
         as specific_yield_kwh_per_kw,
-    -- IEC 61724-1 needs irradiance, and no series of it is loaded.
-    {{ as_energy('null') }} as performance_ratio,
+    irradiation_kwh_per_m2,
+    expected_kwh,
+    -- Over the intervals that both have, so that a gap in the readings is no bad performance.
+    {{ as_energy(divide('case when has_generation then measured_kwh end', 'measured_rated_kwh')) }}
+        as performance_ratio,
+    {{ as_energy(divide('case when has_generation then generation_kwh * 3600 end', 'solar_capacity_kw * day_seconds')) }}
+        as capacity_factor,
+    {{ as_energy(divide('case when has_generation then bright_intervals - out_intervals end', 'bright_intervals')) }}
+        as time_availability,
+    {{ as_energy(divide('case when has_generation then generation_kwh end', 'generation_kwh + lost_kwh')) }}
+        as energy_availability,
+    {{ as_energy('case when has_generation then lost_kwh end') }} as lost_kwh,
+    {{ as_energy(divide('case when has_generation and has_export then self_consumed_kwh end', 'generation_kwh')) }}
+        as self_consumption,
+    reference_method,
+    reference_version,
     cast(generation_expected + export_expected as {{ type_integer() }}) as expected_intervals,
     cast(generation_actual + export_actual as {{ type_integer() }}) as actual_intervals,
     {{ share_pct('generation_actual + export_actual', 'generation_expected + export_expected') }} as completeness_pct,

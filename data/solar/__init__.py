@@ -1,0 +1,1 @@
+"""What the solar of a property is measured against."""

@@ -1,0 +1,21 @@
+select
+    tenant_id,
+    id as appraisal_id,
+    property_id,
+    {{ as_energy('first_year_kwh') }} as first_year_kwh,
+    {{ as_decimal('price_per_kwh', 14, 6) }} as price_per_kwh,
+    {{ as_decimal('capital_cost', 14, 2) }} as capital_cost,
+    {{ as_decimal('yearly_cost', 14, 2) }} as yearly_cost,
+    {{ as_decimal('incentives', 14, 2) }} as incentives,
+    currency,
+    {{ as_decimal('degradation_rate', 7, 6) }} as degradation_rate,
+    {{ as_decimal('price_growth_rate', 7, 6) }} as price_growth_rate,
+    {{ as_decimal('cost_growth_rate', 7, 6) }} as cost_growth_rate,
+    {{ as_decimal('discount_rate', 7, 6) }} as discount_rate,
+    cast(lifetime_years as {{ type_integer() }}) as lifetime_years,
+    valid_from,
+    valid_to,
+    created_at,
+    updated_at,
+    landed_at
+from {{ source('raw', 'solar_appraisals') }}

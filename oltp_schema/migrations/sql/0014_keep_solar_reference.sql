@@ -1,0 +1,153 @@
+-- What the solar of a property is measured against: the yield of a clear sky, and what its owner counted on.
+
+set local role myproperty_owner;
+
+
+-- ---------------------------------------------------------------------------------------------------------
+-- Reference yields: a series that the pipeline computes and the warehouse takes in like readings
+-- ---------------------------------------------------------------------------------------------------------
+
+create table myproperty.solar_reference_yields (
+    id uuid primary key default uuidv7(),
+    tenant_id uuid not null,
+    solar_asset_id uuid not null,
+    reading_ts timestamptz not null,
+    reading_date date not null,
+    interval_seconds integer not null constraint interval_is_positive check (interval_seconds > 0),
+    irradiation_kwh_per_m2 numeric(20, 9) not null
+        constraint irradiation_is_not_negative check (irradiation_kwh_per_m2 >= 0),
+    expected_kwh numeric(20, 9) not null constraint expected_is_not_negative check (expected_kwh >= 0),
+    method text not null constraint series_has_a_method check (method <> ''),
+    method_version text not null constraint method_has_a_version check (method_version <> ''),
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
+    version integer not null default 1,
+    unique (tenant_id, solar_asset_id, reading_ts),
+    foreign key (tenant_id, solar_asset_id) references myproperty.solar_assets (tenant_id, id) on delete restrict
+);
+create index solar_reference_yields_of_date on myproperty.solar_reference_yields (reading_date);
+comment on table myproperty.solar_reference_yields is
+'What an array would get and make under a clear sky, by interval: what its readings are held against.';
+comment on column myproperty.solar_reference_yields.reading_ts is 'Start of the interval.';
+comment on column myproperty.solar_reference_yields.reading_date is 'Local date of the property.';
+comment on column myproperty.solar_reference_yields.irradiation_kwh_per_m2 is 'On the plane of the array.';
+comment on column myproperty.solar_reference_yields.expected_kwh is 'After modules, losses and inverter (AC).';
+comment on column myproperty.solar_reference_yields.method is 'The models, such as clear_sky_ineichen+pvwatts.';
+comment on column myproperty.solar_reference_yields.method_version is 'Of the models and the library.';
+select myproperty.protect_tenant_table('myproperty.solar_reference_yields');
+create trigger move_version before update on myproperty.solar_reference_yields
+for each row execute function myproperty.move_version();
+-- Not of inserts: the pipeline computes the rows, and would compute the same again.
+select myproperty.log_actions_of('myproperty.solar_reference_yields', 'update or delete');
+
+
+-- ---------------------------------------------------------------------------------------------------------
+-- What an owner counts on: the assumptions behind return and payback
+-- ---------------------------------------------------------------------------------------------------------
+
+create table myproperty.solar_appraisals (
+    id uuid primary key default uuidv7(),
+    tenant_id uuid not null,
+    property_id uuid not null,
+    first_year_kwh numeric(20, 9) not null constraint energy_is_positive check (first_year_kwh > 0),
+    price_per_kwh numeric(14, 6) not null constraint price_is_not_negative check (price_per_kwh >= 0),
+    capital_cost numeric(14, 2) constraint capital_cost_is_positive check (capital_cost > 0),
+    yearly_cost numeric(14, 2) constraint yearly_cost_is_not_negative check (yearly_cost >= 0),
+    incentives numeric(14, 2) not null default 0 constraint incentives_are_not_negative check (incentives >= 0),
+    currency text not null constraint currency_is_iso_4217 check (currency ~ '^[A-Z]{3}$'),
+    degradation_rate numeric(7, 6) not null
+        constraint degradation_is_a_share check (degradation_rate >= 0 and degradation_rate < 1),
+    price_growth_rate numeric(7, 6) not null
+        constraint price_growth_is_a_rate check (price_growth_rate > -1 and price_growth_rate < 1),
+    cost_growth_rate numeric(7, 6) not null
+        constraint cost_growth_is_a_rate check (cost_growth_rate > -1 and cost_growth_rate < 1),
+    discount_rate numeric(7, 6) not null
+        constraint discount_is_a_rate check (discount_rate > -1 and discount_rate < 1),
+    lifetime_years integer not null constraint lifetime_is_known check (lifetime_years between 1 and 50),
+    valid_during daterange not null
+        constraint appraisal_has_a_first_day check (not lower_inf(valid_during) and not isempty(valid_during)),
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
+    version integer not null default 1,
+    unique (tenant_id, id),
+    constraint property_has_one_appraisal_at_a_time
+        unique (tenant_id, property_id, valid_during without overlaps),
+    foreign key (tenant_id, property_id) references myproperty.properties (tenant_id, id) on delete restrict
+);
+comment on table myproperty.solar_appraisals is
+'The assumptions by which the owner of a property judges its solar, by date.';
+comment on column myproperty.solar_appraisals.first_year_kwh is 'Energy of the first year.';
+comment on column myproperty.solar_appraisals.price_per_kwh is 'What a kWh earns the owner in the first year, before tax.';
+comment on column myproperty.solar_appraisals.capital_cost is
+'What was paid at the start; NULL is what the solar assets of the property cost.';
+comment on column myproperty.solar_appraisals.yearly_cost is
+'Operation and maintenance in the first year; NULL is that of the solar assets.';
+comment on column myproperty.solar_appraisals.incentives is 'What the state or others paid towards it, at the start.';
+comment on column myproperty.solar_appraisals.degradation_rate is '0.005 is half a percent less each year.';
+comment on column myproperty.solar_appraisals.price_growth_rate is '0.03 is three percent a year.';
+comment on column myproperty.solar_appraisals.cost_growth_rate is 'Of operation and maintenance.';
+comment on column myproperty.solar_appraisals.discount_rate is 'What the owner could earn elsewhere, a year.';
+comment on column myproperty.solar_appraisals.lifetime_years is 'Years that are counted.';
+comment on column myproperty.solar_appraisals.valid_during is 'Dates from which these assumptions are used; half-open.';
+select myproperty.add_tenant_table('myproperty.solar_appraisals');
+
+grant select on myproperty.solar_reference_yields, myproperty.solar_appraisals
+to myproperty_app, myproperty_etl, myproperty_readonly, myproperty_auditor;
+-- The series is derived: where capacity or place are mended, its dates are computed anew.
+grant insert, update, delete on myproperty.solar_reference_yields to myproperty_etl;
+grant insert, update, delete on myproperty.solar_appraisals to myproperty_app;
+
+
+-- ---------------------------------------------------------------------------------------------------------
+-- Landing
+-- ---------------------------------------------------------------------------------------------------------
+
+create table warehouse_staging.solar_reference_yields (
+    id uuid not null,
+    tenant_id uuid not null,
+    solar_asset_id uuid,
+    reading_ts timestamptz,
+    reading_date date not null,
+    interval_seconds integer,
+    irradiation_kwh_per_m2 numeric(20, 9),
+    expected_kwh numeric(20, 9),
+    method text,
+    method_version text,
+    created_at timestamptz,
+    updated_at timestamptz,
+    version integer,
+    landed_at timestamptz not null default clock_timestamp()
+);
+create index solar_reference_yields_of_date on warehouse_staging.solar_reference_yields (reading_date);
+
+create table warehouse_staging.solar_appraisals (
+    id uuid not null,
+    tenant_id uuid not null,
+    property_id uuid,
+    first_year_kwh numeric(20, 9),
+    price_per_kwh numeric(14, 6),
+    capital_cost numeric(14, 2),
+    yearly_cost numeric(14, 2),
+    incentives numeric(14, 2),
+    currency text,
+    degradation_rate numeric(7, 6),
+    price_growth_rate numeric(7, 6),
+    cost_growth_rate numeric(7, 6),
+    discount_rate numeric(7, 6),
+    lifetime_years integer,
+    valid_from date,
+    valid_to date,
+    created_at timestamptz,
+    updated_at timestamptz,
+    version integer,
+    landed_at timestamptz not null default clock_timestamp()
+);
+comment on column warehouse_staging.solar_appraisals.valid_to is 'The first day no longer in force; NULL if open.';
+
+select myproperty.protect_tenant_table('warehouse_staging.solar_reference_yields');
+select myproperty.protect_tenant_table('warehouse_staging.solar_appraisals');
+grant select, insert, update, delete, truncate on
+    warehouse_staging.solar_reference_yields, warehouse_staging.solar_appraisals
+to myproperty_etl;
+
+reset role;

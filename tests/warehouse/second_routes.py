@@ -1,0 +1,209 @@
+"""What the marts say by another route: returns by numpy-financial, allocations by the code that bills."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy_financial as npf
+
+from data.billing.allocation import METHODS, allocate
+
+Row = dict[str, Any]
+QUANTA = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Return:
+    """The figures of an appraisal; None where there is none."""
+
+    npv: float
+    irr_pct: float | None
+    payback_years: float | None
+    discounted_payback_years: float | None
+    lcoe: float
+
+
+def random_appraisals(count: int, seed: int) -> list[Row]:
+    """Appraisals of all kinds: good, bad, without any cost of operation, with more of it than revenue."""
+    rng = np.random.default_rng(seed)
+
+    def rate(low: float, high: float) -> str:
+        return f"{rng.uniform(low, high):.6f}"
+
+    return [
+        {
+            "id": f"random-{number:03d}",
+            "tenant_id": "random/acme",
+            "property_id": "house",
+            "first_year_kwh": f"{rng.uniform(500, 200_000):.3f}",
+            "price_per_kwh": rate(0, 0.4),
+            "capital_cost": f"{rng.uniform(1_000, 300_000):.2f}",
+            "yearly_cost": f"{rng.choice([0, rng.uniform(0, 30_000)]):.2f}",
+            "incentives": f"{rng.choice([0, rng.uniform(0, 900)]):.2f}",
+            "currency": "AUD",
+            "degradation_rate": rate(0, 0.03),
+            "price_growth_rate": rate(-0.05, 0.08),
+            "cost_growth_rate": rate(-0.02, 0.1),
+            "discount_rate": rate(0, 0.15),
+            "lifetime_years": str(rng.integers(1, 41)),
+            "valid_from": "2026-01-01",
+            "created_at": "2026-01-01T00:00:00Z",
+            "updated_at": "2026-01-01T00:00:00Z",
+            "version": "1",
+            "landed_at": "2026-01-01T00:00:00Z",
+        }
+        for number in range(count)
+    ]
+
+
+def returns_of(appraisal: Row) -> Return:
+    """Year by year in Python, present value and return by numpy-financial."""
+    a = {name: float(value) for name, value in appraisal.items() if name not in NOT_NUMBERS}
+    years = range(1, int(a["lifetime_years"]) + 1)
+    energy = [a["first_year_kwh"] * (1 - a["degradation_rate"]) ** (t - 1) for t in years]
+    price = [a["price_per_kwh"] * (1 + a["price_growth_rate"]) ** (t - 1) for t in years]
+    cost = [a["yearly_cost"] * (1 + a["cost_growth_rate"]) ** (t - 1) for t in years]
+    paid = a["capital_cost"] - a["incentives"]
+    cash = [-paid, *(e * p - c for e, p, c in zip(energy, price, cost, strict=True))]
+    discounted = [flow / (1 + a["discount_rate"]) ** t for t, flow in enumerate(cash)]
+    signs = [flow >= 0 for flow in cash]
+    changes = sum(one != other for one, other in pairwise(signs))
+    irr = float(npf.irr(cash)) if changes == 1 and paid > 0 else None
+    return Return(
+        npv=float(npf.npv(a["discount_rate"], cash)),
+        irr_pct=None if irr is None or not -0.9 <= irr < 15.1 else 100 * irr,
+        payback_years=_crossing(cash),
+        discounted_payback_years=_crossing(discounted),
+        lcoe=(paid + npf.npv(a["discount_rate"], [0, *cost])) / npf.npv(a["discount_rate"], [0, *energy]),
+    )
+
+
+NOT_NUMBERS = (
+    "id", "tenant_id", "property_id", "currency", "valid_from", "created_at", "updated_at", "version",
+    "landed_at",
+)  # fmt: skip
+
+
+def _crossing(flows: list[float]) -> float | None:
+    total = flows[0]
+    for year, flow in enumerate(flows[1:], start=1):
+        if total < 0 <= total + flow:
+            return year - 1 + -total / flow
+        total += flow
+    return None
+
+
+@dataclass(frozen=True)
+class Shared:
+    """A property that shares by each method on a day of its own: raw rows, and what billing gives."""
+
+    tables: dict[str, list[Row]]
+    solar_kwh: dict[tuple[str, datetime], Decimal]
+
+
+def random_property(seed: int, participants: int, intervals: int) -> Shared:
+    """Awkward energies and shares; one flat is vacant. The first participant is the common area."""
+    rng = np.random.default_rng(seed)
+    units = [f"flat-{number:02d}" for number in range(1, participants)]
+    names = ["house", *units]
+    cuts = np.sort(rng.integers(1, 10**8, participants - 1))
+    shares = np.diff(np.concatenate([[0], cuts, [10**8]]))
+    common = {"tenant_id": "random/acme"} | HISTORY
+    tables: dict[str, list[Row]] = {
+        "meters": [_meter(name) for name in ("roof", *names)],
+        "meter_assignments": [
+            common | {"id": u, "meter_id": f"meter-{u}", "unit_id": u, "assigned_from": "2020-01-01"}
+            for u in units
+        ],
+        "tenancies": [
+            common | {"id": f"stay-{u}", "unit_id": u, "user_id": "p", "occupied_from": "2020-01-01"}
+            for u in units[:-1]
+        ],
+        "allocation_keys": [
+            common
+            | {
+                "id": f"share-{name}",
+                "property_id": "house",
+                "unit_id": None if name == "house" else name,
+                "share": str(Decimal(int(share)) / 10**8),
+                "valid_from": "2020-01-01",
+            }
+            for name, share in zip(names, shares, strict=True)
+        ],
+        "allocation_methods": [],
+        "meter_readings": [],
+    }
+    solar: dict[tuple[str, datetime], Decimal] = {}
+    for number, method in enumerate(METHODS):
+        day = date(2026, 7, 1) + timedelta(days=number)
+        tables["allocation_methods"].append(
+            common
+            | {
+                "id": method,
+                "property_id": "house",
+                "method": method,
+                "valid_from": str(day),
+                "valid_to": str(day + timedelta(days=1)),
+            }
+        )
+        starts = [
+            datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(hours=h) for h in range(intervals)
+        ]
+        loads = rng.integers(0, 4 * QUANTA, (participants, intervals)) * rng.integers(
+            0, 2, (participants, intervals)
+        )
+        generation = rng.integers(0, 3 * participants * QUANTA, intervals) * rng.integers(0, 2, intervals)
+        entitled = loads.copy()
+        entitled[-1] = 0
+        found = allocate(method, generation, entitled, np.tile(shares[:, None], (1, intervals)), names)
+        for i, start in enumerate(starts):
+            tables["meter_readings"].append(_reading("meter-roof", "generation", start, int(generation[i])))
+            for row, name in enumerate(names):
+                tables["meter_readings"].append(
+                    _reading(f"meter-{name}", "consumption", start, int(loads[row, i]))
+                )
+                solar[name, start] = Decimal(int(found[row, i])) / QUANTA
+    return Shared(tables, solar)
+
+
+HISTORY: Row = {
+    "created_at": "2026-01-01T00:00:00Z",
+    "updated_at": "2026-01-01T00:00:00Z",
+    "version": "1",
+    "landed_at": "2026-01-01T00:00:00Z",
+}
+
+
+def _meter(name: str) -> Row:
+    return {
+        "id": f"meter-{name}",
+        "tenant_id": "random/acme",
+        "property_id": "house",
+        "type": "grid",
+        "serial_number": name,
+        "timezone": "UTC",
+        "status": "active",
+    } | HISTORY
+
+
+def _reading(meter: str, channel: str, start: datetime, quanta: int) -> Row:
+    value = str(Decimal(quanta) / QUANTA)
+    return {
+        "id": f"{meter}/{start.isoformat()}",
+        "tenant_id": "random/acme",
+        "meter_id": meter,
+        "channel": channel,
+        "reading_ts": start.isoformat(),
+        "reading_date": str(start.date()),
+        "interval_seconds": "3600",
+        "value_native": value,
+        "unit": "kWh",
+        "value_kwh": value,
+        "quality": "actual",
+        "is_estimated": "false",
+        "source": "random",
+        "source_version": "2026-01-01T00:00:00Z",
+    } | HISTORY
