@@ -30,8 +30,8 @@ computed as (
             and ledger.property_id = days.property_id
             and coalesce(ledger.unit_id, ledger.property_id) = days.participant_id
             and coalesce(ledger.tenancy_id, '') = coalesce(days.tenancy_id, '')
-            and days.reading_date >= ledger.period_from
-            and days.reading_date < ledger.period_to
+            and ledger.period_from <= days.reading_date
+            and ledger.period_to > days.reading_date
     group by ledger.tenant_id, ledger.allocation_id
 ),
 

@@ -49,7 +49,19 @@ rate_plans as (
 ),
 
 bands as (
-    select * from {{ ref('stg_oltp__rate_plan_bands') }}
+    select
+        tenant_id,
+        rate_plan_id,
+        charge,
+        day_kind,
+        minutes_from,
+        minutes_to,
+        valid_from,
+        valid_to,
+        unit_amount,
+        {{ as_decimal('unit_amount * (1 + tax_rate)', 20, 9) }} as price
+    from {{ ref('stg_oltp__rate_plan_bands') }}
+    where charge in ('solar', 'grid')
 ),
 
 -- A finer meter is summed to the intervals of the coarsest one of the property.
@@ -333,10 +345,8 @@ prices as (
         rows_of_intervals.reading_date,
         rows_of_intervals.interval_number,
         rows_of_intervals.participant_id,
-        max(case when bands.charge = 'solar' then {{ as_decimal('bands.unit_amount * (1 + bands.tax_rate)', 20, 9) }} end)
-            as solar_price,
-        max(case when bands.charge = 'grid' then {{ as_decimal('bands.unit_amount * (1 + bands.tax_rate)', 20, 9) }} end)
-            as grid_price,
+        max(case when bands.charge = 'solar' then bands.price end) as solar_price,
+        max(case when bands.charge = 'grid' then bands.price end) as grid_price,
         max(case when bands.charge = 'solar' then bands.unit_amount end) as solar_unit_amount
     from rows_of_intervals
     inner join bands
@@ -349,7 +359,6 @@ prices as (
             and {{ minute_of_day('rows_of_intervals.local_ts') }} < bands.minutes_to
             and bands.day_kind
             = case when {{ iso_day_of_week('rows_of_intervals.reading_date') }} >= 6 then 'weekend' else 'weekday' end
-    where bands.charge in ('solar', 'grid')
     group by
         rows_of_intervals.tenant_id,
         rows_of_intervals.property_id,

@@ -59,8 +59,8 @@ realised as (
         on
             appraisals.tenant_id = allocated.tenant_id
             and appraisals.property_id = allocated.property_id
-            and allocated.reading_date >= appraisals.valid_from
-            and allocated.reading_date < coalesce(appraisals.valid_to, date '9999-12-31')
+            and appraisals.valid_from <= allocated.reading_date
+            and coalesce(appraisals.valid_to, date '9999-12-31') > allocated.reading_date
     group by appraisals.tenant_id, appraisals.appraisal_id
 ),
 

@@ -335,7 +335,9 @@ select
     -- Over the intervals that both have, so that a gap in the readings is no bad performance.
     {{ as_energy(divide('case when has_generation then measured_kwh end', 'measured_rated_kwh')) }}
         as performance_ratio,
-    {{ as_energy(divide('case when has_generation then generation_kwh * 3600 end', 'solar_capacity_kw * day_seconds')) }}
+    {{ as_energy(
+        divide('case when has_generation then generation_kwh * 3600 end', 'solar_capacity_kw * day_seconds')
+    ) }}
         as capacity_factor,
     {{ as_energy(divide('case when has_generation then bright_intervals - out_intervals end', 'bright_intervals')) }}
         as time_availability,

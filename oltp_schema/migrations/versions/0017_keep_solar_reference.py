@@ -2,8 +2,8 @@
 
 from oltp_schema.migrations.run import run_sql
 
-revision = "0014_keep_solar_reference"
-down_revision = "0013_land_every_entity"
+revision = "0017_keep_solar_reference"
+down_revision = "0016_merge_readings"
 branch_labels = None
 depends_on = None
 

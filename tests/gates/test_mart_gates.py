@@ -1,0 +1,117 @@
+"""Gate D on the candidates of carbon, return and allocation, and on the factors: each rule is broken once."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from expectations.gate import Verdict, run_gate
+from expectations.suites.warehouse import emission_factors as factors
+from expectations.suites.warehouse import int_allocation__differences as differences
+from expectations.suites.warehouse import int_carbon__daily_savings as carbon
+from expectations.suites.warehouse import int_roi__summary as roi
+
+Row = dict[str, Any]
+DAY: dict[str, Any] = {"date_from": date(2026, 1, 5), "date_to": date(2026, 1, 6)}
+FACTOR: Row = {
+    "factor_id": "a", "region": "AU-NSW", "year": 2024, "scope": 2, "basis": "location",
+    "kg_co2e_per_kwh": 0.66, "source": "somebody", "published": "2024", "licence": "CC-BY-4.0",
+}  # fmt: skip
+CARBON: Row = {
+    "tenant_id": "t1", "property_id": "p1", "reading_date": "2026-01-05", "is_present": True,
+    "location_difference_kg": 0.0, "energy_difference_kwh": 0.0, "location_factor_id": "a",
+}  # fmt: skip
+ROI: Row = {
+    "tenant_id": "t1", "appraisal_id": "a", "npv_amount": Decimal("102527.86"), "irr_pct": Decimal("14.1"),
+    "discount_pct": Decimal(6), "payback_years": Decimal("7.3844"), "lcoe_per_kwh": Decimal("0.145338"),
+    "lifetime_years": 25, "residents_saving_amount": Decimal("12.5"),
+}  # fmt: skip
+DIFFERENCE: Row = {"tenant_id": "t1", "allocation_id": "a", "finding": "ties"}
+
+
+def two(row: Row, key: str, changes: Row) -> pd.DataFrame:
+    """A right row, and another with the changes."""
+    return pd.DataFrame([row, row | {key: "other"} | changes])
+
+
+def judge(table: str, frame: pd.DataFrame) -> tuple[set[str], Verdict]:
+    verdict = run_gate("D", table, frame, **DAY)
+    return {failed["rule"] for failed in verdict.failed}, verdict
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({}, None),
+        ({"region": "AU-NSW"}, "D-FACTOR-001"),
+        ({"kg_co2e_per_kwh": 430.0}, "D-FACTOR-002"),
+        ({"source": None}, "D-FACTOR-003"),
+        ({"published": None}, "D-FACTOR-004"),
+        ({"licence": None}, "D-FACTOR-005"),
+    ],
+)
+def test_factors(changes: Row, rule: str | None) -> None:
+    broken, verdict = judge(factors.TABLE, two(FACTOR, "region", changes))
+    assert broken == ({rule} if rule else set())
+    assert verdict.passed == (rule is None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule", "blocks"),
+    [
+        ({}, None, False),
+        ({"is_present": False}, "D-CARBON-001", True),
+        ({"property_id": "p1"}, "D-CARBON-002", True),
+        ({"location_difference_kg": 0.001}, "D-CARBON-003", True),
+        ({"energy_difference_kwh": 0.001}, "D-CARBON-004", True),
+        ({"location_factor_id": None, "location_difference_kg": None}, "D-CARBON-005", False),
+    ],
+)
+def test_carbon(changes: Row, rule: str | None, blocks: bool) -> None:
+    broken, verdict = judge(carbon.TABLE, two(CARBON, "property_id", changes))
+    assert broken == ({rule} if rule else set())
+    assert verdict.passed != blocks
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule", "blocks"),
+    [
+        ({}, None, False),
+        ({"npv_amount": None, "irr_pct": None, "payback_years": None, "lcoe_per_kwh": None}, None, False),
+        ({"irr_pct": Decimal("6.000001"), "npv_amount": Decimal("-0.01")}, None, False),
+        ({"appraisal_id": "a"}, "D-ROI-001", True),
+        ({"npv_amount": Decimal("-1")}, "D-ROI-002", True),
+        ({"irr_pct": Decimal("150")}, "D-ROI-003", True),
+        ({"payback_years": Decimal("25.1")}, "D-ROI-004", True),
+        ({"lcoe_per_kwh": Decimal("-0.1")}, "D-ROI-005", True),
+        ({"residents_saving_amount": Decimal("-0.01")}, "D-ROI-006", False),
+    ],
+)
+def test_roi(changes: Row, rule: str | None, blocks: bool) -> None:
+    broken, verdict = judge(roi.TABLE, roi.judged(two(ROI, "appraisal_id", changes)))
+    assert broken == ({rule} if rule else set())
+    assert verdict.passed != blocks
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule", "blocks"),
+    [
+        ({}, None, False),
+        ({"finding": "readings revised"}, None, False),
+        ({"finding": "unknown"}, None, False),
+        ({"allocation_id": "a"}, "D-ALLOCATION-001", True),
+        ({"finding": "unexplained"}, "D-ALLOCATION-002", False),
+    ],
+)
+def test_allocation(changes: Row, rule: str | None, blocks: bool) -> None:
+    broken, verdict = judge(differences.TABLE, two(DIFFERENCE, "allocation_id", changes))
+    assert broken == ({rule} if rule else set())
+    assert verdict.passed != blocks
+
+
+@pytest.mark.parametrize("suite", [factors, carbon, roi, differences])
+def test_each_rule_that_is_written_down_is_judged(suite: Any) -> None:
+    judged = {expectation.meta["rule"] for expectation in suite.build_suite().expectations}
+    assert judged == {rule.id for rule in suite.RULES.values()}
