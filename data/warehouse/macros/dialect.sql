@@ -48,6 +48,12 @@
     {{ as_pct(divide('100 * (' ~ part ~ ')', whole)) }}
 {%- endmacro %}
 
+{% macro hash_joins_alone() -%}
+    {#- For a model that joins what it has computed: PostgreSQL guesses one row of each and would compare all with all.
+        A hook that is empty, as on BigQuery, is not run. -#}
+    {{ return('set local enable_nestloop = off' if target.type == 'postgres' else '') }}
+{%- endmacro %}
+
 {# -- keys ----------------------------------------------------------------------------------------------- #}
 
 {% macro surrogate_key(columns) -%}
