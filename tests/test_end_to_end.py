@@ -234,6 +234,11 @@ def test_energy_in_the_mart_equals_the_energy_in_the_files(
     assert (whole["generation"] - whole["export"] == whole["self_consumed_kwh"]).all()
 
 
+def rows_of(frame: pd.DataFrame) -> Iterator[Any]:
+    """The rows, each with its columns as attributes."""
+    return iter(frame.itertuples())
+
+
 def irradiation(site: Site, day: date) -> float:
     """kWh/m2 of a clear local day on the plane of a site's array, by pvlib's own calls, minute by minute."""
     start = pd.Timestamp(day, tz=site.timezone)
@@ -258,13 +263,13 @@ def irradiation(site: Site, day: date) -> float:
 def test_performance_equals_that_of_pvlib_and_the_files(
     platform: Platform, energy_of_files: pd.DataFrame
 ) -> None:
-    made = energy_of_files[energy_of_files["channel"] == "generation"]
-    made = made.groupby(["property_id", "reading_date"])["energy_kwh"].sum()
+    generation = energy_of_files[energy_of_files["channel"] == "generation"]
+    made = generation.groupby(["property_id", "reading_date"])["energy_kwh"].sum().to_dict()
     sites = {str(site.id): site for tenant in company("small") for site in tenant.sites}
     mart = platform.query(MART)
     whole = mart[mart["completeness_pct"] == 100]
     assert len(whole) >= 3 * DAYS
-    for row in whole.itertuples():
+    for row in rows_of(whole):
         site, energy = sites[row.property_id], float(made[row.property_id, row.reading_date])
         sun = irradiation(site, row.reading_date)
         assert float(row.irradiation_kwh_per_m2) == pytest.approx(sun, rel=0.003)
@@ -289,9 +294,10 @@ def test_carbon_equals_the_energy_of_the_files_by_the_published_factors(
     carbon = platform.query(CARBON)
     whole = carbon[carbon["completeness_pct"] == 100]
     assert len(whole) >= 3 * DAYS
-    for row in whole.itertuples():
+    energies = files.to_dict("index")
+    for row in rows_of(whole):
         factor = factors.get(sites[row.property_id].place)
-        energy = files.loc[(row.property_id, row.reading_date)]
+        energy = energies[row.property_id, row.reading_date]
         if factor is None:
             assert pd.isna(row.avoided_location_kg) and pd.isna(row.location_factor_id)
             continue

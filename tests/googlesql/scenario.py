@@ -136,7 +136,7 @@ def _company(revised: bool) -> dict[str, list[Row]]:
 
 def _solar() -> dict[str, list[Row]]:
     """Arrays, what they cost, appraisals with and without a return, and grids: Berlin's has no factor."""
-    rates = {
+    rates: dict[str, Any] = {
         "degradation_rate": Decimal("0.005"),
         "price_growth_rate": Decimal("0.0275"),
         "cost_growth_rate": Decimal("0.025"),
@@ -214,7 +214,7 @@ def _solar() -> dict[str, list[Row]]:
 
 def _sharing() -> dict[str, list[Row]]:
     """Sydney shares by the hybrid method, then by load, with a flat that is vacant on the first day."""
-    sydney = {"tenant_id": "t1", "property_id": "p-syd"}
+    sydney: dict[str, Any] = {"tenant_id": "t1", "property_id": "p-syd"}
     stays = (("u-a", LONG_AGO), ("u-b", LAST_DAY))
     bands = (
         ("solar", 0, 1440, "0.145"),
