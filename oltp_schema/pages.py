@@ -58,7 +58,8 @@ AREAS = {
         "warehouse_staging.ledger_entries", "warehouse_staging.service_tickets",
         "warehouse_staging.ticket_quotes", "warehouse_staging.ticket_schedules",
         "warehouse_staging.ticket_activities", "warehouse_staging.agent_messages",
-        "warehouse_staging.agent_audit",
+        "warehouse_staging.agent_audit", "warehouse_staging.solar_appraisals",
+        "warehouse_staging.solar_reference_yields",
         "warehouse_staging.meter_readings",
     ),
 }  # fmt: skip

@@ -50,12 +50,15 @@ def leaks(sql: str, reference_tables: Collection[Path] = ()) -> list[Leak]:
 
 
 def _reference(statement: exp.Expr, tables: Collection[Path]) -> set[str]:
-    """The common table expressions, in order of the text, that read nothing but reference tables."""
+    """The common table expressions that read nothing but reference tables, or others like themselves."""
+    reads = {cte.alias: list(cte.this.find_all(exp.Table)) for cte in statement.find_all(exp.CTE)}
     found: set[str] = set()
-    for cte in statement.find_all(exp.CTE, bfs=False):
-        read = list(cte.this.find_all(exp.Table))
-        if read and all(_is_of(table, found, tables) for table in read):
-            found.add(cte.alias)
+    while more := {
+        name
+        for name, read in reads.items()
+        if name not in found and read and all(_is_of(table, found, tables) for table in read)
+    }:
+        found |= more
     return found
 
 

@@ -142,6 +142,9 @@ create table warehouse_staging.solar_appraisals (
     version integer,
     landed_at timestamptz not null default clock_timestamp()
 );
+comment on table warehouse_staging.solar_reference_yields is
+'Reference yields taken over for the warehouse, by date.';
+comment on table warehouse_staging.solar_appraisals is 'Appraisals of owners taken over for the warehouse.';
 comment on column warehouse_staging.solar_appraisals.valid_to is 'The first day no longer in force; NULL if open.';
 
 select myproperty.protect_tenant_table('warehouse_staging.solar_reference_yields');
