@@ -59,7 +59,7 @@ from marts.mart_solar_performance where reading_date >= date '2000-01-01' order 
 """
 CARBON = """
 select property_id, reading_date, avoided_location_kg, avoided_market_kg, exported_location_kg,
-    is_market_grid_average, location_factor_id, completeness_pct
+    is_market_grid_average, location_factor_id, completeness_pct, estimated_share_pct
 from marts.mart_carbon_savings where reading_date >= date '2000-01-01' order by 1, 2
 """
 
@@ -267,8 +267,9 @@ def test_performance_equals_that_of_pvlib_and_the_files(
     made = generation.groupby(["property_id", "reading_date"])["energy_kwh"].sum().to_dict()
     sites = {str(site.id): site for tenant in company("small") for site in tenant.sites}
     mart = platform.query(MART)
-    whole = mart[mart["completeness_pct"] == 100]
-    assert len(whole) >= 3 * DAYS
+    # What was estimated is not in the files.
+    whole = mart[(mart["completeness_pct"] == 100) & (mart["estimated_share_pct"] == 0)]
+    assert len(whole) >= 2 * DAYS
     for row in rows_of(whole):
         site, energy = sites[row.property_id], float(made[row.property_id, row.reading_date])
         sun = irradiation(site, row.reading_date)
@@ -292,8 +293,8 @@ def test_carbon_equals_the_energy_of_the_files_by_the_published_factors(
         index=["property_id", "reading_date"], columns="channel", values="energy_kwh", aggfunc="sum"
     )
     carbon = platform.query(CARBON)
-    whole = carbon[carbon["completeness_pct"] == 100]
-    assert len(whole) >= 3 * DAYS
+    whole = carbon[(carbon["completeness_pct"] == 100) & (carbon["estimated_share_pct"] == 0)]
+    assert len(whole) >= 2 * DAYS
     energies = files.to_dict("index")
     for row in rows_of(whole):
         factor = factors.get(sites[row.property_id].place)

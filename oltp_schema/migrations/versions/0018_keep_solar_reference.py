@@ -2,8 +2,8 @@
 
 from oltp_schema.migrations.run import run_sql
 
-revision = "0017_keep_solar_reference"
-down_revision = "0016_merge_readings"
+revision = "0018_keep_solar_reference"
+down_revision = "0017_keep_reads_of_files"
 branch_labels = None
 depends_on = None
 
