@@ -277,9 +277,10 @@ def test_performance_equals_that_of_pvlib_and_the_files(
         assert float(row.performance_ratio) == pytest.approx(energy / site.solar_kw / sun, rel=0.003)
         start = pd.Timestamp(row.reading_date, tz=site.timezone)
         hours = (start + pd.DateOffset(days=1) - start) / pd.Timedelta(hours=1)
-        assert float(row.capacity_factor) == pytest.approx(energy / site.solar_kw / hours, rel=1e-8)
+        assert float(row.capacity_factor) == pytest.approx(energy / site.solar_kw / hours, abs=1e-9)
         assert 0.9 < float(row.time_availability) <= 1
-    assert mart["performance_ratio"].between(0.2, 1.1).all()
+    # Winter under clouds, on a roof that the demo makes lie flat, is far below what a clear sky gives.
+    assert mart["performance_ratio"].between(0.05, 1.1).all()
 
 
 def test_carbon_equals_the_energy_of_the_files_by_the_published_factors(
