@@ -35,6 +35,7 @@ properties as (
         solar_capacity_kw,
         status
     from {{ ref('dim_property') }}
+    where is_current
 ),
 
 meters as (
