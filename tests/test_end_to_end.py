@@ -247,6 +247,121 @@ def test_energy_in_the_mart_equals_the_energy_in_the_files(
     assert both["performance_ratio"].isna().all(), "no irradiance, no performance ratio"
 
 
+def test_energy_ties_through_every_layer(platform: Platform, energy_of_files: pd.DataFrame) -> None:
+    """Files, readings, landing, raw, the fact and its daily sums: per tenant and day, to the last decimal."""
+    keys = ["tenant_id", "reading_date"]
+    sums = energy_of_files.groupby(keys)["energy_kwh"].agg(["count", "sum"]).reset_index()
+    files = sums.sort_values(keys).to_numpy().tolist()
+    with psycopg.connect(local.dsn(platform.settings)) as connection:
+        oltp = [
+            [list(row) for row in connection.execute(OF_A_DAY.format(table=table, energy=ENERGY).encode())]
+            for table in ("myproperty.meter_readings", "warehouse_staging.meter_readings")
+        ]
+    warehouse = [
+        platform.query(OF_A_DAY.format(table=table, energy=energy)).to_numpy().tolist()
+        for table, energy in (("raw.meter_readings", ENERGY), ("core.fact_energy_usage", "true"))
+    ]
+    daily = OF_A_DAY.replace("count(*)", "sum(actual_intervals)").replace("value_kwh", "energy_kwh")
+    warehouse.append(
+        platform.query(daily.format(table="core.fact_energy_daily", energy="true")).to_numpy().tolist()
+    )
+    for layer in (*oltp, *warehouse):
+        assert layer == files
+
+
+def test_the_cost_of_each_interval_is_that_of_pandas_and_zoneinfo(platform: Platform) -> None:
+    """From the tariffs of the OLTP and the wall clock of Python, interval by interval; nothing of dbt."""
+    usage = platform.query(
+        "select tenant_id, unit_id, property_id, channel, reading_ts, value_kwh, tariff_band, cost_amount "
+        "from core.fact_energy_usage where reading_date >= date '2000-01-01'"
+    )
+    with psycopg.connect(local.dsn(platform.settings), row_factory=dict_row) as connection:
+        bands = pd.DataFrame(connection.execute(BANDS.encode()).fetchall())
+    zones = {str(site.id): site.timezone for tenant in company("small") for site in tenant.sites}
+    parts = []
+    for property_id, rows in usage.groupby("property_id"):
+        local_ts = rows["reading_ts"].dt.tz_convert(ZoneInfo(zones[str(property_id)]))
+        weekend = local_ts.dt.dayofweek >= 5
+        parts.append(
+            rows.assign(
+                day=local_ts.dt.date,
+                minute=local_ts.dt.hour * 60 + local_ts.dt.minute,
+                day_kind=weekend.map({True: "weekend", False: "weekday"}),
+            )
+        )
+    drawn = pd.concat(parts)
+    drawn = drawn[drawn["channel"].isin(["consumption", "import"]) & drawn["unit_id"].notna()].reset_index()
+    priced = drawn.merge(bands, on=["tenant_id", "unit_id", "day_kind"])
+    ever = date(9999, 1, 1)
+    for first, last, value in (
+        ("assigned_from", "assigned_to", "day"),
+        ("valid_from", "valid_to", "day"),
+        ("first", "last", "minute"),
+    ):
+        end = (
+            priced[last] if value == "minute" else priced[last].map(lambda day: ever if pd.isna(day) else day)
+        )
+        priced = priced[(priced[value] >= priced[first]) & (priced[value] < end)]
+    assert len(priced) == len(drawn) > 1000, "each interval has exactly one price"
+    assert set(priced["band"]) >= {"peak", "off-peak"}
+    assert (priced["band"] == priced["tariff_band"]).all()
+    nano = Decimal("0.000000001")
+    expected = [
+        (kwh * price).quantize(nano, ROUND_HALF_UP)
+        for kwh, price in zip(priced["value_kwh"], priced["unit_amount"], strict=True)
+    ]
+    assert list(priced["cost_amount"]) == expected
+    others = usage[~usage["channel"].isin(["consumption", "import"]) | usage["unit_id"].isna()]
+    assert others["cost_amount"].isna().all()
+
+
+def test_invoices_tie_to_the_ledger_and_the_meter(platform: Platform) -> None:
+    """Of each allocation of a unit: its lines bill what was allocated, and what its meter measured."""
+    ties = platform.query(
+        """
+        select l.allocation_id, l.solar_kwh, l.grid_kwh,
+            (select sum(d.energy_kwh) from core.fact_energy_daily d
+             where d.tenant_id = l.tenant_id and d.unit_id = l.unit_id and d.channel = 'consumption'
+               and d.reading_date >= l.period_from and d.reading_date < l.period_to) as metered_kwh,
+            (select coalesce(sum(i.quantity), 0) from core.fact_invoice i where i.tenant_id = l.tenant_id
+               and i.allocation_id = l.allocation_id and i.category = 'solar') as billed_solar_kwh,
+            (select coalesce(sum(i.quantity), 0) from core.fact_invoice i where i.tenant_id = l.tenant_id
+               and i.allocation_id = l.allocation_id and i.category = 'grid') as billed_grid_kwh
+        from staging.stg_oltp__allocation_ledger l where l.tenancy_id is not null
+        """
+    )
+    assert len(ties) > 5
+    assert (ties["solar_kwh"] + ties["grid_kwh"] == ties["metered_kwh"]).all()
+    assert (ties["billed_solar_kwh"] == ties["solar_kwh"]).all()
+    assert (ties["billed_grid_kwh"] == ties["grid_kwh"]).all()
+    amounts = platform.query(
+        "select (select sum(total_amount) from core.fact_invoice) as lines, "
+        "(select sum(settled_amount) from core.fact_payment) as paid"
+    )
+    with psycopg.connect(local.dsn(platform.settings)) as connection:
+        billed = connection.execute(
+            "select (select sum(total_amount) from myproperty.invoices), "
+            "(select sum(amount) from myproperty.payments where status = 'received')"
+        ).fetchone()
+    assert amounts.iloc[0].tolist() == list(billed or ())
+
+
+def test_every_mile_of_a_ticket_and_a_session_is_there(platform: Platform) -> None:
+    with psycopg.connect(local.dsn(platform.settings)) as connection:
+        counted = connection.execute(
+            "select (select count(*) from myproperty.service_tickets), "
+            "(select count(distinct session_id) from "
+            "(select session_id from myproperty.agent_messages union all "
+            "select session_id from myproperty.agent_audit) as s)"
+        ).fetchone()
+    facts = platform.query(
+        "select (select count(*) from core.fact_service_ticket) as tickets, "
+        "(select count(*) from core.fact_agent_session) as sessions"
+    )
+    assert facts.iloc[0].tolist() == list(counted or ())
+    assert min(facts.iloc[0]) > 0
+
+
 def test_a_second_run_changes_no_number(platform: Platform) -> None:
     before = platform.query(FACT + " order by 1, 2, 3, 4"), platform.query(MART)
     generate(Path(platform.settings.inbox), "small", DAYS)
@@ -291,120 +406,6 @@ def test_a_revised_file_rebuilds_just_the_dates_it_touched(platform: Platform) -
     changed = changed[changed["_merge"] != "both"]
     assert set(changed["reading_date"]) == set(result.dates_touched)
     assert set(changed["property_id"]) == {str(site.id)}
-
-
-def test_energy_ties_through_every_layer(platform: Platform, energy_of_files: pd.DataFrame) -> None:
-    """Files, readings, landing, raw, the fact and its daily sums: per tenant and day, to the last decimal."""
-    keys = ["tenant_id", "reading_date"]
-    sums = energy_of_files.groupby(keys)["energy_kwh"].agg(["count", "sum"]).reset_index()
-    files = sums.sort_values(keys).to_numpy().tolist()
-    with psycopg.connect(local.dsn(platform.settings)) as connection:
-        oltp = [
-            [list(row) for row in connection.execute(OF_A_DAY.format(table=table, energy=ENERGY).encode())]
-            for table in ("myproperty.meter_readings", "warehouse_staging.meter_readings")
-        ]
-    warehouse = [
-        platform.query(OF_A_DAY.format(table=table, energy=energy)).to_numpy().tolist()
-        for table, energy in (("raw.meter_readings", ENERGY), ("core.fact_energy_usage", "true"))
-    ]
-    daily = OF_A_DAY.replace("count(*)", "sum(actual_intervals)").replace("value_kwh", "energy_kwh")
-    warehouse.append(
-        platform.query(daily.format(table="core.fact_energy_daily", energy="true")).to_numpy().tolist()
-    )
-    for layer in (*oltp, *warehouse):
-        assert layer == files
-
-
-def test_the_cost_of_each_interval_is_that_of_pandas_and_zoneinfo(platform: Platform) -> None:
-    """From the tariffs of the OLTP and the wall clock of Python, interval by interval; nothing of dbt."""
-    usage = platform.query(
-        "select tenant_id, unit_id, property_id, channel, reading_ts, value_kwh, tariff_band, cost_amount "
-        "from core.fact_energy_usage where reading_date >= date '2000-01-01'"
-    )
-    with psycopg.connect(local.dsn(platform.settings), row_factory=dict_row) as connection:
-        bands = pd.DataFrame(connection.execute(BANDS.encode()).fetchall())
-    zones = {str(site.id): site.timezone for tenant in company("small") for site in tenant.sites}
-    parts = []
-    for property_id, rows in usage.groupby("property_id"):
-        local_ts = rows["reading_ts"].dt.tz_convert(ZoneInfo(zones[property_id]))
-        weekend = local_ts.dt.dayofweek >= 5
-        parts.append(
-            rows.assign(
-                day=local_ts.dt.date,
-                minute=local_ts.dt.hour * 60 + local_ts.dt.minute,
-                day_kind=weekend.map({True: "weekend", False: "weekday"}),
-            )
-        )
-    drawn = pd.concat(parts)
-    drawn = drawn[drawn["channel"].isin(["consumption", "import"]) & drawn["unit_id"].notna()].reset_index()
-    priced = drawn.merge(bands, on=["tenant_id", "unit_id", "day_kind"])
-    ever = date(9999, 1, 1)
-    for first, last, value in (
-        ("assigned_from", "assigned_to", "day"),
-        ("valid_from", "valid_to", "day"),
-        ("first", "last", "minute"),
-    ):
-        end = (
-            priced[last] if value == "minute" else priced[last].map(lambda day: ever if pd.isna(day) else day)
-        )
-        priced = priced[(priced[value] >= priced[first]) & (priced[value] < end)]
-    assert len(priced) == len(drawn) > 1000, "each interval has exactly one price"
-    assert set(priced["band"]) >= {"peak", "off-peak"}
-    assert (priced["band"] == priced["tariff_band"]).all()
-    nano = Decimal("0.000000001")
-    expected = [
-        (kwh * price).quantize(nano, ROUND_HALF_UP)
-        for kwh, price in zip(priced["value_kwh"], priced["unit_amount"], strict=True)
-    ]
-    assert list(priced["cost_amount"]) == expected
-    others = usage[~usage["channel"].isin(["consumption", "import"]) | usage["unit_id"].isna()]
-    assert others["cost_amount"].isna().all()
-
-
-def test_invoices_tie_to_the_ledger_and_the_meter(platform: Platform) -> None:
-    """Of each allocation of a unit: its lines bill what was allocated, and what its meter measured."""
-    ties = platform.query(
-        """
-        select l.allocation_id, l.solar_kwh, l.grid_kwh,
-            (select sum(d.energy_kwh) from core.fact_energy_daily d
-             where d.tenant_id = l.tenant_id and d.unit_id = l.unit_id and d.channel = 'consumption'
-               and d.reading_date >= l.period_from and d.reading_date < l.period_to) as metered_kwh,
-            (select sum(i.quantity) from core.fact_invoice i where i.tenant_id = l.tenant_id
-               and i.allocation_id = l.allocation_id and i.category = 'solar') as billed_solar_kwh,
-            (select sum(i.quantity) from core.fact_invoice i where i.tenant_id = l.tenant_id
-               and i.allocation_id = l.allocation_id and i.category = 'grid') as billed_grid_kwh
-        from staging.stg_oltp__allocation_ledger l where l.tenancy_id is not null
-        """
-    )
-    assert len(ties) > 5
-    assert (ties["solar_kwh"] + ties["grid_kwh"] == ties["metered_kwh"]).all()
-    assert (ties["billed_solar_kwh"].fillna(Decimal(0)) == ties["solar_kwh"]).all()
-    assert (ties["billed_grid_kwh"].fillna(Decimal(0)) == ties["grid_kwh"]).all()
-    amounts = platform.query(
-        "select (select sum(total_amount) from core.fact_invoice) as lines, "
-        "(select sum(settled_amount) from core.fact_payment) as paid"
-    )
-    with psycopg.connect(local.dsn(platform.settings)) as connection:
-        billed = connection.execute(
-            "select (select sum(total_amount) from myproperty.invoices), "
-            "(select sum(amount) from myproperty.payments where status = 'received')"
-        ).fetchone()
-    assert amounts.iloc[0].tolist() == list(billed or ())
-
-
-def test_every_mile_of_a_ticket_and_a_session_is_there(platform: Platform) -> None:
-    with psycopg.connect(local.dsn(platform.settings)) as connection:
-        counted = connection.execute(
-            "select (select count(*) from myproperty.service_tickets), "
-            "(select count(distinct session_id) from (select session_id from myproperty.agent_messages union all "
-            "select session_id from myproperty.agent_audit) as s)"
-        ).fetchone()
-    facts = platform.query(
-        "select (select count(*) from core.fact_service_ticket) as tickets, "
-        "(select count(*) from core.fact_agent_session) as sessions"
-    )
-    assert facts.iloc[0].tolist() == list(counted or ())
-    assert min(facts.iloc[0]) > 0
 
 
 Break = Callable[[Platform, pytest.MonkeyPatch, date], None]

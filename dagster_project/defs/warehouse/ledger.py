@@ -40,7 +40,7 @@ order by d.reading_date
 def one_dbt_at_a_time(dsn: str) -> Iterator[None]:
     """Wait until no other run of this environment builds with dbt. Raises psycopg.Error."""
     with psycopg.connect(dsn, autocommit=True) as connection:
-        # Of the session, not of a transaction: a build takes minutes, and nothing is to wait for its snapshot.
+        # Of the session, not of a transaction: that would stay open for minutes.
         connection.execute("select pg_advisory_lock(7310, 0)")
         yield
 
