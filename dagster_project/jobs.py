@@ -163,10 +163,17 @@ def validate_due(settings: Settings, progress: Callable[[str], None] | None = No
 
 
 def run_pending(settings: Settings, progress: Callable[[str], None] | None = None) -> list[RunReport]:
-    """Run the pipeline over exactly the pending dates, one run a contiguous range; stop at a failed one."""
+    """Run the pipeline over exactly the pending dates, one run a contiguous range; stop at a failed one.
+
+    A run lands what changed with effect on past dates, which may make more dates pending: these are run too,
+    and no date twice.
+    """
     reports: list[RunReport] = []
-    for dates in contiguous(pending_dates(settings)):
+    ran: set[date] = set()
+    while waiting := contiguous([day for day in pending_dates(settings) if day not in ran]):
+        dates = waiting[0]
         reports.append(run_pipeline(dates.start, dates.end, settings, progress))
+        ran.update(dates.dates)
         if not reports[-1].success:
             break
     return reports

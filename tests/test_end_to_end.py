@@ -34,6 +34,7 @@ from data.demo import DemoPlan, apply_company, generate
 from data.demo.billing import apply_billing
 from data.demo.company import company
 from data.demo.generate import SILENT_DAY
+from data.ingest import landing
 from data.ingest import warehouse as warehouses
 from data.ingest.validate import Validation, due_dates
 from myproperty import local
@@ -270,6 +271,10 @@ def test_energy_ties_through_every_layer(platform: Platform, energy_of_files: pd
 
 
 def test_the_cost_of_each_interval_is_that_of_pandas_and_zoneinfo(platform: Platform) -> None:
+    check_costs(platform)
+
+
+def check_costs(platform: Platform) -> None:
     """From the tariffs of the OLTP and the wall clock of Python, interval by interval; nothing of dbt."""
     usage = platform.query(
         "select tenant_id, unit_id, property_id, channel, reading_ts, value_kwh, tariff_band, cost_amount "
@@ -406,6 +411,23 @@ def test_a_revised_file_rebuilds_just_the_dates_it_touched(platform: Platform) -
     changed = changed[changed["_merge"] != "both"]
     assert set(changed["reading_date"]) == set(result.dates_touched)
     assert set(changed["property_id"]) == {str(site.id)}
+
+
+def test_a_price_changed_for_the_past_is_in_the_costs_of_its_dates(platform: Platform) -> None:
+    day = platform.plan.start + timedelta(days=3)
+    before = platform.query("select sum(cost_amount) as cost from core.fact_energy_daily")
+    platform.oltp(
+        "update myproperty.rate_plan_bands set unit_amount = unit_amount * 2 "
+        "where charge = 'grid' and valid_during @> %s",
+        day,
+    )
+    landing.land("rate_plan_bands", local.dsn(platform.settings))
+    assert day in pending_dates(platform.settings)
+    assert all(report.success for report in run_pending(platform.settings))
+    assert pending_dates(platform.settings) == []
+    after = platform.query("select sum(cost_amount) as cost from core.fact_energy_daily")
+    assert after["cost"][0] > before["cost"][0]
+    check_costs(platform)
 
 
 Break = Callable[[Platform, pytest.MonkeyPatch, date], None]

@@ -30,6 +30,7 @@ def test_the_proof_saw_reads_of_every_partitioned_table(bigquery_build: Build) -
     assert names == {
         "meter_readings",
         "fact_energy_usage",
+        "fact_energy_daily",
         "int_solar__daily_performance",
         "mart_solar_performance",
     }

@@ -41,8 +41,8 @@ from (
         {{ columns | join(', ') }},
         valid_from,
         valid_to,
-        lead(valid_from) over (partition by {{ columns | join(', ') }} order by valid_from) as following
+        lead(valid_from) over (partition by {{ columns | join(', ') }} order by valid_from) as next_from
     from {{ model }}
 ) as ordered
-where valid_to <= valid_from or (following is not null and (valid_to is null or valid_to > following))
+where valid_to <= valid_from or (next_from is not null and (valid_to is null or valid_to > next_from))
 {% endtest %}
