@@ -190,7 +190,9 @@ def test_a_planted_fault_fails_the_data_test_that_guards_against_it(copied: str,
             "update raw.meter_readings set reading_date = '2026-07-01' where tenant_id = 'vacancy/acme'"
         )
         connection.execute("delete from raw.meters where id = 'roof' and tenant_id = 'unit_move/acme'")
-        connection.execute("update raw.units set tenant_id = 'bolt' where tenant_id = 'silent_meter/acme'")
+        connection.execute(
+            "update raw.meter_assignments set unit_id = 'nowhere' where tenant_id = 'silent_meter/acme'"
+        )
     words = ("build", "--select", "dim_unit", "fact_energy_usage", "--exclude-resource-type", "unit_test")
     ran = run_dbt(copied, target_path, words, date(2026, 7, 1), date(2026, 7, 5))
     for guard in (
