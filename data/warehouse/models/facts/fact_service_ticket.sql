@@ -61,7 +61,12 @@ gathered as (
         visits.scheduled_at,
         tickets.resolved_at,
         tickets.sla_target_at,
-        tickets.landed_at,
+        -- An open ticket is judged at the time up to which it is known, so that a rebuild says the same.
+        case
+            when tickets.sla_target_at is null or tickets.status = 'cancelled' then null
+            when tickets.resolved_at is not null then tickets.resolved_at <= tickets.sla_target_at
+            when tickets.landed_at > tickets.sla_target_at then false
+        end as is_sla_met,
         quotes.quotes,
         quotes.accepted_amount,
         quotes.currency,
@@ -113,12 +118,7 @@ select
     {{ epoch_seconds('quoted_at') }} - {{ epoch_seconds('opened_at') }} as seconds_to_quote,
     {{ epoch_seconds('scheduled_at') }} - {{ epoch_seconds('opened_at') }} as seconds_to_schedule,
     {{ epoch_seconds('resolved_at') }} - {{ epoch_seconds('opened_at') }} as seconds_to_resolve,
-    -- An open ticket is judged at the time up to which it is known, so that a rebuild says the same.
-    case
-        when sla_target_at is null or status = 'cancelled' then null
-        when resolved_at is not null then resolved_at <= sla_target_at
-        when landed_at > sla_target_at then false
-    end as is_sla_met,
+    is_sla_met,
     coalesce(quotes, 0) as quotes,
     {{ as_decimal('accepted_amount', 14, 2) }} as accepted_amount,
     currency,
