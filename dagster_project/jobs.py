@@ -1,8 +1,8 @@
 """The jobs, and the functions by which the command runs them in its own process.
 
 `ingest` empties the inbox; `validate` judges reading dates as whole days and fills their gaps; `pipeline`
-does so too and takes them from the operational database to the marts. What a step does is in
-`dagster_project.defs`.
+does so too and takes them from the operational database to the marts; `snapshots` keeps how slowly changing
+rows stand, between two runs of the pipeline. What a step does is in `dagster_project.defs`.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from data.ingest.load import IngestResult
     from data.ingest.validate import Validation
 
-INGEST, VALIDATE, PIPELINE = "ingest", "validate", "pipeline"
+INGEST, VALIDATE, PIPELINE, SNAPSHOTS = "ingest", "validate", "pipeline", "snapshots"
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -74,6 +74,7 @@ def jobs() -> list[Any]:
     """The jobs. One process runs a job's steps: they wait for engines, and imports are paid once."""
     files = dg.AssetSelection.assets("meter_files")
     issues = dg.AssetSelection.assets("reading_issues")
+    snapshots = dg.AssetSelection.groups("snapshots")
     return [
         dg.define_asset_job(
             INGEST,
@@ -93,6 +94,12 @@ def jobs() -> list[Any]:
             selection=dg.AssetSelection.all() - files,
             partitions_def=READING_DATES,
             description="Reading dates, from the operational database to the marts, with gates A to D.",
+            executor_def=dg.in_process_executor,
+        ),
+        dg.define_asset_job(
+            SNAPSHOTS,
+            selection=snapshots.upstream(),
+            description="How slowly changing rows stand now: landed, loaded and kept as versions.",
             executor_def=dg.in_process_executor,
         ),
     ]
@@ -156,10 +163,17 @@ def validate_due(settings: Settings, progress: Callable[[str], None] | None = No
 
 
 def run_pending(settings: Settings, progress: Callable[[str], None] | None = None) -> list[RunReport]:
-    """Run the pipeline over exactly the pending dates, one run a contiguous range; stop at a failed one."""
+    """Run the pipeline over exactly the pending dates, one run a contiguous range; stop at a failed one.
+
+    A run lands what changed with effect on past dates, which may make more dates pending: these are run too,
+    and no date twice.
+    """
     reports: list[RunReport] = []
-    for dates in contiguous(pending_dates(settings)):
+    ran: set[date] = set()
+    while waiting := contiguous([day for day in pending_dates(settings) if day not in ran]):
+        dates = waiting[0]
         reports.append(run_pipeline(dates.start, dates.end, settings, progress))
+        ran.update(dates.dates)
         if not reports[-1].success:
             break
     return reports

@@ -15,7 +15,7 @@ def nightly_window(now: datetime, days: int = 3) -> tuple[str, str]:
 
 
 def schedules(jobs: list[Any]) -> list[dg.ScheduleDefinition]:
-    """The inbox every hour, and each night the last three reading dates."""
+    """The inbox every hour, snapshots every six, and each night the last three reading dates."""
     by_name = {job.name: job for job in jobs}
 
     # 18:30 UTC: the day has ended in Sydney and Berlin; what Los Angeles lacks comes with the next night,
@@ -36,6 +36,14 @@ def schedules(jobs: list[Any]) -> list[dg.ScheduleDefinition]:
             name="ingest_hourly",
             job=by_name["ingest"],
             cron_schedule="5 * * * *",
+            execution_timezone="UTC",
+            default_status=dg.DefaultScheduleStatus.STOPPED,
+        ),
+        # A state that stands for less than the time between two snapshots is never seen.
+        dg.ScheduleDefinition(
+            name="snapshots_six_hourly",
+            job=by_name["snapshots"],
+            cron_schedule="35 */6 * * *",
             execution_timezone="UTC",
             default_status=dg.DefaultScheduleStatus.STOPPED,
         ),

@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,6 +19,7 @@ import pandas as pd
 import psycopg
 import pytest
 from nemreader import NEMFile
+from psycopg.rows import dict_row
 
 from dagster_project.defs.warehouse import assets
 from dagster_project.jobs import (
@@ -30,8 +31,10 @@ from dagster_project.jobs import (
     validate_due,
 )
 from data.demo import DemoPlan, apply_company, generate
+from data.demo.billing import apply_billing
 from data.demo.company import company
 from data.demo.generate import SILENT_DAY
+from data.ingest import landing
 from data.ingest import warehouse as warehouses
 from data.ingest.validate import Validation, due_dates
 from myproperty import local
@@ -58,6 +61,24 @@ CARBON = """
 select property_id, reading_date, avoided_location_kg, avoided_market_kg, exported_location_kg,
     is_market_grid_average, location_factor_id, completeness_pct, estimated_share_pct
 from marts.mart_carbon_savings where reading_date >= date '2000-01-01' order by 1, 2
+"""
+
+
+# Energy of each layer by the same name; the daily aggregate has no readings to count.
+OF_A_DAY = """
+select tenant_id::text as tenant_id, reading_date, count(*) as readings, sum(value_kwh) as energy_kwh
+from {table} where reading_date >= date '2000-01-01' and {energy} group by 1, 2 order by 1, 2
+"""
+SENT = "quality_method is distinct from '17'"
+KWH = "channel in ('import', 'export', 'generation', 'consumption') and unit in ('kWh', 'Wh', 'MWh')"
+BANDS = """
+select a.tenant_id::text as tenant_id, a.unit_id::text as unit_id, lower(a.assigned_during) as assigned_from,
+    upper(a.assigned_during) as assigned_to, b.band, b.day_kind, lower(b.minutes_of_day) as first,
+    upper(b.minutes_of_day) as last, lower(b.valid_during) as valid_from, upper(b.valid_during) as valid_to,
+    b.unit_amount
+from myproperty.rate_plan_assignments a
+join myproperty.rate_plan_bands b on b.tenant_id = a.tenant_id and b.rate_plan_id = a.rate_plan_id
+where b.charge = 'grid'
 """
 
 
@@ -94,7 +115,9 @@ def platform(fresh_database: DatabaseMaker, tmp_path_factory: pytest.TempPathFac
         # The files stay readable for the tests: ingesting moves them to the archive.
         ingested = ingest_inbox(settings)
         assert [result.status for result in ingested] == ["loaded"] * len(plan.files)
-        yield Platform(settings, plan, validate_due(settings), run_pending(settings))
+        validated = validate_due(settings)
+        assert apply_billing(oltp, since=plan.start) > 0
+        yield Platform(settings, plan, validated, run_pending(settings))
 
 
 def archived(platform: Platform) -> list[Path]:
@@ -261,6 +284,132 @@ def test_carbon_equals_the_energy_of_the_files_by_the_published_factors(
         assert row.is_market_grid_average and row.avoided_market_kg == row.avoided_location_kg
 
 
+def test_energy_ties_through_every_layer(platform: Platform, energy_of_files: pd.DataFrame) -> None:
+    """Files, readings, landing, raw, fact and daily sums: per tenant and day, to the last decimal."""
+    keys = ["tenant_id", "reading_date"]
+    sums = energy_of_files.groupby(keys)["energy_kwh"].agg(["count", "sum"]).reset_index()
+    files = sums.sort_values(keys).to_numpy().tolist()
+    with psycopg.connect(local.dsn(platform.settings)) as connection:
+        oltp = [
+            [
+                list(row)
+                for row in connection.execute(
+                    OF_A_DAY.format(table=table, energy=f"{KWH} and {SENT}").encode()
+                )
+            ]
+            for table in ("myproperty.meter_readings", "warehouse_staging.meter_readings")
+        ]
+    warehouse = [
+        platform.query(OF_A_DAY.format(table=table, energy=energy)).to_numpy().tolist()
+        for table, energy in (("raw.meter_readings", f"{KWH} and {SENT}"), ("core.fact_energy_usage", SENT))
+    ]
+    daily = OF_A_DAY.replace("count(*)", "sum(actual_intervals)").replace("value_kwh", "energy_kwh")
+    for layer in (*oltp, *warehouse):
+        assert layer == files
+    of_fact, of_days = (
+        platform.query(query.format(table=table, energy="true")).to_numpy().tolist()
+        for query, table in ((OF_A_DAY, "core.fact_energy_usage"), (daily, "core.fact_energy_daily"))
+    )
+    assert of_fact == of_days, "estimates included"
+
+
+def test_the_cost_of_each_interval_is_that_of_pandas_and_zoneinfo(platform: Platform) -> None:
+    check_costs(platform)
+
+
+def check_costs(platform: Platform) -> None:
+    """From the tariffs of the OLTP and the wall clock of Python, interval by interval; nothing of dbt."""
+    usage = platform.query(
+        "select tenant_id, unit_id, property_id, channel, reading_ts, value_kwh, tariff_band, cost_amount "
+        "from core.fact_energy_usage where reading_date >= date '2000-01-01'"
+    )
+    with psycopg.connect(local.dsn(platform.settings), row_factory=dict_row) as connection:
+        bands = pd.DataFrame(connection.execute(BANDS.encode()).fetchall())
+    zones = {str(site.id): site.timezone for tenant in company("small") for site in tenant.sites}
+    parts = []
+    for property_id, rows in usage.groupby("property_id"):
+        local_ts = rows["reading_ts"].dt.tz_convert(ZoneInfo(zones[str(property_id)]))
+        weekend = local_ts.dt.dayofweek >= 5
+        parts.append(
+            rows.assign(
+                day=local_ts.dt.date,
+                minute=local_ts.dt.hour * 60 + local_ts.dt.minute,
+                day_kind=weekend.map({True: "weekend", False: "weekday"}),
+            )
+        )
+    drawn = pd.concat(parts)
+    drawn = drawn[drawn["channel"].isin(["consumption", "import"]) & drawn["unit_id"].notna()].reset_index()
+    priced = drawn.merge(bands, on=["tenant_id", "unit_id", "day_kind"])
+    ever = date(9999, 1, 1)
+    for first, last, value in (
+        ("assigned_from", "assigned_to", "day"),
+        ("valid_from", "valid_to", "day"),
+        ("first", "last", "minute"),
+    ):
+        end = (
+            priced[last] if value == "minute" else priced[last].map(lambda day: ever if pd.isna(day) else day)
+        )
+        priced = priced[(priced[value] >= priced[first]) & (priced[value] < end)]
+    assert len(priced) == len(drawn) > 1000, "each interval has exactly one price"
+    assert set(priced["band"]) >= {"peak", "off-peak"}
+    assert (priced["band"] == priced["tariff_band"]).all()
+    nano = Decimal("0.000000001")
+    expected = [
+        (kwh * price).quantize(nano, ROUND_HALF_UP)
+        for kwh, price in zip(priced["value_kwh"], priced["unit_amount"], strict=True)
+    ]
+    assert list(priced["cost_amount"]) == expected
+    others = usage[~usage["channel"].isin(["consumption", "import"]) | usage["unit_id"].isna()]
+    assert others["cost_amount"].isna().all()
+
+
+def test_invoices_tie_to_the_ledger_and_the_meter(platform: Platform) -> None:
+    """Of each allocation of a unit: its lines bill what was allocated, and what its meter measured."""
+    ties = platform.query(
+        """
+        select l.allocation_id, l.solar_kwh, l.grid_kwh,
+            (select sum(d.energy_kwh) from core.fact_energy_daily d
+             where d.tenant_id = l.tenant_id and d.unit_id = l.unit_id and d.channel = 'consumption'
+               and d.reading_date >= l.period_from and d.reading_date < l.period_to) as metered_kwh,
+            (select coalesce(sum(i.quantity), 0) from core.fact_invoice i where i.tenant_id = l.tenant_id
+               and i.allocation_id = l.allocation_id and i.category = 'solar') as billed_solar_kwh,
+            (select coalesce(sum(i.quantity), 0) from core.fact_invoice i where i.tenant_id = l.tenant_id
+               and i.allocation_id = l.allocation_id and i.category = 'grid') as billed_grid_kwh
+        from staging.stg_oltp__allocation_ledger l where l.tenancy_id is not null
+        """
+    )
+    assert len(ties) > 5
+    assert (ties["solar_kwh"] + ties["grid_kwh"] == ties["metered_kwh"]).all()
+    assert (ties["billed_solar_kwh"] == ties["solar_kwh"]).all()
+    assert (ties["billed_grid_kwh"] == ties["grid_kwh"]).all()
+    amounts = platform.query(
+        "select (select sum(total_amount) from core.fact_invoice) as lines, "
+        "(select sum(settled_amount) from core.fact_payment) as paid"
+    )
+    with psycopg.connect(local.dsn(platform.settings)) as connection:
+        billed = connection.execute(
+            "select (select sum(total_amount) from myproperty.invoices), "
+            "(select sum(amount) from myproperty.payments where status = 'received')"
+        ).fetchone()
+    assert amounts.iloc[0].tolist() == list(billed or ())
+
+
+def test_every_mile_of_a_ticket_and_a_session_is_there(platform: Platform) -> None:
+    with psycopg.connect(local.dsn(platform.settings)) as connection:
+        counted = connection.execute(
+            "select (select count(*) from myproperty.service_tickets), "
+            "(select count(distinct session_id) from "
+            "(select session_id from myproperty.agent_messages union all "
+            "select session_id from myproperty.agent_audit) as s)"
+        ).fetchone()
+    facts = platform.query(
+        "select (select count(*) from core.fact_service_ticket) as tickets, "
+        "(select count(*) from core.fact_agent_session) as sessions"
+    )
+    assert facts.iloc[0].tolist() == list(counted or ())
+    assert min(facts.iloc[0]) > 0
+
+
 def test_a_second_run_changes_no_number(platform: Platform) -> None:
     before = platform.query(FACT + " order by 1, 2, 3, 4"), platform.query(MART)
     generate(Path(platform.settings.inbox), "small", DAYS)
@@ -305,6 +454,23 @@ def test_a_revised_file_rebuilds_just_the_dates_it_touched(platform: Platform) -
     changed = changed[changed["_merge"] != "both"]
     assert set(changed["reading_date"]) == set(result.dates_touched)
     assert set(changed["property_id"]) == {str(site.id)}
+
+
+def test_a_price_changed_for_the_past_is_in_the_costs_of_its_dates(platform: Platform) -> None:
+    day = platform.plan.start + timedelta(days=3)
+    before = platform.query("select sum(cost_amount) as cost from core.fact_energy_daily")
+    platform.oltp(
+        "update myproperty.rate_plan_bands set unit_amount = unit_amount * 2 "
+        "where charge = 'grid' and valid_during @> %s",
+        day,
+    )
+    landing.land("rate_plan_bands", local.dsn(platform.settings))
+    assert day in pending_dates(platform.settings)
+    assert all(report.success for report in run_pending(platform.settings))
+    assert pending_dates(platform.settings) == []
+    after = platform.query("select sum(cost_amount) as cost from core.fact_energy_daily")
+    assert after["cost"][0] > before["cost"][0]
+    check_costs(platform)
 
 
 Break = Callable[[Platform, pytest.MonkeyPatch, date], None]

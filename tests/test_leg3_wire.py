@@ -38,17 +38,30 @@ from tests.engine_support import emulator_venv, temporary_home
 pytestmark = [pytest.mark.emulator, pytest.mark.engine, pytest.mark.slow]
 
 READINGS = ENTITIES["meter_readings"]
-FACT, MART = "core.fact_energy_usage", "marts.mart_solar_performance"
+FACT, DAILY, MART = "core.fact_energy_usage", "core.fact_energy_daily", "marts.mart_solar_performance"
 KEYS = {
     FACT: "tenant_id, meter_id, channel, reading_ts",
+    DAILY: "tenant_id, meter_id, channel, reading_date",
     "staging.int_allocation__intervals": "tenant_id, property_id, interval_started_at, participant_id",
     MART: "tenant_id, property_id, reading_date",
     "marts.mart_carbon_savings": "tenant_id, property_id, reading_date",
 }
 WHOLE = (
-    "core.dim_tenant",
-    "core.dim_property",
-    "core.dim_unit",
+    *(
+        f"core.{name}"
+        for name in (
+            "dim_tenant",
+            "dim_property",
+            "dim_unit",
+            "dim_meter",
+            "dim_provider",
+            "dim_rate_plan",
+            "dim_rate_plan_band",
+            "bridge_unit_tenancy",
+            "fact_service_ticket",
+            "fact_agent_session",
+        )
+    ),
     "snapshots.snap_properties",
     "core.emission_factors",
     "marts.mart_roi_summary",

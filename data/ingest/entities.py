@@ -25,7 +25,8 @@ class Entity:
     the others are replaced whole. `cluster` orders rows inside a partition. `uuids` and `documents` name the
     columns that are uuid and jsonb in PostgreSQL, `measures` those whose sums are compared on the way.
     `source_columns` gives the SQL of those columns that the source has under another form: both ends of a
-    range, as a warehouse has no ranges. `withheld` are columns of the source that do not leave it: text of
+    range, as a warehouse has no ranges. `effective` is the stem of the local dates in which a row holds, for
+    what facts of those dates are built of. `withheld` are columns of the source that do not leave it: text of
     people, personal or sealed fields, and what is derived there.
     """
 
@@ -39,6 +40,7 @@ class Entity:
     documents: frozenset[str] = frozenset()
     measures: tuple[str, ...] = ()
     source_columns: Mapping[str, str] = field(default_factory=dict)
+    effective: str | None = None
     withheld: frozenset[str] = frozenset()
 
     @property
@@ -83,6 +85,7 @@ def _entity(
     partition_column: str | None = None,
     is_growing: bool = False,
     ranges: Mapping[str, str] | None = None,
+    effective: str | None = None,
     withheld: str = "",
 ) -> Entity:
     """Build an entity from `column type` pairs, one a comma; ids come first, the row's history last.
@@ -109,6 +112,7 @@ def _entity(
         documents=frozenset(column for column, kind in pairs if kind == _DOCUMENT),
         measures=tuple(sorted(column for column, kind in pairs if kind in _MEASURES)),
         source_columns=ends,
+        effective=effective,
         withheld=frozenset(withheld.split()),
     )
 
@@ -131,6 +135,7 @@ _ALL = (
         "tenancies",
         "unit_id uuid, user_id uuid, occupied_from date, occupied_to date",
         ranges={"occupied": "occupied_during"},
+        effective="occupied",
     ),
     _entity(
         "meters",
@@ -144,6 +149,7 @@ _ALL = (
         "meter_assignments",
         "meter_id uuid, unit_id uuid, assigned_from date, assigned_to date",
         ranges={"assigned": "assigned_during"},
+        effective="assigned",
     ),
     _entity(
         "solar_assets",
@@ -151,6 +157,7 @@ _ALL = (
         "azimuth_degrees angle, in_service_from date, in_service_to date, capital_cost money, "
         "yearly_cost money, currency text, status text",
         ranges={"in_service": "in_service_during"},
+        effective="in_service",
         withheld="serial_number",
     ),
     _entity(
@@ -167,26 +174,31 @@ _ALL = (
         "rate_plan_id uuid, charge text, band text, day_kind text, minutes_from integer, minutes_to integer, "
         "unit_amount price, tax_rate tax, valid_from date, valid_to date",
         ranges={"minutes": "minutes_of_day", "valid": "valid_during"},
+        effective="valid",
     ),
     _entity(
         "rate_plan_assignments",
         "unit_id uuid, rate_plan_id uuid, assigned_from date, assigned_to date",
         ranges={"assigned": "assigned_during"},
+        effective="assigned",
     ),
     _entity(
         "emission_factor_regions",
         "property_id uuid, region text, valid_from date, valid_to date",
         ranges={"valid": "valid_during"},
+        effective="valid",
     ),
     _entity(
         "allocation_methods",
         "property_id uuid, method text, valid_from date, valid_to date",
         ranges={"valid": "valid_during"},
+        effective="valid",
     ),
     _entity(
         "allocation_keys",
         "property_id uuid, unit_id uuid, share share, valid_from date, valid_to date",
         ranges={"valid": "valid_during"},
+        effective="valid",
         withheld="participant_id",
     ),
     _entity(

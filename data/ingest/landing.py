@@ -21,6 +21,22 @@ ETL_ROLE = "myproperty_etl"
 READINGS = "meter_readings"
 # updated_at is when a transaction began, and it shows when that ends: no writer of these tables takes longer.
 OVERLAP = datetime.timedelta(hours=1)
+_WITHDRAW = """
+with l as (select {columns} from {landing}),
+s as (select {forms} from {source}),
+both_sides as (
+    select
+        case when l.id is null then '{{}}' else datemultirange(daterange(l.{first}, l.{end})) end as before,
+        case when s.id is null then '{{}}' else datemultirange(daterange(s.{first}, s.{end})) end as after,
+        to_jsonb(l) - {moves}::text[] is not distinct from to_jsonb(s) - {moves}::text[] as is_same
+    from l full join s on l.tenant_id = s.tenant_id and l.id = s.id
+)
+delete from warehouse_staging.published_dates as p
+using both_sides as b
+where p.reading_date <@ case
+    when b.is_same then (b.before - b.after) + (b.after - b.before) else b.before + b.after
+end
+"""
 SourceSchema = Literal["myproperty", "warehouse_staging"]
 
 
@@ -28,12 +44,15 @@ def land(entity: str, dsn: str, start: datetime.date | None = None, end: datetim
     """Replace the landing rows of an entity, whole or for reading dates in [start, end); returns the rows.
 
     Of a growing table only what changed is written, and deleted rows go; the rows returned are all of it.
+    Where a row with effect on past dates changed, those dates are pending again (`published_dates`).
     One transaction: readers see the old rows or the new. Raises `IngestError` for an archived date, and
     ValueError for an unknown entity, or dates where they do not belong.
     """
     described, dates = _described(entity, start, end)
     with transaction(dsn, ETL_ROLE) as session:
         if dates is None:
+            if described.effective is not None:
+                _withdraw_dates(session, described, described.effective)
             return _merge(session, described) if described.is_growing else _replace(session, described)
         return sum(_land_date(session, described, date) for date in dates)
 
@@ -125,6 +144,28 @@ def _prepare_readings(session: Session, entity: Entity, date: datetime.date, whe
     if session.rows(exists)[0][0]:
         ensure = sql.SQL("select warehouse_staging.ensure_readings_partition({})").format(sql.Literal(date))
         session.execute(ensure)
+
+
+def _withdraw_dates(session: Session, entity: Entity, stem: str) -> None:
+    """Take back the publication of the dates on which the source says other than landing does.
+
+    Of a row that only begins or ends on another date, these are the dates in between.
+    """
+    columns = sql.SQL(", ")
+    session.execute(
+        sql.SQL(_WITHDRAW).format(
+            columns=columns.join(map(sql.Identifier, entity.columns.names)),
+            forms=columns.join(
+                sql.SQL("{} as {}").format(_source_form(entity, name), sql.Identifier(name))
+                for name in entity.columns.names
+            ),
+            landing=_landing(entity),
+            source=sql.Identifier("myproperty", entity.name),
+            first=sql.Identifier(f"{stem}_from"),
+            end=sql.Identifier(f"{stem}_to"),
+            moves=sql.Literal([f"{stem}_from", f"{stem}_to", "version", "updated_at"]),
+        )
+    )
 
 
 def _replace(session: Session, entity: Entity, where: sql.Composable | None = None) -> int:

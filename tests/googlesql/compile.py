@@ -18,7 +18,7 @@ from .session import Invocation, Session
 
 PROJECT = "local"
 HERE = Path(__file__).resolve()
-DBT_TIMEOUT_S = 600
+DBT_TIMEOUT_S = 1800
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 Sydney ends summer time on 2026-04-05: its day has 25 hours. Los Angeles and Berlin are in summer time.
 There are missing intervals, substituted and lost values, awkward decimals, a meter without a unit, a
-day with too little data and meters that are silent. A second version of the rows says what a revision
+day with too little data and meters that are silent. A unit in Berlin changes hands and price between the two
+days, is billed and pays, has a ticket and asks an agent. A second version of the rows says what a revision
 changes.
 """
 
@@ -303,6 +304,252 @@ def _sharing() -> dict[str, list[Row]]:
                 allocation_method="hybrid",
                 **sydney,
             )
+        ],
+        **_lettings(),
+        **_bills(),
+        **_service(),
+    }
+
+
+def _lettings() -> dict[str, list[Row]]:
+    """Who lives in the unit and what a kWh costs: both change at midnight of Berlin, and a band at 21:00."""
+    bands = (
+        ("b-old", "grid", "flat", "weekend", 0, 1440, "0.123457", FIRST_DAY, LAST_DAY),
+        ("b-day", "grid", "day", "weekend", 0, 1260, "0.311111", LAST_DAY, None),
+        ("b-night", "grid", "night", "weekend", 1260, 1440, "0.222223", LAST_DAY, None),
+        ("b-solar", "solar", "roof", "weekend", 0, 1440, "0.1", FIRST_DAY, None),
+    )
+    return {
+        "users": [
+            _row("users", id="r1", tenant_id="t2", role="resident", status="active", mfa_enabled=False)
+        ],
+        "tenancies": [
+            _row(
+                "tenancies",
+                id=name,
+                tenant_id="t2",
+                unit_id="u-ber",
+                user_id="r1",
+                occupied_from=first,
+                occupied_to=end,
+            )
+            for name, first, end in (("y1", FIRST_DAY, LAST_DAY), ("y2", LAST_DAY, None))
+        ],
+        "providers": [
+            _row("providers", id="v1", tenant_id="t2", name="Spree Power", kind="retailer", region="DE")
+        ],
+        "rate_plans": [
+            _row("rate_plans", id="w1", tenant_id="t2", provider_id="v1", name="Tagstrom", currency="EUR")
+        ],
+        "rate_plan_assignments": [
+            _row(
+                "rate_plan_assignments",
+                id="x1",
+                tenant_id="t2",
+                unit_id="u-ber",
+                rate_plan_id="w1",
+                assigned_from=FIRST_DAY,
+            )
+        ],
+        "rate_plan_bands": [
+            _row(
+                "rate_plan_bands",
+                id=name,
+                tenant_id="t2",
+                rate_plan_id="w1",
+                charge=charge,
+                band=band,
+                day_kind=kind,
+                minutes_from=first,
+                minutes_to=end,
+                unit_amount=Decimal(price),
+                tax_rate=Decimal("0.19"),
+                valid_from=since,
+                valid_to=until,
+            )
+            for name, charge, band, kind, first, end, price, since, until in bands
+        ],
+        "solar_assets": [
+            _row(
+                "solar_assets",
+                id="s1",
+                tenant_id="t1",
+                property_id="p-syd",
+                kind="array",
+                capacity_kw=Decimal("6.6"),
+                status="active",
+            )
+        ],
+    }
+
+
+def _bills() -> dict[str, list[Row]]:
+    """One invoice with a line of each kind of rounding, paid in two parts of which one came back."""
+    due = MADE + timedelta(days=14)
+    lines = (
+        (1, "grid", "1.000000005", "0.311111", "0.37", "b-day"),
+        (2, "solar", "2.5", "0.1", "0.30", "b-solar"),
+        (3, "credit", "1", "-0.005", "-0.01", None),
+    )
+    return {
+        "allocation_ledger": [
+            _row(
+                "allocation_ledger",
+                id="l1",
+                tenant_id="t2",
+                property_id="p-ber",
+                unit_id="u-ber",
+                tenancy_id="y1",
+                period_from=FIRST_DAY,
+                period_to=LAST_DAY,
+                solar_kwh=Decimal("2.5"),
+                grid_kwh=Decimal("1.000000005"),
+                loss_kwh=Decimal(0),
+                allocation_method="static",
+            )
+        ],
+        "invoices": [
+            _row(
+                "invoices",
+                id="i1",
+                tenant_id="t2",
+                number="B-1",
+                tenant_user_id="r1",
+                tenancy_id="y1",
+                period_from=FIRST_DAY,
+                period_to=LAST_DAY,
+                status="paid",
+                total_amount=Decimal("0.66"),
+                currency="EUR",
+                issued_at=MADE,
+                due_at=due,
+            )
+        ],
+        "invoice_lines": [
+            _row(
+                "invoice_lines",
+                id=f"n{number}",
+                tenant_id="t2",
+                invoice_id="i1",
+                line_number=number,
+                category=category,
+                quantity=Decimal(quantity),
+                unit_amount=Decimal(price),
+                tax_rate=Decimal("0.19"),
+                total_amount=Decimal(total),
+                allocation_id=None if category == "credit" else "l1",
+                rate_plan_band_id=band,
+            )
+            for number, category, quantity, price, total, band in lines
+        ],
+        "payments": [
+            _row(
+                "payments",
+                id=name,
+                tenant_id="t2",
+                invoice_id="i1",
+                amount=Decimal(amount),
+                currency="EUR",
+                method="direct_debit",
+                status=status,
+                received_at=due + timedelta(hours=hours),
+            )
+            for name, amount, status, hours in (
+                ("q1", "0.66", "reversed", -30),
+                ("q2", "0.66", "received", 47),
+            )
+        ],
+    }
+
+
+def _service() -> dict[str, list[Row]]:
+    """A ticket that is resolved too late, one that is open, and a session with five calls and a message."""
+    hour = timedelta(hours=1)
+    return {
+        "service_tickets": [
+            _row(
+                "service_tickets",
+                id=name,
+                tenant_id="t2",
+                property_id="p-ber",
+                unit_id=unit,
+                status=status,
+                priority="high",
+                category="solar",
+                opened_at=MADE - 72 * hour,
+                sla_target_at=MADE + target * hour,
+                resolved_at=resolved,
+            )
+            for name, unit, status, target, resolved in (
+                ("k1", "u-ber", "resolved", -24, MADE),
+                ("k2", None, "open", -1, None),
+                ("k3", None, "open", 100, None),
+            )
+        ],
+        "ticket_quotes": [
+            _row(
+                "ticket_quotes",
+                id=f"o{n}",
+                tenant_id="t2",
+                ticket_id="k1",
+                provider_id="v1",
+                amount=Decimal(100 + n),
+                currency="EUR",
+                status="accepted" if n else "declined",
+                quoted_at=MADE - (48 - n) * hour,
+            )
+            for n in range(2)
+        ],
+        "ticket_schedules": [
+            _row(
+                "ticket_schedules",
+                id=f"d{n}",
+                tenant_id="t2",
+                ticket_id="k1",
+                scheduled_from=MADE - (24 - n) * hour,
+                scheduled_to=MADE - (23 - n) * hour,
+                status=status,
+            )
+            for n, status in enumerate(("cancelled", "missed", "done"))
+        ],
+        "ticket_activities": [
+            _row(
+                "ticket_activities",
+                id=f"e{n}",
+                tenant_id="t2",
+                ticket_id="k1",
+                kind=kind,
+                agent_id="helpdesk",
+                occurred_at=MADE,
+            )
+            for n, kind in enumerate(("note", "ai_action"))
+        ],
+        "agent_messages": [
+            _row(
+                "agent_messages",
+                id=f"g{n}",
+                tenant_id="t2",
+                session_id="z1",
+                sequence=n + 1,
+                agent_id="helpdesk",
+                role=role,
+                sent_at=MADE + n * hour,
+            )
+            for n, role in enumerate(("user", "agent", "user"))
+        ],
+        "agent_audit": [
+            _row(
+                "agent_audit",
+                id=f"h{n}",
+                tenant_id="t2",
+                session_id="z1" if n < 5 else None,
+                agent_id="helpdesk",
+                tool_name="search" if n % 2 else "quote",
+                outcome="failed" if n == 4 else "succeeded",
+                latency_ms=latency,
+                occurred_at=MADE + n * hour / 2,
+            )
+            for n, latency in enumerate((120, 80, 80, 4000, 95, 7))
         ],
     }
 

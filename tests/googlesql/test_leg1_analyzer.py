@@ -79,11 +79,11 @@ def test_a_type_error_planted_in_a_model_fails_the_build(tmp_path: Path) -> None
     shutil.copytree(WAREHOUSE, project, ignore=shutil.ignore_patterns("target", "logs"))
     model = project / "models" / "dimensions" / "dim_tenant.sql"
     model.write_text(f"select * from (\n{model.read_text()}\n) where tenant_id = date '2026-01-01'\n")
-    chosen = ["--select", "stg_oltp__tenants", "dim_tenant"]
+    chosen = ["--select", "stg_oltp__tenants", "snap_tenants", "dim_tenant"]
     with pytest.raises(
         DbtFailed, match="No matching signature for operator = for argument types: STRING, DATE"
     ):
-        build(project, raw_tables(), tmp_path, [("run", VARIABLES)], *chosen)
+        build(project, raw_tables(), tmp_path, [("build", VARIABLES)], *chosen)
 
 
 def test_a_broken_contract_fails_the_build(tmp_path: Path) -> None:
@@ -91,6 +91,6 @@ def test_a_broken_contract_fails_the_build(tmp_path: Path) -> None:
     shutil.copytree(WAREHOUSE, project, ignore=shutil.ignore_patterns("target", "logs"))
     model = project / "models" / "dimensions" / "dim_tenant.sql"
     model.write_text(f"select * replace (1 as tenant_name) from (\n{model.read_text()}\n)\n")
-    chosen = ["--select", "stg_oltp__tenants", "dim_tenant"]
+    chosen = ["--select", "stg_oltp__tenants", "snap_tenants", "dim_tenant"]
     with pytest.raises(DbtFailed, match="enforced contract"):
-        build(project, raw_tables(), tmp_path, [("run", VARIABLES)], *chosen)
+        build(project, raw_tables(), tmp_path, [("build", VARIABLES)], *chosen)

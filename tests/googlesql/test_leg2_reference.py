@@ -21,14 +21,25 @@ pytestmark = pytest.mark.engine
 NO_TESTS = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
 # dbt stamps a snapshot's rows with the time of the source, never of the run, under the timestamp strategy.
 COMPARED = {
+    "bridge_unit_tenancy",
     "dim_date",
-    "dim_tenant",
+    "dim_hour",
+    "dim_meter",
     "dim_property",
+    "dim_provider",
+    "dim_rate_plan",
+    "dim_rate_plan_band",
+    "dim_tenant",
     "dim_unit",
+    "fact_agent_session",
+    "fact_energy_daily",
     "fact_energy_usage",
     "emission_factors",
     "currencies",
     "int_solar__availability",
+    "fact_invoice",
+    "fact_payment",
+    "fact_service_ticket",
     "int_solar__daily_performance",
     "int_carbon__daily_savings",
     "int_allocation__intervals",
@@ -39,7 +50,13 @@ COMPARED = {
     "mart_carbon_savings",
     "mart_allocation_differences",
     "mart_roi_summary",
+    "snap_meters",
     "snap_properties",
+    "snap_providers",
+    "snap_rate_plans",
+    "snap_solar_assets",
+    "snap_tenants",
+    "snap_units",
 }
 
 
@@ -105,7 +122,7 @@ def test_every_table_of_the_project_is_compared(compared: Compared) -> None:
 
 def test_the_revision_changed_the_second_day_and_kept_the_first(compared: Compared) -> None:
     before, after = (set(compared.google[stage]["fact_energy_usage"]) for stage in (0, 1))
-    days = {row[6] for row in before ^ after}
+    days = {row[11] for row in before ^ after}
     assert days == {scenario.LAST_DAY}
     assert len(compared.google[1]["snap_properties"]) == len(compared.google[0]["snap_properties"]) + 1
 

@@ -32,6 +32,7 @@ def test_the_proof_saw_reads_of_every_partitioned_table(bigquery_build: Build) -
         "solar_reference_yields",
         "fact_energy_usage",
         "int_solar__availability",
+        "fact_energy_daily",
         "int_solar__daily_performance",
         "int_carbon__daily_savings",
         "int_allocation__intervals",

@@ -251,3 +251,49 @@ def test_a_new_column_is_told_of_and_hurts_nothing(oltp_copy: str) -> None:
     (warning,) = drift.check_sources(ENTITIES, oltp_copy)
     assert warning.startswith("myproperty.payments.fee is new")
     assert landing.land("payments", oltp_copy) == 0
+
+
+FLAT: LiteralString = """
+with p as (
+    insert into myproperty.providers (tenant_id, name, kind, region)
+    values (%(tenant)s, 'Spark', 'retailer', 'AU') returning id
+), r as (
+    insert into myproperty.rate_plans (tenant_id, provider_id, name, currency)
+    select %(tenant)s, id, 'Flat', 'AUD' from p returning id
+)
+insert into myproperty.rate_plan_bands
+    (tenant_id, rate_plan_id, charge, band, day_kind, unit_amount, tax_rate, valid_during)
+select %(tenant)s, r.id, 'grid', 'flat', 'weekday', 0.3, 0.1, during
+from r, unnest(array['[2025-06-01,2025-06-04)', '[2025-06-04,)']::daterange[]) as during
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "pending"),
+    [
+        ("update {} set valid_during = '[2025-06-04,2025-06-06)' where valid_during @> date 'today'", {6, 7}),
+        ("update {} set unit_amount = 0.4 where valid_during @> date '2025-06-01'", {1, 2, 3}),
+        ("update {} set valid_during = '[2025-06-05,)' where valid_during @> date 'today'", {4}),
+        ("delete from {} where valid_during @> date '2025-06-01'", {1, 2, 3}),
+        ("update {} set valid_during = valid_during", set()),
+    ],
+)
+def test_a_change_with_effect_on_past_dates_makes_them_pending(
+    company: Company, change: str, pending: set[int]
+) -> None:
+    dates = {date(2025, 6, day) for day in range(1, 8)}
+    with psycopg.connect(company.dsn) as connection:
+        connection.execute(FLAT, {"tenant": company.tenant_id})
+        connection.commit()
+        landing.land("rate_plan_bands", company.dsn)
+        connection.execute("delete from warehouse_staging.published_dates")
+        connection.execute(
+            "insert into warehouse_staging.published_dates (reading_date, run_id) select unnest(%s), 'r'",
+            (list(dates),),
+        )
+        connection.execute(change.format("myproperty.rate_plan_bands").encode())
+        connection.commit()
+        landing.land("rate_plan_bands", company.dsn)
+        kept = {row[0] for row in connection.execute("select * from warehouse_staging.published_dates")}
+        connection.execute("delete from myproperty.rate_plan_bands")
+    assert {day.day for day in dates - kept} == pending

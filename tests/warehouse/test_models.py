@@ -157,7 +157,7 @@ def test_the_data_tests_and_unit_tests_pass_on_sound_rows_gaps_and_all(built: Bu
     assert built.ran.success, built.ran.failures
     passed = [name for name, status in built.ran.statuses.items() if status == "pass"]
     assert len([name for name in passed if name.startswith("test.")]) > 100
-    assert len([name for name in passed if name.startswith("unit_test.")]) == 9
+    assert len([name for name in passed if name.startswith("unit_test.")]) == 13
 
 
 def whole(dsn: str, where: str = "true") -> dict[str, list[dict[str, Any]]]:
@@ -201,7 +201,9 @@ def test_a_planted_fault_fails_the_data_test_that_guards_against_it(copied: str,
             "update raw.meter_readings set reading_date = '2026-07-01' where tenant_id = 'vacancy/acme'"
         )
         connection.execute("delete from raw.meters where id = 'roof' and tenant_id = 'unit_move/acme'")
-        connection.execute("update raw.units set tenant_id = 'bolt' where tenant_id = 'silent_meter/acme'")
+        connection.execute(
+            "update raw.meter_assignments set unit_id = 'nowhere' where tenant_id = 'silent_meter/acme'"
+        )
     words = ("build", "--select", "dim_unit", "fact_energy_usage", "--exclude-resource-type", "unit_test")
     ran = run_dbt(copied, target_path, words, date(2026, 7, 1), date(2026, 7, 5))
     for guard in (

@@ -1,7 +1,8 @@
-"""The dbt project in four steps, and `published_dates`, written when all of it stands.
+"""The dbt project in three steps, and `published_dates`, written when all of it stands.
 
-Seeds, dimensions and snapshots know no dates; facts and marts are rebuilt for the run's window. The marts
-are a step of their own so that gate D stands between the candidate and what is published. Names are in
+Seeds, snapshots, dimensions and small facts know no dates; large facts and marts are rebuilt for the run's
+window. The marts are a step of their own so that gate D stands between the candidate and what is published. One
+dbt runs at a time: two collide on temporary tables and would take a snapshot twice. Names are in
 `translator.py`.
 """
 
@@ -12,6 +13,7 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DbtCliResource, dbt_assets
 
+from dagster_project.defs.warehouse import ledger
 from dagster_project.defs.warehouse.translator import LAYERS, Translator
 from dagster_project.failures import RETRY, permanent_unless_retryable
 from dagster_project.partitions import READING_DATES, SINGLE_RUN, Window, window
@@ -20,12 +22,15 @@ from dagster_project.resources.platform import Platform
 
 # The staging models that are read by reading date: they, and their tests, need the window.
 _DATED_STAGING = "stg_oltp__meter_readings stg_oltp__solar_reference_yields"
-_DATED = f"{_DATED_STAGING} tag:fact tag:mart_candidate"
+_DATED = f"{_DATED_STAGING} tag:fact,config.materialized:incremental tag:mart_candidate"
 # step -> (what dbt selects, what it leaves out, has reading dates)
 # A step leaves out the steps after it: dbt would run the tests that a later model has on an earlier one.
 STEPS: dict[str, tuple[str, str, bool]] = {
-    "dbt_dimensions": ("tag:seed tag:staging tag:dimension", f"{_DATED} tag:mart tag:snapshot", False),
-    "dbt_snapshots": ("tag:snapshot", f"{_DATED} tag:mart", False),
+    "dbt_dimensions": (
+        "tag:seed tag:staging tag:snapshot tag:dimension tag:fact,config.materialized:table",
+        f"{_DATED} tag:mart",
+        False,
+    ),
     "dbt_facts": (_DATED, "tag:mart", True),
     "dbt_marts": ("tag:mart", "", True),
 }
@@ -65,7 +70,7 @@ def _build(
     # dbt parses anew when its vars change, so the best start is this run's own step with the same vars.
     same_vars = [steps[name] for name, step in STEPS.items() if step[2] == (dates is not None)]
     seed_partial_parse([*same_vars, parsed], target)
-    with permanent_unless_retryable():
+    with permanent_unless_retryable(), ledger.one_dbt_at_a_time(platform.oltp_dsn):
         run = {"MYPROPERTY_RUN_ID": context.run.run_id}
         with dbt_calls.environment(dbt_calls.connection(settings) | run):
             call = dbt.cli(dbt_calls.arguments("build", dates), context=context, target_path=target)
@@ -99,8 +104,6 @@ def published(dbt_steps: Sequence[dg.AssetsDefinition]) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> dg.MaterializeResult[None]:
         """The dates whose marts stand. A date that a file touches later is pending again."""
-        from dagster_project.defs.warehouse import ledger
-
         dates = window(context)
         with permanent_unless_retryable():
             ledger.publish(platform.oltp_dsn, dates, context.run.run_id)

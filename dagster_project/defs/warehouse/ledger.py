@@ -1,5 +1,10 @@
-"""Which reading dates are published, and which are pending: the ledger of files against the marts built."""
+"""Which reading dates are published, and which are pending: the ledger of files against the marts built.
 
+Here too: whose turn it is to build.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 
 import psycopg
@@ -29,6 +34,15 @@ group by d.reading_date, p.published_at
 having p.published_at is null or max(d.touched_at) > p.published_at
 order by d.reading_date
 """
+
+
+@contextmanager
+def one_dbt_at_a_time(dsn: str) -> Iterator[None]:
+    """Wait until no other run of this environment builds with dbt. Raises psycopg.Error."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        # Of the session, not of a transaction: that would stay open for minutes.
+        connection.execute("select pg_advisory_lock(7310, 0)")
+        yield
 
 
 def publish(dsn: str, dates: Window, run_id: str) -> None:

@@ -71,8 +71,12 @@
     {%- if not where -%}
         {%- do return(relation) -%}
     {%- endif -%}
+    {#- Asked for a range only where it is named: dimensions are tested without one. -#}
+    {%- if '__in_range__' in where -%}
+        {%- set where = where | replace('__in_range__', in_range()) -%}
+    {%- endif -%}
     {%- set filtered -%}
-        (select * from {{ relation }} where {{ where | replace('__in_range__', in_range()) }}) dbt_subquery
+        (select * from {{ relation }} where {{ where }}) dbt_subquery
     {%- endset -%}
     {%- do return(filtered) -%}
 {%- endmacro %}

@@ -14,6 +14,10 @@
 {% macro default__type_text() -%} string {%- endmacro %}
 {% macro postgres__type_text() -%} text {%- endmacro %}
 
+{% macro type_boolean() -%} {{ return(adapter.dispatch('type_boolean')()) }} {%- endmacro %}
+{% macro default__type_boolean() -%} bool {%- endmacro %}
+{% macro postgres__type_boolean() -%} boolean {%- endmacro %}
+
 {# -- decimals: BigQuery types a product of NUMERICs wider, so every result is cast back. It takes no precision in
       a cast: NUMERIC is (38, 9) there, and a shorter scale is a rounding, half away from zero as in PostgreSQL. -- #}
 
@@ -124,6 +128,10 @@
 {% macro default__epoch_seconds(instant) -%} unix_seconds({{ instant }}) {%- endmacro %}
 {% macro postgres__epoch_seconds(instant) -%} cast(extract(epoch from {{ instant }}) as bigint) {%- endmacro %}
 
+{% macro epoch_micros(instant) -%} {{ return(adapter.dispatch('epoch_micros')(instant)) }} {%- endmacro %}
+{% macro default__epoch_micros(instant) -%} unix_micros({{ instant }}) {%- endmacro %}
+{% macro postgres__epoch_micros(instant) -%} cast(extract(epoch from {{ instant }}) * 1000000 as bigint) {%- endmacro %}
+
 {% macro whole_quotient(dividend, divisor) -%}
     {#- Integer division of non-negative integers; NULL where the divisor is 0 or NULL. -#}
     {{ return(adapter.dispatch('whole_quotient')(dividend, divisor)) }}
@@ -142,6 +150,19 @@
 {% macro postgres__date_spine(first, last) -%}
     select cast(generated as date) as date_day
     from generate_series(timestamp '{{ first }}', timestamp '{{ last }}' - interval '1 day', interval '1 day') as generated
+{%- endmacro %}
+
+{% macro integer_spine(first, last) -%}
+    {#- One row an integer, column `n`, from first up to but not including last. -#}
+    {{ return(adapter.dispatch('integer_spine')(first, last)) }}
+{%- endmacro %}
+{% macro default__integer_spine(first, last) -%}
+    select n
+    from unnest(generate_array({{ first }}, {{ last - 1 }})) as n
+{%- endmacro %}
+{% macro postgres__integer_spine(first, last) -%}
+    select cast(generated as bigint) as n
+    from generate_series({{ first }}, {{ last - 1 }}) as generated
 {%- endmacro %}
 
 {% macro iso_day_of_week(day) -%} {{ return(adapter.dispatch('iso_day_of_week')(day)) }} {%- endmacro %}

@@ -25,6 +25,36 @@ assignments as (
     select * from {{ ref('stg_oltp__meter_assignments') }}
 ),
 
+tenancies as (
+    select * from {{ ref('bridge_unit_tenancy') }}
+),
+
+plans as (
+    select * from {{ ref('stg_oltp__rate_plan_assignments') }}
+),
+
+-- What a kWh of the grid costs; the price of solar depends on how it is shared out, which is not of an interval.
+bands as (
+    select * from {{ ref('dim_rate_plan_band') }}
+    where charge = 'grid'
+),
+
+meter_versions as (
+    select * from {{ ref('dim_meter') }}
+),
+
+property_versions as (
+    select * from {{ ref('dim_property') }}
+),
+
+unit_versions as (
+    select * from {{ ref('dim_unit') }}
+),
+
+plan_versions as (
+    select * from {{ ref('dim_rate_plan') }}
+),
+
 -- Energy alone: reactive power, voltage, water and gas have no kWh and would count as gaps.
 energy as (
     select
@@ -53,8 +83,7 @@ energy as (
         on
             readings.tenant_id = assignments.tenant_id
             and readings.meter_id = assignments.meter_id
-            and readings.reading_date >= coalesce(assignments.assigned_from, date '0001-01-01')
-            and readings.reading_date < coalesce(assignments.assigned_to, date '9999-12-31')
+            and {{ on_date('assignments', 'readings.reading_date', 'assigned_from', 'assigned_to') }}
     where
         readings.channel in ('import', 'export', 'generation', 'consumption')
         and readings.unit in ('kWh', 'Wh', 'MWh')
@@ -69,19 +98,97 @@ counted as (
             partition by tenant_id, meter_id, channel, reading_date
         ) as day_actual_intervals
     from energy
+),
+
+clocked as (
+    select
+        counted.*,
+        cast(extract(hour from local_ts) as {{ type_integer() }}) as local_hour,
+        cast(extract(hour from local_ts) * 60 + extract(minute from local_ts) as {{ type_integer() }}) as local_minute,
+        case when {{ iso_day_of_week('reading_date') }} >= 6 then 'weekend' else 'weekday' end as day_kind
+    from counted
+),
+
+-- The wall clock at the start of an interval decides its price, on the days on which clocks change too: an hour that
+-- happens twice has one price both times. What is generated or exported has none.
+priced as (
+    select
+        clocked.*,
+        tenancies.tenancy_id,
+        plans.rate_plan_id,
+        bands.rate_plan_band_id,
+        bands.band as tariff_band,
+        bands.currency,
+        bands.unit_amount,
+        bands.tax_rate
+    from clocked
+    left join tenancies
+        on
+            clocked.tenant_id = tenancies.tenant_id
+            and clocked.unit_id = tenancies.unit_id
+            and {{ on_date('tenancies', 'clocked.reading_date', 'occupied_from', 'occupied_to') }}
+    left join plans
+        on
+            clocked.tenant_id = plans.tenant_id
+            and clocked.unit_id = plans.unit_id
+            and clocked.channel in ('consumption', 'import')
+            and {{ on_date('plans', 'clocked.reading_date', 'assigned_from', 'assigned_to') }}
+    left join bands
+        on
+            plans.tenant_id = bands.tenant_id
+            and plans.rate_plan_id = bands.rate_plan_id
+            and clocked.day_kind = bands.day_kind
+            and clocked.local_minute >= bands.minutes_from
+            and clocked.local_minute < bands.minutes_to
+            and {{ on_date('bands', 'clocked.reading_date', 'valid_from', 'valid_to') }}
+),
+
+keyed as (
+    select
+        priced.*,
+        meter_versions.meter_key,
+        property_versions.property_key,
+        unit_versions.unit_key,
+        plan_versions.rate_plan_key
+    from priced
+    left join meter_versions
+        on
+            priced.tenant_id = meter_versions.tenant_id
+            and coalesce(priced.meter_id, 'unknown') = meter_versions.meter_id
+            and {{ in_force('meter_versions', 'priced.reading_ts') }}
+    left join property_versions
+        on
+            priced.tenant_id = property_versions.tenant_id
+            and coalesce(priced.property_id, 'unknown') = property_versions.property_id
+            and {{ in_force('property_versions', 'priced.reading_ts') }}
+    left join unit_versions
+        on
+            priced.tenant_id = unit_versions.tenant_id
+            and coalesce(priced.unit_id, 'unknown') = unit_versions.unit_id
+            and {{ in_force('unit_versions', 'priced.reading_ts') }}
+    left join plan_versions
+        on
+            priced.tenant_id = plan_versions.tenant_id
+            and coalesce(priced.rate_plan_id, 'unknown') = plan_versions.rate_plan_id
+            and {{ in_force('plan_versions', 'priced.reading_ts') }}
 )
 
 select
     tenant_id,
+    property_key,
+    unit_key,
+    meter_key,
+    rate_plan_key,
     property_id,
     unit_id,
+    tenancy_id,
     meter_id,
     channel,
     reading_ts,
     reading_date,
     local_ts,
     cast(local_ts as date) as local_date,
-    cast(extract(hour from local_ts) as {{ type_integer() }}) as local_hour,
+    local_hour,
     interval_seconds,
     value_kwh,
     quality,
@@ -90,8 +197,15 @@ select
     is_estimated,
     version,
     source_version,
+    rate_plan_id,
+    rate_plan_band_id,
+    tariff_band,
+    currency,
+    unit_amount,
+    tax_rate,
+    {{ as_energy('value_kwh * unit_amount') }} as cost_amount,
     day_expected_intervals,
     day_actual_intervals,
     {{ share_pct('day_actual_intervals', 'day_expected_intervals') }} as day_completeness_pct,
     day_actual_intervals >= day_expected_intervals as is_day_complete
-from counted
+from keyed

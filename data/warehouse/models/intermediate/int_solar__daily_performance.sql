@@ -36,6 +36,7 @@ properties as (
         solar_capacity_kw,
         status
     from {{ ref('dim_property') }}
+    where is_current
 ),
 
 availability as (

@@ -1,0 +1,48 @@
+{# Slowly changing dimensions: versions from a snapshot, and which of them is in force. #}
+
+{% macro beginning() -%}
+    {#- Before the first state that a snapshot saw, that state is taken: history that was loaded later than it
+        happened finds the property it belongs to. -#}
+    cast('1900-01-01 00:00:00+00' as {{ type_instant() }})
+{%- endmacro %}
+
+{% macro versions(snapshot, ids) -%}
+    {#- The rows of a snapshot with valid_from, valid_to (exclusive; NULL for the current one) and is_current. -#}
+    select
+        *,
+        case
+            when row_number() over (partition by {{ ids | join(', ') }} order by dbt_valid_from) = 1
+                then {{ beginning() }}
+            else dbt_valid_from
+        end as valid_from,
+        dbt_valid_to as valid_to,
+        dbt_valid_to is null as is_current
+    from {{ ref(snapshot) }}
+{%- endmacro %}
+
+{% macro in_force(version, instant) -%}
+    {#- Whether a version was the one in force at an instant. -#}
+    {{ version }}.valid_from <= {{ instant }} and ({{ version }}.valid_to is null or {{ version }}.valid_to > {{ instant }})
+{%- endmacro %}
+
+{% macro on_date(row, column, first, end) -%}
+    {#- Whether a half-open range of local dates, either end of which may be NULL, holds the date. -#}
+    {{ column }} >= coalesce({{ row }}.{{ first }}, date '0001-01-01')
+    and {{ column }} < coalesce({{ row }}.{{ end }}, date '9999-12-31')
+{%- endmacro %}
+
+{% test versions_do_not_overlap(model, columns) %}
+{#- Half-open: the next version begins where this one ends, or later if it was gone in between. -#}
+select
+    {{ columns | join(', ') }},
+    valid_from
+from (
+    select
+        {{ columns | join(', ') }},
+        valid_from,
+        valid_to,
+        lead(valid_from) over (partition by {{ columns | join(', ') }} order by valid_from) as next_from
+    from {{ model }}
+) as ordered
+where valid_to <= valid_from or (next_from is not null and (valid_to is null or valid_to > next_from))
+{% endtest %}

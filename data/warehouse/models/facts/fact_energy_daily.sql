@@ -1,0 +1,70 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy=range_strategy(),
+    partition_by={'field': 'reading_date', 'data_type': 'date', 'granularity': 'day'},
+    partitions=range_partitions(),
+    cluster_by=['tenant_id', 'property_id', 'meter_id'],
+    require_partition_filter=range_filter_required(),
+    on_schema_change='fail',
+    full_refresh=false,
+    indexes=[{'columns': ['reading_date', 'tenant_id', 'meter_id', 'channel'], 'unique': true}],
+) }}
+
+with usage as (
+    select
+        tenant_id,
+        property_id,
+        unit_id,
+        tenancy_id,
+        meter_id,
+        channel,
+        reading_date,
+        value_kwh,
+        is_estimated,
+        rate_plan_id,
+        currency,
+        cost_amount,
+        day_expected_intervals
+    from {{ ref('fact_energy_usage') }}
+    where {{ in_range() }}
+),
+
+-- Unit, tenancy and plan hold for whole dates, so a meter and date have one of each.
+days as (
+    select
+        tenant_id,
+        meter_id,
+        channel,
+        reading_date,
+        max(property_id) as property_id,
+        max(unit_id) as unit_id,
+        max(tenancy_id) as tenancy_id,
+        max(rate_plan_id) as rate_plan_id,
+        max(currency) as currency,
+        sum(value_kwh) as energy_kwh,
+        sum(cost_amount) as cost_amount,
+        max(day_expected_intervals) as expected_intervals,
+        count(value_kwh) as actual_intervals,
+        sum(case when is_estimated and value_kwh is not null then 1 else 0 end) as estimated_intervals
+    from usage
+    group by tenant_id, meter_id, channel, reading_date
+)
+
+select
+    tenant_id,
+    property_id,
+    unit_id,
+    tenancy_id,
+    meter_id,
+    channel,
+    reading_date,
+    rate_plan_id,
+    {{ as_energy('energy_kwh') }} as energy_kwh,
+    currency,
+    {{ as_energy('cost_amount') }} as cost_amount,
+    expected_intervals,
+    actual_intervals,
+    cast(estimated_intervals as {{ type_integer() }}) as estimated_intervals,
+    {{ share_pct('actual_intervals', 'expected_intervals') }} as completeness_pct,
+    {{ share_pct('estimated_intervals', 'actual_intervals') }} as estimated_share_pct
+from days
