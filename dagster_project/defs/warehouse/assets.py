@@ -1,8 +1,8 @@
 """The dbt project in three steps, and `published_dates`, written when all of it stands.
 
 Seeds, snapshots, dimensions and small facts know no dates; large facts and marts are rebuilt for the run's
-window. The marts are a step of their own so that gate D stands between the candidate and what is published. One
-dbt runs at a time: two collide on temporary tables and would take a snapshot twice. Names are in
+window. The marts are a step of their own so that gate D stands between the candidate and what is published.
+One dbt runs at a time: two collide on temporary tables and would take a snapshot twice. Names are in
 `translator.py`.
 """
 
