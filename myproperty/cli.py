@@ -928,6 +928,19 @@ def dbt(context: typer.Context) -> None:
     raise typer.Exit(subprocess.call(words, env={**os.environ, **environment}))
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@reports_errors
+def metrics(context: typer.Context) -> None:
+    """Ask MetricFlow: `list metrics`, `query --metrics solar_generation_kwh --group-by metric_time`.
+
+    Arguments go to MetricFlow as they are.
+    """
+    from dagster_project.resources.dbt import PROJECT_DIR, metrics_command
+
+    words, environment = metrics_command(get_settings(), context.args)
+    raise typer.Exit(subprocess.call(words, env={**os.environ, **environment}, cwd=PROJECT_DIR))
+
+
 @app.command()
 @reports_errors
 def dev() -> None:

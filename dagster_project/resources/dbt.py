@@ -109,6 +109,17 @@ def command(settings: Settings, words: Sequence[str]) -> tuple[list[str], dict[s
     return [executable(), *words, *folders], {"DBT_STATE": str(state_path(settings)), **connection(settings)}
 
 
+def metrics_command(settings: Settings, words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """The words and the environment of a MetricFlow call; the project is parsed first, into its own `target`.
+
+    Raises EngineError where the embedded engine does not run, RuntimeError where the project is broken.
+    """
+    # MetricFlow reads its manifest there and nowhere else.
+    _parse(settings, PROJECT_DIR, PROJECT_DIR / "target")
+    environment = {**connection(settings), "DBT_PROFILES_DIR": str(PROJECT_DIR)}
+    return [str(Path(sys.executable).parent / "mf"), *words], environment
+
+
 def state_path(settings: Settings) -> Path:
     """The folder of the manifest that was published last: what dbt's `state:modified` compares with."""
     return target_path(settings) / "published"

@@ -78,7 +78,8 @@ def insert_rows(connection: psycopg.Connection[Any], table: str, rows: Sequence[
 
 
 @contextmanager
-def _environment(dsn: str, prefix: str) -> Iterator[None]:
+def environment(dsn: str, prefix: str = "") -> Iterator[None]:
+    """The variables by which dbt's profile reaches the database of `dsn`."""
     parts = urlsplit(dsn)
     values = {
         "MYPROPERTY_DBT_HOST": parts.hostname or "127.0.0.1",
@@ -120,7 +121,7 @@ def run_dbt(
         *("--target-path", str(target_path), "--log-path", str(target_path), "--threads", "2", "--quiet"),
         *("--vars", json.dumps(variables)),
     ]
-    with _environment(dsn, prefix):
+    with environment(dsn, prefix):
         outcome = dbtRunner().invoke(arguments)
     results = list(getattr(outcome.result, "results", None) or [])
     failures = {

@@ -32,7 +32,7 @@ STEPS: dict[str, tuple[str, str, bool]] = {
         False,
     ),
     "dbt_facts": (_DATED, "tag:mart", True),
-    "dbt_marts": ("tag:mart", "", True),
+    "dbt_marts": ("tag:mart tag:public", "", True),
 }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator
 
-LAYERS = ("staging", "core", "marts", "snapshots")
+LAYERS = ("staging", "core", "marts", "bi", "snapshots")
 
 
 def asset_key(node: Mapping[str, Any]) -> dg.AssetKey:

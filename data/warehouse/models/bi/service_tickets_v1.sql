@@ -1,0 +1,57 @@
+with tickets as (
+    select * from {{ ref('fact_service_ticket') }}
+),
+
+tenants as (
+    select * from {{ ref('dim_tenant') }}
+    where is_current
+),
+
+properties as (
+    select * from {{ ref('dim_property') }}
+    where is_current
+),
+
+units as (
+    select * from {{ ref('dim_unit') }}
+    where is_current
+)
+
+select
+    tickets.tenant_id,
+    tenants.tenant_name,
+    tickets.ticket_id,
+    tickets.property_id,
+    properties.property_name,
+    tickets.unit_id,
+    units.unit_label,
+    tickets.category,
+    tickets.priority,
+    tickets.status,
+    tickets.opened_at,
+    tickets.quoted_at,
+    tickets.scheduled_at,
+    tickets.resolved_at,
+    tickets.sla_target_at,
+    tickets.seconds_to_quote,
+    tickets.seconds_to_schedule,
+    tickets.seconds_to_resolve,
+    tickets.is_sla_met,
+    tickets.quotes,
+    tickets.accepted_amount,
+    tickets.currency,
+    tickets.visits_done,
+    tickets.visits_missed,
+    tickets.activities,
+    tickets.ai_actions
+from tickets
+left join tenants
+    on tickets.tenant_id = tenants.tenant_id
+left join properties
+    on
+        tickets.tenant_id = properties.tenant_id
+        and tickets.property_id = properties.property_id
+left join units
+    on
+        tickets.tenant_id = units.tenant_id
+        and tickets.unit_id = units.unit_id
