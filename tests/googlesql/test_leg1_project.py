@@ -3,7 +3,10 @@
 Read from the manifest of the build for BigQuery. Not here: what the models compute (`tests/warehouse`).
 """
 
+import json
+import os
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -69,6 +72,61 @@ def test_every_mart_has_a_consumer_with_owner_and_address(manifest: dict[str, An
         assert exposure["owner"]["name"] and exposure["owner"]["email"], exposure["name"]
         assert re.match(r"https?://\S+", exposure["url"]), exposure["name"]
         assert exposure["description"].strip(), exposure["name"]
+
+
+def test_layers_read_what_lies_below_them(manifest: dict[str, Any]) -> None:
+    """Staging is 1:1 on a source, a public view reads published tables alone, and nothing reads upwards."""
+    allowed = {
+        "staging": {"raw"},
+        "intermediate": {"staging", "intermediate", "dimensions", "facts", "seed"},
+        "dimensions": {"staging", "snapshot", "dimensions"},
+        "facts": {"staging", "dimensions", "facts"},
+        "marts": {"intermediate", "dimensions", "facts"},
+        "bi": {"marts", "dimensions", "facts"},
+    }
+
+    def layer(unique_id: str) -> str:
+        if unique_id.startswith("source."):
+            return "raw"
+        node = manifest["nodes"][unique_id]
+        return node["fqn"][1] if node["resource_type"] == "model" else node["resource_type"]
+
+    wrong = []
+    for node in of_type(manifest, "model"):
+        read = {layer(parent) for parent in node["depends_on"]["nodes"]}
+        wrong += [f"{node['name']} reads {below}" for below in read - allowed[layer(node["unique_id"])]]
+        if layer(node["unique_id"]) == "staging" and len(node["depends_on"]["nodes"]) != 1:
+            wrong.append(f"{node['name']} is not 1:1")
+    assert wrong == []
+
+
+def test_every_model_has_an_owner_and_every_public_one_a_version(manifest: dict[str, Any]) -> None:
+    for node in of_type(manifest, "model"):
+        owner = manifest["groups"][f"group.myproperty.{node['group']}"]["owner"]
+        assert owner["name"] and owner["email"], node["name"]
+        assert (node["access"] == "public") == (node["fqn"][1] == "bi"), node["name"]
+        if node["access"] == "public":
+            is_dated = "reading_date" in node["columns"]
+            assert node["version"] and node["contract"]["enforced"] != is_dated, node["name"]
+
+
+CONTRACTS = Path(__file__).with_name("public_contracts.json")
+CHANGELOG = WAREHOUSE / "CHANGELOG.md"
+
+
+def test_a_change_of_a_public_view_is_in_the_changelog(manifest: dict[str, Any]) -> None:
+    """After a change that is meant: a line in the changelog, and `MYPROPERTY_WRITE_SNAPSHOT=1` here once."""
+    found = {
+        node["alias"]: {name: column["data_type"] for name, column in node["columns"].items()}
+        for node in of_type(manifest, "model")
+        if node["access"] == "public"
+    }
+    if os.environ.get("MYPROPERTY_WRITE_SNAPSHOT"):
+        CONTRACTS.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+    assert found == json.loads(CONTRACTS.read_text())
+    rows = [line.split("|") for line in CHANGELOG.read_text().splitlines() if line.startswith("| 2")]
+    assert {row[2].strip().strip("`") for row in rows} >= set(found)
+    assert {row[3].strip() for row in rows} <= {"yes", "no"}
 
 
 def test_every_source_says_when_it_is_stale(manifest: dict[str, Any]) -> None:

@@ -17,10 +17,24 @@ def _partitions(build: Build) -> dict[tuple[str, str, str], str]:
     return {t.relation.path: t.partition_field for t in build.tables if t.partition_field}
 
 
+def _public_views(build: Build) -> dict[tuple[str, str, str], str]:
+    """Views for people, which read partitions without naming them: whoever reads a view has to."""
+    views = [t.relation for t in build.tables if t.relation.path[1] == "bi"]
+    return {v.path: "reading_date" for v in views if "reading_date" in {c.name for c in v.columns}}
+
+
 def test_every_statement_of_the_build_prunes(bigquery_build: Build) -> None:
-    partitions = _partitions(bigquery_build)
+    public = _public_views(bigquery_build)
+    assert {path[2] for path in public} == {"solar_performance_v1", "carbon_savings_v1", "energy_daily_v1"}
+    partitions = _partitions(bigquery_build) | public
+    made = tuple("create or replace view " + ".".join(f"`{part}`" for part in path) for path in public)
     statements = [s for i in bigquery_build.invocations for s in i.statements]
-    found = [str(u) for s in statements for u in unpruned(s.sql, partitions)]
+    found = [
+        str(u)
+        for s in statements
+        if not any(view in s.sql for view in made)
+        for u in unpruned(s.sql, partitions)
+    ]
     assert not found, "\n\n".join(found)
 
 
