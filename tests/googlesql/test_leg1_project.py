@@ -89,7 +89,7 @@ def test_layers_read_what_lies_below_them(manifest: dict[str, Any]) -> None:
         if unique_id.startswith("source."):
             return "raw"
         node = manifest["nodes"][unique_id]
-        return node["fqn"][1] if node["resource_type"] == "model" else node["resource_type"]
+        return str(node["fqn"][1] if node["resource_type"] == "model" else node["resource_type"])
 
     wrong = []
     for node in of_type(manifest, "model"):
