@@ -175,6 +175,8 @@ def test_load_jobs_dbt_and_every_gate_pass(wire: Wire) -> None:
 def test_energy_is_that_of_the_files(wire: Wire) -> None:
     energy: dict[tuple[str, str, date], Decimal] = {}
     for row in rows(wire.settings, FACT, wire.dates):
+        if row["quality_method"] == "17":  # estimated by validation: no file has sent it
+            continue
         key = (row["meter_id"], row["channel"], row["reading_date"])
         energy[key] = energy.get(key, Decimal(0)) + row["value_kwh"]
     expected = wire.plan.expected[wire.plan.expected["channel"].isin(LOCAL_ENERGY)]
