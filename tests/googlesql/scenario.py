@@ -369,17 +369,6 @@ def _lettings() -> dict[str, list[Row]]:
             )
             for name, charge, band, kind, first, end, price, since, until in bands
         ],
-        "solar_assets": [
-            _row(
-                "solar_assets",
-                id="s1",
-                tenant_id="t1",
-                property_id="p-syd",
-                kind="array",
-                capacity_kw=Decimal("6.6"),
-                status="active",
-            )
-        ],
     }
 
 
