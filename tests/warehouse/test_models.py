@@ -177,7 +177,7 @@ def test_days_built_apart_twice_and_backwards_equal_the_range_built_at_once(
     with psycopg.connect(copied) as connection:
         connection.execute(
             "drop table core.fact_energy_usage, staging.int_solar__daily_performance,"
-            " marts.mart_solar_performance"
+            " marts.mart_solar_performance cascade"
         )
     run(copied, target_path, DATED, "2026-07-02", "2026-07-02")
     for relation, rows in whole(copied).items():
