@@ -53,11 +53,6 @@ def window(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) ->
     return window_of(keys.start, keys.end)
 
 
-def partitions(dates: Window | None) -> list[date | None]:
-    """What a table is loaded by: each date of the window, or the whole table where it has no dates."""
-    return [None] if dates is None else [*dates.dates]
-
-
 def contiguous(dates: list[date]) -> list[Window]:
     """The windows that cover exactly these dates, in order."""
     windows: list[Window] = []

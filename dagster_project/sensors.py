@@ -1,22 +1,28 @@
 """Sensors: off until somebody switches them on in the UI."""
 
 import json
+from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import dagster as dg
 import fsspec
 
 from dagster_project.defs.ingest import inbox
+from dagster_project.defs.warehouse import ledger
+from dagster_project.partitions import READING_DATES, contiguous
 from dagster_project.resources.platform import Platform
 
 # A tick reads each file of a batch for its hash, and has a minute.
 BATCH = 200
+RUN_KEY = "dagster/run_key"
 BUSY = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
 
 
 def sensors(jobs: list[Any]) -> list[dg.SensorDefinition]:
-    """The inbox, every minute: one run a batch."""
-    job = {each.name: each for each in jobs}["ingest"]
+    """The inbox, every minute: one run a batch. Dates to validate and to publish: one run a range."""
+    by_name = {each.name: each for each in jobs}
+    job = by_name["ingest"]
 
     @dg.sensor(
         job=job,
@@ -52,4 +58,48 @@ def sensors(jobs: list[Any]) -> list[dg.SensorDefinition]:
         )
         return dg.SensorResult(run_requests=[request], cursor=cursor)
 
-    return [inbox_files]
+    return [
+        inbox_files,
+        dates_sensor("due_dates", by_name["validate"], due_dates),
+        dates_sensor("pending_dates", by_name["pipeline"], ledger.pending),
+    ]
+
+
+def due_dates(dsn: str) -> list[date]:
+    """See `data.ingest.validate.due_dates`, which is loaded when it is asked."""
+    from data.ingest import validate
+
+    return validate.due_dates(dsn)
+
+
+def dates_sensor(name: str, job: Any, find: Callable[[str], list[date]]) -> dg.SensorDefinition:
+    """A run of `job` for the first of the ranges of `find` that was not tried since the last success.
+
+    One run at a time. A range whose run failed waits until it changes, another run of the job succeeds, or
+    somebody launches it: what a gate refuses is not tried every five minutes, and holds up no other range.
+    """
+
+    @dg.sensor(
+        job=job,
+        name=name,
+        minimum_interval_seconds=300,
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        description=f"Runs `{job.name}` for dates that wait for it, one contiguous range a run.",
+    )
+    def waiting_dates(
+        context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
+    ) -> dg.RunRequest | dg.SkipReason:
+        instance = context.instance
+        if instance.get_runs_count(dg.RunsFilter(job_name=job.name, statuses=BUSY)):
+            return dg.SkipReason(f"a run of {job.name} is under way")
+        succeeded = dg.RunsFilter(job_name=job.name, statuses=[dg.DagsterRunStatus.SUCCESS])
+        since = next((run.run_id for run in instance.get_runs(succeeded, limit=1)), "start")
+        known = [day for day in find(platform.oltp_dsn) if READING_DATES.has_partition_key(day.isoformat())]
+        for dates in contiguous(known):
+            key = f"{dates.start}/{dates.end}/{since}"
+            if not instance.get_runs_count(dg.RunsFilter(job_name=job.name, tags={RUN_KEY: key})):
+                return dg.RunRequest(run_key=key, tags=dates.tags())
+        failed = f"{len(known)} dates wait for somebody to look: their runs failed"
+        return dg.SkipReason(failed if known else "no dates wait")
+
+    return waiting_dates

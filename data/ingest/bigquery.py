@@ -20,7 +20,7 @@ from sqlalchemy import Engine, create_engine
 from data.ingest.entities import Entity
 from data.ingest.errors import IngestError
 from data.ingest.fingerprint import fingerprint_frame, fingerprint_sql
-from data.ingest.warehouse import check_partition
+from data.ingest.warehouse import check_partition, range_filter
 from myproperty import local
 from myproperty.emulator.client import bigquery_client
 from myproperty.settings import Settings
@@ -107,11 +107,14 @@ class BigQueryWarehouse:
         latest: datetime.datetime | None = self.query(statement)["latest"][0].as_py()
         return latest
 
-    def fingerprint(self, entity: Entity, partition: datetime.date | None) -> pd.DataFrame:
+    def settle(self, entity: Entity) -> None:
+        """See `Warehouse`. BigQuery keeps its statistics itself."""
+
+    def fingerprint(
+        self, entity: Entity, start: datetime.date | None = None, end: datetime.date | None = None
+    ) -> pd.DataFrame:
         """See `Warehouse`."""
-        where = (
-            "true" if entity.partition_column is None else f"{entity.partition_column} = date '{partition}'"
-        )
+        where = range_filter(entity, start, end)
         statement = fingerprint_sql(entity, f"`{self._name(entity)}`", "bigquery", where)
         return fingerprint_frame(entity, self.query(statement))
 

@@ -54,7 +54,10 @@ def land(entity: str, dsn: str, start: datetime.date | None = None, end: datetim
             if described.effective is not None:
                 _withdraw_dates(session, described, described.effective)
             return _merge(session, described) if described.is_growing else _replace(session, described)
-        return sum(_land_date(session, described, date) for date in dates)
+        where = _where(described, dates)
+        if described.name == READINGS:
+            _prepare_readings(session, described, dates, where)
+        return _replace(session, described, where)
 
 
 def read_landing(
@@ -120,30 +123,29 @@ def _where(entity: Entity, dates: list[datetime.date] | None) -> sql.Composable:
     return sql.SQL("{} = any({}::date[])").format(sql.Identifier(entity.partition_column), sql.Literal(dates))
 
 
-def _land_date(session: Session, entity: Entity, date: datetime.date) -> int:
-    where = _where(entity, [date])
-    if entity.name == READINGS:
-        _prepare_readings(session, entity, date, where)
-    return _replace(session, entity, where)
-
-
-def _prepare_readings(session: Session, entity: Entity, date: datetime.date, where: sql.Composable) -> None:
-    """Wait for a load of this date, refuse an archived one, and have a landing partition for it."""
-    # The lock of `begin_readings_partition`: a load of this date that is under way is waited for and seen.
+def _prepare_readings(
+    session: Session, entity: Entity, dates: list[datetime.date], where: sql.Composable
+) -> None:
+    """Wait for loads of these dates, refuse an archived one, and have landing partitions for them."""
+    # The lock of `begin_readings_partition`: a load of a date that is under way is waited for and seen.
     # One that comes later touches the date after it was landed, so the date is pending again.
-    lock = sql.SQL("select pg_advisory_xact_lock_shared(7305, {} - date '2000-01-01')")
-    session.execute(lock.format(sql.Literal(date)))
-    archived = sql.SQL("select exists (select from warehouse_staging.archived_dates where reading_date = {})")
-    if session.rows(archived.format(sql.Literal(date)))[0][0]:
+    session.execute(
+        "select pg_advisory_xact_lock_shared(7305, day - date '2000-01-01')"
+        " from unnest($1::date[]) as day order by day",
+        (dates,),
+    )
+    archived = "select min(reading_date) from warehouse_staging.archived_dates where reading_date = any($1)"
+    date = session.rows(archived, (dates,))[0][0]
+    if date is not None:
         raise IngestError(
             f"the readings of {date} are archived, and landing none would empty its marts: "
             f"run `myproperty partitions restore {date}` first, or leave the date out"
         )
-    source = sql.Identifier("myproperty", entity.name)
-    exists = sql.SQL("select exists (select from {} where {})").format(source, where)
-    if session.rows(exists)[0][0]:
-        ensure = sql.SQL("select warehouse_staging.ensure_readings_partition({})").format(sql.Literal(date))
-        session.execute(ensure)
+    ensure = sql.SQL(
+        "select warehouse_staging.ensure_readings_partition(reading_date)"
+        " from (select distinct reading_date from {} where {}) as found order by reading_date"
+    )
+    session.execute(ensure.format(sql.Identifier("myproperty", entity.name), where))
 
 
 def _withdraw_dates(session: Session, entity: Entity, stem: str) -> None:

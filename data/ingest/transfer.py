@@ -25,12 +25,14 @@ def transfer(
     if described.is_growing:
         return _transfer_changed(warehouse, entity, dsn, run_id)
     partitions: Sequence[datetime.date | None] = [None] if dates is None else dates
-    return sum(
+    loaded = sum(
         warehouse.load_partition(
             described, read_landing(entity, dsn, day), day, load_key(run_id, entity, day)
         )
         for day in partitions
     )
+    warehouse.settle(described)
+    return loaded
 
 
 def load_key(run_id: str, entity: str, day: datetime.date | None) -> str:
@@ -48,7 +50,7 @@ def _transfer_changed(warehouse: Warehouse, entity: str, dsn: str, run_id: str) 
     latest = warehouse.latest_landing(described)
     if latest is not None:
         warehouse.merge(described, read_landing(entity, dsn, since=latest), load_key(run_id, entity, None))
-    landed, loaded = fingerprint(entity, dsn), warehouse.fingerprint(described, None)
+    landed, loaded = fingerprint(entity, dsn), warehouse.fingerprint(described)
     if not landed.equals(loaded):
         whole = read_landing(entity, dsn)
         warehouse.load_partition(described, whole, None, load_key(run_id, entity, None))

@@ -44,8 +44,13 @@ class Warehouse(Protocol):
     def latest_landing(self, entity: Entity) -> datetime.datetime | None:
         """The newest `landed_at` of raw.<entity>; None where it is empty."""
 
-    def fingerprint(self, entity: Entity, partition: datetime.date | None) -> pd.DataFrame:
-        """The columns of `fingerprint_schema` over one partition, or the whole table."""
+    def settle(self, entity: Entity) -> None:
+        """What a table needs once after all of its loads."""
+
+    def fingerprint(
+        self, entity: Entity, start: datetime.date | None = None, end: datetime.date | None = None
+    ) -> pd.DataFrame:
+        """The columns of `fingerprint_schema` over reading dates in [start, end), or the whole table."""
 
     def query(self, statement: str) -> pa.Table:
         """Run one statement and return its rows; decimals are decimals."""
@@ -81,6 +86,14 @@ def check_partition(entity: Entity, rows: pa.Table, partition: datetime.date | N
         others = {date for date in rows[entity.partition_column].unique().to_pylist() if date != partition}
         if others:
             raise ValueError(f"rows of {entity.name} for {partition} hold other dates: {sorted(others)}")
+
+
+def range_filter(entity: Entity, start: datetime.date | None, end: datetime.date | None) -> str:
+    """SQL that keeps reading dates in [start, end), as constants; `true` for a table without dates."""
+    if entity.partition_column is None:
+        return "true"
+    column = entity.partition_column
+    return f"{column} >= date '{start:%Y-%m-%d}' and {column} < date '{end:%Y-%m-%d}'"
 
 
 class PostgresWarehouse:
@@ -120,9 +133,7 @@ class PostgresWarehouse:
         where = self._where(entity, partition)
         with transaction(self._dsn) as session:
             session.execute(sql.SQL("delete from {} where {}").format(self._table(entity), where))
-            loaded = session.copy(rows, entity.name, self._raw)
-            session.execute(sql.SQL("analyze {}").format(self._table(entity)))
-        return loaded
+            return session.copy(rows, entity.name, self._raw)
 
     def merge(self, entity: Entity, rows: pa.Table, load_key: str) -> None:
         """See `Warehouse`. One transaction: delete and insert."""
@@ -146,13 +157,17 @@ class PostgresWarehouse:
         latest: datetime.datetime | None = found[0][0]
         return latest
 
-    def fingerprint(self, entity: Entity, partition: datetime.date | None) -> pd.DataFrame:
+    def settle(self, entity: Entity) -> None:
+        """See `Warehouse`. Statistics: nobody else gathers them before dbt plans its queries."""
+        with transaction(self._dsn) as session:
+            session.execute(sql.SQL("analyze {}").format(self._table(entity)))
+
+    def fingerprint(
+        self, entity: Entity, start: datetime.date | None = None, end: datetime.date | None = None
+    ) -> pd.DataFrame:
         """See `Warehouse`."""
         query = fingerprint_sql(
-            entity,
-            table=self._table(entity).as_string(),
-            dialect="postgres",
-            where=self._where(entity, partition).as_string(),
+            entity, self._table(entity).as_string(), "postgres", range_filter(entity, start, end)
         )
         with transaction(self._dsn) as session:
             return fingerprint_frame(entity, session.arrow(query, fingerprint_schema(entity)))

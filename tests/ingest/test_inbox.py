@@ -53,7 +53,7 @@ def bucket(oltp_dsn: str, tmp_path: Path) -> Iterator[Bucket]:
 
 def tick(bucket: Bucket, cursor: str | None, instance: dg.DagsterInstance) -> Any:
     """One evaluation of the sensor."""
-    (sensor,) = sensors(jobs())
+    sensor = next(each for each in sensors(jobs()) if each.name == "inbox_files")
     context = dg.build_sensor_context(
         instance, cursor=cursor, resources={"platform": bucket.platform}, sensor_name=sensor.name
     )

@@ -122,7 +122,7 @@ def check_raw(landed: Company, warehouse: Warehouse) -> None:
             assert warehouse.load_partition(READINGS, rows, day, f"{run}-{day}") == rows.num_rows
             assert_equals_landing(landed, warehouse, day)
     assert warehouse.load_partition(READINGS, tables[1].slice(0, 1), DAYS[1], "third") == 1
-    assert list(warehouse.fingerprint(READINGS, DAYS[1])["rows"]) == [1]
+    assert list(warehouse.fingerprint(READINGS, DAYS[1], END)["rows"]) == [1]
     assert_equals_landing(landed, warehouse, DAYS[0])
     # The same rows come back after others were there: a new run loads them again.
     warehouse.load_partition(READINGS, tables[1], DAYS[1], "fourth")
@@ -130,10 +130,9 @@ def check_raw(landed: Company, warehouse: Warehouse) -> None:
 
 
 def assert_equals_landing(landed: Company, warehouse: Warehouse, day: date) -> None:
-    copy = warehouse.fingerprint(READINGS, day)
-    source = landing.fingerprint(
-        "meter_readings", landed.dsn, "warehouse_staging", day, day + timedelta(days=1)
-    )
+    dates = day, day + timedelta(days=1)
+    copy = warehouse.fingerprint(READINGS, *dates)
+    source = landing.fingerprint("meter_readings", landed.dsn, "warehouse_staging", *dates)
     assert copy.to_dict("records") == source.to_dict("records")
     assert len(copy) > 1
 
@@ -222,7 +221,7 @@ def check_growing(company: Company, warehouse: Warehouse) -> None:
             assert transfer(warehouse, entity.name, company.dsn, run) == rows
             assert (wholes[-1:] == [f"{run}-agent_audit-all"]) == is_whole
             landed = landing.fingerprint(entity.name, company.dsn)
-            assert landed.equals(warehouse.fingerprint(entity, None))
+            assert landed.equals(warehouse.fingerprint(entity))
 
 
 def test_the_sources_are_what_the_entities_say(company: Company) -> None:

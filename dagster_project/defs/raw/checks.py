@@ -5,7 +5,7 @@ import pandas as pd
 from dagster_project.checks import Frame, gate_check, gate_checks
 from dagster_project.defs.landing.assets import DATED, UNDATED
 from dagster_project.defs.raw.assets import key
-from dagster_project.partitions import Window, partitions
+from dagster_project.partitions import Window
 from dagster_project.resources.platform import Platform
 from data.ingest.entities import ENTITIES
 
@@ -19,10 +19,11 @@ def sides(entity: str) -> Frame:
         from expectations.gate import load_suite
 
         suite = load_suite("C", entity)
-        landed = fingerprint(entity, platform.oltp_dsn, "warehouse_staging", *(dates.bounds if dates else ()))
+        bounds = dates.bounds if dates else ()
+        landed = fingerprint(entity, platform.oltp_dsn, "warehouse_staging", *bounds)
         with platform.warehouse() as warehouse:
-            parts = [warehouse.fingerprint(ENTITIES[entity], day) for day in partitions(dates)]
-        return compare(landed, pd.concat(parts), suite.ID_COLUMNS, suite.MEASURES)
+            loaded = warehouse.fingerprint(ENTITIES[entity], *bounds)
+        return compare(landed, loaded, suite.ID_COLUMNS, suite.MEASURES)
 
     return frame
 
