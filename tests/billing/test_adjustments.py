@@ -19,6 +19,7 @@ from data.billing.invoices import draft_invoices
 from data.ingest.billed import wait_for_billing
 from data.ingest.load import LOADER_ROLE, IngestResult, ingest_file
 from data.ingest.session import DatabaseError, transaction
+from data.ingest.validate import validate
 from myproperty import cli
 from myproperty.settings import Settings
 from tests.billing.conftest import DAY, LOADS, MIDNIGHT, PERIOD, House, build
@@ -68,8 +69,11 @@ def decide(house: House, *, by: str = "manager@house.example", because: str = "m
         adjust(connection, task.id, by=by, because=because)
 
 
-def next_day(house: House, folder: Path) -> None:
-    """The day after, with the loads of the vectors and no sun: all of it from the grid."""
+def next_day(house: House, folder: Path, without: tuple[str, int] | None = None) -> None:
+    """The day after, with the loads of the vectors and no sun: all of it from the grid.
+
+    `without` leaves out the value of a meter at an hour.
+    """
     hours = dict.fromkeys(range(25, 49), 0)
     series: Load = {
         (label, "consumption"): {h: str(v) for h, v in {**hours, 33: loads[0], 34: loads[1]}.items()}
@@ -78,6 +82,8 @@ def next_day(house: House, folder: Path) -> None:
     total = {33: sum(loads[0] for loads in LOADS.values()), 34: sum(loads[1] for loads in LOADS.values())}
     series["grid", "import"] = {hour: str(value) for hour, value in {**hours, **total}.items()}
     series["grid", "export"] = series["solar", "generation"] = dict.fromkeys(hours, "0")
+    if without:
+        del series[without[0], "consumption"][without[1]]
     assert load(house, folder, series).quarantined == 0
 
 
@@ -141,6 +147,20 @@ def test_a_reading_that_arrives_first_after_billing_makes_a_task_too(house: Hous
     assert "extra" in task["problem"]
     with pytest.raises(BillingError, match="extra has no whole reading"):
         decide(house)
+
+
+def test_an_actual_value_that_replaces_a_billed_estimate_makes_a_task(house: House, tmp_path: Path) -> None:
+    """Billed is the value on the line between its neighbours; what the meter said came after."""
+    bill(house)
+    next_day(house, tmp_path, without=("b", 34))
+    validate(house.dsn, tenant=str(house.tenant), first=NEXT_DAY, last=NEXT_DAY)
+    bill(house, NEXT_PERIOD)
+    result = load(house, tmp_path, {("b", "consumption"): {34: "6"}}, "2020-01-01T00:00:00Z")
+    assert (result.new_versions, len(result.adjustment_tasks)) == (1, 1)
+    (reading,) = the_task(house)["readings"]
+    assert reading["dates"] == [NEXT_DAY]
+    # The hours before and after it have 3 and 0.
+    assert (reading["energy_before_kwh"], reading["energy_after_kwh"]) == (Decimal("1.5"), 6)
 
 
 def test_an_adjusted_period_is_credited_on_the_next_invoice(house: House, tmp_path: Path) -> None:
