@@ -7,6 +7,8 @@ than in CI: `MYPROPERTY_SERVER_KILLS=10 .venv/bin/pytest -n 0 tests/ingest/test_
 import multiprocessing
 import os
 import random
+import subprocess
+import tempfile
 import tracemalloc
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -18,6 +20,7 @@ from typing import Any
 import psutil
 import psycopg
 import pytest
+from psycopg import sql
 
 from data.ingest.load import ingest_file
 from data.ingest.session import Session
@@ -242,6 +245,49 @@ def test_a_full_disk_is_a_clear_error_and_leaves_nothing(company: Company, tmp_p
     assert stored(company, path) == []
     ingest_file(path, tenant=company.name, dsn=company.dsn)
     is_whole(company, path)
+
+
+@pytest.fixture
+def small_disk(company: Company) -> Iterator[Path]:
+    """A disk of 512 KB that new partitions go to, given a moment of the rights of root."""
+    data = Path(str(company.rows("show data_directory")[0][0]))
+    disk = Path(tempfile.mkdtemp(prefix="myproperty-disk-", dir="/var/tmp"))
+    owner = data.stat()
+    size = f"size=512k,mode=700,uid={owner.st_uid},gid={owner.st_gid}"
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", size, "tmpfs", disk], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode:
+        disk.rmdir()
+        pytest.skip(f"no file system may be mounted here: {mounted.stderr.strip()}")
+    database = sql.Identifier(str(company.rows("select current_database()")[0][0]))
+    with psycopg.connect(company.dsn, autocommit=True) as db:
+        db.execute(sql.SQL("create tablespace small location {}").format(sql.Literal(str(disk))))
+        db.execute("grant create on tablespace small to public")
+        db.execute(sql.SQL("alter database {} set default_tablespace = small").format(database))
+    yield disk
+    with psycopg.connect(company.dsn, autocommit=True) as db:
+        db.execute(sql.SQL("alter database {} reset default_tablespace").format(database))
+        there = db.execute("select schemaname, tablename from pg_tables where tablespace = 'small'")
+        for table in there.fetchall():
+            db.execute(sql.SQL("drop table {}").format(sql.Identifier(*table)))
+        db.execute("drop tablespace small")
+    subprocess.run(["umount", disk], check=True)
+    disk.rmdir()
+
+
+def test_a_disk_that_is_full_indeed_leaves_nothing_and_takes_the_file_once_there_is_room(
+    company: Company, small_disk: Path, tmp_path: Path
+) -> None:
+    path = medium(tmp_path, datetime(2019, 1, 1, tzinfo=UTC))
+    with pytest.raises(DatabaseUnavailable, match=r"(?s)No space left on device.*make room, then"):
+        ingest_file(path, tenant=company.name, dsn=company.dsn)
+    assert stored(company, path) == []
+    subprocess.run(["mount", "-o", "remount,size=64m", small_disk], check=True)
+    ingest_file(path, tenant=company.name, dsn=company.dsn)
+    is_whole(company, path)
+    in_small = company.rows("select count(*) from pg_tables where tablespace = 'small'")
+    assert in_small[0][0] == DAYS
 
 
 def test_values_and_dates_that_no_meter_sends_are_quarantined_one_by_one(
