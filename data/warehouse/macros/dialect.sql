@@ -53,8 +53,8 @@
 {%- endmacro %}
 
 {% macro hash_joins_alone() -%}
-    {#- For a model that joins what it has computed: PostgreSQL guesses one row of each and would compare all with all.
-        A hook that is empty, as on BigQuery, is not run. -#}
+    {#- Models join what they have computed: PostgreSQL guesses one row of each and would compare all with all, for
+        minutes instead of seconds. A hook that is empty, as on BigQuery, is not run. -#}
     {{ return('set local enable_nestloop = off' if target.type == 'postgres' else '') }}
 {%- endmacro %}
 

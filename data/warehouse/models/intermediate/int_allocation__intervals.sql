@@ -7,7 +7,6 @@
     require_partition_filter=range_filter_required(),
     on_schema_change='fail',
     full_refresh=false,
-    pre_hook=hash_joins_alone(),
     indexes=[
         {'columns': ['reading_date', 'tenant_id', 'property_id']},
         {'columns': ['tenant_id', 'property_id', 'interval_started_at', 'participant_id'], 'unique': true},
