@@ -26,6 +26,7 @@ from psycopg import sql
 from benchmarks.measurement import Measurement
 from benchmarks.oltp import make_partitions
 from data.ingest.copying import encode
+from data.ingest.formats.parts import whole
 from data.ingest.load import LOADER_ROLE, read_mapped
 from data.ingest.parallel import ingest_files
 from data.ingest.registers import configured_registers
@@ -195,7 +196,7 @@ def _ingest(dsn: str, paths: list[Path], workers: int) -> None:
 def _judged(dsn: str, path: Path) -> pa.Table:
     with transaction(dsn, LOADER_ROLE) as session:
         registers = configured_registers(session, _tenant(dsn))
-    return judge(read_mapped(path, None, None), registers, now=datetime.now(UTC)).readings
+    return judge(whole(read_mapped(path, None, None)), registers, now=datetime.now(UTC)).readings
 
 
 def _as_stored(dsn: str, path: Path, day: date) -> pa.Table:

@@ -4,6 +4,7 @@ Here: sums and counts per register of a file. Not here: whether its meters are c
 """
 
 import datetime
+from collections import Counter, defaultdict
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data.ingest.errors import RefusedFile
-from data.ingest.formats import read_file
+from data.ingest.formats import read_parts
 from data.ingest.formats.mapping import Mapping, undeclared
 from data.ingest.schema import KVARH_PER_UNIT_POWER_OF_TEN, KWH_PER_UNIT_POWER_OF_TEN
 from data.ingest.vee import screen
@@ -22,6 +23,7 @@ _BASE_UNITS = {
     **{unit: ("kvarh", power) for unit, power in KVARH_PER_UNIT_POWER_OF_TEN.items()},
 }
 _SERIES = ["identifier", "channel", "register", "unit"]
+_Series = tuple[str, ...]
 
 
 def inspect(
@@ -40,57 +42,73 @@ def inspect(
     without a zone are shown as if they were UTC.
     """
     try:
-        parsed = read_file(path, format, mapping)
+        parsed = read_parts(path, format, mapping)
     except RefusedFile as refusal:
         return {"status": "refused", "format": refusal.format, "channels": [], "rejected": _refusal(refusal)}
-    readings, screened = screen(parsed.readings, now=now or datetime.datetime.now(datetime.UTC))
-    rejected = pa.concat_tables([parsed.rejected, screened])
+    now = now or datetime.datetime.now(datetime.UTC)
+    channels: defaultdict[_Series, _Channel] = defaultdict(_Channel)
+    rejected = _Rejected()
+    for part in parsed.parts():
+        readings, screened = screen(part.readings, now=now)
+        for series in readings.group_by(_SERIES, use_threads=False).aggregate([]).to_pylist():
+            channels[tuple(series.values())].add(_of_series(readings, series))
+        for rows in (part.rejected, screened):
+            rejected.add(rows.filter(pc.not_equal(rows["severity"], "info")))
+    # In file order: parts of a large file come in another.
+    place = {series: number for number, series in enumerate(parsed.spans)}
+    in_order = sorted(channels.items(), key=lambda item: place[item[0][0], item[0][2]])
     document: dict[str, Any] = {
-        "status": "ok" if readings.num_rows else "refused",
+        "status": "ok" if channels else "refused",
         "format": parsed.format,
-        "channels": [_channel(readings, series) for series in _series(readings)],
-        "rejected": _rejected(rejected.filter(pc.not_equal(rejected["severity"], "info"))),
+        "channels": [channel.as_json(series) for series, channel in in_order],
+        "rejected": rejected.as_json(),
     }
     missing = undeclared(parsed, mapping)
     return document | ({"undeclared": missing} if missing else {})
 
 
-def _series(readings: pa.Table) -> list[dict[str, Any]]:
-    """Distinct series in file order."""
-    rows: list[dict[str, Any]] = readings.group_by(_SERIES, use_threads=False).aggregate([]).to_pylist()
-    return rows
+def _of_series(readings: pa.Table, series: dict[str, str]) -> pa.Table:
+    for name, value in series.items():
+        readings = readings.filter(pc.equal(readings[name], value))
+    return readings
 
 
-def _channel(readings: pa.Table, series: dict[str, Any]) -> dict[str, Any]:
-    own = readings
-    for name in _SERIES:
-        own = own.filter(pc.equal(own[name], series[name]))
-    unit, power = _BASE_UNITS.get(series["unit"], (series["unit"], 0))
-    extent = pc.min_max(own["reading_ts"]).as_py()
-    return {
-        "meter": series["identifier"],
-        "channel": series["channel"],
-        "register": series["register"],
-        "unit": unit,
-        "interval_seconds": _usual_length(own["interval_seconds"]),
-        "intervals": own.num_rows,
-        "total": decimal_text((pc.sum(own["value"]).as_py() or Decimal(0)).scaleb(power)),
-        "first": _instant_text(extent["min"]),
-        "last": _instant_text(extent["max"]),
-        "quality": _quality(own),
-    }
+class _Channel:
+    """Sums and counts of one series."""
+
+    def __init__(self) -> None:
+        self._total = Decimal(0)
+        self._starts: set[datetime.datetime] = set()
+        self._lengths: Counter[int] = Counter()
+        self._quality: Counter[str] = Counter()
+
+    def add(self, readings: pa.Table) -> None:
+        self._total += pc.sum(readings["value"]).as_py() or Decimal(0)
+        self._starts |= set(pc.min_max(readings["reading_ts"]).as_py().values())
+        self._lengths.update(_counts(readings["interval_seconds"]))
+        # By the flag and method that the file gave, by our quality where it gave none.
+        self._quality.update(_counts(pc.coalesce(readings["quality_method"], readings["quality"])))
+
+    def as_json(self, series: _Series) -> dict[str, Any]:
+        identifier, channel, register, given = series
+        unit, power = _BASE_UNITS.get(given, (given, 0))
+        return {
+            "meter": identifier,
+            "channel": channel,
+            "register": register,
+            "unit": unit,
+            # The length most intervals have, of equals the longest: days and months differ among themselves.
+            "interval_seconds": max(self._lengths, key=lambda length: (self._lengths[length], length)),
+            "intervals": self._lengths.total(),
+            "total": decimal_text(self._total.scaleb(power)),
+            "first": _instant_text(min(self._starts)),
+            "last": _instant_text(max(self._starts)),
+            "quality": dict(self._quality),
+        }
 
 
-def _usual_length(seconds: pa.ChunkedArray) -> int:
-    """The length most intervals have, of equals the longest: days and months differ among themselves."""
-    counts = pc.value_counts(seconds).to_pylist()
-    return int(max(counts, key=lambda row: (row["counts"], row["values"]))["values"])
-
-
-def _quality(readings: pa.Table) -> dict[str, int]:
-    """Intervals by the flag and method that the file gave, by our quality where it gave none."""
-    flags = pc.coalesce(readings["quality_method"], readings["quality"])
-    return {row["values"]: row["counts"] for row in pc.value_counts(flags).to_pylist()}
+def _counts(column: pa.ChunkedArray) -> dict[Any, int]:
+    return {row["values"]: row["counts"] for row in pc.value_counts(column).to_pylist()}
 
 
 def decimal_text(value: Decimal) -> str:
@@ -104,17 +122,26 @@ def _instant_text(instant: datetime.datetime) -> str:
 
 
 def _refusal(refusal: RefusedFile) -> list[dict[str, Any]]:
-    if refusal.rejected.num_rows:
-        return _rejected(refusal.rejected)
-    return [{"reason": f"{refusal.rule}: {refusal.reason}", "count": 1, "first_line": refusal.line}]
+    if not refusal.rejected.num_rows:
+        return [{"reason": f"{refusal.rule}: {refusal.reason}", "count": 1, "first_line": refusal.line}]
+    rejected = _Rejected()
+    rejected.add(refusal.rejected)
+    return rejected.as_json()
 
 
-def _rejected(rejected: pa.Table) -> list[dict[str, Any]]:
+class _Rejected:
     """One entry a rule, with the reason of its first row."""
-    entries: dict[str, dict[str, Any]] = {}
-    columns = (rejected[name].to_pylist() for name in ("rule", "reason", "line"))
-    for rule, reason, line in zip(*columns, strict=True):
-        entry = entries.setdefault(rule, {"reason": f"{rule}: {reason}", "count": 0, "first_line": line})
-        entry["count"] += 1
-        entry["first_line"] = min(entry["first_line"], line)
-    return list(entries.values())
+
+    def __init__(self) -> None:
+        self._entries: dict[str, dict[str, Any]] = {}
+
+    def add(self, rejected: pa.Table) -> None:
+        columns = (rejected[name].to_pylist() for name in ("rule", "reason", "line"))
+        for rule, reason, line in zip(*columns, strict=True):
+            new = {"reason": f"{rule}: {reason}", "count": 0, "first_line": line}
+            entry = self._entries.setdefault(rule, new)
+            entry["count"] += 1
+            entry["first_line"] = min(entry["first_line"], line)
+
+    def as_json(self) -> list[dict[str, Any]]:
+        return list(self._entries.values())

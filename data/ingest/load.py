@@ -7,22 +7,26 @@ Here: the order of the steps and the ledger. Not here: formats, rules, how a rea
 import datetime
 import uuid
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from psycopg import sql
 
 from data.ingest.billed import keep_tasks, wait_for_billing
 from data.ingest.dials import keep_register_reads
 from data.ingest.errors import IngestError, RefusedFile
-from data.ingest.formats import content_hash, read_file
+from data.ingest.formats import content_hash, read_parts
 from data.ingest.formats.mapping import Mapping, canonical_text, load_identity, refuse_undeclared
 from data.ingest.ids import repeated, uuid7, uuid7s
-from data.ingest.registers import configured_registers, plan_meters
-from data.ingest.schema import Judged, ParsedFile
+from data.ingest.registers import configured_registers, plan_meters, series_of
+from data.ingest.schema import READING, REJECTED, FileInParts, Judged, ParsedFile
 from data.ingest.session import Session, transaction
+from data.ingest.spill import Spill
 from data.ingest.store import Staged, archived_dates, publish, stage
 from data.ingest.vee import EnergyBalance, energy_balance, judge
 from myproperty.tenants import Tenant, find_tenant
@@ -99,28 +103,31 @@ class Job:
 
 @dataclass(frozen=True)
 class Delivery:
-    """A file that was read for a tenant, or refused; nothing is written of it yet."""
+    """A file that was read for a tenant, or refused, or is known; nothing is written of it yet."""
 
     path: Path
     dsn: str
     job: Job
-    found: ParsedFile | RefusedFile
+    found: FileInParts | RefusedFile | IngestResult
+    create_meters: str | None = None
 
-    def load(self, *, create_meters: str | None = None, now: datetime.datetime | None = None) -> IngestResult:
+    def load(self, *, now: datetime.datetime | None = None) -> IngestResult:
         """See `ingest_file`."""
+        if isinstance(self.found, IngestResult):
+            return self.found
         if isinstance(self.found, RefusedFile):
             return _refuse(self.dsn, self.job, self.path, self.found)
         parsed, job = self.found, self.job
         with transaction(self.dsn, LOADER_ROLE) as session:
             lock_content(session, job.tenant, parsed.content_hash)
             known = loaded_job(session, job.tenant, parsed.content_hash)
-            if known is not None and create_meters is None:
-                return _unchanged(session, job, known, parsed)
+            if known is not None and self.create_meters is None:
+                return _unchanged(session, job, known, self.path, parsed.content_hash)
             return load(
                 session,
                 parsed,
                 job if known is None else replace(job, id=known, is_known=True),
-                create_meters=create_meters,
+                create_meters=self.create_meters,
                 now=now,
             )
 
@@ -145,8 +152,16 @@ def ingest_file(
     in `invalid_files`. Raises `TenantError` for an unknown tenant, `IngestError` for an unknown property, and
     `DatabaseUnavailable`.
     """
-    delivery = read_delivery(path, tenant, dsn, format=format, mapping=mapping, source_uri=source_uri)
-    return delivery.load(create_meters=create_meters, now=now)
+    delivery = read_delivery(
+        path,
+        tenant,
+        dsn,
+        create_meters=create_meters,
+        format=format,
+        mapping=mapping,
+        source_uri=source_uri,
+    )
+    return delivery.load(now=now)
 
 
 def read_delivery(
@@ -154,34 +169,49 @@ def read_delivery(
     tenant: str,
     dsn: str,
     *,
+    create_meters: str | None = None,
     format: str | None = None,
     mapping: Mapping | None = None,
     source_uri: str | None = None,
 ) -> Delivery:
-    """Read a file for a tenant (id or name). Raises `TenantError` and `DatabaseUnavailable`."""
+    """Read a file for a tenant (id or name), unless the ledger knows its content.
+
+    Raises `TenantError` and `DatabaseUnavailable`.
+    """
     path = Path(path)
     owner = find_tenant(dsn, tenant)
     started_at = datetime.datetime.now(datetime.UTC)
     job = Job(uuid7(), owner, source_uri or str(path.resolve()), started_at, mapping=mapping)
+    found: FileInParts | RefusedFile | IngestResult | None = None
     try:
-        return Delivery(path, dsn, job, read_mapped(path, format, mapping))
+        if create_meters is None:
+            found = _known(dsn, job, path)
+        return Delivery(path, dsn, job, found or read_mapped(path, format, mapping), create_meters)
     except RefusedFile as refused:
         return Delivery(path, dsn, job, refused)
 
 
-def read_mapped(path: Path, format: str | None, mapping: Mapping | None) -> ParsedFile:
+def _known(dsn: str, job: Job, path: Path) -> IngestResult | None:
+    """What the ledger says of a file whose content was loaded before. Raises `RefusedFile`."""
+    content = load_identity(content_hash(path), job.mapping)
+    with transaction(dsn, LOADER_ROLE) as session:
+        known = loaded_job(session, job.tenant, content)
+        return None if known is None else _unchanged(session, job, known, path, content)
+
+
+def read_mapped(path: Path, format: str | None, mapping: Mapping | None) -> FileInParts:
     """A file as it may be loaded: nothing that it leaves out is guessed. Raises `RefusedFile`.
 
     Its `content_hash` is that of the file and the mapping, where there is one.
     """
-    parsed = read_file(path, format, mapping)
+    parsed = read_parts(path, format, mapping)
     refuse_undeclared(parsed, mapping)
     return replace(parsed, content_hash=load_identity(parsed.content_hash, mapping))
 
 
 def load(
     session: Session,
-    parsed: ParsedFile,
+    parsed: FileInParts,
     job: Job,
     *,
     create_meters: str | None = None,
@@ -198,16 +228,15 @@ def load(
     if create_meters is not None:
         _lock(session, f"meters of {job.tenant.id}")
         registers = configured_registers(session, job.tenant.id)
-        plan = plan_meters(session, job.tenant.id, create_meters, parsed.readings, registers)
+        series = series_of(part.readings for part in parsed.parts())
+        plan = plan_meters(session, job.tenant.id, create_meters, series, registers)
         registers = plan.extend(registers)
-    judged = judge(
-        parsed,
-        registers,
-        now=now or datetime.datetime.now(datetime.UTC),
-        archived=archived_dates(session),
-    )
-    _check_nothing_lost(parsed, judged)
-    staged = stage(session, judged.readings, job.tenant.id, job.id)
+    now = now or datetime.datetime.now(datetime.UTC)
+    archived = archived_dates(session)
+    verdict = Verdict()
+    for part in parsed.parts():
+        verdict.add(part, judge(part, registers, now=now, archived=archived))
+    staged = stage(session, verdict.readings.tables(), job.tenant.id, job.id)
     if staged.needs_ledger_lock:
         session.execute("select myproperty.lock_ledger()")
     if plan is not None:
@@ -215,12 +244,15 @@ def load(
     if not job.is_known:
         _insert_job(session, job, parsed)
     publish(session, staged, job.id)
-    result = _result(parsed, judged, staged, job)
+    result = _result(parsed, verdict, staged, job)
     reads = keep_register_reads(session, parsed.register_reads, registers, job.tenant.id, job.id)
     tasks = keep_tasks(session, staged, job.tenant.id, job.id)
     _insert_dates(session, job, staged)
-    quarantined = _close_quarantine(session, job, judged.quarantined) if job.is_known else judged.quarantined
-    session.copy(_quarantine_rows(quarantined, job), "quarantined_readings", "warehouse_staging")
+    quarantined = (_quarantine_rows(rows, job) for rows in verdict.quarantined.tables())
+    if job.is_known:
+        _close_quarantine(session, job, quarantined)
+    else:
+        session.copy(quarantined, "quarantined_readings", "warehouse_staging")
     _finish_job(session, job, result)
     return replace(result, register_reads=reads, adjustment_tasks=tasks)
 
@@ -246,17 +278,33 @@ def _lock(session: Session, what: str) -> None:
     session.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", (what,))
 
 
-def _check_nothing_lost(parsed: ParsedFile, judged: Judged) -> None:
-    came = parsed.readings.num_rows + parsed.rejected.num_rows
-    went = judged.readings.num_rows + judged.quarantined.num_rows
-    if came != went:
-        raise IngestError(
-            f"{parsed.path}: {came} rows were read and {went} judged, so nothing was written: "
-            "report this with the file, it is a fault of the rules"
+class Verdict:
+    """What was judged of a file so far: readings by date, and what is turned away."""
+
+    def __init__(self) -> None:
+        self.readings = Spill(READING)
+        self.quarantined = Spill(REJECTED)
+        self.rules: Counter[str] = Counter()
+        self.energy = EnergyBalance()
+
+    def add(self, part: ParsedFile, judged: Judged) -> None:
+        """Take the next part of the file. Raises `IngestError` where a row of it has vanished."""
+        came = part.readings.num_rows + part.rejected.num_rows
+        went = judged.readings.num_rows + judged.quarantined.num_rows
+        if came != went:
+            raise IngestError(
+                f"{part.path}: {came} rows were read and {went} judged, so nothing was written: "
+                "report this with the file, it is a fault of the rules"
+            )
+        self.readings.add(judged.readings, judged.readings["reading_date"].cast(pa.int32()).to_numpy())
+        self.quarantined.add(judged.quarantined, np.zeros(judged.quarantined.num_rows, dtype=np.int64))
+        self.rules.update(
+            {row["values"]: row["counts"] for row in pc.value_counts(judged.quarantined["rule"]).to_pylist()}
         )
+        self.energy += energy_balance(part, judged)
 
 
-def _result(parsed: ParsedFile, judged: Judged, staged: Staged, job: Job) -> IngestResult:
+def _result(parsed: FileInParts, verdict: Verdict, staged: Staged, job: Job) -> IngestResult:
     outcome = staged.outcome
     return IngestResult(
         path=str(parsed.path),
@@ -270,14 +318,14 @@ def _result(parsed: ParsedFile, judged: Judged, staged: Staged, job: Job) -> Ing
         unchanged=outcome.unchanged,
         new_versions=outcome.new_versions,
         superseded=outcome.superseded,
-        quarantined=judged.quarantined.num_rows,
-        rules=dict(Counter(judged.quarantined["rule"].to_pylist())),
+        quarantined=verdict.quarantined.num_rows,
+        rules=dict(verdict.rules),
         dates_touched=sorted(outcome.touched),
-        energy=energy_balance(parsed, judged),
+        energy=verdict.energy,
     )
 
 
-def _insert_job(session: Session, job: Job, parsed: ParsedFile) -> None:
+def _insert_job(session: Session, job: Job, parsed: FileInParts) -> None:
     """Enter the job in the ledger, before what refers to it; `_finish_job` says what it did."""
     version = parsed.source_version
     session.execute(
@@ -304,11 +352,12 @@ def _finish_job(session: Session, job: Job, result: IngestResult) -> None:
 
     Read with a mended mapping it is the load of that content from now on, unless another job is.
     """
-    balance = result.energy or EnergyBalance(Decimal(0), Decimal(0), Decimal(0), Decimal(0))
+    balance = result.energy or EnergyBalance()
     session.execute(
         """
         update myproperty.ingestion_jobs as j
         set accepted = accepted + $3, new_versions = new_versions + $4, quarantined = $5,
+            superseded = superseded + $12,
             unchanged = case when finished_at is null then $6 else unchanged end,
             energy_in_kwh = $7::numeric, energy_accepted_kwh = $8::numeric,
             energy_quarantined_kwh = $9::numeric, mapping = nullif($10, '')::jsonb,
@@ -335,6 +384,7 @@ def _finish_job(session: Session, job: Job, result: IngestResult) -> None:
             str(balance.quarantined_kwh),
             canonical_text(job.mapping) if job.mapping is not None else "",
             result.content_hash,
+            result.superseded,
         ),
     )
 
@@ -352,31 +402,45 @@ def _insert_dates(session: Session, job: Job, staged: Staged) -> None:
         )
 
 
-_SAME_ROW = ("line", "identifier", "register", "reading_ts", "rule")
-
-
-def _close_quarantine(session: Session, job: Job, still_wrong: pa.Table) -> pa.Table:
-    """Mark as replayed what is wrong no more; returns the rows that are wrong and not in the quarantine."""
-    rows = session.rows(
-        """
-        select id::text, line, identifier, register, reading_ts, rule
-        from warehouse_staging.quarantined_readings
-        where tenant_id = $1::uuid and ingestion_job_id = $2::uuid and status <> 'replayed'
-        """,
-        (str(job.tenant.id), str(job.id)),
+# By this a row is the same when its file is judged again.
+_SAME_ROW = sql.SQL(
+    """
+    a.line = b.line and a.rule = b.rule
+    and (coalesce(a.identifier, ''), coalesce(a.register, ''), coalesce(a.reading_ts, '-infinity'))
+    = (coalesce(b.identifier, ''), coalesce(b.register, ''), coalesce(b.reading_ts, '-infinity'))
+    """
+)
+_REPLAYED = sql.SQL(
+    """
+    update warehouse_staging.quarantined_readings as b
+    set status = 'replayed', resolved_at = clock_timestamp()
+    where b.tenant_id = $1::uuid and b.ingestion_job_id = $2::uuid and b.status = 'open'
+      and not exists (select from pg_temp.still_wrong as a where {same_row})
+    """
+).format(same_row=_SAME_ROW)
+_NEWLY_WRONG = sql.SQL(
+    """
+    insert into warehouse_staging.quarantined_readings
+    select a.* from pg_temp.still_wrong as a
+    where not exists (
+        select from warehouse_staging.quarantined_readings as b
+        where b.tenant_id = $1::uuid and b.ingestion_job_id = $2::uuid and b.status <> 'replayed'
+          and {same_row}
     )
-    known = {tuple(row[1:]): row[0] for row in rows}
-    wrong = list(zip(*(still_wrong[name].to_pylist() for name in _SAME_ROW), strict=True))
-    for right_now in set(known) - set(wrong):
-        session.execute(
-            """
-            update warehouse_staging.quarantined_readings
-            set status = 'replayed', resolved_at = clock_timestamp()
-            where tenant_id = $1::uuid and id = $2::uuid and status = 'open'
-            """,
-            (str(job.tenant.id), known[right_now]),
-        )
-    return still_wrong.filter(pa.array([row not in known for row in wrong], pa.bool_()))
+    """
+).format(same_row=_SAME_ROW)
+
+
+def _close_quarantine(session: Session, job: Job, still_wrong: Iterator[pa.Table]) -> None:
+    """Mark as replayed what is wrong no more, and add what is wrong and not in the quarantine."""
+    session.execute(
+        "create temporary table still_wrong (like warehouse_staging.quarantined_readings including defaults) "
+        "on commit drop"
+    )
+    session.copy(still_wrong, "still_wrong")
+    session.execute("analyze pg_temp.still_wrong")
+    for statement in (_REPLAYED, _NEWLY_WRONG):
+        session.execute(statement, (str(job.tenant.id), str(job.id)))
 
 
 def _quarantine_rows(quarantined: pa.Table, job: Job) -> pa.Table:
@@ -394,20 +458,23 @@ def _quarantine_rows(quarantined: pa.Table, job: Job) -> pa.Table:
     )
 
 
-def _unchanged(session: Session, job: Job, known: uuid.UUID, parsed: ParsedFile) -> IngestResult:
-    quarantined = session.rows(
-        "select quarantined from myproperty.ingestion_jobs where tenant_id = $1::uuid and id = $2::uuid",
+def _unchanged(session: Session, job: Job, known: uuid.UUID, path: Path, content: str) -> IngestResult:
+    format, readings, quarantined = session.rows(
+        """
+        select format, accepted + unchanged + new_versions + superseded, quarantined
+        from myproperty.ingestion_jobs where tenant_id = $1::uuid and id = $2::uuid
+        """,
         (str(job.tenant.id), str(known)),
-    )[0][0]
+    )[0]
     return IngestResult(
-        path=str(parsed.path),
+        path=str(path),
         tenant=job.tenant.name,
         tenant_id=str(job.tenant.id),
         status="unchanged",
         job_id=str(known),
-        format=parsed.format,
-        content_hash=parsed.content_hash,
-        unchanged=parsed.readings.num_rows + parsed.rejected.num_rows - quarantined,
+        format=format,
+        content_hash=content,
+        unchanged=readings,
         quarantined=quarantined,
     )
 

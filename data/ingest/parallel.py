@@ -16,15 +16,12 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
-from data.ingest.errors import IngestError, RefusedFile
+from data.ingest.errors import IngestError
 from data.ingest.formats.mapping import Mapping
 from data.ingest.load import Delivery, IngestResult, ingest_file, read_delivery
+from data.ingest.schema import FileInParts, Spans
 
 MAX_WORKERS = 4
-# (identifier, register) to the first and last start of its readings, in microseconds since 1970.
-Spans = dict[tuple[str, str], tuple[int, int]]
 
 
 def default_workers() -> int:
@@ -47,10 +44,10 @@ def ingest_files(
     An error of one file, which `ingest_file` raises, is raised in its place once all others are done.
     """
     count = min(workers or default_workers(), len(paths))
-    reading: dict[str, Any] = {"format": format, "mapping": mapping}
+    reading: dict[str, Any] = {"create_meters": create_meters, "format": format, "mapping": mapping}
     if count <= 1:
         for path in paths:
-            yield ingest_file(path, tenant=tenant, dsn=dsn, create_meters=create_meters, **reading)
+            yield ingest_file(path, tenant=tenant, dsn=dsn, **reading)
         return
     turns = _Turns(len(paths))
     processes = _Processes(count)
@@ -62,7 +59,7 @@ def ingest_files(
                 spans = process.submit(_read, path, tenant, dsn, reading).result()
                 # Which register gives a new meter its name depends on what was there before.
                 turns.wait(place, spans if create_meters is None else None)
-                return process.submit(_load, create_meters).result()
+                return process.submit(_load).result()
         finally:
             turns.done(place)
 
@@ -156,18 +153,8 @@ _read_here: list[Delivery] = []
 def _read(path: Path, tenant: str, dsn: str, reading: dict[str, Any]) -> Spans:
     delivery = read_delivery(path, tenant, dsn, **reading)
     _read_here[:] = [delivery]
-    return {} if isinstance(delivery.found, RefusedFile) else _spans(delivery.found.readings)
+    return delivery.found.spans if isinstance(delivery.found, FileInParts) else {}
 
 
-def _load(create_meters: str | None) -> IngestResult:
-    return _read_here.pop().load(create_meters=create_meters)
-
-
-def _spans(readings: pa.Table) -> Spans:
-    start = readings["reading_ts"].cast(pa.int64())
-    named = readings.select(["identifier", "register"]).append_column("start", start)
-    found = named.group_by(["identifier", "register"]).aggregate([("start", "min"), ("start", "max")])
-    return {
-        (row["identifier"], row["register"]): (row["start_min"], row["start_max"])
-        for row in found.to_pylist()
-    }
+def _load() -> IngestResult:
+    return _read_here.pop().load()

@@ -5,6 +5,7 @@ its register (`vee`), or how readings are stored (`store`).
 """
 
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ from data.ingest.ids import uuid7
 from data.ingest.schema import REGISTERS
 from data.ingest.session import Session
 
+_SERIES = ["identifier", "register", "channel", "unit"]
 _CONFIGURED = """
     select r.identifier, r.register, r.meter_id::text as meter_id, r.channel, r.unit, r.interval_seconds,
            m.type as meter_type, m.timezone
@@ -79,13 +81,17 @@ def configured_registers(session: Session, tenant_id: uuid.UUID) -> pa.Table:
 
 
 def plan_meters(
-    session: Session, tenant_id: uuid.UUID, wanted: str, readings: pa.Table, configured: pa.Table
+    session: Session,
+    tenant_id: uuid.UUID,
+    wanted: str,
+    series: list[dict[str, str]],
+    configured: pa.Table,
 ) -> Plan:
     """Plan one meter an identifier, at the property `wanted` (id or name), for a file's unknown registers.
 
-    `readings` has the schema `PARSED`. A register whose channel is taken on the identifier's meter gets a
-    meter of its own, serial number `identifier/register`. Raises `IngestError` if the tenant has no such
-    property.
+    `series` are those of the file (`series_of`). A register whose channel is taken on the identifier's meter
+    gets a meter of its own, serial number `identifier/register`. Raises `IngestError` if the tenant has no
+    such property.
     """
     property_id, timezone = _property(session, tenant_id, wanted)
     serials = _meters(session, tenant_id)
@@ -95,12 +101,12 @@ def plan_meters(
             if meter.id == row["meter_id"]:
                 meter.channels.add(row["channel"])
     plan = Plan(property_id)
-    for series in _series(readings):
-        if (series["identifier"], series["register"]) not in known:
-            meter = _meter_for(series, serials, plan, timezone)
-            meter.channels.add(series["channel"])
+    for one in series:
+        if (one["identifier"], one["register"]) not in known:
+            meter = _meter_for(one, serials, plan, timezone)
+            meter.channels.add(one["channel"])
             plan.registers.append(
-                {**series, "meter_id": meter.id, "meter_type": meter.type, "timezone": meter.timezone}
+                {**one, "meter_id": meter.id, "meter_type": meter.type, "timezone": meter.timezone}
             )
     return plan
 
@@ -129,14 +135,15 @@ def _meters(session: Session, tenant_id: uuid.UUID) -> dict[str, Meter]:
     return {row[1]: Meter(*row) for row in rows}
 
 
-def _series(readings: pa.Table) -> list[dict[str, str]]:
-    """The series of a file, each register once: those of generation first, as they decide a meter's type."""
-    found = readings.group_by(["identifier", "register"]).aggregate([("channel", "min"), ("unit", "min")])
-    named = found.rename_columns({"channel_min": "channel", "unit_min": "unit"}).select(
-        ["identifier", "register", "channel", "unit"]
-    )
+def series_of(parts: Iterable[pa.Table]) -> list[dict[str, str]]:
+    """The series of a file, each register once: those of generation first, as they decide a meter's type.
+
+    `parts` have the schema `PARSED`.
+    """
+    found = pa.concat_tables(part.group_by(_SERIES).aggregate([]) for part in parts)
+    named = found.group_by(_SERIES[:2]).aggregate([("channel", "min"), ("unit", "min")])
     return sorted(
-        named.to_pylist(),
+        named.rename_columns({"channel_min": "channel", "unit_min": "unit"}).select(_SERIES).to_pylist(),
         key=lambda row: (row["identifier"], row["channel"] != "generation", row["register"]),
     )
 

@@ -8,6 +8,7 @@ Not here: how a format is read (`formats`), what makes a reading wrong (`vee`), 
 
 import dataclasses
 import datetime
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -139,6 +140,30 @@ class ParsedFile:
     rejected: pa.Table
     source_version: datetime.datetime | None
     register_reads: pa.Table = dataclasses.field(default_factory=REGISTER_READ.empty_table)
+
+
+# (identifier, register) to the first and last start of its readings, in microseconds since 1970.
+Spans = dict[tuple[str, str], tuple[int, int]]
+
+
+@dataclasses.dataclass(frozen=True)
+class FileInParts:
+    """A meter file of any size, as parts of which each can be judged by itself, one after the other.
+
+    `parts` gives them anew at each call: together they have the rows of the file once, and no two of them
+    have readings of one register that could meet. A file that fits into memory has one part. `spans` are of
+    all registers that were read, in file order; `left_empty` are the columns that the file leaves to a
+    mapping. The other attributes are those of `ParsedFile`.
+    """
+
+    path: Path
+    format: str
+    content_hash: str
+    source_version: datetime.datetime | None
+    spans: Spans
+    left_empty: frozenset[str]
+    register_reads: pa.Table
+    parts: Callable[[], Iterator[ParsedFile]]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,6 +8,7 @@ quarantine (`load`), nor which of two readings is the current one (`myproperty.m
 import datetime
 import uuid
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -74,29 +75,40 @@ def archived_dates(session: Session) -> set[datetime.date]:
     return {row[0] for row in session.rows("select reading_date from warehouse_staging.archived_dates")}
 
 
-def stage(session: Session, readings: pa.Table, tenant_id: uuid.UUID, job_id: uuid.UUID) -> Staged:
+def stage(session: Session, tables: Iterable[pa.Table], tenant_id: uuid.UUID, job_id: uuid.UUID) -> Staged:
     """Copy readings (schema `READING`) to the server, those of new dates into tables apart with their key.
 
-    Takes the locks of all dates in order of date, so that two loads never wait for each other in a ring.
-    Nothing of it is seen before `publish`, in the same transaction.
+    No table has a date before one of the tables before it. So the locks of all dates are taken in order of
+    date, and two loads never wait for each other in a ring. Nothing of it is seen before `publish`, in the
+    same transaction.
     """
-    rows = as_stored(readings, tenant_id, job_id)
     staged = Staged(Outcome(), [], [])
-    parts: list[pa.Table] = []
-    for date, part in _by_date(rows):
-        if _begin(session, date):
-            session.copy(part, _partition(date), "myproperty")
-            _call(session, "index_readings_partition", date)
-            staged.outcome.accepted += part.num_rows
-            staged.outcome.touched[date] += part.num_rows
-            staged.new_dates.append(date)
-        else:
-            parts.append(part)
-            staged.merged_dates.append(date)
-    if parts:
-        session.execute("select myproperty.begin_readings_merge()")
-        staged.arriving = session.copy(parts, "arriving")
+    last: datetime.date | None = None
+    for table in tables:
+        arriving: list[pa.Table] = []
+        for date, part in _by_date(as_stored(table, tenant_id, job_id)):
+            if date != last:
+                _index(session, staged, last)
+                (staged.new_dates if _begin(session, date) else staged.merged_dates).append(date)
+                last = date
+            if date in staged.new_dates[-1:]:
+                session.copy(part, _partition(date), "myproperty")
+                staged.outcome.accepted += part.num_rows
+                staged.outcome.touched[date] += part.num_rows
+            else:
+                arriving.append(part)
+        if arriving:
+            if not staged.arriving:
+                session.execute("select myproperty.begin_readings_merge()")
+            staged.arriving += session.copy(arriving, "arriving")
+    _index(session, staged, last)
     return staged
+
+
+def _index(session: Session, staged: Staged, date: datetime.date | None) -> None:
+    """Give the table apart of a date its key, where it has one and all of its rows."""
+    if date is not None and date in staged.new_dates[-1:]:
+        _call(session, "index_readings_partition", date)
 
 
 def publish(session: Session, staged: Staged, job_id: uuid.UUID) -> None:

@@ -24,6 +24,7 @@ from psycopg import sql
 
 from data.ingest.billed import wait_for_billing
 from data.ingest.errors import IngestError
+from data.ingest.formats.parts import in_parts
 from data.ingest.ids import uuid7
 from data.ingest.load import LOADER_ROLE, Job, load, loaded_job, lock_content
 from data.ingest.schema import (
@@ -605,7 +606,7 @@ def _load_estimates(
     version = pc.max(rows["source_version"]).as_py()
     parsed = ParsedFile(Path(SOURCE), SOURCE, content, rows, REJECTED.empty_table(), version)
     job = Job(uuid7(), tenant, SOURCE, datetime.datetime.now(datetime.UTC))
-    loaded = load(session, parsed, job, now=now)
+    loaded = load(session, in_parts(parsed), job, now=now)
     if loaded.quarantined:
         raise IngestError(
             f"estimates of {tenant.name} break the rules {sorted(loaded.rules)}, so nothing was written: "

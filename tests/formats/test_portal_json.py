@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.ingest.errors import RefusedFile
-from data.ingest.formats import container, json_events, read_file
+from data.ingest.formats import container, json_events, read_file, read_parts
 from data.ingest.formats.mapping import JsonMapping, load_mapping, parse_mapping, refuse_undeclared
 from data.ingest.formats.suggest import suggest_mapping
 from data.ingest.inspect import inspect
@@ -119,7 +119,7 @@ def test_octopus_gas_wants_its_unit_and_export_its_channel(tmp_path: Path) -> No
     undeclared = read(tmp_path, page)
     assert column(undeclared, "unit") == [""]
     with pytest.raises(RefusedFile, match="does not say unit"):
-        refuse_undeclared(undeclared, None)
+        refuse_undeclared(read_parts(undeclared.path), None)
     gas = read(tmp_path, page, declared("octopus_json", unit="m3"))
     assert (column(gas, "unit"), column(gas, "channel")) == (["m3"], ["consumption"])
     export = declared("octopus_json", channel="export", identifier="E1")
@@ -130,14 +130,13 @@ def test_octopus_gas_wants_its_unit_and_export_its_channel(tmp_path: Path) -> No
 def test_what_a_file_does_not_say_may_be_looked_at_and_not_loaded(tmp_path: Path) -> None:
     parsed = read(tmp_path, octopus(result("2024-01-01T00:00:00Z", "2024-01-01T00:30:00Z")))
     with pytest.raises(RefusedFile, match="does not say identifier"):
-        refuse_undeclared(parsed, None)
+        refuse_undeclared(read_parts(parsed.path), None)
     assert inspect(parsed.path)["undeclared"] == ["identifier"]
-    refuse_undeclared(
-        read(tmp_path, parsed.path.read_text(), named := declared("octopus_json", identifier="M")), named
-    )
+    named = declared("octopus_json", identifier="M")
+    refuse_undeclared(read_parts(parsed.path, mapping=named), named)
     site = read(tmp_path, solaredge({"Production": [("2024-01-01 00:00:00", 1)]}))
     with pytest.raises(RefusedFile, match="identifier and timezone"):
-        refuse_undeclared(site, declared("solaredge_json"))
+        refuse_undeclared(read_parts(site.path), declared("solaredge_json"))
 
 
 def n3rgy(values: list[tuple[str, Any]], **rest: Any) -> dict[str, Any]:

@@ -153,14 +153,14 @@ def test_one_bad_file_never_blocks_the_others(
     bucket.put(f"{company.name}/page.csv", "<html>504</html>")
     bucket.put(f"{company.name}/fault.csv", csv_file("b.csv", hours(2, "7")).read_text())
     bucket.put(f"{company.name}/z.csv", good)
-    read_file = load.__dict__["read_file"]
+    read_parts = load.__dict__["read_parts"]
 
     def fault(path: Path, *rest: Any) -> Any:
         if path.name == "fault.csv":
             raise ZeroDivisionError("a fault of a reader")
-        return read_file(path, *rest)
+        return read_parts(path, *rest)
 
-    monkeypatch.setattr(load, "read_file", fault)
+    monkeypatch.setattr(load, "read_parts", fault)
     results = ingest_inbox(bucket.settings)
     assert {(result.tenant == "Nobody", Path(result.path).name): result.status for result in results} == {
         (True, "a.csv"): "failed",

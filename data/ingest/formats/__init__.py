@@ -9,10 +9,6 @@ import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from data.ingest.errors import RefusedFile
 from data.ingest.formats import (
     canonical_csv,
@@ -30,11 +26,12 @@ from data.ingest.formats import (
 from data.ingest.formats.columns import Batch
 from data.ingest.formats.container import Member, content_hash, open_members, refuse
 from data.ingest.formats.detect import FORMATS, check_format, detect
-from data.ingest.formats.latest import keep_latest
 from data.ingest.formats.mapping import CsvMapping, JsonMapping, Mapping
-from data.ingest.schema import PARSED, REGISTER_READ, REJECTED, ParsedFile
+from data.ingest.formats.parts import Gathered, whole
+from data.ingest.schema import FileInParts, ParsedFile
+from data.ingest.spill import MEMORY_BYTES
 
-__all__ = ["FORMATS", "Batch", "content_hash", "detect_format", "iter_batches", "read_file"]
+__all__ = ["FORMATS", "Batch", "content_hash", "detect_format", "iter_batches", "read_file", "read_parts"]
 
 _READERS: dict[str, Callable[[Path, Member, int], Iterator[Batch]]] = {
     "nem12": nem12.iter_batches,
@@ -132,10 +129,17 @@ def _batches(path: Path, member: Member, part: int, format: str, mapping: Mappin
     return _READERS[format](path, member, part)
 
 
-def read_file(path: Path | str, format: str | None = None, mapping: Mapping | None = None) -> ParsedFile:
-    """A whole meter file as columns; of several rows for one register and interval the later one holds.
+def read_parts(
+    path: Path | str,
+    format: str | None = None,
+    mapping: Mapping | None = None,
+    *,
+    memory_bytes: int = MEMORY_BYTES,
+) -> FileInParts:
+    """A meter file of any size; of several rows for one register and interval the later one holds.
 
-    `mapping` declares what the file does not say; a mapped CSV is read with one alone.
+    `mapping` declares what the file does not say; a mapped CSV is read with one alone. What exceeds
+    `memory_bytes` waits in a temporary file.
 
     Raises `RefusedFile` where nothing of the file may be written; where that is because every record
     was rejected, its attribute `rejected` lists them.
@@ -143,41 +147,14 @@ def read_file(path: Path | str, format: str | None = None, mapping: Mapping | No
     path = Path(path)
     digest = content_hash(path)
     name = format or (mapping.format if mapping is not None else "")
-    readings: list[pa.Table] = []
-    rejected: list[pa.Table] = []
-    reads: list[pa.Table] = [REGISTER_READ.empty_table()]
-    parts: list[int] = []
+    gathered = Gathered(path, memory_bytes)
     for found, batch in iter_batches(path, format, mapping):
         name = found
-        readings.append(batch.readings)
-        rejected.append(batch.rejected)
-        reads.append(batch.register_reads)
-        parts.append(batch.part)
-    if not any(table.num_rows for table in readings):
-        # Without a batch nothing has told the format yet.
-        name = name or detect_format(path)
-        raise _nothing_left(path, name, pa.concat_tables([REJECTED.empty_table(), *rejected]))
-    part_of_row = np.repeat(np.array(parts, dtype=np.int64), [table.num_rows for table in readings])
-    # One chunk a column: batches of a file are read together from here on.
-    table = pa.concat_tables([PARSED.empty_table(), *readings]).combine_chunks()
-    table, replaced = keep_latest(table, part_of_row)
-    newest = pc.max(table["source_version"]).as_py()
-    turned_away = pa.concat_tables([*rejected, replaced])
-    return ParsedFile(path, name, digest, table, turned_away, newest, pa.concat_tables(reads))
+        gathered.add(batch)
+    # Without a batch nothing has told the format yet.
+    return gathered.whole(name or detect_format(path), digest)
 
 
-def _nothing_left(path: Path, format: str, rejected: pa.Table) -> RefusedFile:
-    if not rejected.num_rows:
-        empty = refuse(path, 1, "FILE-NO-DATA", "the file holds no reading")
-        empty.format = format
-        return empty
-    first = rejected.slice(0, 1).to_pylist()[0]
-    error = refuse(
-        path,
-        first["line"],
-        "FILE-NOTHING-LEFT",
-        f"no reading is left, {rejected.num_rows} rejected, the first by {first['rule']}: {first['reason']}",
-    )
-    error.format = format
-    error.rejected = rejected
-    return error
+def read_file(path: Path | str, format: str | None = None, mapping: Mapping | None = None) -> ParsedFile:
+    """As `read_parts`, with all of the file in memory: for files that are known to be small."""
+    return whole(read_parts(path, format, mapping))

@@ -14,7 +14,6 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import pyarrow.compute as pc
 import yaml
 from pydantic import (
     AfterValidator,
@@ -33,7 +32,7 @@ from data.ingest.formats.assemble import AMOUNTS
 from data.ingest.formats.columns import UNITS
 from data.ingest.formats.container import refuse
 from data.ingest.formats.wallclock import TimeFormat
-from data.ingest.schema import CHANNELS, ONE_DIRECTION_CHANNELS, ParsedFile
+from data.ingest.schema import CHANNELS, ONE_DIRECTION_CHANNELS, FileInParts
 
 # A mapping takes a few hundred bytes; what is larger was given by mistake.
 MAX_MAPPING_BYTES = 1 << 20
@@ -410,20 +409,20 @@ def load_identity(content_hash: str, mapping: Mapping | None) -> str:
     return hashlib.sha256(f"{content_hash}\n{canonical_text(mapping)}".encode()).hexdigest()
 
 
-def undeclared(parsed: ParsedFile, mapping: Mapping | None) -> list[str]:
+def undeclared(parsed: FileInParts, mapping: Mapping | None) -> list[str]:
     """The fields of a mapping without which the file may be looked at and not loaded.
 
     Readers take the wall clock for UTC where no zone is given, and leave the meter's name or the unit empty.
     """
     if not isinstance(mapping, JsonMapping | None) or parsed.format not in NEED_MAPPING:
         return []
-    missing = [name for name in ("identifier", "unit") if pc.any(pc.equal(parsed.readings[name], "")).as_py()]
+    missing = sorted(parsed.left_empty)
     if parsed.format in ("n3rgy_json", "solaredge_json") and (mapping is None or mapping.timezone is None):
         missing.append("timezone")
     return missing
 
 
-def refuse_undeclared(parsed: ParsedFile, mapping: Mapping | None) -> None:
+def refuse_undeclared(parsed: FileInParts, mapping: Mapping | None) -> None:
     """Raises `RefusedFile` where `undeclared` finds anything."""
     missing = undeclared(parsed, mapping)
     if missing:

@@ -256,10 +256,18 @@ class EnergyBalance:
     quarantined that a later row of the same file replaced (informational, never to be replayed).
     """
 
-    energy_in_kwh: Decimal
-    accepted_kwh: Decimal
-    quarantined_kwh: Decimal
-    superseded_kwh: Decimal
+    energy_in_kwh: Decimal = Decimal(0)
+    accepted_kwh: Decimal = Decimal(0)
+    quarantined_kwh: Decimal = Decimal(0)
+    superseded_kwh: Decimal = Decimal(0)
+
+    def __add__(self, other: "EnergyBalance") -> "EnergyBalance":
+        return EnergyBalance(
+            self.energy_in_kwh + other.energy_in_kwh,
+            self.accepted_kwh + other.accepted_kwh,
+            self.quarantined_kwh + other.quarantined_kwh,
+            self.superseded_kwh + other.superseded_kwh,
+        )
 
     @property
     def is_balanced(self) -> bool:

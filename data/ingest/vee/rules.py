@@ -53,8 +53,8 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
     (
         "FILE-TOO-LARGE",
         "terminate",
-        "an archive unpacks to a size that a meter file can have",
-        "Look at the archive with care: it may be made to fill the disk. Split a large delivery.",
+        "a file has, or unpacks to, a size that a meter file can have",
+        "Split a large delivery. Look at an archive with care: it may be made to fill the disk.",
     ),
     (
         "FILE-FORMAT",
