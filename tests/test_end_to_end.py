@@ -43,6 +43,8 @@ from data.ingest.validate import Validation, due_dates
 from myproperty import local
 from myproperty.settings import Settings
 from oltp_schema.migrate import upgrade
+from tests import marts_by_pandas as by_pandas
+from tests.analyst_questions import questions
 from tests.conftest import DatabaseMaker
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
@@ -101,6 +103,28 @@ class Platform:
         finally:
             warehouse.close()
         return frame
+
+    def answer(self, number: int) -> list[dict[str, Any]]:
+        """The rows that answer a question of docs/analyst-questions.md."""
+        warehouse = warehouses.open_warehouse(self.settings)
+        try:
+            found: list[dict[str, Any]] = warehouse.query(questions()[number]).to_pylist()
+        finally:
+            warehouse.close()
+        assert found, f"question {number} has no answer"
+        return found
+
+    def figures(self, mart: str, columns: tuple[str, str], where: str = "true") -> by_pandas.Figures:
+        """The rows of a mart as {key: figures}, of the columns of each."""
+        names = [part.split(", ") for part in columns]
+        warehouse = warehouses.open_warehouse(self.settings)
+        try:
+            table = warehouse.query(f"select {', '.join(columns)} from marts.{mart} where {where}")
+        finally:
+            warehouse.close()
+        keys, values = ([tuple(row[name] for name in part) for row in table.to_pylist()] for part in names)
+        assert len(keys) == len(set(keys)), f"{mart} has a key twice"
+        return dict(zip(keys, values, strict=True))
 
     def oltp(self, statement: str, *parameters: object) -> None:
         with psycopg.connect(local.dsn(self.settings)) as connection:
@@ -455,6 +479,122 @@ def test_every_mile_of_a_ticket_and_a_session_is_there(platform: Platform) -> No
     )
     assert facts.iloc[0].tolist() == list(counted or ())
     assert min(facts.iloc[0]) > 0
+
+
+def test_every_bill_ties_from_the_meter_to_the_payment(platform: Platform) -> None:
+    expected = by_pandas.reconciliation(local.dsn(platform.settings))
+    assert len(expected) > 5
+    assert platform.figures("mart_billing_reconciliation", by_pandas.RECONCILIATION) == expected
+    findings = platform.query("select distinct finding from marts.mart_billing_reconciliation")
+    assert set(findings["finding"]) == {"ties"}
+
+
+def test_arrears_are_invoices_less_payments_by_age(platform: Platform) -> None:
+    """Before the bills, at the end of the month in which some are overdue, and a year later."""
+    dsn = local.dsn(platform.settings)
+    dates = platform.query("select distinct as_of_date, is_latest from marts.mart_arrears")
+    (latest,) = dates.loc[dates["is_latest"], "as_of_date"]
+    assert list(dates["as_of_date"]).count(date(2025, 10, 31)) == 0
+    for as_of in (date(2025, 11, 30), latest):
+        expected = by_pandas.arrears(dsn, as_of)
+        assert expected
+        found = platform.figures("mart_arrears", by_pandas.ARREARS, f"as_of_date = date '{as_of}'")
+        assert found == expected
+
+
+def test_completeness_counts_what_came_against_what_was_due(platform: Platform) -> None:
+    plan = platform.plan
+    expected = by_pandas.completeness(local.dsn(platform.settings), plan.start, plan.end)
+    found = platform.figures(
+        "mart_data_completeness", by_pandas.COMPLETENESS, "reading_date >= date '2000-01-01'"
+    )
+    assert found == expected
+    # Half-hours in Sydney, quarter-hours elsewhere; in Los Angeles clocks go back.
+    assert {figures[0] for figures in found.values()} == {48, 96, 100}
+    assert sum(figures[2] for figures in found.values()) == 4
+
+
+def test_months_of_tickets_are_those_of_pandas(platform: Platform) -> None:
+    expected = by_pandas.sla(local.dsn(platform.settings), datetime.now(UTC))
+    assert platform.figures("mart_ticket_sla", by_pandas.SLA) == expected
+    assert sum(figures[4] for figures in expected.values()) > 0, "no promise was broken"
+
+
+PLACES = {"Wattlebird Terraces (demo)", "Cedar Canyon Lofts (demo)", "Sonnenhof 7 (demo)"}
+
+
+def test_questions_on_solar_are_answered_within_physics(
+    platform: Platform, energy_of_files: pd.DataFrame
+) -> None:
+    made, performance, carbon = (platform.answer(number) for number in (1, 2, 3))
+    for rows_ in (made, performance, carbon):
+        assert {row["property_name"] for row in rows_} == PLACES
+    of_roofs = energy_of_files[energy_of_files["channel"] == "generation"]
+    sent = sum(of_roofs["energy_kwh"], Decimal(0))
+    generated = sum((row["generation_kwh"] for row in made), Decimal(0))
+    # What validation estimated for a silent hour comes on top of what was sent.
+    assert sent <= generated < sent * Decimal("1.01")
+    for row in made:
+        assert 0 < row["exported_kwh"] < row["generation_kwh"]
+        own = 100 * (row["generation_kwh"] - row["exported_kwh"]) / row["generation_kwh"]
+        assert float(row["self_consumption_pct"]) == pytest.approx(float(own), abs=0.05)
+        assert row["completeness_pct"] == 100
+    for row in performance:
+        assert 0.05 < row["performance_ratio"] < 1.1
+        assert 0 < row["kwh_per_kw_and_day"] < 8, "a kilowatt makes no more on the longest day"
+        assert row["days_known"] == DAYS
+        assert 0 <= row["worst_energy_availability"] <= 1
+    for row in carbon:
+        assert (row["avoided_location_kg"] is None) == (row["location_factor_id"] is None)
+        if row["avoided_location_kg"] is not None:
+            assert 0.1 < row["avoided_location_kg"] / row["self_consumed_kwh"] < 1
+    assert {row["emission_region"] for row in carbon if row["location_factor_id"]} == {"AU-NSW", "US-CAMX"}
+
+
+def test_questions_on_money_are_answered_to_the_cent(platform: Platform) -> None:
+    returns, billed, ties, owed = (platform.answer(number) for number in (4, 7, 8, 9))
+    for row in returns:
+        assert 0 < row["irr_pct"] < 40 and row["npv_amount"] > 0
+        assert 3 < row["payback_years"] < 20 and 0.03 < row["lcoe_per_kwh"] < 0.3
+        assert row["residents_saving_amount"] > 0
+    with psycopg.connect(local.dsn(platform.settings)) as connection:
+        issued: dict[str, Decimal] = dict(
+            connection.execute(
+                "select currency, sum(total_amount) from myproperty.invoices "
+                "where status not in ('draft', 'void') group by currency"
+            ).fetchall()
+        )
+        receivable: dict[str, Decimal] = dict(
+            connection.execute(
+                "select currency, balance from myproperty.account_balances where code = 'receivables'"
+            ).fetchall()
+        )
+
+    def by_currency(rows_: list[dict[str, Any]], column: str) -> dict[str, Decimal]:
+        return {c: sum((r[column] for r in rows_ if r["currency"] == c), Decimal(0)) for c in issued}
+
+    assert len(issued) == 3
+    for rows_, column in ((billed, "total_amount"), (ties, "invoiced_amount"), (ties, "booked_amount")):
+        assert by_currency(rows_, column) == issued
+    for rows_ in (ties, owed):
+        assert by_currency(rows_, "outstanding_amount") == receivable
+    assert {row["finding"] for row in ties} == {"ties"}
+    assert all(0 < row["solar_share_pct"] < 100 for row in billed)
+    assert all(0 < row["max_days_overdue"] <= 30 for row in owed)
+
+
+def test_questions_on_units_meters_and_tickets_are_answered(platform: Platform) -> None:
+    units, data, promises = (platform.answer(number) for number in (5, 6, 10))
+    for row in units:
+        assert 1 < row["kwh_a_day"] < 40 and 0.1 < row["amount_per_kwh"] < 0.6
+    assert {row["property_name"] for row in data} == PLACES
+    assert data[0]["estimated_intervals"] == 4, "the silent hour comes first"
+    assert all(row["completeness_pct"] == 100 for row in data)
+    with psycopg.connect(local.dsn(platform.settings)) as connection:
+        tickets = connection.execute("select count(*) from myproperty.service_tickets").fetchone()
+    assert (sum(row["opened"] for row in promises),) == tickets
+    for row in promises:
+        assert row["open_past_target"] <= row["missed_sla"] <= row["opened"]
 
 
 def test_a_second_run_changes_no_number(platform: Platform) -> None:

@@ -45,6 +45,7 @@ KEYS = {
     "staging.int_allocation__intervals": "tenant_id, property_id, interval_started_at, participant_id",
     MART: "tenant_id, property_id, reading_date",
     "marts.mart_carbon_savings": "tenant_id, property_id, reading_date",
+    "marts.mart_data_completeness": "tenant_id, meter_id, channel, reading_date",
 }
 WHOLE = (
     *(
@@ -66,6 +67,7 @@ WHOLE = (
     "core.emission_factors",
     "marts.mart_roi_summary",
     "marts.mart_allocation_differences",
+    "marts.mart_ticket_sla",
 )
 LOCAL_ENERGY = ("import", "export", "generation", "consumption")
 Rows = list[dict[str, Any]]
@@ -166,6 +168,10 @@ def test_load_jobs_dbt_and_every_gate_pass(wire: Wire) -> None:
                 "int_carbon__daily_savings",
                 "int_allocation__differences",
                 "int_roi__summary",
+                "int_metering__completeness",
+                "int_billing__reconciliation",
+                "int_billing__arrears",
+                "int_service__sla",
             )
         ),
     }

@@ -10,8 +10,12 @@ import pytest
 from expectations.gate import Verdict, run_gate
 from expectations.suites.warehouse import emission_factors as factors
 from expectations.suites.warehouse import int_allocation__differences as differences
+from expectations.suites.warehouse import int_billing__arrears as arrears
+from expectations.suites.warehouse import int_billing__reconciliation as reconciliation
 from expectations.suites.warehouse import int_carbon__daily_savings as carbon
+from expectations.suites.warehouse import int_metering__completeness as completeness
 from expectations.suites.warehouse import int_roi__summary as roi
+from expectations.suites.warehouse import int_service__sla as sla
 
 Row = dict[str, Any]
 DAY: dict[str, Any] = {"date_from": date(2026, 1, 5), "date_to": date(2026, 1, 6)}
@@ -29,6 +33,13 @@ ROI: Row = {
     "lifetime_years": 25, "residents_saving_amount": Decimal("12.5"),
 }  # fmt: skip
 DIFFERENCE: Row = {"tenant_id": "t1", "allocation_id": "a", "finding": "ties"}
+COMPLETENESS: Row = {
+    "tenant_id": "t1", "meter_id": "m", "channel": "import", "reading_date": "2026-01-05",
+    "expected_intervals": 48, "actual_intervals": 47, "estimated_intervals": 2,
+}  # fmt: skip
+BILL: Row = {"tenant_id": "t1", "invoice_id": "i", "allocation_id": "a", "finding": "ties"}
+ARREARS: Row = {"tenant_id": "t1", "currency": "EUR", "ledger_difference": 0.0, "buckets_difference": 0.0}
+SLA: Row = {"tenant_id": "t1", "priority": "high", "ticket_difference": 0, "disordered": 0}
 
 
 def two(row: Row, key: str, changes: Row) -> pd.DataFrame:
@@ -111,7 +122,50 @@ def test_allocation(changes: Row, rule: str | None, blocks: bool) -> None:
     assert verdict.passed != blocks
 
 
-@pytest.mark.parametrize("suite", [factors, carbon, roi, differences])
+@pytest.mark.parametrize(
+    ("changes", "rule", "blocks"),
+    [
+        ({}, None, False),
+        ({"meter_id": "m"}, "D-COMPLETENESS-001", True),
+        ({"actual_intervals": 49}, "D-COMPLETENESS-002", True),
+        ({"estimated_intervals": 48}, "D-COMPLETENESS-002", True),
+        ({"actual_intervals": 0, "estimated_intervals": 0}, "D-COMPLETENESS-003", False),
+    ],
+)
+def test_completeness(changes: Row, rule: str | None, blocks: bool) -> None:
+    broken, verdict = judge(completeness.TABLE, completeness.judged(two(COMPLETENESS, "meter_id", changes)))
+    assert broken == ({rule} if rule else set())
+    assert verdict.passed != blocks
+
+
+@pytest.mark.parametrize(
+    ("judged", "key", "changes", "rule", "blocks"),
+    [
+        ((reconciliation, BILL), "invoice_id", {"finding": "unknown"}, None, False),
+        ((reconciliation, BILL), "invoice_id", {"finding": "not billed"}, None, False),
+        ((reconciliation, BILL), "invoice_id", {"invoice_id": "i"}, "D-BILLING-001", True),
+        ((reconciliation, BILL), "invoice_id", {"finding": "invoice to ledger"}, "D-BILLING-002", True),
+        ((reconciliation, BILL), "invoice_id", {"finding": "meter to allocation"}, "D-BILLING-003", False),
+        ((arrears, ARREARS), "currency", {}, None, False),
+        ((arrears, ARREARS), "currency", {"ledger_difference": -0.01}, "D-ARREARS-001", True),
+        ((arrears, ARREARS), "currency", {"buckets_difference": 0.01}, "D-ARREARS-002", True),
+        ((sla, SLA), "priority", {}, None, False),
+        ((sla, SLA), "priority", {"ticket_difference": -1}, "D-SLA-001", True),
+        ((sla, SLA), "priority", {"disordered": 1}, "D-SLA-002", True),
+    ],
+)
+def test_bills_arrears_and_tickets(
+    judged: tuple[Any, Row], key: str, changes: Row, rule: str | None, blocks: bool
+) -> None:
+    suite, row = judged
+    broken, verdict = judge(suite.TABLE, two(row, key, changes))
+    assert broken == ({rule} if rule else set())
+    assert verdict.passed != blocks
+
+
+@pytest.mark.parametrize(
+    "suite", [factors, carbon, roi, differences, completeness, reconciliation, arrears, sla]
+)
 def test_each_rule_that_is_written_down_is_judged(suite: Any) -> None:
     judged = {expectation.meta["rule"] for expectation in suite.build_suite().expectations}
     assert judged == {rule.id for rule in suite.RULES.values()}

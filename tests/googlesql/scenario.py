@@ -373,7 +373,10 @@ def _lettings() -> dict[str, list[Row]]:
 
 
 def _bills() -> dict[str, list[Row]]:
-    """One invoice with a line of each kind of rounding, paid in two parts of which one came back."""
+    """An invoice with a line of each kind of rounding, paid twice, once in vain; and one that is late.
+
+    Of the late one a part was paid, and the ledger has booked a cent less than it is over.
+    """
     due = MADE + timedelta(days=14)
     lines = (
         (1, "grid", "1.000000005", "0.311111", "0.37", "b-day"),
@@ -412,7 +415,21 @@ def _bills() -> dict[str, list[Row]]:
                 currency="EUR",
                 issued_at=MADE,
                 due_at=due,
-            )
+            ),
+            _row(
+                "invoices",
+                id="i2",
+                tenant_id="t2",
+                number="B-2",
+                tenant_user_id="r1",
+                period_from=date(2026, 2, 1),
+                period_to=date(2026, 3, 1),
+                status="overdue",
+                total_amount=Decimal("12.34"),
+                currency="EUR",
+                issued_at=MADE - timedelta(days=50),
+                due_at=MADE - timedelta(days=36),
+            ),
         ],
         "invoice_lines": [
             _row(
@@ -446,6 +463,43 @@ def _bills() -> dict[str, list[Row]]:
             for name, amount, status, hours in (
                 ("q1", "0.66", "reversed", -30),
                 ("q2", "0.66", "received", 47),
+            )
+        ]
+        + [
+            _row(
+                "payments",
+                id="q3",
+                tenant_id="t2",
+                invoice_id="i2",
+                amount=Decimal(5),
+                currency="EUR",
+                method="card",
+                status="received",
+                received_at=MADE - timedelta(days=6),
+            )
+        ],
+        "ledger_entries": [
+            _row(
+                "ledger_entries",
+                id=f"le{number}",
+                tenant_id="t2",
+                entry_date=(MADE - timedelta(days=days)).date(),
+                debit_account=debit,
+                credit_account=credit,
+                amount=Decimal(amount),
+                currency="EUR",
+                reference_type="payment" if reference.startswith("q") else "invoice",
+                reference_id=reference,
+            )
+            for number, (reference, days, debit, credit, amount) in enumerate(
+                (
+                    ("i1", 0, "receivables", "grid_income", "0.56"),
+                    ("i1", 0, "receivables", "tax_payable", "0.10"),
+                    ("q1", 0, "bank", "receivables", "0.66"),
+                    ("q1", 0, "receivables", "bank", "0.66"),
+                    ("i2", 50, "receivables", "service_income", "12.33"),
+                    ("q3", 6, "bank", "receivables", "5"),
+                )
             )
         ],
     }

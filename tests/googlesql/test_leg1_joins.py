@@ -11,6 +11,7 @@ MODELS_WITH_JOINS = (
     "int_carbon__daily_savings",
     "int_allocation__intervals",
     "int_roi__summary",
+    "int_billing__reconciliation",
 )
 
 

@@ -63,11 +63,19 @@ def test_every_model_has_a_test_of_its_key(manifest: dict[str, Any]) -> None:
 
 
 def test_every_mart_has_a_consumer_with_owner_and_address(manifest: dict[str, Any]) -> None:
+    """A dashboard reads a mart through its public view, where it has one."""
     exposures = list(manifest["exposures"].values())
     read = {name for exposure in exposures for name in exposure["depends_on"]["nodes"]}
     marts = {node["unique_id"] for node in of_type(manifest, "model") if "mart" in node["tags"]}
+    views = {
+        node["unique_id"]: marts & set(node["depends_on"]["nodes"])
+        for node in of_type(manifest, "model")
+        if node["access"] == "public"
+    }
+    behind = {mart for view in read & set(views) for mart in views[view]}
     assert marts
-    assert marts - read == set()
+    assert marts - read - behind == set()
+    assert {mart for seen in views.values() for mart in seen} & read == set(), "name its public view"
     for exposure in exposures:
         assert exposure["owner"]["name"] and exposure["owner"]["email"], exposure["name"]
         assert re.match(r"https?://\S+", exposure["url"]), exposure["name"]

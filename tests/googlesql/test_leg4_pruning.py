@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.analyst_questions import questions, relations
+
 from .compile import Build
 from .prune import unpruned
 
@@ -25,7 +27,12 @@ def _public_views(build: Build) -> dict[tuple[str, str, str], str]:
 
 def test_every_statement_of_the_build_prunes(bigquery_build: Build) -> None:
     public = _public_views(bigquery_build)
-    assert {path[2] for path in public} == {"solar_performance_v1", "carbon_savings_v1", "energy_daily_v1"}
+    assert {path[2] for path in public} == {
+        "solar_performance_v1",
+        "carbon_savings_v1",
+        "energy_daily_v1",
+        "data_completeness_v1",
+    }
     partitions = _partitions(bigquery_build) | public
     made = tuple("create or replace view " + ".".join(f"`{part}`" for part in path) for path in public)
     statements = [s for i in bigquery_build.invocations for s in i.statements]
@@ -36,6 +43,16 @@ def test_every_statement_of_the_build_prunes(bigquery_build: Build) -> None:
         for u in unpruned(s.sql, partitions)
     ]
     assert not found, "\n\n".join(found)
+
+
+def test_an_analysts_questions_prune_and_read_public_views_alone(bigquery_build: Build) -> None:
+    views = {t.relation.path[2] for t in bigquery_build.tables if t.relation.path[1] == "bi"}
+    asked = questions()
+    assert sorted(asked) == list(range(1, 11))
+    for sql in asked.values():
+        assert relations(sql) <= {f"bi.{view}" for view in views}
+        quoted = sql.replace(" bi.", " local.bi.")
+        assert unpruned(quoted, _public_views(bigquery_build)) == [], sql
 
 
 def test_the_proof_saw_reads_of_every_partitioned_table(bigquery_build: Build) -> None:
@@ -53,6 +70,8 @@ def test_the_proof_saw_reads_of_every_partitioned_table(bigquery_build: Build) -
         "int_allocation__daily",
         "mart_solar_performance",
         "mart_carbon_savings",
+        "int_metering__completeness",
+        "mart_data_completeness",
     }
     sqls = [s.sql for i in bigquery_build.invocations for s in i.statements]
     for path in partitions:

@@ -36,4 +36,8 @@ checks = [
     gate_d("staging", "int_carbon__daily_savings"),
     gate_d("staging", "int_allocation__differences", dated=False),
     gate_d("staging", "int_roi__summary", dated=False),
+    gate_d("staging", "int_metering__completeness"),
+    gate_d("staging", "int_billing__reconciliation", dated=False),
+    gate_d("staging", "int_billing__arrears", dated=False),
+    gate_d("staging", "int_service__sla", dated=False),
 ]

@@ -124,6 +124,10 @@
 {% macro default__days_between(first, last) -%} date_diff({{ last }}, {{ first }}, day) {%- endmacro %}
 {% macro postgres__days_between(first, last) -%} cast({{ last }} - {{ first }} as bigint) {%- endmacro %}
 
+{% macro month_start(day) -%} {{ return(adapter.dispatch('month_start')(day)) }} {%- endmacro %}
+{% macro default__month_start(day) -%} date_trunc({{ day }}, month) {%- endmacro %}
+{% macro postgres__month_start(day) -%} cast(date_trunc('month', {{ day }}) as date) {%- endmacro %}
+
 {% macro epoch_seconds(instant) -%} {{ return(adapter.dispatch('epoch_seconds')(instant)) }} {%- endmacro %}
 {% macro default__epoch_seconds(instant) -%} unix_seconds({{ instant }}) {%- endmacro %}
 {% macro postgres__epoch_seconds(instant) -%} cast(extract(epoch from {{ instant }}) as bigint) {%- endmacro %}

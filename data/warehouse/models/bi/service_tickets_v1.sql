@@ -15,6 +15,11 @@ properties as (
 units as (
     select * from {{ ref('dim_unit') }}
     where is_current
+),
+
+providers as (
+    select * from {{ ref('dim_provider') }}
+    where is_current
 )
 
 select
@@ -25,6 +30,8 @@ select
     properties.property_name,
     tickets.unit_id,
     units.unit_label,
+    tickets.provider_id,
+    providers.provider_name,
     tickets.category,
     tickets.priority,
     tickets.status,
@@ -55,3 +62,7 @@ left join units
     on
         tickets.tenant_id = units.tenant_id
         and tickets.unit_id = units.unit_id
+left join providers
+    on
+        tickets.tenant_id = providers.tenant_id
+        and tickets.provider_id = providers.provider_id

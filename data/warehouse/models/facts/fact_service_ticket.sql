@@ -11,7 +11,8 @@ quotes as (
         min(quoted_at) as quoted_at,
         count(*) as quotes,
         max(case when status = 'accepted' then amount end) as accepted_amount,
-        max(case when status = 'accepted' then currency end) as currency
+        max(case when status = 'accepted' then currency end) as currency,
+        max(case when status = 'accepted' then provider_id end) as provider_id
     from {{ ref('stg_oltp__ticket_quotes') }}
     group by tenant_id, ticket_id
 ),
@@ -25,6 +26,20 @@ visits as (
         sum(case when status = 'missed' then 1 else 0 end) as visits_missed
     from {{ ref('stg_oltp__ticket_schedules') }}
     group by tenant_id, ticket_id
+),
+
+visitors as (
+    select
+        tenant_id,
+        ticket_id,
+        provider_id,
+        row_number() over (
+            partition by tenant_id, ticket_id order by scheduled_from desc, ticket_schedule_id desc
+        ) as latest_rank
+    from {{ ref('stg_oltp__ticket_schedules') }}
+    where
+        status != 'cancelled'
+        and provider_id is not null
 ),
 
 activities as (
@@ -45,14 +60,21 @@ unit_versions as (
     select * from {{ ref('dim_unit') }}
 ),
 
+provider_versions as (
+    select * from {{ ref('dim_provider') }}
+),
+
 gathered as (
     select
         tickets.tenant_id,
         property_versions.property_key,
         unit_versions.unit_key,
+        provider_versions.provider_key,
         tickets.ticket_id,
         tickets.property_id,
         tickets.unit_id,
+        -- Whose quote was accepted does the work; without one, who was to come last.
+        coalesce(quotes.provider_id, visitors.provider_id) as provider_id,
         tickets.category,
         tickets.priority,
         tickets.status,
@@ -83,6 +105,11 @@ gathered as (
         on
             tickets.tenant_id = visits.tenant_id
             and tickets.ticket_id = visits.ticket_id
+    left join visitors
+        on
+            tickets.tenant_id = visitors.tenant_id
+            and tickets.ticket_id = visitors.ticket_id
+            and visitors.latest_rank = 1
     left join activities
         on
             tickets.tenant_id = activities.tenant_id
@@ -97,6 +124,11 @@ gathered as (
             tickets.tenant_id = unit_versions.tenant_id
             and coalesce(tickets.unit_id, 'unknown') = unit_versions.unit_id
             and {{ in_force('unit_versions', 'tickets.opened_at') }}
+    left join provider_versions
+        on
+            tickets.tenant_id = provider_versions.tenant_id
+            and coalesce(quotes.provider_id, visitors.provider_id, 'unknown') = provider_versions.provider_id
+            and {{ in_force('provider_versions', 'tickets.opened_at') }}
 )
 
 select
@@ -104,9 +136,11 @@ select
     tenant_id,
     property_key,
     unit_key,
+    provider_key,
     ticket_id,
     property_id,
     unit_id,
+    provider_id,
     category,
     priority,
     status,

@@ -15,7 +15,9 @@ select
     quality_method,
     reason_code,
     is_estimated,
+    source,
     source_version,
-    cast(version as {{ type_integer() }}) as version
+    cast(version as {{ type_integer() }}) as version,
+    updated_at
 from {{ source('raw', 'meter_readings') }}
 where {{ in_range() }}

@@ -1,0 +1,86 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy=range_strategy(),
+    partition_by={'field': 'reading_date', 'data_type': 'date', 'granularity': 'day'},
+    partitions=range_partitions(),
+    cluster_by=['tenant_id', 'property_id', 'meter_id'],
+    require_partition_filter=range_filter_required(),
+    on_schema_change='fail',
+    full_refresh=false,
+    indexes=[{'columns': ['reading_date', 'tenant_id', 'meter_id', 'channel'], 'unique': true}],
+) }}
+
+with readings as (
+    select * from {{ ref('stg_oltp__meter_readings') }}
+),
+
+devices as (
+    select
+        tenant_id,
+        meter_id,
+        property_id,
+        timezone
+    from {{ ref('stg_oltp__meters') }}
+),
+
+properties as (
+    select
+        tenant_id,
+        property_id,
+        status
+    from {{ ref('dim_property') }}
+    where is_current
+),
+
+-- Not energy alone: water, gas and voltage are due as well. What validation estimated did not arrive.
+received as (
+    select
+        tenant_id,
+        meter_id,
+        channel,
+        reading_date,
+        min(interval_seconds) as interval_seconds,
+        count(value_native) as actual_intervals,
+        sum(case when is_estimated and value_native is not null then 1 else 0 end) as estimated_intervals,
+        sum(value_kwh) as energy_kwh,
+        max(case when source != 'estimation' then updated_at end) as latest_arrival_at
+    from readings
+    group by tenant_id, meter_id, channel, reading_date
+),
+
+reported as (
+    select
+        received.*,
+        devices.property_id,
+        {{ whole_quotient(day_seconds('received.reading_date', 'devices.timezone'), 'received.interval_seconds') }}
+            as expected_intervals
+    from received
+    left join devices
+        on
+            received.tenant_id = devices.tenant_id
+            and received.meter_id = devices.meter_id
+),
+
+{{ meter_days('true') }}
+
+select
+    meter_days.tenant_id,
+    meter_days.property_id,
+    meter_days.meter_id,
+    meter_days.channel,
+    meter_days.reading_date,
+    meter_days.expected_intervals,
+    meter_days.actual_intervals,
+    cast(meter_days.estimated_intervals as {{ type_integer() }}) as estimated_intervals,
+    -- A day on which a meter changed its length may have more than are due.
+    greatest(meter_days.expected_intervals - meter_days.actual_intervals, 0) as missing_intervals,
+    {{ share_pct('meter_days.actual_intervals', 'meter_days.expected_intervals') }} as completeness_pct,
+    {{ share_pct('meter_days.estimated_intervals', 'meter_days.actual_intervals') }} as estimated_share_pct,
+    received.latest_arrival_at
+from meter_days
+left join received
+    on
+        meter_days.tenant_id = received.tenant_id
+        and meter_days.meter_id = received.meter_id
+        and meter_days.channel = received.channel
+        and meter_days.reading_date = received.reading_date
