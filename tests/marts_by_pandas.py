@@ -136,7 +136,7 @@ def arrears(dsn: str, as_of: date) -> Figures:
     }
 
 
-def completeness(dsn: str, first: date, end: date) -> Figures:
+def completeness(dsn: str) -> Figures:
     """Every register of an active meter, on each day on which its property sent anything."""
     meters = rows(dsn, "meters", "id::text, tenant_id::text, property_id::text, timezone, status")
     registers = rows(dsn, "meter_registers", "meter_id::text, channel, interval_seconds, created_at")
@@ -146,7 +146,6 @@ def completeness(dsn: str, first: date, end: date) -> Figures:
         "meter_id::text, channel, reading_date, interval_seconds, value_native, is_estimated, source, "
         "updated_at",
     )
-    readings = readings[[first <= day < end for day in readings["reading_date"]]]
     readings = readings.merge(meters, left_on="meter_id", right_on="id")
     sent: dict[Any, pd.DataFrame] = dict(iter(readings.groupby(["meter_id", "channel", "reading_date"])))
     days = set(zip(readings["property_id"], readings["reading_date"], strict=True))

@@ -481,6 +481,9 @@ def test_every_mile_of_a_ticket_and_a_session_is_there(platform: Platform) -> No
     assert min(facts.iloc[0]) > 0
 
 
+PARTLY = {date(2025, 10, 28), date(2025, 11, 4)}
+
+
 def test_every_bill_ties_from_the_meter_to_the_payment(platform: Platform) -> None:
     expected = by_pandas.reconciliation(local.dsn(platform.settings))
     assert len(expected) > 5
@@ -503,8 +506,8 @@ def test_arrears_are_invoices_less_payments_by_age(platform: Platform) -> None:
 
 
 def test_completeness_counts_what_came_against_what_was_due(platform: Platform) -> None:
-    plan = platform.plan
-    expected = by_pandas.completeness(local.dsn(platform.settings), plan.start, plan.end)
+    """Sydney's files have whole days of UTC+10: their first and last local days are there in part."""
+    expected = by_pandas.completeness(local.dsn(platform.settings))
     found = platform.figures(
         "mart_data_completeness", by_pandas.COMPLETENESS, "reading_date >= date '2000-01-01'"
     )
@@ -512,6 +515,7 @@ def test_completeness_counts_what_came_against_what_was_due(platform: Platform) 
     # Half-hours in Sydney, quarter-hours elsewhere; in Los Angeles clocks go back.
     assert {figures[0] for figures in found.values()} == {48, 96, 100}
     assert sum(figures[2] for figures in found.values()) == 4
+    assert {key[-1] for key, figures in found.items() if figures[3]} == PARTLY
 
 
 def test_months_of_tickets_are_those_of_pandas(platform: Platform) -> None:
@@ -538,11 +542,11 @@ def test_questions_on_solar_are_answered_within_physics(
         assert 0 < row["exported_kwh"] < row["generation_kwh"]
         own = 100 * (row["generation_kwh"] - row["exported_kwh"]) / row["generation_kwh"]
         assert float(row["self_consumption_pct"]) == pytest.approx(float(own), abs=0.05)
-        assert row["completeness_pct"] == 100
+        assert 99 < row["completeness_pct"] <= 100
     for row in performance:
         assert 0.05 < row["performance_ratio"] < 1.1
         assert 0 < row["kwh_per_kw_and_day"] < 8, "a kilowatt makes no more on the longest day"
-        assert row["days_known"] == DAYS
+        assert row["days_known"] in (DAYS, DAYS + 1)
         assert 0 <= row["worst_energy_availability"] <= 1
     for row in carbon:
         assert (row["avoided_location_kg"] is None) == (row["location_factor_id"] is None)
@@ -588,8 +592,11 @@ def test_questions_on_units_meters_and_tickets_are_answered(platform: Platform) 
     for row in units:
         assert 1 < row["kwh_a_day"] < 40 and 0.1 < row["amount_per_kwh"] < 0.6
     assert {row["property_name"] for row in data} == PLACES
-    assert data[0]["estimated_intervals"] == 4, "the silent hour comes first"
-    assert all(row["completeness_pct"] == 100 for row in data)
+    assert {row["property_name"] for row in data if row["missing_intervals"]} == {
+        "Wattlebird Terraces (demo)"
+    }
+    assert [row["estimated_intervals"] for row in data if row["estimated_intervals"]] == [4]
+    assert all(99 < row["completeness_pct"] <= 100 for row in data)
     with psycopg.connect(local.dsn(platform.settings)) as connection:
         tickets = connection.execute("select count(*) from myproperty.service_tickets").fetchone()
     assert (sum(row["opened"] for row in promises),) == tickets
