@@ -1,4 +1,4 @@
-{{ config(materialized='table', pre_hook=hash_joins_alone()) }}
+{{ config(materialized='table') }}
 
 -- From the ledger and not from the invoices: it alone knows when a payment bounced or an invoice was voided.
 with entries as (

@@ -1,4 +1,4 @@
-{{ config(materialized='table', pre_hook=hash_joins_alone()) }}
+{{ config(materialized='table') }}
 
 with allocations as (
     select * from {{ ref('stg_oltp__allocation_ledger') }}
