@@ -35,12 +35,12 @@ class DbtFailed(AssertionError):
 
 
 def dbt_words(
-    command: str, project: Path, target: Path, variables: Mapping[str, Any], *more: str
+    command: Sequence[str], project: Path, target: Path, variables: Mapping[str, Any], *more: str
 ) -> list[str]:
     """One dbt command for the target `bigquery` that writes nothing beside `target`."""
     paths = ["--project-dir", str(project), "--profiles-dir", str(project), "--target-path", str(target)]
     quiet = ["--log-path", str(target / "logs"), "--quiet", "--no-partial-parse", "--threads", "1"]
-    return [command, "--target", "bigquery", *paths, *quiet, *more, "--vars", json.dumps(dict(variables))]
+    return [*command, "--target", "bigquery", *paths, *quiet, *more, "--vars", json.dumps(dict(variables))]
 
 
 def _environment(project: str) -> dict[str, str]:
@@ -61,13 +61,13 @@ def build(
     project: Path,
     raw: Sequence[Stored],
     work: Path,
-    runs: Sequence[tuple[str, Mapping[str, Any]]],
+    runs: Sequence[tuple[Sequence[str], Mapping[str, Any]]],
     *more: str,
     may_fail: bool = False,
 ) -> Build:
     """Run dbt commands, each with its vars, on raw tables; DbtFailed where one fails, unless it may.
 
-    `work` is a scratch folder; `runs` are pairs such as ("build", {"start_date": ..., "end_date": ...}).
+    `work` is a scratch folder; `runs` are pairs such as (["build"], {"start_date": ..., "end_date": ...}).
     """
     target = work / "target"
     target.mkdir(parents=True, exist_ok=True)

@@ -10,14 +10,15 @@ from .conftest import VARIABLES, WAREHOUSE
 from .engine import Column, GoogleSqlError, analyse, type_name
 from .raw import raw_tables
 
-SENT = ("model", "test", "snapshot")
+SENT = {"model", "test", "snapshot"}
 
 
-def test_every_model_test_and_snapshot_was_analysed_in_both_runs(bigquery_build: Build) -> None:
-    nodes = [n for n in bigquery_build.manifest["nodes"].values() if n["resource_type"] in SENT]
-    expected = {n["name"].lower() for n in nodes if n["config"]["materialized"] != "ephemeral"}
-    assert expected
-    for invocation in bigquery_build.invocations:
+def test_every_model_test_and_snapshot_was_analysed(bigquery_build: Build) -> None:
+    """The models and snapshots in both runs, the tests in the first."""
+    for invocation, sent in zip(bigquery_build.invocations, (SENT, SENT - {"test"}), strict=True):
+        nodes = [n for n in bigquery_build.manifest["nodes"].values() if n["resource_type"] in sent]
+        expected = {n["name"].lower() for n in nodes if n["config"]["materialized"] != "ephemeral"}
+        assert expected
         text = "\n".join(s.sql for s in invocation.statements)
         assert {name for name in expected if f'"node": "{name}"' not in text} == set()
 
@@ -83,7 +84,7 @@ def test_a_type_error_planted_in_a_model_fails_the_build(tmp_path: Path) -> None
     with pytest.raises(
         DbtFailed, match="No matching signature for operator = for argument types: STRING, DATE"
     ):
-        build(project, raw_tables(), tmp_path, [("build", VARIABLES)], *chosen)
+        build(project, raw_tables(), tmp_path, [(["build"], VARIABLES)], *chosen)
 
 
 def test_a_broken_contract_fails_the_build(tmp_path: Path) -> None:
@@ -93,4 +94,4 @@ def test_a_broken_contract_fails_the_build(tmp_path: Path) -> None:
     model.write_text(f"select * replace (1 as tenant_name) from (\n{model.read_text()}\n)\n")
     chosen = ["--select", "stg_oltp__tenants", "snap_tenants", "dim_tenant"]
     with pytest.raises(DbtFailed, match="enforced contract"):
-        build(project, raw_tables(), tmp_path, [("build", VARIABLES)], *chosen)
+        build(project, raw_tables(), tmp_path, [(["build"], VARIABLES)], *chosen)

@@ -106,7 +106,9 @@ def compared(fresh_database: DatabaseMaker, tmp_path_factory: pytest.TempPathFac
     with fresh_database("warehouse_leg2") as dsn:
         for revised, variables in ((False, scenario.VARIABLES), (True, scenario.REVISED_VARIABLES)):
             raw = raw_tables(scenario.rows(revised))
-            tables = build(WAREHOUSE, _with_raw(tables, raw), work, [("build", variables)], *NO_TESTS).tables
+            tables = build(
+                WAREHOUSE, _with_raw(tables, raw), work, [(["build"], variables)], *NO_TESTS
+            ).tables
             reference.load_raw(dsn, raw)
             reference.run_dbt(dsn, WAREHOUSE, work, variables, *NO_TESTS)
             made = _tables(tables)
@@ -201,6 +203,6 @@ def test_a_difference_planted_in_the_dialect_is_found(compared: Compared, tmp_pa
     dialect.write_text(planted)
     raw = raw_tables(scenario.rows())
     chosen = ["--select", "+fact_energy_usage", *NO_TESTS]
-    made = _tables(build(project, raw, tmp_path, [("build", scenario.VARIABLES)], *chosen).tables)
+    made = _tables(build(project, raw, tmp_path, [(["build"], scenario.VARIABLES)], *chosen).tables)
     found = reference.differences(made["fact_energy_usage"].rows, compared.postgres[0]["fact_energy_usage"])
     assert found
