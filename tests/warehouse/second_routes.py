@@ -105,15 +105,22 @@ class Shared:
 
 
 def random_property(seed: int, participants: int, intervals: int) -> Shared:
-    """Awkward energies and shares; one flat is vacant. The first participant is the common area."""
+    """The tenant `random-<seed>/acme`: awkward energies and shares, and a vacant flat.
+
+    The first participant is the common area.
+    """
     rng = np.random.default_rng(seed)
     units = [f"flat-{number:02d}" for number in range(1, participants)]
     names = ["house", *units]
     cuts = np.sort(rng.integers(1, 10**8, participants - 1))
     shares = np.diff(np.concatenate([[0], cuts, [10**8]]))
-    common = {"tenant_id": "random/acme"} | HISTORY
+    tenant_id = f"random-{seed}/acme"
+    common = {"tenant_id": tenant_id} | HISTORY
     tables: dict[str, list[Row]] = {
-        "meters": [_meter(name) for name in ("roof", *names)],
+        "tenants": [common | {"id": tenant_id, "name": tenant_id}],
+        "properties": [common | {"id": "house", "name": "house", "timezone": "UTC"}],
+        "units": [common | {"id": u, "property_id": "house", "label": u} for u in units],
+        "meters": [common | _meter(name) for name in ("roof", *names)],
         "meter_assignments": [
             common | {"id": u, "meter_id": f"meter-{u}", "unit_id": u, "assigned_from": "2020-01-01"}
             for u in units
@@ -160,11 +167,11 @@ def random_property(seed: int, participants: int, intervals: int) -> Shared:
         entitled[-1] = 0
         found = allocate(method, generation, entitled, np.tile(shares[:, None], (1, intervals)), names)
         for i, start in enumerate(starts):
-            tables["meter_readings"].append(_reading("meter-roof", "generation", start, int(generation[i])))
+            roof = _reading("meter-roof", "generation", start, int(generation[i]))
+            tables["meter_readings"].append(common | roof)
             for row, name in enumerate(names):
-                tables["meter_readings"].append(
-                    _reading(f"meter-{name}", "consumption", start, int(loads[row, i]))
-                )
+                load = _reading(f"meter-{name}", "consumption", start, int(loads[row, i]))
+                tables["meter_readings"].append(common | load)
                 solar[name, start] = Decimal(int(found[row, i])) / QUANTA
     return Shared(tables, solar)
 
@@ -180,20 +187,18 @@ HISTORY: Row = {
 def _meter(name: str) -> Row:
     return {
         "id": f"meter-{name}",
-        "tenant_id": "random/acme",
         "property_id": "house",
         "type": "grid",
         "serial_number": name,
         "timezone": "UTC",
         "status": "active",
-    } | HISTORY
+    }
 
 
 def _reading(meter: str, channel: str, start: datetime, quanta: int) -> Row:
     value = str(Decimal(quanta) / QUANTA)
     return {
         "id": f"{meter}/{start.isoformat()}",
-        "tenant_id": "random/acme",
         "meter_id": meter,
         "channel": channel,
         "reading_ts": start.isoformat(),
@@ -206,4 +211,4 @@ def _reading(meter: str, channel: str, start: datetime, quanta: int) -> Row:
         "is_estimated": "false",
         "source": "random",
         "source_version": "2026-01-01T00:00:00Z",
-    } | HISTORY
+    }
