@@ -247,7 +247,7 @@ def test_returns_equal_those_of_numpy_financial(copied: str, target_path: Path) 
 
 def test_allocation_equals_the_code_that_bills(copied: str, target_path: Path) -> None:
     """To the last billionth of a kWh, by all three methods, with a vacant flat."""
-    expected = {}
+    expected: dict[tuple[Any, ...], Decimal] = {}
     with psycopg.connect(copied) as connection:
         for seed, participants in ((1, 3), (2, 5), (3, 12)):
             shared = random_property(seed, participants, intervals=24)
@@ -295,7 +295,7 @@ def test_the_snapshot_keeps_what_a_property_was(copied: str, target_path: Path) 
 
 
 def test_a_source_that_was_not_landed_lately_is_stale(copied: str, target_path: Path) -> None:
-    expected = {}
+    expected: dict[tuple[Any, ...], Decimal] = {}
     with psycopg.connect(copied) as connection:
         for table in ENTITIES:
             age = {"meters": "40 hours", "meter_readings": "80 hours"}.get(table, "1 hour")
