@@ -295,7 +295,7 @@ def test_the_snapshot_keeps_what_a_property_was(copied: str, target_path: Path) 
 
 
 def test_a_source_that_was_not_landed_lately_is_stale(copied: str, target_path: Path) -> None:
-    expected: dict[tuple[Any, ...], Decimal] = {}
+    expected = {}
     with psycopg.connect(copied) as connection:
         for table in ENTITIES:
             age = {"meters": "40 hours", "meter_readings": "80 hours"}.get(table, "1 hour")
