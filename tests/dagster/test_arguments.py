@@ -58,6 +58,7 @@ def test_a_dsn_becomes_the_variables_of_the_profile() -> None:
     }
 
 
+@pytest.mark.slow
 def test_what_was_published_is_the_state_that_changes_are_held_against(tmp_path: Path) -> None:
     dsn = "postgresql://me:secret@127.0.0.1:5433/warehouse"
     settings = Settings(home=tmp_path, warehouse="postgres", warehouse_dsn=dsn)

@@ -21,6 +21,9 @@ from myproperty.settings import Settings
 SNAPSHOT = Path(__file__).with_name("definitions.json")
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def definitions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.Definitions]:
     """The definitions of a home without engines: loading them must need none."""

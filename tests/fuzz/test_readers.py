@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RUNS = 1500
 
 
+@pytest.mark.slow
 def test_no_input_breaks_a_reader(tmp_path: Path) -> None:
     options = [f"-runs={RUNS}", "-seed=1", "-max_len=8192", "-timeout=60", f"-artifact_prefix={tmp_path}/"]
     ended = subprocess.run(
