@@ -51,7 +51,13 @@ def _encode_batch(batch: pa.RecordBatch) -> memoryview:
     # Neighbours of fixed width are put together by numpy, the others are joined by Arrow.
     for is_fixed, group in itertools.groupby(fields, lambda field: isinstance(field, np.ndarray)):
         neighbours = list(group)
-        pieces += [_binary(np.concatenate(neighbours, axis=1))] if is_fixed else neighbours
+        if not is_fixed:
+            pieces += neighbours
+            continue
+        together = np.concatenate(neighbours, axis=1)
+        if len(neighbours) > batch.num_columns:
+            return memoryview(together.reshape(-1))
+        pieces.append(_binary(together))
     joined = pc.binary_join_element_wise(*pieces, pa.scalar(b"", pa.binary()))
     offsets = np.frombuffer(joined.buffers()[1], np.int32)[joined.offset : joined.offset + count + 1]
     return memoryview(joined.buffers()[2])[offsets[0] : offsets[-1]]
@@ -59,6 +65,8 @@ def _encode_batch(batch: pa.RecordBatch) -> memoryview:
 
 def _field(column: pa.Array) -> Bytes | pa.Array:
     """Length and content of each value: rows of equal width as a matrix, others as a binary column."""
+    if column.null_count == len(column):
+        return np.broadcast_to(np.frombuffer(_NULL, np.uint8), (len(column), len(_NULL)))
     if pa.types.is_string(column.type):
         return _texts(column)
     content = _content(column if not column.null_count else _without_nulls(column))
@@ -132,11 +140,15 @@ def _split(number: npt.NDArray[np.generic], digits: int) -> list[npt.NDArray[np.
     return parts[::-1]
 
 
-def _texts(column: pa.Array) -> pa.Array:
+def _texts(column: pa.Array) -> Bytes | pa.Array:
     """Texts of readings are few and repeat: each different one is encoded once."""
     encoded = column.dictionary_encode()
     texts = [text.encode() for text in encoded.dictionary.to_pylist()]
-    known = pa.array([len(text).to_bytes(4, "big") + text for text in texts] + [_NULL], pa.binary())
+    fields = [len(text).to_bytes(4, "big") + text for text in texts]
+    if not column.null_count and len(set(map(len, fields))) == 1:
+        matrix = np.frombuffer(b"".join(fields), np.uint8).reshape(len(fields), -1)
+        return np.take(matrix, encoded.indices.to_numpy(), axis=0)
+    known = pa.array([*fields, _NULL], pa.binary())
     return known.take(pc.fill_null(encoded.indices, len(texts)))
 
 

@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from psycopg import sql
@@ -135,9 +137,30 @@ def as_stored(readings: pa.Table, tenant_id: uuid.UUID, job_id: uuid.UUID) -> pa
         "updated_at": now,
     }
     taken = {name: made[name] if name in made else readings[name] for name in _COLUMNS if name != "id"}
-    order = [("reading_date", "ascending"), ("meter_id", "ascending"), ("channel", "ascending")]
-    table = pa.table(taken).sort_by([*order, ("reading_ts", "ascending")])
+    table = _sorted(pa.table(taken).combine_chunks())
     return table.add_column(0, "id", uuid7s(count))
+
+
+def _sorted(rows: pa.Table) -> pa.Table:
+    """Rows in order of date, meter, channel and instant; of meters and channels, being few, the ranks."""
+    date, instant = (
+        rows[name].cast(kind).cast(pa.int64()).to_numpy()
+        for name, kind in (("reading_date", pa.int32()), ("reading_ts", pa.int64()))
+    )
+    keys = (instant, _ranks(rows["channel"]), _ranks(rows["meter_id"]), date)
+    order = np.lexsort(keys)
+    if (order[1:] > order[:-1]).all():
+        return rows
+    return rows.take(pa.array(order))
+
+
+def _ranks(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """The place of each value among the different ones, in their order."""
+    encoded = column.combine_chunks().dictionary_encode()
+    distinct = encoded.dictionary.to_pylist()
+    place = {value: rank for rank, value in enumerate(sorted(distinct))}
+    ranks = np.array([place[value] for value in distinct], dtype=np.int64)
+    return ranks[encoded.indices.to_numpy()]
 
 
 def _by_date(rows: pa.Table) -> list[tuple[datetime.date, pa.Table]]:

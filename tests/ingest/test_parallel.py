@@ -1,15 +1,12 @@
 """Several files at once: results in order, and each reading as one file after the other would make it."""
 
-import os
-import signal
 import threading
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from data.ingest.errors import IngestError
-from data.ingest.parallel import _meet, _Processes, _Turns, ingest_files
+from data.ingest.parallel import _meet, _Turns, ingest_files
 from tests.ingest.conftest import Company, FileMaker, hours
 
 pytestmark = pytest.mark.engine
@@ -42,15 +39,6 @@ def test_files_that_share_nothing_wait_for_no_other() -> None:
     third.join(timeout=10)
     assert not third.is_alive()
     assert not _meet({("M1", "E1"): (0, 1)}, {("M1", "E2"): (0, 1)})
-
-
-def test_a_process_that_dies_is_named_by_its_file_and_replaced() -> None:
-    with _Processes(1) as processes:
-        dies = pytest.raises(IngestError, match=r"big\.csv: the process that loaded it died")
-        with dies, processes.one(Path("big.csv")) as process:
-            process.submit(os.kill, process.submit(os.getpid).result(), signal.SIGKILL).result()
-        with processes.one(Path("next.csv")) as process:
-            assert process.submit(abs, -1).result() == 1
 
 
 def test_an_error_of_the_caller_is_raised(company: Company, csv_file: FileMaker) -> None:

@@ -158,7 +158,8 @@ def _column(strings: pa.Table, name: str) -> pa.Array:
     # Arrow's chunked column of one chunk stays chunked in some versions.
     flat = pa.concat_arrays(column.chunks) if isinstance(column, pa.ChunkedArray) else column
     flat = pc.utf8_trim_whitespace(flat)
-    return pc.if_else(pc.equal(flat, ""), pa.scalar(None, pa.string()), flat)
+    is_empty = pc.equal(flat, "")
+    return pc.if_else(is_empty, pa.scalar(None, pa.string()), flat) if pc.any(is_empty).as_py() else flat
 
 
 def read_columns(strings: pa.Table, lines: pa.Array, rejections: Rejections, part: int) -> Batch:

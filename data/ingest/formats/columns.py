@@ -35,6 +35,8 @@ UNITS: dict[str, str] = {
     )
 }
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$"
+# What numbers look like nearly always: these fit.
+_USUAL = r"^-?[0-9]{1,11}(?:\.[0-9]{1,9})?$"
 # Plain digits that fit the column; trailing zeros beyond the ninth decimal change nothing.
 _FITS = r"^[+-]?0*[0-9]{0,11}(\.[0-9]{0,9}0*)?$"
 _INSTANT = (
@@ -125,7 +127,17 @@ def decimals(strings: pa.Array) -> tuple[pa.Array, Mask, Mask]:
     try:
         return pc.cast(strings, DECIMAL), nothing, nothing
     except pa.ArrowInvalid:
-        strings = pc.utf8_trim_whitespace(strings)
+        is_rare = ~to_mask(pc.match_substring_regex(strings, _USUAL))
+    # A few bad values do not send the column to the slow way.
+    values, not_number, too_long = _rare_decimals(strings.filter(pa.array(is_rare)))
+    found = nothing.copy(), nothing.copy()
+    found[0][is_rare], found[1][is_rare] = not_number, too_long
+    usual = pc.cast(null_where(strings, is_rare), DECIMAL)
+    return pc.replace_with_mask(usual, pa.array(is_rare), values), *found
+
+
+def _rare_decimals(strings: pa.Array) -> tuple[pa.Array, Mask, Mask]:
+    strings = pc.utf8_trim_whitespace(strings)
     given = to_mask(pc.is_valid(strings))
     is_number = to_mask(pc.match_substring_regex(strings, _NUMBER))
     fits = to_mask(pc.match_substring_regex(strings, _FITS)) & is_number
