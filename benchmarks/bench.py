@@ -18,7 +18,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks.ingest import measure_ingest
+from benchmarks.ingest import measure_ingest, measure_large
 from benchmarks.measurement import Measurement, as_table
 from benchmarks.oltp import measure_partitions, measure_policies
 from data.ingest.landing import ETL_ROLE
@@ -33,6 +33,7 @@ class Part(StrEnum):
     """A part of the benchmark, with a server of its own."""
 
     INGEST = "ingest"
+    LARGE = "large"
     PIPELINE = "pipeline"
     OLTP = "oltp"
     PARTITIONS = "partitions"
@@ -44,6 +45,7 @@ def main(
     """Measure, print a table and write what was measured to <home>/bench.json."""
     measures: dict[Part, Callable[[Settings], list[Measurement]]] = {
         Part.INGEST: measure_ingest,
+        Part.LARGE: measure_large,
         Part.PIPELINE: measure_pipeline,
         Part.OLTP: measure_policies,
         Part.PARTITIONS: measure_partitions,

@@ -6,6 +6,8 @@ connection. The peers write into the same table (partitioned, keys, checks, fore
 judge and keep nothing beside.
 """
 
+import subprocess
+import sys
 import tempfile
 import time
 import uuid
@@ -39,13 +41,25 @@ from myproperty.settings import Settings
 TENANT = "Bench"
 METERS, INTERVAL_SECONDS = 800, 300
 PER_DAY = 86_400 // INTERVAL_SECONDS
-FILES, DAYS_A_FILE = 4, 1
+FILES, DAYS_A_FILE = 8, 1
 BAD, CHANGED = 0.005, 0.01
 HISTORY = (30, 365, 1_500)
 PEER_METERS = 70
 START = date(2023, 3, 6)
 VERSIONS = ("2023-06-01T00:00:00Z", "2023-07-01T00:00:00Z")
 BARE = "bare binary COPY"
+# A file of 2 GB, and the memory that one load may take whatever the file.
+LARGE_DAYS, LARGE_BLOCK = 108, 50
+MEMORY_LIMIT_MB = 600
+INGEST = """
+import sys
+from pathlib import Path
+from data.ingest.load import ingest_file
+result = ingest_file(sys.argv[1], tenant=sys.argv[2], dsn=sys.argv[3])
+assert result.status == "loaded" and result.energy.is_balanced, result
+(peak,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+print(result.accepted + result.quarantined, int(peak.split()[1]) / 1024)
+"""
 
 
 def measure_ingest(settings: Settings) -> list[Measurement]:
@@ -57,6 +71,35 @@ def measure_ingest(settings: Settings) -> list[Measurement]:
         limit, limits = _limits(dsn, Path(folder))
         found = [*limits, *_ingests(dsn, Path(folder), limit)]
         return [*found, *_peers(dsn, Path(folder), found), *flat]
+
+
+def measure_large(settings: Settings) -> list[Measurement]:
+    """A file of 2 GB in a process of its own: rows a second, and its peak of memory."""
+    dsn = local.dsn(settings)
+    _make_company(dsn)
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        path = _write_large(Path(folder))
+        size = path.stat().st_size
+        command = [sys.executable, "-c", INGEST, str(path), TENANT, dsn]
+        begun = time.perf_counter()
+        ran = subprocess.run(command, capture_output=True, text=True, check=True)
+        taken = time.perf_counter() - begun
+    rows, peak = (float(text) for text in ran.stdout.split())
+    if rows != METERS * PER_DAY * LARGE_DAYS:
+        raise RuntimeError(f"{rows} rows came of the file, so its time means nothing")
+    ratio = {f"{MEMORY_LIMIT_MB} MB, peak memory {peak:.0f} MB": peak / MEMORY_LIMIT_MB}
+    return [Measurement(f"ingest, a file of {size / 1e9:.1f} GB", rows / taken, taken, ratio)]
+
+
+def _write_large(folder: Path) -> Path:
+    """All meters in one file, written some at a time."""
+    path = folder / "large.csv"
+    with path.open("wb") as whole:
+        for first in range(0, METERS, LARGE_BLOCK):
+            meters = (first, first + LARGE_BLOCK)
+            text = write_file(folder / "block.csv", START, LARGE_DAYS, meters).read_bytes()
+            whole.write(text if not first else text[text.index(b"\n") + 1 :])
+    return path
 
 
 def _flatness(dsn: str, folder: Path) -> list[Measurement]:

@@ -55,6 +55,30 @@ def test_what_is_copied_is_what_was_sent(oltp_dsn: str, rows: list[dict[str, Any
     assert received == [tuple(row[name] for name in COLUMNS) for row in 2 * rows]
 
 
+def test_rows_whose_fields_are_all_of_one_width(oltp_dsn: str) -> None:
+    """The usual rows: texts of one length, and columns that say nothing."""
+    rows = pa.table(
+        {
+            "a_text": ["actual", "edited", "actual"],
+            "nothing": pa.nulls(3, pa.string()),
+            "an_int4": pa.array([1, -2, 3], pa.int32()),
+            "no_energy": pa.nulls(3, pa.decimal128(20, 9)),
+            "an_energy": pa.array(
+                [Decimal("1.5"), Decimal(0), Decimal("-7.000000001")], pa.decimal128(20, 9)
+            ),
+        }
+    )
+    with transaction(oltp_dsn) as session:
+        session.execute(
+            "create temporary table sent (a_text text, nothing text, an_int4 integer, no_energy numeric, "
+            "an_energy numeric) on commit drop"
+        )
+        assert session.copy([rows.slice(1), rows], "sent") == 5
+        found = session.rows("select * from sent")
+    expected = [tuple(row.values()) for row in rows.to_pylist()]
+    assert found == [*expected[1:], *expected]
+
+
 def test_rows_come_back_in_the_schema_that_is_asked_for(oltp_dsn: str) -> None:
     schema = pa.schema(
         [

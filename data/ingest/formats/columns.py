@@ -7,6 +7,7 @@ ever being rounded. Not here: anything of one format.
 import datetime
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 import numpy as np
 import numpy.typing as npt
@@ -123,30 +124,35 @@ def decimals(strings: pa.Array) -> tuple[pa.Array, Mask, Mask]:
 
     Exact: what needs more than 9 decimals or 11 digits before the point is reported, not rounded.
     """
-    nothing = np.zeros(len(strings), dtype=np.bool_)
-    try:
-        return pc.cast(strings, DECIMAL), nothing, nothing
-    except pa.ArrowInvalid:
-        is_rare = ~to_mask(pc.match_substring_regex(strings, _USUAL))
+    is_rare = to_mask(pc.invert(pc.match_substring_regex(strings, _USUAL)))
+    usual = pc.cast(null_where(strings, is_rare), DECIMAL)
+    if not is_rare.any():
+        return usual, is_rare, is_rare
     # A few bad values do not send the column to the slow way.
     values, not_number, too_long = _rare_decimals(strings.filter(pa.array(is_rare)))
-    found = nothing.copy(), nothing.copy()
-    found[0][is_rare], found[1][is_rare] = not_number, too_long
-    usual = pc.cast(null_where(strings, is_rare), DECIMAL)
+    found = np.zeros((2, len(strings)), dtype=np.bool_)
+    found[:, is_rare] = not_number, too_long
     return pc.replace_with_mask(usual, pa.array(is_rare), values), *found
 
 
 def _rare_decimals(strings: pa.Array) -> tuple[pa.Array, Mask, Mask]:
     strings = pc.utf8_trim_whitespace(strings)
-    given = to_mask(pc.is_valid(strings))
     is_number = to_mask(pc.match_substring_regex(strings, _NUMBER))
+    # Arrow's own cast takes some small numbers for zero: .0000001E-41.
+    strings = _without_exponents(strings, is_number & to_mask(pc.match_substring_regex(strings, "[eE]")))
     fits = to_mask(pc.match_substring_regex(strings, _FITS)) & is_number
-    exponents = np.flatnonzero(is_number & to_mask(pc.match_substring_regex(strings, "[eE]")))
-    for index in exponents:
-        fits[index] = _is_castable(strings[int(index)], DECIMAL)
     shortened = pc.replace_substring_regex(null_where(strings, ~fits), r"(\.[0-9]{9})0+$", r"\1")
     values, unfit = _cast_or_null(shortened, DECIMAL)
-    return values, given & ~is_number, (is_number & ~fits) | unfit
+    return values, ~is_number, (is_number & ~fits) | unfit
+
+
+def _without_exponents(strings: pa.Array, has_one: Mask) -> pa.Array:
+    if not has_one.any():
+        return strings
+    plain = [
+        format(Decimal(text) or Decimal(0), "f") for text in strings.filter(pa.array(has_one)).to_pylist()
+    ]
+    return pc.replace_with_mask(strings, pa.array(has_one), pa.array(plain, pa.string()))
 
 
 def instants(strings: pa.Array) -> tuple[pa.Array, Mask]:
