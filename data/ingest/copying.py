@@ -56,7 +56,7 @@ def _encode_batch(batch: pa.RecordBatch) -> memoryview:
             continue
         together = np.concatenate(neighbours, axis=1)
         if len(neighbours) > batch.num_columns:
-            return memoryview(together.reshape(-1))
+            return together.reshape(-1).data
         pieces.append(_binary(together))
     joined = pc.binary_join_element_wise(*pieces, pa.scalar(b"", pa.binary()))
     offsets = np.frombuffer(joined.buffers()[1], np.int32)[joined.offset : joined.offset + count + 1]

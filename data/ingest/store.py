@@ -160,7 +160,7 @@ def _ranks(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
     distinct = encoded.dictionary.to_pylist()
     place = {value: rank for rank, value in enumerate(sorted(distinct))}
     ranks = np.array([place[value] for value in distinct], dtype=np.int64)
-    return ranks[encoded.indices.to_numpy()]
+    return np.asarray(ranks[encoded.indices.to_numpy()])
 
 
 def _by_date(rows: pa.Table) -> list[tuple[datetime.date, pa.Table]]:
