@@ -17,10 +17,6 @@ with readings as (
     select * from {{ ref('stg_oltp__meter_readings') }}
 ),
 
-meters as (
-    select * from {{ ref('stg_oltp__meters') }}
-),
-
 assignments as (
     select * from {{ ref('stg_oltp__meter_assignments') }}
 ),
@@ -55,17 +51,19 @@ plan_versions as (
     select * from {{ ref('dim_rate_plan') }}
 ),
 
--- Energy alone: reactive power, voltage, water and gas have no kWh and would count as gaps.
+-- Energy alone: reactive power, voltage, water and gas have no kWh and would count as gaps. Where a meter is and what its
+-- clock says are of the version in force, so that a day that is built again later is the same.
 energy as (
     select
         readings.tenant_id,
-        meters.property_id,
+        meter_versions.meter_key,
+        meter_versions.property_id,
         assignments.unit_id,
         readings.meter_id,
         readings.channel,
         readings.reading_ts,
         readings.reading_date,
-        meters.timezone,
+        meter_versions.timezone,
         readings.interval_seconds,
         readings.value_kwh,
         readings.quality,
@@ -75,10 +73,11 @@ energy as (
         readings.source_version,
         readings.version
     from readings
-    left join meters
+    left join meter_versions
         on
-            readings.tenant_id = meters.tenant_id
-            and readings.meter_id = meters.meter_id
+            readings.tenant_id = meter_versions.tenant_id
+            and readings.meter_id = meter_versions.meter_id
+            and {{ in_force('meter_versions', 'readings.reading_ts') }}
     left join assignments
         on
             readings.tenant_id = assignments.tenant_id
@@ -146,16 +145,10 @@ priced as (
 keyed as (
     select
         priced.*,
-        meter_versions.meter_key,
         property_versions.property_key,
         unit_versions.unit_key,
         plan_versions.rate_plan_key
     from priced
-    left join meter_versions
-        on
-            priced.tenant_id = meter_versions.tenant_id
-            and coalesce(priced.meter_id, 'unknown') = meter_versions.meter_id
-            and {{ in_force('meter_versions', 'priced.reading_ts') }}
     left join property_versions
         on
             priced.tenant_id = property_versions.tenant_id

@@ -19,17 +19,21 @@ devices as (
         tenant_id,
         meter_id,
         property_id,
-        timezone
-    from {{ ref('stg_oltp__meters') }}
+        timezone,
+        valid_from,
+        valid_to
+    from {{ ref('dim_meter') }}
 ),
 
 properties as (
     select
         tenant_id,
         property_id,
-        status
+        timezone,
+        status,
+        valid_from,
+        valid_to
     from {{ ref('dim_property') }}
-    where is_current
 ),
 
 -- Not energy alone: water, gas and voltage are due as well. What validation estimated did not arrive.
@@ -59,6 +63,7 @@ reported as (
         on
             received.tenant_id = devices.tenant_id
             and received.meter_id = devices.meter_id
+            and {{ in_force('devices', day_start('received.reading_date', 'devices.timezone')) }}
 ),
 
 {{ meter_days('true') }}

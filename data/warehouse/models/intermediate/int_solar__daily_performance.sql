@@ -34,9 +34,10 @@ properties as (
         property_id,
         timezone,
         solar_capacity_kw,
-        status
+        status,
+        valid_from,
+        valid_to
     from {{ ref('dim_property') }}
-    where is_current
 ),
 
 availability as (
@@ -195,6 +196,7 @@ assembled as (
         on
             property_days.tenant_id = properties.tenant_id
             and property_days.property_id = properties.property_id
+            and {{ in_force('properties', day_start('property_days.reading_date', 'properties.timezone')) }}
     left join self_consumption
         on
             property_days.tenant_id = self_consumption.tenant_id
