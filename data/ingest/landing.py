@@ -50,6 +50,8 @@ def land(entity: str, dsn: str, start: datetime.date | None = None, end: datetim
     """
     described, dates = _described(entity, start, end)
     with transaction(dsn, ETL_ROLE) as session:
+        # Two runs at once would both delete the rows that were there, and both insert.
+        session.execute("select pg_advisory_xact_lock(hashtextextended('landing of ' || $1, 0))", (entity,))
         if dates is None:
             if described.effective is not None:
                 _withdraw_dates(session, described, described.effective)
@@ -58,6 +60,14 @@ def land(entity: str, dsn: str, start: datetime.date | None = None, end: datetim
         if described.name == READINGS:
             _prepare_readings(session, described, dates, where)
         return _replace(session, described, where)
+
+
+def withdraw_changed_dates(dsn: str) -> None:
+    """Make the dates pending again on which a row holds that is other than it was landed."""
+    with transaction(dsn, ETL_ROLE) as session:
+        for entity in ENTITIES.values():
+            if entity.effective is not None:
+                _withdraw_dates(session, entity, entity.effective)
 
 
 def read_landing(

@@ -15,7 +15,7 @@ from sqlalchemy import Engine, create_engine, make_url
 from data.ingest.entities import Entity
 from data.ingest.errors import IngestError
 from data.ingest.fingerprint import fingerprint_frame, fingerprint_schema, fingerprint_sql
-from data.ingest.session import transaction
+from data.ingest.session import Session, transaction
 from myproperty import local
 from myproperty.settings import Settings
 
@@ -132,6 +132,7 @@ class PostgresWarehouse:
         check_partition(entity, rows, partition)
         where = self._where(entity, partition)
         with transaction(self._dsn) as session:
+            self._take_turns(session, entity, partition)
             session.execute(sql.SQL("delete from {} where {}").format(self._table(entity), where))
             return session.copy(rows, entity.name, self._raw)
 
@@ -145,6 +146,7 @@ class PostgresWarehouse:
         )
         table = self._table(entity)
         with transaction(self._dsn) as session:
+            self._take_turns(session, entity, None)
             session.execute(sql.SQL("create temporary table {} (like {})").format(changed, table))
             session.copy(rows, "changed")
             session.execute(sql.SQL("delete from {} as t using changed where {}").format(table, same))
@@ -183,6 +185,11 @@ class PostgresWarehouse:
 
     def close(self) -> None:
         """Every call has a connection of its own: nothing is held."""
+
+    def _take_turns(self, session: Session, entity: Entity, partition: datetime.date | None) -> None:
+        """One load of a partition at a time: of two at once each would add its rows to those of the other."""
+        name = f"{self._raw}.{entity.name} {partition}"
+        session.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", (name,))
 
     def _table(self, entity: Entity) -> sql.Identifier:
         return sql.Identifier(self._raw, entity.name)

@@ -57,8 +57,12 @@ def publish(dsn: str, dates: Window, run_id: str) -> None:
 def pending(dsn: str) -> list[date]:
     """The dates that files touched after their marts were built, or whose marts were never built.
 
-    An archived date is none: there is nothing to build its marts from.
+    What people changed with effect on past dates counts too, and has no file: the source is held against
+    what was landed of it. An archived date is none: there is nothing to build its marts from.
     """
+    from data.ingest.landing import withdraw_changed_dates
+
+    withdraw_changed_dates(dsn)
     with psycopg.connect(dsn) as connection:
         connection.execute(f"set role {ETL_ROLE}")
         return [row[0] for row in connection.execute(PENDING).fetchall()]

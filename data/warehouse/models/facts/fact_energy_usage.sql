@@ -51,8 +51,8 @@ plan_versions as (
     select * from {{ ref('dim_rate_plan') }}
 ),
 
--- Energy alone: reactive power, voltage, water and gas have no kWh and would count as gaps. Where a meter is and what its
--- clock says are of the version in force, so that a day that is built again later is the same.
+-- Energy alone: reactive power, voltage, water and gas have no kWh and would count as gaps. Where a meter is and what
+-- its clock says are of the version in force, so that a day that is built again later is the same.
 energy as (
     select
         readings.tenant_id,

@@ -1,0 +1,382 @@
+"""A full refresh equals what runs over dates made of late, revised and past changes, in any order, at once.
+
+The company of the demo with readings of its own, over both changes of clocks in Sydney: built once, changed
+in the operational database as people and files change it, run over the dates that are pending then by what
+the pipeline runs (landing, raw, its dbt steps, the ledger), and refreshed whole in a copy. Not here:
+validation, gates and Dagster around these steps (`tests/test_end_to_end.py`).
+"""
+
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from dagster_project.defs.warehouse import ledger
+from dagster_project.defs.warehouse.assets import STEPS
+from dagster_project.partitions import Window, contiguous
+from data.demo import apply_company
+from data.demo.company import Meter, Register, Site, company
+from data.ingest.entities import ENTITIES
+from data.ingest.landing import land
+from data.ingest.load import ingest_file
+from data.ingest.transfer import transfer
+from data.ingest.warehouse import PostgresWarehouse
+from data.solar.store import write_reference_yields
+from oltp_schema.migrate import upgrade
+from tests.conftest import DatabaseMaker
+
+from .dbt_project import fetch, run_dbt
+
+pytestmark = pytest.mark.engine
+
+APRIL = Window(date(2025, 4, 5), date(2025, 4, 8))
+OCTOBER = Window(date(2025, 10, 4), date(2025, 10, 7))
+WHOLE = Window(APRIL.start, OCTOBER.end)
+SUMMER_ENDS, SUMMER_BEGINS = date(2025, 4, 6), date(2025, 10, 5)
+MOVED = date(2025, 10, 6)
+OF_A_FLAT = ("meter_id", "tenancy_id")
+FIRST, SECOND = "2025-11-01T00:00:00Z", "2025-11-02T00:00:00Z"
+SITES = {site.place: site for tenant in company("small") for site in tenant.sites}
+SYDNEY, LOS_ANGELES = SITES["sydney"], SITES["los-angeles"]
+HEADER = "identifier,register,channel,unit,reading_ts,interval_seconds,value,quality,source_version"
+REBUILT = ("core", "staging", "marts")
+Rows = list[dict[str, Any]]
+Layers = dict[str, Rows]
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """Both databases, and where dbt and files are put."""
+
+    oltp: str
+    dsn: str
+    folder: Path
+
+    def ingest(self, name: str, lines: Iterator[str], site: Site = SYDNEY) -> None:
+        path = self.folder / f"{name}.csv"
+        path.write_text("\n".join([HEADER, *lines]) + "\n")
+        result = ingest_file(path, tenant=site.tenant, dsn=self.oltp)
+        assert (result.status, result.quarantined) == ("loaded", 0), result
+
+    def run(self, dates: Window, run_id: str) -> None:
+        """What the pipeline does with a range of reading dates after validation, without its gates."""
+        write_reference_yields(self.oltp, *dates.bounds)
+        raw = PostgresWarehouse(self.dsn)
+        for name, entity in ENTITIES.items():
+            land(name, self.oltp, *(dates.bounds if entity.is_dated else ()))
+            transfer(raw, name, self.oltp, run_id, dates.dates if entity.is_dated else None)
+        for name, (select, exclude, has_dates) in STEPS.items():
+            words = ["build", "--select", *select.split(), "--exclude-resource-type", "test", "unit_test"]
+            words += ["--exclude", *exclude.split()] if exclude else []
+            with ledger.one_dbt_at_a_time(self.oltp):
+                bounds = dates.bounds if has_dates else (None, None)
+                built = run_dbt(self.dsn, self.folder / name, words, *bounds)
+            assert built.success, built.failures
+        ledger.publish(self.oltp, dates, run_id)
+
+
+def reported(
+    meter: Meter, site: Site, day: date, version: str = FIRST, step: Decimal = Decimal("0.01")
+) -> Iterator[str]:
+    """The lines of a local day of a meter, of 23, 24 or 25 hours; each value differs from its neighbours'."""
+    zone = ZoneInfo(site.timezone)
+    start, end = (
+        datetime(d.year, d.month, d.day, tzinfo=zone).astimezone(UTC) for d in (day, day + timedelta(days=1))
+    )
+    length = timedelta(seconds=site.interval_seconds)
+    for register in meter.registers:
+        for number in range((end - start) // length):
+            at = start + number * length
+            is_dark = not 7 <= at.astimezone(zone).hour < 18
+            value = (
+                0 if register.channel in ("generation", "export") and is_dark else step * (20 + number % 7)
+            )
+            yield (
+                f"{meter.identifier},{register.register},{register.channel},{site.file_unit},"
+                f"{at.isoformat()},{site.interval_seconds},{value},actual,{version}"
+            )
+
+
+def in_use(site: Site, day: date) -> list[Meter]:
+    """The meters that measure on a day."""
+    return [
+        meter
+        for meter in (*site.former_meters, *site.meters)
+        if (meter.installed or day) <= day < (meter.removed or date.max)
+    ]
+
+
+def first_delivery(warehouse: Warehouse) -> None:
+    """Three days around each change of clocks, without the roof on the long day, and once in Los Angeles."""
+    missing = {("sydney", "solar", SUMMER_ENDS), ("los-angeles", "solar", OCTOBER.start)}
+    for site, windows in ((SYDNEY, (APRIL, OCTOBER)), (LOS_ANGELES, (OCTOBER,))):
+        lines = (
+            line
+            for window in windows
+            for day in window.dates
+            for meter in in_use(site, day)
+            if (site.place, meter.role, day) not in missing
+            for line in reported(meter, site, day)
+        )
+        warehouse.ingest(f"first-{site.place}", lines, site)
+
+
+def change(warehouse: Warehouse) -> None:
+    """All that may happen afterwards, in files and in the operational database."""
+    solar = SYDNEY.meter("solar")
+    warehouse.ingest("late", reported(solar, SYDNEY, SUMMER_ENDS))
+    warehouse.ingest("revised", reported(solar, SYDNEY, SUMMER_BEGINS, SECOND, Decimal("0.03")))
+    with psycopg.connect(warehouse.oltp) as connection:
+        statements: tuple[tuple[str, tuple[Any, ...]], ...] = (
+            # A price that was wrong all along, until the prices of July.
+            (
+                "update myproperty.rate_plan_bands set unit_amount = unit_amount + 0.05"
+                " where charge = 'grid' and upper(valid_during) = '2025-07-01' and tenant_id = %s",
+                (tenant_of(SYDNEY),),
+            ),
+            # The flat's meter was exchanged, and its residents moved out and others in, a while ago.
+            (
+                "update myproperty.meter_assignments set assigned_during = daterange("
+                "lower(assigned_during), %s) where unit_id = %s",
+                (MOVED, SYDNEY.unit_id("101")),
+            ),
+            (
+                "with old as (update myproperty.tenancies set occupied_during = daterange("
+                "lower(occupied_during), %s) where unit_id = %s and upper_inf(occupied_during) returning *)"
+                " insert into myproperty.tenancies (tenant_id, unit_id, user_id, occupied_during)"
+                " select o.tenant_id, o.unit_id, u.id, daterange(%s, null) from old o join myproperty.users u"
+                " on u.tenant_id = o.tenant_id and u.id <> o.user_id and u.role = 'resident'"
+                " order by u.id limit 1",
+                (MOVED, SYDNEY.unit_id("101"), MOVED),
+            ),
+            # From now on: the roof is larger and measured by another device, a property is given up.
+            ("update myproperty.properties set solar_capacity_kw = 99 where id = %s", (SYDNEY.id,)),
+            ("update myproperty.meters set status = 'retired' where id = %s", (solar.id,)),
+            ("update myproperty.properties set status = 'inactive' where id = %s", (LOS_ANGELES.id,)),
+            ("delete from myproperty.properties where name = 'Entered by mistake'", ()),
+        )
+        for statement, parameters in statements:
+            assert connection.execute(statement.encode(), parameters).rowcount > 0, statement
+    # Of another day than the registers of the demo, which are all made at once.
+    put_meter(warehouse, "roof-2", "generation", datetime.now(UTC) + timedelta(days=1))
+    new = put_meter(warehouse, "new-101", "consumption", None, unit="101")
+    warehouse.ingest("exchanged", reported(new, SYDNEY, MOVED))
+
+
+def put_meter(
+    warehouse: Warehouse, role: str, channel: str, configured_at: datetime | None, unit: str | None = None
+) -> Meter:
+    """Enter a meter with one register, and the unit that it serves since `MOVED`."""
+    kind: Literal["solar", "grid"] = "solar" if channel == "generation" else "grid"
+    statement = """
+        with m as (
+            insert into myproperty.meters (tenant_id, property_id, type, serial_number, timezone)
+            values (%(tenant)s, %(site)s, %(kind)s, %(role)s, %(zone)s) returning id
+        ), r as (
+            insert into myproperty.meter_registers
+                (tenant_id, meter_id, identifier, register, channel, unit, created_at)
+            select %(tenant)s, id, %(role)s, '1', %(channel)s, 'kWh', coalesce(%(at)s, now()) from m
+        )
+        insert into myproperty.meter_assignments (tenant_id, meter_id, unit_id, assigned_during)
+        select %(tenant)s, id, %(unit)s, daterange(%(moved)s, null) from m where %(unit)s::uuid is not null
+    """
+    values = {
+        "tenant": tenant_of(SYDNEY),
+        "site": SYDNEY.id,
+        "kind": kind,
+        "role": role,
+        "zone": SYDNEY.timezone,
+        "channel": channel,
+        "at": configured_at,
+        "unit": SYDNEY.unit_id(unit) if unit else None,
+        "moved": MOVED,
+    }
+    with psycopg.connect(warehouse.oltp) as connection:
+        connection.execute(statement, values)
+    return Meter(SYDNEY.key, role, kind, role, (Register("1", channel),), unit)
+
+
+def tenant_of(site: Site) -> uuid.UUID:
+    return next(tenant.id for tenant in company("small") if tenant.name == site.tenant)
+
+
+def layers(dsn: str, schemas: tuple[str, ...] = REBUILT) -> Layers:
+    """Every row of every table of these schemas, by table, in an order of their own."""
+    tables = fetch(
+        dsn,
+        sql.SQL(
+            "select table_schema, table_name from information_schema.tables"
+            " where table_type = 'BASE TABLE' and table_schema = any({}) order by 1, 2"
+        ).format(sql.Literal(list(schemas))),
+    )
+    return {
+        f"{t['table_schema']}.{t['table_name']}": fetch(
+            dsn,
+            sql.SQL("select * from {} as t order by t::text").format(
+                sql.Identifier(t["table_schema"], t["table_name"])
+            ),
+        )
+        for t in tables
+    }
+
+
+def of_dates(found: Layers, dates: set[date]) -> Layers:
+    """The rows of these reading dates, of the tables that have them."""
+    return {
+        name: [row for row in rows if row["reading_date"] in dates]
+        for name, rows in found.items()
+        if rows and "reading_date" in rows[0]
+    }
+
+
+def differing(one: Layers, other: Layers) -> dict[str, list[Any]]:
+    """The first rows of each table that only one side has."""
+    assert one.keys() == other.keys()
+    return {
+        name: [row for row in one[name] if row not in other[name]][:3]
+        + [row for row in other[name] if row not in one[name]][:3]
+        for name in one
+        if one[name] != other[name]
+    }
+
+
+@contextmanager
+def copy_of(dsn: str) -> Iterator[str]:
+    """A copy of a database, gone at the end."""
+    source = urlsplit(dsn)
+    name = f"full_{uuid.uuid4().hex[:8]}"
+    template = sql.Identifier(source.path.lstrip("/"))
+    with psycopg.connect(source._replace(path="/postgres").geturl(), autocommit=True) as connection:
+        connection.execute(sql.SQL("create database {} template {}").format(sql.Identifier(name), template))
+        try:
+            yield source._replace(path=f"/{name}").geturl()
+        finally:
+            connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+def at_once(warehouse: Warehouse, windows: list[Window], name: str) -> None:
+    """Run the windows in as many threads; each must succeed."""
+    failed: list[BaseException] = []
+
+    def run(window: Window) -> None:
+        try:
+            warehouse.run(window, f"{name}-{window.start}")
+        except BaseException as error:  # noqa: BLE001 - a thread would only print it
+            failed.append(error)
+
+    threads = [threading.Thread(target=run, args=(window,)) for window in windows]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed, failed
+
+
+@pytest.fixture(scope="module")
+def changed(
+    fresh_database: DatabaseMaker, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Warehouse, Layers, list[date]]]:
+    """The platform after the changes and their runs; its tables before; the dates that were pending."""
+    with fresh_database("oltp") as oltp, fresh_database("warehouse") as dsn:
+        upgrade(oltp)
+        apply_company(oltp)
+        warehouse = Warehouse(oltp, dsn, tmp_path_factory.mktemp("incremental"))
+        with psycopg.connect(oltp) as connection:
+            connection.execute(
+                "insert into myproperty.properties (tenant_id, name, timezone) values (%s, %s, 'UTC')",
+                (tenant_of(SYDNEY), "Entered by mistake"),
+            )
+        first_delivery(warehouse)
+        warehouse.run(WHOLE, "base")
+        assert ledger.pending(oltp) == []
+        before = layers(dsn)
+        change(warehouse)
+        pending = ledger.pending(oltp)
+        at_once(warehouse, contiguous(pending), "again")
+        yield warehouse, before, pending
+
+
+def test_exactly_the_dates_that_a_change_has_effect_on_are_pending(
+    changed: tuple[Warehouse, Layers, list[date]],
+) -> None:
+    """April by its price (and its late file), then what was revised, then the move; not 4 October."""
+    warehouse, _, pending = changed
+    assert pending == [*APRIL.dates, SUMMER_BEGINS, MOVED]
+    assert ledger.pending(warehouse.oltp) == []
+
+
+def test_the_changes_are_in_the_facts_and_marts(changed: tuple[Warehouse, Layers, list[date]]) -> None:
+    warehouse, before, _ = changed
+    after = layers(warehouse.dsn)
+    sydney = {
+        row["reading_date"]: row
+        for row in after["marts.mart_solar_performance"]
+        if row["property_id"] == str(SYDNEY.id)
+    }
+    assert sydney[SUMMER_ENDS]["expected_intervals"] == sydney[SUMMER_ENDS]["actual_intervals"] == 100
+    assert sydney[SUMMER_BEGINS]["expected_intervals"] == sydney[SUMMER_BEGINS]["actual_intervals"] == 92
+    assert {row["solar_capacity_kw"] for row in sydney.values()} == {Decimal(SYDNEY.solar_kw)}
+
+    def cost(found: Layers, dates: Window) -> Decimal:
+        rows = of_dates(found, set(dates.dates))["core.fact_energy_daily"]
+        return sum((row["cost_amount"] or Decimal(0) for row in rows), Decimal(0))
+
+    assert cost(after, APRIL) > cost(before, APRIL) > 0
+    of_flat = [
+        row
+        for row in after["core.fact_energy_daily"]
+        if row["unit_id"] == str(SYDNEY.unit_id("101")) and row["reading_date"] in OCTOBER.dates
+    ]
+    meters, residents = ({(row[name], row["reading_date"] < MOVED) for row in of_flat} for name in OF_A_FLAT)
+    assert len(meters) == len(residents) == 2
+    assert len({key for key, _ in meters}) == len({key for key, _ in residents}) == 2
+    current = {row["property_id"]: row["status"] for row in after["core.dim_property"] if row["is_current"]}
+    assert current[str(LOS_ANGELES.id)] == "inactive"
+    ended = [row for row in after["core.dim_property"] if row["property_name"] == "Entered by mistake"]
+    assert [row["is_current"] for row in ended] == [False]
+
+
+def test_other_dates_are_as_they_were(changed: tuple[Warehouse, Layers, list[date]]) -> None:
+    warehouse, before, pending = changed
+    kept = set(WHOLE.dates) - set(pending)
+    assert of_dates(before, kept)["marts.mart_solar_performance"]
+    assert differing(of_dates(before, kept), of_dates(layers(warehouse.dsn), kept)) == {}
+
+
+def test_a_full_refresh_equals_the_runs_over_changed_dates(
+    changed: tuple[Warehouse, Layers, list[date]],
+) -> None:
+    """Snapshots stay: they alone cannot be built again, and what is built of them has the same keys."""
+    warehouse, _, _ = changed
+    with copy_of(warehouse.dsn) as dsn:
+        with psycopg.connect(dsn) as connection:
+            for schema in (*REBUILT, "bi"):
+                connection.execute(sql.SQL("drop schema {} cascade").format(sql.Identifier(schema)))
+        words = ("build", "--exclude-resource-type", "test", "unit_test")
+        refreshed = run_dbt(dsn, warehouse.folder / "refresh", words, *WHOLE.bounds)
+        assert refreshed.success, refreshed.failures
+        for schemas in (REBUILT, ("snapshots",)):
+            assert differing(layers(warehouse.dsn, schemas), layers(dsn, schemas)) == {}
+
+
+def test_ranges_that_overlap_run_again_at_once_change_nothing(
+    changed: tuple[Warehouse, Layers, list[date]],
+) -> None:
+    warehouse, _, _ = changed
+    schemas = (*REBUILT, "snapshots")
+    once = layers(warehouse.dsn, schemas)
+    at_once(warehouse, [OCTOBER, Window(APRIL.start, SUMMER_BEGINS)], "overlap")
+    assert differing(once, layers(warehouse.dsn, schemas)) == {}
+    rows = fetch(warehouse.dsn, sql.SQL("select count(*) as n, count(distinct id) as ids from raw.meters"))
+    assert rows[0]["n"] == rows[0]["ids"]
