@@ -1,4 +1,4 @@
-"""How fast readings are loaded, how long a day's pipeline takes, what isolation costs: `make bench`.
+"""How fast readings are loaded, how long a pipeline takes, what isolation and history cost: `make bench`.
 
 Here: measuring, in a database and a home of its own that are gone afterwards. Not here: tests of results.
 A ratio is to a limit or peer of the same run: machines differ, the ratio hardly does.
@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import date, timedelta
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,7 @@ from rich.console import Console
 from benchmarks.ingest import measure_ingest, measure_large
 from benchmarks.measurement import Measurement, as_table
 from benchmarks.oltp import measure_partitions, measure_policies
+from benchmarks.warehouse import FULL_SIZES, SIZES, measure_warehouse
 from data.ingest.landing import ETL_ROLE
 from data.ingest.load import ingest_file
 from data.ingest.session import transaction
@@ -37,10 +39,14 @@ class Part(StrEnum):
     PIPELINE = "pipeline"
     OLTP = "oltp"
     PARTITIONS = "partitions"
+    WAREHOUSE = "warehouse"
 
 
 def main(
     only: Annotated[list[Part] | None, typer.Option(help="Measure this part alone; may be repeated.")] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="The warehouse with 50 million readings too: hours, and 60 GB.")
+    ] = False,
 ) -> None:
     """Measure, print a table and write what was measured to <home>/bench.json."""
     measures: dict[Part, Callable[[Settings], list[Measurement]]] = {
@@ -49,6 +55,7 @@ def main(
         Part.PIPELINE: measure_pipeline,
         Part.OLTP: measure_policies,
         Part.PARTITIONS: measure_partitions,
+        Part.WAREHOUSE: partial(measure_warehouse, sizes=FULL_SIZES if full else SIZES),
     }
     settings = get_settings()
     console = Console()

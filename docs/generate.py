@@ -1,12 +1,14 @@
-"""Writes the generated pages of this folder from the program itself: the commands, the rules, the schema.
+"""Writes the generated pages of this folder from the program itself: commands, rules, schema, lineage.
 
 `python docs/generate.py` writes them; the pages of the schema come from a database that is made for it and
-migrated to the head. `--check` writes nothing and tells what differs, of that database or of the one that
-`--dsn` names: a production database, read through its catalogue alone.
+migrated to the head, the page of lineage from the SQL that dbt compiles, without a server. `--check` writes
+nothing and tells what differs, of that database or of the one that `--dsn` names: a production database,
+read through its catalogue alone.
 """
 
 import argparse
 import difflib
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -52,6 +54,25 @@ def commands() -> str:
         if rows:
             parts.append(table(("Option", "Does"), rows))
     return "\n".join(parts)
+
+
+def lineage_page(target: Path) -> str:
+    """Which raw columns each column of the public views is made of; `target` is what dbt compiled into."""
+    from data.lineage import Lineage
+
+    found = Lineage(target)
+    parts = [
+        "# Where the columns of the public views come from\n",
+        "The columns of `raw` (and seeds) that a value is made of, through every model in between. What only "
+        "decides which rows there are, in a join or a filter, is not named. Read from the compiled SQL.\n",
+    ]
+    for name in sorted(name for name, node in found.models.items() if node["config"]["schema"] == "bi"):
+        rows = [
+            (f"`{column}`", ", ".join(f"`{source}`" for source in sources) or "a count of rows")
+            for column, sources in found.sources(name).items()
+        ]
+        parts.append(f"## `bi.{name}`\n\n" + table(("Column", "Comes from"), rows))
+    return NOTE + "\n".join(parts)
 
 
 def _leaves(command: Any, path: tuple[str, ...]) -> Iterable[tuple[str, Any]]:
@@ -119,6 +140,17 @@ def _fresh_database() -> Iterator[str]:
             local.down(settings)
 
 
+def _compile(target: Path) -> None:
+    """Let dbt compile the models of PostgreSQL into a folder; for no dates in particular."""
+    from dagster_project.resources.dbt import PROJECT_DIR, executable
+
+    folders = ["--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR)]
+    folders += ["--target-path", str(target), "--log-path", str(target)]
+    words = ["--target", "postgres", "--no-introspect", "--no-populate-cache", "--quiet"]
+    dates = "{start_date: 2026-01-01, end_date: 2026-01-02}"
+    subprocess.run([executable(), "compile", *folders, *words, "--vars", dates], check=True)
+
+
 def _check(dsn: str) -> int:
     wrong = differences(schema_pages(dsn), DOCS / "schema")
     for name, what in wrong.items():
@@ -134,9 +166,12 @@ def _write(dsn: str) -> int:
     for path in (DOCS / "schema").glob("*.md"):
         if path not in found:
             path.unlink()
-    for path, text in {**pages(), **found}.items():
+    with tempfile.TemporaryDirectory(prefix="myproperty-docs-") as folder:
+        _compile(Path(folder))
+        found |= pages() | {DOCS / "lineage.md": lineage_page(Path(folder))}
+    for path, text in found.items():
         path.write_text(text)
-    sys.stdout.write(f"wrote {len(pages()) + len(found)} pages below {DOCS}\n")
+    sys.stdout.write(f"wrote {len(found)} pages below {DOCS}\n")
     return 0
 
 

@@ -168,15 +168,13 @@ def change(warehouse: Warehouse) -> None:
         )
         for statement, parameters in statements:
             assert connection.execute(statement.encode(), parameters).rowcount > 0, statement
-    # Of another day than the registers of the demo, which are all made at once.
-    put_meter(warehouse, "roof-2", "generation", datetime.now(UTC) + timedelta(days=1))
-    new = put_meter(warehouse, "new-101", "consumption", None, unit="101")
+    # Entered on another day than the registers of the demo, which are all made at once.
+    put_meter(warehouse, "roof-2", "generation")
+    new = put_meter(warehouse, "new-101", "consumption", unit="101")
     warehouse.ingest("exchanged", reported(new, SYDNEY, MOVED))
 
 
-def put_meter(
-    warehouse: Warehouse, role: str, channel: str, configured_at: datetime | None, unit: str | None = None
-) -> Meter:
+def put_meter(warehouse: Warehouse, role: str, channel: str, unit: str | None = None) -> Meter:
     """Enter a meter with one register, and the unit that it serves since `MOVED`."""
     kind: Literal["solar", "grid"] = "solar" if channel == "generation" else "grid"
     statement = """
@@ -186,7 +184,7 @@ def put_meter(
         ), r as (
             insert into myproperty.meter_registers
                 (tenant_id, meter_id, identifier, register, channel, unit, created_at)
-            select %(tenant)s, id, %(role)s, '1', %(channel)s, 'kWh', coalesce(%(at)s, now()) from m
+            select %(tenant)s, id, %(role)s, '1', %(channel)s, 'kWh', now() + interval '1 day' from m
         )
         insert into myproperty.meter_assignments (tenant_id, meter_id, unit_id, assigned_during)
         select %(tenant)s, id, %(unit)s, daterange(%(moved)s, null) from m where %(unit)s::uuid is not null
@@ -198,7 +196,6 @@ def put_meter(
         "role": role,
         "zone": SYDNEY.timezone,
         "channel": channel,
-        "at": configured_at,
         "unit": SYDNEY.unit_id(unit) if unit else None,
         "moved": MOVED,
     }

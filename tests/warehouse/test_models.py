@@ -7,6 +7,7 @@ works on a copy of that database.
 import csv
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,7 @@ import pytest
 from psycopg import sql
 
 from data.ingest.entities import ENTITIES
+from data.lineage import Lineage
 
 from .dbt_project import (
     PROJECT,
@@ -336,6 +338,24 @@ def test_a_changed_model_is_built_beside_what_is_published(built: Built, tmp_pat
         ).fetchone()
         connection.execute("drop schema slim_core cascade")
     assert differing is not None and differing[0] >= len(FOLDERS) and differing[1] == 0
+
+
+def test_the_page_of_lineage_says_what_the_models_do(built: Built, tmp_path: Path) -> None:
+    words = ("compile", "--no-introspect", "--no-populate-cache")
+    assert run_dbt(built.dsn, tmp_path, words, date(2026, 1, 1), date(2026, 1, 2)).success
+    found = Lineage(tmp_path)
+    energy = found.sources("energy_daily_v1")
+    assert energy["cost_amount"] == ["meter_readings.value_kwh", "rate_plan_bands.unit_amount"]
+    assert energy["tenant_name"] == ["tenants.name"]
+    carbon = found.sources("carbon_savings_v1")
+    assert {"emission_factors.kg_co2e_per_kwh", "meter_readings.value_kwh"} <= set(
+        carbon["avoided_location_kg"]
+    )
+    assert carbon["emission_region"] == ["emission_factor_regions.region"]
+    assert found.sources("roi_summary_v1")["irr_pct"]
+    generate = runpy.run_path(str(PROJECT.parents[1] / "docs" / "generate.py"))
+    page = PROJECT.parents[1] / "docs" / "lineage.md"
+    assert page.read_text() == generate["lineage_page"](tmp_path), "run `make docs`"
 
 
 def metricflow(project: Path, dsn: str, *words: str) -> str:

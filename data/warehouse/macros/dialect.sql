@@ -53,9 +53,10 @@
 {%- endmacro %}
 
 {% macro hash_joins_alone() -%}
-    {#- Models join what they have computed: PostgreSQL guesses one row of each and would compare all with all, for
-        minutes instead of seconds. A hook that is empty, as on BigQuery, is not run. -#}
-    {{ return('set local enable_nestloop = off' if target.type == 'postgres' else '') }}
+    {#- Models join what they have computed: PostgreSQL guesses one row of each and would compare all with all, or merge
+        them by tenant alone, for minutes instead of seconds. A hook that is empty, as on BigQuery, is not run. -#}
+    {%- set others_off = 'set local enable_nestloop = off; set local enable_mergejoin = off' -%}
+    {{ return(others_off if target.type == 'postgres' else '') }}
 {%- endmacro %}
 
 {# -- keys ----------------------------------------------------------------------------------------------- #}
