@@ -48,7 +48,7 @@ ARRAYS = {
 LONG_AGO = date(2020, 1, 1)
 SILENT = {("m-syd-solar-2", LAST_DAY), ("m-ber-solar", FIRST_DAY), ("m-ber-solar", LAST_DAY)}
 ANY_LENGTH = {"m-syd-solar-2"}
-# From the local day after this on the register should report, be it the only one of its property.
+# From the local day after this on meter and register are there and should report, be they the only ones.
 CONFIGURED = {"m-ber-solar": datetime(2026, 4, 3, 23, 0, tzinfo=UTC)}
 ZONES = {"p-syd": "Australia/Sydney", "p-la": "America/Los_Angeles", "p-ber": "Europe/Berlin"}
 CAPACITY = {"p-syd": Decimal("6.600"), "p-la": Decimal("7.125"), "p-ber": None}
@@ -90,7 +90,16 @@ def _company(revised: bool) -> dict[str, list[Row]]:
             *(_row("units", id=u, tenant_id="t1", property_id="p-syd", label=u) for u in UNIT_OF.values()),
         ],
         "meters": [
-            _row("meters", id=m, tenant_id=t, property_id=p, type=kind, timezone=zone, status="active")
+            _row(
+                "meters",
+                id=m,
+                tenant_id=t,
+                property_id=p,
+                type=kind,
+                timezone=zone,
+                status="active",
+                created_at=CONFIGURED.get(m, MADE),
+            )
             for m, (t, p, kind, zone, _, _) in METERS.items()
         ],
         "meter_registers": [
