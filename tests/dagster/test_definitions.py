@@ -19,8 +19,6 @@ from dagster_project.defs.warehouse.assets import STEPS
 from myproperty.settings import Settings
 
 SNAPSHOT = Path(__file__).with_name("definitions.json")
-
-
 pytestmark = pytest.mark.slow
 
 

@@ -234,7 +234,7 @@ RULES: dict[str, LiteralString] = {
     """,
     "a definer function that looks names up where its caller says": """
         select name from own_definer_functions
-        where proconfig is distinct from '{"search_path=pg_catalog, pg_temp"}'::text[]
+        where coalesce('search_path=pg_catalog, pg_temp' <> all (proconfig), true)
     """,
     "a function for everybody": """
         select name from own_functions
