@@ -30,9 +30,11 @@ from benchmarks.measurement import Measurement
 from benchmarks.oltp import make_partitions
 from data.ingest.copying import encode
 from data.ingest.formats.parts import whole
+from data.ingest.ids import repeated
 from data.ingest.load import LOADER_ROLE, read_mapped
 from data.ingest.parallel import ingest_files
 from data.ingest.registers import configured_registers
+from data.ingest.schema import TIMESTAMP
 from data.ingest.session import transaction
 from data.ingest.store import as_stored
 from data.ingest.vee import judge
@@ -42,7 +44,7 @@ from myproperty.settings import Settings
 TENANT = "Bench"
 METERS, INTERVAL_SECONDS = 800, 300
 PER_DAY = 86_400 // INTERVAL_SECONDS
-FILES, DAYS_A_FILE = 8, 1
+FILES, DAYS_A_FILE = 24, 1
 BAD, CHANGED = 0.005, 0.01
 HISTORY = (30, 365, 1_500)
 FLAT_ROUNDS, BARE_ROUNDS = 5, 5
@@ -253,7 +255,7 @@ def _judged(dsn: str, path: Path) -> pa.Table:
 
 
 def _as_stored(dsn: str, path: Path, day: date) -> pa.Table:
-    """The readings of a file with the columns of the table, of a job that is in the ledger."""
+    """The readings of a file with all columns of the table, of a job that is in the ledger."""
     tenant, job = _tenant(dsn), uuid.uuid4()
     with psycopg.connect(dsn) as connection:
         connection.execute(
@@ -261,7 +263,18 @@ def _as_stored(dsn: str, path: Path, day: date) -> pa.Table:
             "values (%s, %s, %s, %s, 'loaded')",
             (job, tenant, str(path), job.hex * 2),
         )
-    return as_stored(_judged(dsn, path), tenant, job)
+    rows = as_stored(_judged(dsn, path))
+    now = pa.scalar(datetime.now(UTC), TIMESTAMP)
+    same: dict[str, pa.Array] = {
+        "tenant_id": repeated(tenant, rows.num_rows),
+        "ingestion_job_id": repeated(job, rows.num_rows),
+        "version": pa.repeat(pa.scalar(1, pa.int32()), rows.num_rows),
+        "created_at": pa.repeat(now, rows.num_rows),
+        "updated_at": pa.repeat(now, rows.num_rows),
+    }
+    for name, column in same.items():
+        rows = rows.append_column(name, column)
+    return rows
 
 
 def _copy(dsn: str, rows: pa.Table, table: str) -> None:

@@ -45,38 +45,34 @@ def encode(rows: pa.Table | Iterable[pa.Table]) -> Iterator[bytes | memoryview]:
 def _encode_batch(batch: pa.RecordBatch) -> memoryview:
     """The rows as they stand in the stream: each its field count, then its fields one after the other."""
     count = batch.num_rows
-    head = np.broadcast_to(_big_endian(batch.num_columns, 2), (count, 2))
-    fields = itertools.chain([head], map(_field, batch.columns))
-    pieces: list[pa.Array] = []
+    head = _all(_big_endian(batch.num_columns, 2), count)
+    parts = [head, *itertools.chain.from_iterable(map(_field, batch.columns))]
+    if all(isinstance(part, np.ndarray) for part in parts):
+        rows: Bytes = np.concatenate(parts, axis=1)
+        return rows.reshape(-1).data
     # Neighbours of fixed width are put together by numpy, the others are joined by Arrow.
-    for is_fixed, group in itertools.groupby(fields, lambda field: isinstance(field, np.ndarray)):
+    pieces: list[pa.Array] = []
+    for is_fixed, group in itertools.groupby(parts, lambda part: isinstance(part, np.ndarray)):
         neighbours = list(group)
-        if not is_fixed:
-            pieces += neighbours
-            continue
-        together = np.concatenate(neighbours, axis=1)
-        if len(neighbours) > batch.num_columns:
-            return together.reshape(-1).data
-        pieces.append(_binary(together))
+        pieces += [_binary(np.concatenate(neighbours, axis=1))] if is_fixed else neighbours
     joined = pc.binary_join_element_wise(*pieces, pa.scalar(b"", pa.binary()))
     offsets = np.frombuffer(joined.buffers()[1], np.int32)[joined.offset : joined.offset + count + 1]
     return memoryview(joined.buffers()[2])[offsets[0] : offsets[-1]]
 
 
-def _field(column: pa.Array) -> Bytes | pa.Array:
-    """Length and content of each value: rows of equal width as a matrix, others as a binary column."""
+def _field(column: pa.Array) -> list[Bytes | pa.Array]:
+    """Length and content of each value: rows of equal width as matrices, others as a binary column."""
     if column.null_count == len(column):
-        return np.broadcast_to(np.frombuffer(_NULL, np.uint8), (len(column), len(_NULL)))
+        return [_all(np.frombuffer(_NULL, np.uint8), len(column))]
     if pa.types.is_string(column.type):
-        return _texts(column)
+        return [_texts(column)]
     content = _content(column if not column.null_count else _without_nulls(column))
     count, width = content.shape
-    fixed = np.empty((count, 4 + width), np.uint8)
-    fixed[:, :4] = _big_endian(width, 4)
-    fixed[:, 4:] = content
+    field = [_all(_big_endian(width, 4), count), content]
     if not column.null_count:
-        return fixed
-    return pc.if_else(column.is_null(), pa.scalar(_NULL, pa.binary()), _binary(fixed))
+        return field
+    fixed = _binary(np.concatenate(field, axis=1))
+    return [pc.if_else(column.is_null(), pa.scalar(_NULL, pa.binary()), fixed)]
 
 
 def _content(column: pa.Array) -> Bytes:
@@ -145,6 +141,8 @@ def _texts(column: pa.Array) -> Bytes | pa.Array:
     encoded = column.dictionary_encode()
     texts = [text.encode() for text in encoded.dictionary.to_pylist()]
     fields = [len(text).to_bytes(4, "big") + text for text in texts]
+    if len(fields) == 1 and not column.null_count:
+        return _all(np.frombuffer(fields[0], np.uint8), len(column))
     if not column.null_count and len(set(map(len, fields))) == 1:
         matrix = np.frombuffer(b"".join(fields), np.uint8).reshape(len(fields), -1)
         return np.take(matrix, encoded.indices.to_numpy(), axis=0)
@@ -169,6 +167,11 @@ def _values(column: pa.Array) -> npt.NDArray[np.generic]:
 
 def _as_bytes(values: npt.NDArray[np.generic], code: str) -> Bytes:
     return values.astype(code).view(np.uint8).reshape(len(values), -1)
+
+
+def _all(value: Bytes, count: int) -> Bytes:
+    """The same bytes in `count` rows, without a copy."""
+    return np.broadcast_to(value, (count, len(value)))
 
 
 def _big_endian(number: int, width: int) -> Bytes:

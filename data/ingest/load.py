@@ -25,7 +25,7 @@ from data.ingest.formats.mapping import Mapping, canonical_text, load_identity, 
 from data.ingest.ids import repeated, uuid7, uuid7s
 from data.ingest.registers import configured_registers, plan_meters, series_of
 from data.ingest.schema import READING, REJECTED, FileInParts, Judged, ParsedFile
-from data.ingest.session import Session, transaction
+from data.ingest.session import Connections, Session, transaction
 from data.ingest.spill import Spill
 from data.ingest.store import Staged, archived_dates, publish, stage
 from data.ingest.vee import EnergyBalance, energy_balance, judge
@@ -106,7 +106,7 @@ class Delivery:
     """A file that was read for a tenant, or refused, or is known; nothing is written of it yet."""
 
     path: Path
-    dsn: str
+    database: str | Connections
     job: Job
     found: FileInParts | RefusedFile | IngestResult
     create_meters: str | None = None
@@ -116,9 +116,9 @@ class Delivery:
         if isinstance(self.found, IngestResult):
             return self.found
         if isinstance(self.found, RefusedFile):
-            return _refuse(self.dsn, self.job, self.path, self.found)
+            return _refuse(self.database, self.job, self.path, self.found)
         parsed, job = self.found, self.job
-        with transaction(self.dsn, LOADER_ROLE) as session:
+        with transaction(self.database, LOADER_ROLE) as session:
             lock_content(session, job.tenant, parsed.content_hash)
             known = loaded_job(session, job.tenant, parsed.content_hash)
             if known is not None and self.create_meters is None:
@@ -154,7 +154,7 @@ def ingest_file(
     """
     delivery = read_delivery(
         path,
-        tenant,
+        find_tenant(dsn, tenant),
         dsn,
         create_meters=create_meters,
         format=format,
@@ -166,45 +166,46 @@ def ingest_file(
 
 def read_delivery(
     path: Path | str,
-    tenant: str,
-    dsn: str,
+    tenant: Tenant,
+    database: str | Connections,
     *,
     create_meters: str | None = None,
     format: str | None = None,
     mapping: Mapping | None = None,
     source_uri: str | None = None,
 ) -> Delivery:
-    """Read a file for a tenant (id or name), unless the ledger knows its content.
-
-    Raises `TenantError` and `DatabaseUnavailable`.
-    """
+    """Read a file for a tenant, unless the ledger knows its content. Raises `DatabaseUnavailable`."""
     path = Path(path)
-    owner = find_tenant(dsn, tenant)
     started_at = datetime.datetime.now(datetime.UTC)
-    job = Job(uuid7(), owner, source_uri or str(path.resolve()), started_at, mapping=mapping)
+    job = Job(uuid7(), tenant, source_uri or str(path.resolve()), started_at, mapping=mapping)
     found: FileInParts | RefusedFile | IngestResult | None = None
     try:
+        digest = content_hash(path)
         if create_meters is None:
-            found = _known(dsn, job, path)
-        return Delivery(path, dsn, job, found or read_mapped(path, format, mapping), create_meters)
+            found = _known(database, job, path, digest)
+        return Delivery(
+            path, database, job, found or read_mapped(path, format, mapping, digest), create_meters
+        )
     except RefusedFile as refused:
-        return Delivery(path, dsn, job, refused)
+        return Delivery(path, database, job, refused)
 
 
-def _known(dsn: str, job: Job, path: Path) -> IngestResult | None:
-    """What the ledger says of a file whose content was loaded before. Raises `RefusedFile`."""
-    content = load_identity(content_hash(path), job.mapping)
-    with transaction(dsn, LOADER_ROLE) as session:
+def _known(database: str | Connections, job: Job, path: Path, digest: str) -> IngestResult | None:
+    """What the ledger says of a file whose content was loaded before."""
+    content = load_identity(digest, job.mapping)
+    with transaction(database, LOADER_ROLE) as session:
         known = loaded_job(session, job.tenant, content)
         return None if known is None else _unchanged(session, job, known, path, content)
 
 
-def read_mapped(path: Path, format: str | None, mapping: Mapping | None) -> FileInParts:
+def read_mapped(
+    path: Path, format: str | None, mapping: Mapping | None, digest: str | None = None
+) -> FileInParts:
     """A file as it may be loaded: nothing that it leaves out is guessed. Raises `RefusedFile`.
 
-    Its `content_hash` is that of the file and the mapping, where there is one.
+    Its `content_hash` is that of the file (its `digest`) and the mapping, where there is one.
     """
-    parsed = read_parts(path, format, mapping)
+    parsed = read_parts(path, format, mapping, digest=digest)
     refuse_undeclared(parsed, mapping)
     return replace(parsed, content_hash=load_identity(parsed.content_hash, mapping))
 
@@ -479,10 +480,10 @@ def _unchanged(session: Session, job: Job, known: uuid.UUID, path: Path, content
     )
 
 
-def _refuse(dsn: str, job: Job, path: Path, refused: RefusedFile) -> IngestResult:
+def _refuse(database: str | Connections, job: Job, path: Path, refused: RefusedFile) -> IngestResult:
     """Keep the refusal where people look for it; nothing else of the file is written."""
     hashed = content_hash(path) if path.is_file() else None
-    with transaction(dsn, LOADER_ROLE) as session:
+    with transaction(database, LOADER_ROLE) as session:
         session.execute(
             """
             insert into warehouse_staging.invalid_files (

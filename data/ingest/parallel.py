@@ -18,6 +18,8 @@ from typing import Any
 from data.ingest.formats.mapping import Mapping
 from data.ingest.load import IngestResult, ingest_file, read_delivery
 from data.ingest.schema import FileInParts, Spans
+from data.ingest.session import Connections
+from myproperty.tenants import find_tenant
 
 MAX_WORKERS = 4
 
@@ -48,10 +50,12 @@ def ingest_files(
             yield ingest_file(path, tenant=tenant, dsn=dsn, **reading)
         return
     turns = _Turns(len(paths))
+    owner = find_tenant(dsn, tenant)
+    connections = Connections(dsn)
 
     def ingest(place: int) -> IngestResult:
         try:
-            delivery = read_delivery(paths[place], tenant, dsn, **reading)
+            delivery = read_delivery(paths[place], owner, connections, **reading)
             spans = delivery.found.spans if isinstance(delivery.found, FileInParts) else {}
             # Which register gives a new meter its name depends on what was there before.
             turns.wait(place, spans if create_meters is None else None)
@@ -59,7 +63,7 @@ def ingest_files(
         finally:
             turns.done(place)
 
-    with ThreadPoolExecutor(count) as threads:
+    with connections, ThreadPoolExecutor(count) as threads:
         for future in [threads.submit(ingest, place) for place in range(len(paths))]:
             yield future.result()
 

@@ -6,6 +6,7 @@ columns become the bytes of COPY (`copying`).
 
 import io
 import re
+import select
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
@@ -92,19 +93,28 @@ class Session:
             arrays.append(_column(kind.name if kind else "", values))
         return pa.table(arrays, names=[column.name for column in described])
 
-    def copy(self, rows: pa.Table | Iterable[pa.Table], name: str, schema: str | None = None) -> int:
+    def copy(
+        self,
+        rows: pa.Table | Iterable[pa.Table],
+        name: str,
+        schema: str | None = None,
+        *,
+        is_of_this_transaction: bool = False,
+    ) -> int:
         """Append rows to a table by binary COPY, columns by name; without `schema` it is a temporary table.
 
-        Of several tables each has the columns of the first. A uuid column takes binary(16). Returns the rows
-        written.
+        Of several tables each has the columns of the first. A uuid column takes binary(16). Rows of a table
+        that this transaction made are frozen at once: else whoever reads them first, and vacuum after them,
+        would write each page again. Returns the rows written.
         """
         tables = iter((rows,) if isinstance(rows, pa.Table) else rows)
         first = next(tables, None)
         if first is None or (isinstance(rows, pa.Table) and not first.num_rows):
             return 0
-        command = sql.SQL("copy {} ({}) from stdin (format binary)").format(
+        command = sql.SQL("copy {} ({}) from stdin (format binary, freeze {})").format(
             sql.Identifier(schema or "pg_temp", name),
             sql.SQL(", ").join(map(sql.Identifier, first.column_names)),
+            sql.Literal(is_of_this_transaction),
         )
         with psycopg.RawCursor(self._connection) as cursor:
             with cursor.copy(command) as stream:
@@ -118,14 +128,49 @@ class Session:
         return cursor
 
 
+class Connections:
+    """Connections to one database, used by one transaction after the other.
+
+    A new one costs more than the statements of a small load, and first has to learn of all partitions. As a
+    context it closes them at its end. Threads may share it.
+    """
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._idle: list[psycopg.Connection] = []
+
+    def __enter__(self) -> "Connections":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self._idle:
+            self._idle.pop().close()
+
+    def take(self) -> psycopg.Connection:
+        """One that nobody uses, or a new one."""
+        while self._idle:
+            connection = self._idle.pop()
+            # What the server says unasked is its end.
+            if not select.select([connection], [], [], 0)[0]:
+                return connection
+            connection.close()
+        # A plan for all dates, which a prepared statement may get, would open all partitions.
+        return psycopg.connect(self._dsn, prepare_threshold=None)
+
+    def give_back(self, connection: psycopg.Connection) -> None:
+        """Leave a connection to the next, outside of a transaction."""
+        self._idle.append(connection)
+
+
 @contextmanager
-def transaction(dsn: str, role: str | None = None) -> Iterator[Session]:
+def transaction(database: str | Connections, role: str | None = None) -> Iterator[Session]:
     """Open a connection, take on `role`, commit at the end of the block and roll back on any error.
 
-    Raises `DatabaseUnavailable` if the database cannot be reached, is lost on the way or has no room.
+    `database` is a DSN, or keeps connections to it. Raises `DatabaseUnavailable` if the database cannot be
+    reached, is lost on the way or has no room.
     """
     try:
-        connection = psycopg.connect(dsn)
+        connection = database.take() if isinstance(database, Connections) else psycopg.connect(database)
     except DatabaseError as error:
         raise DatabaseUnavailable(
             f"the database cannot be reached: {error}. Start the embedded server with `myproperty up`, "
@@ -149,8 +194,13 @@ def transaction(dsn: str, role: str | None = None) -> Iterator[Session]:
             if _roll_back(connection) and not _is_out_of_room(error):
                 raise
             raise _unavailable(error, is_lost=True) from error
-    finally:
+        if isinstance(database, Connections):
+            database.give_back(connection)
+            return
+    except BaseException:
         connection.close()
+        raise
+    connection.close()
 
 
 def _roll_back(connection: psycopg.Connection) -> bool:

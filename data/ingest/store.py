@@ -18,12 +18,15 @@ import pyarrow.compute as pc
 from psycopg import sql
 
 from data.ingest.errors import IngestError
-from data.ingest.ids import as_bytes, repeated, uuid7s
-from data.ingest.schema import TIMESTAMP
+from data.ingest.ids import as_bytes, uuid7s
 from data.ingest.session import DatabaseError, Session
 
-KEY = ("tenant_id", "meter_id", "channel", "reading_ts", "reading_date")
-_CONTENT = (
+# What a reading says itself; the database adds the tenant and the job, which are the same for all of a load.
+_COLUMNS = (
+    "meter_id",
+    "channel",
+    "reading_ts",
+    "reading_date",
     "interval_seconds",
     "value_native",
     "unit",
@@ -34,9 +37,7 @@ _CONTENT = (
     "is_estimated",
     "source",
     "source_version",
-    "ingestion_job_id",
 )
-_COLUMNS = ("id", *KEY, *_CONTENT, "version", "created_at", "updated_at")
 
 
 @dataclass
@@ -88,19 +89,22 @@ def stage(session: Session, tables: Iterable[pa.Table], tenant_id: uuid.UUID, jo
     last: datetime.date | None = None
     for table in tables:
         arriving: list[pa.Table] = []
-        for date, part in _by_date(as_stored(table, tenant_id, job_id)):
+        for date, part in _by_date(as_stored(table)):
             if date != last:
                 _index(session, staged, last)
-                (staged.new_dates if _begin(session, date) else staged.merged_dates).append(date)
+                is_new = _begin(session, date, tenant_id, job_id)
+                (staged.new_dates if is_new else staged.merged_dates).append(date)
                 last = date
             if date in staged.new_dates[-1:]:
-                session.copy(part, _partition(date), "myproperty")
+                session.copy(part, _partition(date), "myproperty", is_of_this_transaction=True)
                 staged.outcome.accepted += part.num_rows
                 staged.outcome.touched[date] += part.num_rows
             else:
                 arriving.append(part)
         if arriving:
             if not staged.arriving:
+                # Room for the readings of a file; the default of 8 MB writes them out and reads them back.
+                session.execute("set temp_buffers = '64MB'")
                 session.execute("select myproperty.begin_readings_merge()")
             staged.arriving += session.copy(arriving, "arriving")
     _index(session, staged, last)
@@ -124,21 +128,11 @@ def publish(session: Session, staged: Staged, job_id: uuid.UUID) -> None:
         _call(session, "attach_readings_partition", date)
 
 
-def as_stored(readings: pa.Table, tenant_id: uuid.UUID, job_id: uuid.UUID) -> pa.Table:
-    """The rows as the table has them, sorted by date and key: sorted input halves the cost of the key."""
-    count = readings.num_rows
-    now = pa.repeat(pa.scalar(datetime.datetime.now(datetime.UTC), TIMESTAMP), count)
-    made = {
-        "tenant_id": repeated(tenant_id, count),
-        "meter_id": as_bytes(readings["meter_id"]),
-        "ingestion_job_id": repeated(job_id, count),
-        "version": pa.repeat(pa.scalar(1, pa.int32()), count),
-        "created_at": now,
-        "updated_at": now,
-    }
-    taken = {name: made[name] if name in made else readings[name] for name in _COLUMNS if name != "id"}
-    table = _sorted(pa.table(taken).combine_chunks())
-    return table.add_column(0, "id", uuid7s(count))
+def as_stored(readings: pa.Table) -> pa.Table:
+    """The rows as they are sent, sorted by date and key: sorted input halves the cost of the key."""
+    columns = {name: readings[name] for name in _COLUMNS} | {"meter_id": as_bytes(readings["meter_id"])}
+    table = _sorted(pa.table(columns).combine_chunks())
+    return table.add_column(0, "id", uuid7s(table.num_rows))
 
 
 def _sorted(rows: pa.Table) -> pa.Table:
@@ -178,9 +172,11 @@ def _partition(date: datetime.date) -> str:
     return f"meter_readings_{date:%Y%m%d}"
 
 
-def _begin(session: Session, date: datetime.date) -> bool:
+def _begin(session: Session, date: datetime.date, tenant_id: uuid.UUID, job_id: uuid.UUID) -> bool:
     """Lock a date; True if a table apart was made for it, False if it has its partition."""
-    call = sql.SQL("select myproperty.begin_readings_partition({}) is not null").format(sql.Literal(date))
+    call = sql.SQL("select myproperty.begin_readings_partition({}) is not null").format(
+        sql.SQL(", ").join(map(sql.Literal, (date, tenant_id, job_id)))
+    )
     try:
         return bool(session.rows(call)[0][0])
     except DatabaseError as error:

@@ -136,10 +136,10 @@ def calls_of_a_load(company: Company, folder: Path) -> int:
     made = 0
 
     def count(original: Any) -> Any:
-        def call(self: Session, *given: Any) -> Any:
+        def call(self: Session, *given: Any, **named: Any) -> Any:
             nonlocal made
             made += 1
-            return original(self, *given)
+            return original(self, *given, **named)
 
         return call
 

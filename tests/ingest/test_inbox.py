@@ -155,10 +155,10 @@ def test_one_bad_file_never_blocks_the_others(
     bucket.put(f"{company.name}/z.csv", good)
     read_parts = load.__dict__["read_parts"]
 
-    def fault(path: Path, *rest: Any) -> Any:
+    def fault(path: Path, *rest: Any, **named: Any) -> Any:
         if path.name == "fault.csv":
             raise ZeroDivisionError("a fault of a reader")
-        return read_parts(path, *rest)
+        return read_parts(path, *rest, **named)
 
     monkeypatch.setattr(load, "read_parts", fault)
     results = ingest_inbox(bucket.settings)

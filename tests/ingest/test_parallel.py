@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from data.ingest.parallel import _meet, _Turns, ingest_files
+from data.ingest.session import Connections, transaction
 from tests.ingest.conftest import Company, FileMaker, hours
 
 pytestmark = pytest.mark.engine
@@ -39,6 +40,27 @@ def test_files_that_share_nothing_wait_for_no_other() -> None:
     third.join(timeout=10)
     assert not third.is_alive()
     assert not _meet({("M1", "E1"): (0, 1)}, {("M1", "E2"): (0, 1)})
+
+
+def test_a_connection_is_used_again_unless_it_failed_or_was_lost(company: Company) -> None:
+    def backend(connections: Connections) -> int:
+        with transaction(connections) as session:
+            return int(session.rows("select pg_backend_pid()")[0][0])
+
+    with Connections(company.dsn) as connections:
+        first = backend(connections)
+        assert backend(connections) == first
+        with pytest.raises(ZeroDivisionError), transaction(connections):
+            raise ZeroDivisionError
+        second = backend(connections)
+        assert second != first
+        with transaction(company.dsn) as other:
+            other.rows("select pg_terminate_backend($1, 10000)", (second,))
+        third = backend(connections)
+        assert third not in (first, second)
+    with transaction(company.dsn) as session:
+        alive = "select count(*) from pg_stat_activity where pid = any($1) and state <> 'idle'"
+        assert session.rows(alive, ([first, second, third],)) == [(0,)]
 
 
 def test_an_error_of_the_caller_is_raised(company: Company, csv_file: FileMaker) -> None:

@@ -17,12 +17,12 @@ def at_call(number: int, act: Any) -> None:
     for name in CALLS:
         original = getattr(session.Session, name)
 
-        def call(self: session.Session, *given: Any, original: Any = original) -> Any:
+        def call(self: session.Session, *given: Any, original: Any = original, **named: Any) -> Any:
             nonlocal made
             made += 1
             if made == number:
                 act(self)
-            return original(self, *given)
+            return original(self, *given, **named)
 
         setattr(session.Session, name, call)
 

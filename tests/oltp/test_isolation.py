@@ -133,6 +133,7 @@ DEFINER_FUNCTIONS = {
     "myproperty_auditor": set(),
     "myproperty_loader": {
         "myproperty.begin_readings_partition(date)",
+        "myproperty.begin_readings_partition(date,uuid,uuid)",
         "myproperty.attach_readings_partition(date)",
         "myproperty.ensure_readings_partition(date)",
         "myproperty.ensure_readings_partitions(date,date)",

@@ -107,6 +107,31 @@ def test_attach_checks_foreign_keys_across_tenants(
         attach(db, NEW_DAY)
 
 
+def test_a_table_apart_fills_in_tenant_and_job_and_ceases_when_attached(
+    db: psycopg.Connection, companies: Any, insert: Any
+) -> None:
+    company = companies[0]
+    apart = "myproperty.meter_readings_20260201"
+    defaults = sql.SQL("""
+        select a.attname, pg_get_expr(d.adbin, d.adrelid) from pg_attribute as a
+        join pg_attrdef as d on d.adrelid = a.attrelid and d.adnum = a.attnum
+        where a.attrelid = {}::regclass order by a.attname
+    """)
+    ordinary = db.execute(defaults.format("myproperty.meter_readings")).fetchall()
+    db.execute(
+        "select myproperty.begin_readings_partition(%s, %s, %s)", (NEW_DAY, company.tenant, company.job)
+    )
+    row = reading_on(company, NEW_DAY)
+    insert(db, apart, {name: row[name] for name in row if name not in ("tenant_id", "ingestion_job_id")})
+    attach(db, NEW_DAY)
+    stored = db.execute(
+        "select tenant_id, ingestion_job_id from myproperty.meter_readings where reading_date = %s",
+        (NEW_DAY,),
+    ).fetchall()
+    assert stored == [(company.tenant, company.job)]
+    assert db.execute(defaults.format(apart)).fetchall() == ordinary
+
+
 def test_attach_checks_foreign_keys_in_bulk(db: psycopg.Connection, companies: Any) -> None:
     """Row by row each reading would look its meter up: as readings do that join an attached partition."""
     rows = 5_000

@@ -134,18 +134,19 @@ def read_parts(
     format: str | None = None,
     mapping: Mapping | None = None,
     *,
+    digest: str | None = None,
     memory_bytes: int = MEMORY_BYTES,
 ) -> FileInParts:
     """A meter file of any size; of several rows for one register and interval the later one holds.
 
-    `mapping` declares what the file does not say; a mapped CSV is read with one alone. What exceeds
-    `memory_bytes` waits in a temporary file.
+    `mapping` declares what the file does not say; a mapped CSV is read with one alone. `digest` is its
+    `content_hash` where that is known. What exceeds `memory_bytes` waits in a temporary file.
 
     Raises `RefusedFile` where nothing of the file may be written; where that is because every record
     was rejected, its attribute `rejected` lists them.
     """
     path = Path(path)
-    digest = content_hash(path)
+    digest = digest or content_hash(path)
     name = format or (mapping.format if mapping is not None else "")
     gathered = Gathered(path, memory_bytes)
     for found, batch in iter_batches(path, format, mapping):

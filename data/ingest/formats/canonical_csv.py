@@ -98,24 +98,35 @@ def _split(block: bytes, names: list[str], first_line: int) -> tuple[pa.Table, p
     own way and stop at the first, so a block with one is split line by line.
     """
     rejections = Rejections()
-    unusual = any(sign in block for sign in (b'"', b"\0", "\ufffd".encode(), b"\n\n"))
-    if not unusual and not block.startswith(b"\n"):
-        try:
-            table = _split_fast(block, names)
-        except pa.ArrowInvalid:
-            return *_split_slowly(block, names, first_line, rejections), rejections
-        return table, pa.array(np.arange(first_line, first_line + table.num_rows)), rejections
-    return *_split_slowly(block, names, first_line, rejections), rejections
+    table = None if b'"' in block or b"\0" in block or _has_damage(block) else _split_fast(block, names)
+    if table is None:
+        return *_split_slowly(block, names, first_line, rejections), rejections
+    return table, pa.array(np.arange(first_line, first_line + table.num_rows)), rejections
 
 
-def _split_fast(block: bytes, names: list[str]) -> pa.Table:
+def _has_damage(block: bytes) -> bool:
+    return not block.isascii() and "\ufffd".encode() in block
+
+
+def _split_fast(block: bytes, names: list[str]) -> pa.Table | None:
+    try:
+        table = _split_by_arrow(block, names)
+    except pa.ArrowInvalid:
+        return None
+    # A blank line is a row of empty fields to Arrow; those are found sooner than the line.
+    may_be_blank = pc.any(pc.equal(table.column(0), "")).as_py()
+    return None if may_be_blank and (block.startswith(b"\n") or b"\n\n" in block) else table
+
+
+def _split_by_arrow(block: bytes, names: list[str]) -> pa.Table:
     return pacsv.read_csv(
         io.BytesIO(block),
         # One block, so that rows keep their order and a row is never split between threads.
         read_options=pacsv.ReadOptions(column_names=names, use_threads=False, block_size=len(block) + 1),
         parse_options=pacsv.ParseOptions(quote_char=False, ignore_empty_lines=False),
         convert_options=pacsv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+            # What is no valid text has become U+FFFD before.
+            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False, check_utf8=False
         ),
     ).combine_chunks()
 
@@ -157,9 +168,19 @@ def _column(strings: pa.Table, name: str) -> pa.Array:
     column = strings.column(name).combine_chunks()
     # Arrow's chunked column of one chunk stays chunked in some versions.
     flat = pa.concat_arrays(column.chunks) if isinstance(column, pa.ChunkedArray) else column
-    flat = pc.utf8_trim_whitespace(flat)
+    if _may_have_blanks(flat):
+        flat = pc.utf8_trim_whitespace(flat)
     is_empty = pc.equal(flat, "")
     return pc.if_else(is_empty, pa.scalar(None, pa.string()), flat) if pc.any(is_empty).as_py() else flat
+
+
+def _may_have_blanks(column: pa.Array) -> bool:
+    """Whether any byte of a column's texts is a blank, or of a sign that may be one."""
+    content = column.buffers()[2]
+    if content is None:
+        return False
+    text = np.frombuffer(content, np.uint8)
+    return bool(((text <= ord(" ")) | (text >= 0x7F)).any())
 
 
 def read_columns(strings: pa.Table, lines: pa.Array, rejections: Rejections, part: int) -> Batch:
@@ -241,10 +262,13 @@ def _instants(column: pa.Array) -> tuple[pa.Array, list[Finding]]:
 
 
 def _seconds(column: pa.Array) -> tuple[pa.Array, list[Finding]]:
-    digits = to_mask(pc.match_substring_regex(column, r"^[0-9]{1,8}$"))
-    seconds = pc.cast(null_where(column, ~digits), pa.int32())
-    fits = to_mask(pc.and_(pc.greater(seconds, 0), pc.less_equal(seconds, MAX_INTERVAL_SECONDS)))
-    return seconds, [("ROW-INTERVAL", "interval_seconds is no length that an interval can have", ~fits)]
+    encoded = pc.dictionary_encode(column)
+    digits = to_mask(pc.match_substring_regex(encoded.dictionary, r"^[0-9]{1,8}$"))
+    lengths = pc.cast(null_where(encoded.dictionary, ~digits), pa.int32())
+    fit = pc.and_(pc.greater(lengths, 0), pc.less_equal(lengths, MAX_INTERVAL_SECONDS))
+    seconds = null_where(lengths, ~to_mask(fit)).take(encoded.indices)
+    reason = "interval_seconds is no length that an interval can have"
+    return seconds, [("ROW-INTERVAL", reason, to_mask(pc.is_null(seconds)))]
 
 
 def _values(column: pa.Array) -> tuple[pa.Array, list[Finding]]:

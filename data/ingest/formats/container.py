@@ -237,6 +237,8 @@ def lines(path: Path, chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _valid(block: bytes) -> bytes:
+    if block.isascii():
+        return block
     try:
         block.decode()
     except UnicodeDecodeError:

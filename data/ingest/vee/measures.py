@@ -32,6 +32,8 @@ def kwh(values: pa.Array | pa.ChunkedArray, units: pa.Array | pa.ChunkedArray) -
     boolean second column: it is never rounded.
     """
     encoded = flat(pc.dictionary_encode(flat(units)))
+    if values.type == DECIMAL and encoded.dictionary.to_pylist() == ["kWh"] and not encoded.null_count:
+        return flat(values), pa.array(np.zeros(len(encoded), dtype=np.bool_))
     factors = pa.array([_FACTORS.get(unit.as_py()) for unit in encoded.dictionary], type=_FACTOR)
     product = pc.multiply(flat(values), factors.take(encoded.indices))
     try:
