@@ -10,18 +10,21 @@ first, so that which of two values arrived later is as the caller said, whatever
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from data.ingest.formats.mapping import Mapping
-from data.ingest.load import IngestResult, ingest_file, read_delivery
+from data.ingest.load import Delivery, IngestResult, read_delivery
 from data.ingest.schema import FileInParts, Spans
 from data.ingest.session import Connections
 from myproperty.tenants import find_tenant
 
 MAX_WORKERS = 4
+Source = TypeVar("Source")
+Result = TypeVar("Result")
 
 
 def default_workers() -> int:
@@ -43,29 +46,54 @@ def ingest_files(
 
     An error of one file, which `ingest_file` raises, is raised in its place once all others are done.
     """
-    count = min(workers or default_workers(), len(paths))
-    reading: dict[str, Any] = {"create_meters": create_meters, "format": format, "mapping": mapping}
-    if count <= 1:
-        for path in paths:
-            yield ingest_file(path, tenant=tenant, dsn=dsn, **reading)
+    if not paths:
         return
-    turns = _Turns(len(paths))
     owner = find_tenant(dsn, tenant)
-    connections = Connections(dsn)
 
-    def ingest(place: int) -> IngestResult:
+    def ingest(path: Path, turn: Turn) -> IngestResult:
+        delivery = read_delivery(
+            path, owner, connections, create_meters=create_meters, format=format, mapping=mapping
+        )
+        turn.wait(delivery)
+        return delivery.load()
+
+    with Connections(dsn) as connections:
+        yield from in_turns(ingest, paths, workers or default_workers())
+
+
+def in_turns(
+    ingest: Callable[[Source, "Turn"], Result], sources: Sequence[Source], workers: int
+) -> Iterator[Result]:
+    """The results of `ingest` for each source, in their order, several of them at once.
+
+    It reads its source, waits for its turn, and loads. An error of one is raised in its place, once all
+    others are done.
+    """
+    turns = _Turns(len(sources))
+
+    def take_turn(place: int) -> Result:
         try:
-            delivery = read_delivery(paths[place], owner, connections, **reading)
-            spans = delivery.found.spans if isinstance(delivery.found, FileInParts) else {}
-            # Which register gives a new meter its name depends on what was there before.
-            turns.wait(place, spans if create_meters is None else None)
-            return delivery.load()
+            return ingest(sources[place], Turn(turns, place))
         finally:
             turns.done(place)
 
-    with connections, ThreadPoolExecutor(count) as threads:
-        for future in [threads.submit(ingest, place) for place in range(len(paths))]:
+    with ThreadPoolExecutor(workers) as threads:
+        for future in [threads.submit(take_turn, place) for place in range(len(sources))]:
             yield future.result()
+
+
+@dataclass(frozen=True)
+class Turn:
+    """The place of one file among others."""
+
+    turns: "_Turns"
+    place: int
+
+    def wait(self, delivery: Delivery) -> None:
+        """Wait until no file before this one can say anything of the same register and time."""
+        spans = delivery.found.spans if isinstance(delivery.found, FileInParts) else {}
+        # Which register gives a new meter its name depends on what was there before.
+        self.turns.wait(self.place, spans if delivery.create_meters is None else None)
 
 
 class _Turns:

@@ -12,15 +12,18 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import fsspec
 
 from dagster_project.failures import is_retryable
 from dagster_project.resources.platform import Platform
+from myproperty.tenants import find_tenant
 
 if TYPE_CHECKING:
     from data.ingest.load import IngestResult
+    from data.ingest.parallel import Turn
 
 # The folder of a tenant's mappings.
 MAPPINGS = "mappings"
@@ -98,47 +101,62 @@ def batch_key(filesystem: Any, files: Collection[Waiting]) -> str:
 
 
 def ingest(platform: Platform, only: Collection[str] = ()) -> Iterator["IngestResult"]:
-    """Ingest what waits (of it the paths in `only`, if any), one file after the other, and put each away.
+    """Ingest what waits (of it the paths in `only`, if any), several files at once, and put each away.
 
     Refused ones go under `refused`. A file that fails otherwise stays, with the result `failed`, and the
     others go on; one that is still being written, or was taken by another run, is left alone. Raises what a
-    retry may mend, such as a database that is away.
+    retry may mend, such as a database that is away, once the others are done.
     """
-    filesystem, root = fsspec.core.url_to_fs(platform.settings.inbox)
-    for file in waiting(filesystem, root):
-        if only and file.path not in only:
-            continue
-        result = _ingest_one(platform, filesystem, root, file)
-        if result is not None:
-            yield result
-
-
-def _ingest_one(platform: Platform, filesystem: Any, root: str, file: Waiting) -> "IngestResult | None":
     from dagster_project.defs.ingest.mappings import mapping_of
-    from data.ingest.load import ingest_file
+    from data.ingest.load import read_delivery
+    from data.ingest.parallel import default_workers, in_turns
+    from data.ingest.session import Connections
 
+    filesystem, root = fsspec.core.url_to_fs(platform.settings.inbox)
+    files = [file for file in waiting(filesystem, root) if not only or file.path in only]
+    # Two files of one name are put away one after the other, or the second would replace the first.
+    archiving = Lock()
+
+    def ingest_one(file: Waiting, turn: "Turn") -> "IngestResult | None":
+        with _fetched(filesystem, file) as local:
+            if local is None:
+                return None
+            try:
+                delivery = read_delivery(
+                    local,
+                    find_tenant(platform.oltp_dsn, file.tenant),
+                    connections,
+                    mapping=mapping_of(filesystem, root, file, local),
+                    source_uri=filesystem.unstrip_protocol(file.path),
+                )
+                turn.wait(delivery)
+                result = delivery.load()
+            except Exception as error:  # whatever it is, the other files wait
+                if is_retryable(error):
+                    raise
+                return _failed(file, error)
+            with archiving:
+                target = archive_of(platform.settings.archive, file, result.status, local)
+                put_away(filesystem, file, local, target)
+            return result
+
+    with Connections(platform.oltp_dsn) as connections:
+        for result in in_turns(ingest_one, files, default_workers()):
+            if result is not None:
+                yield result
+
+
+@contextlib.contextmanager
+def _fetched(filesystem: Any, file: Waiting) -> Iterator[Path | None]:
+    """A copy of a file as it was found; None if it has changed since, or has gone."""
     with tempfile.TemporaryDirectory(prefix="inbox-") as folder:
         local = Path(folder) / file.name
         try:
             filesystem.get_file(file.path, str(local))
         except FileNotFoundError:
-            return None
-        if _mark(filesystem, file.path) != file.mark:
-            return None
-        try:
-            result = ingest_file(
-                local,
-                tenant=file.tenant,
-                dsn=platform.oltp_dsn,
-                mapping=mapping_of(filesystem, root, file, local),
-                source_uri=filesystem.unstrip_protocol(file.path),
-            )
-        except Exception as error:  # whatever it is, the other files wait
-            if is_retryable(error):
-                raise
-            return _failed(file, error)
-        put_away(filesystem, file, local, archive_of(platform.settings.archive, file, result.status, local))
-    return result
+            yield None
+            return
+        yield local if _mark(filesystem, file.path) == file.mark else None
 
 
 def _failed(file: Waiting, error: Exception) -> "IngestResult":

@@ -126,7 +126,9 @@ def _split_by_arrow(block: bytes, names: list[str]) -> pa.Table:
         parse_options=pacsv.ParseOptions(quote_char=False, ignore_empty_lines=False),
         convert_options=pacsv.ConvertOptions(
             # What is no valid text has become U+FFFD before.
-            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False, check_utf8=False
+            column_types=dict.fromkeys(names, pa.string()),
+            strings_can_be_null=False,
+            check_utf8=False,
         ),
     ).combine_chunks()
 
