@@ -34,7 +34,7 @@ UNITS: dict[str, str] = {
         *("W", "kW", "MW", "VA", "kVA", "MVA", "VAh", "kVAh", "MVAh", "var", "kvar", "Mvar"),
         *("V", "kV", "A", "kA", "pf", "m3", "ft3", "l", "gal_us", "gal_imp", "therm", "Btu"),
     )
-}
+} | {"m³": "m3", "ft³": "ft3", "therms": "therm"}
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$"
 # What numbers look like nearly always: these fit.
 _USUAL = r"^-?[0-9]{1,11}(?:\.[0-9]{1,9})?$"
@@ -160,7 +160,10 @@ def instants(strings: pa.Array) -> tuple[pa.Array, Mask]:
     try:
         return pc.cast(strings, TIMESTAMP), np.zeros(len(strings), dtype=np.bool_)
     except pa.ArrowInvalid:
-        strings = pc.utf8_trim_whitespace(strings)
+        # A blank may stand before the offset, as many programs print it.
+        strings = pc.replace_substring_regex(
+            pc.utf8_trim_whitespace(strings), r" ([+-][0-9:]{2,5}|Z)$", r"\1"
+        )
     looks_right = to_mask(pc.match_substring_regex(strings, _INSTANT))
     # Ordinary days are told by a pattern, so that one bad row does not send the column to the slow way.
     day_exists = to_mask(pc.match_substring_regex(strings, _DAY))

@@ -56,7 +56,8 @@ def _zone(name: str) -> str:
 
 def _unit(name: str) -> str:
     if name.lower() not in UNITS:
-        raise ValueError(f"the unit {name!r} is not known, known are {', '.join(UNITS.values())}")
+        known = ", ".join(dict.fromkeys(UNITS.values()))
+        raise ValueError(f"the unit {name!r} is not known, known are {known}")
     return UNITS[name.lower()]
 
 

@@ -31,6 +31,8 @@ SAMPLE_BYTES = 1 << 20
 # Import and export by tariff, and reactive energy in four quadrants: a column with more words is no register.
 MAX_REGISTERS = 12
 MIN_TITLE_CHARS = 4
+# So many values do not rise one after the other by chance.
+MIN_DIAL_ROWS = 12
 _DATES = ("%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d/%m/%y", "%m/%d/%y", "%d.%m.%Y", "%d-%m-%Y", "%Y/%m/%d")
 _MORE_DATES = ("%d.%m.%y", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%d %B %Y", "%b %d, %Y", "%m-%d-%Y", "%Y%m%d")
 _DATES_IN_WORDS = ("%d/%b/%Y", "%b %d %Y", "%d %b %y", "%a %d %b %Y")
@@ -40,15 +42,18 @@ _EPOCHS = {"unix": re.compile(r"1[0-9]{9}"), "unix_ms": re.compile(r"1[0-9]{12}"
 _EPOCH_NAME = re.compile(r"time|date|zeit|stamp|epoch", re.I)
 # From here to there: the second time is the end of the interval, and is passed over.
 _RANGE = re.compile(r"^(.*[0-9])(\s+(?:to|until|bis|-|–)\s+)(?:.*[0-9].*)$")
-_JOINS = (" ", "T", "")
+_JOINS = (" ", "T", "", ":", ", ")
 _DELIMITERS = (",", ";", "\t", "|")
 _METER = re.compile(
-    r"mp(a|r)n?\b|mpan|mprn|nmi|cups|meter|z(ä|ae?)hler|serial|point|site|device|prm|pod|ean|esi ?id|\bid\b",
+    r"mp(a|r)n?\b|mpan|mprn|nmi|cups|meter(?! ?type)|z(ä|ae?)hler|serial|point|site|device|prm|pod|ean"
+    r"|esi ?id|\bid\b",
     re.I,
 )
+# Names that are those of a connection point in their country.
+_POINT_NAME = re.compile(r"^(mpan|mprn|nmi|cups)$", re.I)
 _VALUE = re.compile(
     r"k?m?wh|kvarh|\bm3\b|consum|import|export|deliver|receiv|usage|value|energ|bezug|einspeis|generat"
-    r"|verbrauch|menge|mængde|förbrukning|forbrug|määrä|quantity|volume",
+    r"|verbrauch|menge|mængde|förbrukning|forbrug|määrä|quantity|volume|inflow|outflow|inje[cç]",
     re.I,
 )
 # Numbers of connection points: United Kingdom, Spain, Germany and Austria, those of GS1 elsewhere.
@@ -56,26 +61,34 @@ _POINT = re.compile(
     r"[0-9]{13}|ES[0-9]{16}[A-Z]{2}([0-9][A-Z])?|(DE|AT)[0-9]{11}[0-9A-Z]{20}|(=\")?[0-9]{18}\"?"
 )
 _LONG_NUMBER = re.compile(r"[0-9]{8,}")
-_EXPORT = re.compile(r"export|receiv|einspeis|vertid|feed|inject|return|surplus|terug|(^|_)as(_|$)", re.I)
-_GENERATION = re.compile(r"generat|solar|pv\b|produ", re.I)
-_QUALITY = re.compile(
-    r"qualit|status|read ?type|estimat|flag|method|metodo|actual|kvalitet|calidad|laatu|validat", re.I
+_EXPORT = re.compile(
+    r"export|receiv|einspeis|abgabe|vertid|feed|inje[cç]|return|surplus|terug|outflow|(^|_)as(_|$)|#b[0-9]$",
+    re.I,
 )
-_UNIT = re.compile(r"(?<![a-z])(kWh|MWh|Wh|kvarh|varh|m3|therm)(?![a-z])", re.I)
+_GENERATION = re.compile(r"genera[tc]|solar|pv\b|produ", re.I)
+# What stays behind the meter: stored, or made and used there.
+_INSIDE = re.compile(r"batter|stored|autocons|self.?cons", re.I)
+# The difference of two other columns.
+_NET = re.compile(r"(?<![a-z])(net|netto|saldo)(?![a-z])", re.I)
+_QUALITY = re.compile(
+    r"qualit|status|read ?type|estima[td]|flag|method|metodo|actual|kvalitet|calidad|laatu|validat", re.I
+)
+_UNIT = re.compile(r"(?<![a-z])(kWh|MWh|Wh|kvarh|varh|m3|m³|therms?)(?![a-z])", re.I)
 _POWER = re.compile(r"(?<![a-z])(kW|MW|W)(?![a-z])", re.I)
 # A unit that stands in the words of a row.
 _IN_BRACKETS = re.compile(r"\((k?W|k?Wh)\)", re.I)
 _UNIT_COLUMN = re.compile(
-    r"^(units?( of measure)?|uom|einheit|m(å|aa)leenhed|eenheid|unidad|unit[eé])$", re.I
+    r"^(units?( of measure| type)?|uom|einheit|m(å|aa)leenhed|eenheid|unidad|unit[eé])$", re.I
 )
 _PERIOD = re.compile(r"period|\bsp\b|\bhh\b|interval no|\bhora\b|\bhour\b", re.I)
 _END = re.compile(r"(?<![a-z])(end|to|bis|until|fin)(?![a-z])", re.I)
 _TOTAL = re.compile(r"^(grand |daily |day )?(total|sum|summe|gesamt|suma|totale)\b", re.I)
 _ESTIMATED, _ACTUAL = (
-    re.compile(r"^(e|s|est.*|sub.*|ersatz.*)$", re.I),
-    re.compile(r"^(a|r|w|v|act.*|real|meas.*|valid|wahr.*|m[åa]lt|gemeten|uitgelezen|good|ok)$", re.I),
+    re.compile(r"^(e|s|est.*|sub.*|ersatz.*|gesch.*)$", re.I),
+    re.compile(r"^(a|r|w|v|act(?!ive).*|real|meas.*|valid|wahr.*|m[åa]lt|gemeten|uitgelezen|good|ok)$", re.I),
 )
-_ANSWERS = {"n": "actual", "no": "actual", "y": "estimated", "yes": "estimated"}
+_ANSWERS = {"": "actual", "n": "actual", "no": "actual", "y": "estimated", "yes": "estimated"}
+_NO_VALUES = ("n/a", "na", "nan", "null", "none", "-", "--")
 _CHECK = "check"
 
 
@@ -88,10 +101,17 @@ class _Sample:
     rows: list[list[str]]
     encoding: str | None = None
     totals: list[str] = field(default_factory=list)
+    # The cells above the header, and below it a column's words for a value that is missing.
+    above: list[str] = field(default_factory=list)
+    no_values: set[str] = field(default_factory=set)
 
     def column(self, place: int) -> list[str]:
         """The texts of a column that are not empty."""
         return [text for row in self.rows if (text := row[place].strip())]
+
+    def values(self, place: int) -> list[str]:
+        """The texts of a column that say a value."""
+        return [text for text in self.column(place) if text.lower() not in _NO_VALUES]
 
 
 def suggest_mapping(path: Path | str, timezone: str | None = None) -> str:
@@ -131,6 +151,11 @@ def _timezone(zone: str | None) -> str:
     return "timezone:  # the file does not say it: the zone of its times, such as Europe/London or Etc/GMT"
 
 
+def _zone_line(sample: _Sample, place: int, zone: str | None) -> str:
+    says_utc = re.search(r"(?<![a-z])UTC(?![a-z])", sample.names[place], re.I)
+    return 'timezone: "UTC"  # as the name of the column says' if says_utc else _timezone(zone)
+
+
 def _head(path: Path, encoding: str | None) -> str:
     for member in open_members(path, encoding):
         text = b""
@@ -158,13 +183,21 @@ def _sample(path: Path, text: str) -> _Sample:
         raise MappingError(
             f"{path}: no rows with a date were found: write the mapping by hand (docs/formats.md)"
         )
-    names = [name.strip() for name in table[first - 1]] if first else [""] * width
+    start = rows.index(table[first])
+    header = rows[start - 1] if start else []
+    # Rows may leave fields away at their end that the header names.
+    is_header = len(header) > width and not any(map(_is_dated, header))
+    if not is_header:
+        header = table[first - 1] if first else [""] * width
+    names = [name.strip() for name in header]
+    table = [row + [""] * (len(names) - width) for row in table]
     totals = {row[0].strip() for row in table[first:] if _TOTAL.match(row[0].strip())}
     # Titles between the days of a table: how they begin, without the date that follows.
-    below = rows[rows.index(table[first]) :]
+    below = rows[start:]
     titles = {re.split(r"[:0-9]", row[0])[0].strip() for row in below if len(row) < width and row[0].strip()}
     totals |= {title for title in titles if len(title) >= MIN_TITLE_CHARS}
-    return _Sample(delimiter, names, table[first:], totals=sorted(totals))
+    above = [cell.strip() for row in rows[:start] if row != header for cell in row]
+    return _Sample(delimiter, names, table[first:], totals=sorted(totals), above=above)
 
 
 def _fields(line: str, delimiter: str) -> list[str]:
@@ -252,7 +285,7 @@ def _lines(path: Path, sample: _Sample, timezone: str | None) -> list[str]:
     lines = [
         f"# Proposed from {path.name}: read every line before it is used.",
         "format: mapped_csv",
-        *([] if form in OFFSET_FORMATS else [_timezone(timezone)]),
+        *([] if form in OFFSET_FORMATS else [_zone_line(sample, place, timezone)]),
         *(
             ["# Day or month first: both can be; taken is what lets the days lie closest together."]
             if ambiguous
@@ -263,6 +296,7 @@ def _lines(path: Path, sample: _Sample, timezone: str | None) -> list[str]:
         *([f"encoding: {sample.encoding}"] if sample.encoding else []),
         *([] if any(sample.names) else ["has_header: false"]),
         *_marks(sample, numeric if not day else list(day[0])),
+        *([f"no_value: {json.dumps(sorted(sample.no_values))}"] if sample.no_values else []),
         *([f"ignore_rows: {json.dumps(sample.totals)}"] if sample.totals else []),
         "columns:",
         *([f"  identifier: {_name(sample, meter)}"] if meter is not None else []),
@@ -276,16 +310,17 @@ def _lines(path: Path, sample: _Sample, timezone: str | None) -> list[str]:
 def _meter_column(sample: _Sample, dated: dict[int, list[str]]) -> int | None:
     """By what its values look like, by its name, or without a header by a long text that hardly changes."""
     others = [n for n in range(len(sample.names)) if n not in dated]
+    by_point = (n for n in others if _POINT_NAME.match(sample.names[n]))
     by_number = (n for n in others if sample.column(n) and all(map(_POINT.fullmatch, sample.column(n))))
     by_name = (
         n
         for n in others
-        if re.search(r"mpan|mprn?|nmi|cups|meter", sample.names[n], re.I)
+        if re.search(r"mpan|mprn?|nmi|cups|meter(?! ?type)", sample.names[n], re.I)
         and not _VALUE.search(sample.names[n])
     )
-    by_any_name = (n for n in others if _METER.search(sample.names[n]))
+    by_any_name = (n for n in others if _METER.search(sample.names[n]) and not _UNIT.search(sample.names[n]))
     without_header = (n for n in others if not any(sample.names) and _names_a_meter(sample, n))
-    return next(itertools.chain(by_number, by_name, by_any_name, without_header), None)
+    return next(itertools.chain(by_point, by_number, by_name, by_any_name, without_header), None)
 
 
 def _names_a_meter(sample: _Sample, place: int) -> bool:
@@ -313,21 +348,29 @@ def _formats_fail(text: str, form: str) -> bool:
 
 
 def _numbers(sample: _Sample, place: int) -> bool:
-    texts = sample.column(place)
+    texts = sample.values(place)
     return bool(texts) and all(
-        re.fullmatch(r"[+-]?[0-9][0-9.,' \u00a0]*|[+-]?\.[0-9]+", text) for text in texts
+        re.fullmatch(r"[+-]?[0-9][0-9.,' \u00a0\u202f]*(e-?[0-9]+)?|[+-]?\.[0-9]+", text, re.I)
+        for text in texts
     )
 
 
 def _marks(sample: _Sample, numeric: list[int]) -> list[str]:
-    texts = [text for place in numeric for text in sample.column(place)]
+    texts = [text for place in numeric for text in sample.values(place)]
+    groups = {sign for text in texts for sign in re.findall(r"[0-9](['\u00a0\u202f ])[0-9]{3}", text)}
     comma_last = any(re.search(r",[0-9]{1,2}$|,[0-9]{4,}$|\.[0-9]{3},|^[+-]?0,", text) for text in texts)
     # A semicolon between fields is there because the comma is taken.
     comma_last |= sample.delimiter == ";" and not any("." in text for text in texts)
     if comma_last and any("," in text for text in texts):
-        has_groups = any("." in text for text in texts)
-        return ['decimal: ","', *(['thousands: "."'] if has_groups else [])]
-    return ['thousands: ","'] if any(re.search(r"[0-9],[0-9]{3}", text) for text in texts) else []
+        groups |= {"."} if any("." in text for text in texts) else set()
+        return ['decimal: ","', *_thousands(groups)]
+    return _thousands(
+        groups | ({","} if any(re.search(r"[0-9],[0-9]{3}", text) for text in texts) else set())
+    )
+
+
+def _thousands(signs: set[str]) -> list[str]:
+    return [f"thousands: {json.dumps(signs.pop())}"] if len(signs) == 1 else []
 
 
 def _name(sample: _Sample, place: int) -> str:
@@ -425,13 +468,18 @@ def _reading_body(
         head = [f"interval_minutes: {minutes}", *head]
     if not any(line.startswith("  period:") for line in when):
         head.append(f"label: {label}  # {why}")
-    quality = _quality_column(sample, {meter, *numeric})
-    values = [n for n in numeric if n != meter and _VALUE.search(sample.names[n])]
+    if form not in OFFSET_FORMATS and _is_descending(sample, micros, meter):
+        head.append("order: descending")
+    unit = _unit_column(sample, {place, meter, *numeric})
+    register = _register_column(sample, meter, micros, {place, meter, unit, *numeric})
+    quality = _quality_column(sample, {meter, register, unit, *numeric})
+    values = [
+        n for n in numeric if n != meter and (_VALUE.search(sample.names[n]) or _UNIT.search(sample.names[n]))
+    ]
     others = (n for n in numeric if n != meter and not _PERIOD.search(sample.names[n]))
     values = values or [n for n in others if not all(map(_LONG_NUMBER.fullmatch, sample.column(n)))]
-    taken = {place, meter, quality, *numeric}
-    unit = _unit_column(sample, taken)
-    register = _register_column(sample, meter, micros, {*taken, unit})
+    values = [n for n in values if not _NET.search(sample.names[n])] or values
+    sample.no_values = {text for n in values for text in sample.column(n) if text.lower() in _NO_VALUES}
     lines = [*when, *_named_columns(sample, quality=quality, register=register, unit=unit), "values:"]
     for n in values[:1] if register is not None else values:
         lines += [
@@ -444,7 +492,15 @@ def _reading_body(
 
 def _quality_column(sample: _Sample, taken: set[int | None]) -> int | None:
     named = (n for n, name in enumerate(sample.names) if _QUALITY.search(name) and n not in taken)
-    return next((n for n in named if sample.column(n) and not _numbers(sample, n)), None)
+    return next(
+        (n for n in named if sample.column(n) and not _numbers(sample, n) and not _names_values(sample, n)),
+        None,
+    )
+
+
+def _names_values(sample: _Sample, place: int) -> bool:
+    """Whether the words of a column say what the values are, with their unit: they are no quality."""
+    return any(map(_IN_BRACKETS.search, set(sample.column(place))))
 
 
 def _qualities_of(sample: _Sample, quality: int | None) -> list[str]:
@@ -464,16 +520,32 @@ def _meaning(sample: _Sample, place: int, register: int | None, unit: int | None
     found = _UNIT.search(name)
     is_reactive = found is not None and found.group(1).lower().endswith("varh")
     lines = [] if register is not None else [f"channel: {_channel(name, is_reactive)}  # {_CHECK}"]
+    if _only_rises(sample.values(place)):
+        # Left empty: nobody shall load the state of a dial as the energy of an interval.
+        lines = ["channel:  # the values only rise: reads of a dial are no energy of an interval"]
     if unit is not None:
         return lines
     said = found or _POWER.search(name)
-    word = said.group(1) if said else _unit_in_words(sample)
+    word = said.group(1) if said else _unit_in_words(sample) or _unit_above(sample)
     if word is None:
         return [*lines, f"unit: kWh  # {_CHECK}: the file does not say it"]
     lines.append(f"unit: {UNITS[word.lower()]}")
     if _POWER.fullmatch(word):
         lines.append(f"average_power: true  # {_CHECK}: a power is no energy unless it is the average")
     return lines
+
+
+def _only_rises(texts: list[str]) -> bool:
+    """Whether the values rise from the first to the last, or fall where the newest stands first."""
+    if len(texts) < MIN_DIAL_ROWS:
+        return False
+    try:
+        numbers = [float(text.replace(",", ".")) for text in texts]
+    except ValueError:
+        return False
+    steps = [after - before for before, after in itertools.pairwise(numbers)]
+    moves = sum(step != 0 for step in steps)
+    return 2 * moves > len(steps) and (min(steps) >= 0 or max(steps) <= 0)
 
 
 def _unit_in_words(sample: _Sample) -> str | None:
@@ -486,9 +558,17 @@ def _unit_in_words(sample: _Sample) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
+def _unit_above(sample: _Sample) -> str | None:
+    """The one unit that stands alone in a cell above the header."""
+    found = {cell for cell in sample.above if _UNIT.fullmatch(cell) or _POWER.fullmatch(cell)}
+    return found.pop() if len(found) == 1 else None
+
+
 def _channel(name: str, is_reactive: bool = False) -> str:
     if is_reactive:
         return "reactive_export" if _EXPORT.search(name) else "reactive_import"
+    if _INSIDE.search(name):
+        return "other"
     return "export" if _EXPORT.search(name) else "generation" if _GENERATION.search(name) else "import"
 
 
@@ -514,7 +594,9 @@ def _register_column(
     found: list[tuple[int, int]] = []
     for n in range(len(sample.names)):
         words = {row[n].strip() for row in sample.rows} if n not in taken else set()
-        whole = {(key, row[n]) for key, row in zip(keys, sample.rows, strict=True)} if words else set()
+        whole = (
+            {(key, row[n].strip()) for key, row in zip(keys, sample.rows, strict=True)} if words else set()
+        )
         if 2 <= len(words) <= MAX_REGISTERS and "" not in words and len(whole) > 0.99 * len(keys):
             found.append((len(words), n))
     return min(found)[1] if found else None
@@ -566,6 +648,15 @@ def _times(sample: _Sample, place: int, form: str) -> tuple[list[str], list[str]
         when.append(f"  {'time' if is_hour else 'period'}: {_name(sample, period)}")
         return head, when, [day + number * step for number, day in zip(numbers, days, strict=True)]
     return head, when, days
+
+
+def _is_descending(sample: _Sample, micros: list[int], meter: int | None) -> bool:
+    steps = [
+        micros[row] - micros[row - 1]
+        for row in range(1, len(micros))
+        if meter is None or sample.rows[row][meter] == sample.rows[row - 1][meter]
+    ]
+    return sum(step < 0 for step in steps) > sum(step > 0 for step in steps)
 
 
 def _rhythm(sample: _Sample, micros: list[int], meter: int | None, name: str) -> tuple[int, str, str]:

@@ -62,6 +62,8 @@ _TOKENS: dict[str, tuple[str, str, str]] = {
     "p": ("half", r"[AaPp]\.?\s?[Mm]\.?", r"[AaPp][Mm]"),
 }
 # A weekday says nothing that the date does not; %* is any text, such as the end in "00:00 - 00:30".
+# Those that keep a line together too: browsers write them between the parts of a time.
+_BLANKS = "[\\s\u00a0\u202f]+"
 _PASSED_OVER = {"a": r"[A-Za-z]{2,9}\.?", "A": r"[A-Za-z]{2,9}", "*": r".*?"}
 _DATE = {"year", "short_year", "month", "month_name", "day"}
 
@@ -125,7 +127,7 @@ def _pieces(text: str) -> list[tuple[str, str]]:
     pieces: list[tuple[str, str]] = []
     for place, piece in enumerate(raw):
         if not piece.startswith("%") or piece == "%%":
-            pieces.append(("", r"\s+" if piece.isspace() else re.escape(piece[-1])))
+            pieces.append(("", _BLANKS if piece.isspace() else re.escape(piece[-1])))
             continue
         if piece[1:] in _PASSED_OVER:
             pieces.append(("", _PASSED_OVER[piece[1:]]))
