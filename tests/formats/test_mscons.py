@@ -293,6 +293,44 @@ def test_a_single_value_has_the_period_of_its_metering_point(write: Write) -> No
     assert (row["value"], row["interval_seconds"]) == (Decimal(310), 29 * 86_400)
 
 
+@pytest.mark.parametrize("below_the_product", [False, True])
+@pytest.mark.parametrize(("hours", "count", "seconds"), [(24, 96, 900), (23, 92, 900), (24, 24, 3600)])
+def test_values_without_times_fill_the_period_that_is_stated_for_them(
+    write: Write, below_the_product: bool, hours: int, count: int, seconds: int
+) -> None:
+    end = START + datetime.timedelta(hours=hours)
+    period = [f"DTM+163:{stamp(START)}", f"DTM+164:{stamp(end)}"]
+    values = [f"QTY+220:{i}:KWH" for i in range(count)]
+    # A second product begins anew, with its own period or that of the metering point.
+    series = [
+        line(*(period if below_the_product else []), *values, register=f"1-1?:{flow}.29.0") for flow in (1, 2)
+    ]
+    parsed = read_file(write(interchange(message(*([] if below_the_product else period), *flat(series)))))
+    assert parsed.rejected.num_rows == 0
+    expected = [
+        (START.replace(tzinfo=UTC) + i * datetime.timedelta(seconds=seconds), seconds, i)
+        for i in range(count)
+    ]
+    rows = parsed.readings.to_pylist()
+    assert [(row["reading_ts"], row["interval_seconds"], row["value"]) for row in rows] == expected * 2
+
+
+@pytest.mark.parametrize("count", [95, 97, 48 * 60])
+def test_values_without_times_are_not_spread_over_a_period_that_they_do_not_fill(
+    write: Write, count: int
+) -> None:
+    period = [f"DTM+163:{stamp(START)}", f"DTM+164:{stamp(START + datetime.timedelta(days=1))}"]
+    path = write(interchange(message(*period, *line(*(["QTY+220:1:KWH"] * count)))))
+    with pytest.raises(RefusedFile, match="ROW-TIMESTAMP"):
+        read_file(path)
+
+
+def test_one_time_among_values_without_any_leaves_all_of_them_rejected(write: Write) -> None:
+    period = [f"DTM+163:{stamp(START)}", f"DTM+164:{stamp(START + 4 * QUARTER)}"]
+    parsed = read_file(write(interchange(message(*period, *line(*quarters("1"), *["QTY+220:1:KWH"] * 3)))))
+    assert (parsed.readings.num_rows, rejections(parsed)) == (1, ["ROW-TIMESTAMP"] * 3)
+
+
 def test_several_points_lines_and_messages_are_kept_apart(write: Write) -> None:
     first = [*line(*quarters("1")), *line(*quarters("2"), register="1-1?:2.29.0")]
     second = ["LOC+172+POINT2", *line(*quarters("3")), "NAD+DP", "LOC+172+POINT3", *line(*quarters("4"))]

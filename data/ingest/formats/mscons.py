@@ -39,6 +39,8 @@ MAX_SERIES_ROWS = 8 * BATCH_ROWS
 # A series whose values stand in their place in nine of ten cases is one without gaps.
 MIN_SERIES_ROWS = 10
 MAX_SEGMENT_CHARS = 1 << 16
+# Values without times of their own are told apart by their count: these are the lengths that meters have.
+BLOCK_SECONDS = (300, 600, 900, 1800, 3600)
 # A year and an hour: a small customer's energy is sent by the year.
 MAX_INTERVAL_SECONDS = 366 * 86_400 + 3_600
 # Times without an offset are German legal time.
@@ -78,6 +80,7 @@ _BASE_UNITS = {
     **dict.fromkeys(("3", "4", "5", "6", "7", "8"), ("kvarh", "kvar")),
     **dict.fromkeys(("9", "10"), ("kVAh", "kVA")),
 }
+_BOUNDS = {"163": "start", "164": "end"}
 _POINT_IN_TIME = ("7", "9")
 _CANCELLATION = "1"
 _FUNCTIONS = ("", "5", "7", "9")
@@ -196,9 +199,11 @@ class Group:
 
 @dataclass
 class Series:
-    """The values under one LIN segment."""
+    """The values under one LIN segment. `start` and `end` are of the whole, its own or its group's."""
 
     group: Group
+    start: tuple[str, str] | None = None
+    end: tuple[str, str] | None = None
     register: str = ""
     channel: str = "other"
     unit: str | None = None
@@ -423,10 +428,8 @@ class _Reader:
             # DTM 293 is the version of a time series, 137 the date of its message.
             if qualifier == "293" or (qualifier == "137" and self._message.version is None):
                 self._message.version = time
-        elif qualifier == "163":
-            self._group.start = time
-        elif qualifier == "164":
-            self._group.end = time
+        elif qualifier in _BOUNDS:
+            setattr(self._series or self._group, _BOUNDS[qualifier], time)
         elif qualifier in _POINT_IN_TIME:
             self._group.is_point = True
 
@@ -460,7 +463,7 @@ class _Reader:
         self._close_series()
         self._group.has_series = True
         version = self._message.version if self._message is not None else None
-        self._series = Series(self._group)
+        self._series = Series(self._group, self._group.start, self._group.end)
         if version is not None:
             self._series.version_us = _version_us(version)
             if self._series.version_us is None:
@@ -533,9 +536,8 @@ class _Reader:
             return
         last = {name: column[-1] for name, column in self._rows.items()}
         if last["start"] is None and last["end"] is None:
-            group = series.group
-            start, end = group.start or (None, None), group.end or (None, None)
-            times = (*start, *end, last["is_point"] or group.is_point)
+            start, end = series.start or (None, None), series.end or (None, None)
+            times = (*start, *end, last["is_point"] or series.group.is_point)
             for name, item in zip(
                 ("start", "start_format", "end", "end_format", "is_point"), times, strict=True
             ):
@@ -576,7 +578,7 @@ def _item(elements: Elements, element: int, component: int = 0) -> str:
 
 
 def _set_time(value: dict[str, Any], qualifier: str, time: tuple[str, str]) -> None:
-    name = {"163": "start", "164": "end"}.get(qualifier)
+    name = _BOUNDS.get(qualifier)
     if name is not None:
         # A second time makes the first one doubtful: both together are no time.
         before = value.get(name)
@@ -600,6 +602,9 @@ def _readings(
     start, bad_start = _times(rows["start"], rows["start_format"])
     end, bad_end = _times(rows["end"], rows["end_format"])
     bad_time = bad_start | bad_end
+    no_time = np.array([s is None and e is None for s, e in zip(rows["start"], rows["end"], strict=True)])
+    is_point = np.array([bool(point) for point in rows["is_point"]]) & no_time
+    _lay_out(series, codes, start, end, bad_time, has_no_time=no_time & ~is_point)
     moved = _move_to_place(series, codes, start, end, bad_time)
     seconds, fraction = np.divmod(end - start, 1_000_000)
     bad_length = (seconds <= 0) | (seconds > MAX_INTERVAL_SECONDS) | (fraction != 0)
@@ -625,8 +630,6 @@ def _readings(
             "source_version": pa.array(np.where(version < 0, end, version)).cast(TIMESTAMP),
         }
     )
-    no_time = np.array([s is None and e is None for s, e in zip(rows["start"], rows["end"], strict=True)])
-    is_point = np.array([bool(point) for point in rows["is_point"]]) & no_time
     findings: list[Finding] = [
         ("", "", np.array([entry.fault is not None for entry in series])[codes]),
         ("ROW-CUMULATIVE", "a register reading: it has a date and no interval", is_point),
@@ -657,6 +660,29 @@ def _readings(
     return table.filter(pa.array(~bad)).cast(PARSED)
 
 
+def _lay_out(
+    series: list[Series], codes: Codes, start: Ints, end: Ints, bad: Mask, *, has_no_time: Mask
+) -> None:
+    """Gives the values of a period that carry no times their place in it; changes `start`, `end`, `bad`.
+
+    They stand in the order of time. Their count must divide the period into intervals of a usual length.
+    """
+    for code, entry in enumerate(series):
+        own = slice(*np.searchsorted(codes, [code, code + 1]))
+        count = own.stop - own.start
+        if count < 2 or count != entry.count or not has_no_time[own].all():
+            continue
+        if entry.start is None or entry.end is None:
+            continue
+        bounds, no_period = _times([entry.start[0], entry.end[0]], [entry.start[1], entry.end[1]])
+        step, rest = divmod(int(bounds[1] - bounds[0]), int(count))
+        if no_period.any() or rest or step not in [seconds * 1_000_000 for seconds in BLOCK_SECONDS]:
+            continue
+        start[own] = bounds[0] + np.arange(count) * step
+        end[own] = start[own] + step
+        bad[own] = False
+
+
 def _move_to_place(series: list[Series], codes: Codes, start: Ints, end: Ints, bad: Mask) -> Mask:
     """Which rows got the times of their place in the period of their series; changes the last three.
 
@@ -668,7 +694,7 @@ def _move_to_place(series: list[Series], codes: Codes, start: Ints, end: Ints, b
     for code, entry in enumerate(series):
         first, last = np.searchsorted(codes, [code, code + 1])
         count = int(last - first)
-        begins, ends = entry.group.start, entry.group.end
+        begins, ends = entry.start, entry.end
         if count < MIN_SERIES_ROWS or count != entry.count or begins is None or ends is None:
             continue
         own = slice(first, last)
