@@ -311,6 +311,39 @@ def test_a_file_that_keeps_one_offset_has_48_half_hours_on_every_day(tmp_path: P
     assert (starts(wall), starts(nem)) == (["01-15 03:00"], ["01-15 04:00"])
 
 
+DAILY: dict[str, Any] = {
+    "interval_minutes": 1440,
+    "label": None,
+    "timestamp_format": None,
+    "date_format": "%d/%m/%Y",
+    "columns": {"identifier": "meter", "date": "time"},
+}
+
+
+def test_a_date_alone_names_the_local_day_of_its_value(tmp_path: Path) -> None:
+    text = rows("M1,30/03/2024,1", "M1,31/03/2024,2", "M1,26/10/2024,3", "M1,27/10/2024,4", "M1,31/02/2024,5")
+    parsed = read(tmp_path, text, **DAILY)
+    assert starts(parsed) == ["03-30 00:00", "03-31 00:00", "10-25 23:00", "10-26 23:00"]
+    assert parsed.readings["interval_seconds"].to_pylist() == [86_400, 82_800, 86_400, 90_000]
+    assert (values(parsed), rejections(parsed)) == ([1, 2, 3, 4], [(6, "ROW-TIMESTAMP")])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"interval_minutes": 60}, "of 1440 minutes columns.date alone"),
+        ({"label": "start"}, "a date alone"),
+        (
+            {"values": [{"column": "kWh", "channel": "import", "unit": "kW", "average_power": True}]},
+            "average power of a local day",
+        ),
+    ],
+)
+def test_a_date_alone_is_a_whole_day_or_no_time(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(PlatformError, match=message):
+        mapping(READING, **(DAILY | changes))
+
+
 @pytest.mark.parametrize(("day", "count"), [("2024-03-31", 46), ("2024-10-27", 50), ("2024-07-01", 48)])
 def test_settlement_periods_count_from_local_midnight(tmp_path: Path, day: str, count: int) -> None:
     changes: dict[str, Any] = {

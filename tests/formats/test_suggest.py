@@ -294,6 +294,12 @@ EXPORTS: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
         {"timestamp_format": "%Y-%m-%d %H:%M:%S to %*"},
         "48",
     ),
+    "a value a day": (
+        "Meter,Date,Usage (therms),Cost\n"
+        + "".join(f"9,2024-01-{day},{day % 3},$1\n" for day in range(10, 30)),
+        {"interval_minutes": 1440, "label": None, "columns": Columns(identifier="Meter", date="Date")},
+        "21",
+    ),
     "a zone in the name of a column": (
         table("timestamp (UTC),meter,energyConsumption (kWh)", "2024-01-{day} {hour:02}:00,9,0.5"),
         {"timezone": "UTC"},
@@ -378,6 +384,12 @@ def test_the_custom_of_the_zone_decides_on_a_single_day(tmp_path: Path) -> None:
     for zone, form in (("America/Chicago", "%m/%d/%Y"), ("Europe/London", "%d/%m/%Y")):
         found = load_mapping(proposed(tmp_path, text, zone)[1])
         assert isinstance(found, CsvMapping) and found.date_format == form
+
+
+def test_totals_of_months_are_no_readings(tmp_path: Path) -> None:
+    text = "Meter,Date,kWh\n" + "".join(f"9,2024-{month:02}-01,{month % 3}\n" for month in range(1, 13))
+    with pytest.raises(MappingError, match=r"export\.csv.*no total of a day"):
+        proposed(tmp_path, text)
 
 
 @pytest.mark.parametrize("text", ["hello\nworld\n", "a,b\n1,2\n", "\n", '"' * 999])

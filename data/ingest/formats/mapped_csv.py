@@ -62,6 +62,15 @@ class _Table:
         return pc.if_else(pc.equal(flat, ""), pa.scalar(None, pa.string()), flat)
 
 
+@dataclass(frozen=True)
+class _Times:
+    """Start (microseconds UTC) and length of each row's interval, and what is wrong with them."""
+
+    start_us: Ints
+    seconds: Ints
+    findings: list[Finding]
+
+
 def iter_batches(path: Path, member: Member, part: int, mapping: CsvMapping) -> Iterator[Batch]:
     """The readings of one text, a batch for each block of about 1 MiB. Raises `RefusedFile`."""
     return _Reader(path, member, part, mapping).batches()
@@ -284,29 +293,25 @@ class _Reader:
         elif self._mapping.day is not None:
             yield self._read_days(table, self._mapping.day, rejections)
         else:
-            start_us, findings = self._starts(table)
+            times = self._times(table)
             for value in self._mapping.values:
-                yield self._read_values(*self._without_idle(table, value, start_us, findings), rejections)
+                yield self._read_values(*self._without_idle(table, value, times), rejections)
 
-    def _without_idle(
-        self, table: _Table, value: Value, start_us: Ints, findings: list[Finding]
-    ) -> tuple[_Table, Value, Ints, list[Finding]]:
+    def _without_idle(self, table: _Table, value: Value, times: _Times) -> tuple[_Table, Value, _Times]:
         """Without the rows that fill the hour that the clocks skip and say nothing, as some senders write."""
-        skipped = np.zeros(len(start_us), dtype=np.bool_)
-        for _, reason, mask in findings:
+        skipped = np.zeros(len(table.lines), dtype=np.bool_)
+        for _, reason, mask in times.findings:
             if reason == _SKIPPED:
                 skipped |= mask
         if not skipped.any():
-            return table, value, start_us, findings
+            return table, value, times
         numbers, _ = self._numbers(table.column(self._places[value.column]))
         keep = ~(skipped & _says_nothing(numbers))
         kept = _Table(table.strings.filter(pa.array(keep)), table.lines[keep])
-        return kept, value, start_us[keep], [(rule, reason, mask[keep]) for rule, reason, mask in findings]
+        findings = [(rule, reason, mask[keep]) for rule, reason, mask in times.findings]
+        return kept, value, _Times(times.start_us[keep], times.seconds[keep], findings)
 
-    def _read_values(
-        self, table: _Table, value: Value, start_us: Ints, findings: list[Finding], rejections: Rejections
-    ) -> Batch:
-        count = len(table.lines)
+    def _read_values(self, table: _Table, value: Value, times: _Times, rejections: Rejections) -> Batch:
         numbers, no_number = self._numbers(table.column(self._places[value.column]))
         if value.average_power:
             numbers = self._energies(numbers)
@@ -317,12 +322,15 @@ class _Reader:
             register=register,
             channel=channel,
             unit=self._unit(table, value),
-            start_us=start_us,
-            seconds=np.full(count, self._mapping.interval_minutes * 60, dtype=np.int64),
+            start_us=times.start_us,
+            seconds=times.seconds,
             value=numbers,
             quality=self._quality(table.column(self._place("quality"))),
             serial_number=table.column(self._place("serial_number")),
-            findings=[*findings, ("ROW-VALUE", "the value is no number of the declared form", no_number)],
+            findings=[
+                *times.findings,
+                ("ROW-VALUE", "the value is no number of the declared form", no_number),
+            ],
         )
         return to_batch(rows, lambda row: self._raw(table, row), rejections, self._part)
 
@@ -393,6 +401,14 @@ class _Reader:
 
     # Times.
 
+    def _times(self, table: _Table) -> _Times:
+        if self._mapping.is_daily:
+            days, bad = self._wall_clock(table)
+            midnight, seconds = self._days(np.where(bad, 0, days), US)
+            return _Times(midnight, seconds, [("ROW-TIMESTAMP", _NO_TIME, bad)])
+        start_us, findings = self._starts(table)
+        return _Times(start_us, np.full(len(start_us), self._interval_us // US, dtype=np.int64), findings)
+
     def _starts(self, table: _Table) -> tuple[Ints, list[Finding]]:
         """(start of each row's interval in microseconds UTC, what is wrong with the times)."""
         if self._mapping.timestamp_format in OFFSET_FORMATS:
@@ -453,7 +469,7 @@ class _Reader:
         texts = table.column(self._place("period"))
         wrong = ~to_mask(pc.match_substring_regex(texts, r"^0*[0-9]{1,4}$"))
         period = pc.fill_null(pc.cast(null_where(texts, wrong), pa.int64()), 0).to_numpy(zero_copy_only=False)
-        midnight, due = self._days(np.where(bad, 0, days))
+        midnight, due = self._days(np.where(bad, 0, days), self._interval_us)
         outside = ~wrong & ~bad & ((period < 1) | (period > due))
         start_us = midnight + (period - 1) * self._interval_us
         return np.where(bad | wrong, 0, start_us), [
@@ -461,11 +477,11 @@ class _Reader:
             ("ROW-TIMESTAMP", "the day has no period of this number", outside),
         ]
 
-    def _days(self, days: Ints) -> tuple[Ints, Ints]:
-        """(midnight in UTC, intervals) of local days; few are distinct."""
+    def _days(self, days: Ints, length_us: int) -> tuple[Ints, Ints]:
+        """(midnight in UTC, how many of a length fit in) of local days; few are distinct."""
         distinct, places = np.unique(days, return_inverse=True)
         midnight = self._clock.midnights(distinct)
-        due = (self._clock.midnights(distinct + DAY_US) - midnight) // self._interval_us
+        due = (self._clock.midnights(distinct + DAY_US) - midnight) // length_us
         return midnight[places], due[places]
 
     # A row a day.
@@ -534,7 +550,7 @@ class _Reader:
             local = np.repeat(days, width) + ordinal * self._interval_us
             start_us, skipped = self._clock.firsts(local)
             return start_us, skipped & says_nothing, [("", "", skipped & ~says_nothing)]
-        midnight, due = self._days(days)
+        midnight, due = self._days(days, self._interval_us)
         beyond = ordinal >= np.repeat(due, width)
         too_many: Mask = np.asarray((beyond & ~says_nothing).reshape(count, width).any(axis=1))
         start_us = np.repeat(midnight, width) + ordinal * self._interval_us

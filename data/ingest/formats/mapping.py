@@ -163,6 +163,7 @@ class CsvMapping(_Declaration):
 
     `label` says what a time names: the `start` of an interval, its `end`, or `wall_end`, which is the
     start with the length added on the wall clock. It differs from `end` only where the clocks change.
+    With 1440 minutes a date alone names the local day that a value covers, of 23, 24 or 25 hours.
     `order` is that of the rows: it decides which of two equal local times came first.
     """
 
@@ -216,6 +217,7 @@ class CsvMapping(_Declaration):
         # Which of the three ways of telling a time a reading uses: all of each, and one alone.
         ways = [columns.timestamp is not None, columns.time is not None, columns.period is not None]
         given = self.values or ((self.day,) if self.day else ())
+        is_date_alone = has_day or self.is_daily
         return [
             (bool(self.values) != has_day, "give either values (a row a reading) or day (a row a day)"),
             (
@@ -223,9 +225,9 @@ class CsvMapping(_Declaration):
                 "the meter is named by columns.identifier or by identifier, one of them",
             ),
             (
-                sum(ways) == (0 if has_day else 1),
+                sum(ways) == (0 if is_date_alone else 1),
                 "a row a day has columns.date; a row a reading has columns.timestamp, or columns.date with "
-                "columns.time or columns.period",
+                "columns.time or columns.period; of 1440 minutes columns.date alone",
             ),
             (
                 (columns.date is not None) == (columns.timestamp is None),
@@ -251,8 +253,9 @@ class CsvMapping(_Declaration):
                 "timezone is given where the times do not carry their offset, and nowhere else",
             ),
             (
-                (self.label is None) == (has_day or columns.period is not None),
-                "label is given where times name intervals: not for a row a day, nor with columns.period",
+                (self.label is None) == (is_date_alone or columns.period is not None),
+                "label is given where times name intervals: not for a row a day, a date alone, nor with "
+                "columns.period",
             ),
             (
                 all((value.unit is None) == (columns.unit is not None) for value in given),
@@ -266,6 +269,10 @@ class CsvMapping(_Declaration):
             (
                 not any(value.average_power for value in given) or _is_finite(self.interval_minutes),
                 f"average power over {self.interval_minutes} minutes is no exact energy: 15, 30 or 60 are",
+            ),
+            (
+                not (self.is_daily and any(value.average_power for value in given)),
+                "average power of a local day is no exact energy: days have 23, 24 or 25 hours",
             ),
             (
                 all((value.channel is None) == bool(self.channels) for value in given),
@@ -303,6 +310,13 @@ class CsvMapping(_Declaration):
                 "the delimiter is one ASCII sign and no quote",
             ),
         ]
+
+    @property
+    def is_daily(self) -> bool:
+        """Whether each value is that of the local day which its date names."""
+        columns = self.columns
+        other = (columns.timestamp, columns.time, columns.period)
+        return self.interval_minutes == 1440 and self.day is None and not any(other)
 
     def named(self) -> list[str | int]:
         """Every column that the mapping needs, in no order."""

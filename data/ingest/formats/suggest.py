@@ -96,6 +96,7 @@ _CHECK = "check"
 class _Sample:
     """The head of a file as a table, and what its columns look like."""
 
+    path: Path
     delimiter: str
     names: list[str]
     rows: list[list[str]]
@@ -197,7 +198,7 @@ def _sample(path: Path, text: str) -> _Sample:
     titles = {re.split(r"[:0-9]", row[0])[0].strip() for row in below if len(row) < width and row[0].strip()}
     totals |= {title for title in titles if len(title) >= MIN_TITLE_CHARS}
     above = [cell.strip() for row in rows[:start] if row != header for cell in row]
-    return _Sample(delimiter, names, table[first:], totals=sorted(totals), above=above)
+    return _Sample(path, delimiter, names, table[first:], totals=sorted(totals), above=above)
 
 
 def _fields(line: str, delimiter: str) -> list[str]:
@@ -466,7 +467,13 @@ def _reading_body(
         label, why = "start", "the interval is told from here to there"
     if form not in OFFSET_FORMATS or label:
         head = [f"interval_minutes: {minutes}", *head]
-    if not any(line.startswith("  period:") for line in when):
+    is_date_alone = not any(line.startswith(("  period:", "  time:", "  timestamp:")) for line in when)
+    if is_date_alone and minutes != 1440:
+        raise MappingError(
+            f"{sample.path}: the dates have no time of day and are not those of one day after the other: "
+            "what is no total of a day is no reading (docs/formats.md)"
+        )
+    if not is_date_alone and not any(line.startswith("  period:") for line in when):
         head.append(f"label: {label}  # {why}")
     if form not in OFFSET_FORMATS and _is_descending(sample, micros, meter):
         head.append("order: descending")
