@@ -379,6 +379,34 @@ def test_a_row_a_day_in_elapsed_time(tmp_path: Path, date: str, count: int) -> N
     assert rejections(parsed) == []
 
 
+def test_a_row_may_hold_a_day_of_import_and_of_export(tmp_path: Path) -> None:
+    run = DAY["day"]
+    runs = [run, run | {"first": 51, "last": 98, "channel": "export"}]
+    text = "\n".join(
+        f"M1,{day},{','.join(['1'] * 48)},{','.join(['0.5'] * 48)}" for day in ("01/07/2024", "99/07/2024")
+    )
+    columns = {"identifier": 1, "date": 2}
+    parsed = read(tmp_path, text + "\n", DAY, has_header=False, columns=columns, day=runs)
+    total = {
+        channel: sum(row["value"] for row in parsed.readings.to_pylist() if row["channel"] == channel)
+        for channel in ("import", "export")
+    }
+    assert (total, parsed.readings.num_rows) == ({"import": 48, "export": 24}, 96)
+    # A row without a date is told for each of its registers, with the energy that it would have brought.
+    assert [(row["line"], row["register"], row["value"]) for row in parsed.rejected.to_pylist()] == [
+        (2, "import", 48),
+        (2, "export", 24),
+    ]
+    with pytest.raises(PlatformError, match="each run of cells in day is a register"):
+        mapping(DAY, day=[run, run])
+
+
+def test_one_run_of_cells_is_written_the_same_way_alone_and_in_a_list() -> None:
+    alone, listed = (mapping(DAY, day=day) for day in (DAY["day"], [DAY["day"]]))
+    assert canonical_text(alone) == canonical_text(listed)
+    assert json.loads(canonical_text(alone))["day"] == DAY["day"]
+
+
 def test_a_row_a_day_of_another_length_than_the_day_is_rejected_not_cut(tmp_path: Path) -> None:
     elapsed = {"first": 3, "last": 50, "clock_change": "elapsed", "channel": "import", "unit": "kWh"}
     text = rows(

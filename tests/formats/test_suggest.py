@@ -294,6 +294,22 @@ EXPORTS: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
         {"timestamp_format": "%Y-%m-%d %H:%M:%S to %*"},
         "48",
     ),
+    "import and export side by side in a row": (
+        day_rows(
+            "MPAN,Date," + ",".join(f"{way} {cell}" for way in ("Import", "Export") for cell in CELLS),
+            "1200000000001,{day}/12/2023,",
+            "," + ",".join(["0.25"] * 24),
+        ),
+        {"interval_minutes": 60, "label": None},
+        "72",
+    ),
+    "the labels of a day twice": (
+        day_rows(
+            "MPAN,Date," + ",".join(CELLS * 2), "1200000000001,{day}/12/2023,", "," + ",".join(["0.25"] * 24)
+        ),
+        {"interval_minutes": 60},
+        "72",
+    ),
     "a value a day": (
         "Meter,Date,Usage (therms),Cost\n"
         + "".join(f"9,2024-01-{day},{day % 3},$1\n" for day in range(10, 30)),

@@ -165,8 +165,8 @@ class _Reader:
                 reason = f"the column {column!r} stands twice: name it by its position in the mapping"
                 raise refuse(self._path, line, "MAP-COLUMNS", reason)
             self._places[column] = self._names.index(_plain(column))
-        if self._mapping.day is not None:
-            self._check_day(self._mapping.day, line)
+        for run in self._mapping.day:
+            self._check_day(run, line)
 
     def _check_day(self, day: Day, line: int) -> None:
         count, due = len(self._cells(day)), 1440 // self._mapping.interval_minutes
@@ -290,8 +290,9 @@ class _Reader:
     def _read(self, table: _Table, rejections: Rejections) -> Iterator[Batch]:
         if not len(table.lines):
             yield Batch(PARSED.empty_table(), rejections.take(), self._part)
-        elif self._mapping.day is not None:
-            yield self._read_days(table, self._mapping.day, rejections)
+        elif self._mapping.day:
+            for run in self._mapping.day:
+                yield self._read_days(table, run, rejections)
         else:
             times = self._times(table)
             for value in self._mapping.values:

@@ -10,6 +10,7 @@ import difflib
 import hashlib
 import json
 import tomllib
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -18,10 +19,12 @@ import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     RootModel,
     ValidationError,
+    WrapSerializer,
     field_validator,
     model_validator,
 )
@@ -158,6 +161,19 @@ class Day(_Amount):
         return self
 
 
+def _listed(runs: object) -> object:
+    return [runs] if isinstance(runs, dict) else runs
+
+
+def _unlisted(runs: object, serialise: Callable[[object], list[Any]]) -> Any:
+    found = serialise(runs)
+    return found[0] if len(found) == 1 else found
+
+
+# One run of cells, or a list of them: import and export side by side in a row.
+Days = Annotated[tuple[Day, ...], BeforeValidator(_listed), WrapSerializer(_unlisted), Field(max_length=10)]
+
+
 class CsvMapping(_Declaration):
     """How an interval CSV is to be read: a row a reading (`values`) or a row a day (`day`).
 
@@ -172,7 +188,7 @@ class CsvMapping(_Declaration):
     interval_minutes: Annotated[int, Field(ge=1, le=1440)]
     columns: Columns
     values: Annotated[tuple[Value, ...], Field(max_length=50)] = ()
-    day: Day | None = None
+    day: Days = ()
     identifier: Name | None = None
     label: Literal["start", "end", "wall_end"] | None = None
     order: Literal["ascending", "descending"] = "ascending"
@@ -213,11 +229,12 @@ class CsvMapping(_Declaration):
         return self
 
     def _demands(self) -> list[tuple[bool, str]]:
-        columns, has_day = self.columns, self.day is not None
+        columns, has_day = self.columns, bool(self.day)
         # Which of the three ways of telling a time a reading uses: all of each, and one alone.
         ways = [columns.timestamp is not None, columns.time is not None, columns.period is not None]
-        given = self.values or ((self.day,) if self.day else ())
+        given: tuple[Value | Day, ...] = self.values or self.day
         is_date_alone = has_day or self.is_daily
+        has_flags = any(run.quality_offset is not None for run in self.day)
         return [
             (bool(self.values) != has_day, "give either values (a row a reading) or day (a row a day)"),
             (
@@ -287,14 +304,17 @@ class CsvMapping(_Declaration):
                 "with columns.register there is one value column, without a register of its own",
             ),
             (
-                bool(self.qualities)
-                == (columns.quality is not None or (has_day and self.day.quality_offset is not None)),  # type: ignore[union-attr]
+                bool(self.qualities) == (columns.quality is not None or has_flags),
                 "qualities (what the file writes to actual, edited, estimated or null) comes with "
                 "columns.quality or day.quality_offset",
             ),
             (
-                not (columns.quality is not None and has_day and self.day.quality_offset is not None),  # type: ignore[union-attr]
+                not (columns.quality is not None and has_flags),
                 "the quality is in columns.quality or behind each value, not in both",
+            ),
+            (
+                len({run.register_ or run.channel for run in self.day}) == len(self.day),
+                "each run of cells in day is a register: name it by register where two have one channel",
             ),
             (
                 self.has_header or not any(isinstance(column, str) for column in self.named()),
@@ -316,13 +336,13 @@ class CsvMapping(_Declaration):
         """Whether each value is that of the local day which its date names."""
         columns = self.columns
         other = (columns.timestamp, columns.time, columns.period)
-        return self.interval_minutes == 1440 and self.day is None and not any(other)
+        return self.interval_minutes == 1440 and not self.day and not any(other)
 
     def named(self) -> list[str | int]:
         """Every column that the mapping needs, in no order."""
         taken: list[str | int | None] = [getattr(self.columns, name) for name in Columns.model_fields]
         taken += [value.column for value in self.values]
-        taken += [self.day.first, self.day.last] if self.day else []
+        taken += [column for run in self.day for column in (run.first, run.last)]
         return [column for column in taken if column is not None]
 
 

@@ -296,7 +296,7 @@ def _lines(path: Path, sample: _Sample, timezone: str | None) -> list[str]:
         *([f"delimiter: {json.dumps(sample.delimiter)}"] if sample.delimiter != "," else []),
         *([f"encoding: {sample.encoding}"] if sample.encoding else []),
         *([] if any(sample.names) else ["has_header: false"]),
-        *_marks(sample, numeric if not day else list(day[0])),
+        *_marks(sample, numeric if not day else [n for cells in day[0] for n in cells]),
         *([f"no_value: {json.dumps(sorted(sample.no_values))}"] if sample.no_values else []),
         *([f"ignore_rows: {json.dumps(sample.totals)}"] if sample.totals else []),
         "columns:",
@@ -380,21 +380,38 @@ def _name(sample: _Sample, place: int) -> str:
     return json.dumps(name, ensure_ascii=False) if unique else str(place + 1)
 
 
-def _day_columns(sample: _Sample, numeric: list[int]) -> tuple[range, int] | None:
-    """(columns of values, minutes) of a row a day: a run of as many columns as a day has intervals."""
+def _day_columns(sample: _Sample, numeric: list[int]) -> tuple[list[range], int] | None:
+    """(columns of values, minutes) of a row a day: runs of as many columns as a day has intervals."""
     for step in (1, 2):
+        runs: list[range] = []
+        minutes = 0
         for first in numeric:
-            if first - step in numeric and _stem(sample.names[first - step]) == _stem(sample.names[first]):
-                # In the middle of a run: the columns before it belong to the day too.
+            if runs and first < runs[-1].stop:
                 continue
-            count = 0
-            while _continues(sample, numeric, first, count, step):
-                count += 1
-            for minutes in (60, 30, 15, 10, 5):
-                due = 1440 // minutes
-                cells = range(first, first + (count - 1) * step + 1, step)
-                if count in (due, due + 60 // minutes) and _has_flags_between(sample, cells, numeric):
-                    return cells, minutes
+            found = _run(sample, numeric, first, step)
+            if found is not None and minutes in (0, found[1]):
+                runs.append(found[0])
+                minutes = found[1]
+        if runs:
+            return runs, minutes
+    return None
+
+
+def _run(sample: _Sample, numeric: list[int], first: int, step: int) -> tuple[range, int] | None:
+    """(columns, minutes) of the run that begins with a column, None where none does."""
+    before, name = first - step, sample.names[first]
+    comes_again = bool(name) and name in sample.names[:first]
+    if before in numeric and _stem(sample.names[before]) == _stem(name) and not comes_again:
+        # In the middle of a run: the columns before it belong to the day too.
+        return None
+    count = 0
+    while _continues(sample, numeric, first, count, step):
+        count += 1
+    for minutes in (60, 30, 15, 10, 5):
+        due = 1440 // minutes
+        cells = range(first, first + (count - 1) * step + 1, step)
+        if count in (due, due + 60 // minutes) and _has_flags_between(sample, cells, numeric):
+            return cells, minutes
     return None
 
 
@@ -402,6 +419,9 @@ def _continues(sample: _Sample, numeric: list[int], first: int, count: int, step
     """Whether the next column is another cell of the day: of numbers, and named like the first one."""
     place = first + count * step
     is_cell = place in numeric or _is_spare(sample, place, count, step)
+    if count and is_cell and sample.names[place] and sample.names[place] == sample.names[first]:
+        # The same labels anew: another run.
+        return False
     return is_cell and _stem(sample.names[place]) == _stem(sample.names[first])
 
 
@@ -422,34 +442,51 @@ def _is_spare(sample: _Sample, place: int, count: int, step: int) -> bool:
 
 
 def _day_body(
-    sample: _Sample, place: int, form: str, day: tuple[range, int], meter: int | None
+    sample: _Sample, place: int, form: str, day: tuple[list[range], int], meter: int | None
 ) -> tuple[list[str], list[str]]:
-    cells, minutes = day
-    spare = len(cells) > 1440 // minutes
-    flags = cells.step > 1
-    words = {text for n in cells for text in sample.column(n + 1)} if flags else set()
-    change = "elapsed" if spare else "wall_clock"
-    why = "columns for the longer day are there" if spare else f"{_CHECK}: what the days of a change hold"
-    taken = {place, meter, *range(cells[0], cells[-1] + 1 + flags)}
-    register = _register_column(sample, meter, [row[place] for row in sample.rows], taken)
+    runs, minutes = day
+    flags = runs[0].step > 1
+    words = {text for cells in runs for n in cells for text in sample.column(n + 1)} if flags else set()
+    taken = {place, meter, *(n for cells in runs for n in range(cells[0], cells[-1] + 1 + flags))}
+    keys = [row[place] for row in sample.rows]
+    register = _register_column(sample, meter, keys, taken) if len(runs) == 1 else None
     unit = _unit_column(sample, taken)
     quality = None if flags else _quality_column(sample, {*taken, register, unit})
+    named = _named_columns(sample, quality=quality, register=register, unit=unit)
+    lines = [f"  date: {_name(sample, place)}", *named, "day:"]
+    stems = [_stem(sample.names[cells[0]]) for cells in runs]
+    for cells, stem in zip(runs, stems, strict=True):
+        run = _run_lines(sample, cells, minutes, register, unit)
+        if len(runs) > 1:
+            # Of two runs of one channel each needs a name of its own.
+            name = stem if stem and stems.count(stem) == 1 else str(cells[0] + 1)
+            run.append(f"register: {json.dumps(name)}")
+        first = "  - " if len(runs) > 1 else "  "
+        lines += [first + run[0], *(" " * len(first) + line for line in run[1:])]
     return (
         [f"interval_minutes: {minutes}", f"date_format: {json.dumps(_date_alone(form))}"],
         [
-            f"  date: {_name(sample, place)}",
-            *_named_columns(sample, quality=quality, register=register, unit=unit),
-            "day:",
-            f"  first: {_name(sample, cells[0])}",
-            f"  last: {_name(sample, cells[-1])}",
-            *(["  step: 2", "  quality_offset: 1"] if flags else []),
-            f"  clock_change: {change}  # {why}",
-            *(f"  {line}" for line in _meaning(sample, cells[0], register, unit)),
+            *lines,
             *(_qualities(sorted(words)) if flags else []),
             *_qualities_of(sample, quality),
             *_channels(sample, register),
         ],
     )
+
+
+def _run_lines(
+    sample: _Sample, cells: range, minutes: int, register: int | None, unit: int | None
+) -> list[str]:
+    spare = len(cells) > 1440 // minutes
+    change = "elapsed" if spare else "wall_clock"
+    why = "columns for the longer day are there" if spare else f"{_CHECK}: what the days of a change hold"
+    return [
+        f"first: {_name(sample, cells[0])}",
+        f"last: {_name(sample, cells[-1])}",
+        *(["step: 2", "quality_offset: 1"] if cells.step > 1 else []),
+        f"clock_change: {change}  # {why}",
+        *_meaning(sample, cells[0], register, unit),
+    ]
 
 
 def _date_alone(form: str) -> str:
@@ -527,7 +564,7 @@ def _meaning(sample: _Sample, place: int, register: int | None, unit: int | None
     found = _UNIT.search(name)
     is_reactive = found is not None and found.group(1).lower().endswith("varh")
     lines = [] if register is not None else [f"channel: {_channel(name, is_reactive)}  # {_CHECK}"]
-    if _only_rises(sample.values(place)):
+    if register is None and _only_rises(sample.values(place)):
         # Left empty: nobody shall load the state of a dial as the energy of an interval.
         lines = ["channel:  # the values only rise: reads of a dial are no energy of an interval"]
     if unit is not None:
