@@ -75,8 +75,12 @@ def reading(start: object, value: object, duration: object = 900, extra: str = "
     return f"<IntervalReading><cost>12</cost>{extra}{period}{given}</IntervalReading>\n"
 
 
+def bare_block(*readings: str, interval: str = "") -> str:
+    return f'<IntervalBlock xmlns="http://naesb.org/espi">{interval}{"".join(readings)}</IntervalBlock>'
+
+
 def block(*readings: str, meter: str = METER, interval: str = "", **named: Any) -> str:
-    content = f'<IntervalBlock xmlns="http://naesb.org/espi">{interval}{"".join(readings)}</IntervalBlock>'
+    content = bare_block(*readings, interval=interval)
     return entry(f"{meter}/IntervalBlock/1", content, up=f"{meter}/IntervalBlock", **named)
 
 
@@ -322,6 +326,21 @@ def test_an_empty_reading_type_names_no_unit(write: Write) -> None:
     empty = entry("ReadingType/1", '<ReadingType xmlns="http://naesb.org/espi"/>')
     with pytest.raises(RefusedFile, match="ROW-UNIT: its ReadingType names no unit"):
         read_file(write(feed(usage_point(), meter_reading(), block(*quarters(5)), empty)))
+
+
+def test_readings_without_links_and_usage_point_are_those_of_a_meter_without_a_name(write: Write) -> None:
+    both = [
+        (
+            reading_type("", flowDirection=flow, accumulationBehaviour=0),
+            entry("", bare_block(*quarters(flow))),
+        )
+        for flow in (0, 19)
+    ]
+    found = inspect(write(feed(*both[0], *both[1])))["channels"]
+    assert [(c["meter"], c["register"], c["channel"], c["total"]) for c in found] == [
+        ("UsagePoint/1", "0", "import", "0"),
+        ("UsagePoint/1", "19", "export", "0.019"),
+    ]
 
 
 @pytest.mark.parametrize(

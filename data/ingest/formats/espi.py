@@ -227,9 +227,12 @@ class Resolver:
         if meter is not None:
             before = sum(point.position < meter.position for point in self._catalogue.usage_points)
         near = _nearest(self._catalogue.usage_points, before)
-        if near is None:
+        if near is not None:
+            return near, _identifier(near, self._catalogue)
+        if self._catalogue.usage_points or hrefs:
             raise Fault("ROW-CHANNEL", "the readings belong to no UsagePoint")
-        return near, _identifier(near, self._catalogue)
+        # Some utilities' downloads hold the readings of one meter without links, and name nobody.
+        return None, "UsagePoint/1"
 
     def _reading_type(self, owner: Owner, meter: Resource | None) -> Resource:
         links = meter.links if meter is not None else Links()
