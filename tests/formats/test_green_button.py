@@ -328,6 +328,41 @@ def test_an_empty_reading_type_names_no_unit(write: Write) -> None:
         read_file(write(feed(usage_point(), meter_reading(), block(*quarters(5)), empty)))
 
 
+def test_a_block_may_state_unit_length_and_point_itself(write: Write) -> None:
+    """As a utility of the American south sends it: one entry, no ReadingType, values in kWh."""
+    said = {"servicePointId": "9001", "unitOfMeasure": "kWH", "secondsPerInterval": "1800"}
+    stated = "".join(f"<{name}>{text}</{name}>" for name, text in said.items())
+    rows = "".join(
+        reading(START + 1800 * n, f"0.{n}2", None, f"<readingQuality>{word}</readingQuality>")
+        for n, word in enumerate(("ACTUAL", "Estimated", "WRONG"))
+    )
+
+    def document(service: str, unit: str = "kWH") -> Path:
+        interval = f"<interval>{stated}<serviceType>{service}</serviceType></interval>".replace("kWH", unit)
+        content = bare_block(rows, interval=interval)
+        return write(entry("", content).replace("<entry>", '<entry xmlns="http://www.w3.org/2005/Atom">'))
+
+    parsed = read_file(document("ELECTRIC"))
+    assert [
+        (
+            row["identifier"],
+            row["channel"],
+            row["unit"],
+            row["interval_seconds"],
+            row["value"],
+            row["quality"],
+        )
+        for row in parsed.readings.to_pylist()
+    ] == [
+        ("9001", "import", "kWh", 1800, Decimal("0.02"), "actual"),
+        ("9001", "import", "kWh", 1800, Decimal("0.12"), "estimated"),
+    ]
+    assert rejections(parsed) == ["ROW-QUALITY"]
+    assert inspect(document("GAS", "therm"))["channels"][0]["channel"] == "consumption"
+    with pytest.raises(RefusedFile, match="ROW-UNIT: the unitOfMeasure 'stone' is not known"):
+        read_file(document("ELECTRIC", "stone"))
+
+
 def test_readings_without_links_and_usage_point_are_those_of_a_meter_without_a_name(write: Write) -> None:
     both = [
         (

@@ -7,6 +7,9 @@ that say what they mean. Not here: XML, or values (`green_button`).
 import re
 from dataclasses import dataclass, field
 
+from data.ingest.formats.assemble import AMOUNTS
+from data.ingest.formats.columns import UNITS
+
 # A year and an hour: water is billed by the quarter or the year.
 MAX_INTERVAL_SECONDS = 366 * 86_400 + 3_600
 LONGEST_DAY_SECONDS = 90_000
@@ -74,6 +77,10 @@ TYPE_FIELDS = (
 )
 
 
+# What the interval of a block says itself in the files of some utilities, which have no ReadingType.
+STATED_FIELDS = ("servicePointId", "serviceType", "unitOfMeasure", "secondsPerInterval")
+
+
 @dataclass
 class Links:
     """How an entry is tied to others; hrefs without scheme, host and outer slashes."""
@@ -98,7 +105,8 @@ class Resource:
 class Owner:
     """What a block says of the meter reading it belongs to: links, and how many resources stand before it.
 
-    `own` is empty where the block's address already lies below its meter reading, so that owners are few.
+    `stated` are the `STATED_FIELDS` of its interval. `own` is empty where the block's address already lies
+    below its meter reading, so that owners are few.
     """
 
     own: str
@@ -108,6 +116,7 @@ class Owner:
     usage_points: int
     meter_readings: int
     reading_types: int
+    stated: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_linked(self) -> bool:
@@ -194,11 +203,15 @@ class Resolver:
         found: list[tuple[Series, dict[str, str]]] = []
         for owner in self._catalogue.owners:
             series, fields = Series(), dict[str, str]()
+            stated = dict(owner.stated)
             try:
                 meter = self._meter_reading(owner)
                 usage_point, series.identifier = self._usage_point(owner, meter)
-                fields = self._reading_type(owner, meter).fields
-                _describe(series, fields, usage_point.fields if usage_point else {})
+                if "unitOfMeasure" in stated:
+                    _describe_stated(series, stated)
+                else:
+                    fields = self._reading_type(owner, meter).fields
+                    _describe(series, fields, usage_point.fields if usage_point else {})
             except Fault as fault:
                 series.fault = (fault.rule, fault.reason)
             found.append((series, fields))
@@ -313,6 +326,21 @@ def _describe(series: Series, fields: dict[str, str], service: dict[str, str]) -
     if re.fullmatch(r"[0-9]{1,8}", length) and int(length) <= MAX_INTERVAL_SECONDS:
         series.interval_seconds = int(length)
     series.default_quality = fields.get("defaultQuality") or None
+
+
+def _describe_stated(series: Series, stated: dict[str, str]) -> None:
+    """The same by what the interval of the block says: nothing of a direction. Raises `Fault`."""
+    series.unit = UNITS.get(stated["unitOfMeasure"].lower())
+    if series.unit is None:
+        raise Fault("ROW-UNIT", f"the unitOfMeasure {stated['unitOfMeasure']!r} is not known")
+    series.identifier = stated.get("servicePointId") or series.identifier
+    is_electric = stated.get("serviceType", "electric").lower().startswith("electric")
+    if series.unit in AMOUNTS:
+        series.channel = "import" if is_electric else "consumption"
+    series.register = "0"
+    length = stated.get("secondsPerInterval", "")
+    if re.fullmatch(r"[0-9]{1,8}", length) and int(length) <= MAX_INTERVAL_SECONDS:
+        series.interval_seconds = int(length)
 
 
 def _is_electric(fields: dict[str, str], service: dict[str, str]) -> bool:

@@ -29,6 +29,7 @@ from data.ingest.formats.columns import Batch, Mask, Rejections, decimals, null_
 from data.ingest.formats.container import Member, refuse
 from data.ingest.formats.espi import (
     MAX_INTERVAL_SECONDS,
+    STATED_FIELDS,
     TYPE_FIELDS,
     Catalogue,
     Links,
@@ -65,9 +66,9 @@ _SECONDS = re.compile(r"^-?[0-9]{1,10}$")
 
 # QualityOfReading, the worst first; what failed a check or was calculated is not trusted as measured.
 _QUALITIES = {
-    **dict.fromkeys(("12", "15", "16", "13", "11", "10", "9", "8"), "estimated"),
+    **dict.fromkeys(("12", "15", "16", "13", "11", "10", "9", "8", "ESTIMATED"), "estimated"),
     "7": "edited",
-    **dict.fromkeys(("14", "18", "17", "19", "0"), "actual"),
+    **dict.fromkeys(("14", "18", "17", "19", "0", "ACTUAL"), "actual"),
 }
 _WORST_FIRST = {code: rank for rank, code in enumerate(_QUALITIES)}
 _PARTS = {space + name: name for space in _ESPI for name in ("start", "duration", "value")}
@@ -124,6 +125,7 @@ class _Scanner:
         self._entry_line = 0
         self._entry_first_block = 0
         self._orders: list[tuple[int, int, int]] = []
+        self._stated: list[dict[str, str]] = []
         self._in_block = False
         self._in_interval = False
         self._ordinal = 0
@@ -206,7 +208,10 @@ class _Scanner:
             "IntervalReading": self._close_reading,
             "start": self._take_block_start,
             "quality": self._take_quality,
+            "readingQuality": self._take_quality,
         }
+        for name in STATED_FIELDS:
+            espi[name] = self._stated_taker(name)
         for name in TYPE_FIELDS:
             espi[name] = self._field_taker(name)
         return _qualified(_ATOM, atom) | _qualified(_ESPI, espi)
@@ -280,15 +285,18 @@ class _Scanner:
                 self._entry_line, "GB-ENTRY", "the entry of an IntervalBlock holds none", links.own
             )
         related = tuple(links.related)
-        for block, order in enumerate(self._orders, first):
-            self.block_owner[block] = self._owner(links, related, order)
+        for block, (order, stated) in enumerate(zip(self._orders, self._stated, strict=True), first):
+            self.block_owner[block] = self._owner(links, related, order, stated)
             self.block_version_us[block] = links.updated_us
         self._orders.clear()
+        self._stated.clear()
 
-    def _owner(self, links: Links, related: tuple[str, ...], order: tuple[int, int, int]) -> int:
+    def _owner(
+        self, links: Links, related: tuple[str, ...], order: tuple[int, int, int], stated: dict[str, str]
+    ) -> int:
         stem = links.own.rpartition("/IntervalBlock")[0]
         own = "" if "MeterReading/" in stem else links.own
-        owner = Owner(own, links.up, stem, related, *order)
+        owner = Owner(own, links.up, stem, related, *order, tuple(sorted(stated.items())))
         return self.catalogue.owners.setdefault(owner, len(self.catalogue.owners))
 
     def _open(self, resources: list[Resource]) -> Resource:
@@ -313,6 +321,13 @@ class _Scanner:
 
         return take
 
+    def _stated_taker(self, name: str) -> Callable[[], None]:
+        def take() -> None:
+            if self._in_block and self._in_interval and self._stated:
+                self._stated[-1][name] = self._leaf()
+
+        return take
+
     def _open_block(self) -> None:
         self._check_not_inside(self._in_block, "IntervalBlock")
         order = (
@@ -325,10 +340,11 @@ class _Scanner:
         self.block_start.append(None)
         self.block_version_us.append(None)
         if self._entry is None:
-            self.block_owner.append(self._owner(Links(), (), order))
+            self.block_owner.append(self._owner(Links(), (), order, {}))
         else:
             self.block_owner.append(-1)
             self._orders.append(order)
+            self._stated.append({})
 
     def _close_block(self) -> None:
         self._in_block = False
@@ -353,8 +369,8 @@ class _Scanner:
     def _take_quality(self) -> None:
         reading = self._reading
         if reading is not None:
-            before = reading.get("quality")
-            reading["quality"] = f"{before} {self._leaf()}" if before else self._leaf()
+            before, said = reading.get("quality"), self._leaf().upper()
+            reading["quality"] = f"{before} {said}" if before else said
 
     def _close_reading(self) -> None:
         reading, self._reading = self._reading, None
