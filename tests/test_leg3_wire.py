@@ -51,6 +51,7 @@ WHOLE = (
     *(
         f"core.{name}"
         for name in (
+            "dim_emission_factor",
             "dim_tenant",
             "dim_property",
             "dim_unit",

@@ -87,7 +87,7 @@ def test_layers_read_what_lies_below_them(manifest: dict[str, Any]) -> None:
     allowed = {
         "staging": {"raw"},
         "intermediate": {"staging", "intermediate", "dimensions", "facts", "seed"},
-        "dimensions": {"staging", "snapshot", "dimensions"},
+        "dimensions": {"staging", "snapshot", "seed", "dimensions"},
         "facts": {"staging", "dimensions", "facts"},
         "marts": {"intermediate", "dimensions", "facts"},
         "bi": {"marts", "dimensions", "facts"},

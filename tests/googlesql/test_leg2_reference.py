@@ -27,6 +27,7 @@ NO_TESTS = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_
 COMPARED = {
     "bridge_unit_tenancy",
     "dim_date",
+    "dim_emission_factor",
     "dim_hour",
     "dim_meter",
     "dim_property",

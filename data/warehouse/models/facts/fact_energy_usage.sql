@@ -51,6 +51,18 @@ plan_versions as (
     select * from {{ ref('dim_rate_plan') }}
 ),
 
+regions as (
+    select * from {{ ref('stg_oltp__emission_factor_regions') }}
+),
+
+-- What a kWh of the grid emits where it is drawn: the average of the location.
+factors as (
+    select * from {{ ref('dim_emission_factor') }}
+    where
+        scope = 2
+        and basis = 'location'
+),
+
 -- Energy alone: reactive power, voltage, water and gas have no kWh and would count as gaps. Where a meter is and what
 -- its clock says are of the version in force, so that a day that is built again later is the same.
 energy as (
@@ -104,6 +116,7 @@ clocked as (
         counted.*,
         cast(extract(hour from local_ts) as {{ type_integer() }}) as local_hour,
         cast(extract(hour from local_ts) * 60 + extract(minute from local_ts) as {{ type_integer() }}) as local_minute,
+        {{ date_part_integer('year', 'reading_date') }} as reading_year,
         case when {{ iso_day_of_week('reading_date') }} >= 6 then 'weekend' else 'weekday' end as day_kind
     from counted
 ),
@@ -147,7 +160,9 @@ keyed as (
         priced.*,
         property_versions.property_key,
         unit_versions.unit_key,
-        plan_versions.rate_plan_key
+        plan_versions.rate_plan_key,
+        factors.factor_id as emission_factor_id,
+        factors.kg_co2e_per_kwh
     from priced
     left join property_versions
         on
@@ -164,6 +179,16 @@ keyed as (
             priced.tenant_id = plan_versions.tenant_id
             and coalesce(priced.rate_plan_id, 'unknown') = plan_versions.rate_plan_id
             and {{ in_force('plan_versions', 'priced.reading_ts') }}
+    left join regions
+        on
+            priced.tenant_id = regions.tenant_id
+            and priced.property_id = regions.property_id
+            and {{ on_date('regions', 'priced.reading_date', 'valid_from', 'valid_to') }}
+    left join factors
+        on
+            regions.region = factors.region
+            and priced.reading_year >= factors.first_year
+            and priced.reading_year < factors.end_year
 )
 
 select
@@ -197,6 +222,8 @@ select
     unit_amount,
     tax_rate,
     {{ as_energy('value_kwh * unit_amount') }} as cost_amount,
+    emission_factor_id,
+    kg_co2e_per_kwh,
     day_expected_intervals,
     day_actual_intervals,
     {{ share_pct('day_actual_intervals', 'day_expected_intervals') }} as day_completeness_pct,

@@ -28,53 +28,22 @@ regions as (
     select * from {{ ref('stg_oltp__emission_factor_regions') }}
 ),
 
--- A factor is used from its year on until the next edition for the same grid; never for a year before it.
-factors as (
-    select
-        factor_id,
-        region,
-        scope,
-        basis,
-        year as first_year,
-        coalesce(lead(year) over (partition by region, scope, basis order by year), 10000) as end_year,
-        kg_co2e_per_kwh
-    from {{ ref('emission_factors') }}
-),
-
 by_location as (
-    select
-        factor_id,
-        region,
-        first_year,
-        end_year,
-        kg_co2e_per_kwh
-    from factors
+    select * from {{ ref('dim_emission_factor') }}
     where
         scope = 2
         and basis = 'location'
 ),
 
 by_market as (
-    select
-        factor_id,
-        region,
-        first_year,
-        end_year,
-        kg_co2e_per_kwh
-    from factors
+    select * from {{ ref('dim_emission_factor') }}
     where
         scope = 2
         and basis = 'market'
 ),
 
 upstream as (
-    select
-        factor_id,
-        region,
-        first_year,
-        end_year,
-        kg_co2e_per_kwh
-    from factors
+    select * from {{ ref('dim_emission_factor') }}
     where
         scope = 3
         and basis = 'location'

@@ -1,0 +1,14 @@
+-- A factor is used from its year on until the next edition for the same grid; never for a year before it.
+select
+    factor_id,
+    region,
+    scope,
+    basis,
+    year as first_year,
+    coalesce(lead(year) over (partition by region, scope, basis order by year), 10000) as end_year,
+    {{ as_decimal('kg_co2e_per_kwh', 12, 9) }} as kg_co2e_per_kwh,
+    source,
+    edition,
+    published,
+    licence
+from {{ ref('emission_factors') }}
