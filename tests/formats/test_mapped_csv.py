@@ -486,6 +486,19 @@ def test_a_number_is_read_as_it_is_declared(
 
 
 @pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("0.30000000000000004", "0.3"),
+        ("24.299999999999997", "24.3"),
+        ("-1.2000000000000002", "-1.2"),
+        ("5.551115123125783e-17", "0"),
+    ],
+)
+def test_what_binary_arithmetic_left_on_a_number_is_taken_off(tmp_path: Path, text: str, value: str) -> None:
+    assert values(read(tmp_path, rows(f"M1,2024-07-01 00:30,{text}"))) == [Decimal(value)]
+
+
+@pytest.mark.parametrize(
     ("text", "changes", "rule"),
     [
         ('"1,5"', {"thousands": ","}, "ROW-VALUE"),

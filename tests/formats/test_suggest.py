@@ -310,6 +310,22 @@ EXPORTS: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
         {"interval_minutes": 60},
         "72",
     ),
+    "notes below the table": (
+        table("Time,Meter,Import (kWh)", "2024-01-{day} {hour:02}:00,9,0.5")
+        + "Average,,0.5\nMade by the portal on 2024-02-01,,\n",
+        {"ignore_rows": ("Average", "Made by the portal on")},
+        "24",
+    ),
+    "periods without a name, below a line of another kind": (
+        "HDR,X,Y,Z,04/02/2024,96,kWh\n"
+        + "".join(
+            f"DET,0000438016MP0FD,{day}/01/2024,{number},0.25,0.5\n"
+            for day in (14, 15)
+            for number in range(1, 49)
+        ),
+        {"has_header": False, "skip_lines": 1, "interval_minutes": 30, "label": None},
+        "72",
+    ),
     "a value a day": (
         "Meter,Date,Usage (therms),Cost\n"
         + "".join(f"9,2024-01-{day},{day % 3},$1\n" for day in range(10, 30)),
@@ -400,6 +416,11 @@ def test_the_custom_of_the_zone_decides_on_a_single_day(tmp_path: Path) -> None:
     for zone, form in (("America/Chicago", "%m/%d/%Y"), ("Europe/London", "%d/%m/%Y")):
         found = load_mapping(proposed(tmp_path, text, zone)[1])
         assert isinstance(found, CsvMapping) and found.date_format == form
+
+
+def test_rows_of_one_date_without_a_time_are_no_days(tmp_path: Path) -> None:
+    with pytest.raises(MappingError, match="no time of day"):
+        proposed(tmp_path, table("Meter,Date,kWh", "9,2024-01-{day},0.5"))
 
 
 def test_totals_of_months_are_no_readings(tmp_path: Path) -> None:

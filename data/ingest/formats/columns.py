@@ -26,6 +26,10 @@ from data.ingest.vee.rules import RULES
 
 Mask = npt.NDArray[np.bool_]
 MAX_RAW_TEXT = 500
+# A double that is not exactly what was meant prints 16 digits or more, and lies this near to it.
+DOUBLE_DIGITS = 16
+NOISE = Decimal("1e-12")
+MAX_NOISY = Decimal("1e5")
 UNITS: dict[str, str] = {
     name.lower(): name
     for name in (
@@ -122,7 +126,8 @@ def null_where(array: pa.Array, mask: Mask) -> pa.Array:
 def decimals(strings: pa.Array) -> tuple[pa.Array, Mask, Mask]:
     """(values, is not a number, does not fit) of strings; bad and null ones are null in the values.
 
-    Exact: what needs more than 9 decimals or 11 digits before the point is reported, not rounded.
+    Exact: what needs more than 9 decimals or 11 digits before the point is reported, not rounded. Only
+    what binary arithmetic left on a number is taken off: 0.30000000000000004 is 0.3.
     """
     is_rare = to_mask(pc.invert(pc.match_substring_regex(strings, _USUAL)))
     usual = pc.cast(null_where(strings, is_rare), DECIMAL)
@@ -141,9 +146,27 @@ def _rare_decimals(strings: pa.Array) -> tuple[pa.Array, Mask, Mask]:
     # Arrow's own cast takes some small numbers for zero: .0000001E-41.
     strings = _without_exponents(strings, is_number & to_mask(pc.match_substring_regex(strings, "[eE]")))
     fits = to_mask(pc.match_substring_regex(strings, _FITS)) & is_number
+    strings = _without_noise(strings, is_number & ~fits)
+    fits = to_mask(pc.match_substring_regex(strings, _FITS)) & is_number
     shortened = pc.replace_substring_regex(null_where(strings, ~fits), r"(\.[0-9]{9})0+$", r"\1")
     values, unfit = _cast_or_null(shortened, DECIMAL)
     return values, ~is_number, (is_number & ~fits) | unfit
+
+
+def _without_noise(strings: pa.Array, is_unfit: Mask) -> pa.Array:
+    if not is_unfit.any():
+        return strings
+    plain = [_denoised(text) for text in strings.filter(pa.array(is_unfit)).to_pylist()]
+    return pc.replace_with_mask(strings, pa.array(is_unfit), pa.array(plain, pa.string()))
+
+
+def _denoised(text: str) -> str:
+    """The number of 9 decimals beside one with as many digits as a double prints, else the text as it is."""
+    value = Decimal(text)
+    if len(value.normalize().as_tuple().digits) < DOUBLE_DIGITS or abs(value) >= MAX_NOISY:
+        return text
+    near = round(value, 9)
+    return format(near, "f") if abs(value - near) <= NOISE else text
 
 
 def _without_exponents(strings: pa.Array, has_one: Mask) -> pa.Array:

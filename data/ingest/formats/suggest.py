@@ -31,6 +31,7 @@ SAMPLE_BYTES = 1 << 20
 # Import and export by tariff, and reactive energy in four quadrants: a column with more words is no register.
 MAX_REGISTERS = 12
 MIN_TITLE_CHARS = 4
+MAX_NOTES = 5
 # So many values do not rise one after the other by chance.
 MIN_DIAL_ROWS = 12
 _DATES = ("%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d/%m/%y", "%m/%d/%y", "%d.%m.%Y", "%d-%m-%Y", "%Y/%m/%d")
@@ -45,7 +46,7 @@ _RANGE = re.compile(r"^(.*[0-9])(\s+(?:to|until|bis|-|–)\s+)(?:.*[0-9].*)$")
 _JOINS = (" ", "T", "", ":", ", ")
 _DELIMITERS = (",", ";", "\t", "|")
 _METER = re.compile(
-    r"mp(a|r)n?\b|mpan|mprn|nmi|cups|meter(?! ?type)|z(ä|ae?)hler|serial|point|site|device|prm|pod|ean"
+    r"mp(a|r)n?\b|mpan|mprn|nmi|cups|meter(?! ?type)|z(ä|ae?)hler|serial|point|site|device|prm|pod|\bean"
     r"|esi ?id|\bid\b",
     re.I,
 )
@@ -104,6 +105,7 @@ class _Sample:
     totals: list[str] = field(default_factory=list)
     # The cells above the header, and below it a column's words for a value that is missing.
     above: list[str] = field(default_factory=list)
+    skip: int = 0
     no_values: set[str] = field(default_factory=set)
 
     def column(self, place: int) -> list[str]:
@@ -195,10 +197,16 @@ def _sample(path: Path, text: str) -> _Sample:
     totals = {row[0].strip() for row in table[first:] if _TOTAL.match(row[0].strip())}
     # Titles between the days of a table: how they begin, without the date that follows.
     below = rows[start:]
-    titles = {re.split(r"[:0-9]", row[0])[0].strip() for row in below if len(row) < width and row[0].strip()}
-    totals |= {title for title in titles if len(title) >= MIN_TITLE_CHARS}
+    totals |= _beginnings([row[0] for row in below if row and len(row) < width])
+    skip = text.split("\n").index(lines[start])
     above = [cell.strip() for row in rows[:start] if row != header for cell in row]
-    return _Sample(path, delimiter, names, table[first:], totals=sorted(totals), above=above)
+    return _Sample(path, delimiter, names, table[first:], totals=sorted(totals), above=above, skip=skip)
+
+
+def _beginnings(texts: list[str]) -> set[str]:
+    """How titles and notes begin, without the date or number that follows."""
+    words = {re.split(r"[:0-9]", text)[0].strip() for text in texts}
+    return {word for word in words if len(word) >= MIN_TITLE_CHARS}
 
 
 def _fields(line: str, delimiter: str) -> list[str]:
@@ -271,7 +279,12 @@ def _lines(path: Path, sample: _Sample, timezone: str | None) -> list[str]:
     distinct = {n: len(set(sample.column(n))) for n in dated}
     place = next(n for n in dated if 2 * distinct[n] > max(distinct.values()))
     form = dated[place][0]
+    notes = [row[0] for row in sample.rows if _formats_fail(row[place], form)]
     sample.rows = [row for row in sample.rows if not _formats_fail(row[place], form)]
+    # What no row of data begins with, nor the header that comes again.
+    words = _beginnings([note for note in notes if note.strip() != sample.names[0]])
+    words = {word for word in words if not any(row[0].strip().startswith(word) for row in sample.rows)}
+    sample.totals = sorted({*sample.totals, *words})
     numeric = [n for n in range(len(sample.names)) if n not in dated and _numbers(sample, n)]
     meter = _meter_column(sample, dated)
     # A total behind the values, or a number of a site before them, is none of them.
@@ -296,6 +309,7 @@ def _lines(path: Path, sample: _Sample, timezone: str | None) -> list[str]:
         *([f"delimiter: {json.dumps(sample.delimiter)}"] if sample.delimiter != "," else []),
         *([f"encoding: {sample.encoding}"] if sample.encoding else []),
         *([] if any(sample.names) else ["has_header: false"]),
+        *([f"skip_lines: {sample.skip}"] if sample.skip and not any(sample.names) else []),
         *_marks(sample, numeric if not day else [n for cells in day[0] for n in cells]),
         *([f"no_value: {json.dumps(sorted(sample.no_values))}"] if sample.no_values else []),
         *([f"ignore_rows: {json.dumps(sample.totals)}"] if sample.totals else []),
@@ -339,7 +353,9 @@ def _dated(sample: _Sample, place: int) -> list[str]:
         for form, epoch in _EPOCHS.items():
             if all(map(epoch.fullmatch, known)):
                 return [form]
-    return _formats(known, dates=True)
+    # Below a table may stand a few notes.
+    cuts = range(min(MAX_NOTES, len(known) - 1) + 1)
+    return next((found for cut in cuts if (found := _formats(known[: len(known) - cut], dates=True))), [])
 
 
 def _formats_fail(text: str, form: str) -> bool:
@@ -504,8 +520,11 @@ def _reading_body(
         label, why = "start", "the interval is told from here to there"
     if form not in OFFSET_FORMATS or label:
         head = [f"interval_minutes: {minutes}", *head]
+    unit = _unit_column(sample, {place, meter, *numeric})
+    register = _register_column(sample, meter, micros, {place, meter, unit, *numeric})
     is_date_alone = not any(line.startswith(("  period:", "  time:", "  timestamp:")) for line in when)
-    if is_date_alone and minutes != 1440:
+    comes_again = is_date_alone and register is None and _comes_again(sample, meter, micros)
+    if comes_again or (is_date_alone and minutes != 1440):
         raise MappingError(
             f"{sample.path}: the dates have no time of day and are not those of one day after the other: "
             "what is no total of a day is no reading (docs/formats.md)"
@@ -514,13 +533,14 @@ def _reading_body(
         head.append(f"label: {label}  # {why}")
     if form not in OFFSET_FORMATS and _is_descending(sample, micros, meter):
         head.append("order: descending")
-    unit = _unit_column(sample, {place, meter, *numeric})
-    register = _register_column(sample, meter, micros, {place, meter, unit, *numeric})
     quality = _quality_column(sample, {meter, register, unit, *numeric})
     values = [
         n for n in numeric if n != meter and (_VALUE.search(sample.names[n]) or _UNIT.search(sample.names[n]))
     ]
-    others = (n for n in numeric if n != meter and not _PERIOD.search(sample.names[n]))
+    period = [line.split()[1] for line in when if line.startswith("  period:")]
+    others = (
+        n for n in numeric if n != meter and not _PERIOD.search(sample.names[n]) and str(n + 1) not in period
+    )
     values = values or [n for n in others if not all(map(_LONG_NUMBER.fullmatch, sample.column(n)))]
     values = [n for n in values if not _NET.search(sample.names[n])] or values
     sample.no_values = {text for n in values for text in sample.column(n) if text.lower() in _NO_VALUES}
@@ -529,7 +549,7 @@ def _reading_body(
         lines += [
             f"  - column: {_name(sample, n)}",
             *(f"    {line}" for line in _meaning(sample, n, register, unit)),
-            *([] if sample.names[n] or register is not None else ["    register: kWh"]),
+            *([] if sample.names[n] or register is not None else [f"    register: {_unnamed(n, values)}"]),
         ]
     return head, [*lines, *_qualities_of(sample, quality), *_channels(sample, register)]
 
@@ -630,11 +650,9 @@ def _register_column(
     sample: _Sample, meter: int | None, times: Sequence[object], taken: set[int | None]
 ) -> int | None:
     """The column that tells series of one meter apart, where the same time comes once for each of them."""
-    keys = [
-        (row[meter] if meter is not None else "", time) for row, time in zip(sample.rows, times, strict=True)
-    ]
-    if len(set(keys)) > 0.9 * len(keys):
+    if not _comes_again(sample, meter, times):
         return None
+    keys = _keys(sample, meter, times)
     found: list[tuple[int, int]] = []
     for n in range(len(sample.names)):
         words = {row[n].strip() for row in sample.rows} if n not in taken else set()
@@ -644,6 +662,21 @@ def _register_column(
         if 2 <= len(words) <= MAX_REGISTERS and "" not in words and len(whole) > 0.99 * len(keys):
             found.append((len(words), n))
     return min(found)[1] if found else None
+
+
+def _keys(sample: _Sample, meter: int | None, times: Sequence[object]) -> list[tuple[str, object]]:
+    names = [row[meter] if meter is not None else "" for row in sample.rows]
+    return list(zip(names, times, strict=True))
+
+
+def _unnamed(place: int, values: list[int]) -> str:
+    return "kWh" if len(values) == 1 else f"column {place + 1}"
+
+
+def _comes_again(sample: _Sample, meter: int | None, times: Sequence[object]) -> bool:
+    """Whether a meter has the same time in several rows, more often than where the clocks are put back."""
+    keys = _keys(sample, meter, times)
+    return len(set(keys)) <= 0.9 * len(keys)
 
 
 def _channels(sample: _Sample, register: int | None) -> list[str]:
@@ -681,6 +714,8 @@ def _times(sample: _Sample, place: int, form: str) -> tuple[list[str], list[str]
             when.append(f"  time: {_name(sample, other)}")
             return head, when, [day + int(time) for day, time in zip(days, of_day, strict=True)]
     period = next((n for n, name in enumerate(sample.names) if _PERIOD.search(name)), None)
+    if period is None and not any(sample.names):
+        period = next((n for n in range(len(sample.names)) if _counts_a_day(sample, n, days)), None)
     if period is not None:
         numbers = [int(row[period]) if row[period].strip().isdigit() else 0 for row in sample.rows]
         last = max(numbers)
@@ -692,6 +727,16 @@ def _times(sample: _Sample, place: int, form: str) -> tuple[list[str], list[str]
         when.append(f"  {'time' if is_hour else 'period'}: {_name(sample, period)}")
         return head, when, [day + number * step for number, day in zip(numbers, days, strict=True)]
     return head, when, days
+
+
+def _counts_a_day(sample: _Sample, place: int, days: list[int]) -> bool:
+    """Whether a column without a name holds the numbers of a day's intervals, counted from 1."""
+    texts = [row[place].strip() for row in sample.rows]
+    if not all(re.fullmatch(r"[0-9]{1,3}", text) for text in texts):
+        return False
+    of_first = [int(text) for text, day in zip(texts, days, strict=True) if day == days[0]]
+    count = len(set(of_first))
+    return count in (23, 24, 25, 46, 48, 50, 92, 96, 100) and set(of_first) == {*range(1, count + 1)}
 
 
 def _is_descending(sample: _Sample, micros: list[int], meter: int | None) -> bool:
