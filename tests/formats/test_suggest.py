@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 import pytest
 from typer.testing import CliRunner
 
+from data.ingest.errors import RefusedFile
 from data.ingest.formats import read_file
 from data.ingest.formats.mapping import Columns, CsvMapping, MappingError, load_mapping
 from data.ingest.formats.suggest import suggest_mapping
@@ -432,6 +433,12 @@ def test_totals_of_months_are_no_readings(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["hello\nworld\n", "a,b\n1,2\n", "\n", '"' * 999])
 def test_where_there_is_no_table_nothing_is_proposed(tmp_path: Path, text: str) -> None:
     with pytest.raises(MappingError, match="by hand"):
+        proposed(tmp_path, text)
+
+
+@pytest.mark.parametrize("text", ["<!doctype html><html>1,2</html>", '{"a": [1, 2]}', "%PDF-1.4 1,2"])
+def test_a_document_is_refused_and_gets_no_mapping(tmp_path: Path, text: str) -> None:
+    with pytest.raises(RefusedFile, match="FILE-FORMAT"):
         proposed(tmp_path, text)
 
 

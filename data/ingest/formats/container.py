@@ -34,6 +34,10 @@ MAX_LINE_BYTES = 1 << 20
 _DOCUMENT_STARTS = (b"{", b"[", b"<", b"UNA", b"UNB", b"UNH")
 
 _ARCHIVE_MAGIC = (b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b", b"7z\xbc\xaf", b"BZh", b"\xfd7zXZ", b"Rar!")
+# Workbooks and documents: of old they are one compound file, today a zip that lists its parts first.
+_OFFICE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_OFFICE_MEMBERS = ("[Content_Types].xml", "mimetype")
+_OFFICE = "this is a workbook or another document of an office program: save its table as CSV, deliver that"
 _DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, NotImplementedError)
 
 
@@ -111,6 +115,8 @@ def _plain_chunks(path: Path, stream: IO[bytes]) -> Iterator[bytes]:
     while chunk := stream.read(READ_BYTES):
         if first and chunk.startswith(_ARCHIVE_MAGIC):
             raise refuse(path, None, "FILE-ARCHIVE", "an archive of a kind that is not read")
+        if first and chunk.startswith(_OFFICE_MAGIC):
+            raise refuse(path, None, "FILE-FORMAT", _OFFICE)
         first = False
         yield chunk
 
@@ -157,6 +163,8 @@ def _zip_members(path: Path, stream: IO[bytes], encoding: str | None) -> Iterato
             )
         if not infos:
             raise refuse(path, None, "FILE-EMPTY", "the archive holds no file")
+        if any(info.filename in _OFFICE_MEMBERS for info in infos):
+            raise refuse(path, None, "FILE-FORMAT", _OFFICE)
         for info in infos:
             _check_member(path, info)
         for info in infos:

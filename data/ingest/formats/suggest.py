@@ -41,6 +41,8 @@ _TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M%p", "%I:%M:%S %p", "%H%M", "%H
 # Seconds and milliseconds since 1970, of this century; only a name tells them from other long numbers.
 _EPOCHS = {"unix": re.compile(r"1[0-9]{9}"), "unix_ms": re.compile(r"1[0-9]{12}")}
 _EPOCH_NAME = re.compile(r"time|date|zeit|stamp|epoch", re.I)
+# What is a document and no table: pages, XML, JSON, PDF.
+_DOCUMENT = re.compile(r"\s*(<|\{|\[\s*\{|%PDF|PAR1)")
 # From here to there: the second time is the end of the interval, and is passed over.
 _RANGE = re.compile(r"^(.*[0-9])(\s+(?:to|until|bis|-|–)\s+)(?:.*[0-9].*)$")
 _JOINS = (" ", "T", "", ":", ", ")
@@ -131,6 +133,8 @@ def suggest_mapping(path: Path | str, timezone: str | None = None) -> str:
     try:
         known = detect(path, text)
     except RefusedFile:
+        if _DOCUMENT.match(text):
+            raise
         known = "mapped_csv"
     if known in ("octopus_json", "n3rgy_json", "solaredge_json"):
         return _for_json(known, timezone)
