@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from data.ingest.errors import RefusedFile
 from data.ingest.formats import read_file
-from data.ingest.formats.mapping import Columns, CsvMapping, MappingError, load_mapping
+from data.ingest.formats.mapping import Columns, CsvMapping, MappingError, Value, load_mapping
 from data.ingest.formats.suggest import suggest_mapping
 from data.ingest.inspect import inspect
 from myproperty.cli import app
@@ -327,6 +327,16 @@ EXPORTS: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
         {"has_header": False, "skip_lines": 1, "interval_minutes": 30, "label": None},
         "72",
     ),
+    "seven digits behind the second": (
+        table("LCLid,DateTime,KWH/hh (per half hour) ", "MAC1,2024-01-{day} {hour:02}:00:00.0000000, 0.5 "),
+        {"timestamp_format": "%Y-%m-%d %H:%M:%S.%f"},
+        "24",
+    ),
+    "litres": (
+        table("Meter,Time,Usage (Litres)", "W9,2024-01-{day} {hour:02}:00,10"),
+        {"values": (Value(column="Usage (Litres)", channel="consumption", unit="l"),)},
+        "480",
+    ),
     "a value a day": (
         "Meter,Date,Usage (therms),Cost\n"
         + "".join(f"9,2024-01-{day},{day % 3},$1\n" for day in range(10, 30)),
@@ -417,6 +427,29 @@ def test_the_custom_of_the_zone_decides_on_a_single_day(tmp_path: Path) -> None:
     for zone, form in (("America/Chicago", "%m/%d/%Y"), ("Europe/London", "%d/%m/%Y")):
         found = load_mapping(proposed(tmp_path, text, zone)[1])
         assert isinstance(found, CsvMapping) and found.date_format == form
+
+
+def test_registers_are_told_apart_in_a_short_file_of_the_hour_that_comes_twice(tmp_path: Path) -> None:
+    hours = ["00", "01", "02", "02", *(f"{hour:02}" for hour in range(3, 24))]
+    text = "Meter,Time,Way,Value (kWh)\n" + "".join(
+        f"9,2024-10-27 {hour}:00,{way},{amount}\n"
+        for hour in hours
+        for way, amount in (("In", 1), ("Out", 2))
+    )
+    path, target = proposed(tmp_path, text.replace("Out", "Export"))
+    parsed = read_file(path, mapping=load_mapping(target))
+    assert (parsed.readings.num_rows, pc.sum(parsed.readings["value"]).as_py()) == (50, 75)
+    assert set(parsed.readings["channel"].to_pylist()) == {"import", "export"}
+
+
+def test_rows_of_one_meter_and_time_that_nothing_tells_apart_are_told(tmp_path: Path) -> None:
+    text = table("Meter,Time,kWh", "9,2024-01-{day} {hour:02}:00,1\n9,2024-01-{day} {hour:02}:00,2")
+    assert "the same time comes in several rows" in proposed(tmp_path, text)[1].read_text()
+
+
+def test_a_unit_that_has_no_name_here_stays_open(tmp_path: Path) -> None:
+    with pytest.raises(MappingError, match="unit"):
+        load_mapping(proposed(tmp_path, table("Meter,Time,Usage (CCF)", "9,2024-01-{day} {hour:02}:00,1"))[1])
 
 
 def test_rows_of_one_date_without_a_time_are_no_days(tmp_path: Path) -> None:

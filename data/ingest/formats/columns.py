@@ -38,7 +38,10 @@ UNITS: dict[str, str] = {
         *("W", "kW", "MW", "VA", "kVA", "MVA", "VAh", "kVAh", "MVAh", "var", "kvar", "Mvar"),
         *("V", "kV", "A", "kA", "pf", "m3", "ft3", "l", "gal_us", "gal_imp", "therm", "Btu"),
     )
-} | {"m³": "m3", "ft³": "ft3", "therms": "therm"}
+} | {
+    **{"m³": "m3", "ft³": "ft3", "therms": "therm"},
+    **dict.fromkeys(("litre", "litres", "liter", "liters"), "l"),
+}
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$"
 # What numbers look like nearly always: these fit.
 _USUAL = r"^-?[0-9]{1,11}(?:\.[0-9]{1,9})?$"

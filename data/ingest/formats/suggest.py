@@ -76,7 +76,10 @@ _NET = re.compile(r"(?<![a-z])(net|netto|saldo)(?![a-z])", re.I)
 _QUALITY = re.compile(
     r"qualit|status|read ?type|estima[td]|flag|method|metodo|actual|kvalitet|calidad|laatu|validat", re.I
 )
-_UNIT = re.compile(r"(?<![a-z])(kWh|MWh|Wh|kvarh|varh|m3|m³|therms?)(?![a-z])", re.I)
+_UNIT = re.compile(r"(?<![a-z])(kWh|MWh|Wh|kvarh|varh|m3|m³|therms?|lit(?:er|re)s?)(?![a-z])", re.I)
+# Units that have no name here, or two meanings.
+_OTHER_UNIT = re.compile(r"(?<![a-z])(ccf|hcf|mcf|k?gal(?:lons?)?|[gm]j|(?:mm)?btu|dth|kvah)(?![a-z])", re.I)
+_NO_ELECTRICITY = ("m3", "l", "therm")
 _POWER = re.compile(r"(?<![a-z])(kW|MW|W)(?![a-z])", re.I)
 # A unit that stands in the words of a row.
 _IN_BRACKETS = re.compile(r"\((k?W|k?Wh)\)", re.I)
@@ -549,6 +552,8 @@ def _reading_body(
     values = [n for n in values if not _NET.search(sample.names[n])] or values
     sample.no_values = {text for n in values for text in sample.column(n) if text.lower() in _NO_VALUES}
     lines = [*when, *_named_columns(sample, quality=quality, register=register, unit=unit), "values:"]
+    if register is None and _comes_again(sample, meter, micros):
+        lines.insert(0, f"  # {_CHECK}: the same time comes in several rows, and no column tells them apart")
     for n in values[:1] if register is not None else values:
         lines += [
             f"  - column: {_name(sample, n)}",
@@ -587,13 +592,19 @@ def _meaning(sample: _Sample, place: int, register: int | None, unit: int | None
     name = sample.names[place]
     found = _UNIT.search(name)
     is_reactive = found is not None and found.group(1).lower().endswith("varh")
-    lines = [] if register is not None else [f"channel: {_channel(name, is_reactive)}  # {_CHECK}"]
+    channel = _channel(name, is_reactive)
+    if channel == "import" and found is not None and UNITS[found.group(1).lower()] in _NO_ELECTRICITY:
+        channel = "consumption"
+    lines = [] if register is not None else [f"channel: {channel}  # {_CHECK}"]
     if register is None and _only_rises(sample.values(place)):
         # Left empty: nobody shall load the state of a dial as the energy of an interval.
         lines = ["channel:  # the values only rise: reads of a dial are no energy of an interval"]
     if unit is not None:
         return lines
     said = found or _POWER.search(name)
+    other = None if said else _OTHER_UNIT.search(name)
+    if other is not None:
+        return [*lines, f"unit:  # the column says {other.group()}: write a unit that docs/formats.md names"]
     word = said.group(1) if said else _unit_in_words(sample) or _unit_above(sample)
     if word is None:
         return [*lines, f"unit: kWh  # {_CHECK}: the file does not say it"]
@@ -663,7 +674,8 @@ def _register_column(
         whole = (
             {(key, row[n].strip()) for key, row in zip(keys, sample.rows, strict=True)} if words else set()
         )
-        if 2 <= len(words) <= MAX_REGISTERS and "" not in words and len(whole) > 0.99 * len(keys):
+        # An hour that comes twice takes its share of a short file.
+        if 2 <= len(words) <= MAX_REGISTERS and "" not in words and len(whole) > 0.95 * len(keys):
             found.append((len(words), n))
     return min(found)[1] if found else None
 

@@ -58,7 +58,8 @@ _TOKENS: dict[str, tuple[str, str, str]] = {
     "I": ("half_hour", r"[0-9]{1,2}", r"[0-9]{2}"),
     "M": ("minute", r"[0-9]{2}", r"[0-9]{2}"),
     "S": ("second", r"[0-9]{2}", r"[0-9]{2}"),
-    "f": ("fraction", r"[0-9]{1,6}", r"[0-9]{1,6}"),
+    # Databases print tenths of a microsecond, which no meter knows.
+    "f": ("fraction", r"[0-9]{1,9}", r"[0-9]{1,9}"),
     "p": ("half", r"[AaPp]\.?\s?[Mm]\.?", r"[AaPp][Mm]"),
 }
 # A weekday says nothing that the date does not; %* is any text, such as the end in "00:00 - 00:30".
@@ -204,7 +205,7 @@ def _long_year(short: int) -> int:
 
 def _time_of_day(parts: dict[str, str]) -> int | None:
     minute, second = int(parts.get("minute", 0)), int(parts.get("second", 0))
-    fraction = int(parts.get("fraction", "").ljust(6, "0"))
+    fraction = int(parts.get("fraction", "").ljust(6, "0")[:6])
     hour = int(parts.get("hour", 0))
     if "half_hour" in parts:
         half = int(parts["half_hour"])
