@@ -1,11 +1,9 @@
 """What breaks on the way of a file: processes and servers that die, a full disk, values that no meter sends.
 
-What should be in the tables is taken from the file itself, never from another load. More kills of the server
-than in CI: `MYPROPERTY_SERVER_KILLS=10 .venv/bin/pytest -n 0 tests/ingest/test_faults.py -k server`.
+What should be in the tables is taken from the file itself, never from another load.
 """
 
 import multiprocessing
-import os
 import random
 import subprocess
 import tempfile
@@ -35,7 +33,7 @@ from tests.ingest.conftest import HEADER, V1, V2, Company, FileMaker, hours, mak
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 DAYS, HOURS = 12, 24
-SERVER_KILLS = int(os.environ.get("MYPROPERTY_SERVER_KILLS", "2"))
+SERVER_KILLS = 10
 SPREAD = ["0001-01-01T00:00:00Z", "9999-12-31T23:00:00Z"]
 
 
