@@ -64,6 +64,42 @@ bands as (
     where charge in ('solar', 'grid')
 ),
 
+days_due as (
+    select * from {{ ref('int_metering__completeness') }}
+    where {{ in_range() }}
+),
+
+-- Water and gas are consumed too, and have no part in this.
+energy_registers as (
+    select distinct
+        tenant_id,
+        meter_id,
+        channel
+    from {{ ref('stg_oltp__meter_registers') }}
+    where
+        channel in ('import', 'export', 'generation', 'consumption')
+        and coalesce(unit, 'kWh') in ('kWh', 'Wh', 'MWh')
+),
+
+-- A register that is silent all day has no reading to tell of it, and yet nothing of that day is whole.
+silent as (
+    select
+        days_due.tenant_id,
+        days_due.property_id,
+        days_due.reading_date,
+        count(*) as registers
+    from days_due
+    inner join energy_registers
+        on
+            days_due.tenant_id = energy_registers.tenant_id
+            and days_due.meter_id = energy_registers.meter_id
+            and days_due.channel = energy_registers.channel
+    where
+        days_due.expected_intervals > 0
+        and days_due.actual_intervals = 0
+    group by days_due.tenant_id, days_due.property_id, days_due.reading_date
+),
+
 -- A finer meter is summed to the intervals of the coarsest one of the property.
 property_days as (
     select
@@ -117,13 +153,19 @@ intervals as (
         max(property_days.allocation_method) as allocation_method,
         coalesce(sum(case when placed.channel = 'generation' then placed.value_kwh end), 0) as generation_kwh,
         coalesce(sum(case when placed.value_kwh is not null then placed.interval_seconds end), 0)
-        = max(property_days.grain_seconds) * max(property_days.registers) as is_complete
+        = max(property_days.grain_seconds) * max(property_days.registers)
+        and max(coalesce(silent.registers, 0)) = 0 as is_complete
     from placed
     inner join property_days
         on
             placed.tenant_id = property_days.tenant_id
             and placed.property_id = property_days.property_id
             and placed.reading_date = property_days.reading_date
+    left join silent
+        on
+            placed.tenant_id = silent.tenant_id
+            and placed.property_id = silent.property_id
+            and placed.reading_date = silent.reading_date
     group by placed.tenant_id, placed.property_id, placed.reading_date, placed.interval_number
 ),
 
