@@ -47,7 +47,7 @@ def main(
     full: Annotated[
         bool,
         typer.Option(
-            "--full", help="The warehouse with 50 million readings too: 40 minutes more, and 60 GB."
+            "--full", help="The warehouse with 50 million readings too: 20 minutes more, and 60 GB."
         ),
     ] = False,
 ) -> None:

@@ -134,7 +134,7 @@ def _limits(dsn: str, folder: Path) -> tuple[float, list[Measurement]]:
     path = write_file(folder / "limits.csv", day, 1, (0, METERS), bad=0)
     rows = METERS * PER_DAY
     judging = _timed(lambda: _judged(dsn, path))
-    stored = _as_stored(dsn, path, day)
+    stored = _as_stored(dsn, path)
     with psycopg.connect(dsn) as connection:
         connection.execute("create schema bench")
         connection.execute("create table bench.bare (like myproperty.meter_readings)")
@@ -192,7 +192,7 @@ def _peers(dsn: str, folder: Path, found: list[Measurement]) -> list[Measurement
     for number, (name, load) in enumerate({"dlt merge": _dlt_merge, "pandas to_sql": _to_sql}.items()):
         meters = (number * PEER_METERS, (number + 1) * PEER_METERS)
         path = write_file(folder / f"{number}.csv", day, 1, meters, bad=0)
-        stored = _as_stored(dsn, path, day)
+        stored = _as_stored(dsn, path)
         taken[name] = _timed(lambda load=load, stored=stored: load(dsn, stored))  # type: ignore[misc]
         _check_stored(dsn, day, stored)
     return [
@@ -256,7 +256,7 @@ def _judged(dsn: str, path: Path) -> pa.Table:
     return judge(whole(read_mapped(path, None, None)), registers, now=datetime.now(UTC)).readings
 
 
-def _as_stored(dsn: str, path: Path, day: date) -> pa.Table:
+def _as_stored(dsn: str, path: Path) -> pa.Table:
     """The readings of a file with all columns of the table, of a job that is in the ledger."""
     tenant, job = _tenant(dsn), uuid.uuid4()
     with psycopg.connect(dsn) as connection:

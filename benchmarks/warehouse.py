@@ -249,7 +249,7 @@ def _add_readings(dsn: str, held: int, size: int) -> None:
 
 
 def _repeat_history(settings: Settings, held: int, size: int) -> None:
-    """Give the models by date the history of `size` million: that of `held` million, on earlier dates."""
+    """Give the models by date the history of `size` million, a multiple: that of `held`, on earlier dates."""
     dsn = local.dsn(settings, "warehouse")
     with psycopg.connect(dsn) as connection:
         for schema, table in _tables_by_date(settings):
@@ -267,15 +267,12 @@ def _repeat_history(settings: Settings, held: int, size: int) -> None:
                     for name, kind in columns
                 ]
                 statement = sql.SQL(
-                    "insert into {table} ({names}) select {values} from {table} "
-                    "where reading_date >= {first} and reading_date >= {oldest} + {days}"
+                    "insert into {table} ({names}) select {values} from {table} where reading_date >= {first}"
                 ).format(
                     table=sql.Identifier(schema, table),
                     names=sql.SQL(", ").join(sql.Identifier(name) for name, _ in columns),
                     values=sql.SQL(", ").join(values),
                     first=sql.Literal(_first(held)),
-                    oldest=sql.Literal(_first(size)),
-                    days=days,
                 )
                 connection.execute(statement)
                 connection.commit()

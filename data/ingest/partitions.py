@@ -145,7 +145,7 @@ def restore(dsn: str, date: datetime.date) -> ArchivedDate:
     with transaction(dsn, LOADER_ROLE) as session, _explained():
         begin = sql.SQL("select myproperty.begin_readings_restore({})").format(sql.Literal(date))
         _, name = session.rows(begin)[0][0].split(".")
-        session.copy(_with_ids(rows), name, "myproperty")
+        session.copy(_with_ids(rows), name, "myproperty", is_of_this_transaction=True)
         if _checksum(session, sql.Identifier("myproperty", name), date) != record.checksum:
             raise PartitionError(f"{record.url} was not restored: the database took its rows as others")
         session.execute(sql.SQL("select myproperty.attach_restored_readings({})").format(sql.Literal(date)))

@@ -150,8 +150,10 @@ class Connections:
         """One that nobody uses, or a new one."""
         while self._idle:
             connection = self._idle.pop()
+            unasked = select.poll()
+            unasked.register(connection, select.POLLIN)
             # What the server says unasked is its end.
-            if not select.select([connection], [], [], 0)[0]:
+            if not unasked.poll(0):
                 return connection
             connection.close()
         # A plan for all dates, which a prepared statement may get, would open all partitions.
@@ -194,13 +196,13 @@ def transaction(database: str | Connections, role: str | None = None) -> Iterato
             if _roll_back(connection) and not _is_out_of_room(error):
                 raise
             raise _unavailable(error, is_lost=True) from error
-        if isinstance(database, Connections):
-            database.give_back(connection)
-            return
     except BaseException:
         connection.close()
         raise
-    connection.close()
+    if isinstance(database, Connections):
+        database.give_back(connection)
+    else:
+        connection.close()
 
 
 def _roll_back(connection: psycopg.Connection) -> bool:

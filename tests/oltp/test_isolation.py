@@ -132,7 +132,6 @@ DEFINER_FUNCTIONS = {
     "myproperty_readonly": {"myproperty.search_service_tickets(text,integer)"},
     "myproperty_auditor": set(),
     "myproperty_loader": {
-        "myproperty.begin_readings_partition(date)",
         "myproperty.begin_readings_partition(date,uuid,uuid)",
         "myproperty.attach_readings_partition(date)",
         "myproperty.ensure_readings_partition(date)",

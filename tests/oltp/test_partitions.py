@@ -169,7 +169,10 @@ def test_loads_of_different_dates_at_once_do_not_deadlock(
             job, day = uuid.uuid4(), NEW_DAY + timedelta(days=offset)
             with psycopg.connect(dsn) as db:
                 db.execute("set local role myproperty_loader")
-                insert(db, str(begin(db, day)), {**reading_on(company, day), "ingestion_job_id": job})
+                apart = db.execute(
+                    "select myproperty.begin_readings_partition(%s, %s, %s)", (day, company.tenant, job)
+                ).fetchall()[0][0]
+                insert(db, apart, {**reading_on(company, day), "ingestion_job_id": job})
                 together.wait(30)
                 db.execute("select myproperty.lock_ledger()")
                 insert(

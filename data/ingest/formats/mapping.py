@@ -223,24 +223,18 @@ class CsvMapping(_Declaration):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        wrong = [message for holds, message in self._demands() if not holds]
+        demands = [*self._demands_of_times(), *self._demands_of_values(), *self._demands_of_text()]
+        wrong = [message for holds, message in demands if not holds]
         if wrong:
             raise ValueError("; ".join(wrong))
         return self
 
-    def _demands(self) -> list[tuple[bool, str]]:
-        columns, has_day = self.columns, bool(self.day)
+    def _demands_of_times(self) -> list[tuple[bool, str]]:
+        columns = self.columns
         # Which of the three ways of telling a time a reading uses: all of each, and one alone.
         ways = [columns.timestamp is not None, columns.time is not None, columns.period is not None]
-        given: tuple[Value | Day, ...] = self.values or self.day
-        is_date_alone = has_day or self.is_daily
-        has_flags = any(run.quality_offset is not None for run in self.day)
+        is_date_alone = bool(self.day) or self.is_daily
         return [
-            (bool(self.values) != has_day, "give either values (a row a reading) or day (a row a day)"),
-            (
-                (self.identifier is None) != (columns.identifier is None),
-                "the meter is named by columns.identifier or by identifier, one of them",
-            ),
             (
                 sum(ways) == (0 if is_date_alone else 1),
                 "a row a day has columns.date; a row a reading has columns.timestamp, or columns.date with "
@@ -273,6 +267,25 @@ class CsvMapping(_Declaration):
                 (self.label is None) == (is_date_alone or columns.period is not None),
                 "label is given where times name intervals: not for a row a day, a date alone, nor with "
                 "columns.period",
+            ),
+            (
+                not self.midnight_ends_day or self.label in ("end", "wall_end"),
+                "midnight_ends_day is for labels at the end of an interval",
+            ),
+        ]
+
+    def _demands_of_values(self) -> list[tuple[bool, str]]:
+        columns = self.columns
+        given: tuple[Value | Day, ...] = self.values or self.day
+        has_flags = any(run.quality_offset is not None for run in self.day)
+        return [
+            (
+                bool(self.values) != bool(self.day),
+                "give either values (a row a reading) or day (a row a day)",
+            ),
+            (
+                (self.identifier is None) != (columns.identifier is None),
+                "the meter is named by columns.identifier or by identifier, one of them",
             ),
             (
                 all((value.unit is None) == (columns.unit is not None) for value in given),
@@ -316,13 +329,13 @@ class CsvMapping(_Declaration):
                 len({run.register_ or run.channel for run in self.day}) == len(self.day),
                 "each run of cells in day is a register: name it by register where two have one channel",
             ),
+        ]
+
+    def _demands_of_text(self) -> list[tuple[bool, str]]:
+        return [
             (
                 self.has_header or not any(isinstance(column, str) for column in self.named()),
                 "without a header columns are given by position",
-            ),
-            (
-                not self.midnight_ends_day or self.label in ("end", "wall_end"),
-                "midnight_ends_day is for labels at the end of an interval",
             ),
             (self.decimal != self.thousands, "the decimal mark is not the thousands mark"),
             (

@@ -62,9 +62,9 @@ _TOKENS: dict[str, tuple[str, str, str]] = {
     "f": ("fraction", r"[0-9]{1,9}", r"[0-9]{1,9}"),
     "p": ("half", r"[AaPp]\.?\s?[Mm]\.?", r"[AaPp][Mm]"),
 }
-# A weekday says nothing that the date does not; %* is any text, such as the end in "00:00 - 00:30".
 # Those that keep a line together too: browsers write them between the parts of a time.
 _BLANKS = "[\\s\u00a0\u202f]+"
+# A weekday says nothing that the date does not; %* is any text, such as the end in "00:00 - 00:30".
 _PASSED_OVER = {"a": r"[A-Za-z]{2,9}\.?", "A": r"[A-Za-z]{2,9}", "*": r".*?"}
 _DATE = {"year", "short_year", "month", "month_name", "day"}
 

@@ -28,28 +28,7 @@ comment on function myproperty.begin_readings_partition(date, uuid, uuid) is
 'The same for readings of one tenant and job, which its rows need not say; ATTACH proves them as any other.';
 
 -- A sample of 3,000 rows tells how many readings a meter has; 30,000 take longer than the key.
-create or replace function myproperty.index_readings_partition(reading_date date) returns void
-language plpgsql
-security definer
-set search_path = pg_catalog, pg_temp
-set default_statistics_target = 10
-as $$
-declare
-    target constant text := format('myproperty.%I', myproperty.readings_partition_name(reading_date));
-begin
-    if to_regclass(target) is null or myproperty.is_partition(to_regclass(target)) then
-        raise exception 'there is no table apart of % to attach', reading_date
-            using errcode = 'MP004', hint = 'Call myproperty.begin_readings_partition first.';
-    end if;
-    if exists (
-        select from pg_constraint as c where c.conrelid = to_regclass(target) and c.contype = 'p'
-    ) then
-        return;
-    end if;
-    execute format('alter table %s add primary key (tenant_id, meter_id, channel, reading_ts, reading_date)', target);
-    execute format('analyze %s', target);
-end;
-$$;
+alter function myproperty.index_readings_partition(date) set default_statistics_target = 10;
 
 create or replace function myproperty.attach_readings_partition(reading_date date) returns void
 language plpgsql
@@ -72,6 +51,8 @@ begin
 end;
 $$;
 
+-- The loader says whose readings come; the other is for the functions that make partitions.
+revoke execute on function myproperty.begin_readings_partition(date) from myproperty_loader;
 revoke execute on function myproperty.begin_readings_partition(date, uuid, uuid) from public;
 grant execute on function myproperty.begin_readings_partition(date, uuid, uuid) to myproperty_loader;
 
