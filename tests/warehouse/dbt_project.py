@@ -26,6 +26,13 @@ PROJECT = Path(__file__).parents[2] / "data" / "warehouse"
 SCENARIOS = Path(__file__).parent / "scenarios"
 # A short dim_date: no test here looks at it, and eight years of days cost seconds in each build.
 CALENDAR = {"calendar_start": "2026-01-01", "calendar_end": "2026-01-11"}
+# What every row of the operational database has, and few cases are about.
+HISTORY: dict[str, Any] = {
+    "created_at": "2026-01-01T00:00:00Z",
+    "updated_at": "2026-01-01T00:00:00Z",
+    "version": "1",
+    "landed_at": "2026-01-01T00:00:00Z",
+}
 
 
 @dataclass(frozen=True)
@@ -53,11 +60,11 @@ def own_tenant(folder: Path, tenant_id: str) -> str:
 
 
 def load_scenario(dsn: str, folder: Path) -> None:
-    """Append each `when/<table>.csv`; an empty field, or a column not given, is NULL."""
+    """Append each `when/<table>.csv`; an empty field, or a column not given but for HISTORY, is NULL."""
     with psycopg.connect(dsn) as connection:
         for path in sorted((folder / "when").glob("*.csv")):
             with path.open(newline="") as lines:
-                rows = list(csv.DictReader(lines))
+                rows = [HISTORY | row for row in csv.DictReader(lines)]
             for row in rows:
                 row["tenant_id"] = own_tenant(folder, row["tenant_id"])
                 if path.stem == "tenants":

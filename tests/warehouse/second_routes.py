@@ -11,6 +11,8 @@ import numpy_financial as npf
 
 from data.billing.allocation import METHODS, allocate
 
+from .dbt_project import HISTORY
+
 Row = dict[str, Any]
 QUANTA = 1_000_000_000
 
@@ -50,11 +52,8 @@ def random_appraisals(count: int, seed: int) -> list[Row]:
             "discount_rate": rate(0, 0.15),
             "lifetime_years": str(rng.integers(1, 41)),
             "valid_from": "2026-01-01",
-            "created_at": "2026-01-01T00:00:00Z",
-            "updated_at": "2026-01-01T00:00:00Z",
-            "version": "1",
-            "landed_at": "2026-01-01T00:00:00Z",
         }
+        | HISTORY
         for number in range(count)
     ]
 
@@ -174,14 +173,6 @@ def random_property(seed: int, participants: int, intervals: int) -> Shared:
                 tables["meter_readings"].append(common | load)
                 solar[name, start] = Decimal(int(found[row, i])) / QUANTA
     return Shared(tables, solar)
-
-
-HISTORY: Row = {
-    "created_at": "2026-01-01T00:00:00Z",
-    "updated_at": "2026-01-01T00:00:00Z",
-    "version": "1",
-    "landed_at": "2026-01-01T00:00:00Z",
-}
 
 
 def _meter(name: str) -> Row:
