@@ -143,7 +143,7 @@ def expected_rows(path: Path) -> list[dict[str, str]]:
 
 
 def actual_rows(dsn: str, path: Path, columns: list[str]) -> list[dict[str, str]]:
-    """What the scenario's tenants have in the table of a `then` file: of dated tables, on the scenario's days."""
+    """What the scenario's tenants have in a table of `then`; of a dated one, on the scenario's days."""
     folder, table = path.parents[1], path.stem
     schema = {"mart": "marts", "int": "staging"}.get(table.split("_")[0], "core")
     query = sql.SQL("select {} from {} where starts_with(tenant_id, {})").format(
