@@ -333,8 +333,15 @@ def test_performance_equals_that_of_pvlib_and_the_files(
 def test_carbon_equals_the_energy_of_the_files_by_the_published_factors(
     platform: Platform, energy_of_files: pd.DataFrame
 ) -> None:
-    """NGA 2024 for New South Wales, eGRID2023 for California; none is quoted for Germany: unknown."""
-    factors = {"sydney": Decimal("0.66"), "los-angeles": Decimal("0.19504")}
+    """By place: average of the grid, residual mix; of California no residual mix is quoted.
+
+    NGA 2024 for New South Wales, eGRID2023 for California, UBA and AIB 2024 for Germany.
+    """
+    factors = {
+        "sydney": (Decimal("0.66"), Decimal("0.81")),
+        "los-angeles": (Decimal("0.19504"), None),
+        "berlin": (Decimal("0.363"), Decimal("0.72456")),
+    }
     sites = {str(site.id): site for tenant in company("small") for site in tenant.sites}
     solar = energy_of_files[energy_of_files["channel"].isin(["generation", "export"])]
     files = solar.pivot_table(
@@ -345,14 +352,12 @@ def test_carbon_equals_the_energy_of_the_files_by_the_published_factors(
     assert len(whole) >= 2 * DAYS
     energies = files.to_dict("index")
     for row in rows_of(whole):
-        factor = factors.get(sites[row.property_id].place)
+        average, residual = factors[sites[row.property_id].place]
         energy = energies[row.property_id, row.reading_date]
-        if factor is None:
-            assert pd.isna(row.avoided_location_kg) and pd.isna(row.location_factor_id)
-            continue
-        assert row.avoided_location_kg == (energy["generation"] - energy["export"]) * factor
-        assert row.exported_location_kg == energy["export"] * factor
-        assert row.is_market_grid_average and row.avoided_market_kg == row.avoided_location_kg
+        assert row.avoided_location_kg == (energy["generation"] - energy["export"]) * average
+        assert row.exported_location_kg == energy["export"] * average
+        assert row.is_market_grid_average == (residual is None)
+        assert row.avoided_market_kg == (energy["generation"] - energy["export"]) * (residual or average)
 
 
 def test_energy_ties_through_every_layer(platform: Platform, energy_of_files: pd.DataFrame) -> None:
@@ -549,10 +554,8 @@ def test_questions_on_solar_are_answered_within_physics(
         assert row["days_known"] in (DAYS, DAYS + 1)
         assert 0 <= row["worst_energy_availability"] <= 1
     for row in carbon:
-        assert (row["avoided_location_kg"] is None) == (row["location_factor_id"] is None)
-        if row["avoided_location_kg"] is not None:
-            assert 0.1 < row["avoided_location_kg"] / row["self_consumed_kwh"] < 1
-    assert {row["emission_region"] for row in carbon if row["location_factor_id"]} == {"AU-NSW", "US-CAMX"}
+        assert 0.1 < row["avoided_location_kg"] / row["self_consumed_kwh"] < 1
+    assert {row["emission_region"] for row in carbon} == {"AU-NSW", "US-CAMX", "DE"}
 
 
 def test_questions_on_money_are_answered_to_the_cent(platform: Platform) -> None:

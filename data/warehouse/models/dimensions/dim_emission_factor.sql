@@ -7,6 +7,7 @@ select
     year as first_year,
     coalesce(lead(year) over (partition by region, scope, basis order by year), 10000) as end_year,
     {{ as_decimal('kg_co2e_per_kwh', 12, 9) }} as kg_co2e_per_kwh,
+    gases,
     source,
     edition,
     published,
