@@ -1,9 +1,14 @@
-"""What energy costs in the demo, on which grid it is drawn and how solar is shared; all invented."""
+"""What energy costs in the demo, on which grid it is drawn and how solar is shared; all invented.
 
+Prices are the seed that the warehouse loads too.
+"""
+
+import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_DOWN, Decimal
+from functools import cache
 from typing import TypeVar
 from uuid import UUID
 
@@ -12,125 +17,32 @@ from psycopg.types.range import DateRange, Int4Range
 from data.demo.assets import currency
 from data.demo.company import Site, Tenant, named
 from data.demo.rows import Rows
+from myproperty.settings import CHECKOUT
 
-PRICES_RISE = date(2025, 7, 1)
 PLAN_CHANGE = date(2025, 5, 15)
 SHARES_CHANGE = date(2025, 7, 1)
 _SHARE_STEP = Decimal("0.00000001")
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True)
-class Band:
-    """A price before tax, at minutes of the local day [first, end) of a kind of day."""
-
-    charge: str
-    name: str
-    day_kind: str
-    first: int
-    end: int
-    prices: tuple[str, ...]
+BANDS = CHECKOUT / "data" / "warehouse" / "seeds" / "demo_tariff_bands.csv"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A rate plan; `prices[i]` of its bands hold from `starts[i]` to before the next start."""
+    """A rate plan of a provider at a place; its bands are the rows of `BANDS` of that name."""
 
     key: str
     name: str
     place: str
     provider: str
-    tax_rate: str
-    starts: tuple[date, ...]
-    bands: tuple[Band, ...]
 
 
-def _hours(charge: str, day_kind: str, *bands: tuple[str, int, int, tuple[str, ...]]) -> tuple[Band, ...]:
-    return tuple(Band(charge, name, day_kind, 60 * a, 60 * b, prices) for name, a, b, prices in bands)
-
-
-def _all_day(charge: str, name: str, prices: tuple[str, ...]) -> tuple[Band, ...]:
-    return tuple(Band(charge, name, kind, 0, 1440, prices) for kind in ("weekday", "weekend"))
-
-
-_SYDNEY_STARTS = (date(2024, 7, 1), PRICES_RISE)
-_OFF_PEAK, _SHOULDER = ("0.186000", "0.195000"), ("0.246500", "0.259000")
-_LA_OFF_PEAK = ("0.268000",)
 _PLANS = (
-    Plan(
-        "time-of-use",
-        "Terraces time of use",
-        "sydney",
-        "retailer",
-        "0.10",
-        _SYDNEY_STARTS,
-        (
-            *_hours(
-                "grid",
-                "weekday",
-                ("off-peak", 0, 7, _OFF_PEAK),
-                ("shoulder", 7, 15, _SHOULDER),
-                ("peak", 15, 21, ("0.489000", "0.518000")),
-                ("shoulder", 21, 22, _SHOULDER),
-                ("off-peak", 22, 24, _OFF_PEAK),
-            ),
-            *_hours("grid", "weekend", ("weekend", 0, 24, ("0.232000", "0.244000"))),
-            *_all_day("solar", "solar", ("0.145000", "0.152000")),
-            *_all_day("daily", "supply", ("1.050000", "1.102500")),
-        ),
-    ),
-    Plan(
-        "anytime",
-        "Terraces anytime",
-        "sydney",
-        "retailer",
-        "0.10",
-        _SYDNEY_STARTS,
-        (
-            *_all_day("grid", "anytime", ("0.298000", "0.314000")),
-            *_all_day("solar", "solar", ("0.150000", "0.157500")),
-            *_all_day("daily", "supply", ("0.980000", "1.030000")),
-        ),
-    ),
-    Plan(
-        "time-of-use",
-        "Canyon evenings",
-        "los-angeles",
-        "us-retailer",
-        "0",
-        (date(2025, 1, 1),),
-        (
-            *_hours(
-                "grid",
-                "weekday",
-                ("off-peak", 0, 16, _LA_OFF_PEAK),
-                ("on-peak", 16, 21, ("0.467000",)),
-                ("off-peak", 21, 24, _LA_OFF_PEAK),
-            ),
-            *_hours(
-                "grid",
-                "weekend",
-                ("off-peak", 0, 16, _LA_OFF_PEAK),
-                ("mid-peak", 16, 21, ("0.351000",)),
-                ("off-peak", 21, 24, _LA_OFF_PEAK),
-            ),
-            *_all_day("solar", "solar", ("0.190000",)),
-            *_all_day("daily", "supply", ("0.620000",)),
-        ),
-    ),
-    Plan(
-        "flat",
-        "Hofstrom",
-        "berlin",
-        "retailer",
-        "0.19",
-        (date(2025, 1, 1),),
-        (
-            *_all_day("grid", "Arbeitspreis", ("0.268900",)),
-            *_all_day("solar", "Dachstrom", ("0.212000",)),
-            *_all_day("daily", "Grundpreis", ("0.310000",)),
-        ),
-    ),
+    Plan("time-of-use", "Terraces time of use", "sydney", "retailer"),
+    Plan("anytime", "Terraces anytime", "sydney", "retailer"),
+    Plan("time-of-use", "Canyon evenings", "los-angeles", "us-retailer"),
+    Plan("flat", "Hofstrom", "berlin", "retailer"),
 )
 # By place and unit: the plans in order, and from which day on. Anything else: the time of use of its place.
 _USUAL = {"sydney": "time-of-use", "los-angeles": "time-of-use", "berlin": "flat"}
@@ -236,26 +148,37 @@ def _plan_rows(tenant: Tenant, site: Site, plan: Plan) -> Rows:
             "currency": currency(site),
         },
     )
-    for band in plan.bands:
-        prices = tuple(zip(band.prices, plan.starts, strict=True))
-        for price, during in _each_until_the_next(prices):
-            start = str(during.lower)
-            yield (
-                "rate_plan_bands",
-                {
-                    "id": named(
-                        "band", site.key, plan.key, band.charge, band.day_kind, str(band.first), start
-                    ),
-                    "rate_plan_id": _plan_id(site, plan.key),
-                    "charge": band.charge,
-                    "band": band.name,
-                    "day_kind": band.day_kind,
-                    "minutes_of_day": Int4Range(band.first, band.end, "[)"),
-                    "unit_amount": Decimal(price),
-                    "tax_rate": Decimal(plan.tax_rate),
-                    "valid_during": during,
-                },
-            )
+    for band in _bands()[plan.name]:
+        during = DateRange(date.fromisoformat(band["valid_from"]), _date_or_none(band["valid_to"]), "[)")
+        key = band["charge"], band["day_kind"], band["minutes_from"], band["valid_from"]
+        yield (
+            "rate_plan_bands",
+            {
+                "id": named("band", site.key, plan.key, *key),
+                "rate_plan_id": _plan_id(site, plan.key),
+                "charge": band["charge"],
+                "band": band["band"],
+                "day_kind": band["day_kind"],
+                "minutes_of_day": Int4Range(int(band["minutes_from"]), int(band["minutes_to"]), "[)"),
+                "unit_amount": Decimal(band["unit_amount"]),
+                "tax_rate": Decimal(band["tax_rate"]),
+                "valid_during": during,
+            },
+        )
+
+
+@cache
+def _bands() -> dict[str, list[dict[str, str]]]:
+    """The rows of `BANDS` by name of the plan."""
+    found: dict[str, list[dict[str, str]]] = {}
+    with BANDS.open(newline="", encoding="utf-8") as lines:
+        for row in csv.DictReader(lines):
+            found.setdefault(row["plan_name"], []).append(row)
+    return found
+
+
+def _date_or_none(text: str) -> date | None:
+    return date.fromisoformat(text) if text else None
 
 
 def _assignment_rows(site: Site, label: str) -> Rows:

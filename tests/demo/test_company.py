@@ -10,7 +10,7 @@ from psycopg.types.range import DateRange
 
 from data.demo import apply_company
 from data.demo.company import company
-from data.demo.tariffs import PLAN_CHANGE, PRICES_RISE
+from data.demo.tariffs import PLAN_CHANGE
 from tests.demo.conftest import contents
 
 pytestmark = pytest.mark.engine
@@ -199,7 +199,7 @@ def test_prices_rise_and_solar_is_the_cheaper_energy(db: psycopg.Connection) -> 
     bands = {tuple(row[:3]): tuple(row[3:]) for row in db.execute(query)}
     assert bands["Terraces time of use", "grid", "peak"] == (
         [Decimal("0.489"), Decimal("0.518")],
-        [date(2024, 7, 1), PRICES_RISE],
+        [date(2024, 7, 1), date(2025, 7, 1)],
     )
     extremes = """
         select max(unit_amount) filter (where charge = 'solar')

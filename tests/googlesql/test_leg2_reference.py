@@ -41,6 +41,8 @@ COMPARED = {
     "fact_energy_usage",
     "emission_factors",
     "currencies",
+    "public_holidays",
+    "demo_tariff_bands",
     "int_solar__availability",
     "fact_invoice",
     "fact_payment",
