@@ -9,7 +9,7 @@ FUZZ_SECONDS ?= 600
 FAST := not engine and not emulator and not slow
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast fuzz dev lint format bench docs model-docs slim lock down clean
+.PHONY: help demo test test-fast fuzz dev lint lint-python lint-sql format bench docs model-docs slim lock down clean
 
 help: ## what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,9 +42,14 @@ dev: $(READY) ## the Dagster UI on the embedded engines
 	@$(BIN)/myproperty dev
 
 lint: $(READY) ## ruff, mypy, sqlfluff, and squawk on the migrations
+	@$(MAKE) --no-print-directory --output-sync --jobs=2 lint-python lint-sql
+
+lint-python:
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy .
+
+lint-sql:
 	@$(BIN)/sqlfluff lint --disable-progress-bar data/warehouse oltp_schema/migrations/sql
 	@$(BIN)/squawk oltp_schema/migrations/sql/*.sql
 

@@ -96,7 +96,7 @@ def tables(settings: Settings) -> dict[str, bool]:
 
 
 def rows(settings: Settings, table: str, dates: Window | None) -> Rows:
-    """The rows of a table, in an order that is the same on both engines; of a dated one those of the dates."""
+    """The rows of a table (of a dated one, on the dates), in an order that is the same on both engines."""
     warehouse = open_warehouse(settings)
     where = f"where reading_date between '{dates.start}' and '{dates.dates[-1]}'" if dates else ""
     try:
