@@ -10,6 +10,7 @@ import io
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -286,7 +287,12 @@ def _from_text(value: str, kind: str) -> Any:
     """The value of a CSV's field; an empty one is NULL."""
     if not value:
         return None
-    read: dict[str, Callable[[str], Any]] = {"INT64": int, "NUMERIC": Decimal, "STRING": str}
+    read: dict[str, Callable[[str], Any]] = {
+        "INT64": int,
+        "NUMERIC": Decimal,
+        "STRING": str,
+        "DATE": date.fromisoformat,
+    }
     return read[kind](value)
 
 

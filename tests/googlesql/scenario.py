@@ -456,6 +456,20 @@ def _bills() -> dict[str, list[Row]]:
                 rate_plan_band_id=band,
             )
             for number, category, quantity, price, total, band in lines
+        ]
+        + [
+            _row(
+                "invoice_lines",
+                id="n4",
+                tenant_id="t2",
+                invoice_id="i2",
+                line_number=1,
+                category="service",
+                quantity=Decimal(1),
+                unit_amount=Decimal("10.37"),
+                tax_rate=Decimal("0.19"),
+                total_amount=Decimal("12.34"),
+            )
         ],
         "payments": [
             _row(

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from .compile import Build, DbtFailed, build
-from .conftest import VARIABLES, WAREHOUSE
+from .conftest import WAREHOUSE
 from .engine import Column, GoogleSqlError, analyse, type_name
 from .raw import raw_tables
+from .scenario import VARIABLES
 
 SENT = {"model", "test", "snapshot"}
 

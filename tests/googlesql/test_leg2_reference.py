@@ -16,13 +16,12 @@ from tests.analyst_questions import questions
 
 from . import reference, scenario
 from .compile import PROJECT, build
-from .conftest import WAREHOUSE
+from .conftest import NO_TESTS, WAREHOUSE, Stages
 from .engine import Row
 from .in_memory import InMemoryBigQuery, Stored
 from .raw import raw_tables
 
 pytestmark = pytest.mark.engine
-NO_TESTS = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
 # dbt stamps a snapshot's rows with the time of the source, never of the run, under the timestamp strategy.
 COMPARED = {
     "bridge_unit_tenancy",
@@ -95,26 +94,21 @@ def _tables(tables: list[Stored]) -> dict[str, Stored]:
     return {t.relation.path[2]: t for t in tables if t.relation.path[1] != "raw" and t.query is None}
 
 
-def _with_raw(tables: list[Stored], raw: list[Stored]) -> list[Stored]:
-    return [t for t in tables if t.relation.path[1] != "raw"] + raw
-
-
 @pytest.fixture(scope="module")
-def compared(fresh_database: DatabaseMaker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compared]:
-    """Both engines through a first run of two days, then a revision that reruns the second day alone."""
+def compared(
+    stages: Stages, fresh_database: DatabaseMaker, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Compared]:
+    """What Google's engine made in each stage, and PostgreSQL's rows after the same stages."""
     work = tmp_path_factory.mktemp("leg2")
     google: list[dict[str, list[Row]]] = []
     postgres: list[dict[str, list[Row]]] = []
-    tables: list[Stored] = []
     with fresh_database("warehouse_leg2") as dsn:
-        for revised, variables in ((False, scenario.VARIABLES), (True, scenario.REVISED_VARIABLES)):
-            raw = raw_tables(scenario.rows(revised))
-            tables = build(
-                WAREHOUSE, _with_raw(tables, raw), work, [(["build"], variables)], *NO_TESTS
-            ).tables
-            reference.load_raw(dsn, raw)
+        for made, revised, variables in (
+            (_tables(stages.first.tables), False, scenario.VARIABLES),
+            (_tables(stages.revised.tables), True, scenario.REVISED_VARIABLES),
+        ):
+            reference.load_raw(dsn, raw_tables(scenario.rows(revised)))
             reference.run_dbt(dsn, WAREHOUSE, work, variables, *NO_TESTS)
-            made = _tables(tables)
             google.append({name: t.rows for name, t in made.items()})
             postgres.append(
                 {
@@ -124,7 +118,7 @@ def compared(fresh_database: DatabaseMaker, tmp_path_factory: pytest.TempPathFac
                     for name, t in made.items()
                 }
             )
-        yield Compared(google, postgres, tables, dsn)
+        yield Compared(google, postgres, stages.revised.tables, dsn)
 
 
 @pytest.mark.parametrize("stage", [0, 1], ids=["first", "revised"])
