@@ -362,7 +362,7 @@ def query(sql: str, format: Annotated[Format, typer.Option()] = Format.table) ->
 
     warehouse = open_warehouse(get_settings())
     try:
-        rows = warehouse.query(sql).to_pylist()
+        rows = warehouse.ask(sql).to_pylist()
     finally:
         warehouse.close()
     if format is Format.json:

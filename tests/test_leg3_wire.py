@@ -27,6 +27,7 @@ from data.demo import DemoPlan, apply_company, generate
 from data.demo.billing import apply_billing
 from data.ingest.bigquery import BigQueryWarehouse, open_bigquery
 from data.ingest.entities import ENTITIES
+from data.ingest.errors import QueryRefused
 from data.ingest.landing import read_landing
 from data.ingest.warehouse import open_warehouse
 from myproperty import local
@@ -298,4 +299,17 @@ def test_a_load_of_another_day_is_refused_by_the_server_too(wire: Wire, apart: B
                 write_disposition="WRITE_TRUNCATE",
             ),
         )
+    assert count(apart, day) == landed(wire, day).num_rows
+
+
+def test_a_question_that_writes_or_is_wrong_is_refused(wire: Wire, apart: BigQueryWarehouse) -> None:
+    day = wire.dates.dates[2]
+    assert apart.ask("select 1 as one").to_pydict() == {"one": [1]}
+    for question, reason in (
+        (f"delete from apart_raw.meter_readings where reading_date = '{day}'", "would write"),
+        ("selec 1", "yntax"),
+        ("select * from apart_raw.nothing", "ot found"),
+    ):
+        with pytest.raises(QueryRefused, match=reason):
+            apart.ask(question)
     assert count(apart, day) == landed(wire, day).num_rows

@@ -13,12 +13,12 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from google.api_core.exceptions import Conflict
+from google.api_core.exceptions import Conflict, GoogleAPICallError
 from google.cloud import bigquery
 from sqlalchemy import Engine, create_engine
 
 from data.ingest.entities import Entity
-from data.ingest.errors import IngestError
+from data.ingest.errors import IngestError, QueryRefused
 from data.ingest.fingerprint import fingerprint_frame, fingerprint_sql
 from data.ingest.warehouse import check_partition, range_filter
 from myproperty import local
@@ -124,6 +124,16 @@ class BigQueryWarehouse:
             create_bqstorage_client=self._is_real
         )
         return found
+
+    def ask(self, statement: str) -> pa.Table:
+        """See `Warehouse`. A dry run says what kind of statement it is, before it costs anything."""
+        try:
+            planned = self._client.query(statement, bigquery.QueryJobConfig(dry_run=True))
+            if planned.statement_type != "SELECT":
+                raise QueryRefused(f"a {planned.statement_type} statement would write")
+            return self.query(statement)
+        except GoogleAPICallError as error:
+            raise QueryRefused(error.errors[0]["message"] if error.errors else error.message) from error
 
     def sqlalchemy_engine(self) -> Engine:
         """See `Warehouse`. Tables are named with their dataset."""

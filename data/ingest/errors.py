@@ -15,6 +15,17 @@ class IngestError(PlatformError):
     """Base of all errors that ingestion raises on purpose."""
 
 
+class QueryRefused(IngestError):
+    """The warehouse did not take a person's query, or it would have written."""
+
+    def __init__(self, reason: object) -> None:
+        super().__init__(
+            f"the warehouse refused the query: {str(reason).strip()}\n"
+            "It takes one that reads, of tables named as marts.mart_solar_performance: docs/warehouse.md "
+            "lists them, and `myproperty run` builds them."
+        )
+
+
 class RefusedFile(IngestError):
     """The whole file is refused and nothing of it may be written.
 

@@ -13,9 +13,9 @@ from psycopg import sql
 from sqlalchemy import Engine, create_engine, make_url
 
 from data.ingest.entities import Entity
-from data.ingest.errors import IngestError
+from data.ingest.errors import IngestError, QueryRefused
 from data.ingest.fingerprint import fingerprint_frame, fingerprint_schema, fingerprint_sql
-from data.ingest.session import Session, transaction
+from data.ingest.session import DatabaseError, Session, transaction
 from myproperty import local
 from myproperty.settings import Settings
 
@@ -53,7 +53,10 @@ class Warehouse(Protocol):
         """The columns of `fingerprint_schema` over reading dates in [start, end), or the whole table."""
 
     def query(self, statement: str) -> pa.Table:
-        """Run one statement and return its rows; decimals are decimals."""
+        """Run one statement that reads, and return its rows; decimals are decimals."""
+
+    def ask(self, statement: str) -> pa.Table:
+        """The rows of a person's query. Raises `QueryRefused` for one that writes or is wrong."""
 
     def sqlalchemy_engine(self) -> Engine:
         """An engine for Great Expectations."""
@@ -177,7 +180,15 @@ class PostgresWarehouse:
     def query(self, statement: str) -> pa.Table:
         """See `Warehouse`. A numeric without a declared scale comes with the scale that its values need."""
         with transaction(self._dsn) as session:
+            session.execute("set transaction read only")
             return session.table(statement)
+
+    def ask(self, statement: str) -> pa.Table:
+        """See `Warehouse`."""
+        try:
+            return self.query(statement)
+        except DatabaseError as error:
+            raise QueryRefused(error) from error
 
     def sqlalchemy_engine(self) -> Engine:
         """See `Warehouse`."""

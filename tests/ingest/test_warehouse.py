@@ -11,7 +11,7 @@ import pytest
 
 from data.ingest import drift, landing
 from data.ingest.entities import ENTITIES
-from data.ingest.errors import IngestError
+from data.ingest.errors import IngestError, QueryRefused
 from data.ingest.load import ingest_file
 from data.ingest.transfer import transfer
 from data.ingest.warehouse import PostgresWarehouse, Warehouse, open_warehouse
@@ -148,6 +148,22 @@ def test_a_query_keeps_every_digit(postgres: Warehouse) -> None:
         "select sum(x) as total from (values (0.1::numeric), (12345678901.000000001)) as t(x)"
     )
     assert found == pa.table({"total": pa.array([Decimal("12345678901.100000001")], pa.decimal128(38, 9))})
+
+
+@pytest.mark.parametrize(
+    ("question", "reason"),
+    [
+        ("delete from pg_class returning oid", "read-only transaction"),
+        ("selec 1", "syntax error"),
+        ("select * from marts.mart_nothing", "does not exist"),
+    ],
+)
+def test_a_question_that_writes_or_is_wrong_is_refused(
+    postgres: Warehouse, question: str, reason: str
+) -> None:
+    assert postgres.ask("select 1 as one") == pa.table({"one": pa.array([1], pa.int32())})
+    with pytest.raises(QueryRefused, match=rf"(?s){reason}.*docs/warehouse\.md"):
+        postgres.ask(question)
 
 
 def call_tools(company: Company, *changes: LiteralString) -> None:
