@@ -370,7 +370,7 @@ def query(sql: str, format: Annotated[Format, typer.Option()] = Format.table) ->
     elif format is Format.csv:
         console.print_csv(rows)
     else:
-        console.print_table(f"{len(rows)} rows", rows)
+        console.print_table("1 row" if len(rows) == 1 else f"{len(rows)} rows", rows)
 
 
 @app.command()

@@ -56,7 +56,9 @@ def print_table(title: str, rows: Sequence[Row], *, empty: str = "none") -> None
     if not rows:
         out.print(f"[bold]{title}[/]: {empty}")
         return
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    # Apart from the table, which may be narrower and would fold it.
+    out.print(title, style="bold", markup=False, highlight=False)
+    table = Table(header_style="bold")
     for name, value in rows[0].items():
         table.add_column(name, justify=_side(value), overflow="fold")
     for row in rows:
