@@ -10,7 +10,7 @@ import io
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -177,7 +177,7 @@ class InMemoryBigQuery:
         schema = tuple(Column(f.name, type_name(f.field_type)) for f in job_config.schema)
         text = lines.read().decode()
         rows = [
-            tuple(_from_text(value, column.type) for value, column in zip(row, schema, strict=True))
+            tuple(from_text(value, column.type) for value, column in zip(row, schema, strict=True))
             for row in list(csv.reader(io.StringIO(text)))[job_config.skip_leading_rows :]
         ]
         path = (destination.project, destination.dataset_id, destination.table_id)
@@ -283,7 +283,7 @@ def _reference(path: Path) -> TableReference:
     return TableReference(DatasetReference(path[0], path[1]), path[2])
 
 
-def _from_text(value: str, kind: str) -> Any:
+def from_text(value: str | None, kind: str) -> Any:
     """The value of a CSV's field; an empty one is NULL."""
     if not value:
         return None
@@ -291,7 +291,9 @@ def _from_text(value: str, kind: str) -> Any:
         "INT64": int,
         "NUMERIC": Decimal,
         "STRING": str,
+        "BOOL": {"true": True, "false": False}.__getitem__,
         "DATE": date.fromisoformat,
+        "TIMESTAMP": datetime.fromisoformat,
     }
     return read[kind](value)
 

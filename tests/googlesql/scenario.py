@@ -12,13 +12,16 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from tests.warehouse.dbt_project import SCENARIOS, scenario_rows
+
 from .engine import Row
+from .in_memory import from_text
 from .raw import COLUMNS
 
 FIRST_DAY, LAST_DAY = date(2026, 4, 4), date(2026, 4, 5)
 VARIABLES = {
     "start_date": "2026-04-04",
-    "end_date": "2026-04-06",
+    "end_date": "2026-10-26",
     "calendar_start": "2026-04-01",
     "calendar_end": "2026-04-10",
 }
@@ -675,4 +678,18 @@ def _readings(revised: bool) -> list[Row]:
 
 def rows(revised: bool = False) -> dict[str, list[Row]]:
     """The raw rows by table; `revised` is what they are after a revision of 2026-04-05 and of a property."""
-    return _company(revised) | {"meter_readings": _readings(revised)}
+    own = _company(revised) | {"meter_readings": _readings(revised)}
+    folders = _folders()
+    return {table: [*own.get(table, []), *folders.get(table, [])] for table in {**own, **folders}}
+
+
+def _folders() -> dict[str, list[Row]]:
+    """The rows of all scenarios in folders: tenants of their own, on later days."""
+    found: dict[str, list[Row]] = {}
+    for folder in sorted(path for path in SCENARIOS.iterdir() if path.is_dir()):
+        for table, given in scenario_rows(folder).items():
+            found.setdefault(table, []).extend(
+                tuple(from_text(row.get(column.name), column.type) for column in COLUMNS[table])
+                for row in given
+            )
+    return found

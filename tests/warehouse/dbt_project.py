@@ -59,18 +59,26 @@ def own_tenant(folder: Path, tenant_id: str) -> str:
     return f"{folder.name}/{tenant_id}"
 
 
+def scenario_rows(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """Each `when/<table>.csv` as text; an empty field, or a column not given but for HISTORY, is NULL."""
+    found = {}
+    for path in sorted((folder / "when").glob("*.csv")):
+        with path.open(newline="") as lines:
+            rows = [HISTORY | row for row in csv.DictReader(lines)]
+        for row in rows:
+            row["tenant_id"] = own_tenant(folder, row["tenant_id"])
+            if path.stem == "tenants":
+                row["id"] = row["tenant_id"]
+        found[path.stem] = rows
+    return found
+
+
 def load_scenario(dsn: str, folder: Path) -> None:
-    """Append each `when/<table>.csv`; an empty field, or a column not given but for HISTORY, is NULL."""
+    """Append the rows of a scenario to the raw tables."""
     with psycopg.connect(dsn) as connection:
-        for path in sorted((folder / "when").glob("*.csv")):
-            with path.open(newline="") as lines:
-                rows = [HISTORY | row for row in csv.DictReader(lines)]
-            for row in rows:
-                row["tenant_id"] = own_tenant(folder, row["tenant_id"])
-                if path.stem == "tenants":
-                    row["id"] = row["tenant_id"]
+        for table, rows in scenario_rows(folder).items():
             if rows:
-                insert_rows(connection, path.stem, rows)
+                insert_rows(connection, table, rows)
 
 
 def insert_rows(connection: psycopg.Connection[Any], table: str, rows: Sequence[dict[str, Any]]) -> None:
