@@ -269,7 +269,8 @@ class InMemoryBigQuery:
         plan = merge.plan(sql)
         stored = self.tables[self._path(plan.target)]
         kept = merge.rows_after(plan, self._contents(stored), self.select(plan.source), stored.relation)
-        changed = [row for row in kept if row not in stored.rows]
+        before = set(stored.rows)
+        changed = [row for row in kept if row not in before]
         stored.rows = kept
         return Result(stored.relation.columns, changed), None
 

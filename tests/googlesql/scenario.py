@@ -4,7 +4,8 @@ Sydney ends summer time on 2026-04-05: its day has 25 hours. Los Angeles and Ber
 There are missing intervals, substituted and lost values, awkward decimals, a meter without a unit, a
 day with too little data and meters that are silent. A unit in Berlin changes hands and price between the two
 days, is billed and pays, has a ticket and asks an agent. A second version of the rows says what a revision
-changes.
+changes. Beside it are the scenarios in folders, tenants of their own from July to October; that of the leap
+day lies outside of the dates that are built.
 """
 
 from datetime import UTC, date, datetime, timedelta
@@ -25,7 +26,7 @@ VARIABLES = {
     "calendar_start": "2026-04-01",
     "calendar_end": "2026-04-10",
 }
-REVISED_VARIABLES = VARIABLES | {"start_date": "2026-04-05"}
+REVISED_VARIABLES = VARIABLES | {"start_date": "2026-04-05", "end_date": "2026-04-06"}
 MADE = datetime(2026, 4, 7, 1, 2, 3, 456789, tzinfo=UTC)
 REVISED = datetime(2026, 4, 9, 12, 0, tzinfo=UTC)
 # meter: tenant, property, type, zone, interval in seconds, channels
