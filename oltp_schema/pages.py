@@ -59,7 +59,9 @@ AREAS = {
         "warehouse_staging.ticket_quotes", "warehouse_staging.ticket_schedules",
         "warehouse_staging.ticket_activities", "warehouse_staging.agent_messages",
         "warehouse_staging.agent_audit", "warehouse_staging.solar_appraisals",
-        "warehouse_staging.solar_reference_yields",
+        "warehouse_staging.solar_reference_yields", "warehouse_staging.ledger_accounts",
+        "warehouse_staging.allocation_adjustments", "warehouse_staging.compliance_rule_states",
+        "warehouse_staging.project_links",
         "warehouse_staging.meter_readings",
     ),
 }  # fmt: skip

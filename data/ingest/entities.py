@@ -218,6 +218,14 @@ _ALL = (
         withheld="participant_id period_start_date notes",
     ),
     _entity(
+        "allocation_adjustments",
+        "allocation_id uuid, solar_kwh_before reading, solar_kwh_after reading, grid_kwh_before reading, "
+        "grid_kwh_after reading, loss_kwh_before reading, loss_kwh_after reading, adjusted_by uuid, "
+        "adjusted_at timestamp",
+        is_growing=True,
+        withheld="reason",
+    ),
+    _entity(
         "invoices",
         "number text, tenant_user_id uuid, tenancy_id uuid, period_from date, period_to date, status text, "
         "total_amount money, currency text, issued_at timestamp, due_at timestamp",
@@ -245,6 +253,7 @@ _ALL = (
         is_growing=True,
         withheld="description",
     ),
+    _entity("ledger_accounts", "code text, name text, kind text, status text"),
     _entity(
         "service_tickets",
         "property_id uuid, unit_id uuid, opened_by uuid, status text, priority text, category text, "
@@ -266,6 +275,16 @@ _ALL = (
         "ticket_id uuid, kind text, user_id uuid, agent_id text, occurred_at timestamp",
         is_growing=True,
         withheld="body details",
+    ),
+    _entity(
+        "compliance_rule_states",
+        "property_id uuid, rule_code text, state text, evaluated_at timestamp, due_on date",
+        withheld="evidence",
+    ),
+    _entity(
+        "project_links",
+        "property_id uuid, originfd_project_id uuid, project_type text, status text, target_live_date date",
+        withheld="scope_summary sync_payload",
     ),
     # Neither what was said nor a hash of it: a hash of a short input is found by trying.
     _entity(
