@@ -1,7 +1,8 @@
 """The marts of bills, arrears, completeness and tickets once more: by pandas, from the rows of the OLTP.
 
 Each function gives {key: figures} for a mart, with the columns that its constant names. Not here: what the
-SQL of the models does in hard cases, which its unit tests say.
+SQL of the models does in hard cases, which its unit tests say; who got which solar energy
+(`solar_by_pandas`).
 """
 
 from collections.abc import Iterator
@@ -152,11 +153,11 @@ def completeness(dsn: str) -> Figures:
     due = registers.merge(meters[meters["status"] == "active"], left_on="meter_id", right_on="id")
     keys: set[tuple[Any, ...]] = {
         (register.meter_id, register.channel, day)
-        for register in _each(due)
+        for register in each_row(due)
         for place, day in days
         if place == register.property_id
     }
-    device = {each.id: each for each in _each(meters)}
+    device = {each.id: each for each in each_row(meters)}
     length_of = registers.set_index(["meter_id", "channel"])["interval_seconds"].to_dict()
     found: Figures = {}
     for meter, channel, day in keys | set(sent):
@@ -231,7 +232,7 @@ def reconciliation(dsn: str) -> Figures:
             paid.get(row.id, none),
             row.total_amount - paid.get(row.id, none),
         )
-        for row in _each(both[~both["status"].isin(["draft", "void"])])
+        for row in each_row(both[~both["status"].isin(["draft", "void"])])
     }
 
 
@@ -239,5 +240,5 @@ def _days(first: date, end: date) -> pd.DatetimeIndex:
     return pd.date_range(first, end, inclusive="left")
 
 
-def _each(frame: pd.DataFrame) -> Iterator[Any]:
+def each_row(frame: pd.DataFrame) -> Iterator[Any]:
     return iter(frame.itertuples())

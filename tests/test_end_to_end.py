@@ -46,6 +46,8 @@ from oltp_schema.migrate import upgrade
 from tests import marts_by_pandas as by_pandas
 from tests.analyst_questions import questions
 from tests.conftest import DatabaseMaker
+from tests.solar_by_pandas import shared as shared_solar
+from tests.warehouse.second_routes import returns_of
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
@@ -76,6 +78,15 @@ from {table} where reading_date >= date '2000-01-01' and {energy} group by 1, 2 
 """
 SENT = "quality_method is distinct from '17'"
 KWH = "channel in ('import', 'export', 'generation', 'consumption') and unit in ('kWh', 'Wh', 'MWh')"
+APPRAISALS = """
+select a.id::text, a.first_year_kwh, a.price_per_kwh, a.incentives, a.degradation_rate, a.price_growth_rate,
+    a.cost_growth_rate, a.discount_rate, a.lifetime_years, sum(c.capital_cost) as capital_cost,
+    sum(c.yearly_cost) as yearly_cost
+from myproperty.solar_appraisals a
+join myproperty.solar_assets c on c.tenant_id = a.tenant_id and c.property_id = a.property_id
+where c.status <> 'planned' and a.capital_cost is null and a.yearly_cost is null
+group by a.tenant_id, a.id
+"""
 BANDS = """
 select a.tenant_id::text as tenant_id, a.unit_id::text as unit_id, lower(a.assigned_during) as assigned_from,
     upper(a.assigned_during) as assigned_to, b.band, b.day_kind, lower(b.minutes_of_day) as first,
@@ -508,6 +519,44 @@ def test_arrears_are_invoices_less_payments_by_age(platform: Platform) -> None:
         assert expected
         found = platform.figures("mart_arrears", by_pandas.ARREARS, f"as_of_date = date '{as_of}'")
         assert found == expected
+
+
+def test_returns_are_those_of_numpy_financial_and_of_solar_shared_by_pandas(platform: Platform) -> None:
+    """The appraisal by numpy-financial from the owner's assumptions; what was realised from the readings."""
+    dsn = local.dsn(platform.settings)
+    shared = shared_solar(dsn)
+    with psycopg.connect(dsn, row_factory=dict_row) as connection:
+        appraisals = {row["id"]: row for row in connection.execute(APPRAISALS.encode())}
+    returns = platform.query("select * from marts.mart_roi_summary")
+    assert len(returns) == len(appraisals) == 4
+    for row in rows_of(returns):
+        assumed = {name: value for name, value in appraisals[row.appraisal_id].items() if name != "id"}
+        expected = returns_of(assumed)
+        assert float(row.npv_amount) == pytest.approx(expected.npv, abs=0.0051)
+        assert float(row.irr_pct) == pytest.approx(expected.irr_pct, abs=0.6e-6)
+        assert float(row.payback_years) == pytest.approx(expected.payback_years, abs=0.51e-4)
+        assert float(row.lcoe_per_kwh) == pytest.approx(expected.lcoe, abs=0.51e-6)
+        day, end = shared["reading_date"], row.valid_to or date.max
+        since = shared[(shared["property_id"] == row.property_id) & (day >= row.valid_from) & (day < end)]
+        if since.empty:
+            assert pd.isna(row.owner_revenue_amount) and row.realised_days == 0
+            continue
+        assert float(row.owner_revenue_amount) == pytest.approx(since["revenue_amount"].sum(), abs=0.0051)
+        assert float(row.residents_saving_amount) == pytest.approx(since["saving_amount"].sum(), abs=0.0051)
+    differences = platform.query("select * from marts.mart_allocation_differences")
+    assert len(differences) > 5 and set(differences["finding"]) == {"ties"}
+    for row in rows_of(differences):
+        of_unit = shared["unit_id"].isna() if row.unit_id is None else shared["unit_id"] == row.unit_id
+        day = shared["reading_date"]
+        billed = shared[
+            of_unit
+            & (shared["property_id"] == row.property_id)
+            & (day >= row.period_from)
+            & (day < row.period_to)
+        ]
+        assert float(row.computed_solar_kwh) == pytest.approx(billed["solar_kwh"].sum(), abs=1e-6)
+        if row.unit_id is not None:
+            assert float(row.computed_grid_kwh) == pytest.approx(billed["grid_kwh"].sum(), abs=1e-6)
 
 
 def test_completeness_counts_what_came_against_what_was_due(platform: Platform) -> None:
