@@ -37,6 +37,7 @@ from data.demo.assets import ROOFS
 from data.demo.billing import apply_billing
 from data.demo.company import Site, company
 from data.demo.generate import SILENT_DAY
+from data.demo.tariffs import BANDS as BANDS_FILE
 from data.ingest import landing
 from data.ingest import warehouse as warehouses
 from data.ingest.validate import Validation, due_dates
@@ -400,6 +401,23 @@ def test_energy_ties_through_every_layer(platform: Platform, energy_of_files: pd
     assert of_fact == of_days, "estimates included"
 
 
+def test_contracts_of_the_demo_have_the_prices_that_are_published(platform: Platform) -> None:
+    """The seed, by the warehouse and as a file, and the rate plans that residents are on."""
+    band = "b.charge, b.band, b.day_kind, b.minutes_from, b.minutes_to, b.unit_amount, b.tax_rate"
+    contracts = platform.query(
+        f"select distinct p.rate_plan_name, p.currency, {band}, b.valid_from, b.valid_to "
+        "from core.dim_rate_plan_band as b join core.dim_rate_plan as p "
+        "on p.tenant_id = b.tenant_id and p.rate_plan_id = b.rate_plan_id and p.is_current"
+    )
+    published = platform.query(
+        f"select b.plan_name, b.currency, {band}, b.valid_from, b.valid_to from core.demo_tariff_bands as b"
+    )
+    assert set(contracts.itertuples(index=False, name=None)) == set(
+        published.itertuples(index=False, name=None)
+    )
+    assert len(contracts) == len(published) == len(BANDS_FILE.read_text(encoding="utf-8").splitlines()) - 1
+
+
 def test_the_cost_of_each_interval_is_that_of_pandas_and_zoneinfo(platform: Platform) -> None:
     check_costs(platform)
 
@@ -546,7 +564,8 @@ def test_returns_are_those_of_numpy_financial_and_of_solar_shared_by_pandas(plat
     differences = platform.query("select * from marts.mart_allocation_differences")
     assert len(differences) > 5 and set(differences["finding"]) == {"ties"}
     for row in rows_of(differences):
-        of_unit = shared["unit_id"].isna() if row.unit_id is None else shared["unit_id"] == row.unit_id
+        is_common = pd.isna(row.unit_id)
+        of_unit = shared["unit_id"].isna() if is_common else shared["unit_id"] == row.unit_id
         day = shared["reading_date"]
         billed = shared[
             of_unit
@@ -555,7 +574,7 @@ def test_returns_are_those_of_numpy_financial_and_of_solar_shared_by_pandas(plat
             & (day < row.period_to)
         ]
         assert float(row.computed_solar_kwh) == pytest.approx(billed["solar_kwh"].sum(), abs=1e-6)
-        if row.unit_id is not None:
+        if not is_common:
             assert float(row.computed_grid_kwh) == pytest.approx(billed["grid_kwh"].sum(), abs=1e-6)
 
 
