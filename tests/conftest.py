@@ -44,11 +44,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long ones first, so that no worker is left with one while the others have nothing to do."""
+    """The long ones first, the longest ahead: no worker is left with one while the others idle."""
     for item in items:
         if item.path.parent.name == "googlesql":
             item.add_marker(pytest.mark.slow)
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    items.sort(key=lambda item: [item.get_closest_marker(name) is None for name in ("slow", "emulator")])
 
 
 @pytest.fixture(scope="session")
