@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import uuid
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -362,15 +363,26 @@ def query(sql: str, format: Annotated[Format, typer.Option()] = Format.table) ->
 
     warehouse = open_warehouse(get_settings())
     try:
-        rows = warehouse.ask(sql).to_pylist()
+        found = warehouse.ask(sql)
     finally:
         warehouse.close()
+    rows = found.rename_columns(told_apart(found.column_names)).to_pylist()
     if format is Format.json:
         console.print_json(rows)
     elif format is Format.csv:
         console.print_csv(rows)
     else:
         console.print_table("1 row" if len(rows) == 1 else f"{len(rows)} rows", rows)
+
+
+def told_apart(names: Sequence[str]) -> list[str]:
+    """The names, of equal ones the second as name_2 and so on: a row is shown by name."""
+    times: Counter[str] = Counter()
+    found = []
+    for name in names:
+        times[name] += 1
+        found.append(name if times[name] == 1 else f"{name}_{times[name]}")
+    return found
 
 
 @app.command()

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from myproperty.cli import told_apart
+
 NEM12 = """100,NEM12,202511010000,MDP1,RET1
 200,6102000001,E1,1,E1,N1,SN1,kWh,720,
 300,20251030,1.5,2.25,A,,,20251031010000,
@@ -68,3 +70,7 @@ def test_what_cannot_be_done_says_what_to_do(tmp_path: Path, arguments: list[str
     assert done.returncode != 0
     assert remedy in done.stderr
     assert "Traceback" not in done.stderr and done.stdout == ""
+
+
+def test_columns_of_one_name_are_all_shown() -> None:
+    assert told_apart(["count", "sum", "count", "count"]) == ["count", "sum", "count_2", "count_3"]

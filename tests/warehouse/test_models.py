@@ -286,6 +286,16 @@ def test_a_run_without_a_range_is_refused(copied: str, target_path: Path) -> Non
     assert "The var 'start_date' is missing" in ran.failures["mart_solar_performance"]
 
 
+def test_a_seed_that_got_a_column_is_loaded_into_a_warehouse_of_before(
+    copied: str, target_path: Path
+) -> None:
+    with psycopg.connect(copied) as connection:
+        connection.execute("alter table core.emission_factors drop column gases")
+    run(copied, target_path, ("seed", "--select", "emission_factors"), "2026-07-01", "2026-07-01")
+    found = fetch(copied, sql.SQL("select distinct gases from core.emission_factors"))
+    assert {row["gases"] for row in found} == {"CO2", "CO2e"}
+
+
 def test_the_snapshot_keeps_what_a_property_was(copied: str, target_path: Path) -> None:
     with psycopg.connect(copied) as connection:
         connection.execute(
