@@ -19,13 +19,11 @@ from data.demo.company import Site, Tenant, named
 from data.demo.rows import Rows
 from myproperty.settings import CHECKOUT
 
+BANDS = CHECKOUT / "data" / "warehouse" / "seeds" / "demo_tariff_bands.csv"
 PLAN_CHANGE = date(2025, 5, 15)
 SHARES_CHANGE = date(2025, 7, 1)
 _SHARE_STEP = Decimal("0.00000001")
 _T = TypeVar("_T")
-
-
-BANDS = CHECKOUT / "data" / "warehouse" / "seeds" / "demo_tariff_bands.csv"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import pandas as pd
 import pyarrow as pa
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy import Engine, create_engine, make_url
 
 from data.ingest.entities import Entity
@@ -179,8 +180,10 @@ class PostgresWarehouse:
 
     def query(self, statement: str) -> pa.Table:
         """See `Warehouse`. A numeric without a declared scale comes with the scale that its values need."""
-        with transaction(self._dsn) as session:
-            session.execute("set transaction read only")
+        given = conninfo_to_dict(self._dsn).get("options") or ""
+        # Of the connection, not of a transaction, which the statement might end.
+        reading = make_conninfo(self._dsn, options=f"{given} -c default_transaction_read_only=on")
+        with transaction(reading) as session:
             return session.table(statement)
 
     def ask(self, statement: str) -> pa.Table:

@@ -16,7 +16,7 @@ NO_TESTS = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_
 
 @dataclass(frozen=True)
 class Stages:
-    """The company's two days with all tests of data and unit tests; then its revision, for the second day."""
+    """All days with all tests of data and unit tests; then the company's revision, for its second day."""
 
     first: Build
     revised: Build

@@ -154,6 +154,7 @@ def test_a_query_keeps_every_digit(postgres: Warehouse) -> None:
     ("question", "reason"),
     [
         ("delete from pg_class returning oid", "read-only transaction"),
+        ("rollback; delete from pg_class returning oid", "read-only transaction"),
         ("selec 1", "syntax error"),
         ("select * from marts.mart_nothing", "does not exist"),
     ],
