@@ -61,7 +61,7 @@ bench: $(READY) ## measure; figures as ratios to a limit of the same run, also i
 	@$(BIN)/python -m benchmarks.bench
 
 docs: $(READY) ## regenerate the generated pages: commands, rules, and the schema from a migrated database
-	@$(BIN)/python docs/generate.py
+	@$(BIN)/python -m docs.generate
 
 model-docs: $(READY) ## the site of the models: columns, tests, lineage; wants a warehouse that was built
 	@$(BIN)/myproperty dbt docs generate --static --quiet --vars '{start_date: $(DAY), end_date: $(NEXT_DAY)}'

@@ -23,10 +23,11 @@ from benchmarks.ingest import measure_ingest, measure_large
 from benchmarks.measurement import Measurement, as_table
 from benchmarks.oltp import measure_partitions, measure_policies
 from benchmarks.warehouse import FULL_SIZES, SIZES, measure_warehouse
-from data.ingest.landing import ETL_ROLE
-from data.ingest.load import ingest_file
-from data.ingest.session import transaction
-from myproperty import console, local
+from commands import console
+from data.ingest.readings.load import ingest_file
+from data.landing.landing import ETL_ROLE
+from myproperty.database.session import transaction
+from myproperty.engines import local
 from myproperty.settings import Settings, get_settings
 from oltp_schema.migrate import upgrade
 

@@ -28,17 +28,17 @@ from psycopg import sql
 
 from benchmarks.measurement import Measurement
 from benchmarks.oltp import make_partitions
-from data.ingest.copying import encode
 from data.ingest.formats.parts import whole
-from data.ingest.ids import repeated
-from data.ingest.load import LOADER_ROLE, read_mapped
-from data.ingest.parallel import ingest_files
-from data.ingest.registers import configured_registers
+from data.ingest.readings.load import LOADER_ROLE, read_mapped
+from data.ingest.readings.parallel import ingest_files
+from data.ingest.readings.registers import configured_registers
+from data.ingest.readings.store import as_stored
+from data.ingest.rules.judge import judge
 from data.ingest.schema import TIMESTAMP
-from data.ingest.session import transaction
-from data.ingest.store import as_stored
-from data.ingest.vee import judge
-from myproperty import local
+from myproperty.database.copying import encode
+from myproperty.database.ids import repeated
+from myproperty.database.session import transaction
+from myproperty.engines import local
 from myproperty.settings import Settings
 
 TENANT = "Bench"
@@ -58,7 +58,7 @@ MEMORY_LIMIT_MB = 600
 INGEST = """
 import sys
 from pathlib import Path
-from data.ingest.load import ingest_file
+from data.ingest.readings.load import ingest_file
 result = ingest_file(sys.argv[1], tenant=sys.argv[2], dsn=sys.argv[3])
 assert result.status == "loaded" and result.energy.is_balanced, result
 (peak,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))

@@ -18,8 +18,8 @@ from psycopg import ClientCursor, sql
 from psycopg.conninfo import conninfo_to_dict
 
 from benchmarks.measurement import Measurement
-from myproperty import local
-from myproperty.postgres import wheel_binaries
+from myproperty.engines import local
+from myproperty.engines.postgres import wheel_binaries
 from myproperty.settings import Settings
 
 SCRIPTS = Path(__file__).parent / "pgbench"

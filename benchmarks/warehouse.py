@@ -33,10 +33,10 @@ from psycopg import sql
 from benchmarks.measurement import Measurement
 from dagster_project.defs.warehouse.assets import STEPS
 from dagster_project.resources import dbt
-from data.ingest.entities import ENTITIES
-from data.ingest.session import transaction
-from data.ingest.warehouse import PostgresWarehouse
-from myproperty import local
+from data.landing.entities import ENTITIES
+from data.raw.warehouse import PostgresWarehouse
+from myproperty.database.session import transaction
+from myproperty.engines import local
 from myproperty.settings import Settings
 
 SIZES, FULL_SIZES = (1, 10), (1, 10, 50)
@@ -403,8 +403,8 @@ def _yardstick(settings: Settings, size: int) -> list[Measurement]:
 
 def _sources_of(relations: dict[str, str]) -> list[str]:
     """The models to build for the relations of the yardstick, and the facts and candidates that they need."""
-    needed = {"fact_energy_usage", "int_solar__availability", "int_solar__daily_performance"}
-    return sorted(needed | {"int_carbon__daily_savings"} | {name.split(".")[1] for name in relations})
+    needed = {"fact_energy_usage", "int_solar__availability", "candidate_solar_performance"}
+    return sorted(needed | {"candidate_carbon_savings"} | {name.split(".")[1] for name in relations})
 
 
 def _export(dsn: str, folder: Path, size: int) -> None:

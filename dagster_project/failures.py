@@ -8,32 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import dagster as dg
-import psycopg
 
-from expectations.gate import GateFailed
-from myproperty.errors import DatabaseUnavailable
-
-# A server that is away or full, a lock that was not given in time: the next try may find it well.
-RETRYABLE: tuple[type[BaseException], ...] = (
-    psycopg.OperationalError,
-    DatabaseUnavailable,
-    ConnectionError,
-    TimeoutError,
-)
-# Of psycopg's operational errors, those that come back every time: the database or login is not there.
-PERMANENT: tuple[type[BaseException], ...] = (
-    psycopg.errors.InvalidCatalogName,
-    psycopg.errors.InvalidPassword,
-    psycopg.errors.InvalidAuthorizationSpecification,
-    GateFailed,
-)
+from myproperty.database.retry import is_retryable
 
 RETRY = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL)
-
-
-def is_retryable(error: BaseException) -> bool:
-    """Whether the same step may succeed when it is simply run again."""
-    return isinstance(error, RETRYABLE) and not isinstance(error, PERMANENT)
 
 
 @contextmanager

@@ -21,8 +21,8 @@ from myproperty.errors import PlatformError
 from myproperty.settings import Settings
 
 if TYPE_CHECKING:
-    from data.ingest.load import IngestResult
-    from data.ingest.validate import Validation
+    from data.ingest.readings.load import IngestResult
+    from data.ingest.validation.run import Validation
 
 INGEST, VALIDATE, PIPELINE, SNAPSHOTS = "ingest", "validate", "pipeline", "snapshots"
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -151,7 +151,7 @@ def validate_due(settings: Settings, progress: Callable[[str], None] | None = No
 
     An estimate makes its date pending, so this goes before `pending_dates` is asked.
     """
-    from data.ingest.validate import due_dates
+    from data.ingest.validation.run import due_dates
 
     platform = _platform(settings, progress)
     known = [day for day in due_dates(platform.oltp_dsn) if READING_DATES.has_partition_key(day.isoformat())]

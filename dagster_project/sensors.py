@@ -8,10 +8,10 @@ from typing import Any
 import dagster as dg
 import fsspec
 
-from dagster_project.defs.ingest import inbox
 from dagster_project.defs.warehouse import ledger
 from dagster_project.partitions import READING_DATES, contiguous
 from dagster_project.resources.platform import Platform
+from data.ingest.readings import inbox
 
 # A tick reads each file of a batch for its hash, and has a minute.
 BATCH = 200
@@ -66,8 +66,8 @@ def sensors(jobs: list[Any]) -> list[dg.SensorDefinition]:
 
 
 def due_dates(dsn: str) -> list[date]:
-    """See `data.ingest.validate.due_dates`, which is loaded when it is asked."""
-    from data.ingest import validate
+    """See `data.ingest.validation.run.due_dates`, which is loaded when it is asked."""
+    from data.ingest.validation import run as validate
 
     return validate.due_dates(dsn)
 

@@ -41,7 +41,7 @@ def schema_pages(dsn: str) -> dict[Path, str]:
 
 def commands() -> str:
     """Every command with its options, as the program declares them."""
-    from myproperty.cli import app
+    from commands.main import app
 
     parts = ["# The command `myproperty`\n", "Errors go to standard error with a non-zero exit.\n"]
     leaves = dict(_leaves(get_command(app), ("myproperty",)))
@@ -58,7 +58,7 @@ def commands() -> str:
 
 def lineage_page(target: Path) -> str:
     """Which raw columns each column of the public views is made of; `target` is what dbt compiled into."""
-    from data.lineage import Lineage
+    from docs.lineage import Lineage
 
     found = Lineage(target)
     parts = [
@@ -86,7 +86,7 @@ def _leaves(command: Any, path: tuple[str, ...]) -> Iterable[tuple[str, Any]]:
 
 def rules() -> str:
     """Every rule that a file and its readings must keep."""
-    from data.ingest.vee.rules import RULES
+    from data.ingest.rules.table import RULES
 
     rows = [
         (
@@ -124,7 +124,7 @@ def differences(found: dict[Path, str], folder: Path) -> dict[str, str]:
 @contextmanager
 def _fresh_database() -> Iterator[str]:
     """The DSN of a database at the head of the migrations, on a server of its own that is gone afterwards."""
-    from myproperty import local
+    from myproperty.engines import local
     from myproperty.settings import Settings
     from oltp_schema.migrate import upgrade
 

@@ -1,6 +1,6 @@
 """Settings of the platform, read from the environment (`MYPROPERTY_*`).
 
-Only values live here: what an engine is doing is asked of `myproperty.local`.
+Only values live here: what an engine is doing is asked of `myproperty.engines.local`.
 """
 
 from functools import lru_cache

@@ -18,7 +18,7 @@ import pytest
 from psycopg import sql
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
-from myproperty import local
+from myproperty.engines import local
 from myproperty.settings import Settings
 from oltp_schema.migrate import upgrade
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from myproperty import local
+from myproperty.engines import local
 from myproperty.settings import CHECKOUT, Settings
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from myproperty.cli import told_apart
+from commands.main import told_apart
 
 NEM12 = """100,NEM12,202511010000,MDP1,RET1
 200,6102000001,E1,1,E1,N1,SN1,kWh,720,
@@ -20,7 +20,7 @@ NEM12 = """100,NEM12,202511010000,MDP1,RET1
 
 def myproperty(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "MYPROPERTY_HOME": str(home)}
-    command = [sys.executable, "-m", "myproperty.cli", *arguments]
+    command = [sys.executable, "-m", "commands.main", *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 

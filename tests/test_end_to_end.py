@@ -38,10 +38,10 @@ from data.demo.billing import apply_billing
 from data.demo.company import Site, company
 from data.demo.generate import SILENT_DAY
 from data.demo.tariffs import BANDS as BANDS_FILE
-from data.ingest import landing
-from data.ingest import warehouse as warehouses
-from data.ingest.validate import Validation, due_dates
-from myproperty import local
+from data.ingest.validation.run import Validation, due_dates
+from data.landing import landing
+from data.raw import warehouse as warehouses
+from myproperty.engines import local
 from myproperty.settings import Settings
 from oltp_schema.migrate import upgrade
 from tests import marts_by_pandas as by_pandas
@@ -752,7 +752,7 @@ def break_readings(platform: Platform, _: pytest.MonkeyPatch, day: date) -> None
 
 def break_landing(platform: Platform, patch: pytest.MonkeyPatch, day: date) -> None:
     """Gate B: rows are lost on the way to landing."""
-    from data.ingest import landing
+    from data.landing import landing
 
     land = landing.land
 

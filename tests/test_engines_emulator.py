@@ -14,10 +14,10 @@ import pytest
 from google.api_core.exceptions import BadRequest, GoogleAPICallError, NotFound
 from google.cloud import bigquery
 
-from myproperty import local
-from myproperty.emulator import environment
-from myproperty.emulator.client import bigquery_client
-from myproperty.engine import EngineError
+from myproperty.engines import local
+from myproperty.engines.base import EngineError
+from myproperty.engines.emulator import environment
+from myproperty.engines.emulator.client import bigquery_client
 from myproperty.settings import Settings
 from tests.engine_support import emulator_venv, kill, listener, temporary_home
 

@@ -18,9 +18,10 @@ import psutil
 import psycopg
 import pytest
 
-from myproperty import engine, local
-from myproperty.engine import EngineError, EngineSettings
-from myproperty.postgres import Postgres, wheel_binaries
+from myproperty.engines import base as engine
+from myproperty.engines import local
+from myproperty.engines.base import EngineError, EngineSettings
+from myproperty.engines.postgres import Postgres, wheel_binaries
 from myproperty.settings import CHECKOUT, Settings
 from tests.engine_support import kill, listener, temporary_home
 
@@ -188,7 +189,7 @@ def test_a_port_taken_between_choice_and_start_is_given_up(
 ) -> None:
     with listener() as taken:
         choices = iter([taken, engine.free_port()])
-        monkeypatch.setattr("myproperty.postgres.choose_port", lambda *_: (next(choices), []))
+        monkeypatch.setattr("myproperty.engines.postgres.choose_port", lambda *_: (next(choices), []))
         assert local.up(settings).postgres["state"] == "running"
         assert port(settings) != taken
 

@@ -26,15 +26,15 @@ from dagster_project.partitions import Window
 from dagster_project.resources import dbt as dbt_calls
 from data.demo import DemoPlan, apply_company, generate
 from data.demo.billing import apply_billing
-from data.ingest.bigquery import BigQueryWarehouse, open_bigquery
-from data.ingest.entities import ENTITIES
 from data.ingest.errors import QueryRefused
-from data.ingest.landing import read_landing
-from data.ingest.warehouse import open_warehouse
-from myproperty import local
-from myproperty.emulator import environment
-from myproperty.emulator.client import bigquery_client
-from myproperty.engine import EngineError
+from data.landing.entities import ENTITIES
+from data.landing.landing import read_landing
+from data.raw.bigquery import BigQueryWarehouse, open_bigquery
+from data.raw.warehouse import open_warehouse
+from myproperty.engines import local
+from myproperty.engines.base import EngineError
+from myproperty.engines.emulator import environment
+from myproperty.engines.emulator.client import bigquery_client
 from myproperty.settings import Settings
 from oltp_schema.migrate import upgrade
 from tests.engine_support import emulator_venv, temporary_home
@@ -153,14 +153,14 @@ def test_load_jobs_dbt_and_every_gate_pass(wire: Wire) -> None:
             for table in (
                 "emission_factors",
                 "fact_energy_usage",
-                "int_solar__daily_performance",
-                "int_carbon__daily_savings",
-                "int_allocation__differences",
-                "int_roi__summary",
-                "int_metering__completeness",
-                "int_billing__reconciliation",
-                "int_billing__arrears",
-                "int_service__sla",
+                "candidate_solar_performance",
+                "candidate_carbon_savings",
+                "candidate_allocation_differences",
+                "candidate_roi_summary",
+                "candidate_data_completeness",
+                "candidate_billing_reconciliation",
+                "candidate_arrears",
+                "candidate_ticket_sla",
             )
         ),
     }

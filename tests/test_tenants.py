@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from data.billing.database import as_tenant
-from data.ingest.quarantine import list_readings
+from data.ingest.readings.quarantine import list_readings
 from myproperty.errors import DatabaseUnavailable
 from myproperty.tenants import Tenant, TenantError, find_tenant
 

@@ -63,7 +63,7 @@ def connection(settings: Settings) -> dict[str, str]:
 
     Raises EngineError where the embedded engine does not run.
     """
-    from myproperty import local
+    from myproperty.engines import local
 
     given = {
         "MYPROPERTY_DBT_TARGET": settings.warehouse,

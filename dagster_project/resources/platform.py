@@ -12,9 +12,9 @@ from expectations.verdicts import Verdict
 from myproperty.settings import Settings
 
 if TYPE_CHECKING:
-    from data.ingest.load import IngestResult
-    from data.ingest.validate import Validation
-    from data.ingest.warehouse import Warehouse
+    from data.ingest.readings.load import IngestResult
+    from data.ingest.validation.run import Validation
+    from data.raw.warehouse import Warehouse
 
 
 def _silent(line: str) -> None:
@@ -34,7 +34,7 @@ class Platform:
     @property
     def oltp_dsn(self) -> str:
         """The operational database. Raises EngineError where the embedded engine does not run."""
-        from myproperty import local
+        from myproperty.engines import local
 
         return local.dsn(self.settings)
 
@@ -46,7 +46,7 @@ class Platform:
     @contextmanager
     def warehouse(self) -> Iterator["Warehouse"]:
         """The warehouse, closed at the end."""
-        from data.ingest.warehouse import open_warehouse
+        from data.raw.warehouse import open_warehouse
 
         warehouse = open_warehouse(self.settings)
         try:

@@ -1,7 +1,7 @@
 """Billing periods whose readings changed after they were allocated: what would differ, and the decision.
 
-Here: the tasks that loads open (`data.ingest.billed`). Not here: the corrections on the next invoice
-(`invoices`), which follow from an adjusted allocation.
+Here: the tasks that loads open (`data.ingest.readings.adjustment_tasks`). Not here: the corrections on the
+next invoice (`invoices`), which follow from an adjusted allocation.
 """
 
 import uuid

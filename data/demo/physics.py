@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from data.demo.company import Site
-from data.ingest.vee.sky import clear_sky_w_per_m2, solar_elevation_sine
+from data.ingest.rules.sky import clear_sky_w_per_m2, solar_elevation_sine
 
 Floats = npt.NDArray[np.float64]
 Energy = npt.NDArray[np.int64]

@@ -30,7 +30,7 @@ class RefusedFile(IngestError):
     """The whole file is refused and nothing of it may be written.
 
     `line` counts from 1 and is None where the fault is of the file, not of a line. `rule` is an id of
-    `data.ingest.vee.rules.RULES`. `rejected` (schema `REJECTED`) lists the rows where the file is refused
+    `data.ingest.rules.table.RULES`. `rejected` (schema `REJECTED`) lists the rows where the file is refused
     because none of them can be used; it is empty otherwise. `format` is the name of the format,
     None where it was not recognised.
     """

@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 from data.ingest.errors import RefusedFile
 from data.ingest.formats import read_parts
 from data.ingest.formats.mapping import Mapping, undeclared
+from data.ingest.rules.judge import screen
 from data.ingest.schema import KVARH_PER_UNIT_POWER_OF_TEN, KWH_PER_UNIT_POWER_OF_TEN
-from data.ingest.vee import screen
 
 _BASE_UNITS = {
     **{unit: ("kWh", power) for unit, power in KWH_PER_UNIT_POWER_OF_TEN.items()},

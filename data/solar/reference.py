@@ -2,7 +2,7 @@
 
 Here: the series of one array from its place, its position and its size; pure. Not here: which arrays there
 are and where the rows go (`store`), or the height of the sun by which readings are judged
-(`data.ingest.vee.sky`).
+(`data.ingest.rules.sky`).
 
 pvlib is imported inside: it takes seconds.
 """

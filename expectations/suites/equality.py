@@ -1,13 +1,13 @@
 """Gates B and C: a copy equals what it was copied from, per tenant and date: rows, sums and checksum.
 
-The rules of a table follow from the description of its entity (`data.ingest.entities`).
+The rules of a table follow from the description of its entity (`data.landing.entities`).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from data.ingest.entities import ENTITIES
+from data.landing.entities import ENTITIES
 from expectations.rules import Rule, suite
 
 if TYPE_CHECKING:

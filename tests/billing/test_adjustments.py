@@ -12,15 +12,15 @@ import pytest
 from psycopg.types.range import DateRange
 from typer.testing import CliRunner
 
+from commands import main as cli
 from data.billing import accounts, reports
 from data.billing.adjustments import adjust, describe, dismiss, find_tasks
 from data.billing.errors import BillingError
 from data.billing.invoices import draft_invoices
-from data.ingest.billed import wait_for_billing
-from data.ingest.load import LOADER_ROLE, IngestResult, ingest_file
-from data.ingest.session import DatabaseError, transaction
-from data.ingest.validate import validate
-from myproperty import cli
+from data.ingest.readings.adjustment_tasks import wait_for_billing
+from data.ingest.readings.load import LOADER_ROLE, IngestResult, ingest_file
+from data.ingest.validation.run import validate
+from myproperty.database.session import DatabaseError, transaction
 from myproperty.settings import Settings
 from tests.billing.conftest import DAY, LOADS, MIDNIGHT, PERIOD, House, build
 

@@ -11,14 +11,15 @@ import fsspec
 import psycopg
 import pytest
 
-from dagster_project.defs.ingest import inbox
 from dagster_project.defs.warehouse.translator import asset_key
-from dagster_project.failures import is_retryable, permanent_unless_retryable
+from dagster_project.failures import permanent_unless_retryable
 from dagster_project.partitions import Window, contiguous, window_of
 from dagster_project.resources import dbt
 from dagster_project.schedules import nightly_window
-from data.ingest.transfer import load_key
+from data.ingest.readings import inbox
+from data.raw.transfer import load_key
 from expectations.gate import GateFailed
+from myproperty.database.retry import is_retryable
 from myproperty.settings import Settings
 
 

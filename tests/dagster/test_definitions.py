@@ -112,4 +112,4 @@ def test_every_dbt_model_is_in_exactly_one_step(definitions: dg.Definitions) -> 
     keys = [key for step in steps.values() for key in step]
     assert len(keys) == len(set(keys))
     assert dg.AssetKey(["marts", "mart_solar_performance"]) in steps["dbt_marts"]
-    assert dg.AssetKey(["staging", "int_solar__daily_performance"]) in steps["dbt_facts"]
+    assert dg.AssetKey(["staging", "candidate_solar_performance"]) in steps["dbt_facts"]

@@ -22,7 +22,7 @@ from data.demo import apply_company, generate, history
 from data.demo.billing import apply_billing
 from data.demo.company import Site, company
 from data.demo.physics import simulate
-from data.ingest.load import ingest_file
+from data.ingest.readings.load import ingest_file
 
 pytestmark = pytest.mark.engine
 

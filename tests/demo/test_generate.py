@@ -11,7 +11,7 @@ import pytest
 
 from data.demo import DemoPlan, generate
 from data.demo.company import Site
-from data.ingest.vee.sky import solar_elevation_sine
+from data.ingest.rules.sky import solar_elevation_sine
 
 
 def digests(folder: Path) -> dict[str, str]:

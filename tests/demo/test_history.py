@@ -12,7 +12,7 @@ from data.demo import DemoPlan, apply_company, generate, history
 from data.demo.company import Site
 from data.demo.history import START
 from data.demo.physics import simulate
-from data.ingest.load import ingest_file
+from data.ingest.readings.load import ingest_file
 from tests.demo.conftest import read_nem12
 
 EXCHANGE = date(2025, 6, 16)

@@ -9,8 +9,8 @@ import pytest
 from data.demo import DemoPlan
 from data.demo.company import company
 from data.ingest.formats import read_file
+from data.ingest.rules.judge import judge
 from data.ingest.schema import REGISTERS
-from data.ingest.vee import judge
 
 NOW = datetime(2025, 11, 10, tzinfo=UTC)
 

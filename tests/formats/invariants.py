@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 from data.ingest.errors import RefusedFile
 from data.ingest.formats import FORMATS, read_file
 from data.ingest.formats.mapping import Mapping
+from data.ingest.rules.judge import RULES, EnergyBalance, energy_balance, judge
 from data.ingest.schema import PARSED, REGISTER_READ, REGISTERS, REJECTED, ParsedFile
-from data.ingest.vee import RULES, EnergyBalance, energy_balance, judge
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 

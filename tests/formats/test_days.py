@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.ingest.errors import IngestError
-from data.ingest.vee import days as rules
-from data.ingest.vee.days import Days, Frame
-from data.ingest.vee.dials import differences, sum_check
-from data.ingest.vee.estimate import estimate, gap_issues, missing_intervals
-from data.ingest.vee.measures import expected_intervals
-from data.ingest.vee.sky import clear_sky_w_per_m2, solar_elevation_sine
-from data.ingest.vee.thresholds import OwnThreshold, thresholds
+from data.ingest.rules import days as rules
+from data.ingest.rules.days import Days, Frame
+from data.ingest.rules.dials import differences, sum_check
+from data.ingest.rules.estimate import estimate, gap_issues, missing_intervals
+from data.ingest.rules.measures import expected_intervals
+from data.ingest.rules.sky import clear_sky_w_per_m2, solar_elevation_sine
+from data.ingest.rules.thresholds import OwnThreshold, thresholds
 
 DAY = datetime.date(2025, 6, 18)
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)

@@ -23,11 +23,11 @@ from data.ingest.formats.mapping import (
     parse_mapping,
 )
 from data.ingest.inspect import inspect
+from data.ingest.rules.judge import completeness, energy_balance, judge
 from data.ingest.schema import PARSED, REGISTERS, ParsedFile
-from data.ingest.vee import completeness, energy_balance, judge
 from myproperty.errors import PlatformError
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "data" / "ingest" / "mappings"
+EXAMPLES = Path(__file__).resolve().parents[2] / "data" / "ingest" / "formats" / "mappings"
 UTC = datetime.UTC
 READING: dict[str, Any] = {
     "format": "mapped_csv",

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from data.ingest.errors import RefusedFile
 from data.ingest.formats import iter_batches, mscons, read_file
 from data.ingest.inspect import inspect
+from data.ingest.rules.judge import energy_balance, judge
 from data.ingest.schema import PARSED, REGISTERS, REJECTED, ParsedFile
-from data.ingest.vee import energy_balance, judge
 
 SAMPLES = Path(__file__).resolve().parents[2].parent / "shared" / "samples"
 FIXTURES = Path(__file__).resolve().parent / "fixtures"

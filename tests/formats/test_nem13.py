@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from data.ingest.errors import RefusedFile
 from data.ingest.formats import detect_format, read_file
 from data.ingest.inspect import inspect
+from data.ingest.rules.judge import energy_balance, judge
 from data.ingest.schema import PARSED, REGISTERS, ParsedFile
-from data.ingest.vee import energy_balance, judge
 
 HEADER = "100,NEM13,202404010000,MDP1,RETAILER1"
 GOOD = {

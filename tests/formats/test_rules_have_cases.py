@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 
 from data.ingest.formats import read_file
-from data.ingest.vee import RULES
-from data.ingest.vee.rules import _DAYS
+from data.ingest.rules.judge import RULES
+from data.ingest.rules.table import _DAYS
 
 TESTS = Path(__file__).resolve().parents[1]
 SCENARIOS = TESTS / "ingest" / "validation"

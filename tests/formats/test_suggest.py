@@ -9,12 +9,12 @@ import pyarrow.compute as pc
 import pytest
 from typer.testing import CliRunner
 
+from commands.main import app
 from data.ingest.errors import RefusedFile
 from data.ingest.formats import read_file
 from data.ingest.formats.mapping import Columns, CsvMapping, MappingError, Value, load_mapping
 from data.ingest.formats.suggest import suggest_mapping
 from data.ingest.inspect import inspect
-from myproperty.cli import app
 
 
 def proposed(folder: Path, text: str | bytes, zone: str | None = "Europe/Madrid") -> tuple[Path, Path]:

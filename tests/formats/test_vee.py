@@ -9,8 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data.ingest.rules.judge import (
+    RULES,
+    completeness,
+    energy_balance,
+    expected_intervals,
+    judge,
+    kwh,
+    reading_dates,
+)
 from data.ingest.schema import PARSED, READING, REGISTERS, REJECTED, Judged, ParsedFile
-from data.ingest.vee import RULES, completeness, energy_balance, expected_intervals, judge, kwh, reading_dates
 
 UTC = datetime.UTC
 NOW = datetime.datetime(2026, 1, 1, tzinfo=UTC)

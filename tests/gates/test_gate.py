@@ -8,12 +8,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from data.ingest.entities import ENTITIES
+from data.landing.entities import ENTITIES
 from expectations.frames import canonical, compare
 from expectations.gate import GateFailed, Verdict, load_suite, run_gate
 from expectations.suites.oltp import meter_readings as readings
+from expectations.suites.warehouse import candidate_solar_performance as solar
 from expectations.suites.warehouse import fact_energy_usage as fact
-from expectations.suites.warehouse import int_solar__daily_performance as solar
 
 DAY: dict[str, Any] = {"date_from": date(2026, 1, 5), "date_to": date(2026, 1, 6)}
 

@@ -8,14 +8,14 @@ import pandas as pd
 import pytest
 
 from expectations.gate import Verdict, run_gate
+from expectations.suites.warehouse import candidate_allocation_differences as differences
+from expectations.suites.warehouse import candidate_arrears as arrears
+from expectations.suites.warehouse import candidate_billing_reconciliation as reconciliation
+from expectations.suites.warehouse import candidate_carbon_savings as carbon
+from expectations.suites.warehouse import candidate_data_completeness as completeness
+from expectations.suites.warehouse import candidate_roi_summary as roi
+from expectations.suites.warehouse import candidate_ticket_sla as sla
 from expectations.suites.warehouse import emission_factors as factors
-from expectations.suites.warehouse import int_allocation__differences as differences
-from expectations.suites.warehouse import int_billing__arrears as arrears
-from expectations.suites.warehouse import int_billing__reconciliation as reconciliation
-from expectations.suites.warehouse import int_carbon__daily_savings as carbon
-from expectations.suites.warehouse import int_metering__completeness as completeness
-from expectations.suites.warehouse import int_roi__summary as roi
-from expectations.suites.warehouse import int_service__sla as sla
 
 Row = dict[str, Any]
 DAY: dict[str, Any] = {"date_from": date(2026, 1, 5), "date_to": date(2026, 1, 6)}

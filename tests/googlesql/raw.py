@@ -1,7 +1,7 @@
 """The raw tables as BigQuery has them, where dbt's sources begin: columns, partitions and clusters."""
 
-from data.ingest.bigquery import table_schema
-from data.ingest.entities import ENTITIES
+from data.landing.entities import ENTITIES
+from data.raw.bigquery import table_schema
 
 from .engine import Column, Relation, Row
 from .in_memory import Stored

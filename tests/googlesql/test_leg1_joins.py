@@ -7,11 +7,11 @@ from .joins import TENANT, leaks
 
 MODELS_WITH_JOINS = (
     "fact_energy_usage",
-    "int_solar__daily_performance",
-    "int_carbon__daily_savings",
+    "candidate_solar_performance",
+    "candidate_carbon_savings",
     "int_allocation__intervals",
-    "int_roi__summary",
-    "int_billing__reconciliation",
+    "candidate_roi_summary",
+    "candidate_billing_reconciliation",
 )
 
 

@@ -86,10 +86,11 @@ def test_layers_read_what_lies_below_them(manifest: dict[str, Any]) -> None:
     """Staging is 1:1 on a source, a public view reads published tables alone, and nothing reads upwards."""
     allowed = {
         "staging": {"raw"},
-        "intermediate": {"staging", "intermediate", "dimensions", "facts", "seed"},
+        "intermediate": {"staging", "intermediate", "candidates", "dimensions", "facts", "seed"},
         "dimensions": {"staging", "snapshot", "seed", "dimensions"},
         "facts": {"staging", "dimensions", "facts"},
-        "marts": {"intermediate", "dimensions", "facts"},
+        "candidates": {"staging", "intermediate", "candidates", "dimensions", "facts", "seed"},
+        "marts": {"candidates", "dimensions", "facts"},
         "bi": {"marts", "dimensions", "facts"},
     }
 

@@ -64,13 +64,13 @@ def test_the_proof_saw_reads_of_every_partitioned_table(bigquery_build: Build) -
         "fact_energy_usage",
         "int_solar__availability",
         "fact_energy_daily",
-        "int_solar__daily_performance",
-        "int_carbon__daily_savings",
+        "candidate_solar_performance",
+        "candidate_carbon_savings",
         "int_allocation__intervals",
         "int_allocation__daily",
         "mart_solar_performance",
         "mart_carbon_savings",
-        "int_metering__completeness",
+        "candidate_data_completeness",
         "mart_data_completeness",
     }
     sqls = [s.sql for i in bigquery_build.invocations for s in i.statements]

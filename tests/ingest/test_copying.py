@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from data.ingest.copying import encode
-from data.ingest.session import transaction
+from myproperty.database.copying import encode
+from myproperty.database.session import transaction
 
 pytestmark = pytest.mark.engine
 INSTANTS = st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC))

@@ -20,9 +20,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from data.ingest.load import ingest_file
-from data.ingest.session import Session
-from myproperty import local
+from data.ingest.readings.load import ingest_file
+from myproperty.database.session import Session
+from myproperty.engines import local
 from myproperty.errors import DatabaseUnavailable
 from myproperty.settings import Settings
 from oltp_schema.migrate import upgrade

@@ -10,11 +10,10 @@ import fsspec
 import psycopg
 import pytest
 
-from dagster_project.defs.ingest import inbox
 from dagster_project.jobs import ingest_inbox, jobs
 from dagster_project.resources.platform import Platform
 from dagster_project.sensors import sensors
-from data.ingest import quarantine
+from data.ingest.readings import inbox, quarantine
 from myproperty.errors import DatabaseUnavailable
 from myproperty.settings import Settings
 from tests.ingest.conftest import Company, FileMaker, hours
@@ -39,7 +38,10 @@ class Bucket:
         return sorted(path.removeprefix(f"{place}/") for path in self.filesystem.find(root))
 
     def ingest(self) -> list[tuple[str, str]]:
-        return [(Path(result.path).name, result.status) for result in inbox.ingest(self.platform)]
+        return [
+            (Path(result.path).name, result.status)
+            for result in inbox.ingest(self.settings, self.platform.oltp_dsn)
+        ]
 
 
 @pytest.fixture
@@ -146,7 +148,7 @@ def test_a_file_that_changes_while_it_is_read_stays(
 def test_one_bad_file_never_blocks_the_others(
     bucket: Bucket, company: Company, csv_file: FileMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from data.ingest import load
+    from data.ingest.readings import load
 
     good = csv_file("a.csv", hours(2)).read_text()
     bucket.put("Nobody/a.csv", good)
@@ -255,7 +257,10 @@ def test_a_broken_mapping_holds_back_what_may_be_its_own_alone(
     bucket.put(f"{company.name}/mappings/none.yaml", MAPPED.format(pattern="x").replace('files: ["x"]\n', ""))
     bucket.put(f"{company.name}/export-1.csv", EXPORT)
     bucket.put(f"{company.name}/canonical.csv", csv_file("a.csv", hours(1)).read_text())
-    results = {Path(result.path).name: result for result in inbox.ingest(bucket.platform)}
+    results = {
+        Path(result.path).name: result
+        for result in inbox.ingest(bucket.platform.settings, bucket.platform.oltp_dsn)
+    }
     assert {name: result.status for name, result in results.items()} == {
         "canonical.csv": "loaded",
         "export-1.csv": "failed",
@@ -273,7 +278,7 @@ def test_two_mappings_that_claim_a_file_are_told(bucket: Bucket, company: Compan
     for name, pattern in (("a.yaml", "export-*.csv"), ("b.yaml", "*.csv")):
         bucket.put(f"{company.name}/mappings/{name}", MAPPED.format(pattern=pattern))
     bucket.put(f"{company.name}/export-1.csv", EXPORT)
-    (result,) = inbox.ingest(bucket.platform)
+    (result,) = inbox.ingest(bucket.platform.settings, bucket.platform.oltp_dsn)
     assert (result.status, bucket.paths(bucket.settings.archive)) == ("failed", [])
     assert result.refusal is not None
     assert "a.yaml and" in result.refusal.reason

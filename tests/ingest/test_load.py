@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from data.ingest import load as load_module
-from data.ingest.load import IngestResult, ingest_file
-from data.ingest.session import Session
+from data.ingest.readings import load as load_module
+from data.ingest.readings.load import IngestResult, ingest_file
+from myproperty.database.session import Session
 from myproperty.tenants import TenantError
 from tests.ingest.conftest import V0, V1, V2, Company, FileMaker, hours, make_company
 
@@ -213,7 +213,7 @@ def test_a_lost_connection_leaves_nothing(
 
 LOAD = """
 import sys
-from data.ingest.load import ingest_file
+from data.ingest.readings.load import ingest_file
 result = ingest_file(sys.argv[1], tenant=sys.argv[2], dsn=sys.argv[3])
 print(result.status, result.accepted, result.unchanged)
 """

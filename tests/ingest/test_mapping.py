@@ -6,9 +6,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from data.ingest import quarantine
 from data.ingest.formats.mapping import CsvMapping, parse_mapping
-from data.ingest.load import ingest_file
+from data.ingest.readings import quarantine
+from data.ingest.readings.load import ingest_file
 from tests.ingest.conftest import Company
 
 pytestmark = pytest.mark.engine

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pytest
 
-from data.ingest.parallel import ingest_files
+from data.ingest.readings.parallel import ingest_files
 from tests.ingest.conftest import Company, make_company
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
@@ -29,7 +29,7 @@ FLAG, REASON, SERIAL = "method " * 16, "reason " * 22, "serial-number-of-a-meter
 INGEST = """
 import sys
 from pathlib import Path
-from data.ingest.load import ingest_file
+from data.ingest.readings.load import ingest_file
 result = ingest_file(sys.argv[1], tenant=sys.argv[2], dsn=sys.argv[3])
 print(result.status, result.accepted, result.quarantined, result.energy.is_balanced)
 print(result.energy.energy_in_kwh)

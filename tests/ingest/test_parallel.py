@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from data.ingest.parallel import _meet, _Turns, ingest_files
-from data.ingest.session import Connections, transaction
+from data.ingest.readings.parallel import _meet, _Turns, ingest_files
+from myproperty.database.session import Connections, transaction
 from tests.ingest.conftest import Company, FileMaker, hours
 
 pytestmark = pytest.mark.engine

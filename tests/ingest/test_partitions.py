@@ -13,15 +13,15 @@ import pytest
 from psycopg import sql
 
 from dagster_project.defs.warehouse import ledger
-from data.ingest import load as load_module
-from data.ingest import partitions as module
-from data.ingest import quarantine
-from data.ingest.entities import ENTITIES
 from data.ingest.errors import IngestError
-from data.ingest.landing import land
-from data.ingest.load import IngestResult, ingest_file
-from data.ingest.partitions import PartitionError, archive, archived, ensure, partitions, restore
-from data.ingest.vee.rules import RULES
+from data.ingest.readings import load as load_module
+from data.ingest.readings import partitions as module
+from data.ingest.readings import quarantine
+from data.ingest.readings.load import IngestResult, ingest_file
+from data.ingest.readings.partitions import PartitionError, archive, archived, ensure, partitions, restore
+from data.ingest.rules.table import RULES
+from data.landing.entities import ENTITIES
+from data.landing.landing import land
 from tests.ingest.conftest import HEADER, V1, V2, Company, make_company
 
 pytestmark = pytest.mark.engine

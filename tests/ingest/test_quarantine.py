@@ -5,9 +5,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from data.ingest import quarantine
 from data.ingest.errors import IngestError
-from data.ingest.load import ingest_file
+from data.ingest.readings import quarantine
+from data.ingest.readings.load import ingest_file
 from tests.ingest.conftest import Company, FileMaker, hours
 
 pytestmark = pytest.mark.engine

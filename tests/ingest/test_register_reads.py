@@ -8,8 +8,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from data.ingest.load import IngestResult, ingest_file
-from data.ingest.validate import due_dates, validate
+from data.ingest.readings.load import IngestResult, ingest_file
+from data.ingest.validation.run import due_dates, validate
 from tests.ingest.conftest import Company
 
 pytestmark = pytest.mark.engine

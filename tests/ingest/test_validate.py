@@ -13,10 +13,10 @@ import psycopg
 import pytest
 from typer.testing import CliRunner
 
+from commands.main import app
 from data.ingest.errors import IngestError
-from data.ingest.load import ingest_file
-from data.ingest.validate import list_issues, resolve_issue, validate
-from myproperty.cli import app
+from data.ingest.readings.load import ingest_file
+from data.ingest.validation.run import list_issues, resolve_issue, validate
 from tests.ingest.conftest import HEADER
 
 pytestmark = pytest.mark.engine
@@ -154,7 +154,7 @@ def _said(row: dict[str, Any]) -> list[Any]:
 @pytest.mark.parametrize("case", SCENARIOS, ids=lambda path: path.name)
 def test_a_scenario(case: Path, oltp_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if case.name != "long_gap":  # that one goes over the edge of a transaction's dates
-        monkeypatch.setattr("data.ingest.validate.CHUNK", 31)
+        monkeypatch.setattr("data.ingest.validation.run.CHUNK", 31)
     site = Site(oltp_dsn, case.name, rows_of(case / "when" / "meters.csv"), tmp_path)
     with psycopg.connect(oltp_dsn) as connection:
         for read in rows_of(case / "when" / "register_reads.csv"):
@@ -291,7 +291,7 @@ def test_validation_waits_for_a_load_of_its_dates_and_sees_it(spiky: Site) -> No
 
 
 def test_the_commands_validate_list_and_resolve(spiky: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("myproperty.local.dsn", lambda settings: spiky.dsn)
+    monkeypatch.setattr("myproperty.engines.local.dsn", lambda settings: spiky.dsn)
 
     def run(*arguments: str) -> Any:
         return CliRunner().invoke(app, [*arguments])

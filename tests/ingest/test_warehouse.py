@@ -9,13 +9,13 @@ import psycopg
 import pyarrow as pa
 import pytest
 
-from data.ingest import drift, landing
-from data.ingest.entities import ENTITIES
 from data.ingest.errors import IngestError, QueryRefused
-from data.ingest.load import ingest_file
-from data.ingest.transfer import transfer
-from data.ingest.warehouse import PostgresWarehouse, Warehouse, open_warehouse
-from myproperty import local
+from data.ingest.readings.load import ingest_file
+from data.landing import drift, landing
+from data.landing.entities import ENTITIES
+from data.raw.transfer import transfer
+from data.raw.warehouse import PostgresWarehouse, Warehouse, open_warehouse
+from myproperty.engines import local
 from myproperty.settings import Settings
 from oltp_schema.migrate import upgrade
 from tests.conftest import DatabaseMaker

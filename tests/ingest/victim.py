@@ -5,8 +5,8 @@ import signal
 import threading
 from typing import Any
 
-from data.ingest import session
-from data.ingest.load import ingest_file
+from data.ingest.readings.load import ingest_file
+from myproperty.database import session
 
 CALLS = ("execute", "rows", "copy")
 

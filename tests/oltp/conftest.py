@@ -12,7 +12,7 @@ import pytest
 from psycopg import sql
 from psycopg.abc import Params
 
-from data.ingest.entities import ENTITIES
+from data.landing.entities import ENTITIES
 
 DAY = date(2026, 1, 1)
 FIRST_HALF, SECOND_HALF = "[2026-01-01,2026-07-01)", "[2026-07-01,2027-01-01)"

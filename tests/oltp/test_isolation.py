@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg import errors, sql
 
-from data.ingest.entities import ENTITIES
+from data.landing.entities import ENTITIES
 from oltp_schema.roles import ROLES
 
 pytestmark = pytest.mark.engine

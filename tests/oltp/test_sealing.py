@@ -20,8 +20,8 @@ from psycopg import errors
 from pydantic import SecretStr
 from typer.testing import CliRunner
 
-from myproperty import cli
-from myproperty.postgres import wheel_binaries
+from commands import main as cli
+from myproperty.engines.postgres import wheel_binaries
 from myproperty.sealing import (
     ErasedError,
     Keyring,

@@ -19,8 +19,8 @@ from dbt.cli.main import dbtRunner
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from data.ingest.entities import ENTITIES
-from data.ingest.warehouse import PostgresWarehouse
+from data.landing.entities import ENTITIES
+from data.raw.warehouse import PostgresWarehouse
 
 PROJECT = Path(__file__).parents[2] / "data" / "warehouse"
 SCENARIOS = Path(__file__).parent / "scenarios"

@@ -27,11 +27,11 @@ from dagster_project.defs.warehouse.assets import STEPS
 from dagster_project.partitions import Window, contiguous
 from data.demo import apply_company
 from data.demo.company import Meter, Register, Site, company
-from data.ingest.entities import ENTITIES
-from data.ingest.landing import land
-from data.ingest.load import ingest_file
-from data.ingest.transfer import transfer
-from data.ingest.warehouse import PostgresWarehouse
+from data.ingest.readings.load import ingest_file
+from data.landing.entities import ENTITIES
+from data.landing.landing import land
+from data.raw.transfer import transfer
+from data.raw.warehouse import PostgresWarehouse
 from data.solar.store import write_reference_yields
 from oltp_schema.migrate import upgrade
 from tests.conftest import DatabaseMaker

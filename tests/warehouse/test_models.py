@@ -25,8 +25,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from data.ingest.entities import ENTITIES
-from data.lineage import Lineage
+from data.landing.entities import ENTITIES
+from docs.lineage import Lineage
 
 from .dbt_project import (
     PROJECT,
@@ -189,7 +189,7 @@ def test_days_built_apart_twice_and_backwards_equal_the_range_built_at_once(
 ) -> None:
     with psycopg.connect(copied) as connection:
         connection.execute(
-            "drop table core.fact_energy_usage, staging.int_solar__daily_performance,"
+            "drop table core.fact_energy_usage, staging.candidate_solar_performance,"
             " marts.mart_solar_performance cascade"
         )
     run(copied, target_path, DATED, "2026-07-02", "2026-07-02")
@@ -243,8 +243,8 @@ def test_returns_equal_those_of_numpy_financial(copied: str, target_path: Path) 
     appraisals = random_appraisals(400, seed=7)
     with psycopg.connect(copied) as connection:
         insert_rows(connection, "solar_appraisals", appraisals)
-    run(copied, target_path, ("run", "--select", "int_roi__summary"), "2026-07-01", "2026-07-01")
-    query = "select * from staging.int_roi__summary where tenant_id = 'random/acme'"
+    run(copied, target_path, ("run", "--select", "candidate_roi_summary"), "2026-07-01", "2026-07-01")
+    query = "select * from staging.candidate_roi_summary where tenant_id = 'random/acme'"
     found = {row["appraisal_id"]: row for row in fetch(copied, sql.SQL(query))}
     with_return = 0
     for appraisal in appraisals:

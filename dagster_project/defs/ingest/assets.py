@@ -5,7 +5,6 @@ from collections import Counter
 import dagster as dg
 from pydantic import Field
 
-from dagster_project.defs.ingest import inbox
 from dagster_project.failures import RETRY, permanent_unless_retryable
 from dagster_project.resources.platform import Platform
 
@@ -26,9 +25,11 @@ def meter_files(
 
     Not partitioned: a file may touch many dates. Those it changed are pending until their marts are built.
     """
+    from data.ingest.readings import inbox
+
     results = []
     with permanent_unless_retryable():
-        for result in inbox.ingest(platform, config.files):
+        for result in inbox.ingest(platform.settings, platform.oltp_dsn, config.files):
             results.append(result)
             platform.ingested.append(result)
             platform.progress(

@@ -10,7 +10,7 @@ import dagster as dg
 from dagster_project.failures import RETRY, permanent_unless_retryable
 from dagster_project.partitions import READING_DATES, SINGLE_RUN, Window, window
 from dagster_project.resources.platform import Platform
-from data.ingest.entities import ENTITIES
+from data.landing.entities import ENTITIES
 
 DATED = [name for name, entity in ENTITIES.items() if entity.is_dated]
 UNDATED = [name for name, entity in ENTITIES.items() if not entity.is_dated]
@@ -83,7 +83,7 @@ def landing_asset(entity: str) -> dg.AssetsDefinition:
 
 def check_sources(context: dg.AssetExecutionContext, platform: Platform, entities: list[str]) -> None:
     """Fail where a source has lost a column, or has it under another type; tell of new ones."""
-    from data.ingest import drift
+    from data.landing import drift
 
     with permanent_unless_retryable():
         for warning in drift.check_sources(entities, platform.oltp_dsn):
@@ -93,7 +93,7 @@ def check_sources(context: dg.AssetExecutionContext, platform: Platform, entitie
 
 def copy(platform: Platform, entity: str, dates: Window | None) -> int:
     """Land one entity; returns its rows."""
-    from data.ingest.landing import land
+    from data.landing.landing import land
 
     return land(entity, platform.oltp_dsn, *(dates.bounds if dates else ()))
 

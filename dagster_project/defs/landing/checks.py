@@ -12,7 +12,7 @@ def sides(entity: str) -> Frame:
     """The frame of gate B: fingerprints of the source and of landing, side by side."""
 
     def frame(platform: Platform, dates: Window | None) -> pd.DataFrame:
-        from data.ingest.landing import fingerprint
+        from data.landing.landing import fingerprint
         from expectations.frames import compare
         from expectations.gate import load_suite
 

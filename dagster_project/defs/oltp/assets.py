@@ -7,7 +7,7 @@ import dagster as dg
 from dagster_project.failures import RETRY, permanent_unless_retryable
 from dagster_project.partitions import READING_DATES, SINGLE_RUN, window
 from dagster_project.resources.platform import Platform
-from data.ingest.entities import ENTITIES
+from data.landing.entities import ENTITIES
 
 tables = [
     dg.AssetSpec(name, group_name="oltp", kinds={"postgres"}, description=f"The table myproperty.{name}.")
@@ -36,7 +36,7 @@ def reading_issues(
 
     Of the dates those are validated that changed since they were, or rest on one that did.
     """
-    from data.ingest.validate import validate
+    from data.ingest.validation.run import validate
 
     dates = window(context)
     with permanent_unless_retryable():

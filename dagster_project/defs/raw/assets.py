@@ -9,7 +9,7 @@ from dagster_project.defs.landing.assets import DATED, UNDATED
 from dagster_project.failures import RETRY, permanent_unless_retryable
 from dagster_project.partitions import READING_DATES, SINGLE_RUN, window
 from dagster_project.resources.platform import Platform
-from data.ingest.entities import ENTITIES
+from data.landing.entities import ENTITIES
 
 
 def key(entity: str) -> dg.AssetKey:
@@ -41,7 +41,7 @@ def load_entities(
     context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
 ) -> Iterator[dg.MaterializeResult[None]]:
     """The tables without dates; running it again changes nothing."""
-    from data.ingest.transfer import transfer
+    from data.raw.transfer import transfer
 
     chosen = [entity for entity in UNDATED if key(entity) in context.selected_asset_keys]
     total = 0
@@ -69,7 +69,7 @@ def raw_asset(entity: str) -> dg.AssetsDefinition:
     def load_entity(
         context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> dg.MaterializeResult[None]:
-        from data.ingest.transfer import transfer
+        from data.raw.transfer import transfer
 
         dates = window(context).dates
         with permanent_unless_retryable(), platform.warehouse() as warehouse:

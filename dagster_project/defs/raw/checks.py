@@ -7,14 +7,14 @@ from dagster_project.defs.landing.assets import DATED, UNDATED
 from dagster_project.defs.raw.assets import key
 from dagster_project.partitions import Window
 from dagster_project.resources.platform import Platform
-from data.ingest.entities import ENTITIES
+from data.landing.entities import ENTITIES
 
 
 def sides(entity: str) -> Frame:
     """The frame of gate C: fingerprints of landing and of the warehouse, side by side."""
 
     def frame(platform: Platform, dates: Window | None) -> pd.DataFrame:
-        from data.ingest.landing import fingerprint
+        from data.landing.landing import fingerprint
         from expectations.frames import compare
         from expectations.gate import load_suite
 

@@ -60,7 +60,7 @@ def pending(dsn: str) -> list[date]:
     What people changed with effect on past dates counts too, and has no file: the source is held against
     what was landed of it. An archived date is none: there is nothing to build its marts from.
     """
-    from data.ingest.landing import withdraw_changed_dates
+    from data.landing.landing import withdraw_changed_dates
 
     withdraw_changed_dates(dsn)
     with psycopg.connect(dsn) as connection:

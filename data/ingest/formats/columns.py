@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from data.ingest.rules.table import RULES
 from data.ingest.schema import (
     DECIMAL,
     KVARH_PER_UNIT_POWER_OF_TEN,
@@ -22,7 +23,6 @@ from data.ingest.schema import (
     REJECTED,
     TIMESTAMP,
 )
-from data.ingest.vee.rules import RULES
 
 Mask = npt.NDArray[np.bool_]
 MAX_RAW_TEXT = 500

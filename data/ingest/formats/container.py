@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from data.ingest.errors import RefusedFile
-from data.ingest.vee.rules import RULES
+from data.ingest.rules.table import RULES
 
 READ_BYTES = 1 << 20
 # A year of five-minute data of a thousand registers is 1 GB as canonical CSV.

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from data.ingest.rules.table import RULES
 from data.ingest.schema import REJECTED
-from data.ingest.vee.rules import RULES
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]

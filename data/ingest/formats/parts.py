@@ -22,9 +22,9 @@ from data.ingest.errors import RefusedFile
 from data.ingest.formats.columns import Batch
 from data.ingest.formats.container import refuse
 from data.ingest.formats.latest import keep_latest
+from data.ingest.rules.measures import flat
 from data.ingest.schema import PARSED, REGISTER_READ, REJECTED, TIMESTAMP, FileInParts, ParsedFile, Spans
 from data.ingest.spill import MEMORY_BYTES, Spill
-from data.ingest.vee.measures import flat
 
 GROUPS = 64
 SPAN_US = 32 * 86_400_000_000

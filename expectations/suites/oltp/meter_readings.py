@@ -3,7 +3,7 @@
 The engine makes a profile, one row a tenant, meter, channel and reading date, that counts what is wrong; the
 rules are over that profile. So a million readings cost one scan, and the sample of a broken rule names the
 meter and the day, which is what the person on call needs. Rules on a file's own
-rows are in `data.ingest.vee`.
+rows are in `data.ingest.rules.judge`.
 """
 
 from datetime import date

@@ -1,7 +1,7 @@
 """Gate D for `core.emission_factors`: what a kWh of a grid emits, before carbon is counted by it.
 
 The factors are a file of the project; a slip in it would go into every report. Whether a day finds its
-factor is in `int_carbon__daily_savings`.
+factor is in `candidate_carbon_savings`.
 """
 
 from typing import TYPE_CHECKING

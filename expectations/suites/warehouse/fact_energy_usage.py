@@ -1,7 +1,7 @@
 """Gate D for `core.fact_energy_usage`: no energy is lost or made between the raw readings and the fact.
 
 The warehouse aggregates both sides per tenant, date and channel; the frame puts them side by side.
-What solar figures may be is in `int_solar__daily_performance`.
+What solar figures may be is in `candidate_solar_performance`.
 """
 
 from datetime import date

@@ -65,7 +65,7 @@ bands as (
 ),
 
 days_due as (
-    select * from {{ ref('int_metering__completeness') }}
+    select * from {{ ref('candidate_data_completeness') }}
     where {{ in_range() }}
 ),
 

@@ -2,7 +2,7 @@
 
 -- Gate D judges the candidate; this model only publishes it, so that a failed gate leaves the mart as it was.
 with candidate as (
-    select * from {{ ref('int_billing__reconciliation') }}
+    select * from {{ ref('candidate_billing_reconciliation') }}
 )
 
 select

@@ -12,7 +12,7 @@
 
 -- Gate D judges the candidate; this model only publishes it, so that a failed gate leaves the mart as it was.
 with candidate as (
-    select * from {{ ref('int_carbon__daily_savings') }}
+    select * from {{ ref('candidate_carbon_savings') }}
     where {{ in_range() }}
 )
 

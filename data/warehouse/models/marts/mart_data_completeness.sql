@@ -12,7 +12,7 @@
 
 -- Gate D judges the candidate; this model only publishes it, so that a failed gate leaves the mart as it was.
 with candidate as (
-    select * from {{ ref('int_metering__completeness') }}
+    select * from {{ ref('candidate_data_completeness') }}
     where {{ in_range() }}
 )
 

@@ -12,7 +12,7 @@
 
 -- Gate D judges the candidate; this model only publishes it, so that a failed gate leaves the mart as it was.
 with candidate as (
-    select * from {{ ref('int_solar__daily_performance') }}
+    select * from {{ ref('candidate_solar_performance') }}
     where {{ in_range() }}
 )
 

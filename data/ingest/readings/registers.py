@@ -1,0 +1,159 @@
+"""The meters and registers of a tenant: what is configured, and what a file needs beside it.
+
+Here: reading the configuration, and planning meters for a file on request. Not here: whether a reading fits
+its register (`vee`), or how readings are stored (`store`).
+"""
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from data.ingest.errors import IngestError
+from data.ingest.schema import REGISTERS
+from myproperty.database.ids import uuid7
+from myproperty.database.session import Session
+
+_SERIES = ["identifier", "register", "channel", "unit"]
+_CONFIGURED = """
+    select r.identifier, r.register, r.meter_id::text as meter_id, r.channel, r.unit, r.interval_seconds,
+           m.type as meter_type, m.timezone
+    from myproperty.meter_registers as r
+    join myproperty.meters as m on m.tenant_id = r.tenant_id and m.id = r.meter_id
+    where r.tenant_id = $1::uuid
+    order by r.identifier, r.register
+"""
+
+
+@dataclass
+class Meter:
+    """A meter of one property, known or planned, and the channels that are taken on it."""
+
+    id: str
+    serial_number: str
+    type: str
+    timezone: str
+    channels: set[str] = field(default_factory=set)
+
+
+@dataclass
+class Plan:
+    """Meters and registers that a file needs and nobody has configured: not written yet."""
+
+    property_id: str
+    meters: list[Meter] = field(default_factory=list)
+    registers: list[dict[str, str | None]] = field(default_factory=list)
+
+    def extend(self, configured: pa.Table) -> pa.Table:
+        """The configuration (schema `REGISTERS`) as it is once the plan is written."""
+        rows = [{**register, "interval_seconds": None} for register in self.registers]
+        return pa.concat_tables([configured, pa.Table.from_pylist(rows, schema=REGISTERS)])
+
+    def write(self, session: Session, tenant_id: uuid.UUID) -> None:
+        """Insert the planned meters and registers."""
+        for meter in self.meters:
+            session.execute(
+                """
+                insert into myproperty.meters (id, tenant_id, property_id, type, serial_number, timezone)
+                values ($1::uuid, $2::uuid, $3::uuid, $4, $5, $6)
+                """,
+                (meter.id, str(tenant_id), self.property_id, meter.type, meter.serial_number, meter.timezone),
+            )
+        for register in self.registers:
+            session.execute(
+                """
+                insert into myproperty.meter_registers (
+                    tenant_id, meter_id, identifier, register, channel, unit
+                )
+                values ($1::uuid, $2::uuid, $3, $4, $5, $6)
+                """,
+                (
+                    str(tenant_id),
+                    *(register[name] for name in ("meter_id", "identifier", "register", "channel", "unit")),
+                ),
+            )
+
+
+def configured_registers(session: Session, tenant_id: uuid.UUID) -> pa.Table:
+    """The registers of a tenant (schema `REGISTERS`)."""
+    return session.arrow(_CONFIGURED, REGISTERS, (str(tenant_id),))
+
+
+def plan_meters(
+    session: Session,
+    tenant_id: uuid.UUID,
+    wanted: str,
+    series: list[dict[str, str]],
+    configured: pa.Table,
+) -> Plan:
+    """Plan one meter an identifier, at the property `wanted` (id or name), for a file's unknown registers.
+
+    `series` are those of the file (`series_of`). A register whose channel is taken on the identifier's meter
+    gets a meter of its own, serial number `identifier/register`. Raises `IngestError` if the tenant has no
+    such property.
+    """
+    property_id, timezone = _property(session, tenant_id, wanted)
+    serials = _meters(session, tenant_id)
+    known = set(zip(configured["identifier"].to_pylist(), configured["register"].to_pylist(), strict=True))
+    for row in configured.to_pylist():
+        for meter in serials.values():
+            if meter.id == row["meter_id"]:
+                meter.channels.add(row["channel"])
+    plan = Plan(property_id)
+    for one in series:
+        if (one["identifier"], one["register"]) not in known:
+            meter = _meter_for(one, serials, plan, timezone)
+            meter.channels.add(one["channel"])
+            plan.registers.append(
+                {**one, "meter_id": meter.id, "meter_type": meter.type, "timezone": meter.timezone}
+            )
+    return plan
+
+
+def _property(session: Session, tenant_id: uuid.UUID, wanted: str) -> tuple[str, str]:
+    """(id, timezone) of the tenant's property with this id or name."""
+    found = session.rows(
+        "select id::text, timezone from myproperty.properties "
+        "where tenant_id = $1::uuid and (id::text = lower($2) or name = $2)",
+        (str(tenant_id), wanted),
+    )
+    if not found:
+        raise IngestError(
+            f"this tenant has no property {wanted!r}: give its id or exact name, or add the property first"
+        )
+    if len(found) > 1:
+        raise IngestError(f"this tenant has {len(found)} properties named {wanted!r}: give the id")
+    return str(found[0][0]), str(found[0][1])
+
+
+def _meters(session: Session, tenant_id: uuid.UUID) -> dict[str, Meter]:
+    rows = session.rows(
+        "select id::text, serial_number, type, timezone from myproperty.meters where tenant_id = $1::uuid",
+        (str(tenant_id),),
+    )
+    return {row[1]: Meter(*row) for row in rows}
+
+
+def series_of(parts: Iterable[pa.Table]) -> list[dict[str, str]]:
+    """The series of a file, each register once: those of generation first, as they decide a meter's type.
+
+    `parts` have the schema `PARSED`.
+    """
+    found = pa.concat_tables(part.group_by(_SERIES).aggregate([]) for part in parts)
+    named = found.group_by(_SERIES[:2]).aggregate([("channel", "min"), ("unit", "min")])
+    return sorted(
+        named.rename_columns({"channel_min": "channel", "unit_min": "unit"}).select(_SERIES).to_pylist(),
+        key=lambda row: (row["identifier"], row["channel"] != "generation", row["register"]),
+    )
+
+
+def _meter_for(series: dict[str, str], serials: dict[str, Meter], plan: Plan, timezone: str) -> Meter:
+    serial = series["identifier"]
+    if serial in serials and series["channel"] in serials[serial].channels:
+        serial = f"{series['identifier']}/{series['register']}"
+    if serial not in serials:
+        kind = "solar" if series["channel"] == "generation" else "grid"
+        serials[serial] = Meter(str(uuid7()), serial, kind, timezone)
+        plan.meters.append(serials[serial])
+    return serials[serial]

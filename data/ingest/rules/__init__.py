@@ -1,0 +1,1 @@
+"""The rules of validation (VEE): pure functions from rows to verdicts."""

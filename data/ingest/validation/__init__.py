@@ -1,0 +1,1 @@
+"""Validation of whole reading dates: which are due, what is read, estimated and written."""

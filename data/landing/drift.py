@@ -1,0 +1,97 @@
+"""Drift: the columns of the OLTP held against what the entities say of them, before anything is landed.
+
+Here: which columns are gone, of another type, or new. Not here: the rows (`landing`), or what the columns are
+(`entities`).
+"""
+
+from collections.abc import Iterable, Sequence
+
+import pyarrow as pa
+from psycopg import sql
+
+from data.ingest.errors import IngestError
+from data.landing.entities import ENTITIES, Entity
+from data.landing.landing import ETL_ROLE
+from myproperty.database.session import transaction
+
+_COLUMNS = """
+select c.relname, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod)
+from pg_catalog.pg_attribute as a
+inner join pg_catalog.pg_class as c on c.oid = a.attrelid
+where c.relnamespace = 'myproperty'::regnamespace and c.relname = any({}::name[])
+    and a.attnum > 0 and not a.attisdropped
+"""
+_TEXT = ("text", "public.citext", "citext")
+_RANGES = {pa.date32(): "daterange", pa.int32(): "int4range"}
+
+
+def check_sources(entities: Iterable[str], dsn: str) -> list[str]:
+    """Hold the source tables of these entities against their descriptions.
+
+    Returns a warning for each column that is neither carried nor withheld, which hurts nothing. Raises
+    `IngestError` that names every column that is missing or of another type.
+    """
+    names = list(entities)
+    with transaction(dsn, ETL_ROLE) as session:
+        rows = session.rows(sql.SQL(_COLUMNS).format(sql.Literal(names)))
+    found: dict[str, dict[str, str]] = {name: {} for name in names}
+    for table, column, kind in rows:
+        found[table][column] = kind
+    broken = [fault for name in names for fault in _faults(ENTITIES[name], found[name])]
+    if broken:
+        raise IngestError(
+            "the operational database is not what the warehouse was described for: "
+            + "; ".join(broken)
+            + ". Nothing was landed: mend the table, or change the entity in data/ingest/entities.py, "
+            "its landing table and its staging model together"
+        )
+    return [warning for name in names for warning in _new_columns(ENTITIES[name], found[name])]
+
+
+def _faults(entity: Entity, found: dict[str, str]) -> list[str]:
+    faults = []
+    for column, kinds in _wanted(entity).items():
+        name = f"myproperty.{entity.name}.{column}"
+        if column not in found:
+            faults.append(f"{name} is missing")
+        elif found[column] not in kinds:
+            faults.append(f"{name} is {found[column]}, not {kinds[0]}")
+    return faults
+
+
+def _new_columns(entity: Entity, found: dict[str, str]) -> list[str]:
+    known = {*_wanted(entity), *entity.withheld}
+    return [
+        f"myproperty.{entity.name}.{column} is new and does not reach the warehouse: carry it or withhold it "
+        "in data/ingest/entities.py"
+        for column in found
+        if column not in known
+    ]
+
+
+def _wanted(entity: Entity) -> dict[str, Sequence[str]]:
+    """The columns of the source that are carried, each with the types it may have."""
+    wanted: dict[str, Sequence[str]] = {}
+    for field in entity.columns:
+        form = entity.source_columns.get(field.name)
+        if form is None:
+            wanted[field.name] = _types(entity, field)
+        else:
+            column = form[form.index("(") + 1 : -1]
+            wanted[column] = (_RANGES.get(field.type, "tstzrange"),)
+    return wanted
+
+
+def _types(entity: Entity, field: pa.Field) -> Sequence[str]:
+    if field.name in entity.uuids:
+        return ("uuid",)
+    if field.name in entity.documents:
+        return ("jsonb",)
+    if pa.types.is_timestamp(field.type):
+        return ("timestamp with time zone",)
+    if pa.types.is_decimal(field.type):
+        return (f"numeric({field.type.precision},{field.type.scale})",)
+    if pa.types.is_string(field.type):
+        return _TEXT
+    plain = {pa.int32(): "integer", pa.bool_(): "boolean", pa.date32(): "date"}
+    return (plain[field.type],)

@@ -1,0 +1,215 @@
+"""The raw layer in BigQuery: Parquet load jobs, one a table and partition, and queries.
+
+Here: the client's calls, the same for Google's BigQuery and the emulator. Not here: the interface
+(`warehouse`) and the fingerprint's SQL (`fingerprint`).
+"""
+
+import datetime
+import hashlib
+import io
+import re
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from google.api_core.exceptions import Conflict, GoogleAPICallError
+from google.cloud import bigquery
+from sqlalchemy import Engine, create_engine
+
+from data.ingest.errors import IngestError, QueryRefused
+from data.landing.entities import Entity
+from data.landing.fingerprint import fingerprint_frame, fingerprint_sql
+from data.raw.warehouse import check_partition, range_filter
+from myproperty.engines import local
+from myproperty.engines.emulator.client import bigquery_client
+from myproperty.settings import Settings
+
+
+def open_bigquery(settings: Settings) -> "BigQueryWarehouse":
+    """BigQuery, or the emulator that runs for these settings. Raises `IngestError` where none does."""
+    endpoint = settings.bigquery_endpoint
+    if settings.warehouse == "emulator" and endpoint is None:
+        endpoint = local.status(settings).warehouse.get("endpoint")
+        if endpoint is None:
+            raise IngestError("the BigQuery emulator does not run: start it with `myproperty up`")
+    client = bigquery_client(endpoint, settings.bigquery_project, settings.bigquery_location)
+    return BigQueryWarehouse(client, settings.warehouse, settings.dataset_prefix)
+
+
+class BigQueryWarehouse:
+    """Raw tables in the dataset `<prefix>raw`."""
+
+    def __init__(self, client: bigquery.Client, kind: str = "bigquery", prefix: str = "") -> None:
+        if not re.fullmatch(r"[A-Za-z0-9_]*", prefix):
+            raise IngestError(
+                f"dataset prefix {prefix!r}: use letters, digits and _ in MYPROPERTY_DATASET_PREFIX"
+            )
+        self.kind = kind
+        self._client = client
+        self._dataset = f"{client.project}.{prefix}raw"
+
+    def ensure_table(self, entity: Entity) -> None:
+        """See `Warehouse`: partitioned by day and never read whole, if the entity has a partition column."""
+        dataset = bigquery.Dataset(self._dataset)
+        dataset.location = self._client.location
+        self._client.create_dataset(dataset, exists_ok=True)
+        table = bigquery.Table(self._name(entity), schema=table_schema(entity))
+        table.clustering_fields = list(entity.cluster)
+        if entity.partition_column is not None:
+            table.time_partitioning = bigquery.TimePartitioning(
+                type_=bigquery.TimePartitioningType.DAY, field=entity.partition_column
+            )
+            table.require_partition_filter = True
+        self._client.create_table(table, exists_ok=True)
+
+    def load_partition(
+        self, entity: Entity, rows: pa.Table, partition: datetime.date | None, load_key: str
+    ) -> int:
+        """See `Warehouse`. A try again finds the job of the first by its id, which BigQuery keeps unique.
+
+        The id is of the key and the rows: other rows under the same key are another load.
+        """
+        check_partition(entity, rows, partition)
+        content = _parquet(rows)
+        target = self._name(entity) + (f"${partition:%Y%m%d}" if partition is not None else "")
+        wanted = job_id(target, load_key, content)
+        try:
+            self._client.load_table_from_file(
+                io.BytesIO(content),
+                target,
+                job_id=wanted,
+                job_config=self._load_config(entity),
+                num_retries=3,
+            ).result()
+        except Conflict:
+            self._client.get_job(wanted).result()
+        return int(rows.num_rows)
+
+    def merge(self, entity: Entity, rows: pa.Table, load_key: str) -> None:
+        """See `Warehouse`. By a table beside it, which is named after the key and dropped in the end."""
+        if rows.num_rows == 0:
+            return
+        target = self._name(entity)
+        changed = f"{target}_changed_{hashlib.sha256(load_key.encode()).hexdigest()[:16]}"
+        config = self._load_config(entity)
+        config.create_disposition = bigquery.CreateDisposition.CREATE_IF_NEEDED
+        content = io.BytesIO(_parquet(rows))
+        self._client.load_table_from_file(content, changed, job_config=config, num_retries=3).result()
+        try:
+            self._client.query_and_wait(merge_sql(entity, target, changed))
+        finally:
+            self._client.delete_table(changed, not_found_ok=True)
+
+    def latest_landing(self, entity: Entity) -> datetime.datetime | None:
+        """See `Warehouse`."""
+        statement = f"select max(landed_at) as latest from `{self._name(entity)}`"  # noqa: S608
+        latest: datetime.datetime | None = self.query(statement)["latest"][0].as_py()
+        return latest
+
+    def settle(self, entity: Entity) -> None:
+        """See `Warehouse`. BigQuery keeps its statistics itself."""
+
+    def fingerprint(
+        self, entity: Entity, start: datetime.date | None = None, end: datetime.date | None = None
+    ) -> pd.DataFrame:
+        """See `Warehouse`."""
+        where = range_filter(entity, start, end)
+        statement = fingerprint_sql(entity, f"`{self._name(entity)}`", "bigquery", where)
+        return fingerprint_frame(entity, self.query(statement))
+
+    def query(self, statement: str) -> pa.Table:
+        """See `Warehouse`."""
+        found: pa.Table = self._client.query_and_wait(statement).to_arrow(
+            create_bqstorage_client=self._is_real
+        )
+        return found
+
+    def ask(self, statement: str) -> pa.Table:
+        """See `Warehouse`. A dry run says what kind of statement it is, before it costs anything."""
+        try:
+            planned = self._client.query(statement, bigquery.QueryJobConfig(dry_run=True))
+            if planned.statement_type != "SELECT":
+                raise QueryRefused(f"a {planned.statement_type} statement would write")
+            return self.query(statement)
+        except GoogleAPICallError as error:
+            raise QueryRefused(error.errors[0]["message"] if error.errors else error.message) from error
+
+    def sqlalchemy_engine(self) -> Engine:
+        """See `Warehouse`. Tables are named with their dataset."""
+        url = f"bigquery://{self._client.project}?user_supplied_client=true"
+        return create_engine(url, connect_args={"client": self._client})
+
+    def close(self) -> None:
+        """Close the client's connections."""
+        self._client.close()  # type: ignore[no-untyped-call]
+
+    @property
+    def _is_real(self) -> bool:
+        """Google's own has the Storage API beside it, which reads many rows faster."""
+        return self.kind == "bigquery"
+
+    def _name(self, entity: Entity) -> str:
+        return f"{self._dataset}.{entity.name}"
+
+    @staticmethod
+    def _load_config(entity: Entity) -> bigquery.LoadJobConfig:
+        config = bigquery.LoadJobConfig(
+            source_format=bigquery.SourceFormat.PARQUET,
+            write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
+            create_disposition=bigquery.CreateDisposition.CREATE_NEVER,
+            schema=table_schema(entity),
+        )
+        config.clustering_fields = list(entity.cluster)
+        if entity.partition_column is not None:
+            config.time_partitioning = bigquery.TimePartitioning(field=entity.partition_column)
+        return config
+
+
+def job_id(target: str, load_key: str, content: bytes) -> str:
+    """The same id for the same load: letters, digits, - and _ as BigQuery wants them."""
+    digest = hashlib.sha256()
+    for part in (target.encode(), load_key.encode(), content):
+        digest.update(len(part).to_bytes(8, "big"))
+        digest.update(part)
+    return f"raw-{digest.hexdigest()}"
+
+
+def merge_sql(entity: Entity, target: str, changed: str) -> str:
+    """The MERGE that puts the rows of `changed` in the place of those of `target` with their keys."""
+    names = entity.schema.names
+    same = " and ".join(f"t.{name} = s.{name}" for name in entity.key)
+    taken = ", ".join(f"{name} = s.{name}" for name in names if name not in entity.key)
+    # Names of tables and columns come from entities and settings: nothing here is anybody's input.
+    return (
+        f"merge into `{target}` as t using `{changed}` as s on {same} "  # noqa: S608
+        f"when matched then update set {taken} "
+        f"when not matched then insert ({', '.join(names)}) values ({', '.join(f's.{n}' for n in names)})"
+    )
+
+
+def table_schema(entity: Entity) -> list[bigquery.SchemaField]:
+    """The columns of raw.<entity>."""
+    return [_field(field) for field in entity.schema]
+
+
+def _field(field: pa.Field) -> bigquery.SchemaField:
+    if pa.types.is_decimal(field.type):
+        return bigquery.SchemaField(
+            field.name, "NUMERIC", precision=field.type.precision, scale=field.type.scale
+        )
+    if pa.types.is_timestamp(field.type):
+        return bigquery.SchemaField(field.name, "TIMESTAMP")
+    types: dict[Any, str] = {
+        pa.string(): "STRING",
+        pa.int32(): "INT64",
+        pa.bool_(): "BOOL",
+        pa.date32(): "DATE",
+    }
+    return bigquery.SchemaField(field.name, types[field.type])
+
+
+def _parquet(rows: pa.Table) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(rows, buffer, compression="zstd")
+    return buffer.getvalue()

@@ -1,0 +1,1 @@
+"""PostgreSQL as every layer uses it: sessions, binary COPY, UUIDs."""

