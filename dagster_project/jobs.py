@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from dagster_project.partitions import READING_DATES, Window, contiguous
+from dagster_project.partitions import READING_DATES, Window, contiguous, run_tags
 from dagster_project.resources.platform import Platform
 from expectations.verdicts import Verdict
 from myproperty.errors import PlatformError
@@ -107,9 +107,9 @@ def jobs() -> list[Any]:
 
 def pending_dates(settings: Settings) -> list[date]:
     """The reading dates that files touched after their marts were built."""
-    from dagster_project.defs.warehouse import ledger
+    from data.landing import published_dates
 
-    return ledger.pending(Platform(settings).oltp_dsn)
+    return published_dates.pending_dates(Platform(settings).oltp_dsn)
 
 
 def ingest_inbox(settings: Settings, progress: Callable[[str], None] | None = None) -> list["IngestResult"]:
@@ -132,7 +132,7 @@ def run_pipeline(
     dates = Window(start, end)
     _check(dates)
     platform = _platform(settings, progress)
-    result = _execute(PIPELINE, platform, dates.tags())
+    result = _execute(PIPELINE, platform, run_tags(dates))
     return RunReport(
         start=start,
         end=end,
@@ -156,7 +156,7 @@ def validate_due(settings: Settings, progress: Callable[[str], None] | None = No
     platform = _platform(settings, progress)
     known = [day for day in due_dates(platform.oltp_dsn) if READING_DATES.has_partition_key(day.isoformat())]
     for dates in contiguous(known):
-        result = _execute(VALIDATE, platform, dates.tags())
+        result = _execute(VALIDATE, platform, run_tags(dates))
         if not result.success:
             raise RunFailed(f"readings were not validated.\n{_error(result)}")
     return platform.validated

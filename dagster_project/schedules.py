@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from dagster_project.partitions import window_of
+from dagster_project.partitions import run_tags, window_of
 
 
 def nightly_window(now: datetime, days: int = 3) -> tuple[str, str]:
@@ -29,7 +29,7 @@ def schedules(jobs: list[Any]) -> list[dg.ScheduleDefinition]:
     )
     def pipeline_nightly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
         first, last = nightly_window(context.scheduled_execution_time.astimezone(UTC))
-        return dg.RunRequest(run_key=last, tags=window_of(first, last).tags())
+        return dg.RunRequest(run_key=last, tags=run_tags(window_of(first, last)))
 
     return [
         dg.ScheduleDefinition(

@@ -8,10 +8,10 @@ from typing import Any
 import dagster as dg
 import fsspec
 
-from dagster_project.defs.warehouse import ledger
-from dagster_project.partitions import READING_DATES, contiguous
+from dagster_project.partitions import READING_DATES, contiguous, run_tags
 from dagster_project.resources.platform import Platform
 from data.ingest.readings import inbox
+from data.landing.published_dates import pending_dates
 
 # A tick reads each file of a batch for its hash, and has a minute.
 BATCH = 200
@@ -61,7 +61,7 @@ def sensors(jobs: list[Any]) -> list[dg.SensorDefinition]:
     return [
         inbox_files,
         dates_sensor("due_dates", by_name["validate"], due_dates),
-        dates_sensor("pending_dates", by_name["pipeline"], ledger.pending),
+        dates_sensor("pending_dates", by_name["pipeline"], pending_dates),
     ]
 
 
@@ -98,7 +98,7 @@ def dates_sensor(name: str, job: Any, find: Callable[[str], list[date]]) -> dg.S
         for dates in contiguous(known):
             key = f"{dates.start}/{dates.end}/{since}"
             if not instance.get_runs_count(dg.RunsFilter(job_name=job.name, tags={RUN_KEY: key})):
-                return dg.RunRequest(run_key=key, tags=dates.tags())
+                return dg.RunRequest(run_key=key, tags=run_tags(dates))
         failed = f"{len(known)} dates wait for somebody to look: their runs failed"
         return dg.SkipReason(failed if known else "no dates wait")
 

@@ -13,7 +13,7 @@ import pytest
 
 from dagster_project.defs.warehouse.translator import asset_key
 from dagster_project.failures import permanent_unless_retryable
-from dagster_project.partitions import Window, contiguous, window_of
+from dagster_project.partitions import Window, contiguous, run_tags, window_of
 from dagster_project.resources import dbt
 from dagster_project.schedules import nightly_window
 from data.ingest.readings import inbox
@@ -27,7 +27,7 @@ def test_a_range_of_keys_is_a_half_open_window() -> None:
     dates = window_of("2026-02-27", "2026-03-01")
     assert dates == Window(date(2026, 2, 27), date(2026, 3, 2))
     assert dates.dates == [date(2026, 2, 27), date(2026, 2, 28), date(2026, 3, 1)]
-    assert window_of(*dates.tags().values()) == dates
+    assert window_of(*run_tags(dates).values()) == dates
 
 
 def test_windows_cover_exactly_the_dates() -> None:

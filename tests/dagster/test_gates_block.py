@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from dagster_project.checks import gate_check
-from dagster_project.partitions import READING_DATES, SINGLE_RUN, Window, window
+from dagster_project.partitions import READING_DATES, SINGLE_RUN, Window, run_tags, window
 from dagster_project.resources.platform import Platform
 from expectations.gate import last_verdicts
 from expectations.suites.oltp.meter_readings import COLUMNS
@@ -50,7 +50,7 @@ def run(dsn: str, negative_rows: int) -> tuple[dg.ExecuteInProcessResult, list[W
     )
     with dg.DagsterInstance.ephemeral() as instance:
         result = definitions.resolve_job_def("all").execute_in_process(
-            instance=instance, tags=DATES.tags(), raise_on_error=False
+            instance=instance, tags=run_tags(DATES), raise_on_error=False
         )
     return result, judged, platform, ran
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from dagster_project.partitions import READING_DATES, Window
+from dagster_project.partitions import READING_DATES, Window, run_tags
 from dagster_project.resources.platform import Platform
 from dagster_project.sensors import dates_sensor
 from myproperty.settings import Settings
@@ -66,18 +66,18 @@ def looks(tmp_path: Path) -> Iterator[Looks]:
 
 
 def test_ranges_are_asked_for_in_order_and_a_failed_one_holds_up_no_other(looks: Looks) -> None:
-    assert looks.window() == FIRST.tags()
-    assert looks.window() == SECOND.tags()
+    assert looks.window() == run_tags(FIRST)
+    assert looks.window() == run_tags(SECOND)
     assert looks.window() is None, "both failed: nothing changed since"
     looks.dates.append(date(2026, 7, 3))
-    assert looks.window() == Window(FIRST.start, date(2026, 7, 4)).tags()
+    assert looks.window() == run_tags(Window(FIRST.start, date(2026, 7, 4)))
 
 
 def test_what_is_pending_again_after_a_success_is_asked_for_again(looks: Looks) -> None:
     request = looks.look()
     assert request is not None
     looks.ran(request, dg.DagsterRunStatus.SUCCESS)
-    assert looks.window() == FIRST.tags()
+    assert looks.window() == run_tags(FIRST)
 
 
 def test_nothing_is_asked_for_while_a_run_is_under_way_or_nothing_waits(looks: Looks) -> None:

@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 import pytest
 from psycopg import sql
 
-from dagster_project.defs.warehouse import ledger
 from data.ingest.errors import IngestError
 from data.ingest.readings import load as load_module
 from data.ingest.readings import partitions as module
@@ -20,6 +19,7 @@ from data.ingest.readings import quarantine
 from data.ingest.readings.load import IngestResult, ingest_file
 from data.ingest.readings.partitions import PartitionError, archive, archived, ensure, partitions, restore
 from data.ingest.rules.table import RULES
+from data.landing import published_dates
 from data.landing.entities import ENTITIES
 from data.landing.landing import land
 from tests.ingest.conftest import HEADER, V1, V2, Company, make_company
@@ -138,7 +138,7 @@ def test_archived_and_restored_is_the_same_to_the_last_digit(
     assert restore(dsn, DAY) == record
     pd.testing.assert_frame_equal(frame(dsn), before)
     assert archived(dsn) == [] and dates(dsn) == [DAY, NEXT]
-    assert ledger.pending(dsn) == []
+    assert published_dates.pending_dates(dsn) == []
     for company, count in zip(pair, (24, 2), strict=True):
         assert visible(company) == (count, [company.tenant_id])
     assert protection(dsn, "meter_readings_20250601") == (True, True, True, True, False)
@@ -241,11 +241,11 @@ def test_pending_marts_are_waited_for_unless_forced(loaded: Company, lines: Line
     assert "2025-06-01 have changed since its marts were built" in str(results[0].reason)
     assert "myproperty run" in str(results[0].reason)
     assert not (Path(store) / "meter_readings_20250601.parquet").exists()
-    assert ledger.pending(loaded.dsn) == [DAY]
+    assert published_dates.pending_dates(loaded.dsn) == [DAY]
     assert statuses(archive(loaded.dsn, store, before=BEFORE, even_if_pending=True)) == [(DAY, "archived")]
-    assert ledger.pending(loaded.dsn) == []
+    assert published_dates.pending_dates(loaded.dsn) == []
     restore(loaded.dsn, DAY)
-    assert ledger.pending(loaded.dsn) == [DAY]
+    assert published_dates.pending_dates(loaded.dsn) == [DAY]
 
 
 def test_a_busy_table_is_left_alone(loaded: Company, store: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,12 +22,12 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from dagster_project.defs.warehouse import ledger
 from dagster_project.defs.warehouse.assets import STEPS
 from dagster_project.partitions import Window, contiguous
 from data.demo import apply_company
 from data.demo.company import Meter, Register, Site, company
 from data.ingest.readings.load import ingest_file
+from data.landing import published_dates
 from data.landing.entities import ENTITIES
 from data.landing.landing import land
 from data.raw.transfer import transfer
@@ -79,11 +79,11 @@ class Warehouse:
         for name, (select, exclude, has_dates) in STEPS.items():
             words = ["build", "--select", *select.split(), "--exclude-resource-type", "test", "unit_test"]
             words += ["--exclude", *exclude.split()] if exclude else []
-            with ledger.one_dbt_at_a_time(self.oltp):
+            with published_dates.one_dbt_at_a_time(self.oltp):
                 bounds = dates.bounds if has_dates else (None, None)
                 built = run_dbt(self.dsn, self.folder / name, words, *bounds)
             assert built.success, built.failures
-        ledger.publish(self.oltp, dates, run_id)
+        published_dates.publish_dates(self.oltp, dates.dates, run_id)
 
 
 def reported(
@@ -296,10 +296,10 @@ def changed(
             )
         first_delivery(warehouse)
         warehouse.run(WHOLE, "base")
-        assert ledger.pending(oltp) == []
+        assert published_dates.pending_dates(oltp) == []
         before = layers(dsn)
         change(warehouse)
-        pending = ledger.pending(oltp)
+        pending = published_dates.pending_dates(oltp)
         at_once(warehouse, contiguous(pending), "again")
         yield warehouse, before, pending
 
@@ -310,7 +310,7 @@ def test_exactly_the_dates_that_a_change_has_effect_on_are_pending(
     """April by its price (and its late file), then what was revised, then the move; not 4 October."""
     warehouse, _, pending = changed
     assert pending == [*APRIL.dates, SUMMER_BEGINS, MOVED]
-    assert ledger.pending(warehouse.oltp) == []
+    assert published_dates.pending_dates(warehouse.oltp) == []
 
 
 def test_the_changes_are_in_the_facts_and_marts(changed: tuple[Warehouse, Layers, list[date]]) -> None:

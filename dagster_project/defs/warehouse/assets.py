@@ -13,12 +13,12 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DbtCliResource, dbt_assets
 
-from dagster_project.defs.warehouse import ledger
 from dagster_project.defs.warehouse.translator import LAYERS, Translator
 from dagster_project.failures import RETRY, permanent_unless_retryable
 from dagster_project.partitions import READING_DATES, SINGLE_RUN, Window, window
 from dagster_project.resources import dbt as dbt_calls
 from dagster_project.resources.platform import Platform
+from data.landing.published_dates import one_dbt_at_a_time, publish_dates
 
 # The staging models that are read by reading date: they, and their tests, need the window.
 _DATED_STAGING = "stg_oltp__meter_readings stg_oltp__solar_reference_yields"
@@ -70,7 +70,7 @@ def _build(
     # dbt parses anew when its vars change, so the best start is this run's own step with the same vars.
     same_vars = [steps[name] for name, step in STEPS.items() if step[2] == (dates is not None)]
     seed_partial_parse([*same_vars, parsed], target)
-    with permanent_unless_retryable(), ledger.one_dbt_at_a_time(platform.oltp_dsn):
+    with permanent_unless_retryable(), one_dbt_at_a_time(platform.oltp_dsn):
         run = {"MYPROPERTY_RUN_ID": context.run.run_id}
         with dbt_calls.environment(dbt_calls.connection(settings) | run):
             call = dbt.cli(dbt_calls.arguments("build", dates), context=context, target_path=target)
@@ -106,7 +106,7 @@ def published(dbt_steps: Sequence[dg.AssetsDefinition]) -> dg.AssetsDefinition:
         """The dates whose marts stand. A date that a file touches later is pending again."""
         dates = window(context)
         with permanent_unless_retryable():
-            ledger.publish(platform.oltp_dsn, dates, context.run.run_id)
+            publish_dates(platform.oltp_dsn, dates.dates, context.run.run_id)
             dbt_calls.keep_state(platform.settings)
         platform.progress(f"published {dates.start} to before {dates.end}")
         return dg.MaterializeResult(metadata={"dates": len(dates.dates)})
