@@ -25,7 +25,7 @@ from benchmarks.oltp import measure_partitions, measure_policies
 from benchmarks.warehouse import FULL_SIZES, SIZES, measure_warehouse
 from commands import console
 from data.ingest.readings.load import ingest_file
-from data.landing.landing import ETL_ROLE
+from myproperty.database.roles import ETL_ROLE
 from myproperty.database.session import transaction
 from myproperty.engines import local
 from myproperty.settings import Settings, get_settings

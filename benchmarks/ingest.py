@@ -29,14 +29,15 @@ from psycopg import sql
 from benchmarks.measurement import Measurement
 from benchmarks.oltp import make_partitions
 from data.ingest.formats.parts import whole
-from data.ingest.readings.load import LOADER_ROLE, read_mapped
+from data.ingest.readings.load import read_mapped
 from data.ingest.readings.parallel import ingest_files
-from data.ingest.readings.registers import configured_registers
-from data.ingest.readings.store import as_stored
+from data.ingest.readings.registers import read_registers
+from data.ingest.readings.store import prepare_for_copy
 from data.ingest.rules.judge import judge
 from data.ingest.schema import TIMESTAMP
 from myproperty.database.copying import encode
 from myproperty.database.ids import repeated
+from myproperty.database.roles import LOADER_ROLE
 from myproperty.database.session import transaction
 from myproperty.engines import local
 from myproperty.settings import Settings
@@ -252,7 +253,7 @@ def _ingest(dsn: str, paths: list[Path], workers: int) -> None:
 
 def _judged(dsn: str, path: Path) -> pa.Table:
     with transaction(dsn, LOADER_ROLE) as session:
-        registers = configured_registers(session, _tenant(dsn))
+        registers = read_registers(session, _tenant(dsn))
     return judge(whole(read_mapped(path, None, None)), registers, now=datetime.now(UTC)).readings
 
 
@@ -265,7 +266,7 @@ def _as_stored(dsn: str, path: Path) -> pa.Table:
             "values (%s, %s, %s, %s, 'loaded')",
             (job, tenant, str(path), job.hex * 2),
         )
-    rows = as_stored(_judged(dsn, path))
+    rows = prepare_for_copy(_judged(dsn, path))
     now = pa.scalar(datetime.now(UTC), TIMESTAMP)
     same: dict[str, pa.Array] = {
         "tenant_id": repeated(tenant, rows.num_rows),

@@ -34,7 +34,7 @@ from benchmarks.measurement import Measurement
 from dagster_project.defs.warehouse.assets import STEPS
 from dagster_project.resources import dbt
 from data.landing.entities import ENTITIES
-from data.raw.warehouse import PostgresWarehouse
+from data.raw.postgres import PostgresWarehouse
 from myproperty.database.session import transaction
 from myproperty.engines import local
 from myproperty.settings import Settings

@@ -156,9 +156,9 @@ def _show_marts(settings: Settings, start: str, end: str) -> None:
 
 
 def _show_quarantine(dsn: str) -> None:
-    from data.ingest.readings.quarantine import counts
+    from data.ingest.readings.quarantine import count_quarantined
 
-    console.print_table("Quarantined readings", counts(dsn))
+    console.print_table("Quarantined readings", count_quarantined(dsn))
 
 
 def _where_to_look(settings: Settings) -> str:

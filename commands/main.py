@@ -26,7 +26,7 @@ from myproperty.settings import Settings, get_settings
 if TYPE_CHECKING:
     from dagster_project.jobs import RunReport
     from data.ingest.formats.mapping import Mapping
-    from data.ingest.readings.load import IngestResult
+    from data.ingest.readings.results import IngestResult
     from data.ingest.validation.run import Validation
     from expectations.verdicts import Verdict
     from myproperty.sealing import Keyring
@@ -443,11 +443,11 @@ def quarantine_list(
     from myproperty.engines import local
 
     dsn = local.dsn(get_settings())
-    found = quarantine.list_readings(dsn, tenant=tenant, status=None if all_ else "open", limit=limit)
+    found = quarantine.list_quarantined(dsn, tenant=tenant, status=None if all_ else "open", limit=limit)
     if json:
         console.print_json([asdict(row) for row in found])
         return
-    console.print_table("Rows by rule", quarantine.counts(dsn, tenant))
+    console.print_table("Rows by rule", quarantine.count_quarantined(dsn, tenant))
     rows = [
         {
             "id": row.id,
@@ -471,7 +471,7 @@ def quarantine_show(id: QuarantineId, json: AsJson = False) -> None:
     from data.ingest.rules.table import RULES
     from myproperty.engines import local
 
-    row = quarantine.show(local.dsn(get_settings()), id)
+    row = quarantine.show_quarantined(local.dsn(get_settings()), id)
     if json:
         console.print_json(asdict(row))
         return
@@ -489,7 +489,9 @@ def quarantine_replay(id: QuarantineId, mapping: MappingFile = None, json: AsJso
     from myproperty.engines import local
 
     settings = get_settings()
-    result = quarantine.replay(local.dsn(settings), id, archive=settings.archive, mapping=_mapping(mapping))
+    result = quarantine.replay_quarantined(
+        local.dsn(settings), id, archive=settings.archive, mapping=_mapping(mapping)
+    )
     if json:
         console.print_json(result.as_json())
     else:
@@ -507,7 +509,7 @@ def quarantine_resolve(
     from data.ingest.readings import quarantine
     from myproperty.engines import local
 
-    row = quarantine.resolve(local.dsn(get_settings()), id, by=by, note=note)
+    row = quarantine.resolve_quarantined(local.dsn(get_settings()), id, by=by, note=note)
     console.out.print(f"{row.id} is {row.status}.")
 
 
@@ -570,7 +572,7 @@ def issues_list(
     json: AsJson = False,
 ) -> None:
     """Open issues, the newest reading date first."""
-    from data.ingest.validation.run import list_issues
+    from data.ingest.validation.issues import list_issues
     from myproperty.engines import local
 
     found = list_issues(local.dsn(get_settings()), tenant=tenant, with_resolved=all_, limit=limit)
@@ -590,7 +592,7 @@ def issues_resolve(
     note: Annotated[str, typer.Option(help="Why the readings may stand.")],
 ) -> None:
     """Close an issue; if validation finds it changed, it is open again."""
-    from data.ingest.validation.run import resolve_issue
+    from data.ingest.validation.issues import resolve_issue
     from myproperty.engines import local
 
     resolve_issue(local.dsn(get_settings()), id, by=by, note=note)
@@ -606,10 +608,11 @@ app.add_typer(partitions_app, name="partitions")
 def partitions_list(json: AsJson = False) -> None:
     """The dates that have a partition, with an estimate of their rows, and those that are archived."""
     from data.ingest.readings import partitions
+    from data.landing import archive
     from myproperty.engines import local
 
     dsn = local.dsn(get_settings())
-    there, archived = partitions.partitions(dsn), partitions.archived(dsn)
+    there, archived = partitions.list_partitions(dsn), archive.list_archived(dsn)
     if json:
         console.print_json(
             {
@@ -634,7 +637,7 @@ def partitions_ensure(
 
     today = datetime.now(UTC).date()
     # Where it is still yesterday, readings are made now too.
-    made = partitions.ensure(
+    made = partitions.ensure_partitions(
         local.dsn(get_settings()), today - timedelta(days=1), today + timedelta(days=ahead)
     )
     console.out.print(f"Every date from {made[0]} to {made[-1]} has its partition.")
@@ -654,7 +657,8 @@ def partitions_archive(
     json: AsJson = False,
 ) -> None:
     """Write the readings of old dates to files, prove the files, and drop the partitions."""
-    from data.ingest.readings import partitions
+    from data.ingest.readings.partitions import PartitionError
+    from data.landing.archive import archive_partitions
     from myproperty.engines import local
 
     settings = get_settings()
@@ -663,10 +667,10 @@ def partitions_archive(
     elif settings.readings_retention_days is not None:
         limit = datetime.now(UTC).date() - timedelta(days=settings.readings_retention_days)
     else:
-        raise partitions.PartitionError(
+        raise PartitionError(
             "nothing says which dates are old: give --before, or set MYPROPERTY_READINGS_RETENTION_DAYS"
         )
-    results = partitions.archive(
+    results = archive_partitions(
         local.dsn(settings), settings.readings_archive, before=limit, even_if_pending=force
     )
     rows = [asdict(result) for result in results]
@@ -687,10 +691,10 @@ def partitions_restore(
     date: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="An archived reading date.")],
 ) -> None:
     """Bring an archived date back into its partition, the same rows."""
-    from data.ingest.readings import partitions
+    from data.landing.archive import restore_date
     from myproperty.engines import local
 
-    restored = partitions.restore(local.dsn(get_settings()), date.date())
+    restored = restore_date(local.dsn(get_settings()), date.date())
     console.out.print(f"{restored.readings} readings of {restored.reading_date} are back.")
 
 

@@ -21,7 +21,7 @@ from myproperty.errors import PlatformError
 from myproperty.settings import Settings
 
 if TYPE_CHECKING:
-    from data.ingest.readings.load import IngestResult
+    from data.ingest.readings.results import IngestResult
     from data.ingest.validation.run import Validation
 
 INGEST, VALIDATE, PIPELINE, SNAPSHOTS = "ingest", "validate", "pipeline", "snapshots"
@@ -151,10 +151,12 @@ def validate_due(settings: Settings, progress: Callable[[str], None] | None = No
 
     An estimate makes its date pending, so this goes before `pending_dates` is asked.
     """
-    from data.ingest.validation.run import due_dates
+    from data.ingest.validation.due import find_due_dates
 
     platform = _platform(settings, progress)
-    known = [day for day in due_dates(platform.oltp_dsn) if READING_DATES.has_partition_key(day.isoformat())]
+    known = [
+        day for day in find_due_dates(platform.oltp_dsn) if READING_DATES.has_partition_key(day.isoformat())
+    ]
     for dates in contiguous(known):
         result = _execute(VALIDATE, platform, run_tags(dates))
         if not result.success:

@@ -42,7 +42,7 @@ def sensors(jobs: list[Any]) -> list[dg.SensorDefinition]:
         if context.instance.get_runs_count(dg.RunsFilter(job_name=job.name, statuses=BUSY)):
             return dg.SkipReason("the last batch is being ingested")
         filesystem, root = fsspec.core.url_to_fs(platform.settings.inbox)
-        found = inbox.waiting(filesystem, root)
+        found = inbox.list_waiting(filesystem, root)
         # By path: the state at the last look, and whether a run was asked for with it.
         seen = json.loads(context.cursor or "{}")
         settled = [file for file in found if seen.get(file.path) == [file.state, False]][:BATCH]
@@ -53,7 +53,7 @@ def sensors(jobs: list[Any]) -> list[dg.SensorDefinition]:
             reason = f"of {len(found)} files all have just come, grow or stayed after their run"
             return dg.SensorResult(skip_reason=reason, cursor=cursor)
         request = dg.RunRequest(
-            run_key=inbox.batch_key(filesystem, settled),
+            run_key=inbox.files_key(filesystem, settled),
             run_config={"ops": {"meter_files": {"config": {"files": [file.path for file in settled]}}}},
         )
         return dg.SensorResult(run_requests=[request], cursor=cursor)
@@ -66,10 +66,10 @@ def sensors(jobs: list[Any]) -> list[dg.SensorDefinition]:
 
 
 def due_dates(dsn: str) -> list[date]:
-    """See `data.ingest.validation.run.due_dates`, which is loaded when it is asked."""
-    from data.ingest.validation import run as validate
+    """See `find_due_dates`, which is imported at the first call."""
+    from data.ingest.validation.due import find_due_dates
 
-    return validate.due_dates(dsn)
+    return find_due_dates(dsn)
 
 
 def dates_sensor(name: str, job: Any, find: Callable[[str], list[date]]) -> dg.SensorDefinition:

@@ -38,9 +38,11 @@ from data.demo.billing import apply_billing
 from data.demo.company import Site, company
 from data.demo.generate import SILENT_DAY
 from data.demo.tariffs import BANDS as BANDS_FILE
-from data.ingest.validation.run import Validation, due_dates
-from data.landing import landing
-from data.raw import warehouse as warehouses
+from data.ingest.validation.due import find_due_dates
+from data.ingest.validation.run import Validation
+from data.landing import land as landing
+from data.raw.postgres import PostgresWarehouse
+from data.raw.warehouse import open_warehouse
 from myproperty.engines import local
 from myproperty.settings import Settings
 from oltp_schema.migrate import upgrade
@@ -109,7 +111,7 @@ class Platform:
     reports: list[RunReport]
 
     def query(self, sql: str) -> pd.DataFrame:
-        warehouse = warehouses.open_warehouse(self.settings)
+        warehouse = open_warehouse(self.settings)
         try:
             frame: pd.DataFrame = warehouse.query(sql).to_pandas()
         finally:
@@ -118,7 +120,7 @@ class Platform:
 
     def answer(self, number: int) -> list[dict[str, Any]]:
         """The rows that answer a question of docs/analyst-questions.md."""
-        warehouse = warehouses.open_warehouse(self.settings)
+        warehouse = open_warehouse(self.settings)
         try:
             found: list[dict[str, Any]] = warehouse.query(questions()[number]).to_pylist()
         finally:
@@ -129,7 +131,7 @@ class Platform:
     def figures(self, mart: str, columns: tuple[str, str], where: str = "true") -> by_pandas.Figures:
         """The rows of a mart as {key: figures}, of the columns of each."""
         names = [part.split(", ") for part in columns]
-        warehouse = warehouses.open_warehouse(self.settings)
+        warehouse = open_warehouse(self.settings)
         try:
             table = warehouse.query(f"select {', '.join(columns)} from marts.{mart} where {where}")
         finally:
@@ -230,7 +232,7 @@ def test_an_hour_that_nobody_sent_is_estimated_and_told_in_the_mart(
 ) -> None:
     """Four quarter-hours on the line between 11:45 and 13:00, by the arrays behind the files."""
     assert sum(result.estimated for result in platform.validated) == 4
-    assert due_dates(local.dsn(platform.settings)) == []
+    assert find_due_dates(local.dsn(platform.settings)) == []
     quarters = platform.query(
         "select reading_ts, value_kwh, quality, is_estimated from core.fact_energy_usage "
         f"where reading_date = date '{SILENT_DAY}' and channel = 'generation' and quality_method = '17'"
@@ -752,7 +754,7 @@ def break_readings(platform: Platform, _: pytest.MonkeyPatch, day: date) -> None
 
 def break_landing(platform: Platform, patch: pytest.MonkeyPatch, day: date) -> None:
     """Gate B: rows are lost on the way to landing."""
-    from data.landing import landing
+    from data.landing import land as landing
 
     land = landing.land
 
@@ -768,12 +770,12 @@ def break_landing(platform: Platform, patch: pytest.MonkeyPatch, day: date) -> N
 
 def break_load(_: Platform, patch: pytest.MonkeyPatch, __: date) -> None:
     """Gate C: a load leaves a row out."""
-    load = warehouses.PostgresWarehouse.load_partition
+    load = PostgresWarehouse.load_partition
 
     def lossy(self: object, entity: object, rows: object, *rest: object) -> object:
         return load(self, entity, rows.slice(1), *rest)  # type: ignore[arg-type, attr-defined]
 
-    patch.setattr(warehouses.PostgresWarehouse, "load_partition", lossy)
+    patch.setattr(PostgresWarehouse, "load_partition", lossy)
 
 
 def break_model(platform: Platform, patch: pytest.MonkeyPatch, day: date) -> None:

@@ -28,7 +28,7 @@ from data.demo import DemoPlan, apply_company, generate
 from data.demo.billing import apply_billing
 from data.ingest.errors import QueryRefused
 from data.landing.entities import ENTITIES
-from data.landing.landing import read_landing
+from data.landing.read import read_landing
 from data.raw.bigquery import BigQueryWarehouse, open_bigquery
 from data.raw.warehouse import open_warehouse
 from myproperty.engines import local

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from data.billing.database import as_tenant
-from data.ingest.readings.quarantine import list_readings
+from data.ingest.readings.quarantine import list_quarantined
 from myproperty.errors import DatabaseUnavailable
 from myproperty.tenants import Tenant, TenantError, find_tenant
 
@@ -46,7 +46,7 @@ def test_a_tenant_that_calls_itself_by_the_id_of_another_is_not_taken_for_it(olt
     "command",
     [
         find_tenant,
-        lambda dsn, wanted: list_readings(dsn, tenant=wanted),
+        lambda dsn, wanted: list_quarantined(dsn, tenant=wanted),
         lambda dsn, wanted: as_tenant(dsn, wanted).__enter__(),
     ],
     ids=["look-up", "quarantine", "billing"],

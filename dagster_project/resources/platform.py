@@ -12,7 +12,7 @@ from expectations.verdicts import Verdict
 from myproperty.settings import Settings
 
 if TYPE_CHECKING:
-    from data.ingest.readings.load import IngestResult
+    from data.ingest.readings.results import IngestResult
     from data.ingest.validation.run import Validation
     from data.raw.warehouse import Warehouse
 

@@ -1,1 +1,1 @@
-"""The landing tables: one copy of the OLTP rows on their way to the warehouse."""
+"""The landing tables: a copy of the OLTP rows on their way to the warehouse, and the archive of readings."""

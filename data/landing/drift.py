@@ -1,7 +1,7 @@
-"""Drift: the columns of the OLTP held against what the entities say of them, before anything is landed.
+"""Drift: the columns of the OLTP compared with the entities, before anything is landed.
 
-Here: which columns are gone, of another type, or new. Not here: the rows (`landing`), or what the columns are
-(`entities`).
+Here: which columns are missing, of another type, or new. Not here: the rows (`land`), or the description of
+the columns (`entities`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,7 @@ from psycopg import sql
 
 from data.ingest.errors import IngestError
 from data.landing.entities import ENTITIES, Entity
-from data.landing.landing import ETL_ROLE
+from myproperty.database.roles import ETL_ROLE
 from myproperty.database.session import transaction
 
 _COLUMNS = """
@@ -26,10 +26,10 @@ _RANGES = {pa.date32(): "daterange", pa.int32(): "int4range"}
 
 
 def check_sources(entities: Iterable[str], dsn: str) -> list[str]:
-    """Hold the source tables of these entities against their descriptions.
+    """Compare the source tables of these entities with their descriptions.
 
-    Returns a warning for each column that is neither carried nor withheld, which hurts nothing. Raises
-    `IngestError` that names every column that is missing or of another type.
+    Returns a warning for each column that is neither copied nor listed as withheld. Raises `IngestError` that
+    names every column that is missing or of another type.
     """
     names = list(entities)
     with transaction(dsn, ETL_ROLE) as session:
@@ -37,20 +37,20 @@ def check_sources(entities: Iterable[str], dsn: str) -> list[str]:
     found: dict[str, dict[str, str]] = {name: {} for name in names}
     for table, column, kind in rows:
         found[table][column] = kind
-    broken = [fault for name in names for fault in _faults(ENTITIES[name], found[name])]
+    broken = [fault for name in names for fault in _find_faults(ENTITIES[name], found[name])]
     if broken:
         raise IngestError(
-            "the operational database is not what the warehouse was described for: "
+            "the operational database differs from the description of the entities: "
             + "; ".join(broken)
-            + ". Nothing was landed: mend the table, or change the entity in data/ingest/entities.py, "
+            + ". Nothing was landed: correct the table, or change the entity in data/landing/entities.py, "
             "its landing table and its staging model together"
         )
-    return [warning for name in names for warning in _new_columns(ENTITIES[name], found[name])]
+    return [warning for name in names for warning in _warn_of_new_columns(ENTITIES[name], found[name])]
 
 
-def _faults(entity: Entity, found: dict[str, str]) -> list[str]:
+def _find_faults(entity: Entity, found: dict[str, str]) -> list[str]:
     faults = []
-    for column, kinds in _wanted(entity).items():
+    for column, kinds in _copied_columns(entity).items():
         name = f"myproperty.{entity.name}.{column}"
         if column not in found:
             faults.append(f"{name} is missing")
@@ -59,18 +59,18 @@ def _faults(entity: Entity, found: dict[str, str]) -> list[str]:
     return faults
 
 
-def _new_columns(entity: Entity, found: dict[str, str]) -> list[str]:
-    known = {*_wanted(entity), *entity.withheld}
+def _warn_of_new_columns(entity: Entity, found: dict[str, str]) -> list[str]:
+    known = {*_copied_columns(entity), *entity.withheld}
     return [
-        f"myproperty.{entity.name}.{column} is new and does not reach the warehouse: carry it or withhold it "
-        "in data/ingest/entities.py"
+        f"myproperty.{entity.name}.{column} is new and is not copied to the warehouse: copy it, or list it "
+        "as withheld, in data/landing/entities.py"
         for column in found
         if column not in known
     ]
 
 
-def _wanted(entity: Entity) -> dict[str, Sequence[str]]:
-    """The columns of the source that are carried, each with the types it may have."""
+def _copied_columns(entity: Entity) -> dict[str, Sequence[str]]:
+    """Return the copied columns of the source, each with the types it may have."""
     wanted: dict[str, Sequence[str]] = {}
     for field in entity.columns:
         form = entity.source_columns.get(field.name)

@@ -1,9 +1,10 @@
-"""The entities that flow from the OLTP to the warehouse: their columns, keys and partitions.
+"""The entities that are copied from the OLTP to the warehouse: their columns, keys and partitions.
 
-Here: the one description that landing, the raw layer and the gates share. Not here: how rows are moved
-(`landing`, `warehouse`, `bigquery`), or what a reading is before it is stored (`schema`).
+Here: the one description that landing, the raw layer and the gates share. Not here: copying rows (`land`,
+`data.raw`), or a reading before it is stored (`data.ingest.schema`).
 """
 
+import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -13,21 +14,22 @@ from data.ingest.schema import DECIMAL, TIMESTAMP
 
 LANDED_AT = pa.field("landed_at", TIMESTAMP)
 READING_DATE = "reading_date"
+READINGS = "meter_readings"
 
 
 @dataclass(frozen=True)
 class Entity:
-    """One table of the OLTP as it travels.
+    """One table of the OLTP as it is copied to the warehouse.
 
-    `columns` are the columns that source, landing and raw share; ids and documents are text on the way.
-    `key` identifies a row. `partition_column` is the date column whose days are moved one by one, or None
-    for a table that has none. `is_growing` says that of such a table only the rows that changed are moved;
-    the others are replaced whole. `cluster` orders rows inside a partition. `uuids` and `documents` name the
-    columns that are uuid and jsonb in PostgreSQL, `measures` those whose sums are compared on the way.
-    `source_columns` gives the SQL of those columns that the source has under another form: both ends of a
-    range, as a warehouse has no ranges. `effective` is the stem of the local dates in which a row holds, for
-    what facts of those dates are built of. `withheld` are columns of the source that do not leave it: text of
-    people, personal or sealed fields, and what is derived there.
+    `columns` are the columns that source, landing and raw share; ids and documents are copied as text. `key`
+    identifies a row. `partition_column` is the date column by which rows are copied, one day at a time, or
+    None. A table without it is replaced whole, or, if `is_growing`, only its changed rows are copied.
+    `cluster` orders rows inside a partition. `uuids` and `documents` name the columns that are uuid and jsonb
+    in PostgreSQL, `measures` the columns whose sums are compared between the copies. `source_columns` has the
+    SQL of columns that the source stores differently: a range is split into its two ends, because a warehouse
+    has no ranges. `effective` is the stem of the two columns for the local dates on which a row holds; set
+    where facts of these dates depend on the row. `withheld` are columns that never leave the source: text of
+    people, personal or sealed fields, and derived columns.
     """
 
     name: str
@@ -45,7 +47,7 @@ class Entity:
 
     @property
     def is_dated(self) -> bool:
-        """Whether it flows by date."""
+        """Whether the table is copied by date."""
         return self.partition_column is not None
 
     @property
@@ -88,10 +90,10 @@ def _entity(
     effective: str | None = None,
     withheld: str = "",
 ) -> Entity:
-    """Build an entity from `column type` pairs, one a comma; ids come first, the row's history last.
+    """Build an entity from `column type` pairs, separated by commas.
 
-    `ranges` maps the stem of two columns to the range that they are the ends of: `{"valid": "valid_during"}`
-    fills valid_from and valid_to.
+    The ids are added before these columns, and version, created_at and updated_at after them. `ranges` maps
+    the stem of two columns to their range: `{"valid": "valid_during"}` fills valid_from and valid_to.
     """
     listed = (
         f"id uuid, tenant_id uuid, {columns}, version integer, created_at timestamp, updated_at timestamp"
@@ -119,7 +121,7 @@ def _entity(
 
 _ALL = (
     _entity("tenants", "name text, region text, status text, metadata document"),
-    # A person is an id in the warehouse: name and address stay, and are erased, in the OLTP alone.
+    # In the warehouse a person is an id: name and address stay in the OLTP, and are erased there.
     _entity(
         "users",
         "role text, status text, mfa_enabled boolean",
@@ -301,7 +303,7 @@ _ALL = (
         withheld="input_hash payload",
     ),
     _entity(
-        "meter_readings",
+        READINGS,
         "meter_id uuid, channel text, reading_ts timestamp, reading_date date, interval_seconds integer, "
         "value_native reading, unit text, value_kwh reading, quality text, quality_method text, "
         "reason_code text, is_estimated boolean, source text, source_version timestamp, "
@@ -319,3 +321,22 @@ _ALL = (
 )
 
 ENTITIES: dict[str, Entity] = {entity.name: entity for entity in _ALL}
+
+
+def find_entity(
+    name: str, start: datetime.date | None, end: datetime.date | None
+) -> tuple[Entity, list[datetime.date] | None]:
+    """Return the entity and the reading dates of [start, end), None for an entity without dates.
+
+    Raises ValueError for an unknown entity, or for dates that are missing or not allowed.
+    """
+    if name not in ENTITIES:
+        raise ValueError(f"unknown entity {name!r}: one of {', '.join(ENTITIES)}")
+    entity = ENTITIES[name]
+    if entity.partition_column is None:
+        if start is not None or end is not None:
+            raise ValueError(f"{name} has no dates: it is landed whole")
+        return entity, None
+    if start is None or end is None:
+        raise ValueError(f"{name} is landed by reading date: give start and end")
+    return entity, [start + datetime.timedelta(days=day) for day in range((end - start).days)]

@@ -1,11 +1,12 @@
-"""The fingerprint of a table's rows, the same number from PostgreSQL, from BigQuery and from Arrow.
+"""The fingerprint of a table's rows, the same number from PostgreSQL, BigQuery and Arrow.
 
-Here: the SQL that sums up rows, generated from an entity for either engine, the frame that comes of it, and
-the checksum of rows in memory. Not here: what a gate makes of two fingerprints.
+Here: the SQL of the fingerprint, generated from an entity for either engine, the frame of its rows, and the
+checksum of rows in memory. Not here: comparing two fingerprints (gates B and C).
 
-The checksum of a row is the first 32 bits of the MD5 of its columns, each in a form that no engine words in
-its own way: instants as microseconds, dates as days, decimals as two integers. Summed, the order of rows
-does not matter, and 2^31 rows fit an INT64. `landed_at` is left out: it tells of the copy, not of the row.
+The checksum of a row is the first 32 bits of the MD5 of its columns. Each column is written in a form that is
+the same on every engine: instants as microseconds, dates as days, decimals as two integers. The checksums of
+rows are summed, so their order does not matter, and 2^31 rows fit an INT64. `landed_at` is left out: it
+belongs to the copy, not to the row.
 """
 
 import hashlib
@@ -25,7 +26,7 @@ _NANO = 1_000_000_000
 
 
 def fingerprint_schema(entity: Entity) -> pa.Schema:
-    """tenant_id, the partition column if there is one, rows, the sums of measures, the checksum."""
+    """Return the columns: tenant_id, the partition column if any, rows, sums of the measures, checksum."""
     fields = [pa.field("tenant_id", pa.string())]
     if entity.partition_column is not None:
         fields.append(pa.field(entity.partition_column, pa.date32()))
@@ -38,10 +39,10 @@ def fingerprint_schema(entity: Entity) -> pa.Schema:
 def fingerprint_sql(
     entity: Entity, table: str, dialect: Dialect, where: str, forms: dict[str, str] | None = None
 ) -> str:
-    """A query with the columns of `fingerprint_schema`, one row a tenant (and date), ordered by them.
+    """Return a query with the columns of `fingerprint_schema`, one row for each tenant (and date), in order.
 
-    `table` and `where` are SQL, `where` with constant dates for a partitioned table. `forms` gives the SQL of
-    columns that the table has under another form.
+    `table` and `where` are SQL, `where` with constant dates for a partitioned table. `forms` has the SQL of
+    columns that the table stores differently.
     """
     forms = forms or {}
     keys = ["tenant_id", *([entity.partition_column] if entity.partition_column else [])]
@@ -57,7 +58,7 @@ def fingerprint_sql(
         [*keys, f"row_count as {rows}", *summed, f"cast(checksum as {whole_number}) as checksum"]
     )
     order = ", ".join(str(number) for number in range(1, len(keys) + 1))
-    # Names come from entities and settings, dates are dates: nothing here is anybody's input.
+    # Names come from entities and settings, and dates are dates: no text here is user input.
     return (
         f"select {outer} from "  # noqa: S608
         f"(select {inner} from {table} where {where} group by {order}) as summed order by {order}"
@@ -65,7 +66,7 @@ def fingerprint_sql(
 
 
 def fingerprint_frame(entity: Entity, found: pa.Table) -> pd.DataFrame:
-    """The frame of a query's rows, with the same types whatever engine they are from."""
+    """Return the rows of a fingerprint query as a frame, with the same types from every engine."""
     schema = fingerprint_schema(entity)
     columns = [found[field.name].cast(field.type) for field in schema]
     frame: pd.DataFrame = pa.table(columns, schema=schema).to_pandas()
@@ -73,7 +74,7 @@ def fingerprint_frame(entity: Entity, found: pa.Table) -> pd.DataFrame:
 
 
 def arrow_checksum(entity: Entity, rows: pa.Table) -> int:
-    """The checksum of rows with the columns of `entity`: the sum of what `fingerprint_sql` has a tenant."""
+    """Return the checksum of rows with the columns of `entity`: `fingerprint_sql`, all tenants added."""
     parts = [pc.fill_null(_arrow_form(field.type, rows[field.name]), "~") for field in entity.columns]
     texts = pc.binary_join_element_wise(*parts, "|").to_pylist()
     return sum(
@@ -82,7 +83,7 @@ def arrow_checksum(entity: Entity, rows: pa.Table) -> int:
 
 
 def _form(field: pa.Field, column: str, dialect: Dialect) -> str:
-    """A column as text that both engines write alike."""
+    """Return the SQL of a column as text, the same text on both engines."""
     if dialect == "postgres":
         return _postgres_form(field, column)
     return _bigquery_form(field, column)

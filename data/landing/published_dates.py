@@ -1,6 +1,7 @@
 """Published and pending reading dates: the ingestion ledger compared with the marts that were built.
 
-Here too: the lock that lets one dbt run build at a time. Not here: building the marts (`dagster_project`).
+Here too: which dates a changed row withdraws, and the lock that lets one dbt run build at a time. Not here:
+building the marts (`dagster_project`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -8,8 +9,12 @@ from contextlib import contextmanager
 from datetime import date
 
 import psycopg
+from psycopg import sql
 
-from data.landing.landing import ETL_ROLE, withdraw_changed_dates
+from data.landing.entities import ENTITIES, Entity
+from data.landing.sql_forms import landing_table, source_column, source_table
+from myproperty.database.roles import ETL_ROLE
+from myproperty.database.session import Session, transaction
 
 # A date counts as published since it was landed, by the database's clock. So a file that changes the date
 # later makes it pending, even while the run that landed it still builds. The bounds
@@ -33,6 +38,23 @@ where j.status = 'loaded'
 group by d.reading_date, p.published_at
 having p.published_at is null or max(d.touched_at) > p.published_at
 order by d.reading_date
+"""
+
+_WITHDRAW = """
+with l as (select {columns} from {landing}),
+s as (select {forms} from {source}),
+both_sides as (
+    select
+        case when l.id is null then '{{}}' else datemultirange(daterange(l.{first}, l.{end})) end as before,
+        case when s.id is null then '{{}}' else datemultirange(daterange(s.{first}, s.{end})) end as after,
+        to_jsonb(l) - {moves}::text[] is not distinct from to_jsonb(s) - {moves}::text[] as is_same
+    from l full join s on l.tenant_id = s.tenant_id and l.id = s.id
+)
+delete from warehouse_staging.published_dates as p
+using both_sides as b
+where p.reading_date <@ case
+    when b.is_same then (b.before - b.after) + (b.after - b.before) else b.before + b.after
+end
 """
 
 
@@ -67,3 +89,33 @@ def pending_dates(dsn: str) -> list[date]:
     with psycopg.connect(dsn) as connection:
         connection.execute(f"set role {ETL_ROLE}")
         return [row[0] for row in connection.execute(_PENDING).fetchall()]
+
+
+def withdraw_changed_dates(dsn: str) -> None:
+    """Make the dates pending again on which a row of the source differs from its landed copy."""
+    with transaction(dsn, ETL_ROLE) as session:
+        for entity in ENTITIES.values():
+            if entity.effective is not None:
+                withdraw_dates(session, entity, entity.effective)
+
+
+def withdraw_dates(session: Session, entity: Entity, stem: str) -> None:
+    """Withdraw the publication of the dates on which the source and landing of the entity differ.
+
+    If a row only begins or ends on another date, these are the dates between the old and the new one.
+    """
+    columns = sql.SQL(", ")
+    session.execute(
+        sql.SQL(_WITHDRAW).format(
+            columns=columns.join(map(sql.Identifier, entity.columns.names)),
+            forms=columns.join(
+                sql.SQL("{} as {}").format(source_column(entity, name), sql.Identifier(name))
+                for name in entity.columns.names
+            ),
+            landing=landing_table(entity),
+            source=source_table(entity),
+            first=sql.Identifier(f"{stem}_from"),
+            end=sql.Identifier(f"{stem}_to"),
+            moves=sql.Literal([f"{stem}_from", f"{stem}_to", "version", "updated_at"]),
+        )
+    )

@@ -1,7 +1,7 @@
-"""The raw layer in BigQuery: Parquet load jobs, one a table and partition, and queries.
+"""The raw layer in BigQuery: queries, and a Parquet load job for each table and partition.
 
-Here: the client's calls, the same for Google's BigQuery and the emulator. Not here: the interface
-(`warehouse`) and the fingerprint's SQL (`fingerprint`).
+Here: the calls of the client, the same for Google's BigQuery and the emulator. Not here: the interface
+(`warehouse`), or the SQL of the fingerprint (`data.landing.fingerprint`).
 """
 
 import datetime
@@ -20,19 +20,19 @@ from sqlalchemy import Engine, create_engine
 from data.ingest.errors import IngestError, QueryRefused
 from data.landing.entities import Entity
 from data.landing.fingerprint import fingerprint_frame, fingerprint_sql
-from data.raw.warehouse import check_partition, range_filter
+from data.raw.partitions import check_partition, range_filter
 from myproperty.engines import local
 from myproperty.engines.emulator.client import bigquery_client
 from myproperty.settings import Settings
 
 
 def open_bigquery(settings: Settings) -> "BigQueryWarehouse":
-    """BigQuery, or the emulator that runs for these settings. Raises `IngestError` where none does."""
+    """Open BigQuery, or the emulator of the settings. Raises `IngestError` if the emulator is down."""
     endpoint = settings.bigquery_endpoint
     if settings.warehouse == "emulator" and endpoint is None:
         endpoint = local.status(settings).warehouse.get("endpoint")
         if endpoint is None:
-            raise IngestError("the BigQuery emulator does not run: start it with `myproperty up`")
+            raise IngestError("the BigQuery emulator is not running: start it with `myproperty up`")
     client = bigquery_client(endpoint, settings.bigquery_project, settings.bigquery_location)
     return BigQueryWarehouse(client, settings.warehouse, settings.dataset_prefix)
 
@@ -50,7 +50,7 @@ class BigQueryWarehouse:
         self._dataset = f"{client.project}.{prefix}raw"
 
     def ensure_table(self, entity: Entity) -> None:
-        """See `Warehouse`: partitioned by day and never read whole, if the entity has a partition column."""
+        """See `Warehouse`. With a partition column, partitioned by day, and a query must filter by it."""
         dataset = bigquery.Dataset(self._dataset)
         dataset.location = self._client.location
         self._client.create_dataset(dataset, exists_ok=True)
@@ -66,9 +66,9 @@ class BigQueryWarehouse:
     def load_partition(
         self, entity: Entity, rows: pa.Table, partition: datetime.date | None, load_key: str
     ) -> int:
-        """See `Warehouse`. A try again finds the job of the first by its id, which BigQuery keeps unique.
+        """See `Warehouse`. A second attempt finds the first job by its id, which BigQuery keeps unique.
 
-        The id is of the key and the rows: other rows under the same key are another load.
+        The id is a hash of the key and the rows: other rows under the same key are another load.
         """
         check_partition(entity, rows, partition)
         content = _parquet(rows)
@@ -87,7 +87,7 @@ class BigQueryWarehouse:
         return int(rows.num_rows)
 
     def merge(self, entity: Entity, rows: pa.Table, load_key: str) -> None:
-        """See `Warehouse`. By a table beside it, which is named after the key and dropped in the end."""
+        """See `Warehouse`. Loads a second table, named after the key, merges it, and drops it."""
         if rows.num_rows == 0:
             return
         target = self._name(entity)
@@ -108,7 +108,7 @@ class BigQueryWarehouse:
         return latest
 
     def settle(self, entity: Entity) -> None:
-        """See `Warehouse`. BigQuery keeps its statistics itself."""
+        """See `Warehouse`. BigQuery updates its statistics itself."""
 
     def fingerprint(
         self, entity: Entity, start: datetime.date | None = None, end: datetime.date | None = None
@@ -126,7 +126,7 @@ class BigQueryWarehouse:
         return found
 
     def ask(self, statement: str) -> pa.Table:
-        """See `Warehouse`. A dry run says what kind of statement it is, before it costs anything."""
+        """See `Warehouse`. A dry run, which is free, reports the kind of the statement first."""
         try:
             planned = self._client.query(statement, bigquery.QueryJobConfig(dry_run=True))
             if planned.statement_type != "SELECT":
@@ -136,7 +136,7 @@ class BigQueryWarehouse:
             raise QueryRefused(error.errors[0]["message"] if error.errors else error.message) from error
 
     def sqlalchemy_engine(self) -> Engine:
-        """See `Warehouse`. Tables are named with their dataset."""
+        """See `Warehouse`. Tables must be named with their dataset."""
         url = f"bigquery://{self._client.project}?user_supplied_client=true"
         return create_engine(url, connect_args={"client": self._client})
 
@@ -146,7 +146,7 @@ class BigQueryWarehouse:
 
     @property
     def _is_real(self) -> bool:
-        """Google's own has the Storage API beside it, which reads many rows faster."""
+        """Whether this is Google's BigQuery: its Storage API reads many rows faster."""
         return self.kind == "bigquery"
 
     def _name(self, entity: Entity) -> str:
@@ -167,7 +167,7 @@ class BigQueryWarehouse:
 
 
 def job_id(target: str, load_key: str, content: bytes) -> str:
-    """The same id for the same load: letters, digits, - and _ as BigQuery wants them."""
+    """Return the same id for the same load, of characters that BigQuery allows: letters, digits, - and _."""
     digest = hashlib.sha256()
     for part in (target.encode(), load_key.encode(), content):
         digest.update(len(part).to_bytes(8, "big"))
@@ -176,11 +176,11 @@ def job_id(target: str, load_key: str, content: bytes) -> str:
 
 
 def merge_sql(entity: Entity, target: str, changed: str) -> str:
-    """The MERGE that puts the rows of `changed` in the place of those of `target` with their keys."""
+    """Return the MERGE that replaces the rows of `target` with the keys of `changed`, and adds the others."""
     names = entity.schema.names
     same = " and ".join(f"t.{name} = s.{name}" for name in entity.key)
     taken = ", ".join(f"{name} = s.{name}" for name in names if name not in entity.key)
-    # Names of tables and columns come from entities and settings: nothing here is anybody's input.
+    # Names of tables and columns come from entities and settings: no text here is user input.
     return (
         f"merge into `{target}` as t using `{changed}` as s on {same} "  # noqa: S608
         f"when matched then update set {taken} "
@@ -189,7 +189,7 @@ def merge_sql(entity: Entity, target: str, changed: str) -> str:
 
 
 def table_schema(entity: Entity) -> list[bigquery.SchemaField]:
-    """The columns of raw.<entity>."""
+    """Return the columns of raw.<entity>."""
     return [_field(field) for field in entity.schema]
 
 

@@ -1,24 +1,24 @@
-"""Transfer: landed rows into the raw layer of the warehouse, whole, by date, or what was landed since.
+"""Transfer: landed rows copied to the raw layer: a whole table, reading dates, or rows landed since.
 
-Here: which rows go. Not here: how a warehouse takes them (`warehouse`, `bigquery`), or whether both sides
-agree in the end (gate C).
+Here: which rows are copied. Not here: how a warehouse loads them (`postgres`, `bigquery`), or whether both
+sides agree afterwards (gate C).
 """
 
 import datetime
 from collections.abc import Sequence
 
 from data.landing.entities import ENTITIES
-from data.landing.landing import fingerprint, read_landing
+from data.landing.read import fingerprint_landing, read_landing
 from data.raw.warehouse import Warehouse
 
 
 def transfer(
     warehouse: Warehouse, entity: str, dsn: str, run_id: str, dates: Sequence[datetime.date] | None = None
 ) -> int:
-    """Load an entity: its reading dates `dates`, or all of it; returns the rows that raw has of that.
+    """Load an entity, all or its reading dates `dates`; returns the number of these rows in raw.
 
-    The load key is the run's and the partition's: a step that is tried again finds its own load job. Raises
-    what the warehouse raises.
+    The load key names the run and the partition: a step that is retried finds its own load job. Raises the
+    errors of the warehouse.
     """
     described = ENTITIES[entity]
     warehouse.ensure_table(described)
@@ -36,21 +36,21 @@ def transfer(
 
 
 def load_key(run_id: str, entity: str, day: datetime.date | None) -> str:
-    """One key a run, table and partition."""
+    """Return the key of a run, table and partition."""
     return f"{run_id}-{entity}-{day or 'all'}"
 
 
 def _transfer_changed(warehouse: Warehouse, entity: str, dsn: str, run_id: str) -> int:
-    """Merge what was landed since the newest row of raw; if both differ after that, load the whole.
+    """Merge the rows landed since the newest row of raw; if both sides then differ, load the whole table.
 
-    They differ when rows were deleted, which the rows of landing cannot tell: that is rare in a table that
-    grows, and loading it whole is what the others do every time.
+    They differ if rows were deleted, which the rows of landing do not show. Deletions are rare in a growing
+    table, and other tables are loaded whole every time.
     """
     described = ENTITIES[entity]
     latest = warehouse.latest_landing(described)
     if latest is not None:
         warehouse.merge(described, read_landing(entity, dsn, since=latest), load_key(run_id, entity, None))
-    landed, loaded = fingerprint(entity, dsn), warehouse.fingerprint(described)
+    landed, loaded = fingerprint_landing(entity, dsn), warehouse.fingerprint(described)
     if not landed.equals(loaded):
         whole = read_landing(entity, dsn)
         warehouse.load_partition(described, whole, None, load_key(run_id, entity, None))

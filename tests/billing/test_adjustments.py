@@ -18,8 +18,10 @@ from data.billing.adjustments import adjust, describe, dismiss, find_tasks
 from data.billing.errors import BillingError
 from data.billing.invoices import draft_invoices
 from data.ingest.readings.adjustment_tasks import wait_for_billing
-from data.ingest.readings.load import LOADER_ROLE, IngestResult, ingest_file
+from data.ingest.readings.load import ingest_file
+from data.ingest.readings.results import IngestResult
 from data.ingest.validation.run import validate
+from myproperty.database.roles import LOADER_ROLE
 from myproperty.database.session import DatabaseError, transaction
 from myproperty.settings import Settings
 from tests.billing.conftest import DAY, LOADS, MIDNIGHT, PERIOD, House, build

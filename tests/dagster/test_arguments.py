@@ -147,14 +147,14 @@ def test_the_inbox_is_read_by_tenant_and_name_and_put_away(tmp_path: Path) -> No
         made.parent.mkdir(parents=True, exist_ok=True)
         made.write_text(name)
     filesystem, root = fsspec.core.url_to_fs(str(tmp_path / "inbox"))
-    found = inbox.waiting(filesystem, root)
+    found = inbox.list_waiting(filesystem, root)
     assert [(file.tenant, file.name) for file in found] == [("a", "9.csv"), ("b", "1.csv"), ("b", "2.csv")]
-    assert inbox.waiting(filesystem, str(tmp_path / "nowhere")) == []
+    assert inbox.list_waiting(filesystem, str(tmp_path / "nowhere")) == []
 
     archive = str(tmp_path / "archive")
     for file, status in ((found[0], "loaded"), (found[1], "refused")):
         local = Path(file.path)
-        inbox.put_away(filesystem, file, local, inbox.archive_of(archive, file, status, local))
+        inbox.move_to_archive(filesystem, file, local, inbox.choose_archive_url(archive, file, status, local))
     assert (tmp_path / "archive/a/9.csv").read_text() == "inbox/a/9.csv"
     assert (tmp_path / "archive/b/refused/1.csv").read_text() == "inbox/b/1.csv"
-    assert [file.name for file in inbox.waiting(filesystem, root)] == ["2.csv"]
+    assert [file.name for file in inbox.list_waiting(filesystem, root)] == ["2.csv"]

@@ -12,7 +12,9 @@ import pyarrow.compute as pc
 from data.ingest.errors import RefusedFile
 from data.ingest.formats import FORMATS, read_file
 from data.ingest.formats.mapping import Mapping
-from data.ingest.rules.judge import RULES, EnergyBalance, energy_balance, judge
+from data.ingest.rules.energy import EnergyBalance, energy_balance
+from data.ingest.rules.judge import judge
+from data.ingest.rules.table import RULES
 from data.ingest.schema import PARSED, REGISTER_READ, REGISTERS, REJECTED, ParsedFile
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)

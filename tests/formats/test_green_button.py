@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from data.ingest.errors import RefusedFile
 from data.ingest.formats import green_button, iter_batches, read_file
 from data.ingest.inspect import inspect
-from data.ingest.rules.judge import energy_balance, judge
+from data.ingest.rules.energy import energy_balance
+from data.ingest.rules.judge import judge
 from data.ingest.schema import PARSED, REGISTERS, REJECTED, ParsedFile
 
 SAMPLES = Path(__file__).resolve().parents[2].parent / "shared" / "samples"

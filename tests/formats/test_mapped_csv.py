@@ -23,7 +23,9 @@ from data.ingest.formats.mapping import (
     parse_mapping,
 )
 from data.ingest.inspect import inspect
-from data.ingest.rules.judge import completeness, energy_balance, judge
+from data.ingest.rules.energy import energy_balance
+from data.ingest.rules.judge import judge
+from data.ingest.rules.measures import completeness
 from data.ingest.schema import PARSED, REGISTERS, ParsedFile
 from myproperty.errors import PlatformError
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from data.ingest.errors import RefusedFile
 from data.ingest.formats import detect_format, read_file
 from data.ingest.inspect import inspect
-from data.ingest.rules.judge import energy_balance, judge
+from data.ingest.rules.energy import energy_balance
+from data.ingest.rules.judge import judge
 from data.ingest.schema import PARSED, REGISTERS, ParsedFile
 
 HEADER = "100,NEM13,202404010000,MDP1,RETAILER1"

@@ -15,7 +15,8 @@ from data.ingest.formats import FORMATS, parts, read_file, read_parts
 from data.ingest.formats.columns import Batch
 from data.ingest.formats.parts import Gathered, whole
 from data.ingest.inspect import inspect
-from data.ingest.rules.judge import energy_balance, judge
+from data.ingest.rules.energy import energy_balance
+from data.ingest.rules.judge import judge
 from data.ingest.schema import PARSED, REGISTER_READ, REGISTERS, REJECTED, ParsedFile
 from tests.formats.gallery import DAY, WRITERS, mapping_of
 from tests.formats.invariants import NOW, account

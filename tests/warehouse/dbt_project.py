@@ -20,7 +20,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from data.landing.entities import ENTITIES
-from data.raw.warehouse import PostgresWarehouse
+from data.raw.postgres import PostgresWarehouse
 
 PROJECT = Path(__file__).parents[2] / "data" / "warehouse"
 SCENARIOS = Path(__file__).parent / "scenarios"

@@ -29,9 +29,9 @@ from data.demo.company import Meter, Register, Site, company
 from data.ingest.readings.load import ingest_file
 from data.landing import published_dates
 from data.landing.entities import ENTITIES
-from data.landing.landing import land
+from data.landing.land import land
+from data.raw.postgres import PostgresWarehouse
 from data.raw.transfer import transfer
-from data.raw.warehouse import PostgresWarehouse
 from data.solar.store import write_reference_yields
 from oltp_schema.migrate import upgrade
 from tests.conftest import DatabaseMaker

@@ -29,7 +29,7 @@ def meter_files(
 
     results = []
     with permanent_unless_retryable():
-        for result in inbox.ingest(platform.settings, platform.oltp_dsn, config.files):
+        for result in inbox.ingest_waiting(platform.settings, platform.oltp_dsn, config.files):
             results.append(result)
             platform.ingested.append(result)
             platform.progress(

@@ -93,7 +93,7 @@ def check_sources(context: dg.AssetExecutionContext, platform: Platform, entitie
 
 def copy(platform: Platform, entity: str, dates: Window | None) -> int:
     """Land one entity; returns its rows."""
-    from data.landing.landing import land
+    from data.landing.land import land
 
     return land(entity, platform.oltp_dsn, *(dates.bounds if dates else ()))
 

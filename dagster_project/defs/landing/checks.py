@@ -12,14 +12,14 @@ def sides(entity: str) -> Frame:
     """The frame of gate B: fingerprints of the source and of landing, side by side."""
 
     def frame(platform: Platform, dates: Window | None) -> pd.DataFrame:
-        from data.landing.landing import fingerprint
+        from data.landing.read import fingerprint_landing
         from expectations.frames import compare
         from expectations.gate import load_suite
 
         suite = load_suite("B", entity)
         bounds = dates.bounds if dates else ()
-        source = fingerprint(entity, platform.oltp_dsn, "myproperty", *bounds)
-        landed = fingerprint(entity, platform.oltp_dsn, "warehouse_staging", *bounds)
+        source = fingerprint_landing(entity, platform.oltp_dsn, "myproperty", *bounds)
+        landed = fingerprint_landing(entity, platform.oltp_dsn, "warehouse_staging", *bounds)
         return compare(source, landed, suite.ID_COLUMNS, suite.MEASURES)
 
     return frame

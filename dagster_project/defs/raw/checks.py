@@ -14,13 +14,13 @@ def sides(entity: str) -> Frame:
     """The frame of gate C: fingerprints of landing and of the warehouse, side by side."""
 
     def frame(platform: Platform, dates: Window | None) -> pd.DataFrame:
-        from data.landing.landing import fingerprint
+        from data.landing.read import fingerprint_landing
         from expectations.frames import compare
         from expectations.gate import load_suite
 
         suite = load_suite("C", entity)
         bounds = dates.bounds if dates else ()
-        landed = fingerprint(entity, platform.oltp_dsn, "warehouse_staging", *bounds)
+        landed = fingerprint_landing(entity, platform.oltp_dsn, "warehouse_staging", *bounds)
         with platform.warehouse() as warehouse:
             loaded = warehouse.fingerprint(ENTITIES[entity], *bounds)
         return compare(landed, loaded, suite.ID_COLUMNS, suite.MEASURES)

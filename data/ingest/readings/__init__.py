@@ -1,1 +1,1 @@
-"""The store of readings: files into readings, the ingestion ledger, quarantine, partitions, the inbox."""
+"""Readings in the OLTP store: load files, the ingestion ledger, quarantine, partitions, the inbox."""

@@ -1,7 +1,7 @@
-"""Loads that change readings which were billed: a task for a person, in the transaction of the load.
+"""Adjustment tasks: a load that changes billed readings opens a task for a person, in its transaction.
 
-Here: which billing periods a load touches, and what it changed of them. Not here: deciding a task, which is
-billing (`data.billing.adjustments`).
+Here: which billing periods a load touches, and what it changed in them. Not here: deciding a task
+(`data.billing.adjustments`).
 """
 
 import datetime
@@ -12,10 +12,10 @@ from psycopg import sql
 from data.ingest.readings.store import Staged
 from myproperty.database.session import Session
 
-# What an allocation is made of; a voltage or a water meter changes no bill.
+# The channels that an allocation uses; a voltage or a water meter does not change a bill.
 _BILLED_CHANNELS = ("generation", "import", "export", "consumption")
 
-# One look into the index of periods: asked date by date, a year of dates took seconds among 60,000 periods.
+# One lookup in the index of periods: date by date, a year of dates took seconds among 60,000 periods.
 _BILLED_PERIODS = sql.SQL(
     """
     select distinct lower(billing_period), upper(billing_period)
@@ -25,7 +25,7 @@ _BILLED_PERIODS = sql.SQL(
     )
     """
 )
-# What is merged says what it replaces; in a partition that is new nothing was there before.
+# Merged readings have the values they replaced; a new partition replaces nothing.
 _MERGED = sql.SQL(
     """
     select meter_id, channel, reading_date, readings, before_kwh, after_kwh from pg_temp.merged_readings
@@ -39,8 +39,8 @@ _ATTACHED = sql.SQL(
     where reading_date = any({dates})
     """
 )
-# In order of period, so that two loads never wait for each other in a ring.
-_KEEP_TASKS = sql.SQL(
+# In order of period, so that two loads cannot deadlock.
+_OPEN_TASKS = sql.SQL(
     """
     with changed as (
         select p.id as period_id, c.meter_id, c.channel, c.reading_date, sum(c.readings)::bigint as readings,
@@ -71,19 +71,21 @@ _KEEP_TASKS = sql.SQL(
 
 
 def wait_for_billing(session: Session, tenant_id: uuid.UUID) -> None:
-    """Wait until no period of the tenant is being allocated, and hold off the next until this load is done.
+    """Wait until no period of the tenant is being allocated, and block allocation until this load is done.
 
-    Else a load that began before a period was allocated, and ended after, would change it unseen.
+    Otherwise a load that begins before a period is allocated, and ends after, would open no task for it.
     """
     session.execute(
         "select pg_advisory_xact_lock_shared(hashtextextended('billing of ' || $1, 0))", (str(tenant_id),)
     )
 
 
-def keep_tasks(session: Session, staged: Staged, tenant_id: uuid.UUID, job_id: uuid.UUID) -> list[str]:
+def open_adjustment_tasks(
+    session: Session, staged: Staged, tenant_id: uuid.UUID, job_id: uuid.UUID
+) -> list[str]:
     """Open or extend a task for each allocated period in which the load changed readings; returns their ids.
 
-    Readings and job must be in their tables. Costs one look at the periods where the load touches none.
+    Readings and job must be in their tables. A load that touches no allocated period costs one query.
     """
     if not staged.outcome.touched:
         return []
@@ -93,8 +95,8 @@ def keep_tasks(session: Session, staged: Staged, tenant_id: uuid.UUID, job_id: u
     billed = {date for date in staged.outcome.touched for first, end in periods if first <= date < end}
     if not billed:
         return []
-    statement = _KEEP_TASKS.format(
-        readings=_changed(staged, billed),
+    statement = _OPEN_TASKS.format(
+        readings=_changed_readings(staged, billed),
         tenant=tenant,
         job=sql.Literal(job_id),
         channels=sql.Literal(list(_BILLED_CHANNELS)),
@@ -102,7 +104,7 @@ def keep_tasks(session: Session, staged: Staged, tenant_id: uuid.UUID, job_id: u
     return sorted({row[0] for row in session.rows(statement)})
 
 
-def _changed(staged: Staged, billed: set[datetime.date]) -> sql.Composed:
+def _changed_readings(staged: Staged, billed: set[datetime.date]) -> sql.Composed:
     places = ((_MERGED, staged.merged_dates), (_ATTACHED, staged.new_dates))
     parts = [
         source.format(dates=sql.Literal(sorted(billed.intersection(dates))))

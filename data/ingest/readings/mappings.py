@@ -1,6 +1,6 @@
-"""The mappings of a tenant in the inbox, and which of them claims a file.
+"""The mappings of a tenant in the inbox: which of them claims a file.
 
-Here: the choice. Not here: what a mapping may say (`data.ingest.formats.mapping`).
+Not here: the content of a mapping (`data.ingest.formats.mapping`).
 """
 
 from collections.abc import Iterable
@@ -9,19 +9,20 @@ from typing import Any
 
 from data.ingest.errors import RefusedFile
 from data.ingest.formats import detect_format
-from data.ingest.formats.mapping import MAX_MAPPING_BYTES, NEED_MAPPING, Mapping, MappingError, read_mapping
+from data.ingest.formats.mapping import MAX_MAPPING_BYTES, NEED_MAPPING, MappingError, read_mapping
+from data.ingest.formats.mapping import Mapping as FileMapping
 
 
 def find_mapping(
     filesystem: Any, paths: Iterable[str], below_tenant: PurePosixPath, local: Path
-) -> Mapping | None:
+) -> FileMapping | None:
     """Return the mapping among `paths` that claims a file, or None where no mapping does.
 
     `below_tenant` is the path of the file in the folder of its tenant, `local` a copy of it. Raises
-    `MappingError` where two mappings claim the file, and where none does, the file cannot be read without a
-    mapping and one of the mappings is broken.
+    `MappingError` if two mappings claim the file. Raises it too if a mapping is broken, no mapping claims the
+    file, and the file cannot be read without one.
     """
-    claiming: dict[str, Mapping] = {}
+    claiming: dict[str, FileMapping] = {}
     faults = []
     for path in paths:
         try:
@@ -38,12 +39,12 @@ def find_mapping(
     return next(iter(claiming.values()), None)
 
 
-def _read(filesystem: Any, path: str) -> Mapping:
+def _read(filesystem: Any, path: str) -> FileMapping:
     with filesystem.open(path, "rb") as source:
         mapping = read_mapping(source.read(MAX_MAPPING_BYTES + 1), path)
     if not mapping.files:
         raise MappingError(
-            f"{path}: files: it names no file, so it is for none. Name patterns: [export-*.csv]"
+            f"{path}: files: the list is missing, so the mapping claims no file. Add patterns: [export-*.csv]"
         )
     return mapping
 

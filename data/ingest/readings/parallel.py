@@ -1,11 +1,11 @@
-"""Several files at once, each in a thread of its own, with the outcome of one after the other.
+"""Several files at once, each in its own thread, with the same outcome as one after the other.
 
-Here: which file may be loaded when. Not here: what loading is (`load`).
+Here: which file may be loaded when. Not here: the load (`load`).
 
-Threads, not processes: a load waits for PostgreSQL and for columns, and Python lets others run meanwhile;
-and a process takes longer to start than a small file to load. Files are read side by side. One is loaded as
-soon as no file before it can still say anything of the same register and time; those that can are loaded
-first, so that which of two values arrived later is as the caller said, whatever thread was faster.
+Threads, not processes: a load waits for PostgreSQL and for Arrow, which let other threads run, and a process
+takes longer to start than a small file takes to load. Files are read in parallel. A file is loaded as soon as
+no earlier file can still have a reading of the same register and time. So of two such readings, the one from
+the later file in the caller's order arrives later, whichever thread was faster.
 """
 
 import os
@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from data.ingest.formats.mapping import Mapping
-from data.ingest.readings.load import Delivery, IngestResult, read_delivery
+from data.ingest.formats.mapping import Mapping as FileMapping
+from data.ingest.readings.load import ReadFile, read_file_for
+from data.ingest.readings.results import IngestResult
 from data.ingest.schema import FileInParts, Spans
 from myproperty.database.session import Connections
 from myproperty.tenants import find_tenant
@@ -27,8 +28,8 @@ Source = TypeVar("Source")
 Result = TypeVar("Result")
 
 
-def default_workers() -> int:
-    """One a processor that this process may use, at most four: more would wait for the disk."""
+def count_workers() -> int:
+    """Return one for each processor of this process, at most four: more would wait for the disk."""
     return min(len(os.sched_getaffinity(0)), MAX_WORKERS)
 
 
@@ -40,34 +41,34 @@ def ingest_files(
     workers: int | None = None,
     create_meters: str | None = None,
     format: str | None = None,
-    mapping: Mapping | None = None,
+    mapping: FileMapping | None = None,
 ) -> Iterator[IngestResult]:
-    """The results of `ingest_file` for each path, in order of the paths.
+    """Yield the results of `ingest_file` for each path, in order of the paths.
 
-    An error of one file, which `ingest_file` raises, is raised in its place once all others are done.
+    An error that `ingest_file` raises for one file is raised in its place, once all others are done.
     """
     if not paths:
         return
     owner = find_tenant(dsn, tenant)
 
     def ingest(path: Path, turn: Turn) -> IngestResult:
-        delivery = read_delivery(
+        read = read_file_for(
             path, owner, connections, create_meters=create_meters, format=format, mapping=mapping
         )
-        turn.wait(delivery)
-        return delivery.load()
+        turn.wait(read)
+        return read.load()
 
     with Connections(dsn) as connections:
-        yield from in_turns(ingest, paths, workers or default_workers())
+        yield from run_in_turns(ingest, paths, workers or count_workers())
 
 
-def in_turns(
+def run_in_turns(
     ingest: Callable[[Source, "Turn"], Result], sources: Sequence[Source], workers: int
 ) -> Iterator[Result]:
-    """The results of `ingest` for each source, in their order, several of them at once.
+    """Yield the results of `ingest` for each source, in their order, while several run at once.
 
-    It reads its source, waits for its turn, and loads. An error of one is raised in its place, once all
-    others are done.
+    `ingest` reads its source, waits for its turn, and loads. An error of one source is raised in its place,
+    once all others are done.
     """
     turns = _Turns(len(sources))
 
@@ -89,15 +90,15 @@ class Turn:
     turns: "_Turns"
     place: int
 
-    def wait(self, delivery: Delivery) -> None:
-        """Wait until no file before this one can say anything of the same register and time."""
-        spans = delivery.found.spans if isinstance(delivery.found, FileInParts) else {}
-        # Which register gives a new meter its name depends on what was there before.
-        self.turns.wait(self.place, spans if delivery.create_meters is None else None)
+    def wait(self, read: ReadFile) -> None:
+        """Wait until no earlier file can have a reading of the same register and time."""
+        spans = read.found.spans if isinstance(read.found, FileInParts) else {}
+        # The name of a new meter depends on the meters of earlier files.
+        self.turns.wait(self.place, spans if read.create_meters is None else None)
 
 
 class _Turns:
-    """Which files were read, and which are done."""
+    """The files that were read, and those that are done."""
 
     def __init__(self, count: int) -> None:
         self._changed = threading.Condition()
@@ -105,7 +106,7 @@ class _Turns:
         self._is_done = [False] * count
 
     def wait(self, place: int, spans: Spans | None) -> None:
-        """Wait until each file before is done or shares nothing; without spans, until all are done."""
+        """Wait until each earlier file is done or shares no reading; without spans, until all are done."""
         with self._changed:
             if spans is not None:
                 self._spans[place] = spans
@@ -116,7 +117,7 @@ class _Turns:
         if self._is_done[before]:
             return True
         other = self._spans.get(before)
-        return spans is not None and other is not None and not _meet(spans, other)
+        return spans is not None and other is not None and not _overlap(spans, other)
 
     def done(self, place: int) -> None:
         with self._changed:
@@ -124,6 +125,6 @@ class _Turns:
             self._changed.notify_all()
 
 
-def _meet(one: Spans, other: Spans) -> bool:
+def _overlap(one: Spans, other: Spans) -> bool:
     common = one.keys() & other.keys()
     return any(one[key][0] <= other[key][1] and other[key][0] <= one[key][1] for key in common)

@@ -1,10 +1,9 @@
-"""What people do with readings that were turned away: list, show, resolve, and replay.
+"""The quarantine as people use it: list, show, resolve and replay quarantined readings.
 
-Here: the quarantine after a load. Not here: why a reading is quarantined (`vee`), or the load (`load`).
+Not here: why a reading is quarantined (`rules`), or how a load writes its rows (`quarantined_rows`).
 """
 
 import datetime
-import json
 import tempfile
 import uuid
 from dataclasses import dataclass, replace
@@ -14,17 +13,14 @@ import fsspec
 
 from data.ingest.errors import IngestError
 from data.ingest.formats import content_hash
-from data.ingest.formats.mapping import Mapping, load_identity, parse_mapping
-from data.ingest.readings.load import (
-    LOADER_ROLE,
-    IngestResult,
-    Job,
-    load,
-    lock_content,
-    read_mapped,
-)
+from data.ingest.formats.mapping import Mapping as FileMapping
+from data.ingest.formats.mapping import load_identity
+from data.ingest.readings.ledger import Job, lock_content, resume_job
+from data.ingest.readings.load import load, read_mapped
+from data.ingest.readings.results import IngestResult
+from myproperty.database.roles import LOADER_ROLE
 from myproperty.database.session import Session, transaction
-from myproperty.tenants import Tenant, find_tenant
+from myproperty.tenants import find_tenant
 
 _COLUMNS = """
     q.id::text, t.name, q.ingestion_job_id::text, q.source_uri, q.line, q.rule, q.severity, q.reason,
@@ -39,7 +35,7 @@ _FROM = """
 
 @dataclass(frozen=True)
 class QuarantinedReading:
-    """One row that was turned away, as it stood in the file, and what became of it."""
+    """One quarantined row, with its text in the file and its resolution."""
 
     id: str
     tenant: str
@@ -61,10 +57,10 @@ class QuarantinedReading:
     resolution_note: str | None
 
 
-def list_readings(
+def list_quarantined(
     dsn: str, *, tenant: str | None = None, status: str | None = "open", limit: int = 100
 ) -> list[QuarantinedReading]:
-    """Rows of the quarantine, the newest first; of one tenant (id or name) and one status, or of all."""
+    """Return quarantined rows, the newest first, of one tenant (id or name) or all, of one status or all."""
     owner = str(find_tenant(dsn, tenant).id) if tenant is not None else ""
     with transaction(dsn, LOADER_ROLE) as session:
         rows = session.rows(
@@ -76,8 +72,8 @@ def list_readings(
     return [QuarantinedReading(*row) for row in rows]
 
 
-def counts(dsn: str, tenant: str | None = None) -> list[dict[str, str | int]]:
-    """How many rows a tenant, or each, has in quarantine by rule and status, with an example."""
+def count_quarantined(dsn: str, tenant: str | None = None) -> list[dict[str, str | int]]:
+    """Count the quarantined rows of one tenant, or of each, by rule and status, with an example."""
     owner = str(find_tenant(dsn, tenant).id) if tenant is not None else ""
     with transaction(dsn, LOADER_ROLE) as session:
         rows = session.rows(
@@ -89,21 +85,21 @@ def counts(dsn: str, tenant: str | None = None) -> list[dict[str, str | int]]:
     return [dict(zip(("tenant", "rule", "status", "rows", "for example"), row, strict=True)) for row in rows]
 
 
-def show(dsn: str, quarantined_id: str) -> QuarantinedReading:
-    """One row. Raises `IngestError` if there is none of this id."""
+def show_quarantined(dsn: str, quarantined_id: str) -> QuarantinedReading:
+    """Return one row. Raises `IngestError` for an unknown id."""
     with transaction(dsn, LOADER_ROLE) as session:
-        return _show(session, quarantined_id)
+        return _read_row(session, quarantined_id)
 
 
-def resolve(dsn: str, quarantined_id: str, *, by: str, note: str) -> QuarantinedReading:
-    """Close a row for good: it will not be loaded, `by` says so and `note` why.
+def resolve_quarantined(dsn: str, quarantined_id: str, *, by: str, note: str) -> QuarantinedReading:
+    """Close a row for good, so that it is never loaded: `by` is the person who decided, `note` the reason.
 
-    Raises `IngestError` if there is no such row, it is closed already, or name or note is missing.
+    Raises `IngestError` if the row does not exist or is closed already, or if name or note is missing.
     """
     if not by.strip() or not note.strip():
-        raise IngestError("a resolution names who decided and why: give both, the trail has nothing else")
+        raise IngestError("a resolution names who decided and why: give both, no other record says so")
     with transaction(dsn, LOADER_ROLE) as session:
-        found = _show(session, quarantined_id)
+        found = _read_row(session, quarantined_id)
         if found.status != "open":
             raise IngestError(
                 f"quarantined reading {found.id} is {found.status}: only an open one is resolved"
@@ -116,20 +112,23 @@ def resolve(dsn: str, quarantined_id: str, *, by: str, note: str) -> Quarantined
             """,
             (found.id, by, note),
         )
-        return _show(session, found.id)
+        return _read_row(session, found.id)
 
 
-def replay(dsn: str, quarantined_id: str, *, archive: str, mapping: Mapping | None = None) -> IngestResult:
-    """Judge the file of a row again, as the meters are configured now, and load what is right.
+def replay_quarantined(
+    dsn: str, quarantined_id: str, *, archive: str, mapping: FileMapping | None = None
+) -> IngestResult:
+    """Judge the file of a row again with the meters as configured now, and load its good readings.
 
-    The whole file is judged: a register that was mended mends all of its rows. Readings that were loaded are
-    unchanged by it. The file is read with `mapping`, which then takes the place of the one that it was
-    ingested with, or with that one; from where it came or from `archive` (URL of the folder, one folder a
-    tenant below it). It must have the bytes that the ledger names. Raises `IngestError` if it is nowhere.
+    The whole file is judged, so a corrected register helps all of its rows. Readings that were loaded stay
+    unchanged. The file is read with the mapping that it was ingested with, or with `mapping`, which then
+    replaces the former. It is taken from its original place or from `archive` (URL of a folder, with one
+    folder for each tenant), and must have the content hash of the ledger. Raises `IngestError` if it is not
+    found.
     """
     with transaction(dsn, LOADER_ROLE) as session:
-        row = _show(session, quarantined_id)
-        job, wanted = _job(session, row)
+        row = _read_row(session, quarantined_id)
+        job, wanted = resume_job(session, row.job_id, row.tenant, row.source_uri)
     with tempfile.TemporaryDirectory(prefix="replay-") as folder:
         path = _fetch(row, job, wanted, archive, Path(folder))
         if mapping is not None:
@@ -142,12 +141,13 @@ def replay(dsn: str, quarantined_id: str, *, archive: str, mapping: Mapping | No
     return replace(result, path=row.source_uri)
 
 
-def _show(session: Session, quarantined_id: str) -> QuarantinedReading:
+def _read_row(session: Session, quarantined_id: str) -> QuarantinedReading:
     try:
         wanted = str(uuid.UUID(quarantined_id))
     except ValueError as error:
         raise IngestError(
-            f"{quarantined_id!r} is no id of a quarantined reading: `myproperty quarantine list` shows them"
+            f"{quarantined_id!r} is not the id of a quarantined reading: "
+            "`myproperty quarantine list` shows them"
         ) from error
     rows = session.rows(f"select {_COLUMNS} {_FROM} where q.id = $1::uuid", (wanted,))
     if not rows:
@@ -157,24 +157,11 @@ def _show(session: Session, quarantined_id: str) -> QuarantinedReading:
     return QuarantinedReading(*rows[0])
 
 
-def _job(session: Session, row: QuarantinedReading) -> tuple[Job, str]:
-    """The job that quarantined a row, to be taken up again, and the hash of its file."""
-    tenant, content, declared = session.rows(
-        "select tenant_id::text, content_hash, mapping::text from myproperty.ingestion_jobs "
-        "where id = $1::uuid",
-        (row.job_id,),
-    )[0]
-    mapping = parse_mapping(json.loads(declared), f"ingestion job {row.job_id}") if declared else None
-    owner = Tenant(uuid.UUID(tenant), row.tenant)
-    now = datetime.datetime.now(datetime.UTC)
-    return Job(uuid.UUID(row.job_id), owner, row.source_uri, now, is_known=True, mapping=mapping), content
-
-
 def _fetch(row: QuarantinedReading, job: Job, wanted: str, archive: str, folder: Path) -> Path:
-    """A local copy of the file that has the hash `wanted`, from the first place that has it."""
+    """Copy the file with the content hash `wanted` to `folder`, from the first place that has it."""
     name = PurePosixPath(row.source_uri).name
     folders = [f"{archive.rstrip('/')}/{tenant}" for tenant in (row.tenant, str(job.tenant.id))]
-    # A file whose name was taken in the archive has a folder of its own there.
+    # A file whose name was in use in the archive has a folder of its own there.
     archived = [f"{folder}/{name}" for folder in folders]
     places = [row.source_uri, *archived, *(f"{folder}/{wanted[:12]}/{name}" for folder in folders)]
     for place in places:
@@ -185,6 +172,6 @@ def _fetch(row: QuarantinedReading, job: Job, wanted: str, archive: str, folder:
             if load_identity(content_hash(local), job.mapping) == wanted:
                 return local
     raise IngestError(
-        f"the file of quarantined reading {row.id} is in none of {', '.join(places)} with the content that "
-        "was ingested: put it back there, then replay"
+        f"the file of quarantined reading {row.id} is not in {', '.join(places)} with the content that was "
+        "ingested: put it back, then replay"
     )

@@ -1,7 +1,7 @@
-"""Register reads of a file into their table, in the transaction of its load.
+"""Register reads: those of a file are stored in the transaction of its load.
 
-Here: which meter and channel a read belongs to, and which of two reads of one instant holds. Not here: how
-they are read out of a file (`formats`), or held against the intervals (`vee.dials`).
+Here: which meter and channel a read belongs to, and which of two reads of one instant is kept. Not here: how
+reads are parsed (`formats`), or compared with the intervals (`rules.dials`).
 """
 
 import uuid
@@ -21,7 +21,7 @@ _STAGED = """
         source_version timestamptz not null
     ) on commit drop
 """
-# A read that a person entered holds; of two from files the better quality, then the newer version.
+# A read that a person entered is kept; of two reads from files the better quality, then the newer version.
 _UPSERT = """
     insert into myproperty.register_reads as r (
         tenant_id, meter_id, channel, read_at, serial_number, value, digits, multiplier, unit, quality,
@@ -58,14 +58,14 @@ _COLUMNS = (
 )
 
 
-def keep_register_reads(
+def store_register_reads(
     session: Session, reads: pa.Table, registers: pa.Table, tenant_id: uuid.UUID, job_id: uuid.UUID
 ) -> int:
-    """Keep the reads of a file (schema `REGISTER_READ`) whose meter is known; returns those new or changed.
+    """Store the reads of a file (schema `REGISTER_READ`) whose meter is known; returns how many changed.
 
     `registers` has the schema `REGISTERS`. The same reads again change nothing.
     """
-    rows = _of_meters(reads, registers)
+    rows = _match_meters(reads, registers)
     if not rows:
         return 0
     session.execute(_STAGED)
@@ -74,11 +74,11 @@ def keep_register_reads(
     return len(session.rows(_UPSERT, (str(tenant_id), str(job_id), ranks)))
 
 
-def _of_meters(reads: pa.Table, registers: pa.Table) -> list[dict[str, Any]]:
-    """The reads with meter and channel, one a device and instant; the later row of a file holds.
+def _match_meters(reads: pa.Table, registers: pa.Table) -> list[dict[str, Any]]:
+    """Return the reads with meter and channel, one for each device and instant: the last row of the file.
 
-    A register that is not configured is the identifier's one register of that channel, as an interval file
-    and a register file name the same series in two ways.
+    A register that is not configured matches the identifier's only register of that channel: an interval file
+    and a register file name the same series differently.
     """
     by_name: dict[tuple[str, str], tuple[str, str]] = {}
     by_channel: defaultdict[tuple[str, str], set[tuple[str, str]]] = defaultdict(set)

@@ -1,7 +1,7 @@
-"""The meters and registers of a tenant: what is configured, and what a file needs beside it.
+"""The meters and registers of a tenant: the configured ones, and new ones that a file needs.
 
-Here: reading the configuration, and planning meters for a file on request. Not here: whether a reading fits
-its register (`vee`), or how readings are stored (`store`).
+Here: reading the configuration, and describing new meters for a file on request. Not here: whether a reading
+fits its register (`rules.judge`), or how readings are stored (`store`).
 """
 
 import uuid
@@ -27,8 +27,8 @@ _CONFIGURED = """
 
 
 @dataclass
-class Meter:
-    """A meter of one property, known or planned, and the channels that are taken on it."""
+class MeterChannels:
+    """A meter, configured or new, and the channels that are in use on it."""
 
     id: str
     serial_number: str
@@ -38,20 +38,20 @@ class Meter:
 
 
 @dataclass
-class Plan:
-    """Meters and registers that a file needs and nobody has configured: not written yet."""
+class NewMeters:
+    """Meters and registers that a file needs and that are not configured; nothing is written yet."""
 
     property_id: str
-    meters: list[Meter] = field(default_factory=list)
+    meters: list[MeterChannels] = field(default_factory=list)
     registers: list[dict[str, str | None]] = field(default_factory=list)
 
     def extend(self, configured: pa.Table) -> pa.Table:
-        """The configuration (schema `REGISTERS`) as it is once the plan is written."""
+        """Return the configuration (schema `REGISTERS`) with the new registers."""
         rows = [{**register, "interval_seconds": None} for register in self.registers]
         return pa.concat_tables([configured, pa.Table.from_pylist(rows, schema=REGISTERS)])
 
     def write(self, session: Session, tenant_id: uuid.UUID) -> None:
-        """Insert the planned meters and registers."""
+        """Insert the new meters and registers."""
         for meter in self.meters:
             session.execute(
                 """
@@ -75,44 +75,44 @@ class Plan:
             )
 
 
-def configured_registers(session: Session, tenant_id: uuid.UUID) -> pa.Table:
-    """The registers of a tenant (schema `REGISTERS`)."""
+def read_registers(session: Session, tenant_id: uuid.UUID) -> pa.Table:
+    """Return the configured registers of a tenant (schema `REGISTERS`)."""
     return session.arrow(_CONFIGURED, REGISTERS, (str(tenant_id),))
 
 
-def plan_meters(
+def describe_new_meters(
     session: Session,
     tenant_id: uuid.UUID,
     wanted: str,
     series: list[dict[str, str]],
     configured: pa.Table,
-) -> Plan:
-    """Plan one meter an identifier, at the property `wanted` (id or name), for a file's unknown registers.
+) -> NewMeters:
+    """Describe one meter for each identifier with unknown registers, at the property `wanted` (id or name).
 
-    `series` are those of the file (`series_of`). A register whose channel is taken on the identifier's meter
-    gets a meter of its own, serial number `identifier/register`. Raises `IngestError` if the tenant has no
-    such property.
+    `series` are those of the file (`list_series`). A register whose channel is in use on the identifier's
+    meter gets a meter of its own, with the serial number `identifier/register`. Raises `IngestError` if the
+    tenant has no such property.
     """
-    property_id, timezone = _property(session, tenant_id, wanted)
-    serials = _meters(session, tenant_id)
+    property_id, timezone = _find_property(session, tenant_id, wanted)
+    serials = _read_meters(session, tenant_id)
     known = set(zip(configured["identifier"].to_pylist(), configured["register"].to_pylist(), strict=True))
     for row in configured.to_pylist():
         for meter in serials.values():
             if meter.id == row["meter_id"]:
                 meter.channels.add(row["channel"])
-    plan = Plan(property_id)
+    new_meters = NewMeters(property_id)
     for one in series:
         if (one["identifier"], one["register"]) not in known:
-            meter = _meter_for(one, serials, plan, timezone)
+            meter = _choose_meter(one, serials, new_meters, timezone)
             meter.channels.add(one["channel"])
-            plan.registers.append(
+            new_meters.registers.append(
                 {**one, "meter_id": meter.id, "meter_type": meter.type, "timezone": meter.timezone}
             )
-    return plan
+    return new_meters
 
 
-def _property(session: Session, tenant_id: uuid.UUID, wanted: str) -> tuple[str, str]:
-    """(id, timezone) of the tenant's property with this id or name."""
+def _find_property(session: Session, tenant_id: uuid.UUID, wanted: str) -> tuple[str, str]:
+    """Return (id, timezone) of the tenant's property with this id or name."""
     found = session.rows(
         "select id::text, timezone from myproperty.properties "
         "where tenant_id = $1::uuid and (id::text = lower($2) or name = $2)",
@@ -127,16 +127,16 @@ def _property(session: Session, tenant_id: uuid.UUID, wanted: str) -> tuple[str,
     return str(found[0][0]), str(found[0][1])
 
 
-def _meters(session: Session, tenant_id: uuid.UUID) -> dict[str, Meter]:
+def _read_meters(session: Session, tenant_id: uuid.UUID) -> dict[str, MeterChannels]:
     rows = session.rows(
         "select id::text, serial_number, type, timezone from myproperty.meters where tenant_id = $1::uuid",
         (str(tenant_id),),
     )
-    return {row[1]: Meter(*row) for row in rows}
+    return {row[1]: MeterChannels(*row) for row in rows}
 
 
-def series_of(parts: Iterable[pa.Table]) -> list[dict[str, str]]:
-    """The series of a file, each register once: those of generation first, as they decide a meter's type.
+def list_series(parts: Iterable[pa.Table]) -> list[dict[str, str]]:
+    """Return the series of a file, each register once. Generation comes first: it decides a meter's type.
 
     `parts` have the schema `PARSED`.
     """
@@ -148,12 +148,15 @@ def series_of(parts: Iterable[pa.Table]) -> list[dict[str, str]]:
     )
 
 
-def _meter_for(series: dict[str, str], serials: dict[str, Meter], plan: Plan, timezone: str) -> Meter:
+def _choose_meter(
+    series: dict[str, str], serials: dict[str, MeterChannels], new_meters: NewMeters, timezone: str
+) -> MeterChannels:
+    """Return the meter of a series; a new one is added to `serials` and `new_meters`."""
     serial = series["identifier"]
     if serial in serials and series["channel"] in serials[serial].channels:
         serial = f"{series['identifier']}/{series['register']}"
     if serial not in serials:
         kind = "solar" if series["channel"] == "generation" else "grid"
-        serials[serial] = Meter(str(uuid7()), serial, kind, timezone)
-        plan.meters.append(serials[serial])
+        serials[serial] = MeterChannels(str(uuid7()), serial, kind, timezone)
+        new_meters.meters.append(serials[serial])
     return serials[serial]

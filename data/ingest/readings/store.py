@@ -1,8 +1,9 @@
-"""Readings into their partitions: what is new, what replaces an older reading, and what is kept as history.
+"""The readings of a file in the partitions of `meter_readings`: new ones, newer versions, and the history.
 
-Here: the two ways in, a date that has no partition (built apart and attached) and a date that has one (a
-temporary table, merged by the database). Not here: reading or judging a file, the ledger of jobs and the
-quarantine (`load`), nor which of two readings is the current one (`myproperty.merge_readings`).
+Here: two ways to write. The readings of a date without a partition go to a separate table, which is attached
+as the partition. The readings of a date with a partition go to a temporary table, which the database merges.
+Not here: reading or judging a file, the ledger and the quarantine (`load`), or which of two readings is
+current (`myproperty.merge_readings`).
 """
 
 import datetime
@@ -21,7 +22,7 @@ from data.ingest.errors import IngestError
 from myproperty.database.ids import as_bytes, uuid7s
 from myproperty.database.session import DatabaseError, Session
 
-# What a reading says itself; the database adds the tenant and the job, which are the same for all of a load.
+# The database adds the tenant and the job, which all readings of a load share.
 _COLUMNS = (
     "meter_id",
     "channel",
@@ -42,10 +43,10 @@ _COLUMNS = (
 
 @dataclass
 class Outcome:
-    """What became of the readings of a file. `touched` counts the rows that changed on each reading date.
+    """The counts of the readings of a file. `touched` counts the rows that changed on each reading date.
 
-    Among the unchanged are those that carry a newer source version: the current reading takes it on, so that
-    a value made before the confirmation and arriving after it cannot replace the reading.
+    A reading that has the same value and a newer source version is unchanged: the current reading takes on
+    the newer version. So a value made before that version, and arriving after it, cannot replace the reading.
     """
 
     accepted: int = 0
@@ -57,9 +58,10 @@ class Outcome:
 
 @dataclass
 class Staged:
-    """Readings that are on the server and not yet in `meter_readings`: `new_dates` lie in tables apart.
+    """Readings that are on the server and not yet in `meter_readings`.
 
-    `merged_dates` have their partition; `arriving` counts the readings that wait to be merged into them.
+    The readings of `new_dates` are in separate tables. `merged_dates` have a partition; `arriving` counts the
+    readings that wait to be merged into them.
     """
 
     outcome: Outcome
@@ -69,34 +71,35 @@ class Staged:
 
     @property
     def needs_ledger_lock(self) -> bool:
-        """Whether a partition will be attached, which wants the lock before the first write to the ledger."""
+        """Whether a partition will be attached: this needs the lock before the first write to the ledger."""
         return bool(self.new_dates)
 
 
-def archived_dates(session: Session) -> set[datetime.date]:
-    """The reading dates that nothing is loaded into before they are restored."""
+def read_archived_dates(session: Session) -> set[datetime.date]:
+    """Return the reading dates that accept no readings until they are restored."""
     return {row[0] for row in session.rows("select reading_date from warehouse_staging.archived_dates")}
 
 
-def stage(session: Session, tables: Iterable[pa.Table], tenant_id: uuid.UUID, job_id: uuid.UUID) -> Staged:
-    """Copy readings (schema `READING`) to the server, those of new dates into tables apart with their key.
+def stage_readings(
+    session: Session, tables: Iterable[pa.Table], tenant_id: uuid.UUID, job_id: uuid.UUID
+) -> Staged:
+    """Copy readings (schema `READING`) to the server, those of new dates into separate tables with their key.
 
-    No table has a date before one of the tables before it. So the locks of all dates are taken in order of
-    date, and two loads never wait for each other in a ring. Nothing of it is seen before `publish`, in the
-    same transaction.
+    `tables` come in order of date. So the locks of all dates are taken in order of date, and two loads cannot
+    deadlock. No reading is visible before `write_staged`, in the same transaction.
     """
     staged = Staged(Outcome(), [], [])
     last: datetime.date | None = None
     for table in tables:
         arriving: list[pa.Table] = []
-        for date, part in _by_date(as_stored(table)):
+        for date, part in _split_by_date(prepare_for_copy(table)):
             if date != last:
-                _index(session, staged, last)
-                is_new = _begin(session, date, tenant_id, job_id)
+                _index_new_date(session, staged, last)
+                is_new = _begin_date(session, date, tenant_id, job_id)
                 (staged.new_dates if is_new else staged.merged_dates).append(date)
                 last = date
             if date in staged.new_dates[-1:]:
-                session.copy(part, _partition(date), "myproperty", is_of_this_transaction=True)
+                session.copy(part, _partition_name(date), "myproperty", is_of_this_transaction=True)
                 staged.outcome.accepted += part.num_rows
                 staged.outcome.touched[date] += part.num_rows
             else:
@@ -107,36 +110,33 @@ def stage(session: Session, tables: Iterable[pa.Table], tenant_id: uuid.UUID, jo
                 session.execute("set temp_buffers = '64MB'")
                 session.execute("select myproperty.begin_readings_merge()")
             staged.arriving += session.copy(arriving, "arriving")
-    _index(session, staged, last)
+    _index_new_date(session, staged, last)
     return staged
 
 
-def _index(session: Session, staged: Staged, date: datetime.date | None) -> None:
-    """Give the table apart of a date its key, where it has one and all of its rows."""
+def _index_new_date(session: Session, staged: Staged, date: datetime.date | None) -> None:
+    """Create the key of the separate table of a date, if it has one, once it has all of its rows."""
     if date is not None and date in staged.new_dates[-1:]:
         _call(session, "index_readings_partition", date)
 
 
-def publish(session: Session, staged: Staged, job_id: uuid.UUID) -> None:
-    """Merge what has to be, which completes `staged.outcome`, and attach the tables apart.
-
-    The job must be in the ledger by now.
-    """
+def write_staged(session: Session, staged: Staged, job_id: uuid.UUID) -> None:
+    """Merge and attach the staged readings, and complete `staged.outcome`. The job must be in the ledger."""
     if staged.merged_dates:
         _merge(session, staged, job_id)
     for date in staged.new_dates:
         _call(session, "attach_readings_partition", date)
 
 
-def as_stored(readings: pa.Table) -> pa.Table:
-    """The rows as they are sent, sorted by date and key: sorted input halves the cost of the key."""
+def prepare_for_copy(readings: pa.Table) -> pa.Table:
+    """Return the rows with ids, sorted by date and key: sorted input halves the cost of the key."""
     columns = {name: readings[name] for name in _COLUMNS} | {"meter_id": as_bytes(readings["meter_id"])}
-    table = _sorted(pa.table(columns).combine_chunks())
+    table = _sort_rows(pa.table(columns).combine_chunks())
     return table.add_column(0, "id", uuid7s(table.num_rows))
 
 
-def _sorted(rows: pa.Table) -> pa.Table:
-    """Rows in order of date, meter, channel and instant; of meters and channels, being few, the ranks."""
+def _sort_rows(rows: pa.Table) -> pa.Table:
+    """Sort rows by date, meter, channel and instant. Meters and channels are few, so their ranks are used."""
     date, instant = (
         rows[name].cast(kind).cast(pa.int64()).to_numpy()
         for name, kind in (("reading_date", pa.int32()), ("reading_ts", pa.int64()))
@@ -149,7 +149,7 @@ def _sorted(rows: pa.Table) -> pa.Table:
 
 
 def _ranks(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
-    """The place of each value among the different ones, in their order."""
+    """Return the rank of each value among the distinct values."""
     encoded = column.combine_chunks().dictionary_encode()
     distinct = encoded.dictionary.to_pylist()
     place = {value: rank for rank, value in enumerate(sorted(distinct))}
@@ -157,8 +157,8 @@ def _ranks(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
     return np.asarray(ranks[encoded.indices.to_numpy()])
 
 
-def _by_date(rows: pa.Table) -> list[tuple[datetime.date, pa.Table]]:
-    """Cut rows that are sorted by date into one table a date."""
+def _split_by_date(rows: pa.Table) -> list[tuple[datetime.date, pa.Table]]:
+    """Split rows that are sorted by date into one table for each date."""
     runs = pc.run_end_encode(rows["reading_date"].combine_chunks())
     ends = runs.run_ends.to_pylist()
     starts = [0, *ends][:-1]
@@ -168,12 +168,12 @@ def _by_date(rows: pa.Table) -> list[tuple[datetime.date, pa.Table]]:
     ]
 
 
-def _partition(date: datetime.date) -> str:
+def _partition_name(date: datetime.date) -> str:
     return f"meter_readings_{date:%Y%m%d}"
 
 
-def _begin(session: Session, date: datetime.date, tenant_id: uuid.UUID, job_id: uuid.UUID) -> bool:
-    """Lock a date; True if a table apart was made for it, False if it has its partition."""
+def _begin_date(session: Session, date: datetime.date, tenant_id: uuid.UUID, job_id: uuid.UUID) -> bool:
+    """Lock a date. Returns True if a separate table was made for it, False if it has a partition."""
     call = sql.SQL("select myproperty.begin_readings_partition({}) is not null").format(
         sql.SQL(", ").join(map(sql.Literal, (date, tenant_id, job_id)))
     )
@@ -189,7 +189,7 @@ def _begin(session: Session, date: datetime.date, tenant_id: uuid.UUID, job_id: 
 
 
 def _merge(session: Session, staged: Staged, job_id: uuid.UUID) -> None:
-    # Room for the readings of some dates in a hash table; the default spills a single one.
+    # Room for the readings of some dates in a hash table; the default spills the readings of one date.
     session.execute("set local work_mem = '64MB'")
     query = sql.SQL("select reading_date, outcome, readings from myproperty.merge_readings({}, {})").format(
         sql.Literal(job_id), sql.Literal(staged.merged_dates)

@@ -1,1 +1,1 @@
-"""The rules of validation (VEE): pure functions from rows to verdicts."""
+"""The rules of validation (VEE): pure functions on columns, from readings to results."""

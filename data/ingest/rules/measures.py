@@ -1,6 +1,6 @@
 """Exact arithmetic on reading columns: energy in kWh, local reading dates, expected interval counts.
 
-Here: what a value or an instant amounts to, without an opinion on it. Not here: what is wrong (`judge`).
+Not here: whether a value is right (`judge`).
 """
 
 import datetime
@@ -21,15 +21,17 @@ _LIMIT = Decimal(10) ** 11
 
 
 def flat(column: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """A column as one array."""
+    """Return a column as one array."""
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
 
 
-def kwh(values: pa.Array | pa.ChunkedArray, units: pa.Array | pa.ChunkedArray) -> tuple[pa.Array, pa.Array]:
-    """(energy in kWh, not exact): null where there is no value or the unit is not energy.
+def to_kwh(
+    values: pa.Array | pa.ChunkedArray, units: pa.Array | pa.ChunkedArray
+) -> tuple[pa.Array, pa.Array]:
+    """Return (energy in kWh, is inexact): null where the value is null or the unit is not energy.
 
-    A value whose kWh need more than 9 decimals or 11 digits before the point is null and marked in the
-    boolean second column: it is never rounded.
+    A value is never rounded: where its kWh need more than 9 decimals or 11 digits before the point, the
+    energy is null and the second column is true.
     """
     encoded = flat(pc.dictionary_encode(flat(units)))
     if values.type == DECIMAL and encoded.dictionary.to_pylist() == ["kWh"] and not encoded.null_count:
@@ -43,7 +45,7 @@ def kwh(values: pa.Array | pa.ChunkedArray, units: pa.Array | pa.ChunkedArray) -
 
 
 def _kwh_that_fit(product: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """The same where some values do not fit, and which."""
+    """Do the same where some values do not fit, and mark these."""
     fits = pc.less(pc.abs(product), pa.scalar(_LIMIT, pa.decimal128(15, 0)))
     within = pc.if_else(fits, product, pa.scalar(None, product.type))
     truncated = pc.cast(within, DECIMAL, safe=False)
@@ -53,7 +55,7 @@ def _kwh_that_fit(product: pa.Array) -> tuple[pa.Array, pa.Array]:
 
 
 def reading_dates(reading_ts: pa.Array | pa.ChunkedArray, timezones: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """The local date (date32) of each instant (timestamp[us, UTC]) in its own IANA zone.
+    """Return the local date (date32) of each instant (timestamp[us, UTC]) in its own IANA zone.
 
     Raises `pyarrow.ArrowInvalid` for a zone that does not exist.
     """
@@ -70,9 +72,9 @@ def reading_dates(reading_ts: pa.Array | pa.ChunkedArray, timezones: pa.Array | 
 
 
 def expected_intervals(timezone: str, dates: Iterable[datetime.date], interval_seconds: int) -> list[int]:
-    """How many intervals each local day has: 24 h ordinarily, 23 h or 25 h where the clocks change.
+    """Return the number of intervals of each local day: of 24 h, or of 23 h or 25 h when the clocks change.
 
-    Raises `ValueError` where the length does not divide a day, `ZoneInfoNotFoundError` for the zone.
+    Raises `ValueError` if the length does not divide a day, `ZoneInfoNotFoundError` for an unknown zone.
     """
     zone = ZoneInfo(timezone)
     counts: list[int] = []
@@ -91,7 +93,7 @@ def _midnight(date: datetime.date, zone: ZoneInfo) -> int:
 def completeness(
     timezone: str, reading_date: Sequence[datetime.date], counts: Sequence[int], interval_seconds: int
 ) -> list[Decimal]:
-    """Percent of the expected intervals of each local day that are there, exact to three decimals."""
+    """Return the percentage of the expected intervals that each local day has, to three decimals."""
     expected = expected_intervals(timezone, reading_date, interval_seconds)
     return [
         (Decimal(count) * 100 / Decimal(due)).quantize(Decimal("0.001"))

@@ -1,8 +1,8 @@
-"""Where the sun stands and what a clear sky gives, on arrays, by pvlib's models.
+"""The position of the sun and the irradiance of a clear sky, on arrays, by pvlib's models.
 
-Here: what validation needs, which is the height of the sun alone. Not here: what a meter may therefore
-say (`days`), the yield of an array (`data.solar.reference`), or clouds. pvlib is imported inside: it takes
-seconds.
+Here: the elevation of the sun, which is all that validation needs. Not here: what a meter may report under
+that sky (`solar`), the yield of an array (`data.solar.reference`), or clouds. pvlib is imported inside
+functions: it takes seconds.
 """
 
 import numpy as np
@@ -15,12 +15,11 @@ Degrees = float | Floats
 
 
 def solar_elevation_sine(instants: Instants, latitude: Degrees, longitude: Degrees) -> Floats:
-    """Sine of the sun's elevation at UTC `instants` (n,); degrees north and east,
-    one place or n.
+    """Return the sine of the sun's elevation at UTC `instants` (n,); degrees north and east, one place or n.
 
     Declination and equation of time: J. W. Spencer, "Fourier series representation of the position of
-    the sun", Search 2(5), 1971. Good to a few hundredths of a degree, at any number of places in one call,
-    which pvlib's exact positions are not.
+    the sun", Search 2(5), 1971. Accurate to a few hundredths of a degree, for any number of places in one
+    call; pvlib's exact positions take one place at a time.
     """
     from pvlib import solarposition
 
@@ -38,7 +37,7 @@ def solar_elevation_sine(instants: Instants, latitude: Degrees, longitude: Degre
 
 
 def clear_sky_w_per_m2(sine: Floats) -> Floats:
-    """Irradiance on the ground (GHI) for sines of the sun's elevation (n,), 0 with the sun down.
+    """Return the irradiance on the ground (GHI) for sines of the sun's elevation (n,), 0 with the sun down.
 
     B. Haurwitz, "Insolation in relation to cloudiness and cloud density", J. Meteor. 2, 1945.
     """

@@ -1,11 +1,11 @@
 """The rules that a meter file and its readings must keep: one table of ids, severities and remedies.
 
-Here: what each rule is called, since when and from which threshold it holds, and what to do when it is
-broken. Not here: the tests themselves, which live with the code that can see the fault (`formats` for bytes
-and rows, `vee.judge` for readings, `vee.days` for whole days), or a tenant's own thresholds, which are rows.
-An id never changes its meaning: ids are stored with quarantined readings and with gate results.
+Here: the id of each rule, the date and thresholds from which it holds, and what to do when it is broken. Not
+here: the code that checks a rule (`formats` for bytes and rows, `judge` for readings, `days` for whole days),
+or a tenant's own thresholds, which are rows of `vee_thresholds`. An id never changes its meaning: ids are
+stored with quarantined readings and with gate results.
 
-Severities: `info` (told, nothing to do), `issue` (row kept, somebody should look), `reject` (row
+Severities: `info` (reported, nothing to do), `issue` (row kept, somebody should look at it), `reject` (row
 quarantined), `terminate` (file refused, nothing written).
 """
 
@@ -20,7 +20,7 @@ Severity = Literal["info", "issue", "reject", "terminate"]
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """One rule: a stable id, how grave a breach is, what it asks and what to do about a breach.
+    """One rule: a stable id, the severity of a violation, the valid state, and what to do about a violation.
 
     It holds for reading dates from `effective_from` on; `thresholds` are the defaults by name.
     """
@@ -41,8 +41,8 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
     (
         "FILE-DAMAGED",
         "terminate",
-        "a gzip or zip unpacks whole and its checksums agree",
-        "Transfer the file again; if it stays damaged, ask the sender for it anew.",
+        "a gzip or zip file unpacks completely and its checksums agree",
+        "Transfer the file again; if it is still damaged, ask the sender for it again.",
     ),
     (
         "FILE-ARCHIVE",
@@ -53,22 +53,22 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
     (
         "FILE-TOO-LARGE",
         "terminate",
-        "a file has, or unpacks to, a size that a meter file can have",
-        "Split a large delivery. Look at an archive with care: it may be made to fill the disk.",
+        "the size of the file, packed and unpacked, is within the limits for meter files",
+        "Split a large file. Be careful with an archive: it may have been made to fill the disk.",
     ),
     (
         "FILE-FORMAT",
         "terminate",
-        "the content is a format that is read",
-        "Deliver a format that docs/formats.md names, pass its name with --format if the content was taken "
-        "wrongly, or read an interval CSV with --mapping.",
+        "the content is in a supported format",
+        "Send a format that docs/formats.md names, pass its name with --format if it was detected wrongly, "
+        "or read an interval CSV with --mapping.",
     ),
     (
         "FILE-CUT",
         "terminate",
-        "the file is whole: NEM12 ends with its 900 record, CSV with a line end, XML with its last end tag, "
-        "EDIFACT with its UNZ segment",
-        "Transfer the file again; if it stays cut, ask the sender for it anew.",
+        "the file is complete: NEM12 ends with its 900 record, CSV with a line end, XML with its last end "
+        "tag, EDIFACT with its UNZ segment",
+        "Transfer the file again; if it is still cut, ask the sender for it again.",
     ),
     (
         "FILE-NO-DATA",
@@ -93,10 +93,15 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
     ),
     ("ROW-TIMESTAMP", "reject", "a date or instant exists and carries its offset", _ASK_SENDER),
     ("ROW-INTERVAL", "reject", "the interval length is a positive number of seconds", _ASK_SENDER),
-    ("ROW-QUALITY", "reject", "the quality is known, and null exactly where there is no value", _ASK_SENDER),
+    (
+        "ROW-QUALITY",
+        "reject",
+        "the quality is known, and null exactly where the value is missing",
+        _ASK_SENDER,
+    ),
     ("ROW-CHANNEL", "reject", "identifier, register and channel are given and known", _ASK_SENDER),
     ("NEM12-HEADER", "terminate", "NEM12 starts with a 100 record", _ASK_SENDER),
-    ("NEM12-RECORD", "reject", "a record has a known type and its place", _ASK_SENDER),
+    ("NEM12-RECORD", "reject", "a record has a known type and stands in the right place", _ASK_SENDER),
     (
         "NEM12-CHANNEL",
         "reject",
@@ -104,9 +109,9 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
         _ASK_SENDER,
     ),
     ("NEM12-VALUE-COUNT", "reject", "a 300 record holds one value for each interval of a day", _ASK_SENDER),
-    ("NEM12-DATE", "reject", "a 300 record is for a day that exists", _ASK_SENDER),
+    ("NEM12-DATE", "reject", "the day of a 300 record exists", _ASK_SENDER),
     ("NEM12-QUALITY", "reject", "a quality flag is one of A E F N S V, with a two-digit method", _ASK_SENDER),
-    ("NEM12-RANGE", "reject", "a 400 record covers intervals of its own day", _ASK_SENDER),
+    ("NEM12-RANGE", "reject", "a 400 record covers intervals of its own day only", _ASK_SENDER),
     ("NEM12-VERSION", "reject", "an update time exists", _ASK_SENDER),
     ("NEM13-HEADER", "terminate", "NEM13 starts with a 100 record", _ASK_SENDER),
     ("NEM13-RECORD", "reject", "a record has a known type and all its fields", _ASK_SENDER),
@@ -124,14 +129,14 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
         "issue",
         "the quantity is the difference of the registers to 0.1 % or one step, or a whole multiple of it; "
         "the difference was taken",
-        "Ask the sender which of the two holds.",
+        "Ask the sender which of the two is right.",
     ),
     ("CSV-HEADER", "terminate", "the header has the canonical columns and no others", _ASK_SENDER),
     ("CSV-COLUMNS", "reject", "a row has as many fields as the header", _ASK_SENDER),
     (
         "FILE-MAPPING",
         "terminate",
-        "what a file leaves out, its meter or the zone of its times, is declared in a mapping",
+        "a mapping declares what the file leaves out: its meter or the zone of its times",
         "Write a mapping (docs/formats.md; `myproperty inspect FILE --suggest-mapping` proposes one) and "
         "give it with --mapping.",
     ),
@@ -144,7 +149,7 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
     (
         "MAP-ORDER",
         "terminate",
-        "rows run in the order that the mapping declares where an hour comes twice",
+        "where an hour occurs twice, rows are in the order that the mapping declares",
         "Set `order` in the mapping to the order of the rows.",
     ),
     (
@@ -157,21 +162,21 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
     (
         "CSV-LAST-ROW",
         "issue",
-        "the last row has a line end, by which a cut file is known; the row was kept",
-        "Compare the row with the sender's; if the file is cut, ask for it anew.",
+        "the last row has a line end, otherwise the file may be cut; the row was kept",
+        "Compare the row with the sender's; if the file is cut, ask for it again.",
     ),
     (
         "ROW-CUMULATIVE",
         "reject",
-        "a value is the quantity of its interval, no register reading and no momentary value",
-        "Ask the sender for the quantities of intervals; register readings are never taken for energy.",
+        "a value is the quantity of its interval, not a register read or a momentary value",
+        "Ask the sender for the quantities of intervals; register reads are never taken for energy.",
     ),
-    ("XML-SYNTAX", "terminate", "XML is well-formed, not nested deeply and has no endless text", _ASK_SENDER),
+    ("XML-SYNTAX", "terminate", "XML is well-formed, without deep nesting or endless text", _ASK_SENDER),
     (
         "XML-DOCTYPE",
         "terminate",
         "XML declares no document type and so no entities",
-        "Look at the file with care: meter data need no document type. Ask the sender for a file without.",
+        "Be careful with the file: meter data need no document type. Ask the sender for a file without it.",
     ),
     ("GB-ENTRY", "reject", "an entry holds the ESPI resource that its link announces", _ASK_SENDER),
     (
@@ -196,24 +201,24 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
         "EDIFACT-COUNT",
         "terminate",
         "UNT and UNZ give the references of their headers and the true counts",
-        "Transfer the file again; if it stays so, parts are missing: ask the sender for it anew.",
+        "Transfer the file again; if the counts are still wrong, parts are missing: ask the sender.",
     ),
     (
         "MSCONS-CANCELLATION",
         "reject",
         "a message brings values and cancels none",
-        "Find the message that is cancelled and correct its readings by hand or by a corrected delivery.",
+        "Find the cancelled message and correct its readings by hand or by a corrected file.",
     ),
     (
         "MSCONS-PLACE",
         "issue",
-        "the times of a value are those of its place in the period that its series fills; the place holds",
-        "Compare the times in the file, told with the row, with the meter; ask the sender which ones hold.",
+        "the times of a value match its place in the period that its series fills; the place was used",
+        "Compare the times in the file, stored with the row, with the meter; ask the sender which are right.",
     ),
     (
         "JSON-SYNTAX",
         "terminate",
-        "JSON is well-formed, not nested deeply and has no endless text",
+        "JSON is well-formed, without deep nesting or endless text",
         _ASK_SENDER,
     ),
     (
@@ -232,7 +237,7 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
     (
         "JSON-END",
         "issue",
-        "an interval ends after it starts; the row was kept, its length is by the clock times",
+        "an interval ends after it starts; the row was kept with the length by wall-clock times",
         "Tell the sender.",
     ),
     (
@@ -245,30 +250,30 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
         "VEE-CONFLICT",
         "issue",
         "one version of a reading has one value; the later row of the file was kept",
-        "Ask the sender which value holds.",
+        "Ask the sender which value is right.",
     ),
     (
         "VEE-OVERLAP",
         "issue",
         "intervals of one register do not overlap; the later record was kept",
-        "Ask the sender which interval length holds.",
+        "Ask the sender which interval length is right.",
     ),
     (
         "VEE-REGISTER",
         "reject",
-        "the identifier and register belong to a meter that is configured",
+        "the identifier and register belong to a configured meter",
         "Add the meter register, then replay the quarantined readings.",
     ),
     (
         "VEE-UNIT",
         "reject",
-        "the unit is the one the meter register is configured for",
+        "the unit is the one configured for the meter register",
         "Correct the meter register or ask the sender, then replay.",
     ),
     (
         "VEE-INTERVAL",
         "reject",
-        "the interval length is the one the meter register is configured for",
+        "the interval length is the one configured for the meter register",
         "Correct the meter register or ask the sender, then replay.",
     ),
     (
@@ -281,7 +286,7 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
         "VEE-FUTURE",
         "reject",
         "an interval has ended before it is ingested",
-        "Check the clock of the device and the dates of the file; replay when the time has come.",
+        "Check the clock of the device and the dates of the file; replay when the interval has ended.",
     ),
     (
         "VEE-DATE",
@@ -292,21 +297,21 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
     (
         "VEE-ARCHIVED",
         "reject",
-        "the readings of a date are not archived when more of them arrive",
+        "the readings of the date are not archived",
         "Restore the date with `myproperty partitions restore`, then replay the quarantined readings.",
     ),
     (
         "VEE-SENTINEL",
         "info",
-        "4294967.295, 2147483.647 and 16777.215 mean that there is no value, times 1000 (Wh) as well",
+        "4294967.295, 2147483.647 and 16777.215, and 1000 times these (Wh), mean that there is no value",
         "Nothing to do: the interval is a gap.",
     ),
     (
         "VEE-LONG",
         "reject",
         "a reading covers no more than a local day of 25 hours",
-        "Nothing to mend: the total of weeks belongs to no reading date. The register reads of NEM13 are "
-        "kept all the same, and compared with the sum of the intervals; ask the sender for those.",
+        "Nothing to correct: a total of weeks belongs to no reading date. The register reads of NEM13 are "
+        "stored and compared with the sum of the intervals; ask the sender for the intervals.",
     ),
     (
         "VEE-ALIGNMENT",
@@ -326,8 +331,8 @@ _DAYS = (
     Rule(
         "VEE-GAP",
         "issue",
-        "a local day has every interval of each register, 23, 24 or 25 hours of them",
-        "Ask the sender for the missing intervals, or bill by a reading of the register.",
+        "a local day of 23, 24 or 25 hours has every interval of each register",
+        "Ask the sender for the missing intervals, or bill by a register read.",
     ),
     Rule(
         "VEE-GAP-SHORT",
@@ -348,14 +353,14 @@ _DAYS = (
         "issue",
         "no more than the share `of_day` of a day's intervals is missing before estimation, nor `of_period` "
         "of a period's days",
-        "Do not rely on figures of the day; ask the sender for the readings.",
+        "Do not rely on the figures of the day; ask the sender for the readings.",
         {"of_day": Decimal("0.5"), "of_period": Decimal("0.1")},
     ),
     Rule(
         "VEE-SUM",
         "issue",
-        "intervals add up to the difference of the register, but for `share` of it or `register_units`",
-        "Compare the register with the device; look for a wrong multiplier or an exchange that nobody told.",
+        "intervals add up to the register difference, within `share` of it or `register_units`",
+        "Compare the register with the device; look for a wrong multiplier or an unreported meter exchange.",
         {"share": Decimal("0.001"), "register_units": Decimal(1)},
     ),
     Rule(
@@ -369,14 +374,14 @@ _DAYS = (
         "VEE-SPIKE",
         "issue",
         "the highest value of a day exceeds the third highest by no more than `ratio` of that",
-        "Ask what ran at that time; a value that cannot be is corrected by the sender.",
+        "Ask what ran at that time; the sender corrects an impossible value.",
         {"ratio": Decimal(1)},
     ),
     Rule(
         "VEE-HIGH-LOW",
         "issue",
-        "a day's total is between `low` and `high` times the average of the `days` before, of which `least` "
-        "are there",
+        "a day's total is between `low` and `high` times the average of the `days` before, if at least "
+        "`least` of these are known",
         "Compare with weather, occupancy and the meter next to it.",
         {"low": Decimal("0.1"), "high": Decimal(5), "days": Decimal(50), "least": Decimal(7)},
     ),
@@ -390,22 +395,22 @@ _DAYS = (
     Rule(
         "VEE-ZERO-RUN",
         "issue",
-        "electricity that is used is not zero for longer than on any of the `days` before, from `hours` on",
+        "consumption of electricity is zero for less than `hours`, or no longer than on the `days` before",
         "Ask if the supply was cut or the unit is vacant; otherwise have the meter looked at.",
         {"hours": Decimal(6), "days": Decimal(50)},
     ),
     Rule(
         "VEE-SOLAR-NIGHT",
         "issue",
-        "nothing is generated with the sun below the horizon, where the property's place is known",
+        "nothing is generated while the sun is down, where the place of the property is known",
         "Check the clock of the device, its zone, and the direction of the register.",
         {"kwh": Decimal(0)},
     ),
     Rule(
         "VEE-SOLAR-CLEAR",
         "issue",
-        "generation is not above `ratio` times what a clear sky gives a plane that faces the sun, where "
-        "place and capacity are known",
+        "generation is at most `ratio` times the yield of a plane that faces the sun under a clear sky, "
+        "where place and capacity are known",
         "Check multiplier and unit of the register, and the capacity of the property.",
         {"ratio": Decimal("1.1")},
     ),
@@ -413,34 +418,34 @@ _DAYS = (
         "VEE-STALE",
         "issue",
         "generation above zero is not the same `samples` times in a row",
-        "Look at the data logger: it may repeat its last value.",
+        "Check the data logger: it may repeat its last value.",
         {"samples": Decimal(6)},
     ),
     Rule(
         "VEE-CHANNEL",
         "issue",
-        "a meter that reports on a date does so on every channel that it is configured for",
-        "Ask the sender for the channel, or take the register out of the configuration.",
+        "a meter that reports on a date reports on every configured channel",
+        "Ask the sender for the channel, or remove the register from the configuration.",
     ),
     Rule(
         "VEE-BALANCE",
         "issue",
-        "what a property takes in covers what it uses and gives away, in each interval, to `share` of it",
-        "A negative loss is a fault of metering: check direction, multiplier and clock of its meters. "
-        "Nothing is allocated from such readings.",
+        "in each interval, import and generation cover consumption and export, within `share`",
+        "A negative loss is a metering fault: check direction, multiplier and clock of the meters. "
+        "Such readings are not allocated.",
         {"share": Decimal("0.01")},
     ),
     Rule(
         "VEE-CLOCK",
         "issue",
-        "the zone of a meter has the offset of its property",
+        "the time zone of a meter has the same offset as the zone of its property",
         "Correct the zone of the meter or of the property, then ingest its files again.",
     ),
     Rule(
         "VEE-WITHDRAWN",
         "issue",
-        "no value that stands was withdrawn: the sender made no null after it",
-        "Ask the sender which holds; none never replaces a value, a corrected one does.",
+        "the sender has not withdrawn a current value: no newer null exists",
+        "Ask the sender which is right; a null never replaces a value, a corrected value does.",
     ),
 )
 

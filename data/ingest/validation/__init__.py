@@ -1,1 +1,1 @@
-"""Validation of whole reading dates: which are due, what is read, estimated and written."""
+"""Validation of the reading dates that files touched: issues, and estimates for missing readings."""

@@ -67,14 +67,14 @@ def test_the_quarantine_is_replayed_with_the_mapping_of_the_load(company: Compan
     path = export(tmp_path, "1", "2", "-1")
     first = ingest_file(path, tenant=company.name, dsn=company.dsn, mapping=mapping(register="B7"))
     assert (first.accepted, first.quarantined) == (0, 3)
-    row = quarantine.list_readings(company.dsn, tenant=company.name)[0]
+    row = quarantine.list_quarantined(company.dsn, tenant=company.name)[0]
     with psycopg.connect(company.dsn) as connection:
         connection.execute(
             "update myproperty.meter_registers set register = 'B7' where tenant_id = %s", (company.tenant_id,)
         )
-    result = quarantine.replay(company.dsn, row.id, archive=str(tmp_path))
+    result = quarantine.replay_quarantined(company.dsn, row.id, archive=str(tmp_path))
     assert (result.job_id, result.accepted, result.quarantined) == (first.job_id, 2, 1)
-    again = quarantine.replay(company.dsn, row.id, archive=str(tmp_path))
+    again = quarantine.replay_quarantined(company.dsn, row.id, archive=str(tmp_path))
     assert (again.accepted, again.unchanged, again.dates_touched) == (0, 2, [])
 
 
@@ -125,15 +125,15 @@ def test_the_quarantine_is_replayed_with_a_mended_mapping(company: Company, tmp_
     path = export(tmp_path, "1", "2", "-1")
     first = ingest_file(path, tenant=company.name, dsn=company.dsn, mapping=mapping(register="B9"))
     assert (first.accepted, first.rules) == (0, {"VEE-REGISTER": 2, "VEE-NEGATIVE": 1})
-    row = quarantine.list_readings(company.dsn, tenant=company.name)[0]
-    result = quarantine.replay(company.dsn, row.id, archive=str(tmp_path), mapping=mapping())
+    row = quarantine.list_quarantined(company.dsn, tenant=company.name)[0]
+    result = quarantine.replay_quarantined(company.dsn, row.id, archive=str(tmp_path), mapping=mapping())
     assert (result.job_id, result.accepted, result.rules) == (first.job_id, 2, {"VEE-NEGATIVE": 1})
-    left = quarantine.list_readings(company.dsn, tenant=company.name)
+    left = quarantine.list_quarantined(company.dsn, tenant=company.name)
     assert [(each.register, each.rule) for each in left] == [("E1", "VEE-NEGATIVE")]
     declared = company.rows(
         "select mapping #>> '{values,0,register}' from myproperty.ingestion_jobs where id = %s", first.job_id
     )
     assert declared == [("E1",)]
-    assert quarantine.replay(company.dsn, left[0].id, archive=str(tmp_path)).unchanged == 2
+    assert quarantine.replay_quarantined(company.dsn, left[0].id, archive=str(tmp_path)).unchanged == 2
     again = ingest_file(path, tenant=company.name, dsn=company.dsn, mapping=mapping())
     assert (again.status, again.job_id) == ("unchanged", first.job_id)

@@ -14,14 +14,16 @@ from psycopg import sql
 
 from data.ingest.errors import IngestError
 from data.ingest.readings import load as load_module
-from data.ingest.readings import partitions as module
 from data.ingest.readings import quarantine
-from data.ingest.readings.load import IngestResult, ingest_file
-from data.ingest.readings.partitions import PartitionError, archive, archived, ensure, partitions, restore
+from data.ingest.readings.load import ingest_file
+from data.ingest.readings.partitions import PartitionError, ensure_partitions, list_partitions
+from data.ingest.readings.results import IngestResult
 from data.ingest.rules.table import RULES
-from data.landing import published_dates
+from data.landing import archive as archive_module
+from data.landing.archive import archive_partitions, list_archived, restore_date
 from data.landing.entities import ENTITIES
-from data.landing.landing import land
+from data.landing.land import land
+from data.landing.published_dates import pending_dates
 from tests.ingest.conftest import HEADER, V1, V2, Company, make_company
 
 pytestmark = pytest.mark.engine
@@ -110,7 +112,7 @@ def frame(dsn: str, day: date = DAY) -> pd.DataFrame:
 
 
 def dates(dsn: str) -> list[date]:
-    return [found.reading_date for found in partitions(dsn)]
+    return [found.reading_date for found in list_partitions(dsn)]
 
 
 def statuses(results: list[Any]) -> list[tuple[date, str]]:
@@ -123,27 +125,27 @@ def test_archived_and_restored_is_the_same_to_the_last_digit(
     dsn = loaded.dsn
     before, tomorrow = frame(dsn), frame(dsn, NEXT)
     assert (len(before), len(tomorrow)) == (26, 8)
-    results = archive(dsn, store, before=NEXT)
+    results = archive_partitions(dsn, store, before=NEXT)
     assert statuses(results) == [(DAY, "archived")]
     assert dates(dsn) == [NEXT]
     assert frame(dsn).empty and frame(dsn, NEXT).equals(tomorrow)
-    record = archived(dsn)[0]
+    record = list_archived(dsn)[0]
     assert (record.reading_date, record.readings, record.url) == (DAY, 26, results[0].url)
     file = pd.read_parquet(record.url, dtype_backend="pyarrow")
     assert sorted(file["value_native"]) == sorted(before["value_native"])
     assert set(file.columns) == set(before.columns)
 
-    assert archive(dsn, store, before=NEXT) == []
+    assert archive_partitions(dsn, store, before=NEXT) == []
 
-    assert restore(dsn, DAY) == record
+    assert restore_date(dsn, DAY) == record
     pd.testing.assert_frame_equal(frame(dsn), before)
-    assert archived(dsn) == [] and dates(dsn) == [DAY, NEXT]
-    assert published_dates.pending_dates(dsn) == []
+    assert list_archived(dsn) == [] and dates(dsn) == [DAY, NEXT]
+    assert pending_dates(dsn) == []
     for company, count in zip(pair, (24, 2), strict=True):
         assert visible(company) == (count, [company.tenant_id])
     assert protection(dsn, "meter_readings_20250601") == (True, True, True, True, False)
     with pytest.raises(PartitionError, match=r"not archived.*partitions list"):
-        restore(dsn, DAY)
+        restore_date(dsn, DAY)
 
 
 def visible(company: Company) -> tuple[int, list[str]]:
@@ -190,12 +192,12 @@ def test_a_crash_between_file_and_drop_is_mended_by_the_next_run(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(module, "_prove", crash)
-        archive(loaded.dsn, store, before=NEXT)
+        patched.setattr(archive_module, "_prove_file", crash)
+        archive_partitions(loaded.dsn, store, before=NEXT)
     file = Path(store) / "meter_readings_20250601.parquet"
-    assert file.exists() and len(frame(loaded.dsn)) == 26 and archived(loaded.dsn) == []
+    assert file.exists() and len(frame(loaded.dsn)) == 26 and list_archived(loaded.dsn) == []
     file.write_bytes(b"cut short")
-    assert statuses(archive(loaded.dsn, store, before=NEXT)) == [(DAY, "archived")]
+    assert statuses(archive_partitions(loaded.dsn, store, before=NEXT)) == [(DAY, "archived")]
     assert pq.read_metadata(file).num_rows == 26
     assert [path.name for path in Path(store).iterdir()] == [file.name]
 
@@ -204,7 +206,7 @@ def test_a_crash_between_file_and_drop_is_mended_by_the_next_run(
 def test_a_file_that_differs_drops_nothing(
     loaded: Company, store: str, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
-    write = module._write
+    write = archive_module._write_file
 
     def damaged(rows: Any, url: str) -> None:
         if fault == "row":
@@ -212,10 +214,10 @@ def test_a_file_that_differs_drops_nothing(
         position = rows.schema.get_field_index("reason_code")
         return write(rows.set_column(position, rows.schema.field(position), [["x"] * rows.num_rows]), url)
 
-    monkeypatch.setattr(module, "_write", damaged)
-    with pytest.raises(PartitionError, match="does not hold what its partition does"):
-        archive(loaded.dsn, store, before=NEXT)
-    assert len(frame(loaded.dsn)) == 26 and archived(loaded.dsn) == []
+    monkeypatch.setattr(archive_module, "_write_file", damaged)
+    with pytest.raises(PartitionError, match="differs from its partition"):
+        archive_partitions(loaded.dsn, store, before=NEXT)
+    assert len(frame(loaded.dsn)) == 26 and list_archived(loaded.dsn) == []
 
 
 def test_the_database_counts_again(loaded: Company, store: str) -> None:
@@ -236,34 +238,36 @@ def test_only_the_loader_drops(loaded: Company, role: str) -> None:
 
 def test_pending_marts_are_waited_for_unless_forced(loaded: Company, lines: LineMaker, store: str) -> None:
     ingest(loaded, lines("d.csv", (4, "45.5", "actual"), version=V2))
-    results = archive(loaded.dsn, store, before=BEFORE)
+    results = archive_partitions(loaded.dsn, store, before=BEFORE)
     assert statuses(results) == [(DAY, "refused"), (NEXT, "archived")]
     assert "2025-06-01 have changed since its marts were built" in str(results[0].reason)
     assert "myproperty run" in str(results[0].reason)
     assert not (Path(store) / "meter_readings_20250601.parquet").exists()
-    assert published_dates.pending_dates(loaded.dsn) == [DAY]
-    assert statuses(archive(loaded.dsn, store, before=BEFORE, even_if_pending=True)) == [(DAY, "archived")]
-    assert published_dates.pending_dates(loaded.dsn) == []
-    restore(loaded.dsn, DAY)
-    assert published_dates.pending_dates(loaded.dsn) == [DAY]
+    assert pending_dates(loaded.dsn) == [DAY]
+    assert statuses(archive_partitions(loaded.dsn, store, before=BEFORE, even_if_pending=True)) == [
+        (DAY, "archived")
+    ]
+    assert pending_dates(loaded.dsn) == []
+    restore_date(loaded.dsn, DAY)
+    assert pending_dates(loaded.dsn) == [DAY]
 
 
 def test_a_busy_table_is_left_alone(loaded: Company, store: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "ATTEMPTS", 1)
+    monkeypatch.setattr(archive_module, "ATTEMPTS", 1)
     with psycopg.connect(loaded.dsn) as reader:
         reader.execute("select count(*) from myproperty.meter_readings where reading_date = %s", (NEXT,))
-        results = archive(loaded.dsn, store, before=NEXT)
+        results = archive_partitions(loaded.dsn, store, before=NEXT)
     assert statuses(results) == [(DAY, "refused")] and "busy" in str(results[0].reason)
     assert len(frame(loaded.dsn)) == 26
-    assert statuses(archive(loaded.dsn, store, before=NEXT)) == [(DAY, "archived")]
+    assert statuses(archive_partitions(loaded.dsn, store, before=NEXT)) == [(DAY, "archived")]
 
 
 def test_recent_dates_stay(oltp_dsn: str, store: str) -> None:
     today = datetime.now(UTC).date()
-    made = ensure(oltp_dsn, today, today + timedelta(days=2))
+    made = ensure_partitions(oltp_dsn, today, today + timedelta(days=2))
     assert made == [today + timedelta(days=offset) for offset in range(3)] == dates(oltp_dsn)
-    assert ensure(oltp_dsn, today, today + timedelta(days=2)) == made
-    results = archive(oltp_dsn, store, before=today + timedelta(days=1))
+    assert ensure_partitions(oltp_dsn, today, today + timedelta(days=2)) == made
+    results = archive_partitions(oltp_dsn, store, before=today + timedelta(days=1))
     assert statuses(results) == [(today, "refused")] and "too young" in str(results[0].reason)
     with psycopg.connect(oltp_dsn) as connection:
         for day in made:
@@ -276,13 +280,16 @@ def test_a_file_loads_into_a_date_made_ahead_as_into_a_new_one(
 ) -> None:
     company = pair[0]
     readings = [(hour, f"{hour}.25", "actual") for hour in range(24)]
-    assert ensure(company.dsn, DAY, NEXT) == [DAY, NEXT]
+    assert ensure_partitions(company.dsn, DAY, NEXT) == [DAY, NEXT]
     assert protection(company.dsn, "meter_readings_20250601") == (True, True, True, True, False)
     ahead = ingest(company, lines("a.csv", *readings))
     loaded_ahead = frame(company.dsn)
     # An empty partition goes without a file, and its date is not archived: it can be loaded at any time.
-    assert statuses(archive(company.dsn, store, before=BEFORE)) == [(DAY, "refused"), (NEXT, "removed")]
-    assert not Path(store).exists() and archived(company.dsn) == []
+    assert statuses(archive_partitions(company.dsn, store, before=BEFORE)) == [
+        (DAY, "refused"),
+        (NEXT, "removed"),
+    ]
+    assert not Path(store).exists() and list_archived(company.dsn) == []
     clear(company.dsn)
     alone = ingest(company, lines("a.csv", *readings))
     assert (ahead.accepted, ahead.dates_touched) == (alone.accepted, alone.dates_touched) == (24, [DAY])
@@ -296,25 +303,25 @@ def test_a_file_loads_into_a_date_made_ahead_as_into_a_new_one(
 @pytest.mark.parametrize(("first", "last"), [(NEXT, DAY), (DAY, date(2026, 6, 2))])
 def test_a_range_that_makes_no_sense_is_refused(oltp_dsn: str, first: date, last: date) -> None:
     with pytest.raises(PartitionError, match="at least one date and at most 366"):
-        ensure(oltp_dsn, first, last)
+        ensure_partitions(oltp_dsn, first, last)
 
 
 def test_late_readings_of_an_archived_date_wait_in_quarantine(
     loaded: Company, lines: LineMaker, store: str
 ) -> None:
     dsn = loaded.dsn
-    archive(dsn, store, before=NEXT)
+    archive_partitions(dsn, store, before=NEXT)
     late = lines("late.csv", (3, "55.5", "actual"), (26, "66.5", "actual"), version="2025-06-21T00:00:00Z")
     result = ingest(loaded, late)
     assert (result.new_versions, result.quarantined, result.rules) == (1, 1, {"VEE-ARCHIVED": 1})
     assert result.dates_touched == [NEXT] and dates(dsn) == [NEXT]
-    waiting = quarantine.list_readings(dsn, tenant=loaded.name)[0]
+    waiting = quarantine.list_quarantined(dsn, tenant=loaded.name)[0]
     assert (waiting.rule, waiting.identifier, waiting.value_native) == ("VEE-ARCHIVED", "M1", "55.5")
     assert "partitions restore" in RULES["VEE-ARCHIVED"].remedy
-    restore(dsn, DAY)
-    replayed = quarantine.replay(dsn, waiting.id, archive=store)
+    restore_date(dsn, DAY)
+    replayed = quarantine.replay_quarantined(dsn, waiting.id, archive=store)
     assert (replayed.new_versions, replayed.quarantined) == (1, 0)
-    assert quarantine.show(dsn, waiting.id).status == "replayed"
+    assert quarantine.show_quarantined(dsn, waiting.id).status == "replayed"
     assert frame(dsn).query("version == 3")["value_native"].tolist() == [Decimal("55.5")]
 
 
@@ -322,20 +329,20 @@ def test_no_other_way_leads_into_an_archived_date(
     loaded: Company, lines: LineMaker, store: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dsn = loaded.dsn
-    archive(dsn, store, before=NEXT)
+    archive_partitions(dsn, store, before=NEXT)
     with pytest.raises(PartitionError, match=r"2025-06-01 are archived.*partitions restore 2025-06-01"):
-        ensure(dsn, DAY, DAY)
+        ensure_partitions(dsn, DAY, DAY)
     with pytest.raises(IngestError, match="2025-06-01 are archived, and landing none would empty its marts"):
         land("meter_readings", dsn, DAY, NEXT)
     with monkeypatch.context() as patched:
-        patched.setattr(load_module, "archived_dates", lambda _: set())
+        patched.setattr(load_module, "read_archived_dates", lambda _: set())
         with pytest.raises(IngestError, match=r"were archived while the file was judged.*ingest it again"):
             ingest(loaded, lines("late.csv", (3, "55.5", "actual")))
     assert dates(dsn) == [NEXT]
 
 
 def test_a_file_that_is_gone_or_changed_is_not_restored(loaded: Company, store: str) -> None:
-    archive(loaded.dsn, store, before=NEXT)
+    archive_partitions(loaded.dsn, store, before=NEXT)
     file = Path(store) / "meter_readings_20250601.parquet"
     rows = pq.read_table(file)
     faults: dict[str, Callable[[], object]] = {
@@ -346,22 +353,22 @@ def test_a_file_that_is_gone_or_changed_is_not_restored(loaded: Company, store: 
     for said, damage in faults.items():
         damage()
         with pytest.raises(PartitionError, match=said):
-            restore(loaded.dsn, DAY)
-    assert dates(loaded.dsn) == [NEXT] and len(archived(loaded.dsn)) == 1
+            restore_date(loaded.dsn, DAY)
+    assert dates(loaded.dsn) == [NEXT] and len(list_archived(loaded.dsn)) == 1
 
 
 def test_readings_of_a_meter_that_is_no_more_are_not_restored(
     loaded: Company, pair: tuple[Company, Company], store: str
 ) -> None:
-    archive(loaded.dsn, store, before=NEXT)
+    archive_partitions(loaded.dsn, store, before=NEXT)
     with psycopg.connect(loaded.dsn) as connection:
         connection.execute("set session_replication_role = replica")
         gone = (pair[1].tenant_id,)
         connection.execute("update myproperty.meters set id = uuidv7() where tenant_id = %s", gone)
     try:
         with pytest.raises(PartitionError, match="violates foreign key constraint"):
-            restore(loaded.dsn, DAY)
-        assert len(archived(loaded.dsn)) == 1
+            restore_date(loaded.dsn, DAY)
+        assert len(list_archived(loaded.dsn)) == 1
     finally:
         with psycopg.connect(loaded.dsn) as connection:
             connection.execute("set session_replication_role = replica")
@@ -373,7 +380,7 @@ def test_readings_of_a_meter_that_is_no_more_are_not_restored(
 
 
 def test_fewer_rows_than_were_archived_are_not_attached(loaded: Company, store: str) -> None:
-    archive(loaded.dsn, store, before=NEXT)
+    archive_partitions(loaded.dsn, store, before=NEXT)
     said = "0 readings of 2025-06-01 were restored, 26 were archived"
     with psycopg.connect(loaded.dsn) as connection:
         connection.execute("set local role myproperty_loader")
@@ -386,5 +393,5 @@ def test_fewer_rows_than_were_archived_are_not_attached(loaded: Company, store: 
 def test_a_place_that_cannot_be_written_drops_nothing(loaded: Company, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(PartitionError, match="MYPROPERTY_READINGS_ARCHIVE_URL"):
-        archive(loaded.dsn, str(tmp_path / "file"), before=NEXT)
+        archive_partitions(loaded.dsn, str(tmp_path / "file"), before=NEXT)
     assert len(frame(loaded.dsn)) == 26

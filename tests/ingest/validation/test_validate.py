@@ -16,12 +16,13 @@ from typer.testing import CliRunner
 from commands.main import app
 from data.ingest.errors import IngestError
 from data.ingest.readings.load import ingest_file
-from data.ingest.validation.run import list_issues, resolve_issue, validate
+from data.ingest.validation.issues import list_issues, resolve_issue
+from data.ingest.validation.run import validate
 from tests.ingest.conftest import HEADER
 
 pytestmark = pytest.mark.engine
 
-SCENARIOS = sorted(path for path in (Path(__file__).parent / "validation").iterdir() if path.is_dir())
+SCENARIOS = sorted(path for path in (Path(__file__).parent / "scenarios").iterdir() if path.is_dir())
 UNITS = {"grid": "kWh", "solar": "kWh", "water": "m3"}
 
 

@@ -40,7 +40,7 @@ class Bucket:
     def ingest(self) -> list[tuple[str, str]]:
         return [
             (Path(result.path).name, result.status)
-            for result in inbox.ingest(self.settings, self.platform.oltp_dsn)
+            for result in inbox.ingest_waiting(self.settings, self.platform.oltp_dsn)
         ]
 
 
@@ -124,7 +124,7 @@ def test_hidden_and_unfinished_names_are_left_alone(bucket: Bucket) -> None:
         "acme/a.csv",
     ):
         bucket.put(path, "x")
-    found = inbox.waiting(*fsspec.core.url_to_fs(bucket.settings.inbox))
+    found = inbox.list_waiting(*fsspec.core.url_to_fs(bucket.settings.inbox))
     assert [(file.tenant, file.name) for file in found] == [("acme", "a.csv")]
 
 
@@ -203,11 +203,12 @@ def test_two_files_of_one_name_are_both_kept_and_replayed(
         connection.execute(
             "update myproperty.meter_registers set register = 'B7' where tenant_id = %s", (company.tenant_id,)
         )
-    rows = quarantine.list_readings(company.dsn, tenant=company.name)
+    rows = quarantine.list_quarantined(company.dsn, tenant=company.name)
     by_job = {row.job_id: row.id for row in rows if row.rule == "VEE-REGISTER"}
     assert len(by_job) == 2
     results = [
-        quarantine.replay(company.dsn, row, archive=bucket.settings.archive) for row in by_job.values()
+        quarantine.replay_quarantined(company.dsn, row, archive=bucket.settings.archive)
+        for row in by_job.values()
     ]
     assert sorted(result.accepted + result.new_versions + result.superseded for result in results) == [1, 1]
     assert {result.rules["VEE-NEGATIVE"] for result in results} == {1}
@@ -259,7 +260,7 @@ def test_a_broken_mapping_holds_back_what_may_be_its_own_alone(
     bucket.put(f"{company.name}/canonical.csv", csv_file("a.csv", hours(1)).read_text())
     results = {
         Path(result.path).name: result
-        for result in inbox.ingest(bucket.platform.settings, bucket.platform.oltp_dsn)
+        for result in inbox.ingest_waiting(bucket.platform.settings, bucket.platform.oltp_dsn)
     }
     assert {name: result.status for name, result in results.items()} == {
         "canonical.csv": "loaded",
@@ -278,7 +279,7 @@ def test_two_mappings_that_claim_a_file_are_told(bucket: Bucket, company: Compan
     for name, pattern in (("a.yaml", "export-*.csv"), ("b.yaml", "*.csv")):
         bucket.put(f"{company.name}/mappings/{name}", MAPPED.format(pattern=pattern))
     bucket.put(f"{company.name}/export-1.csv", EXPORT)
-    (result,) = inbox.ingest(bucket.platform.settings, bucket.platform.oltp_dsn)
+    (result,) = inbox.ingest_waiting(bucket.platform.settings, bucket.platform.oltp_dsn)
     assert (result.status, bucket.paths(bucket.settings.archive)) == ("failed", [])
     assert result.refusal is not None
     assert "a.yaml and" in result.refusal.reason

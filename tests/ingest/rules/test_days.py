@@ -11,13 +11,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.ingest.errors import IngestError
-from data.ingest.rules import days as rules
-from data.ingest.rules.days import Days, Frame
-from data.ingest.rules.dials import differences, sum_check
-from data.ingest.rules.estimate import estimate, gap_issues, missing_intervals
+from data.ingest.rules.consistency import check_balance, check_channels, check_clock
+from data.ingest.rules.day_frames import Days
+from data.ingest.rules.dials import check_sum, compute_differences
+from data.ingest.rules.due_intervals import list_due_intervals
+from data.ingest.rules.gaps import estimate_gaps, find_gaps, report_gaps
+from data.ingest.rules.levels import (
+    check_high_low,
+    check_outlier,
+    check_spike,
+    check_sufficiency,
+    is_period_sufficient,
+)
 from data.ingest.rules.measures import expected_intervals
+from data.ingest.rules.runs import check_stale, check_zero_run, find_zero_run_candidates
 from data.ingest.rules.sky import clear_sky_w_per_m2, solar_elevation_sine
-from data.ingest.rules.thresholds import OwnThreshold, thresholds
+from data.ingest.rules.solar import check_solar
+from data.ingest.rules.thresholds import OwnThreshold, make_threshold_lookup
 
 DAY = datetime.date(2025, 6, 18)
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
@@ -38,7 +48,7 @@ SERIES: dict[str, Any] = {
 }
 
 
-def series_of(*changes: dict[str, Any]) -> Frame:
+def series_of(*changes: dict[str, Any]) -> pd.DataFrame:
     frame = pd.DataFrame([SERIES | change for change in changes or ({},)])
     for name in ("measured_from", "measured_until"):
         frame[name] = pd.to_datetime(frame[name], utc=True)
@@ -47,7 +57,7 @@ def series_of(*changes: dict[str, Any]) -> Frame:
 
 def readings_of(
     values: Sequence[float], *, start: str = "2025-06-18", seconds: int = 3600, unit: str = "kWh", **key: str
-) -> Frame:
+) -> pd.DataFrame:
     """One reading after the other from `start` in UTC; NaN is a reading that says it has no value."""
     first = pd.Timestamp(start, tz="UTC").as_unit("us")
     at = pd.Series(first + pd.to_timedelta(np.arange(len(values)) * seconds, unit="s"))
@@ -68,7 +78,7 @@ def readings_of(
     )
 
 
-def totals_of(values: Sequence[float], *, before: datetime.date = DAY) -> Frame:
+def totals_of(values: Sequence[float], *, before: datetime.date = DAY) -> pd.DataFrame:
     """Totals of the whole days before a date, the last one the day before."""
     dates = pd.date_range(end=before - datetime.timedelta(days=1), periods=len(values)).as_unit("us")
     return pd.DataFrame(
@@ -84,20 +94,22 @@ def totals_of(values: Sequence[float], *, before: datetime.date = DAY) -> Frame:
 
 
 def days_of(
-    readings: Frame,
+    readings: pd.DataFrame,
     *series: dict[str, Any],
-    totals: Frame | None = None,
+    totals: pd.DataFrame | None = None,
     own: Sequence[OwnThreshold] = (),
     dates: Sequence[datetime.date] = (DAY,),
     now: datetime.datetime = NOW,
 ) -> Days:
     frame = series_of(*series)
     around = sorted({date + datetime.timedelta(days=step) for date in dates for step in (-1, 0, 1)})
-    grid = rules.due(readings, frame, around, now)
-    return Days(list(dates), grid, frame, totals_of([]) if totals is None else totals, thresholds(own))
+    grid = list_due_intervals(readings, frame, around, now)
+    return Days(
+        list(dates), grid, frame, totals_of([]) if totals is None else totals, make_threshold_lookup(own)
+    )
 
 
-def found(issues: Frame) -> list[tuple[str, dict[str, Any]]]:
+def found(issues: pd.DataFrame) -> list[tuple[str, dict[str, Any]]]:
     return list(zip(issues["rule"], issues["details"], strict=True))
 
 
@@ -119,7 +131,7 @@ def found(issues: Frame) -> list[tuple[str, dict[str, Any]]]:
 def test_a_day_has_the_intervals_that_another_count_expects(zone: str, date: str, seconds: int) -> None:
     day = datetime.date.fromisoformat(date)
     frame = series_of({"timezone": zone, "interval_seconds": float(seconds), "first_date": pd.NaT})
-    grid = rules.due(readings_of([]), frame, [day], NOW)
+    grid = list_due_intervals(readings_of([]), frame, [day], NOW)
     assert [len(grid)] == expected_intervals(zone, [day], seconds)
     assert grid["reading_ts"].is_unique
 
@@ -128,25 +140,25 @@ def test_nothing_is_due_before_it_is_over() -> None:
     noon = datetime.datetime(2025, 6, 18, 12, 30, tzinfo=datetime.UTC)
     days = days_of(readings_of([1.0] * 12), now=noon)
     assert len(days.own) == 12
-    assert rules.sufficiency(days).empty
+    assert check_sufficiency(days).empty
 
 
 def test_more_than_half_of_a_day_missing_is_insufficient() -> None:
-    assert rules.sufficiency(days_of(readings_of([1.0] * 12))).empty
-    [(rule, details)] = found(rules.sufficiency(days_of(readings_of([1.0] * 11))))
+    assert check_sufficiency(days_of(readings_of([1.0] * 12))).empty
+    [(rule, details)] = found(check_sufficiency(days_of(readings_of([1.0] * 11))))
     assert (rule, details) == ("VEE-SUFFICIENCY", {"missing": 13, "due": 24, "share": 0.541667})
 
 
 def test_a_period_may_lack_a_tenth_of_its_days() -> None:
-    assert rules.is_period_sufficient(27, 30, 0.1)
-    assert not rules.is_period_sufficient(26, 30, 0.1)
-    assert not rules.is_period_sufficient(0, 0, 0.1)
+    assert is_period_sufficient(27, 30, 0.1)
+    assert not is_period_sufficient(26, 30, 0.1)
+    assert not is_period_sufficient(0, 0, 0.1)
 
 
 @pytest.mark.parametrize(("highest", "ratio"), [(4.0, None), (4.002, 1.001)])
 def test_a_spike_is_a_highest_value_above_twice_the_third(highest: float, ratio: float | None) -> None:
     """(highest - third highest) / third highest > 1.0; the second highest says nothing."""
-    issues = rules.spike(days_of(readings_of([1.0] * 20 + [3.9, highest, 2.0, 1.0])))
+    issues = check_spike(days_of(readings_of([1.0] * 20 + [3.9, highest, 2.0, 1.0])))
     assert [details["ratio"] for _, details in found(issues)] == ([ratio] if ratio else [])
 
 
@@ -154,7 +166,7 @@ def test_a_tenant_has_thresholds_of_its_own_by_date_and_meter_type() -> None:
     readings = readings_of([1.0] * 21 + [2.5, 1.0, 1.0])
 
     def spikes(*own: OwnThreshold) -> int:
-        return len(rules.spike(days_of(readings, own=own)))
+        return len(check_spike(days_of(readings, own=own)))
 
     next_day = DAY + datetime.timedelta(days=1)
     assert spikes() == 1
@@ -175,32 +187,32 @@ def test_a_tenant_has_thresholds_of_its_own_by_date_and_meter_type() -> None:
     ],
 )
 def test_a_threshold_that_no_rule_has_is_an_error(rule: str, parameters: dict[str, float]) -> None:
-    with pytest.raises(IngestError, match=f"of {rule} in myproperty.vee_thresholds is none"):
-        thresholds([OwnThreshold(rule, None, parameters, DAY, None)])
+    with pytest.raises(IngestError, match=rf"invalid threshold .* of {rule} in myproperty\.vee_thresholds"):
+        make_threshold_lookup([OwnThreshold(rule, None, parameters, DAY, None)])
 
 
 @pytest.mark.parametrize(("value", "hits"), [(1.0, 0), (0.04, 0), (0.03, 1), (2.0, 0), (2.1, 1)], ids=str)
 def test_a_day_is_between_a_tenth_and_five_times_the_average(value: float, hits: int) -> None:
     """24 h of `value` against an average of 9.6 a day: 0.96 to 48."""
     days = days_of(readings_of([value] * 24), totals=totals_of([9.0, 9.2, 9.4, 9.6, 9.8, 10.0, 10.2]))
-    assert [rule for rule, _ in found(rules.high_low(days))] == ["VEE-HIGH-LOW"] * hits
+    assert [rule for rule, _ in found(check_high_low(days))] == ["VEE-HIGH-LOW"] * hits
 
 
 def test_an_outlier_is_above_the_median_by_three_interquartile_ranges() -> None:
     """1 to 9: median 5, quartiles 3 and 7 (type 7 of Hyndman and Fan), so the limit is 5 + 3 x 4 = 17."""
     totals = totals_of([3, 1, 2, 9, 5, 4, 8, 7, 6])
-    assert rules.outlier(days_of(readings_of([16.9 / 24] * 24), totals=totals)).empty
-    [(rule, details)] = found(rules.outlier(days_of(readings_of([17.1 / 24] * 24), totals=totals)))
+    assert check_outlier(days_of(readings_of([16.9 / 24] * 24), totals=totals)).empty
+    [(rule, details)] = found(check_outlier(days_of(readings_of([17.1 / 24] * 24), totals=totals)))
     assert (rule, details) == ("VEE-OUTLIER", {"total": 17.1, "median": 5.0, "iqr": 4.0})
 
 
 def test_history_is_of_whole_days_and_at_least_seven() -> None:
-    assert rules.high_low(days_of(readings_of([9.0] * 24), totals=totals_of([1.0] * 6))).empty
+    assert check_high_low(days_of(readings_of([9.0] * 24), totals=totals_of([1.0] * 6))).empty
     short = totals_of([1.0] * 7).assign(count=20)
-    assert rules.high_low(days_of(readings_of([9.0] * 24), totals=short)).empty
+    assert check_high_low(days_of(readings_of([9.0] * 24), totals=short)).empty
     gap = readings_of([9.0] * 12 + [np.nan] + [9.0] * 11)
-    assert rules.high_low(days_of(gap, totals=totals_of([1.0] * 7))).empty
-    assert len(rules.high_low(days_of(readings_of([9.0] * 24), totals=totals_of([1.0] * 7)))) == 1
+    assert check_high_low(days_of(gap, totals=totals_of([1.0] * 7))).empty
+    assert len(check_high_low(days_of(readings_of([9.0] * 24), totals=totals_of([1.0] * 7)))) == 1
 
 
 @pytest.mark.parametrize(
@@ -210,12 +222,12 @@ def test_history_is_of_whole_days_and_at_least_seven() -> None:
 def test_zeros_last_no_longer_than_on_any_day_before(norm: int, series: dict[str, Any], hits: int) -> None:
     channel = series.get("channel", "import")
     days = days_of(readings_of([1.0] * 4 + [0.0] * 8 + [1.0] * 12, channel=channel), series)
-    candidates = rules.zero_run_candidates(days)
+    candidates = find_zero_run_candidates(days)
     assert len(candidates) == (0 if series else 1)
     history = readings_of([0.0] * norm + [1.0] * (24 - norm), start="2025-06-11", channel=channel)
-    issues = rules.zero_run(candidates, history, days.thresholds)
+    issues = check_zero_run(candidates, history, days.thresholds)
     assert len(issues) == hits
-    assert rules.zero_run(candidates, history.iloc[:0], days.thresholds).empty
+    assert check_zero_run(candidates, history.iloc[:0], days.thresholds).empty
 
 
 @pytest.mark.parametrize(("same", "value", "hits"), [(5, 2.0, 0), (6, 2.0, 1), (8, 0.0, 0)])
@@ -224,7 +236,7 @@ def test_generation_is_not_the_same_six_times(same: int, value: float, hits: int
     days = days_of(
         readings_of(values, channel="generation"), {"channel": "generation", "meter_type": "solar"}
     )
-    assert len(rules.stale(days)) == hits
+    assert len(check_stale(days)) == hits
 
 
 SYDNEY = {
@@ -249,19 +261,19 @@ def roof(changes: dict[int, float], place: dict[str, Any]) -> Days:
 
 def test_nothing_is_generated_at_night_where_the_place_is_known() -> None:
     day = {7: 0.4, 12: 6.0, 16: 0.4}
-    assert rules.solar(roof(day, SYDNEY)).empty
-    [(rule, details)] = found(rules.solar(roof({**day, 3: 0.1, 18: 0.2}, SYDNEY)))
+    assert check_solar(roof(day, SYDNEY)).empty
+    [(rule, details)] = found(check_solar(roof({**day, 3: 0.1, 18: 0.2}, SYDNEY)))
     assert (rule, details) == ("VEE-SOLAR-NIGHT", {"intervals": 2, "kwh": 0.3})
-    assert rules.solar(roof({3: 0.1}, SYDNEY | {"latitude": np.nan})).empty
+    assert check_solar(roof({3: 0.1}, SYDNEY | {"latitude": np.nan})).empty
 
 
 def test_generation_is_not_above_a_clear_sky() -> None:
     """At noon the plane that faces the sun gets 1098 exp(-0.059 / sin 32.7) = 984 W/m2: 10.8 kWh of 10 kW."""
-    assert rules.solar(roof({12: 10.7}, SYDNEY)).empty
-    [(rule, details)] = found(rules.solar(roof({12: 10.9}, SYDNEY)))
+    assert check_solar(roof({12: 10.7}, SYDNEY)).empty
+    [(rule, details)] = found(check_solar(roof({12: 10.9}, SYDNEY)))
     assert (rule, details["kwh"]) == ("VEE-SOLAR-CLEAR", 10.9)
     assert details["limit_kwh"] == pytest.approx(10.83, abs=0.03)
-    assert rules.solar(roof({12: 100.0}, SYDNEY | {"capacity_kw": np.nan})).empty
+    assert check_solar(roof({12: 100.0}, SYDNEY | {"capacity_kw": np.nan})).empty
 
 
 def test_the_sky_is_that_of_the_published_formulas() -> None:
@@ -274,10 +286,10 @@ def test_the_sky_is_that_of_the_published_formulas() -> None:
 def test_a_meter_reports_on_every_channel_or_on_none() -> None:
     both: list[dict[str, Any]] = [{}, {"channel": "export"}]
     readings = pd.concat([readings_of([1.0] * 24), readings_of([0.0] * 24, channel="export")])
-    assert rules.channels(days_of(readings, *both)).empty
-    issues = rules.channels(days_of(readings_of([1.0] * 24), *both))
+    assert check_channels(days_of(readings, *both)).empty
+    issues = check_channels(days_of(readings_of([1.0] * 24), *both))
     assert issues[["rule", "channel"]].values.tolist() == [["VEE-CHANNEL", "export"]]
-    assert rules.channels(days_of(readings_of([1.0] * 24, start="2025-06-17"), *both)).empty
+    assert check_channels(days_of(readings_of([1.0] * 24, start="2025-06-17"), *both)).empty
 
 
 @pytest.mark.parametrize(("used", "hits"), [(2.5, 0), (2.53, 0), (2.532, 1)])
@@ -289,31 +301,31 @@ def test_a_property_gives_no_more_than_it_takes(used: float, hits: int) -> None:
     ]
     series = [{"meter_id": channel, "channel": channel} for channel in channels]
     days = days_of(pd.concat(readings), *series)
-    assert [rule for rule, _ in found(rules.balance(days))] == ["VEE-BALANCE"] * hits
+    assert [rule for rule, _ in found(check_balance(days))] == ["VEE-BALANCE"] * hits
 
 
 def test_a_balance_needs_all_registers_and_takes_quarters_for_hours() -> None:
     taken = readings_of([0.25] * 96, seconds=900)
     used = readings_of([1.5] * 24, meter_id="u", channel="consumption")
     series: list[dict[str, Any]] = [{}, {"meter_id": "u", "channel": "consumption"}]
-    [(_, details)] = found(rules.balance(days_of(pd.concat([taken, used]), *series)))
+    [(_, details)] = found(check_balance(days_of(pd.concat([taken, used]), *series)))
     assert details == {"intervals": 24, "loss_kwh": -12.0}
-    [(_, details)] = found(rules.balance(days_of(pd.concat([taken.iloc[4:], used]), *series)))
+    [(_, details)] = found(check_balance(days_of(pd.concat([taken.iloc[4:], used]), *series)))
     assert details["intervals"] == 23
 
 
 def test_the_clock_of_a_meter_is_that_of_its_property() -> None:
     def minutes(zone: str, home: str) -> list[Any]:
         days = days_of(readings_of([1.0] * 24), {"timezone": zone, "property_timezone": home})
-        return [details["minutes"] for _, details in found(rules.clock(days))]
+        return [details["minutes"] for _, details in found(check_clock(days))]
 
     assert minutes("Etc/GMT-10", "Australia/Sydney") == []  # June
     assert minutes("Europe/Berlin", "Europe/London") == [60.0]
 
 
-def gaps_of(values: Sequence[float], **more: Any) -> Frame:
+def gaps_of(values: Sequence[float], **more: Any) -> pd.DataFrame:
     days = days_of(readings_of(values, **more))
-    return estimate(days, missing_intervals(days), readings_of([]))
+    return estimate_gaps(days, find_gaps(days), readings_of([]))
 
 
 @settings(max_examples=15, deadline=None)
@@ -330,7 +342,7 @@ def test_a_short_gap_is_filled_on_the_line_between_its_neighbours(
     in_day = rows[rows["reading_date"] == pd.Timestamp(DAY)]
     if length > 2:
         assert in_day["estimate"].isna().all()
-        assert set(gap_issues(in_day)["rule"]) == {"VEE-GAP"}
+        assert set(report_gaps(in_day)["rule"]) == {"VEE-GAP"}
         return
     wanted = np.interp(range(first, first + length), [first - 1, first + length], [before, after])
     assert in_day["estimate"].to_numpy() == pytest.approx(wanted, abs=1e-6)
@@ -340,7 +352,7 @@ def test_a_short_gap_is_filled_on_the_line_between_its_neighbours(
 def test_voltage_is_not_estimated() -> None:
     values = [240.0] * 12 + [np.nan] + [240.0] * 11
     days = days_of(readings_of(values, channel="voltage", unit="V"), {"channel": "voltage"})
-    rows = missing_intervals(days)
+    rows = find_gaps(days)
     assert rows["method"].tolist() == [""]
 
 
@@ -349,8 +361,8 @@ def test_the_zeros_of_a_night_may_be_left_out() -> None:
     lit = readings[(readings["reading_ts"].dt.hour >= 20) | (readings["reading_ts"].dt.hour < 7)]
     kept = lit[["meter_id", "channel", "reading_ts", "reading_date", "interval_seconds", "value", "unit"]]
     kept = kept.assign(version=1, is_own=False, is_withdrawn=False)
-    assert missing_intervals(days_of(kept, SYDNEY)).empty
-    assert not missing_intervals(days_of(kept, SYDNEY | {"longitude": np.nan})).empty
+    assert find_gaps(days_of(kept, SYDNEY)).empty
+    assert not find_gaps(days_of(kept, SYDNEY | {"longitude": np.nan})).empty
 
 
 READ: dict[str, Any] = {
@@ -367,7 +379,7 @@ READ: dict[str, Any] = {
 }
 
 
-def reads_of(*values: float | dict[str, Any]) -> Frame:
+def reads_of(*values: float | dict[str, Any]) -> pd.DataFrame:
     """Reads a day apart, each a value of the dial or what is different of it."""
     at = pd.Timestamp("2025-06-18", tz="UTC")
     rows = [READ | (read if isinstance(read, dict) else {"value": read}) for read in values]
@@ -386,7 +398,7 @@ def reads_of(*values: float | dict[str, Any]) -> Frame:
     ],
 )
 def test_a_register_counts_on_from_zero(reads: tuple[Any, ...], energy: float | None, method: str) -> None:
-    [row] = differences(reads_of(*reads)).to_dict("records")
+    [row] = compute_differences(reads_of(*reads)).to_dict("records")
     assert row["method"] == method
     assert row["energy"] == energy if energy is not None else np.isnan(row["energy"])
 
@@ -399,7 +411,7 @@ def test_nothing_is_counted_between_two_devices() -> None:
         {"value": 7.0, "kind": "initial"} | new,
         {"value": 9.0} | new,
     )
-    assert differences(reads)["energy"].tolist() == [30.0, 2.0]
+    assert compute_differences(reads)["energy"].tolist() == [30.0, 2.0]
 
 
 @pytest.mark.parametrize(
@@ -409,7 +421,7 @@ def test_nothing_is_counted_between_two_devices() -> None:
 def test_intervals_add_up_to_a_thousandth_or_one_unit_of_the_register(
     total: float, energy: float, hits: int
 ) -> None:
-    rows = differences(reads_of(0.0, energy))
+    rows = compute_differences(reads_of(0.0, energy))
     sums = rows[["meter_id", "channel", "start", "end"]].assign(sum=total, seconds=86400.0)
-    assert len(sum_check(rows, sums, thresholds())) == hits
-    assert sum_check(rows, sums.assign(sum=1e9, seconds=82800.0), thresholds()).empty
+    assert len(check_sum(rows, sums, make_threshold_lookup())) == hits
+    assert check_sum(rows, sums.assign(sum=1e9, seconds=82800.0), make_threshold_lookup()).empty

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from data.ingest.readings import load as load_module
-from data.ingest.readings.load import IngestResult, ingest_file
+from data.ingest.readings.load import ingest_file
+from data.ingest.readings.results import IngestResult
 from myproperty.database.session import Session
 from myproperty.tenants import TenantError
 from tests.ingest.conftest import V0, V1, V2, Company, FileMaker, hours, make_company
@@ -179,7 +180,7 @@ def test_a_failure_after_the_data_leaves_nothing(
         raise RuntimeError("planted")
 
     path = csv_file("a.csv", ["-1", *hours(30)])
-    monkeypatch.setattr(load_module, "_finish_job", fail)
+    monkeypatch.setattr(load_module, "finish_job", fail)
     with pytest.raises(RuntimeError, match="planted"):
         ingest(company, path)
     tables = (
@@ -203,7 +204,7 @@ def test_a_lost_connection_leaves_nothing(
         company.rows("select pg_terminate_backend(%s)", pid)
 
     path = csv_file("a.csv", hours(5))
-    monkeypatch.setattr(load_module, "_finish_job", drop)
+    monkeypatch.setattr(load_module, "finish_job", drop)
     with pytest.raises(Exception, match=r"terminat|connection|closed"):
         ingest(company, path)
     monkeypatch.undo()

@@ -8,8 +8,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from data.ingest.readings.load import IngestResult, ingest_file
-from data.ingest.validation.run import due_dates, validate
+from data.ingest.readings.load import ingest_file
+from data.ingest.readings.results import IngestResult
+from data.ingest.validation.due import find_due_dates
+from data.ingest.validation.run import validate
 from tests.ingest.conftest import Company
 
 pytestmark = pytest.mark.engine
@@ -139,7 +141,7 @@ def test_intervals_are_held_against_the_reads(
     assert found(nmi) == {}
     assert dials(nmi, tmp_path, "dials.csv", record(*reads, **changes)).register_reads == 2
     # No reading has changed, and yet there is something to compare with now.
-    assert FIRST + timedelta(days=2) in due_dates(nmi.dsn)
+    assert FIRST + timedelta(days=2) in find_due_dates(nmi.dsn)
     assert found(nmi) == wanted
 
 

@@ -15,15 +15,17 @@ pytestmark = pytest.mark.engine
 
 def test_resolve_closes_a_row_with_name_and_reason(company: Company, csv_file: FileMaker) -> None:
     ingest_file(csv_file("a.csv", ["-1"]), tenant=company.name, dsn=company.dsn)
-    (row,) = quarantine.list_readings(company.dsn, tenant=company.name)
+    (row,) = quarantine.list_quarantined(company.dsn, tenant=company.name)
     assert (row.rule, row.line, row.status) == ("VEE-NEGATIVE", 2, "open")
     with pytest.raises(IngestError, match="who decided and why"):
-        quarantine.resolve(company.dsn, row.id, by="ops", note=" ")
-    closed = quarantine.resolve(company.dsn, row.id, by="ops", note="meter was wired the wrong way round")
+        quarantine.resolve_quarantined(company.dsn, row.id, by="ops", note=" ")
+    closed = quarantine.resolve_quarantined(
+        company.dsn, row.id, by="ops", note="meter was wired the wrong way round"
+    )
     assert (closed.status, closed.resolved_by) == ("resolved", "ops")
-    assert quarantine.list_readings(company.dsn, tenant=company.name) == []
+    assert quarantine.list_quarantined(company.dsn, tenant=company.name) == []
     with pytest.raises(IngestError, match="is resolved"):
-        quarantine.resolve(company.dsn, row.id, by="ops", note="again")
+        quarantine.resolve_quarantined(company.dsn, row.id, by="ops", note="again")
 
 
 def test_replay_loads_what_a_mended_register_makes_right(
@@ -32,7 +34,7 @@ def test_replay_loads_what_a_mended_register_makes_right(
     path = csv_file("a.csv", [*hours(3), "-1"], register="B7")
     first = ingest_file(path, tenant=company.name, dsn=company.dsn)
     assert first.quarantined == 4
-    row = quarantine.list_readings(company.dsn, tenant=company.name)[0]
+    row = quarantine.list_quarantined(company.dsn, tenant=company.name)[0]
     with psycopg.connect(company.dsn) as connection:
         connection.execute(
             "update myproperty.meter_registers set register = 'B7' where tenant_id = %s", (company.tenant_id,)
@@ -40,15 +42,15 @@ def test_replay_loads_what_a_mended_register_makes_right(
     kept = tmp_path / "archive" / company.name
     kept.mkdir(parents=True)
     path.rename(kept / path.name)
-    result = quarantine.replay(company.dsn, row.id, archive=str(tmp_path / "archive"))
+    result = quarantine.replay_quarantined(company.dsn, row.id, archive=str(tmp_path / "archive"))
     assert (result.job_id, result.accepted, result.quarantined) == (first.job_id, 3, 1)
     assert len(company.current()) == 3
-    assert [r.rule for r in quarantine.list_readings(company.dsn, tenant=company.name)] == ["VEE-NEGATIVE"]
+    assert [r.rule for r in quarantine.list_quarantined(company.dsn, tenant=company.name)] == ["VEE-NEGATIVE"]
     ledger = company.rows(
         "select accepted, quarantined from myproperty.ingestion_jobs where id = %s", first.job_id
     )
     assert ledger == [(3, 1)]
-    again = quarantine.replay(company.dsn, row.id, archive=str(tmp_path / "archive"))
+    again = quarantine.replay_quarantined(company.dsn, row.id, archive=str(tmp_path / "archive"))
     assert (again.accepted, again.unchanged, again.dates_touched) == (0, 3, [])
 
 
@@ -58,18 +60,18 @@ def test_replay_wants_the_bytes_that_were_ingested(
     path = csv_file("a.csv", ["-1"])
     ingest_file(path, tenant=company.name, dsn=company.dsn)
     path.write_text(path.read_text().replace("-1", "1"))
-    (row,) = quarantine.list_readings(company.dsn, tenant=company.name)
+    (row,) = quarantine.list_quarantined(company.dsn, tenant=company.name)
     with pytest.raises(IngestError, match="put it back"):
-        quarantine.replay(company.dsn, row.id, archive=str(tmp_path))
+        quarantine.replay_quarantined(company.dsn, row.id, archive=str(tmp_path))
 
 
 def test_an_unknown_row_is_told_how_to_find_one(oltp_dsn: str) -> None:
     with pytest.raises(IngestError, match="quarantine list"):
-        quarantine.show(oltp_dsn, "not-an-id")
+        quarantine.show_quarantined(oltp_dsn, "not-an-id")
 
 
 def test_counts_are_of_one_tenant_where_one_is_named(company: Company, csv_file: FileMaker) -> None:
     ingest_file(csv_file("a.csv", ["-1", "-2", "3"]), tenant=company.name, dsn=company.dsn)
-    (counted,) = quarantine.counts(company.dsn, company.name)
+    (counted,) = quarantine.count_quarantined(company.dsn, company.name)
     assert (counted["tenant"], counted["rule"], counted["rows"]) == (company.name, "VEE-NEGATIVE", 2)
-    assert len(quarantine.counts(company.dsn)) > 1
+    assert len(quarantine.count_quarantined(company.dsn)) > 1

@@ -9,15 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.ingest.rules.judge import (
-    RULES,
-    completeness,
-    energy_balance,
-    expected_intervals,
-    judge,
-    kwh,
-    reading_dates,
-)
+from data.ingest.rules.energy import energy_balance
+from data.ingest.rules.judge import judge
+from data.ingest.rules.measures import completeness, expected_intervals, reading_dates, to_kwh
+from data.ingest.rules.table import RULES
 from data.ingest.schema import PARSED, READING, REGISTERS, REJECTED, Judged, ParsedFile
 
 UTC = datetime.UTC
@@ -148,7 +143,7 @@ def test_energy_is_converted_exactly_or_not_at_all() -> None:
     values = pa.array(
         [Decimal(v) for v in ("1", "0.000001", "0.0000001", "20000000000", "7")], pa.decimal128(20, 9)
     )
-    energy, inexact = kwh(values, pa.array(["Wh", "Wh", "Wh", "MWh", "V"]))
+    energy, inexact = to_kwh(values, pa.array(["Wh", "Wh", "Wh", "MWh", "V"]))
     assert energy.to_pylist() == [Decimal("0.001"), Decimal("0.000000001"), None, None, None]
     assert inexact.to_pylist() == [False, False, True, True, False]
     assert verdict({"unit": "Wh", "value": Decimal("1e-9")}, unit="Wh").quarantined["rule"].to_pylist() == [

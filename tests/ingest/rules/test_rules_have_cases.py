@@ -1,15 +1,14 @@
-"""No rule without a case: a scenario of `tests/ingest/validation` finds it, or a test names it."""
+"""Every rule has a case: a scenario of `tests/ingest/validation` that finds it, or a test that names it."""
 
 import csv
 import re
 from pathlib import Path
 
 from data.ingest.formats import read_file
-from data.ingest.rules.judge import RULES
-from data.ingest.rules.table import _DAYS
+from data.ingest.rules.table import _DAYS, RULES
 
-TESTS = Path(__file__).resolve().parents[1]
-SCENARIOS = TESTS / "ingest" / "validation"
+TESTS = Path(__file__).resolve().parents[2]
+SCENARIOS = TESTS / "ingest" / "validation" / "scenarios"
 # Held by vectors: they need a place under the sun, or reads that a scenario of a day has not.
 OF_VECTORS = {"VEE-SOLAR-NIGHT", "VEE-SOLAR-CLEAR"}
 

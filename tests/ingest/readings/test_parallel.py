@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from data.ingest.readings.parallel import _meet, _Turns, ingest_files
+from data.ingest.readings.parallel import _overlap, _Turns, ingest_files
 from myproperty.database.session import Connections, transaction
 from tests.ingest.conftest import Company, FileMaker, hours
 
@@ -39,7 +39,7 @@ def test_files_that_share_nothing_wait_for_no_other() -> None:
     turns.done(1)
     third.join(timeout=10)
     assert not third.is_alive()
-    assert not _meet({("M1", "E1"): (0, 1)}, {("M1", "E2"): (0, 1)})
+    assert not _overlap({("M1", "E1"): (0, 1)}, {("M1", "E2"): (0, 1)})
 
 
 def test_a_connection_is_used_again_unless_it_failed_or_was_lost(company: Company) -> None:

@@ -1,0 +1,142 @@
+"""The reading dates that are due to be validated.
+
+A date is due if readings that its result depends on changed after it was validated. Not here: the validation
+itself (`run`).
+"""
+
+import bisect
+import datetime
+import itertools
+import uuid
+from collections import defaultdict
+
+from data.ingest.readings.store import read_archived_dates
+from data.ingest.validation.inputs import DAY, HISTORY_DAYS, SOURCE
+from myproperty.database.roles import LOADER_ROLE
+from myproperty.database.session import Session, transaction
+from myproperty.tenants import Tenant
+
+_NEVER = datetime.datetime.min.replace(tzinfo=datetime.UTC)
+# An instant for each reading date.
+Instants = dict[datetime.date, datetime.datetime]
+# A date, and the first and last date that its result depends on.
+Span = tuple[datetime.date, datetime.date, datetime.date]
+
+
+def find_due_dates(dsn: str) -> list[datetime.date]:
+    """Return the dates that are due to be validated, of all tenants, in order."""
+    with transaction(dsn, LOADER_ROLE) as session:
+        found = [choose_dates(session, tenant, None, None, True) for tenant in list_tenants(session)]
+    return sorted({date for dates in found for date in dates})
+
+
+def list_tenants(session: Session) -> list[Tenant]:
+    """Return the active tenants, by name."""
+    rows = session.rows("select id::text, name from myproperty.tenants where status = 'active' order by name")
+    return [Tenant(uuid.UUID(found), name) for found, name in rows]
+
+
+def choose_dates(
+    session: Session,
+    tenant: Tenant,
+    first: datetime.date | None,
+    last: datetime.date | None,
+    due_only: bool,
+) -> list[datetime.date]:
+    """Return the dates to validate, in order: those that are due, or the range from `first` to `last`.
+
+    With `due_only`, the due dates of the range. Archived dates are left out, and so are dates before the
+    first or after the last loaded date.
+    """
+    changed = _read_changes(session, tenant)
+    if not changed:
+        return []
+    begin, end = max(first or min(changed), min(changed)), min(last or max(changed), max(changed))
+    if (first is None and last is None) or due_only:
+        wanted = _find_due(changed, _read_validated(session, tenant), _read_spans(session, tenant))
+    else:
+        wanted = {begin + DAY * step for step in range((end - begin).days + 1)}
+    return sorted({date for date in wanted if begin <= date <= end} - read_archived_dates(session))
+
+
+def _find_due(changed: Instants, validated: Instants, spans: list[Span]) -> set[datetime.date]:
+    """Return the dates whose result depends on a date that changed after the result.
+
+    A result depends on its date and on the dates beside it. On a date without a file, it depends on the next
+    date that has one. With an open gap or a register read, it depends on a span: the dates that the gap may
+    be estimated from, or that the read is compared with.
+    """
+    loaded = sorted(changed)
+    depends_on: defaultdict[datetime.date, set[datetime.date]] = defaultdict(set)
+    for date in loaded:
+        for step in (-1, 0, 1):
+            depends_on[date + DAY * step].add(date)
+    for before, date in itertools.pairwise(loaded):
+        if (date - before).days <= HISTORY_DAYS:
+            for step in range(1, (date - before).days):
+                depends_on[before + DAY * step].add(date)
+    for date, first, last in spans:
+        depends_on[date].update(loaded[bisect.bisect_left(loaded, first) : bisect.bisect_right(loaded, last)])
+    return {
+        date
+        for date, others in depends_on.items()
+        if any(changed[other] > validated.get(date, _NEVER) for other in others)
+    }
+
+
+def _read_changes(session: Session, tenant: Tenant) -> Instants:
+    """Return when the readings of each date, or a register read at its end, last changed."""
+    rows = session.rows(
+        """
+        select reading_date, max(changed_at) from (
+            select d.reading_date, d.touched_at as changed_at
+            from myproperty.ingestion_job_dates as d
+            join myproperty.ingestion_jobs as j on j.tenant_id = d.tenant_id and j.id = d.ingestion_job_id
+            where d.tenant_id = $1::uuid and j.format is distinct from $2
+            union all
+            -- A null that arrives after a value changes no reading, but it is an issue.
+            select reading_date, replaced_at from myproperty.meter_reading_versions
+            where tenant_id = $1::uuid and version < 1 and quality = 'null'
+            union all
+            select ((r.read_at - interval '1 microsecond') at time zone m.timezone)::date, r.updated_at
+            from myproperty.register_reads as r
+            join myproperty.meters as m on m.tenant_id = r.tenant_id and m.id = r.meter_id
+            where r.tenant_id = $1::uuid
+        ) as c
+        group by reading_date
+        """,
+        (str(tenant.id), SOURCE),
+    )
+    return dict(rows)
+
+
+def _read_validated(session: Session, tenant: Tenant) -> Instants:
+    rows = session.rows(
+        "select reading_date, validated_at from myproperty.validated_dates where tenant_id = $1::uuid",
+        (str(tenant.id),),
+    )
+    return dict(rows)
+
+
+def _read_spans(session: Session, tenant: Tenant) -> list[Span]:
+    """Return the dates with an open gap or a register read, and the span that each depends on."""
+    rows = session.rows(
+        """
+        select reading_date, reading_date - $2::integer, reading_date + $2::integer
+        from myproperty.reading_issues
+        where tenant_id = $1::uuid and rule = 'VEE-GAP' and status = 'open'
+        union
+        select read_date, lag(read_date, 1, read_date) over (
+            partition by meter_id, channel order by read_date
+        ), read_date
+        from (
+            select r.meter_id, r.channel,
+                   ((r.read_at - interval '1 microsecond') at time zone m.timezone)::date as read_date
+            from myproperty.register_reads as r
+            join myproperty.meters as m on m.tenant_id = r.tenant_id and m.id = r.meter_id
+            where r.tenant_id = $1::uuid
+        ) as dated
+        """,
+        (str(tenant.id), HISTORY_DAYS),
+    )
+    return [(date, first, last) for date, first, last in rows]

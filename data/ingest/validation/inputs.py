@@ -1,0 +1,294 @@
+"""The inputs of validation: thresholds, series, readings, totals and register reads, as frames.
+
+The columns of the frames are those of `data.ingest.rules.day_frames`. Not here: which dates are validated
+(`due`), or any rule.
+"""
+
+import datetime
+import json
+import uuid
+from collections.abc import Sequence
+
+import pandas as pd
+import pyarrow as pa
+from psycopg import sql
+
+from data.ingest.rules.day_frames import SERIES, Thresholds
+from data.ingest.rules.dials import compute_differences
+from data.ingest.rules.gaps import LIKE_DAY, list_history_dates
+from data.ingest.rules.thresholds import OwnThreshold, make_threshold_lookup
+from data.ingest.schema import KWH_PER_UNIT_POWER_OF_TEN, TIMESTAMP
+from myproperty.database.session import Session
+from myproperty.tenants import Tenant
+
+# The source of our own estimates among the readings.
+SOURCE = "estimation"
+HISTORY_DAYS = 50
+DAY = datetime.timedelta(days=1)
+
+
+def read_thresholds(session: Session, tenant: Tenant) -> Thresholds:
+    """Return the lookup of thresholds, with the tenant's own."""
+    rows = session.rows(
+        """
+        select rule, meter_type, parameters::text, lower(valid_during), upper(valid_during)
+        from myproperty.vee_thresholds where tenant_id = $1::uuid order by rule, lower(valid_during)
+        """,
+        (str(tenant.id),),
+    )
+    return make_threshold_lookup(
+        [OwnThreshold(rule, kind, json.loads(text), first, end) for rule, kind, text, first, end in rows]
+    )
+
+
+_SERIES = pa.schema(
+    [
+        *((name, pa.string()) for name in ("meter_id", "channel", "identifier", "register", "meter_type")),
+        *((name, pa.string()) for name in ("timezone", "property_id", "property_timezone", "unit")),
+        *((name, pa.float64()) for name in ("interval_seconds", "latitude", "longitude", "capacity_kw")),
+        ("is_active", pa.bool_()),
+        ("measured_from", TIMESTAMP),
+        ("measured_until", TIMESTAMP),
+    ]
+)
+
+
+def read_series(session: Session, tenant: Tenant) -> pd.DataFrame:
+    """Return one row for each configured meter and channel; the place comes from the property's metadata."""
+    return _read_frame(
+        session,
+        """
+        with dials as (
+            select meter_id, channel, min(read_at) as first_at, max(read_at) as last_at,
+                   (array_agg(kind order by read_at, kind))[1] as first_kind,
+                   (array_agg(kind order by read_at desc, kind desc))[1] as last_kind
+            from myproperty.register_reads where tenant_id = $1::uuid
+            group by meter_id, channel
+        )
+        select r.meter_id::text as meter_id, r.channel, r.identifier, r.register, m.type as meter_type,
+               m.timezone, p.id::text as property_id, p.timezone as property_timezone, r.unit,
+               r.interval_seconds::float8 as interval_seconds,
+               case when jsonb_typeof(p.metadata -> 'latitude') = 'number'
+                   then (p.metadata ->> 'latitude')::float8 end as latitude,
+               case when jsonb_typeof(p.metadata -> 'longitude') = 'number'
+                   then (p.metadata ->> 'longitude')::float8 end as longitude,
+               p.solar_capacity_kw::float8 as capacity_kw,
+               m.status = 'active' as is_active,
+               case when d.first_kind = 'initial' then d.first_at end as measured_from,
+               case when d.last_kind = 'final' then d.last_at end as measured_until
+        from myproperty.meter_registers as r
+        join myproperty.meters as m on m.tenant_id = r.tenant_id and m.id = r.meter_id
+        join myproperty.properties as p on p.tenant_id = m.tenant_id and p.id = m.property_id
+        left join dials as d on d.meter_id = r.meter_id and d.channel = r.channel
+        where r.tenant_id = $1::uuid
+        order by r.meter_id, r.channel
+        """,
+        _SERIES,
+        str(tenant.id),
+    )
+
+
+_READINGS = pa.schema(
+    [
+        ("meter_id", pa.string()),
+        ("channel", pa.string()),
+        ("reading_ts", TIMESTAMP),
+        ("reading_date", pa.timestamp("us")),
+        ("interval_seconds", pa.float64()),
+        ("value", pa.float64()),
+        ("unit", pa.string()),
+        ("version", pa.int64()),
+        ("is_own", pa.bool_()),
+        ("is_withdrawn", pa.bool_()),
+    ]
+)
+_READINGS_QUERY = sql.SQL(
+    """
+    select r.meter_id::text as meter_id, r.channel, r.reading_ts, r.reading_date::timestamp as reading_date,
+           r.interval_seconds::float8 as interval_seconds, r.value_native::float8 as value, r.unit,
+           r.version::bigint as version, r.source = {source} as is_own,
+           coalesce(r.source <> {source} and r.quality <> 'null' and w.withdrawn > r.source_version, false)
+               as is_withdrawn
+    from myproperty.meter_readings as r
+    left join (
+        select meter_id, channel, reading_ts, max(source_version) as withdrawn
+        from myproperty.meter_reading_versions
+        where tenant_id = {tenant} and reading_date = any({dates}) and quality = 'null'
+        group by meter_id, channel, reading_ts
+    ) as w on w.meter_id = r.meter_id and w.channel = r.channel and w.reading_ts = r.reading_ts
+    where r.tenant_id = {tenant} and r.reading_date = any({dates})
+      and ({meters} is null or r.meter_id = any({meters}))
+    """
+)
+
+
+def read_readings(
+    session: Session, tenant: Tenant, dates: Sequence[datetime.date], meters: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """Return the readings of the dates, of all meters or of `meters`."""
+    if not dates:
+        none: pd.DataFrame = _READINGS.empty_table().to_pandas()
+        return none
+    query = _READINGS_QUERY.format(
+        source=sql.Literal(SOURCE),
+        tenant=sql.Literal(tenant.id),
+        dates=sql.Literal(list(dates)),
+        meters=sql.SQL("null::uuid[]") if meters is None else sql.Literal([uuid.UUID(m) for m in meters]),
+    )
+    return _read_frame(session, query, _READINGS)
+
+
+_TOTALS = pa.schema(
+    [
+        ("meter_id", pa.string()),
+        ("channel", pa.string()),
+        ("reading_date", pa.timestamp("us")),
+        ("total", pa.float64()),
+        ("count", pa.int64()),
+        ("seconds", pa.float64()),
+    ]
+)
+
+
+def read_totals(session: Session, tenant: Tenant, dates: list[datetime.date]) -> pd.DataFrame:
+    """Return the totals of the sender's readings, from 50 days before the dates to 50 days after."""
+    span = (dates[-1] - dates[0]).days + 2 * HISTORY_DAYS + 1
+    window = [dates[0] - DAY * HISTORY_DAYS + DAY * step for step in range(span)]
+    query = sql.SQL(
+        """
+        select meter_id::text as meter_id, channel, reading_date::timestamp as reading_date,
+               sum(value_native)::float8 as total, count(*) as count, max(interval_seconds)::float8 as seconds
+        from myproperty.meter_readings
+        where tenant_id = {} and reading_date = any({}) and value_native is not null and source <> {}
+        group by meter_id, channel, reading_date
+        """
+    ).format(sql.Literal(tenant.id), sql.Literal(window), sql.Literal(SOURCE))
+    return _read_frame(session, query, _TOTALS)
+
+
+def choose_reporting_series(series: pd.DataFrame, totals: pd.DataFrame) -> pd.DataFrame:
+    """Return the series with totals, each due from its first date on; a retired one until its last date."""
+    found = (
+        totals.sort_values("reading_date")
+        .groupby(SERIES)
+        .agg(
+            first_date=("reading_date", "first"),
+            last_date=("reading_date", "last"),
+            seconds=("seconds", "last"),
+        )
+    )
+    rows = series.join(found, on=SERIES, how="inner")
+    rows["interval_seconds"] = rows["interval_seconds"].fillna(rows["seconds"])
+    end = (rows["last_date"] + pd.Timedelta(days=1)).dt.tz_localize("UTC").where(~rows["is_active"])
+    rows["measured_until"] = rows["measured_until"].fillna(end.astype(rows["measured_until"].dtype))
+    return rows.drop(columns=["seconds", "last_date", "unit"])
+
+
+def read_history(session: Session, tenant: Tenant, gaps: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the readings of the days before, for like days and zero runs: only few meters need them."""
+    long = gaps[gaps["method"] == LIKE_DAY]
+    dates = set(list_history_dates(long, HISTORY_DAYS))
+    for date in runs["reading_date"].dt.date:
+        dates |= {date - DAY * back for back in range(1, HISTORY_DAYS + 1)}
+    meters = sorted({*long["meter_id"], *runs["meter_id"]})
+    return read_readings(session, tenant, sorted(dates), meters)
+
+
+_READS = pa.schema(
+    [
+        ("meter_id", pa.string()),
+        ("channel", pa.string()),
+        ("read_at", TIMESTAMP),
+        ("kind", pa.string()),
+        ("serial_number", pa.string()),
+        ("value", pa.float64()),
+        ("digits", pa.int64()),
+        ("multiplier", pa.float64()),
+        ("unit", pa.string()),
+    ]
+)
+_SUMS = pa.schema(
+    [
+        ("meter_id", pa.string()),
+        ("channel", pa.string()),
+        ("start", TIMESTAMP),
+        ("end", TIMESTAMP),
+        ("sum", pa.float64()),
+        ("seconds", pa.float64()),
+    ]
+)
+
+
+def read_differences(
+    session: Session,
+    tenant: Tenant,
+    dates: list[datetime.date],
+    series: pd.DataFrame,
+    thresholds: Thresholds,
+) -> pd.DataFrame:
+    """Return the differences between register reads whose span ends on one of the dates."""
+    reads = _read_frame(
+        session,
+        """
+        select meter_id::text as meter_id, channel, read_at, kind, serial_number, value::float8 as value,
+               digits::bigint as digits, multiplier::float8 as multiplier, unit
+        from myproperty.register_reads where tenant_id = $1::uuid and quality <> 'estimated'
+        """,
+        _READS,
+        str(tenant.id),
+    )
+    reads = reads.merge(series[[*SERIES, "property_id", "meter_type", "timezone"]], on=SERIES)
+    if reads.empty:
+        return reads
+    reads["reading_date"] = _local_dates(reads["read_at"], reads["timezone"])
+    differences = compute_differences(reads, thresholds("VEE-ROLLOVER", "of_range", reads))
+    return differences[differences["reading_date"].isin(pd.DatetimeIndex(dates))]
+
+
+def _local_dates(instants: pd.Series, timezones: pd.Series) -> pd.Series:
+    """Return the local date of each instant; midnight belongs to the previous date."""
+    dates = pd.Series(pd.NaT, index=instants.index, dtype="datetime64[us]")
+    for zone in timezones.unique():
+        of_zone = timezones == zone
+        local = (instants[of_zone] - pd.Timedelta(microseconds=1)).dt.tz_convert(zone)
+        dates[of_zone] = local.dt.tz_localize(None).dt.normalize()
+    return dates
+
+
+def sum_intervals(session: Session, tenant: Tenant, found: pd.DataFrame) -> pd.DataFrame:
+    """Return the sums of the intervals between two register reads, in the unit of the register."""
+    spans = found[[*SERIES, "start", "end", "unit"]].copy()
+    spans["start"], spans["end"] = spans["start"].map(str), spans["end"].map(str)
+    kwh = {unit: 10**-power for unit, power in KWH_PER_UNIT_POWER_OF_TEN.items()}
+    spans["per_kwh"] = spans["unit"].map(kwh).astype(object).where(spans["unit"].isin(list(kwh)), None)
+    first, last = found["start"].min().date() - DAY, found["end"].max().date() + DAY
+    query = sql.SQL(
+        """
+        select s.meter_id::text as meter_id, s.channel, s.start, s."end",
+               sum(
+                   case when r.unit = s.unit then r.value_native else r.value_kwh * s.per_kwh end
+               )::float8 as sum,
+               sum(r.interval_seconds)::float8 as seconds
+        from jsonb_to_recordset({spans}::jsonb) as s (
+            meter_id uuid, channel text, start timestamptz, "end" timestamptz, unit text, per_kwh numeric
+        )
+        join myproperty.meter_readings as r
+            on r.meter_id = s.meter_id and r.channel = s.channel
+            and (r.unit = s.unit or (r.value_kwh is not null and s.per_kwh is not null))
+            and r.reading_ts >= s.start and r.reading_ts < s."end"
+        where r.tenant_id = {tenant} and r.reading_date = any({dates}) and r.value_native is not null
+        group by s.meter_id, s.channel, s.start, s."end"
+        """
+    ).format(
+        spans=sql.Literal(json.dumps(spans.to_dict("records"))),
+        tenant=sql.Literal(tenant.id),
+        dates=sql.Literal([first + DAY * step for step in range((last - first).days + 1)]),
+    )
+    return _read_frame(session, query, _SUMS)
+
+
+def _read_frame(
+    session: Session, query: sql.Composable | str, schema: pa.Schema, *parameters: str
+) -> pd.DataFrame:
+    found: pd.DataFrame = session.arrow(query, schema, parameters).to_pandas()
+    return found

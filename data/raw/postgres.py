@@ -1,0 +1,150 @@
+"""The raw layer in PostgreSQL: plain tables on the embedded engine, which stands in for BigQuery.
+
+Not here: the interface (`warehouse`), or the SQL of the fingerprint (`data.landing.fingerprint`).
+"""
+
+import datetime
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from sqlalchemy import Engine, create_engine, make_url
+
+from data.ingest.errors import QueryRefused
+from data.landing.entities import Entity
+from data.landing.fingerprint import fingerprint_frame, fingerprint_schema, fingerprint_sql
+from data.raw.partitions import check_partition, range_filter
+from myproperty.database.session import DatabaseError, Session, transaction
+
+
+class PostgresWarehouse:
+    """Raw tables in PostgreSQL: plain tables, those of dated entities with an index by date."""
+
+    kind = "postgres"
+
+    def __init__(self, dsn: str, prefix: str = "") -> None:
+        self._dsn = dsn
+        self._raw = f"{prefix}raw"
+
+    def ensure_table(self, entity: Entity) -> None:
+        """See `Warehouse`. Under a lock, because two runs may start at once."""
+        columns = sql.SQL(", ").join(
+            sql.SQL("{} {}").format(sql.Identifier(field.name), sql.SQL(_column_type(field.type)))
+            for field in entity.schema
+        )
+        table = self._table(entity)
+        with transaction(self._dsn) as session:
+            session.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", (self._raw,))
+            session.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(self._raw)))
+            session.execute(sql.SQL("create table if not exists {} ({})").format(table, columns))
+            if entity.partition_column is not None:
+                session.execute(
+                    sql.SQL("create index if not exists {} on {} ({})").format(
+                        sql.Identifier(f"{entity.name}_of_partition"),
+                        table,
+                        sql.SQL(", ").join(map(sql.Identifier, (entity.partition_column, *entity.cluster))),
+                    )
+                )
+
+    def load_partition(
+        self, entity: Entity, rows: pa.Table, partition: datetime.date | None, load_key: str
+    ) -> int:
+        """See `Warehouse`. One transaction that can be repeated, so `load_key` is not used."""
+        check_partition(entity, rows, partition)
+        where = self._partition_filter(entity, partition)
+        with transaction(self._dsn) as session:
+            self._lock_partition(session, entity, partition)
+            session.execute(sql.SQL("delete from {} where {}").format(self._table(entity), where))
+            return session.copy(rows, entity.name, self._raw)
+
+    def merge(self, entity: Entity, rows: pa.Table, load_key: str) -> None:
+        """See `Warehouse`. One transaction: delete and insert."""
+        if rows.num_rows == 0:
+            return
+        changed = sql.Identifier("changed")
+        same = sql.SQL(" and ").join(
+            sql.SQL("changed.{0} = t.{0}").format(sql.Identifier(name)) for name in entity.key
+        )
+        table = self._table(entity)
+        with transaction(self._dsn) as session:
+            self._lock_partition(session, entity, None)
+            session.execute(sql.SQL("create temporary table {} (like {})").format(changed, table))
+            session.copy(rows, "changed")
+            session.execute(sql.SQL("delete from {} as t using changed where {}").format(table, same))
+            session.execute(sql.SQL("insert into {} select * from changed").format(table))
+
+    def latest_landing(self, entity: Entity) -> datetime.datetime | None:
+        """See `Warehouse`."""
+        with transaction(self._dsn) as session:
+            found = session.rows(sql.SQL("select max(landed_at) from {}").format(self._table(entity)))
+        latest: datetime.datetime | None = found[0][0]
+        return latest
+
+    def settle(self, entity: Entity) -> None:
+        """See `Warehouse`. Gathers statistics, which dbt's queries need and autovacuum gathers too late."""
+        with transaction(self._dsn) as session:
+            session.execute(sql.SQL("analyze {}").format(self._table(entity)))
+
+    def fingerprint(
+        self, entity: Entity, start: datetime.date | None = None, end: datetime.date | None = None
+    ) -> pd.DataFrame:
+        """See `Warehouse`."""
+        query = fingerprint_sql(
+            entity, self._table(entity).as_string(), "postgres", range_filter(entity, start, end)
+        )
+        with transaction(self._dsn) as session:
+            return fingerprint_frame(entity, session.arrow(query, fingerprint_schema(entity)))
+
+    def query(self, statement: str) -> pa.Table:
+        """See `Warehouse`. A numeric without a declared scale gets the scale that its values need."""
+        given = conninfo_to_dict(self._dsn).get("options") or ""
+        # Set for the connection, not for a transaction, which the statement might end.
+        reading = make_conninfo(self._dsn, options=f"{given} -c default_transaction_read_only=on")
+        with transaction(reading) as session:
+            return session.table(statement)
+
+    def ask(self, statement: str) -> pa.Table:
+        """See `Warehouse`."""
+        try:
+            return self.query(statement)
+        except DatabaseError as error:
+            raise QueryRefused(error) from error
+
+    def sqlalchemy_engine(self) -> Engine:
+        """See `Warehouse`."""
+        return create_engine(make_url(self._dsn).set(drivername="postgresql+psycopg"))
+
+    def close(self) -> None:
+        """See `Warehouse`. Each call opens and closes its own connection."""
+
+    def _lock_partition(self, session: Session, entity: Entity, partition: datetime.date | None) -> None:
+        """Allow one load of a partition at a time: two at once would store the rows of both."""
+        name = f"{self._raw}.{entity.name} {partition}"
+        session.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", (name,))
+
+    def _table(self, entity: Entity) -> sql.Identifier:
+        return sql.Identifier(self._raw, entity.name)
+
+    @staticmethod
+    def _partition_filter(entity: Entity, partition: datetime.date | None) -> sql.Composable:
+        if entity.partition_column is None:
+            return sql.SQL("true")
+        return sql.SQL("{} = {}").format(sql.Identifier(entity.partition_column), sql.Literal(partition))
+
+
+_COLUMN_TYPES: dict[Any, Any] = {
+    pa.string(): "text",
+    pa.int32(): "integer",
+    pa.bool_(): "boolean",
+    pa.date32(): "date",
+}
+
+
+def _column_type(kind: pa.DataType) -> Any:
+    if pa.types.is_timestamp(kind):
+        return "timestamp with time zone"
+    if pa.types.is_decimal(kind):
+        return f"numeric({kind.precision}, {kind.scale})"
+    return _COLUMN_TYPES[kind]

@@ -1,0 +1,53 @@
+"""Drift: columns of the OLTP that differ from the entities are named before anything is landed."""
+
+from collections.abc import Iterator
+from typing import LiteralString
+
+import psycopg
+import pytest
+
+from data.ingest.errors import IngestError
+from data.landing import drift
+from data.landing.entities import ENTITIES
+from data.landing.land import land
+from oltp_schema.migrate import upgrade
+from tests.conftest import DatabaseMaker
+from tests.ingest.conftest import Company
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture
+def oltp_copy(fresh_database: DatabaseMaker) -> Iterator[str]:
+    """A migrated database of one's own, whose tables may be changed."""
+    with fresh_database("drift") as dsn:
+        upgrade(dsn)
+        yield dsn
+
+
+def test_the_sources_are_what_the_entities_say(company: Company) -> None:
+    assert drift.check_sources(ENTITIES, company.dsn) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ("rename column amount to sum", "myproperty.payments.amount is missing"),
+        ("alter column method type varchar(20)", r"payments.method is character varying\(20\), not text"),
+    ],
+)
+def test_a_drifted_column_is_named_before_anything_is_landed(
+    oltp_copy: str, change: LiteralString, named: str
+) -> None:
+    with psycopg.connect(oltp_copy) as connection:
+        connection.execute("alter table myproperty.payments " + change)
+    with pytest.raises(IngestError, match=named):
+        drift.check_sources(ENTITIES, oltp_copy)
+
+
+def test_a_new_column_is_told_of_and_hurts_nothing(oltp_copy: str) -> None:
+    with psycopg.connect(oltp_copy) as connection:
+        connection.execute("alter table myproperty.payments add column fee numeric(14, 2)")
+    (warning,) = drift.check_sources(ENTITIES, oltp_copy)
+    assert warning.startswith("myproperty.payments.fee is new")
+    assert land("payments", oltp_copy) == 0
