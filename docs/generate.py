@@ -102,7 +102,7 @@ def rules() -> str:
     return (
         "# Rules of meter files and readings\n\n"
         "`terminate`: the file is refused and nothing of it is written. `reject`: the row is quarantined. "
-        "`issue`: the row is kept and somebody should look. `info`: told, nothing to do. Thresholds are "
+        "`issue`: the row is kept and somebody should look. `info`: reported, nothing to do. Thresholds are "
         "defaults: a tenant's own, by meter type and date, are in `myproperty.vee_thresholds`.\n\n"
         + table(("Rule", "Severity", "Asks that", "Thresholds", "For dates from", "When broken"), rows)
     )

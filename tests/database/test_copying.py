@@ -43,7 +43,7 @@ ROWS = st.lists(
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=ROWS)
-def test_what_is_copied_is_what_was_sent(oltp_dsn: str, rows: list[dict[str, Any]]) -> None:
+def test_copied_rows_equal_the_sent_rows(oltp_dsn: str, rows: list[dict[str, Any]]) -> None:
     schema = pa.schema([(name, kind) for name, (kind, _, _) in COLUMNS.items()])
     table = pa.Table.from_pylist(rows, schema=schema)
     made = ", ".join(f"{name} {kind}" for name, (_, kind, _) in COLUMNS.items())
@@ -55,8 +55,8 @@ def test_what_is_copied_is_what_was_sent(oltp_dsn: str, rows: list[dict[str, Any
     assert received == [tuple(row[name] for name in COLUMNS) for row in 2 * rows]
 
 
-def test_rows_whose_fields_are_all_of_one_width(oltp_dsn: str) -> None:
-    """The usual rows: texts of one length, and columns that say nothing."""
+def test_rows_with_fields_of_one_width(oltp_dsn: str) -> None:
+    """The usual rows: texts of one length, and empty columns."""
     rows = pa.table(
         {
             "a_text": ["actual", "edited", "actual"],
@@ -79,7 +79,7 @@ def test_rows_whose_fields_are_all_of_one_width(oltp_dsn: str) -> None:
     assert found == [*expected[1:], *expected]
 
 
-def test_rows_come_back_in_the_schema_that_is_asked_for(oltp_dsn: str) -> None:
+def test_rows_come_back_in_the_requested_schema(oltp_dsn: str) -> None:
     schema = pa.schema(
         [
             ("a", pa.string()), ("b", pa.string()), ("c", pa.bool_()), ("d", pa.decimal128(20, 9)),
@@ -102,6 +102,6 @@ def test_rows_come_back_in_the_schema_that_is_asked_for(oltp_dsn: str) -> None:
     assert [tuple(line.values()) for line in found.to_pylist()] == [row]
 
 
-def test_a_type_that_is_not_copied_is_named() -> None:
+def test_a_type_that_cannot_be_copied_is_named() -> None:
     with pytest.raises(TypeError, match="list<item: int64>"):
         list(encode(pa.table({"a": pa.array([[1]])})))

@@ -1,1 +1,1 @@
-"""Loading, landing and the raw layer."""
+"""Ingest: rules, loading of files, validation."""

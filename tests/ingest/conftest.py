@@ -1,4 +1,4 @@
-"""A tenant with two meters, and canonical CSV files made of a few lines."""
+"""A tenant with a meter, and canonical CSV files of a few lines."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ V1, V2, V0 = "2025-06-10T00:00:00Z", "2025-06-20T00:00:00Z", "2025-06-05T00:00:0
 
 @dataclass(frozen=True)
 class Company:
-    """A tenant with the property and the meter that its files name."""
+    """A tenant with a property and the meter of its files."""
 
     name: str
     tenant_id: str
@@ -24,12 +24,12 @@ class Company:
     dsn: str
 
     def rows(self, query: str, *parameters: object) -> list[tuple[object, ...]]:
-        """Rows of a query as the superuser."""
+        """Return the rows of a query as the superuser."""
         with psycopg.connect(self.dsn) as connection:
             return connection.execute(query.encode(), parameters).fetchall()
 
     def current(self) -> list[tuple[object, ...]]:
-        """The current readings of this tenant: instant, value, quality, version."""
+        """Return the current readings of this tenant: instant, value, quality, version."""
         return self.rows(
             "select reading_ts, value_native, quality, version from myproperty.meter_readings "
             "where tenant_id = %s order by meter_id, channel, reading_ts",
@@ -42,7 +42,7 @@ FileMaker = Callable[..., Path]
 
 @pytest.fixture
 def csv_file(tmp_path: Path) -> FileMaker:
-    """Make a file of hourly readings of M1/E1: `values` in order, from 2025-06-01 00:00 UTC."""
+    """A function that writes a file of hourly readings of M1/E1: `values`, from 2025-06-01 00:00 UTC."""
 
     def make(
         name: str,
@@ -99,10 +99,10 @@ def make_company(dsn: str, name: str) -> Company:
 
 @pytest.fixture
 def company(oltp_dsn: str, request: pytest.FixtureRequest) -> Iterator[Company]:
-    """A tenant of its own for each test; readings of all tests share the dates."""
+    """A new tenant for each test; the tests share the dates."""
     yield make_company(oltp_dsn, f"tenant of {request.node.name}")
 
 
 def hours(count: int, first: str = "1.5") -> list[str]:
-    """`count` values, each different."""
+    """Return `count` different values."""
     return [str(Decimal(first) + Decimal(hour) / 1000) for hour in range(count)]

@@ -1,4 +1,4 @@
-"""An ingest that a test runs in a process of its own, and may kill on the way."""
+"""An ingest that a test runs in a separate process, and may kill."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ CALLS = ("execute", "rows", "copy")
 
 
 def at_call(number: int, act: Any) -> None:
-    """Before the `number`-th call that this process makes to the database, counted from 1, do `act`."""
+    """Run `act` before the `number`-th call of this process to the database, counted from 1."""
     made = 0
     for name in CALLS:
         original = getattr(session.Session, name)
@@ -28,7 +28,7 @@ def at_call(number: int, act: Any) -> None:
 
 
 def ingest(path: str, tenant: str, dsn: str, kill_at: int = 0, delay: float = 0) -> str:
-    """Ingest a file; `kill -9` of this process `delay` seconds after the call `kill_at` begins, if not 0."""
+    """Ingest a file; with `kill_at`, `kill -9` this process `delay` seconds after that call begins."""
 
     def kill(_: session.Session) -> None:
         threading.Timer(delay, os.kill, (os.getpid(), signal.SIGKILL)).start()

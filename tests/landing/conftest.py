@@ -22,7 +22,7 @@ SCHEMAS: tuple[SourceSchema, SourceSchema] = ("myproperty", "warehouse_staging")
 
 @pytest.fixture
 def landed(company: Company, csv_file: FileMaker) -> Company:
-    """30 hours of two tenants, landed."""
+    """A tenant with 30 landed hours, beside a second one."""
     other = make_company(company.dsn, f"second {company.name}")
     ingest_file(csv_file("a.csv", [*hours(29), ""]), tenant=company.name, dsn=company.dsn)
     ingest_file(csv_file("b.csv", hours(30, "0.000000001")), tenant=other.name, dsn=company.dsn)
@@ -31,7 +31,7 @@ def landed(company: Company, csv_file: FileMaker) -> Company:
 
 
 def call_tools(company: Company, *changes: LiteralString) -> None:
-    """Statements on agent_audit, which keeps what it has: past its triggers, as a restore would."""
+    """Run statements on agent_audit without its triggers, which forbid changes."""
     with psycopg.connect(company.dsn) as connection:
         connection.execute("set session_replication_role = replica")
         for change in changes:

@@ -1,4 +1,4 @@
-"""Partitions over their life: archived, proven, dropped, restored, and what is refused on the way."""
+"""The archive of partitions: written, proven, dropped, restored, and refused."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -40,7 +40,7 @@ def pair(oltp_dsn: str) -> tuple[Company, Company]:
 
 @pytest.fixture
 def lines(tmp_path: Path) -> LineMaker:
-    """A file of readings of M1/E1: (hour from the start of DAY, value, quality)."""
+    """A function that writes readings of M1/E1 to a file: (hour from the start of DAY, value, quality)."""
 
     def make(name: str, *readings: tuple[int, str, str], version: str = V1) -> Path:
         start = datetime(2025, 6, 1, tzinfo=UTC)
@@ -62,7 +62,7 @@ def store(tmp_path: Path) -> str:
 
 @pytest.fixture
 def loaded(pair: tuple[Company, Company], lines: LineMaker) -> Iterator[Company]:
-    """Acacia and Banksia with readings of DAY and NEXT, whose marts are built; gone after the test."""
+    """Acacia and Banksia with published readings of DAY and NEXT; removed after the test."""
     acacia, banksia = pair
     first = [(hour, str(Decimal("1.000000001") * (hour + 1)), "actual") for hour in range(30)]
     ingest(acacia, lines("a.csv", *first, (30, "", "null"), (31, "99999999999.999999999", "estimated")))
@@ -91,7 +91,7 @@ def clear(dsn: str) -> None:
     with psycopg.connect(dsn) as connection:
         connection.execute("drop table if exists myproperty.meter_readings_20250601")
         connection.execute("drop table if exists myproperty.meter_readings_20250602")
-        # Without the triggers that keep history from being cleared.
+        # Without the triggers that protect the history.
         connection.execute("set local session_replication_role = replica")
         connection.execute(
             "truncate myproperty.ingestion_jobs, warehouse_staging.archived_dates, "
@@ -100,7 +100,7 @@ def clear(dsn: str) -> None:
 
 
 def frame(dsn: str, day: date = DAY) -> pd.DataFrame:
-    """All columns of all readings of a day, by psycopg and pandas alone."""
+    """Return all columns of all readings of a day, by psycopg and pandas only."""
     with psycopg.connect(dsn) as connection:
         found = connection.execute(
             "select * from myproperty.meter_readings where reading_date = %s "
@@ -149,7 +149,7 @@ def test_archived_and_restored_is_the_same_to_the_last_digit(
 
 
 def visible(company: Company) -> tuple[int, list[str]]:
-    """Readings of DAY and their tenants, as the application of this tenant sees them."""
+    """Return the number of readings of DAY and their tenants, as the application of this tenant sees them."""
     with psycopg.connect(company.dsn) as connection:
         connection.execute("set local role myproperty_app")
         connection.execute("select set_config('app.tenant_id', %s, true)", (company.tenant_id,))
@@ -162,7 +162,7 @@ def visible(company: Company) -> tuple[int, list[str]]:
 
 
 def protection(dsn: str, table: str) -> tuple[Any, ...]:
-    """(row security, forced, has a policy, has both foreign keys, is granted to anyone) of a partition."""
+    """Return (row security, forced, has policy, has both foreign keys, is granted to anyone) of a partition."""
     query = """
         select relrowsecurity, relforcerowsecurity,
                exists (select from pg_policy where polrelid = c.oid),
@@ -185,7 +185,7 @@ def test_the_archive_has_every_column_of_the_table(oltp_dsn: str) -> None:
     assert {row[0] for row in rows} == set(ENTITIES["meter_readings"].columns.names)
 
 
-def test_a_crash_between_file_and_drop_is_mended_by_the_next_run(
+def test_the_next_run_repairs_a_crash_between_file_and_drop(
     loaded: Company, store: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def crash(*_: Any) -> None:
@@ -203,7 +203,7 @@ def test_a_crash_between_file_and_drop_is_mended_by_the_next_run(
 
 
 @pytest.mark.parametrize("fault", ["row", "value"])
-def test_a_file_that_differs_drops_nothing(
+def test_a_partition_is_kept_if_its_file_differs(
     loaded: Company, store: str, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     write = archive_module._write_file
@@ -220,7 +220,7 @@ def test_a_file_that_differs_drops_nothing(
     assert len(frame(loaded.dsn)) == 26 and list_archived(loaded.dsn) == []
 
 
-def test_the_database_counts_again(loaded: Company, store: str) -> None:
+def test_the_database_counts_the_readings_again(loaded: Company, store: str) -> None:
     with psycopg.connect(loaded.dsn) as connection:
         connection.execute("set local role myproperty_loader")
         with pytest.raises(psycopg.DatabaseError, match="has 26 readings, its archive 25") as caught:
@@ -229,14 +229,16 @@ def test_the_database_counts_again(loaded: Company, store: str) -> None:
 
 
 @pytest.mark.parametrize("role", ["myproperty_app", "myproperty_etl", "myproperty_readonly"])
-def test_only_the_loader_drops(loaded: Company, role: str) -> None:
+def test_only_the_loader_may_drop_a_partition(loaded: Company, role: str) -> None:
     with psycopg.connect(loaded.dsn) as connection:
         connection.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("select myproperty.drop_readings_partition(%s, 26, 'u', 1)", (DAY,))
 
 
-def test_pending_marts_are_waited_for_unless_forced(loaded: Company, lines: LineMaker, store: str) -> None:
+def test_a_date_with_pending_marts_is_refused_unless_forced(
+    loaded: Company, lines: LineMaker, store: str
+) -> None:
     ingest(loaded, lines("d.csv", (4, "45.5", "actual"), version=V2))
     results = archive_partitions(loaded.dsn, store, before=BEFORE)
     assert statuses(results) == [(DAY, "refused"), (NEXT, "archived")]
@@ -252,7 +254,7 @@ def test_pending_marts_are_waited_for_unless_forced(loaded: Company, lines: Line
     assert pending_dates(loaded.dsn) == [DAY]
 
 
-def test_a_busy_table_is_left_alone(loaded: Company, store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_busy_table_is_refused(loaded: Company, store: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archive_module, "ATTEMPTS", 1)
     with psycopg.connect(loaded.dsn) as reader:
         reader.execute("select count(*) from myproperty.meter_readings where reading_date = %s", (NEXT,))
@@ -262,7 +264,7 @@ def test_a_busy_table_is_left_alone(loaded: Company, store: str, monkeypatch: py
     assert statuses(archive_partitions(loaded.dsn, store, before=NEXT)) == [(DAY, "archived")]
 
 
-def test_recent_dates_stay(oltp_dsn: str, store: str) -> None:
+def test_recent_dates_are_not_archived(oltp_dsn: str, store: str) -> None:
     today = datetime.now(UTC).date()
     made = ensure_partitions(oltp_dsn, today, today + timedelta(days=2))
     assert made == [today + timedelta(days=offset) for offset in range(3)] == dates(oltp_dsn)
@@ -275,7 +277,7 @@ def test_recent_dates_stay(oltp_dsn: str, store: str) -> None:
             connection.execute(sql.SQL("drop table {}").format(name))
 
 
-def test_a_file_loads_into_a_date_made_ahead_as_into_a_new_one(
+def test_a_file_loads_into_a_date_made_ahead_like_into_a_new_one(
     pair: tuple[Company, Company], lines: LineMaker, store: str
 ) -> None:
     company = pair[0]
@@ -284,7 +286,7 @@ def test_a_file_loads_into_a_date_made_ahead_as_into_a_new_one(
     assert protection(company.dsn, "meter_readings_20250601") == (True, True, True, True, False)
     ahead = ingest(company, lines("a.csv", *readings))
     loaded_ahead = frame(company.dsn)
-    # An empty partition goes without a file, and its date is not archived: it can be loaded at any time.
+    # An empty partition is removed without a file; its date is not archived, so it can be loaded.
     assert statuses(archive_partitions(company.dsn, store, before=BEFORE)) == [
         (DAY, "refused"),
         (NEXT, "removed"),
@@ -301,12 +303,12 @@ def test_a_file_loads_into_a_date_made_ahead_as_into_a_new_one(
 
 
 @pytest.mark.parametrize(("first", "last"), [(NEXT, DAY), (DAY, date(2026, 6, 2))])
-def test_a_range_that_makes_no_sense_is_refused(oltp_dsn: str, first: date, last: date) -> None:
+def test_an_empty_or_too_long_range_is_refused(oltp_dsn: str, first: date, last: date) -> None:
     with pytest.raises(PartitionError, match="at least one date and at most 366"):
         ensure_partitions(oltp_dsn, first, last)
 
 
-def test_late_readings_of_an_archived_date_wait_in_quarantine(
+def test_late_readings_of_an_archived_date_are_quarantined(
     loaded: Company, lines: LineMaker, store: str
 ) -> None:
     dsn = loaded.dsn
@@ -325,14 +327,16 @@ def test_late_readings_of_an_archived_date_wait_in_quarantine(
     assert frame(dsn).query("version == 3")["value_native"].tolist() == [Decimal("55.5")]
 
 
-def test_no_other_way_leads_into_an_archived_date(
+def test_no_other_path_writes_into_an_archived_date(
     loaded: Company, lines: LineMaker, store: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dsn = loaded.dsn
     archive_partitions(dsn, store, before=NEXT)
     with pytest.raises(PartitionError, match=r"2025-06-01 are archived.*partitions restore 2025-06-01"):
         ensure_partitions(dsn, DAY, DAY)
-    with pytest.raises(IngestError, match="2025-06-01 are archived, and landing none would empty its marts"):
+    with pytest.raises(
+        IngestError, match="2025-06-01 are archived, and landing the date would empty its marts"
+    ):
         land("meter_readings", dsn, DAY, NEXT)
     with monkeypatch.context() as patched:
         patched.setattr(load_module, "read_archived_dates", lambda _: set())
@@ -341,7 +345,7 @@ def test_no_other_way_leads_into_an_archived_date(
     assert dates(dsn) == [NEXT]
 
 
-def test_a_file_that_is_gone_or_changed_is_not_restored(loaded: Company, store: str) -> None:
+def test_a_missing_or_changed_file_is_not_restored(loaded: Company, store: str) -> None:
     archive_partitions(loaded.dsn, store, before=NEXT)
     file = Path(store) / "meter_readings_20250601.parquet"
     rows = pq.read_table(file)
@@ -357,7 +361,7 @@ def test_a_file_that_is_gone_or_changed_is_not_restored(loaded: Company, store: 
     assert dates(loaded.dsn) == [NEXT] and len(list_archived(loaded.dsn)) == 1
 
 
-def test_readings_of_a_meter_that_is_no_more_are_not_restored(
+def test_readings_of_a_deleted_meter_are_not_restored(
     loaded: Company, pair: tuple[Company, Company], store: str
 ) -> None:
     archive_partitions(loaded.dsn, store, before=NEXT)
@@ -390,7 +394,7 @@ def test_fewer_rows_than_were_archived_are_not_attached(loaded: Company, store: 
     assert caught.value.sqlstate == "MP004"
 
 
-def test_a_place_that_cannot_be_written_drops_nothing(loaded: Company, tmp_path: Path) -> None:
+def test_no_partition_is_dropped_if_the_place_cannot_be_written(loaded: Company, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(PartitionError, match="MYPROPERTY_READINGS_ARCHIVE_URL"):
         archive_partitions(loaded.dsn, str(tmp_path / "file"), before=NEXT)

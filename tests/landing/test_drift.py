@@ -19,13 +19,13 @@ pytestmark = pytest.mark.engine
 
 @pytest.fixture
 def oltp_copy(fresh_database: DatabaseMaker) -> Iterator[str]:
-    """A migrated database of one's own, whose tables may be changed."""
+    """A migrated database for one test, which may change its tables."""
     with fresh_database("drift") as dsn:
         upgrade(dsn)
         yield dsn
 
 
-def test_the_sources_are_what_the_entities_say(company: Company) -> None:
+def test_the_sources_match_the_entities(company: Company) -> None:
     assert drift.check_sources(ENTITIES, company.dsn) == []
 
 
@@ -45,7 +45,7 @@ def test_a_drifted_column_is_named_before_anything_is_landed(
         drift.check_sources(ENTITIES, oltp_copy)
 
 
-def test_a_new_column_is_told_of_and_hurts_nothing(oltp_copy: str) -> None:
+def test_a_new_column_is_a_warning_and_landing_continues(oltp_copy: str) -> None:
     with psycopg.connect(oltp_copy) as connection:
         connection.execute("alter table myproperty.payments add column fee numeric(14, 2)")
     (warning,) = drift.check_sources(ENTITIES, oltp_copy)

@@ -53,7 +53,7 @@ def test_a_changed_digit_changes_the_fingerprint(landed: Company) -> None:
     assert sum(old != new for old, new in zip(before, checksums(), strict=True)) == 1
 
 
-def test_a_growing_table_takes_over_what_changed_and_what_was_deleted(company: Company) -> None:
+def test_landing_a_growing_table_copies_changes_and_deletions(company: Company) -> None:
     def landed_at() -> dict[str, datetime]:
         rows = read_landing("agent_audit", company.dsn).to_pylist()
         return {row["id"]: row["landed_at"] for row in rows if row["tenant_id"] == str(company.tenant_id)}
@@ -62,7 +62,7 @@ def test_a_growing_table_takes_over_what_changed_and_what_was_deleted(company: C
     land("agent_audit", company.dsn)
     first = landed_at()
     land("agent_audit", company.dsn)
-    assert landed_at() == first, "what did not change is not landed again"
+    assert landed_at() == first, "unchanged rows are not landed again"
     call_tools(company, CHANGED, DELETED, CALLED)
     land("agent_audit", company.dsn)
     second = landed_at()

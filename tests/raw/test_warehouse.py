@@ -52,7 +52,7 @@ def test_raw_in_bigquery(landed: Company, emulator: Warehouse) -> None:
 
 
 def check_raw(landed: Company, warehouse: Warehouse) -> None:
-    """Load two dates; load them again; replace one by fewer rows, which leaves the other as it was."""
+    """Load two dates, load them again, then replace one by fewer rows: the other is unchanged."""
     tables = [read_landing("meter_readings", landed.dsn, day) for day in DAYS]
     warehouse.ensure_table(READINGS)
     warehouse.ensure_table(READINGS)
@@ -63,7 +63,7 @@ def check_raw(landed: Company, warehouse: Warehouse) -> None:
     assert warehouse.load_partition(READINGS, tables[1].slice(0, 1), DAYS[1], "third") == 1
     assert list(warehouse.fingerprint(READINGS, DAYS[1], END)["rows"]) == [1]
     assert_equals_landing(landed, warehouse, DAYS[0])
-    # The same rows come back after others were there: a new run loads them again.
+    # The first rows come back: a new run loads them again.
     warehouse.load_partition(READINGS, tables[1], DAYS[1], "fourth")
     assert_equals_landing(landed, warehouse, DAYS[1])
 
@@ -116,7 +116,7 @@ def test_a_growing_table_in_bigquery(company: Company, emulator: Warehouse) -> N
 
 
 def check_growing(company: Company, warehouse: Warehouse) -> None:
-    """A first load, nothing new, rows changed and added, rows deleted: raw equals landing each time."""
+    """First load, no change, changed and added rows, deleted rows: raw equals landing each time."""
     entity = ENTITIES["agent_audit"]
     wholes: list[str] = []
     load_partition = warehouse.load_partition

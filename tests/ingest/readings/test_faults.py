@@ -1,6 +1,6 @@
-"""What breaks on the way of a file: processes and servers that die, a full disk, values that no meter sends.
+"""Faults during a load: killed processes and servers, a full disk, impossible values.
 
-What should be in the tables is taken from the file itself, never from another load.
+The expected rows come from the file itself, never from another load.
 """
 
 import multiprocessing
@@ -38,13 +38,13 @@ SPREAD = ["0001-01-01T00:00:00Z", "9999-12-31T23:00:00Z"]
 
 
 def written(path: Path) -> list[tuple[datetime, Decimal]]:
-    """The good readings of a file, as it says."""
+    """Return the good readings in the text of a file."""
     lines = [line.split(",") for line in path.read_text().splitlines()[1:]]
     return [(datetime.fromisoformat(line[4]), Decimal(line[6])) for line in lines if float(line[6]) >= 0]
 
 
 def medium(folder: Path, start: datetime, version: str = V1, step: str = "0.001") -> Path:
-    """A file of twelve days, of quarter hours, with one bad reading."""
+    """Write a file of quarter hours of twelve days, with one bad reading."""
     lines = [HEADER]
     for number in range(DAYS * HOURS * 4):
         at = (start + timedelta(minutes=15 * number)).isoformat()
@@ -56,7 +56,7 @@ def medium(folder: Path, start: datetime, version: str = V1, step: str = "0.001"
 
 
 def stored(company: Company, path: Path) -> list[tuple[datetime, Decimal]]:
-    """The current readings of the days of a file."""
+    """Return the current readings of the days of a file."""
     first, last = written(path)[0][0], written(path)[-1][0]
     return company.rows(
         "select reading_ts, value_native from myproperty.meter_readings "
@@ -66,7 +66,7 @@ def stored(company: Company, path: Path) -> list[tuple[datetime, Decimal]]:
 
 
 def is_whole(company: Company, path: Path) -> None:
-    """The tables hold what the file says, once, and nothing is left of a load that died."""
+    """Check that the tables hold the readings of the file once, and no rest of a killed load."""
     assert stored(company, path) == written(path)
     job = company.rows(
         "select j.id, j.accepted + j.new_versions, j.quarantined, j.finished_at is not null, "
@@ -86,13 +86,13 @@ def is_whole(company: Company, path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def processes() -> Any:
-    """Processes that start with everything imported."""
+    """A context of processes that start with everything imported."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.ingest.victim"])
     return context
 
 
-def test_one_file_delivered_to_four_processes_is_loaded_once(
+def test_one_file_given_to_four_processes_is_loaded_once(
     company: Company, tmp_path: Path, processes: Any
 ) -> None:
     path = medium(tmp_path, datetime(2021, 1, 1, tzinfo=UTC))
@@ -106,7 +106,7 @@ def test_one_file_delivered_to_four_processes_is_loaded_once(
 def test_a_process_killed_at_ten_points_leaves_all_or_nothing_and_a_rerun_completes_it(
     company: Company, tmp_path: Path, processes: Any
 ) -> None:
-    """Half of the kills fall on days without a partition, half on a revision of readings that are there."""
+    """Half of the kills hit days without a partition, half a revision of existing readings."""
     points = random.Random(20261124)
     calls = calls_of_a_load(company, tmp_path)
     killed = 0
@@ -130,7 +130,7 @@ def test_a_process_killed_at_ten_points_leaves_all_or_nothing_and_a_rerun_comple
 
 
 def calls_of_a_load(company: Company, folder: Path) -> int:
-    """How many calls to the database an undisturbed load of new days makes."""
+    """Return the number of database calls of an undisturbed load of new days."""
     made = 0
 
     def count(original: Any) -> Any:
@@ -152,7 +152,7 @@ def calls_of_a_load(company: Company, folder: Path) -> int:
 
 @pytest.fixture
 def restore_session() -> Iterator[None]:
-    """The methods of a session as they were."""
+    """Restore the methods of a session after the test."""
     kept = {name: getattr(Session, name) for name in victim.CALLS}
     yield
     for name, original in kept.items():
@@ -179,11 +179,11 @@ def test_a_backend_that_is_terminated_is_a_clear_error_and_leaves_nothing(
 
 
 def psycopg_pid(session: Session) -> int:
-    """The server process of a session."""
+    """Return the id of the server process of a session."""
     return session._connection.info.backend_pid
 
 
-def test_a_server_killed_on_the_way_is_a_clear_error_and_a_rerun_completes_the_file(
+def test_a_server_killed_during_a_load_is_a_clear_error_and_a_rerun_completes_the_file(
     tmp_path: Path,
 ) -> None:
     points = random.Random(7)
@@ -211,7 +211,7 @@ def test_a_server_killed_on_the_way_is_a_clear_error_and_a_rerun_completes_the_f
 
 
 def kill_server(settings: Settings) -> None:
-    """SIGKILL for the server and each of its processes."""
+    """Send SIGKILL to the server and each of its processes."""
     found = local._postgres(settings)._postmaster()
     assert found is not None
     server = psutil.Process(found[0])
@@ -224,7 +224,7 @@ def kill_server(settings: Settings) -> None:
 
 
 def test_a_full_disk_is_a_clear_error_and_leaves_nothing(company: Company, tmp_path: Path) -> None:
-    """The server says so itself, in the midst of the load: a trigger raises what a full disk raises."""
+    """A trigger raises the error of a full disk in the middle of the load."""
     path = medium(tmp_path, datetime(2025, 1, 1, tzinfo=UTC))
     with psycopg.connect(company.dsn, autocommit=True) as db:
         db.execute(
@@ -247,7 +247,7 @@ def test_a_full_disk_is_a_clear_error_and_leaves_nothing(company: Company, tmp_p
 
 @pytest.fixture
 def small_disk(company: Company) -> Iterator[Path]:
-    """A disk of 512 KB that new partitions go to, given a moment of the rights of root."""
+    """A disk of 512 KB for new partitions; mounting it needs root."""
     data = Path(str(company.rows("show data_directory")[0][0]))
     disk = Path(tempfile.mkdtemp(prefix="myproperty-disk-", dir="/var/tmp"))
     owner = data.stat()
@@ -274,7 +274,7 @@ def small_disk(company: Company) -> Iterator[Path]:
     disk.rmdir()
 
 
-def test_a_disk_that_is_full_indeed_leaves_nothing_and_takes_the_file_once_there_is_room(
+def test_a_really_full_disk_leaves_nothing_and_takes_the_file_once_there_is_room(
     company: Company, small_disk: Path, tmp_path: Path
 ) -> None:
     path = medium(tmp_path, datetime(2019, 1, 1, tzinfo=UTC))
@@ -288,7 +288,7 @@ def test_a_disk_that_is_full_indeed_leaves_nothing_and_takes_the_file_once_there
     assert in_small[0][0] == DAYS
 
 
-def test_values_and_dates_that_no_meter_sends_are_quarantined_one_by_one(
+def test_impossible_values_and_dates_are_quarantined_one_by_one(
     company: Company, csv_file: FileMaker
 ) -> None:
     path = csv_file("a.csv", hours(1))
@@ -312,7 +312,7 @@ def test_values_and_dates_that_no_meter_sends_are_quarantined_one_by_one(
     }  # fmt: skip
 
 
-def test_another_tenants_identifier_is_unknown_and_nothing_is_told_of_it(
+def test_another_tenants_identifier_is_unknown_and_not_revealed(
     company: Company, csv_file: FileMaker
 ) -> None:
     other = make_company(company.dsn, f"Other of {company.name}")
@@ -320,7 +320,7 @@ def test_another_tenants_identifier_is_unknown_and_nothing_is_told_of_it(
     assert ingest_file(theirs, tenant=other.name, dsn=other.dsn, create_meters="Site").accepted == 2
     result = ingest_file(theirs, tenant=company.name, dsn=company.dsn)
     assert (result.accepted, result.rules) == (0, {"VEE-REGISTER": 2})
-    told = str(result.as_json()) + str(
+    reported = str(result.as_json()) + str(
         company.rows(
             "select to_jsonb(q) from warehouse_staging.quarantined_readings q where tenant_id = %s",
             company.tenant_id,
@@ -328,14 +328,14 @@ def test_another_tenants_identifier_is_unknown_and_nothing_is_told_of_it(
     )
     meter = other.rows("select id::text from myproperty.meters where tenant_id = %s", other.tenant_id)
     for secret in (other.name, other.tenant_id, other.property_id, *(str(row[0]) for row in meter)):
-        assert secret not in told
+        assert secret not in reported
 
 
 @pytest.mark.parametrize("head", [HEADER, "100,NEM12,200506081149,A,B"])
 def test_a_line_without_an_end_is_refused_in_bounded_memory(
     company: Company, tmp_path: Path, head: str
 ) -> None:
-    """64 MB of it, of which no more than a few blocks are ever held."""
+    """The line has 64 MB, of which only a few blocks are in memory."""
     path = tmp_path / "endless.csv"
     with path.open("wb") as file:
         file.write(head.encode() + b"\n")

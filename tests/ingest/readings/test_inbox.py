@@ -1,4 +1,4 @@
-"""The inbox as a bucket: batches by content, files that still grow, the archive, and files that fail."""
+"""The inbox as a bucket: runs by content, files that still grow, the archive, and files that fail."""
 
 import uuid
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ class Bucket:
         self.filesystem.pipe_file(f"{self.settings.inbox}/{path}", content.encode())
 
     def paths(self, root: str) -> list[str]:
-        """What lies below the inbox or the archive."""
+        """Return the paths below the inbox or the archive."""
         place = self.filesystem._strip_protocol(root)
         return sorted(path.removeprefix(f"{place}/") for path in self.filesystem.find(root))
 
@@ -54,7 +54,7 @@ def bucket(oltp_dsn: str, tmp_path: Path) -> Iterator[Bucket]:
 
 
 def tick(bucket: Bucket, cursor: str | None, instance: dg.DagsterInstance) -> Any:
-    """One evaluation of the sensor."""
+    """Evaluate the sensor once."""
     sensor = next(each for each in sensors(jobs()) if each.name == "inbox_files")
     context = dg.build_sensor_context(
         instance, cursor=cursor, resources={"platform": bucket.platform}, sensor_name=sensor.name
@@ -63,7 +63,7 @@ def tick(bucket: Bucket, cursor: str | None, instance: dg.DagsterInstance) -> An
 
 
 def files(evaluated: Any) -> list[str]:
-    """The names of the files that a tick asks a run for."""
+    """Return the names of the files for which a tick requests a run."""
     return [
         Path(path).name
         for request in evaluated.run_requests or []
@@ -71,7 +71,7 @@ def files(evaluated: Any) -> list[str]:
     ]
 
 
-def test_a_batch_is_what_no_longer_grows_and_its_key_is_its_content(bucket: Bucket) -> None:
+def test_a_run_takes_files_that_no_longer_grow_and_its_key_is_their_content(bucket: Bucket) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         bucket.put("acme/a.csv", "one")
         bucket.put("acme/b.csv", "half")
@@ -82,13 +82,13 @@ def test_a_batch_is_what_no_longer_grows_and_its_key_is_its_content(bucket: Buck
         assert files(second) == ["a.csv"]
         third = tick(bucket, second.cursor, instance)
         assert files(third) == ["b.csv"]
-        # Both stayed in the inbox: neither is tried again before it changes.
+        # Both stayed in the inbox: they are not tried again before they change.
         fourth = tick(bucket, third.cursor, instance)
         assert files(fourth) == []
         bucket.put("acme/b.csv", "mended")
         fifth = tick(bucket, tick(bucket, fourth.cursor, instance).cursor, instance)
         assert files(fifth) == ["b.csv"]
-        # The same content has the same key, whatever the store says of its age.
+        # The same content has the same key, whatever time the store reports.
         bucket.put("acme/b.csv", "half and more")
         again = tick(bucket, tick(bucket, fifth.cursor, instance).cursor, instance)
         keys = [each.run_requests[0].run_key for each in (second, third, fifth, again)]
@@ -96,7 +96,7 @@ def test_a_batch_is_what_no_longer_grows_and_its_key_is_its_content(bucket: Buck
         assert len(set(keys)) == 3
 
 
-def test_files_that_stay_hold_up_no_others(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_that_stay_do_not_block_others(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dagster_project.sensors.BATCH", 1)
     with dg.DagsterInstance.ephemeral() as instance:
         bucket.put("Nobody/a.csv", "stays")
@@ -106,7 +106,7 @@ def test_files_that_stay_hold_up_no_others(bucket: Bucket, monkeypatch: pytest.M
         assert files(tick(bucket, second.cursor, instance)) == ["b.csv"]
 
 
-def test_a_batch_waits_while_the_last_one_runs(bucket: Bucket) -> None:
+def test_a_run_waits_while_the_previous_one_runs(bucket: Bucket) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         bucket.put("acme/a.csv", "one")
         cursor = tick(bucket, None, instance).cursor
@@ -114,7 +114,7 @@ def test_a_batch_waits_while_the_last_one_runs(bucket: Bucket) -> None:
         assert "being ingested" in tick(bucket, cursor, instance).skip_message
 
 
-def test_hidden_and_unfinished_names_are_left_alone(bucket: Bucket) -> None:
+def test_hidden_and_unfinished_files_are_ignored(bucket: Bucket) -> None:
     for path in (
         "acme/.a.csv",
         "acme/a.csv.part",
@@ -179,7 +179,7 @@ def test_one_bad_file_never_blocks_the_others(
     ]  # fmt: skip
 
 
-def test_a_database_that_is_away_stops_the_run_and_leaves_the_files(bucket: Bucket) -> None:
+def test_an_unreachable_database_stops_the_run_and_leaves_the_files(bucket: Bucket) -> None:
     bucket.put("acme/a.csv", "x")
     bucket.platform.settings = bucket.settings.model_copy(
         update={"oltp_dsn": "postgresql://postgres@127.0.0.1:1/none"}
@@ -192,7 +192,7 @@ def test_a_database_that_is_away_stops_the_run_and_leaves_the_files(bucket: Buck
 def test_two_files_of_one_name_are_both_kept_and_replayed(
     bucket: Bucket, company: Company, csv_file: FileMaker
 ) -> None:
-    """Senders that call every delivery the same: the archive keeps each, and a replay finds its own."""
+    """A sender gives every file the same name: the archive keeps each, and a replay finds the right one."""
     for value in ("1", "2"):
         file = csv_file("a.csv", [value, f"-{value}"], register="B7")
         bucket.put(f"{company.name}/daily.csv", file.read_text())
@@ -212,7 +212,7 @@ def test_two_files_of_one_name_are_both_kept_and_replayed(
     ]
     assert sorted(result.accepted + result.new_versions + result.superseded for result in results) == [1, 1]
     assert {result.rules["VEE-NEGATIVE"] for result in results} == {1}
-    # The same content again does not take a third place.
+    # The same content again is not archived a third time.
     bucket.put(f"{company.name}/daily.csv", file.read_text())
     assert bucket.ingest() == [("daily.csv", "unchanged")]
     assert bucket.paths(bucket.settings.archive) == kept
@@ -240,7 +240,7 @@ def test_a_file_is_read_with_the_mapping_of_its_tenant_that_claims_it(
     bucket.put(f"{company.name}/canonical.csv", csv_file("a.csv", hours(3)).read_text())
     assert bucket.ingest() == [("canonical.csv", "loaded"), ("export-1.csv", "loaded")]
     assert len(company.current()) == 3
-    # The mapping stays where it is, and another tenant's claims nothing of ours.
+    # The mapping stays where it is, and the mapping of another tenant claims no file of this one.
     assert bucket.paths(bucket.settings.inbox) == [
         f"{company.name}/mappings/export.yaml",
         f"{company.name}/mappings/other.toml",
@@ -250,7 +250,7 @@ def test_a_file_is_read_with_the_mapping_of_its_tenant_that_claims_it(
     assert bucket.ingest() == [("unclaimed.csv", "refused")]
 
 
-def test_a_broken_mapping_holds_back_what_may_be_its_own_alone(
+def test_a_broken_mapping_holds_back_only_files_that_need_one(
     bucket: Bucket, company: Company, csv_file: FileMaker
 ) -> None:
     broken = MAPPED.format(pattern="export-*.csv").replace("UTC", "Mars/Phobos")
@@ -270,12 +270,12 @@ def test_a_broken_mapping_holds_back_what_may_be_its_own_alone(
     assert refusal is not None
     for part in ("export.yaml: timezone", "'Mars/Phobos' is no IANA zone", "none.yaml: files"):
         assert part in refusal.reason
-    # Mended, the file that stayed is read.
+    # Once the mapping is corrected, the file that stayed is read.
     bucket.put(f"{company.name}/mappings/export.yaml", MAPPED.format(pattern="export-*.csv"))
     assert bucket.ingest() == [("export-1.csv", "loaded")]
 
 
-def test_two_mappings_that_claim_a_file_are_told(bucket: Bucket, company: Company) -> None:
+def test_two_mappings_that_claim_a_file_are_reported(bucket: Bucket, company: Company) -> None:
     for name, pattern in (("a.yaml", "export-*.csv"), ("b.yaml", "*.csv")):
         bucket.put(f"{company.name}/mappings/{name}", MAPPED.format(pattern=pattern))
     bucket.put(f"{company.name}/export-1.csv", EXPORT)
@@ -286,7 +286,7 @@ def test_two_mappings_that_claim_a_file_are_told(bucket: Bucket, company: Compan
     assert "all claim export-1.csv" in result.refusal.reason
 
 
-def test_a_mended_mapping_is_another_batch_for_the_sensor(bucket: Bucket) -> None:
+def test_a_corrected_mapping_is_a_new_run_for_the_sensor(bucket: Bucket) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         bucket.put("acme/export-1.csv", EXPORT)
         bucket.put("acme/mappings/export.yaml", "files: [")

@@ -1,4 +1,4 @@
-"""Files to readings: versions, history, quarantine, the ledger, and all or nothing."""
+"""Files to readings: versions, history, quarantine, the ledger, all or nothing."""
 
 import gzip
 import subprocess
@@ -56,7 +56,7 @@ def test_the_same_readings_in_other_bytes_are_unchanged(company: Company, csv_fi
     assert (result.status, counts(result), result.dates_touched) == ("loaded", (0, 30, 0, 0, 0), [])
 
 
-def test_a_revised_file_makes_versions_and_touches_its_dates_alone(
+def test_a_revised_file_makes_versions_and_touches_only_changed_dates(
     company: Company, csv_file: FileMaker
 ) -> None:
     ingest(company, csv_file("a.csv", hours(30)))
@@ -79,9 +79,7 @@ def test_a_revised_file_makes_versions_and_touches_its_dates_alone(
     assert touched == [(DAY_2, 1)]
 
 
-def test_an_older_file_that_comes_late_replaces_nothing_and_is_kept(
-    company: Company, csv_file: FileMaker
-) -> None:
+def test_a_late_older_file_replaces_nothing_and_is_kept(company: Company, csv_file: FileMaker) -> None:
     ingest(company, csv_file("a.csv", hours(3)))
     before = company.current()
     result = ingest(company, csv_file("late.csv", hours(3, "7"), version=V0))
@@ -159,7 +157,7 @@ def test_create_meters_keeps_registers_of_one_channel_apart(company: Company, cs
     assert left == [("replayed", 4)]
 
 
-def test_a_refused_file_writes_its_refusal_alone(company: Company, tmp_path: Path) -> None:
+def test_a_refused_file_writes_only_its_refusal(company: Company, tmp_path: Path) -> None:
     path = tmp_path / "page.csv"
     path.write_text("<html>504</html>\n")
     result = ingest(company, path)
@@ -229,7 +227,7 @@ def test_two_processes_load_one_file_once(company: Company, csv_file: FileMaker)
     assert len(company.current()) == 48
 
 
-def test_an_unknown_tenant_is_told_what_to_do(company: Company, csv_file: FileMaker) -> None:
+def test_an_unknown_tenant_is_an_error(company: Company, csv_file: FileMaker) -> None:
     with pytest.raises(TenantError, match="no tenant 'Nobody'") as caught:
         ingest_file(csv_file("a.csv", hours(1)), tenant="Nobody", dsn=company.dsn)
     assert company.name not in str(caught.value)

@@ -1,4 +1,4 @@
-"""A file read with a mapping: loaded once, replayed with what was declared then, refused without."""
+"""A file read with a mapping: loaded once, replayed with its mapping, refused without one."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -39,9 +39,7 @@ def export(folder: Path, *values: str, meter: str = "M1") -> Path:
     return path
 
 
-def test_a_mapped_file_is_loaded_once_and_another_mapping_makes_it_another(
-    company: Company, tmp_path: Path
-) -> None:
+def test_a_mapped_file_is_loaded_once_for_each_mapping(company: Company, tmp_path: Path) -> None:
     path = export(tmp_path, "1", "2")
     first = ingest_file(path, tenant=company.name, dsn=company.dsn, mapping=mapping())
     assert (first.status, first.accepted, first.format) == ("loaded", 2, "mapped_csv")
@@ -51,7 +49,7 @@ def test_a_mapped_file_is_loaded_once_and_another_mapping_makes_it_another(
         connection.execute(
             "update myproperty.meter_registers set unit = 'Wh' where tenant_id = %s", (company.tenant_id,)
         )
-    # The unit was declared wrongly: the same bytes mean something else.
+    # The declared unit was wrong: with another mapping the same bytes are other content.
     mended = ingest_file(path, tenant=company.name, dsn=company.dsn, mapping=mapping("Wh"))
     assert (mended.status, mended.new_versions) == ("loaded", 2)
     assert company.rows(
@@ -78,7 +76,7 @@ def test_the_quarantine_is_replayed_with_the_mapping_of_the_load(company: Compan
     assert (again.accepted, again.unchanged, again.dates_touched) == (0, 2, [])
 
 
-def test_a_file_that_needs_a_mapping_is_refused_without(company: Company, tmp_path: Path) -> None:
+def test_a_file_that_needs_a_mapping_is_refused_without_one(company: Company, tmp_path: Path) -> None:
     result = ingest_file(export(tmp_path, "1"), tenant=company.name, dsn=company.dsn)
     assert result.refusal is not None
     assert (result.status, result.refusal.rule) == ("refused", "FILE-FORMAT")
@@ -110,7 +108,7 @@ def test_a_portal_answer_is_loaded_once_its_site_and_zone_are_declared(
     ) == [("generation", "null", None), ("generation", "actual", Decimal("1.5"))]
 
 
-def test_the_total_of_weeks_is_quarantined_and_breaks_no_load(company: Company, tmp_path: Path) -> None:
+def test_a_total_of_weeks_is_quarantined_and_the_file_is_loaded(company: Company, tmp_path: Path) -> None:
     path = tmp_path / "registers.csv"
     reads = "000100,20250101000000,A,,,000900,20250331000000,A,,,800,kWh,,20250401000000,"
     path.write_text(f"100,NEM13,202504010000,A,B\n250,M1,E1,1,E1,E1,S1,E,{reads}\n900\n")
@@ -120,8 +118,8 @@ def test_the_total_of_weeks_is_quarantined_and_breaks_no_load(company: Company, 
     assert result.energy.quarantined_kwh == 800
 
 
-def test_the_quarantine_is_replayed_with_a_mended_mapping(company: Company, tmp_path: Path) -> None:
-    """The register was declared wrongly: the load takes on the mapping that is right, and is known by it."""
+def test_the_quarantine_is_replayed_with_a_corrected_mapping(company: Company, tmp_path: Path) -> None:
+    """The declared register was wrong: the job takes on the corrected mapping and its content hash."""
     path = export(tmp_path, "1", "2", "-1")
     first = ingest_file(path, tenant=company.name, dsn=company.dsn, mapping=mapping(register="B9"))
     assert (first.accepted, first.rules) == (0, {"VEE-REGISTER": 2, "VEE-NEGATIVE": 1})

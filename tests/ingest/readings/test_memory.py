@@ -1,4 +1,4 @@
-"""A file larger than what is held of it at once: little memory, and the same rows as from small files.
+"""A file larger than the memory that a load may use: bounded memory, and the same rows as from small files.
 
 The large file goes through a process of its own, whose peak is measured; held in memory as a whole it would
 take about twice the limit.
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.slow]
 METERS, DAYS, SECONDS = 42, 35, 300
 PER_METER = DAYS * 86_400 // SECONDS
 FILE_MB, LIMIT_MB = 150, 500
-# Texts of the length that makes the file large without taking the time of more rows.
+# Long texts make the file large without more rows, which would take longer.
 FLAG, REASON, SERIAL = "method " * 16, "reason " * 22, "serial-number-of-a-meter-that-is-long"
 INGEST = """
 import sys
@@ -33,14 +33,14 @@ from data.ingest.readings.load import ingest_file
 result = ingest_file(sys.argv[1], tenant=sys.argv[2], dsn=sys.argv[3])
 print(result.status, result.accepted, result.quarantined, result.energy.is_balanced)
 print(result.energy.energy_in_kwh)
-# Not ru_maxrss: that of a process counts what its parent held when it started it.
+# Not ru_maxrss: it includes the memory of the parent when the process started.
 (peak,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
 print(int(peak.split()[1]) // 1024)
 """
 
 
 def rows() -> pa.Table:
-    """Readings meter by meter, some of them bad, and at the very end a newer value for some of the first."""
+    """Return readings meter by meter, some of them bad, and at the end newer values for some of the first."""
     count = METERS * PER_METER
     start = int(datetime(2024, 3, 1, tzinfo=UTC).timestamp())
     instants = np.tile(start + np.arange(PER_METER) * SECONDS, METERS).astype("datetime64[s]")
@@ -99,7 +99,7 @@ def register_meters(company: Company) -> None:
 
 
 def stored(company: Company) -> list[tuple[object, ...]]:
-    """What is in the tables of a tenant, a line a date, every column that a file decides."""
+    """Return one row for each date of a tenant, with a hash of every column that comes from a file."""
     return company.rows(
         """
         select r.reading_date, count(*), sum(r.value_kwh), sum(hashtextextended(concat_ws('|',
@@ -124,7 +124,7 @@ def quarantined(company: Company) -> list[tuple[object, ...]]:
     )
 
 
-def test_a_large_file_takes_little_memory_and_gives_the_rows_of_small_ones(
+def test_a_large_file_takes_little_memory_and_loads_the_same_rows_as_small_ones(
     company: Company, tmp_path: Path
 ) -> None:
     table = rows()
@@ -151,7 +151,7 @@ def test_a_large_file_takes_little_memory_and_gives_the_rows_of_small_ones(
 
 
 def bad(table: pa.Table) -> int:
-    """How many intervals the file has no good value for."""
+    """Return the number of intervals without a good value in the file."""
     ok = {
         (identifier, instant)
         for identifier, instant, value in zip(

@@ -1,4 +1,4 @@
-"""Several files at once: results in order, and each reading as one file after the other would make it."""
+"""Several files at once: results in order, and the same readings as one file after the other."""
 
 import threading
 from decimal import Decimal
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.engine
 def test_files_of_the_same_readings_are_loaded_in_the_order_given(
     company: Company, csv_file: FileMaker, tmp_path: Path
 ) -> None:
-    """Of the same rank and version the later file is current, though a large one before it takes longer."""
+    """With equal rank and version the later file is current, although a large earlier file takes longer."""
     bad = tmp_path / "bad.csv"
     bad.write_text("<html>\n")
     first = csv_file("first.csv", hours(4000, "1"))
@@ -28,7 +28,7 @@ def test_files_of_the_same_readings_are_loaded_in_the_order_given(
     assert [row[1:4:2] for row in company.current()[:3]] == [(Decimal(v), 5) for v in hours(3, "5")]
 
 
-def test_files_that_share_nothing_wait_for_no_other() -> None:
+def test_files_without_common_readings_do_not_wait() -> None:
     turns = _Turns(3)
     turns.wait(0, {("M1", "E1"): (0, 10)})
     turns.wait(1, {("M1", "E1"): (11, 20), ("M2", "E1"): (0, 5)})
@@ -42,7 +42,7 @@ def test_files_that_share_nothing_wait_for_no_other() -> None:
     assert not _overlap({("M1", "E1"): (0, 1)}, {("M1", "E2"): (0, 1)})
 
 
-def test_a_connection_is_used_again_unless_it_failed_or_was_lost(company: Company) -> None:
+def test_a_connection_is_reused_unless_it_failed_or_was_lost(company: Company) -> None:
     def backend(connections: Connections) -> int:
         with transaction(connections) as session:
             return int(session.rows("select pg_backend_pid()")[0][0])

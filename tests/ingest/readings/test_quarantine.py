@@ -1,4 +1,4 @@
-"""People and the quarantine: seen, resolved with a reason, replayed once the register is mended."""
+"""The quarantine as people use it: list, resolve with a reason, replay after a register was corrected."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def test_resolve_closes_a_row_with_name_and_reason(company: Company, csv_file: F
         quarantine.resolve_quarantined(company.dsn, row.id, by="ops", note="again")
 
 
-def test_replay_loads_what_a_mended_register_makes_right(
+def test_replay_loads_rows_that_a_corrected_register_makes_valid(
     company: Company, csv_file: FileMaker, tmp_path: Path
 ) -> None:
     path = csv_file("a.csv", [*hours(3), "-1"], register="B7")
@@ -54,7 +54,7 @@ def test_replay_loads_what_a_mended_register_makes_right(
     assert (again.accepted, again.unchanged, again.dates_touched) == (0, 3, [])
 
 
-def test_replay_wants_the_bytes_that_were_ingested(
+def test_replay_needs_the_bytes_that_were_ingested(
     company: Company, csv_file: FileMaker, tmp_path: Path
 ) -> None:
     path = csv_file("a.csv", ["-1"])
@@ -65,12 +65,12 @@ def test_replay_wants_the_bytes_that_were_ingested(
         quarantine.replay_quarantined(company.dsn, row.id, archive=str(tmp_path))
 
 
-def test_an_unknown_row_is_told_how_to_find_one(oltp_dsn: str) -> None:
+def test_an_unknown_row_is_an_error_that_says_how_to_find_one(oltp_dsn: str) -> None:
     with pytest.raises(IngestError, match="quarantine list"):
         quarantine.show_quarantined(oltp_dsn, "not-an-id")
 
 
-def test_counts_are_of_one_tenant_where_one_is_named(company: Company, csv_file: FileMaker) -> None:
+def test_counts_are_limited_to_the_tenant_that_is_named(company: Company, csv_file: FileMaker) -> None:
     ingest_file(csv_file("a.csv", ["-1", "-2", "3"]), tenant=company.name, dsn=company.dsn)
     (counted,) = quarantine.count_quarantined(company.dsn, company.name)
     assert (counted["tenant"], counted["rule"], counted["rows"]) == (company.name, "VEE-NEGATIVE", 2)

@@ -1,4 +1,4 @@
-"""Register reads that come in NEM13 files: kept once, and held against the intervals of NEM12 files."""
+"""Register reads of NEM13 files: stored once, and compared with the intervals of NEM12 files."""
 
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -22,7 +22,7 @@ FIRST = date(2025, 5, 5)
 
 @pytest.fixture
 def nmi(company: Company) -> Company:
-    """The company's meter as the market names it: intervals E1, in Brisbane, which is on NEM time."""
+    """The company's meter with its market identifier: intervals E1, in Brisbane, which is on NEM time."""
     with psycopg.connect(company.dsn) as connection:
         connection.execute(
             "update myproperty.meters set timezone = 'Australia/Brisbane' where tenant_id = %s",
@@ -44,7 +44,7 @@ def load(company: Company, folder: Path, name: str, lines: list[str]) -> IngestR
 
 
 def intervals(company: Company, folder: Path, days: int = 3, value: str = "1.0") -> None:
-    """Half-hours of `value` kWh on the days from `FIRST` on: 48 kWh a day at 1.0."""
+    """Return half-hours of `value` kWh on the days from `FIRST` on: 48 kWh a day at 1.0."""
     lines = ["100,NEM12,202505090000,A,B", "200,6102000013,E1,E1,E1,,METER9,kWh,30,"]
     for number in range(days):
         day = FIRST + timedelta(days=number)
@@ -53,7 +53,7 @@ def intervals(company: Company, folder: Path, days: int = 3, value: str = "1.0")
 
 
 def record(previous: str, current: str, **changes: str) -> str:
-    """A 250 record of the days from `FIRST` to three days later, or what is different of it."""
+    """Return a 250 record of the three days from `FIRST`, with changed fields if given."""
     end = FIRST + timedelta(days=3)
     field = {
         "serial": "METER9",
@@ -82,7 +82,7 @@ def stored(company: Company) -> list[tuple[Any, ...]]:
 
 
 def found(company: Company) -> dict[str, Any]:
-    """The open issues of registers after a validation, by rule."""
+    """Validate, and return the open issues of registers by rule."""
     validate(company.dsn, tenant=company.name)
     rows = company.rows(
         "select rule, details from myproperty.reading_issues where tenant_id = %s and status = 'open' "
@@ -96,7 +96,7 @@ def at(days: int) -> datetime:
     return datetime(FIRST.year, FIRST.month, FIRST.day, tzinfo=NEM) + timedelta(days=days)
 
 
-def test_reads_are_kept_once_under_the_meter_of_the_intervals(nmi: Company, tmp_path: Path) -> None:
+def test_reads_are_stored_once_under_the_meter_of_the_intervals(nmi: Company, tmp_path: Path) -> None:
     times = {"from": f"{at(3):%Y%m%d}000000", "to": f"{at(4):%Y%m%d}000000"}
     result = dials(
         nmi, tmp_path, "a.csv", record("00100.0", "00244.0"), record("00244.0", "00300.0", **times)
@@ -134,13 +134,13 @@ def test_reads_are_kept_once_under_the_meter_of_the_intervals(nmi: Company, tmp_
         "digits without zeros",
     ],
 )
-def test_intervals_are_held_against_the_reads(
+def test_intervals_are_compared_with_the_reads(
     nmi: Company, tmp_path: Path, reads: tuple[str, str], changes: dict[str, str], wanted: dict[str, Any]
 ) -> None:
     intervals(nmi, tmp_path)
     assert found(nmi) == {}
     assert dials(nmi, tmp_path, "dials.csv", record(*reads, **changes)).register_reads == 2
-    # No reading has changed, and yet there is something to compare with now.
+    # No reading has changed, but now a read exists to compare with.
     assert FIRST + timedelta(days=2) in find_due_dates(nmi.dsn)
     assert found(nmi) == wanted
 
@@ -152,7 +152,7 @@ def test_the_reads_may_come_before_the_intervals(nmi: Company, tmp_path: Path) -
     assert found(nmi)["VEE-SUM"] == {"sum": 144.0, "energy": 200.0, "method": "difference"}
 
 
-def test_an_exchange_at_one_instant_counts_each_device_for_itself(nmi: Company, tmp_path: Path) -> None:
+def test_an_exchange_at_one_instant_counts_each_device_separately(nmi: Company, tmp_path: Path) -> None:
     intervals(nmi, tmp_path)
     noon = f"{FIRST + timedelta(days=1):%Y%m%d}120000"
     old = record("71000.0", "71072.0", to=noon)
@@ -170,7 +170,7 @@ def test_an_exchange_at_one_instant_counts_each_device_for_itself(nmi: Company, 
     assert found(nmi)["VEE-SUM"] == {"sum": 72.0, "energy": 96.0, "method": "difference"}
 
 
-def test_an_exchange_that_nobody_read_is_told(nmi: Company, tmp_path: Path) -> None:
+def test_an_exchange_without_reads_is_an_issue(nmi: Company, tmp_path: Path) -> None:
     intervals(nmi, tmp_path)
     noon, later = (f"{FIRST + timedelta(days=1):%Y%m%d}{hour}0000" for hour in (12, 15))
     dials(
@@ -183,7 +183,7 @@ def test_an_exchange_that_nobody_read_is_told(nmi: Company, tmp_path: Path) -> N
     assert found(nmi)["VEE-ROLLOVER"] == {"last_value": 71072.0, "value": 3.0}
 
 
-def test_of_two_reads_the_better_then_the_newer_holds_and_a_persons_always(
+def test_the_better_then_the_newer_of_two_reads_is_kept_and_a_persons_always(
     nmi: Company, tmp_path: Path
 ) -> None:
     def of(current: str, flag: str, updated: str) -> int:
@@ -208,7 +208,9 @@ def test_of_two_reads_the_better_then_the_newer_holds_and_a_persons_always(
     assert [row[2] for row in stored(nmi)] == [100, 260]
 
 
-def test_a_read_of_an_unknown_meter_is_kept_once_the_meter_is_known(company: Company, tmp_path: Path) -> None:
+def test_a_read_of_an_unknown_meter_is_stored_once_the_meter_is_known(
+    company: Company, tmp_path: Path
+) -> None:
     lines = ["100,NEM13,202505100000,A,B", record("00100.0", "00244.0")]
     assert load(company, tmp_path, "a.csv", lines).register_reads == 0
     path = tmp_path / "a.csv"

@@ -1,4 +1,4 @@
-"""Rules of whole days: each with a vector, on frames, and what must not be found beside it."""
+"""Rules of whole days: frames that break each rule, and frames that just keep it."""
 
 import datetime
 from collections.abc import Sequence
@@ -58,7 +58,7 @@ def series_of(*changes: dict[str, Any]) -> pd.DataFrame:
 def readings_of(
     values: Sequence[float], *, start: str = "2025-06-18", seconds: int = 3600, unit: str = "kWh", **key: str
 ) -> pd.DataFrame:
-    """One reading after the other from `start` in UTC; NaN is a reading that says it has no value."""
+    """Return consecutive readings from `start` in UTC; NaN is a reading of quality null."""
     first = pd.Timestamp(start, tz="UTC").as_unit("us")
     at = pd.Series(first + pd.to_timedelta(np.arange(len(values)) * seconds, unit="s"))
     return pd.DataFrame(
@@ -79,7 +79,7 @@ def readings_of(
 
 
 def totals_of(values: Sequence[float], *, before: datetime.date = DAY) -> pd.DataFrame:
-    """Totals of the whole days before a date, the last one the day before."""
+    """Return totals of whole days before a date; the last is of the previous day."""
     dates = pd.date_range(end=before - datetime.timedelta(days=1), periods=len(values)).as_unit("us")
     return pd.DataFrame(
         {
@@ -128,7 +128,7 @@ def found(issues: pd.DataFrame) -> list[tuple[str, dict[str, Any]]]:
         for seconds in (300, 900, 1800)
     ],
 )
-def test_a_day_has_the_intervals_that_another_count_expects(zone: str, date: str, seconds: int) -> None:
+def test_a_day_has_the_intervals_that_a_second_count_expects(zone: str, date: str, seconds: int) -> None:
     day = datetime.date.fromisoformat(date)
     frame = series_of({"timezone": zone, "interval_seconds": float(seconds), "first_date": pd.NaT})
     grid = list_due_intervals(readings_of([]), frame, [day], NOW)
@@ -136,7 +136,7 @@ def test_a_day_has_the_intervals_that_another_count_expects(zone: str, date: str
     assert grid["reading_ts"].is_unique
 
 
-def test_nothing_is_due_before_it_is_over() -> None:
+def test_an_interval_is_not_due_before_it_is_over() -> None:
     noon = datetime.datetime(2025, 6, 18, 12, 30, tzinfo=datetime.UTC)
     days = days_of(readings_of([1.0] * 12), now=noon)
     assert len(days.own) == 12
@@ -149,7 +149,7 @@ def test_more_than_half_of_a_day_missing_is_insufficient() -> None:
     assert (rule, details) == ("VEE-SUFFICIENCY", {"missing": 13, "due": 24, "share": 0.541667})
 
 
-def test_a_period_may_lack_a_tenth_of_its_days() -> None:
+def test_a_tenth_of_the_days_of_a_period_may_be_missing() -> None:
     assert is_period_sufficient(27, 30, 0.1)
     assert not is_period_sufficient(26, 30, 0.1)
     assert not is_period_sufficient(0, 0, 0.1)
@@ -157,12 +157,12 @@ def test_a_period_may_lack_a_tenth_of_its_days() -> None:
 
 @pytest.mark.parametrize(("highest", "ratio"), [(4.0, None), (4.002, 1.001)])
 def test_a_spike_is_a_highest_value_above_twice_the_third(highest: float, ratio: float | None) -> None:
-    """(highest - third highest) / third highest > 1.0; the second highest says nothing."""
+    """(highest - third highest) / third highest > 1.0; the second highest is not used."""
     issues = check_spike(days_of(readings_of([1.0] * 20 + [3.9, highest, 2.0, 1.0])))
     assert [details["ratio"] for _, details in found(issues)] == ([ratio] if ratio else [])
 
 
-def test_a_tenant_has_thresholds_of_its_own_by_date_and_meter_type() -> None:
+def test_a_tenant_sets_thresholds_by_date_and_meter_type() -> None:
     readings = readings_of([1.0] * 21 + [2.5, 1.0, 1.0])
 
     def spikes(*own: OwnThreshold) -> int:
@@ -186,7 +186,7 @@ def test_a_tenant_has_thresholds_of_its_own_by_date_and_meter_type() -> None:
         ("VEE-SPIKE", {"ratio": True}),
     ],
 )
-def test_a_threshold_that_no_rule_has_is_an_error(rule: str, parameters: dict[str, float]) -> None:
+def test_a_threshold_of_an_unknown_rule_or_name_is_an_error(rule: str, parameters: dict[str, float]) -> None:
     with pytest.raises(IngestError, match=rf"invalid threshold .* of {rule} in myproperty\.vee_thresholds"):
         make_threshold_lookup([OwnThreshold(rule, None, parameters, DAY, None)])
 
@@ -206,7 +206,7 @@ def test_an_outlier_is_above_the_median_by_three_interquartile_ranges() -> None:
     assert (rule, details) == ("VEE-OUTLIER", {"total": 17.1, "median": 5.0, "iqr": 4.0})
 
 
-def test_history_is_of_whole_days_and_at_least_seven() -> None:
+def test_history_needs_seven_whole_days() -> None:
     assert check_high_low(days_of(readings_of([9.0] * 24), totals=totals_of([1.0] * 6))).empty
     short = totals_of([1.0] * 7).assign(count=20)
     assert check_high_low(days_of(readings_of([9.0] * 24), totals=short)).empty
@@ -219,7 +219,9 @@ def test_history_is_of_whole_days_and_at_least_seven() -> None:
     ("norm", "series", "hits"),
     [(8, {}, 0), (7, {}, 1), (7, {"meter_type": "water"}, 0), (7, {"channel": "generation"}, 0)],
 )
-def test_zeros_last_no_longer_than_on_any_day_before(norm: int, series: dict[str, Any], hits: int) -> None:
+def test_zeros_that_last_longer_than_on_any_day_before_are_an_issue(
+    norm: int, series: dict[str, Any], hits: int
+) -> None:
     channel = series.get("channel", "import")
     days = days_of(readings_of([1.0] * 4 + [0.0] * 8 + [1.0] * 12, channel=channel), series)
     candidates = find_zero_run_candidates(days)
@@ -231,7 +233,7 @@ def test_zeros_last_no_longer_than_on_any_day_before(norm: int, series: dict[str
 
 
 @pytest.mark.parametrize(("same", "value", "hits"), [(5, 2.0, 0), (6, 2.0, 1), (8, 0.0, 0)])
-def test_generation_is_not_the_same_six_times(same: int, value: float, hits: int) -> None:
+def test_generation_that_is_the_same_six_times_is_stale(same: int, value: float, hits: int) -> None:
     values = [1.0, 1.1] + [value] * same + list(np.linspace(3, 4, 22 - same))
     days = days_of(
         readings_of(values, channel="generation"), {"channel": "generation", "meter_type": "solar"}
@@ -251,7 +253,7 @@ SYDNEY = {
 
 
 def roof(changes: dict[int, float], place: dict[str, Any]) -> Days:
-    """18 June in Sydney, sun from 07:00 to 16:53: zeros but for `changes`, by local hour."""
+    """Return 18 June in Sydney, sun from 07:00 to 16:53: zeros except `changes`, by local hour."""
     values = [0.0] * 24
     for hour, value in changes.items():
         values[hour] = value
@@ -259,7 +261,7 @@ def roof(changes: dict[int, float], place: dict[str, Any]) -> Days:
     return days_of(readings.assign(reading_date=pd.Timestamp(DAY).as_unit("us")), place)
 
 
-def test_nothing_is_generated_at_night_where_the_place_is_known() -> None:
+def test_generation_at_night_is_an_issue_where_the_place_is_known() -> None:
     day = {7: 0.4, 12: 6.0, 16: 0.4}
     assert check_solar(roof(day, SYDNEY)).empty
     [(rule, details)] = found(check_solar(roof({**day, 3: 0.1, 18: 0.2}, SYDNEY)))
@@ -267,8 +269,8 @@ def test_nothing_is_generated_at_night_where_the_place_is_known() -> None:
     assert check_solar(roof({3: 0.1}, SYDNEY | {"latitude": np.nan})).empty
 
 
-def test_generation_is_not_above_a_clear_sky() -> None:
-    """At noon the plane that faces the sun gets 1098 exp(-0.059 / sin 32.7) = 984 W/m2: 10.8 kWh of 10 kW."""
+def test_generation_above_a_clear_sky_is_an_issue() -> None:
+    """At noon a plane that faces the sun gets 1098 exp(-0.059 / sin 32.7) = 984 W/m2: 10.8 kWh from 10 kW."""
     assert check_solar(roof({12: 10.7}, SYDNEY)).empty
     [(rule, details)] = found(check_solar(roof({12: 10.9}, SYDNEY)))
     assert (rule, details["kwh"]) == ("VEE-SOLAR-CLEAR", 10.9)
@@ -276,14 +278,14 @@ def test_generation_is_not_above_a_clear_sky() -> None:
     assert check_solar(roof({12: 100.0}, SYDNEY | {"capacity_kw": np.nan})).empty
 
 
-def test_the_sky_is_that_of_the_published_formulas() -> None:
+def test_the_sky_follows_the_published_formulas() -> None:
     """At the equator on the March equinox the sun is overhead; 1098 exp(-0.059) = 1035 W/m2."""
     noon = np.array(["2025-03-20T12:07:30"], dtype="datetime64[s]")
     assert solar_elevation_sine(noon, 0.0, 0.0)[0] == pytest.approx(1, abs=1e-3)
     assert clear_sky_w_per_m2(np.array([1.0, -0.1])) == pytest.approx([1035.1, 0.0], abs=0.1)
 
 
-def test_a_meter_reports_on_every_channel_or_on_none() -> None:
+def test_a_meter_must_report_on_every_channel_or_not_at_all() -> None:
     both: list[dict[str, Any]] = [{}, {"channel": "export"}]
     readings = pd.concat([readings_of([1.0] * 24), readings_of([0.0] * 24, channel="export")])
     assert check_channels(days_of(readings, *both)).empty
@@ -293,8 +295,8 @@ def test_a_meter_reports_on_every_channel_or_on_none() -> None:
 
 
 @pytest.mark.parametrize(("used", "hits"), [(2.5, 0), (2.53, 0), (2.532, 1)])
-def test_a_property_gives_no_more_than_it_takes(used: float, hits: int) -> None:
-    """3 kWh come in and 0.5 leave; 1 % of 3 and a watt-hour are let pass, so 2.531 may be used."""
+def test_a_property_uses_and_exports_no_more_than_it_takes_in(used: float, hits: int) -> None:
+    """3 kWh come in and 0.5 leave; 1 % of 3 and a watt-hour are tolerated, so 2.531 may be used."""
     channels = {"import": 1.0, "generation": 2.0, "export": 0.5, "consumption": used}
     readings = [
         readings_of([value] * 24, meter_id=channel, channel=channel) for channel, value in channels.items()
@@ -304,7 +306,7 @@ def test_a_property_gives_no_more_than_it_takes(used: float, hits: int) -> None:
     assert [rule for rule, _ in found(check_balance(days))] == ["VEE-BALANCE"] * hits
 
 
-def test_a_balance_needs_all_registers_and_takes_quarters_for_hours() -> None:
+def test_a_balance_needs_all_registers_and_sums_quarters_to_hours() -> None:
     taken = readings_of([0.25] * 96, seconds=900)
     used = readings_of([1.5] * 24, meter_id="u", channel="consumption")
     series: list[dict[str, Any]] = [{}, {"meter_id": "u", "channel": "consumption"}]
@@ -314,7 +316,7 @@ def test_a_balance_needs_all_registers_and_takes_quarters_for_hours() -> None:
     assert details["intervals"] == 23
 
 
-def test_the_clock_of_a_meter_is_that_of_its_property() -> None:
+def test_a_meter_with_another_offset_than_its_property_is_an_issue() -> None:
     def minutes(zone: str, home: str) -> list[Any]:
         days = days_of(readings_of([1.0] * 24), {"timezone": zone, "property_timezone": home})
         return [details["minutes"] for _, details in found(check_clock(days))]
@@ -356,7 +358,7 @@ def test_voltage_is_not_estimated() -> None:
     assert rows["method"].tolist() == [""]
 
 
-def test_the_zeros_of_a_night_may_be_left_out() -> None:
+def test_missing_zeros_at_night_are_no_gap() -> None:
     readings = roof({12: 6.0}, SYDNEY).own
     lit = readings[(readings["reading_ts"].dt.hour >= 20) | (readings["reading_ts"].dt.hour < 7)]
     kept = lit[["meter_id", "channel", "reading_ts", "reading_date", "interval_seconds", "value", "unit"]]
@@ -380,7 +382,7 @@ READ: dict[str, Any] = {
 
 
 def reads_of(*values: float | dict[str, Any]) -> pd.DataFrame:
-    """Reads a day apart, each a value of the dial or what is different of it."""
+    """Return reads one day apart; each is a dial value, or a dict of changed columns."""
     at = pd.Timestamp("2025-06-18", tz="UTC")
     rows = [READ | (read if isinstance(read, dict) else {"value": read}) for read in values]
     return pd.DataFrame([{"read_at": at + pd.Timedelta(days=n)} | row for n, row in enumerate(rows)])
@@ -397,13 +399,15 @@ def reads_of(*values: float | dict[str, Any]) -> pd.DataFrame:
         ((100.0, {"value": 148.0, "serial_number": "S2"}), None, "implausible"),
     ],
 )
-def test_a_register_counts_on_from_zero(reads: tuple[Any, ...], energy: float | None, method: str) -> None:
+def test_a_register_continues_from_zero_after_its_last_digit(
+    reads: tuple[Any, ...], energy: float | None, method: str
+) -> None:
     [row] = compute_differences(reads_of(*reads)).to_dict("records")
     assert row["method"] == method
     assert row["energy"] == energy if energy is not None else np.isnan(row["energy"])
 
 
-def test_nothing_is_counted_between_two_devices() -> None:
+def test_no_energy_is_counted_between_two_devices() -> None:
     new = {"serial_number": "S2"}
     reads = reads_of(
         100.0,

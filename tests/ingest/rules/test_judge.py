@@ -1,4 +1,4 @@
-"""Verdicts on columns: every rule, local dates across clock changes, and energy that never vanishes."""
+"""Rules on single readings: each rule, local dates across clock changes, and the energy balance."""
 
 import datetime
 from decimal import Decimal
@@ -114,7 +114,7 @@ def test_a_sentinel_is_a_gap_with_a_reason(value: str) -> None:
     )
 
 
-def test_a_negative_value_is_a_value_where_flow_goes_both_ways() -> None:
+def test_a_negative_value_is_accepted_on_a_two_way_channel() -> None:
     judged = verdict(
         {"value": Decimal("-3"), "channel": "reactive_import", "unit": "kvarh"},
         channel="reactive_import",
@@ -124,7 +124,7 @@ def test_a_negative_value_is_a_value_where_flow_goes_both_ways() -> None:
     assert (row["value_native"], row["value_kwh"]) == (Decimal(-3), None)
 
 
-def test_a_register_without_unit_or_length_takes_what_comes() -> None:
+def test_a_register_without_unit_and_length_accepts_any() -> None:
     judged = verdict(
         {"unit": "MWh", "interval_seconds": 3600, "value": Decimal("0.0015")},
         unit=None,
@@ -165,11 +165,11 @@ def test_energy_is_converted_exactly_or_not_at_all() -> None:
         ("Australia/Lord_Howe", datetime.date(2024, 4, 7), 49),
     ],
 )
-def test_a_local_day_has_as_many_intervals_as_its_clocks_allow(
+def test_a_local_day_has_as_many_intervals_as_its_clock_shows(
     zone: str, date: datetime.date, half_hours: int
 ) -> None:
     assert expected_intervals(zone, [date], 1800) == [half_hours]
-    # The same day counted the other way: instants of two days around it, by their local date.
+    # A second count: the instants of the days around it that have this local date.
     around = datetime.datetime.combine(date, datetime.time(), UTC) - datetime.timedelta(days=1)
     instants = pa.array(
         [around + datetime.timedelta(minutes=30 * i) for i in range(144)], pa.timestamp("us", tz="UTC")

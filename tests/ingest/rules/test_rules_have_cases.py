@@ -9,18 +9,18 @@ from data.ingest.rules.table import _DAYS, RULES
 
 TESTS = Path(__file__).resolve().parents[2]
 SCENARIOS = TESTS / "ingest" / "validation" / "scenarios"
-# Held by vectors: they need a place under the sun, or reads that a scenario of a day has not.
+# Tested on frames only: scenarios have no place for the sun.
 OF_VECTORS = {"VEE-SOLAR-NIGHT", "VEE-SOLAR-CLEAR"}
 
 
 def found_by_scenarios() -> set[str]:
-    """The rules of whole days that some scenario expects."""
+    """Return the rules of whole days that a scenario expects."""
     rows = [row for path in SCENARIOS.glob("*/then/issues.csv") for row in csv.DictReader(path.open())]
     return {row["rule"] for row in rows}
 
 
 def named_by_tests() -> set[str]:
-    """Every id that a test writes, this one apart."""
+    """Return every rule id that a test names, except this module."""
     texts = [path.read_text() for path in TESTS.rglob("*.py") if path.name != Path(__file__).name]
     return {rule for text in texts for rule in re.findall(r"\b[A-Z]+[0-9]*(?:-[A-Z]+)+\b", text)}
 
@@ -30,12 +30,12 @@ def test_every_rule_of_whole_days_has_a_scenario() -> None:
 
 
 def test_every_rule_has_a_test_or_a_scenario() -> None:
-    # The two below are tested here.
+    # The two tests below cover these.
     here = {"NEM12-RANGE", "VEE-OVERLAP"}
     assert set(RULES) - named_by_tests() - found_by_scenarios() == here
 
 
-def test_a_400_record_that_leaves_its_day_is_rejected(tmp_path: Path) -> None:
+def test_a_400_record_that_exceeds_its_day_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     record = f"300,20240101,{','.join(['1'] * 24)},V,,,,"
     path.write_text(
@@ -47,7 +47,7 @@ def test_a_400_record_that_leaves_its_day_is_rejected(tmp_path: Path) -> None:
     assert parsed.readings.num_rows == 24
 
 
-def test_of_two_intervals_that_overlap_the_later_record_is_kept(tmp_path: Path) -> None:
+def test_the_later_record_of_two_overlapping_intervals_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     rows = ("2024-01-01T00:00:00Z,3600,4", "2024-01-01T00:30:00Z,1800,1")
     lines = [f"M1,E1,import,kWh,{row},actual,2024-01-02T00:00:00Z" for row in rows]

@@ -1,4 +1,4 @@
-"""Whole days validated on a database: scenarios of `validation/`, what may run again, and what people do."""
+"""Validation of whole days on a database: the scenarios, repeated runs, and resolutions by people."""
 
 import csv
 import datetime
@@ -27,7 +27,7 @@ UNITS = {"grid": "kWh", "solar": "kWh", "water": "m3"}
 
 
 def rows_of(path: Path) -> list[dict[str, str | None]]:
-    """The rows of a CSV file, an empty field as None; none where there is no file."""
+    """Return the rows of a CSV file, an empty field as None; no rows if the file is missing."""
     if not path.exists():
         return []
     with path.open() as file:
@@ -35,7 +35,7 @@ def rows_of(path: Path) -> list[dict[str, str | None]]:
 
 
 class Site:
-    """A tenant with a property, its meters, and what the tests look at."""
+    """A tenant with a property and meters, and queries of its rows."""
 
     def __init__(self, dsn: str, name: str, meters: list[dict[str, Any]], folder: Path) -> None:
         self.dsn, self.name, self.folder = dsn, name, folder
@@ -92,12 +92,12 @@ class Site:
         assert (result.status, result.quarantined) == ("loaded", 0)
 
     def rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
-        """Rows as the superuser sees them."""
+        """Return the rows of a query as the superuser."""
         with psycopg.connect(self.dsn) as connection:
             return connection.execute(query.encode(), parameters).fetchall()
 
     def issues(self) -> list[tuple[Any, ...]]:
-        """Every issue: meter, channel, date, rule, severity, status, details."""
+        """Return every issue: meter, channel, date, rule, severity, status, details."""
         return self.rows(
             """
             select m.serial_number, i.channel, i.reading_date::text, i.rule, i.severity, i.status, i.details
@@ -108,7 +108,7 @@ class Site:
         )
 
     def readings(self, table: str = "meter_readings") -> dict[tuple[str, str, datetime.datetime], list[Any]]:
-        """Current or replaced readings: value, quality, method, version."""
+        """Return current or replaced readings: value, quality, method, version."""
         found = self.rows(
             f"""
             select m.serial_number, r.channel, r.reading_ts, r.value_native, r.quality, r.quality_method,
@@ -121,7 +121,7 @@ class Site:
         return {(row[0], row[1], row[2]): list(row[3:]) for row in found}
 
     def everything(self) -> list[tuple[Any, ...]]:
-        """All that a validation may write, with its versions."""
+        """Return every row that a validation may write, with its version."""
         parts = [
             self.rows(
                 f"select {columns} from myproperty.{table} where tenant_id = %s order by 1", self.tenant_id
@@ -154,7 +154,7 @@ def _said(row: dict[str, Any]) -> list[Any]:
 
 @pytest.mark.parametrize("case", SCENARIOS, ids=lambda path: path.name)
 def test_a_scenario(case: Path, oltp_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if case.name != "long_gap":  # that one goes over the edge of a transaction's dates
+    if case.name != "long_gap":  # it crosses the border between two transactions
         monkeypatch.setattr("data.ingest.validation.run.CHUNK", 31)
     site = Site(oltp_dsn, case.name, rows_of(case / "when" / "meters.csv"), tmp_path)
     with psycopg.connect(oltp_dsn) as connection:
@@ -194,7 +194,7 @@ def block(value: str, first: str, end: str, *, version: str = "2025-06-05T00:00Z
 
 @pytest.fixture
 def spiky(oltp_dsn: str, tmp_path: Path, request: pytest.FixtureRequest) -> Site:
-    """A tenant with one spike, 5 where 2 is usual: a ratio of 1.5."""
+    """A tenant with one spike: 5 where 2 is usual, a ratio of 1.5."""
     meter = {
         "meter": "M1",
         "type": "grid",
@@ -214,7 +214,7 @@ def spiky(oltp_dsn: str, tmp_path: Path, request: pytest.FixtureRequest) -> Site
     return site
 
 
-def test_what_a_person_resolved_stays_so_until_it_changes(spiky: Site) -> None:
+def test_a_resolved_issue_stays_resolved_until_it_changes(spiky: Site) -> None:
     validate(spiky.dsn, tenant=spiky.name)
     [issue] = list_issues(spiky.dsn, tenant=spiky.name)
     assert (issue.rule, issue.meter, issue.status) == ("VEE-SPIKE", "M1", "open")
@@ -230,14 +230,14 @@ def test_what_a_person_resolved_stays_so_until_it_changes(spiky: Site) -> None:
 
 
 @pytest.mark.parametrize(("by", "note"), [("", "why"), ("ann", " ")])
-def test_a_resolution_says_who_and_why(oltp_dsn: str, by: str, note: str) -> None:
+def test_a_resolution_needs_a_name_and_a_reason(oltp_dsn: str, by: str, note: str) -> None:
     with pytest.raises(IngestError, match="names who decided and why"):
         resolve_issue(oltp_dsn, "x", by=by, note=note)
     with pytest.raises(IngestError, match="no open issue x"):
         resolve_issue(oltp_dsn, "x", by="ann", note="why")
 
 
-def test_a_tenants_own_threshold_decides_and_a_wrong_one_stops_with_an_error(spiky: Site) -> None:
+def test_a_tenants_own_threshold_is_used_and_an_invalid_one_is_an_error(spiky: Site) -> None:
     def own(parameters: str) -> None:
         with psycopg.connect(spiky.dsn) as connection:
             connection.execute(
@@ -256,7 +256,7 @@ def test_a_tenants_own_threshold_decides_and_a_wrong_one_stops_with_an_error(spi
         validate(spiky.dsn, tenant=spiky.name, first=day, last=day)
 
 
-def test_another_tenant_is_not_touched(spiky: Site) -> None:
+def test_another_tenant_is_not_changed(spiky: Site) -> None:
     meter = {
         "meter": "M1",
         "type": "grid",
@@ -274,7 +274,7 @@ def test_another_tenant_is_not_touched(spiky: Site) -> None:
 
 
 def test_validation_waits_for_a_load_of_its_dates_and_sees_it(spiky: Site) -> None:
-    """A load that has touched a date and not committed holds the date's lock, as the store takes it."""
+    """A load that changed a date and has not committed holds the date's lock, as the store takes it."""
     with psycopg.connect(spiky.dsn) as load, ThreadPoolExecutor(1) as pool:
         load.execute("select pg_advisory_xact_lock(7305, date '2025-06-01' - date '2000-01-01')")
         load.execute(
