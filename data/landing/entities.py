@@ -288,7 +288,7 @@ _ALL = (
         "property_id uuid, originfd_project_id uuid, project_type text, status text, target_live_date date",
         withheld="scope_summary sync_payload",
     ),
-    # Neither what was said nor a hash of it: a hash of a short input is found by trying.
+    # Neither the input nor a hash of it: a hash of a short input can be found by trying.
     _entity(
         "agent_messages",
         "session_id uuid, sequence integer, agent_id text, user_id uuid, role text, sent_at timestamp",

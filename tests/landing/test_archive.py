@@ -162,7 +162,7 @@ def visible(company: Company) -> tuple[int, list[str]]:
 
 
 def protection(dsn: str, table: str) -> tuple[Any, ...]:
-    """Return (row security, forced, has policy, has both foreign keys, is granted to anyone) of a partition."""
+    """Return (row security, forced, has policy, both foreign keys, granted to anyone) of a partition."""
     query = """
         select relrowsecurity, relforcerowsecurity,
                exists (select from pg_policy where polrelid = c.oid),

@@ -22,7 +22,7 @@ class PartitionError(IngestError):
 
 
 @dataclass(frozen=True)
-class Partition:
+class ReadingsPartition:
     """A reading date with a partition; `readings` is the estimate of the last ANALYZE."""
 
     reading_date: datetime.date
@@ -42,7 +42,7 @@ def ensure_partitions(dsn: str, first: datetime.date, last: datetime.date) -> li
     return [_parse_date(row[0]) for row in rows]
 
 
-def list_partitions(dsn: str) -> list[Partition]:
+def list_partitions(dsn: str) -> list[ReadingsPartition]:
     """Return the dates that have a partition, in order."""
     with transaction(dsn, LOADER_ROLE) as session:
         rows = session.rows(
@@ -54,7 +54,7 @@ def list_partitions(dsn: str) -> list[Partition]:
             order by c.relname
             """
         )
-    return [Partition(_parse_date(name), readings, size) for name, readings, size in rows]
+    return [ReadingsPartition(_parse_date(name), readings, size) for name, readings, size in rows]
 
 
 @contextmanager

@@ -19,7 +19,7 @@ Severity = Literal["info", "issue", "reject", "terminate"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Rule:
+class IngestRule:
     """One rule: a stable id, the severity of a violation, the valid state, and what to do about a violation.
 
     It holds for reading dates from `effective_from` on; `thresholds` are the defaults by name.
@@ -206,7 +206,7 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
     (
         "MSCONS-CANCELLATION",
         "reject",
-        "a message brings values and cancels none",
+        "a message brings values and does not cancel any",
         "Find the cancelled message and correct its readings by hand or by a corrected file.",
     ),
     (
@@ -328,27 +328,27 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
 )
 
 _DAYS = (
-    Rule(
+    IngestRule(
         "VEE-GAP",
         "issue",
         "a local day of 23, 24 or 25 hours has every interval of each register",
         "Ask the sender for the missing intervals, or bill by a register read.",
     ),
-    Rule(
+    IngestRule(
         "VEE-GAP-SHORT",
         "info",
         "a gap of at most `hours` between two values is estimated on the line between them, method 17",
         "Nothing to do: a value of the sender replaces the estimate.",
         {"hours": Decimal(2)},
     ),
-    Rule(
+    IngestRule(
         "VEE-GAP-LONG",
         "info",
         "a longer gap is the average of the same weekday and time at most `days` back, method 14",
         "Nothing to do: a value of the sender replaces the estimate.",
         {"days": Decimal(50)},
     ),
-    Rule(
+    IngestRule(
         "VEE-SUFFICIENCY",
         "issue",
         "no more than the share `of_day` of a day's intervals is missing before estimation, nor `of_period` "
@@ -356,28 +356,28 @@ _DAYS = (
         "Do not rely on the figures of the day; ask the sender for the readings.",
         {"of_day": Decimal("0.5"), "of_period": Decimal("0.1")},
     ),
-    Rule(
+    IngestRule(
         "VEE-SUM",
         "issue",
         "intervals add up to the register difference, within `share` of it or `register_units`",
         "Compare the register with the device; look for a wrong multiplier or an unreported meter exchange.",
         {"share": Decimal("0.001"), "register_units": Decimal(1)},
     ),
-    Rule(
+    IngestRule(
         "VEE-ROLLOVER",
         "issue",
         "a register goes down only by passing its last digit, to less than `of_range` of what it can show",
         "Ask the meter operator if the meter was exchanged or read wrongly.",
         {"of_range": Decimal("0.5")},
     ),
-    Rule(
+    IngestRule(
         "VEE-SPIKE",
         "issue",
         "the highest value of a day exceeds the third highest by no more than `ratio` of that",
         "Ask what ran at that time; the sender corrects an impossible value.",
         {"ratio": Decimal(1)},
     ),
-    Rule(
+    IngestRule(
         "VEE-HIGH-LOW",
         "issue",
         "a day's total is between `low` and `high` times the average of the `days` before, if at least "
@@ -385,28 +385,28 @@ _DAYS = (
         "Compare with weather, occupancy and the meter next to it.",
         {"low": Decimal("0.1"), "high": Decimal(5), "days": Decimal(50), "least": Decimal(7)},
     ),
-    Rule(
+    IngestRule(
         "VEE-OUTLIER",
         "issue",
         "a day's total is not above the median of the `days` before by more than `iqr` interquartile ranges",
         "Compare with weather, occupancy and the meter next to it.",
         {"iqr": Decimal(3), "days": Decimal(50), "least": Decimal(7)},
     ),
-    Rule(
+    IngestRule(
         "VEE-ZERO-RUN",
         "issue",
         "consumption of electricity is zero for less than `hours`, or no longer than on the `days` before",
         "Ask if the supply was cut or the unit is vacant; otherwise have the meter looked at.",
         {"hours": Decimal(6), "days": Decimal(50)},
     ),
-    Rule(
+    IngestRule(
         "VEE-SOLAR-NIGHT",
         "issue",
         "nothing is generated while the sun is down, where the place of the property is known",
         "Check the clock of the device, its zone, and the direction of the register.",
         {"kwh": Decimal(0)},
     ),
-    Rule(
+    IngestRule(
         "VEE-SOLAR-CLEAR",
         "issue",
         "generation is at most `ratio` times the yield of a plane that faces the sun under a clear sky, "
@@ -414,20 +414,20 @@ _DAYS = (
         "Check multiplier and unit of the register, and the capacity of the property.",
         {"ratio": Decimal("1.1")},
     ),
-    Rule(
+    IngestRule(
         "VEE-STALE",
         "issue",
         "generation above zero is not the same `samples` times in a row",
         "Check the data logger: it may repeat its last value.",
         {"samples": Decimal(6)},
     ),
-    Rule(
+    IngestRule(
         "VEE-CHANNEL",
         "issue",
         "a meter that reports on a date reports on every configured channel",
         "Ask the sender for the channel, or remove the register from the configuration.",
     ),
-    Rule(
+    IngestRule(
         "VEE-BALANCE",
         "issue",
         "in each interval, import and generation cover consumption and export, within `share`",
@@ -435,13 +435,13 @@ _DAYS = (
         "Such readings are not allocated.",
         {"share": Decimal("0.01")},
     ),
-    Rule(
+    IngestRule(
         "VEE-CLOCK",
         "issue",
         "the time zone of a meter has the same offset as the zone of its property",
         "Correct the zone of the meter or of the property, then ingest its files again.",
     ),
-    Rule(
+    IngestRule(
         "VEE-WITHDRAWN",
         "issue",
         "the sender has not withdrawn a current value: no newer null exists",
@@ -449,4 +449,4 @@ _DAYS = (
     ),
 )
 
-RULES: dict[str, Rule] = {rule.id: rule for rule in (*(Rule(*row) for row in _TABLE), *_DAYS)}
+RULES: dict[str, IngestRule] = {rule.id: rule for rule in (*(IngestRule(*row) for row in _TABLE), *_DAYS)}

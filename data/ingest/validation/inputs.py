@@ -127,8 +127,8 @@ def read_readings(
 ) -> pd.DataFrame:
     """Return the readings of the dates, of all meters or of `meters`."""
     if not dates:
-        none: pd.DataFrame = _READINGS.empty_table().to_pandas()
-        return none
+        empty: pd.DataFrame = _READINGS.empty_table().to_pandas()
+        return empty
     query = _READINGS_QUERY.format(
         source=sql.Literal(SOURCE),
         tenant=sql.Literal(tenant.id),
