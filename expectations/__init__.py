@@ -1,1 +1,5 @@
-"""The gates: Great Expectations suites, one module a table, and what turns a result into a verdict."""
+"""The gates: checks between two stages of the pipeline, run by Great Expectations.
+
+`suites` declares the rules of each table, `rules` the words that a declaration uses, `frames` reads the
+rows that a suite checks, `gate` runs a suite over them, and `verdicts` stores the outcome.
+"""

@@ -1,11 +1,9 @@
-"""Gates: a suite of Great Expectations over a frame becomes a verdict that blocks or lets pass.
+"""Run a gate: a suite over a frame becomes a verdict that blocks or lets pass.
 
-Great Expectations is imported inside functions: it takes seconds, and definitions must load without it.
-The rules are in `expectations.suites`, the frames in `expectations.frames`, and what keeps verdicts in
-`expectations.verdicts`.
+Great Expectations is imported inside functions: it takes seconds, and Dagster's definitions must load without
+it. Suites are in `expectations.suites`, frames in `expectations.frames`, verdicts in `expectations.verdicts`.
 """
 
-import importlib
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,47 +13,29 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from expectations.rules import Rule
-from expectations.suites.equality import copy_suite
-from expectations.verdicts import STAGES, Verdict, last_verdicts, save
+from expectations.rules import GateSuite, Severity
+from expectations.verdicts import Verdict
 
 if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
 
-__all__ = ["GateFailed", "Verdict", "last_verdicts", "load_suite", "run_gate", "save"]
-
 SAMPLE_SIZE = 5
-# A sample is shown to people and kept: it may name ids and dates, never a name, address or serial number.
+# Samples are stored and shown to people: they hold ids and dates, never a name, address or serial number.
 _SAMPLE_TYPES = (bool, int, float, str)
+# Great Expectations has three severities; ours say what happens next.
+_GX_SEVERITY: dict[Severity, str] = {"block": "critical", "warn": "warning"}
 
 
 class GateFailed(Exception):
-    """A gate said no. The message is the verdict's; no retry mends it."""
+    """A gate failed. The message is that of its verdict; a retry does not help."""
 
     def __init__(self, verdicts: Iterable[Verdict]) -> None:
         self.verdicts = [verdict for verdict in verdicts if not verdict.passed]
         super().__init__("\n".join(verdict.message for verdict in self.verdicts))
 
 
-def load_suite(gate: str, table: str) -> Any:
-    """A table's rules at a gate: ID_COLUMNS, ROWS_REQUIRED, build_suite(), and MEASURES of what is compared.
-
-    Gates A and D have a module a table. Raises `KeyError` on an unknown gate or table.
-    """
-    if STAGES[gate] in ("landing", "raw"):
-        return copy_suite(gate, table)
-    name = f"expectations.suites.{STAGES[gate]}.{table}"
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as missing:
-        raise KeyError(
-            f"gate {gate} has no suite for {table}: write {name.replace('.', '/')}.py"
-        ) from missing
-
-
 def run_gate(
-    gate: str,
-    table: str,
+    suite: GateSuite,
     frame: pd.DataFrame,
     *,
     date_from: date | None = None,
@@ -63,21 +43,20 @@ def run_gate(
     rows_expected: bool | None = None,
     run_id: str | None = None,
 ) -> Verdict:
-    """Judge `frame` by the suite of this gate and table.
+    """Check `frame` by the rules of `suite`.
 
-    `rows_expected` says that the frame must stand for at least one row (default: what the suite says);
-    with none, the verdict fails by the rule `<gate>-ROWS-000`, whatever the suite finds, since Great
-    Expectations calls nothing a success. An expectation that cannot be evaluated has failed.
+    `rows_expected` says that the frame must stand for at least one row (default: `suite.rows_required`). An
+    empty frame then fails by the rule `<gate>-ROWS-000`, since Great Expectations calls an empty frame a
+    success. An expectation that cannot be evaluated has failed.
     """
-    suite = load_suite(gate, table)
-    rows = int(frame["rows"].sum()) if _counts(frame) else len(frame)
-    must = suite.ROWS_REQUIRED if rows_expected is None else rows_expected
-    failed = [_no_rows(gate, table)] if must and rows == 0 else []
-    results = _validate(suite.build_suite(), frame, suite.ID_COLUMNS)
-    failed += [_broken(result, suite.ID_COLUMNS) for result in results if not result["success"]]
+    rows = int(frame["rows"].sum()) if _has_row_counts(frame) else len(frame)
+    must = suite.rows_required if rows_expected is None else rows_expected
+    failed = [_describe_missing_rows(suite)] if must and rows == 0 else []
+    results = _validate_frame(suite, frame)
+    failed += [_describe_failure(result, suite.id_columns) for result in results if not result["success"]]
     return Verdict(
-        gate=gate,
-        table=table,
+        gate=suite.gate,
+        table=suite.table,
         passed=not any(broken["severity"] == "block" for broken in failed),
         failed=failed,
         expectations=len(results) + (1 if must else 0),
@@ -88,23 +67,42 @@ def run_gate(
     )
 
 
-def _counts(frame: pd.DataFrame) -> bool:
+def build_gx_suite(suite: GateSuite) -> "ExpectationSuite":
+    """Build Great Expectations' suite, one expectation for each rule.
+
+    Raises what Great Expectations raises for an unknown expectation.
+    """
+    import great_expectations as gx
+
+    expectations = [
+        {
+            "type": rule.condition.expectation,
+            "kwargs": dict(rule.condition.arguments),
+            "severity": _GX_SEVERITY[rule.severity],
+            "meta": {
+                "rule": rule.id,
+                "severity": rule.severity,
+                "what": rule.what,
+                "remedy": rule.remedy,
+            },
+        }
+        for rule in suite.rules
+    ]
+    return gx.ExpectationSuite(name=f"{suite.gate}-{suite.table}", expectations=expectations)
+
+
+def _has_row_counts(frame: pd.DataFrame) -> bool:
     return "rows" in frame and pd.api.types.is_numeric_dtype(frame["rows"])
 
 
-def _no_rows(gate: str, table: str) -> dict[str, Any]:
-    rule = Rule(
-        f"{gate}-ROWS-000",
-        f"{table} has rows",
-        "Look at the step before this gate: it wrote nothing, or it wrote to other dates.",
-    )
+def _describe_missing_rows(suite: GateSuite) -> dict[str, Any]:
     return {
-        "rule": rule.id,
-        "severity": rule.severity,
+        "rule": f"{suite.gate}-ROWS-000",
+        "severity": "block",
         "expectation": "rows_expected",
         "column": None,
-        "what": rule.what,
-        "remedy": rule.remedy,
+        "what": f"{suite.table} has rows",
+        "remedy": "Look at the step before this gate: it wrote nothing, or it wrote to other dates.",
         "observed": "0 rows",
         "unexpected_count": 0,
         "sample": [],
@@ -112,8 +110,8 @@ def _no_rows(gate: str, table: str) -> dict[str, Any]:
 
 
 @cache
-def _frames() -> Any:
-    """Great Expectations' handle on data frames, made once: its context costs more than most suites."""
+def _dataframe_batches() -> Any:
+    """Make Great Expectations' handle on data frames once: its context costs more than most suites."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
@@ -124,14 +122,14 @@ def _frames() -> Any:
     return asset.add_batch_definition_whole_dataframe("whole")
 
 
-def _validate(suite: "ExpectationSuite", frame: pd.DataFrame, ids: Sequence[str]) -> list[dict[str, Any]]:
-    """Validate the frame; the results as plain objects, in the order of the suite's rules."""
-    batch = _frames().get_batch(batch_parameters={"dataframe": frame})
+def _validate_frame(suite: GateSuite, frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Validate the frame; return the results as plain objects, in the order of rule ids."""
+    batch = _dataframe_batches().get_batch(batch_parameters={"dataframe": frame})
     validated = batch.validate(
-        suite,
+        build_gx_suite(suite),
         result_format={
             "result_format": "SUMMARY",
-            "unexpected_index_column_names": list(ids),
+            "unexpected_index_column_names": list(suite.id_columns),
             "partial_unexpected_count": SAMPLE_SIZE,
         },
     )
@@ -139,8 +137,8 @@ def _validate(suite: "ExpectationSuite", frame: pd.DataFrame, ids: Sequence[str]
     return sorted(results, key=lambda result: str(result["expectation_config"]["meta"]["rule"]))
 
 
-def _broken(result: Mapping[str, Any], ids: Sequence[str]) -> dict[str, Any]:
-    """What one failed expectation says, without anything personal."""
+def _describe_failure(result: Mapping[str, Any], ids: Sequence[str]) -> dict[str, Any]:
+    """Describe one failed expectation, without personal data."""
     config, details = result["expectation_config"], result["result"]
     kwargs, meta = config["kwargs"], config["meta"]
     column = kwargs.get("column") or " / ".join(
@@ -154,34 +152,34 @@ def _broken(result: Mapping[str, Any], ids: Sequence[str]) -> dict[str, Any]:
         "column": column or ", ".join(columns),
         "what": meta["what"],
         "remedy": meta["remedy"],
-        "observed": _observed(result, details),
+        "observed": _describe_observation(result, details),
         "unexpected_count": int(details.get("unexpected_count") or 0),
-        "sample": _sample(details, [*ids, *(name for name in columns if name not in ids)]),
+        "sample": _take_sample(details, [*ids, *(name for name in columns if name not in ids)]),
     }
 
 
-def _observed(result: Mapping[str, Any], details: Mapping[str, Any]) -> str:
+def _describe_observation(result: Mapping[str, Any], details: Mapping[str, Any]) -> str:
     if not details:
         raised = result.get("exception_info", {})
-        told = raised.get("exception_message") or next(
+        reason = raised.get("exception_message") or next(
             (error["exception_message"] for error in raised.values() if isinstance(error, dict)), "no result"
         )
-        return f"could not be evaluated: {told}"
+        return f"could not be evaluated: {reason}"
     if "unexpected_count" in details:
         return f"{details['unexpected_count']} of {details['element_count']} groups break it"
     return f"{details.get('observed_value')}"
 
 
-def _sample(details: Mapping[str, Any], allowed: Sequence[str]) -> list[dict[str, Any]]:
+def _take_sample(details: Mapping[str, Any], allowed: Sequence[str]) -> list[dict[str, Any]]:
     found = details.get("partial_unexpected_index_list") or []
     return [
-        {name: _plain(example[name]) for name in allowed if name in example}
+        {name: _to_json_value(example[name]) for name in allowed if name in example}
         for example in found[:SAMPLE_SIZE]
     ]
 
 
-def _plain(value: Any) -> Any:
-    """A value that JSON can hold; NaN becomes None."""
+def _to_json_value(value: Any) -> Any:
+    """Return a value that JSON can hold; NaN and infinity become None."""
     if hasattr(value, "item"):
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):

@@ -1,6 +1,6 @@
-"""Verdicts: what a gate said, kept in `warehouse_staging.gate_results` and told to the person on call.
+"""Verdicts: the outcome of a gate, stored in `warehouse_staging.gate_results`, and its message.
 
-How a verdict comes about is in `expectations.gate`.
+`expectations.gate` makes verdicts.
 """
 
 from collections.abc import Sequence
@@ -14,24 +14,23 @@ from psycopg.types.json import Jsonb
 
 from expectations.frames import ETL_ROLE
 
-# The run of a verdict that no run asked for.
+# The run id of a verdict that was made outside of a run.
 BY_HAND = "by hand"
-STAGES = {"A": "oltp", "B": "landing", "C": "raw", "D": "warehouse"}
 _HELD_BACK = {
     "A": "Nothing of these dates left the OLTP database.",
     "B": "Nothing of these dates was loaded into the warehouse.",
     "C": "No model was built from these dates.",
-    "D": "Nothing was published: the marts are as they were.",
+    "D": "Nothing was published: the marts are unchanged.",
 }
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One gate's word on one table and the reading dates in [date_from, date_to).
+    """The outcome of one gate on one table and the reading dates in [date_from, date_to).
 
-    `failed` holds one object a broken rule: rule, severity, expectation, column, what, remedy, observed,
-    unexpected_count, sample. `passed` is False when a rule of severity `block` is among them. `rows` is the
-    number of rows that the frame stood for.
+    `failed` has one object for each broken rule: rule, severity, expectation, column, what, remedy, observed,
+    unexpected_count, sample. `passed` is False if one of them has the severity `block`. `rows` is the number
+    of rows that the frame stands for.
     """
 
     gate: str
@@ -46,7 +45,7 @@ class Verdict:
     checked_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def as_json(self) -> dict[str, Any]:
-        """The verdict with dates and instants as ISO text."""
+        """Return the verdict with dates and instants as ISO text."""
         return {
             name: value.isoformat() if isinstance(value, date) else value
             for name, value in asdict(self).items()
@@ -54,8 +53,8 @@ class Verdict:
 
     @property
     def message(self) -> str:
-        """What a person on call reads first: gate, table, dates, each broken rule and what to do next."""
-        where = f"Gate {self.gate} on {self.table}{_dates(self.date_from, self.date_to)}"
+        """Return the text for the person on call: gate, table, dates, each broken rule and its remedy."""
+        where = f"Gate {self.gate} on {self.table}{_describe_dates(self.date_from, self.date_to)}"
         if not self.failed:
             return f"{where} passed: {self.expectations} expectations over {self.rows} rows."
         blocking = sum(broken["severity"] == "block" for broken in self.failed)
@@ -65,21 +64,21 @@ class Verdict:
         for broken in self.failed:
             lines.append(f"  {broken['rule']} ({broken['severity']}): expected that {broken['what']}.")
             lines.append(f"    observed: {broken['observed']}")
-            lines += [f"    e.g. {_one_line(example)}" for example in broken["sample"][:3]]
+            lines += [f"    e.g. {_to_line(example)}" for example in broken["sample"][:3]]
             lines.append(f"    next: {broken['remedy']}")
         return "\n".join(lines)
 
 
-def _dates(first: date | None, end: date | None) -> str:
+def _describe_dates(first: date | None, end: date | None) -> str:
     return f", reading dates {first.isoformat()} to before {end.isoformat()}" if first and end else ""
 
 
-def _one_line(example: dict[str, Any]) -> str:
+def _to_line(example: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in example.items())
 
 
-def save(dsn: str, verdicts: Sequence[Verdict]) -> None:
-    """Keep verdicts in `warehouse_staging.gate_results` of the OLTP database. Raises `psycopg.Error`."""
+def save_verdicts(dsn: str, verdicts: Sequence[Verdict]) -> None:
+    """Store verdicts in `warehouse_staging.gate_results` of the OLTP database. Raises `psycopg.Error`."""
     rows = [
         (
             v.gate,
@@ -105,9 +104,9 @@ def save(dsn: str, verdicts: Sequence[Verdict]) -> None:
 
 
 def last_verdicts(dsn: str, failed_only: bool = False) -> list[Verdict]:
-    """The last verdict of each gate and table, in the order of the way of the data.
+    """Return the last verdict of each gate and table, in the order of the pipeline.
 
-    `rows` is 0 in these: the table keeps verdicts, not volumes. Raises `psycopg.Error`.
+    Their `rows` is 0: the table does not store it. Raises `psycopg.Error`.
     """
     with psycopg.connect(dsn, row_factory=dict_row) as connection:
         connection.execute(f"set role {ETL_ROLE}")

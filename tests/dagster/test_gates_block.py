@@ -1,4 +1,4 @@
-"""A gate that fails stops what is downstream of it, in the same run, and is not tried again."""
+"""A failed gate blocks everything downstream in the same run, and is not retried."""
 
 from datetime import date
 from typing import Any
@@ -7,21 +7,22 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from dagster_project.checks import gate_check
-from dagster_project.partitions import READING_DATES, SINGLE_RUN, Window, run_tags, window
+from dagster_project.gates import gate_check
+from dagster_project.partitions import READING_DATES, SINGLE_RUN, run_tags, window
 from dagster_project.resources.platform import Platform
-from expectations.gate import last_verdicts
-from expectations.suites.oltp.meter_readings import COLUMNS
+from expectations.suites.oltp.meter_readings import COLUMNS, SUITE
+from expectations.verdicts import last_verdicts
+from myproperty.dates import Window
 from myproperty.settings import Settings
 
 DATES = Window(date(2026, 1, 5), date(2026, 1, 8))
 
 
 def run(dsn: str, negative_rows: int) -> tuple[dg.ExecuteInProcessResult, list[Window], Platform, list[str]]:
-    """A run over DATES of: readings, gate A on a profile with `negative_rows`, and an asset downstream."""
-    judged: list[Window] = []
+    """Run over DATES: readings, gate A on a profile with `negative_rows`, and two assets downstream."""
+    checked: list[Window] = []
     ran: list[str] = []
-    told: list[str] = []
+    lines: list[str] = []
 
     @dg.asset(partitions_def=READING_DATES, backfill_policy=SINGLE_RUN)
     def readings(context: dg.AssetExecutionContext) -> None:
@@ -35,16 +36,16 @@ def run(dsn: str, negative_rows: int) -> tuple[dg.ExecuteInProcessResult, list[W
     def undated() -> None:
         ran.append("undated")
 
-    def profile(_: Platform, dates: Window | None) -> pd.DataFrame:
+    def read_profile(_: Platform, dates: Window | None) -> pd.DataFrame:
         assert dates is not None
-        judged.append(dates)
+        checked.append(dates)
         row: dict[str, Any] = dict.fromkeys(COLUMNS, 0) | {"rows": 96, "negative_rows": negative_rows}
         return pd.DataFrame([row])
 
-    platform = Platform(Settings(oltp_dsn=dsn), progress=told.append)
+    platform = Platform(Settings(oltp_dsn=dsn), progress=lines.append)
     definitions = dg.Definitions(
         assets=[readings, landed, undated],
-        asset_checks=[gate_check(readings.key, "A", "meter_readings", profile, partitioned=True)],
+        asset_checks=[gate_check(readings.key, SUITE, read_profile, partitioned=True)],
         jobs=[dg.define_asset_job("all", partitions_def=READING_DATES, executor_def=dg.in_process_executor)],
         resources={"platform": platform},
     )
@@ -52,24 +53,24 @@ def run(dsn: str, negative_rows: int) -> tuple[dg.ExecuteInProcessResult, list[W
         result = definitions.resolve_job_def("all").execute_in_process(
             instance=instance, tags=run_tags(DATES), raise_on_error=False
         )
-    return result, judged, platform, ran
+    return result, checked, platform, ran
 
 
 @pytest.mark.engine
-def test_a_gate_that_passes_lets_the_run_go_on(oltp_dsn: str) -> None:
-    result, judged, platform, ran = run(oltp_dsn, negative_rows=0)
+def test_a_run_continues_after_a_gate_that_passes(oltp_dsn: str) -> None:
+    result, checked, platform, ran = run(oltp_dsn, negative_rows=0)
     assert result.success
     assert ran == ["landed", "undated"]
-    assert judged == [DATES]
+    assert checked == [DATES]
     assert [verdict.passed for verdict in platform.verdicts] == [True]
 
 
 @pytest.mark.engine
-def test_a_gate_that_fails_stops_what_is_downstream(oltp_dsn: str) -> None:
-    result, judged, platform, ran = run(oltp_dsn, negative_rows=2)
+def test_a_failed_gate_blocks_everything_downstream(oltp_dsn: str) -> None:
+    result, checked, platform, ran = run(oltp_dsn, negative_rows=2)
     assert not result.success
     assert ran == []
-    assert judged == [DATES], "a verdict is not tried again"
+    assert checked == [DATES], "a verdict is not retried"
     (kept,) = last_verdicts(oltp_dsn, failed_only=True)
     assert kept.run_id == result.run_id
     assert [broken["rule"] for broken in kept.failed] == ["A-READINGS-004"]

@@ -1,19 +1,24 @@
-"""Each rule of each gate is broken by a wrong batch, and says so. No engine is needed here."""
+"""Break each rule of gates A to C and of the fact and solar suites once. No engine is needed."""
 
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from typing import Any
+from unittest.mock import Mock
 
 import pandas as pd
 import pytest
 
 from data.landing.entities import ENTITIES
-from expectations.frames import canonical, compare
-from expectations.gate import GateFailed, Verdict, load_suite, run_gate
+from expectations.frames import canonical_text, compare_frames, prepare_frame, read_warehouse_frame
+from expectations.gate import GateFailed, build_gx_suite, run_gate
+from expectations.rules import GateSuite
+from expectations.suites import load_suite, warehouse_suites
 from expectations.suites.oltp import meter_readings as readings
-from expectations.suites.warehouse import candidate_solar_performance as solar
-from expectations.suites.warehouse import fact_energy_usage as fact
+from expectations.suites.warehouse.candidate_solar_performance import SUITE as SOLAR
+from expectations.suites.warehouse.fact_energy_usage import SUITE as FACT
+from expectations.verdicts import Verdict
+from myproperty.dates import Window
 
 DAY: dict[str, Any] = {"date_from": date(2026, 1, 5), "date_to": date(2026, 1, 6)}
 
@@ -23,7 +28,7 @@ def broken(verdict: Verdict) -> set[str]:
 
 
 def readings_profile(**changes: Any) -> pd.DataFrame:
-    """Two meter-days of a right profile; `changes` go into the second."""
+    """Return two rows of a correct profile; `changes` apply to the second."""
     row: dict[str, Any] = dict.fromkeys(readings.COLUMNS, 0)
     row |= {
         "tenant_id": "t1",
@@ -35,21 +40,24 @@ def readings_profile(**changes: Any) -> pd.DataFrame:
     return pd.DataFrame([row, row | {"meter_id": "m2"} | changes])
 
 
-def copied(table: str, **changes: Any) -> pd.DataFrame:
-    """A right copy of two tenants; `changes` go into the copy's second row."""
+def copied(table: str, *, wrong: bool = False) -> pd.DataFrame:
+    """Compare a copy with its source: tenant t1, and one tenant for each measure, `wrong` in the copy."""
     suite = load_suite("B", table)
-    row = {"tenant_id": "t1", "reading_date": date(2026, 1, 5)}
-    row |= {measure: 7 if measure == "rows" else Decimal("7.500") for measure in suite.MEASURES}
-    source = pd.DataFrame([row, row | {"tenant_id": "t2"}])
-    target = pd.DataFrame([row, row | {"tenant_id": "t2"} | changes])
-    return compare(source, target, suite.ID_COLUMNS, suite.MEASURES)
+    right = {"tenant_id": "t1", "reading_date": date(2026, 1, 5)}
+    right |= {measure: 7 if measure == "rows" else Decimal("7.500") for measure in suite.measures}
+    source, target = [right], [right]
+    for measure in suite.measures:
+        source.append(right | {"tenant_id": measure})
+        changed = 8 if measure == "rows" else Decimal("7.500000001")
+        target.append(source[-1] | ({measure: changed} if wrong else {}))
+    return compare_frames(pd.DataFrame(source), pd.DataFrame(target), suite.id_columns, suite.measures)
 
 
 def fact_frame(**changes: Any) -> pd.DataFrame:
     raw: dict[str, Any] = {"tenant_id": "t1", "reading_date": "2026-01-05", "channel": "generation"}
     raw |= {"row_count": 288, "value_kwh": Decimal("21.250000000")}
-    built = raw | {"row_count": Decimal(288)} | dict.fromkeys(fact.COUNTS, Decimal(0)) | changes
-    return fact.judged(pd.DataFrame([raw]), pd.DataFrame([built]))
+    built = raw | {"row_count": Decimal(288)} | dict.fromkeys(FACT.counts, Decimal(0)) | changes
+    return prepare_frame(FACT, pd.DataFrame([built]), source=pd.DataFrame([raw]))
 
 
 def solar_frame(**changes: Any) -> pd.DataFrame:
@@ -69,11 +77,11 @@ def solar_frame(**changes: Any) -> pd.DataFrame:
         "estimated_share_pct": Decimal("0"),
         "fact_generation_kwh": Decimal("50.0000001"),
     }
-    return solar.judged(pd.DataFrame([row, row | {"property_id": "p2"} | changes]))
+    return prepare_frame(SOLAR, pd.DataFrame([row, row | {"property_id": "p2"} | changes]))
 
 
-def test_right_profile_passes_gate_a() -> None:
-    verdict = run_gate("A", "meter_readings", readings_profile(), **DAY)
+def test_a_correct_profile_passes_gate_a() -> None:
+    verdict = run_gate(readings.SUITE, readings_profile(), **DAY)
     assert verdict.passed
     assert verdict.failed == []
     assert (verdict.expectations, verdict.rows) == (12, 576)
@@ -97,7 +105,7 @@ def test_right_profile_passes_gate_a() -> None:
     ],
 )
 def test_gate_a_catches(change: dict[str, int], rule: str) -> None:
-    verdict = run_gate("A", "meter_readings", readings_profile(**change), **DAY)
+    verdict = run_gate(readings.SUITE, readings_profile(**change), **DAY)
     assert not verdict.passed
     assert broken(verdict) == {rule}
     (failed,) = verdict.failed
@@ -108,15 +116,16 @@ def test_gate_a_catches(change: dict[str, int], rule: str) -> None:
 
 @pytest.mark.parametrize("gate", ["B", "C"])
 @pytest.mark.parametrize("table", ENTITIES)
-def test_a_right_copy_passes_and_a_wrong_one_breaks_its_rule(gate: str, table: str) -> None:
+def test_a_correct_copy_passes_and_a_wrong_measure_breaks_its_rule_alone(gate: str, table: str) -> None:
+    suite = load_suite(gate, table)
     name = table.upper().replace("_", "-")
-    frame = copied(table)
-    assert run_gate(gate, table, frame, **DAY).passed
-    for number, measure in enumerate(load_suite(gate, table).MEASURES, start=2):
-        wrong = 8 if measure == "rows" else Decimal("7.500000001")
-        verdict = run_gate(gate, table, copied(table, **{measure: wrong}), **DAY)
-        assert broken(verdict) == {f"{gate}-{name}-{number:03d}"}, measure
-        assert verdict.failed[0]["sample"][0]["tenant_id"] == "t2"
+    assert run_gate(suite, copied(table), **DAY).passed
+    verdict = run_gate(suite, copied(table, wrong=True), **DAY)
+    assert not verdict.passed
+    found = {failed["rule"]: [row["tenant_id"] for row in failed["sample"]] for failed in verdict.failed}
+    numbered = enumerate(suite.measures, start=2)
+    assert found == {f"{gate}-{name}-{number:03d}": [measure] for number, measure in numbered}
+    assert [failed["unexpected_count"] for failed in verdict.failed] == [1] * len(suite.measures)
 
 
 def test_gate_b_catches_a_missing_tenant() -> None:
@@ -129,13 +138,13 @@ def test_gate_b_catches_a_missing_tenant() -> None:
         "sum_value_native": 1,
         "checksum": 9,
     }
-    frame = compare(
-        pd.DataFrame([row, row | {"tenant_id": "t2"}]), pd.DataFrame([row]), suite.ID_COLUMNS, suite.MEASURES
+    frame = compare_frames(
+        pd.DataFrame([row, row | {"tenant_id": "t2"}]), pd.DataFrame([row]), suite.id_columns, suite.measures
     )
-    verdict = run_gate("B", "meter_readings", frame, **DAY)
+    verdict = run_gate(suite, frame, **DAY)
     assert not verdict.passed
     assert "B-METER-READINGS-001" in broken(verdict)
-    assert len(broken(verdict)) == 1 + len(suite.MEASURES)
+    assert len(broken(verdict)) == 1 + len(suite.measures)
 
 
 @pytest.mark.parametrize(
@@ -150,8 +159,8 @@ def test_gate_b_catches_a_missing_tenant() -> None:
     ],
 )
 def test_gate_d_catches_a_wrong_fact(change: dict[str, Any], rules: set[str]) -> None:
-    assert run_gate("D", fact.TABLE, fact_frame(), **DAY).passed
-    verdict = run_gate("D", fact.TABLE, fact_frame(**change), **DAY)
+    assert run_gate(FACT, fact_frame(), **DAY).passed
+    verdict = run_gate(FACT, fact_frame(**change), **DAY)
     assert not verdict.passed
     assert broken(verdict) == rules
 
@@ -171,13 +180,13 @@ def test_gate_d_catches_a_wrong_fact(change: dict[str, Any], rules: set[str]) ->
     ],
 )
 def test_gate_d_catches_a_wrong_candidate(change: dict[str, Any], rules: set[str]) -> None:
-    assert run_gate("D", solar.TABLE, solar_frame(), **DAY).passed
-    verdict = run_gate("D", solar.TABLE, solar_frame(**change), **DAY)
+    assert run_gate(SOLAR, solar_frame(), **DAY).passed
+    verdict = run_gate(SOLAR, solar_frame(**change), **DAY)
     assert not verdict.passed
     assert broken(verdict) == rules
 
 
-def test_figures_that_are_null_for_want_of_data_are_no_failure() -> None:
+def test_figures_that_are_null_without_sufficient_data_pass() -> None:
     kpis = dict.fromkeys(
         (
             "generation_kwh",
@@ -187,52 +196,52 @@ def test_figures_that_are_null_for_want_of_data_are_no_failure() -> None:
             "estimated_share_pct",
         )
     )
-    assert run_gate("D", solar.TABLE, solar_frame(**kpis, completeness_pct=Decimal("12.5")), **DAY).passed
+    assert run_gate(SOLAR, solar_frame(**kpis, completeness_pct=Decimal("12.5")), **DAY).passed
 
 
-def test_export_above_generation_is_let_pass_on_a_day_with_gaps() -> None:
+def test_export_above_generation_passes_on_a_day_with_gaps() -> None:
     gaps = {"exported_kwh": Decimal("50.1"), "completeness_pct": Decimal("80")}
-    assert run_gate("D", solar.TABLE, solar_frame(**gaps), **DAY).passed
+    assert run_gate(SOLAR, solar_frame(**gaps), **DAY).passed
 
 
 @pytest.mark.parametrize(
-    ("gate", "table", "empty"),
+    ("suite", "empty"),
     [
-        ("A", "meter_readings", lambda: readings_profile().iloc[:0]),
-        ("B", "meters", lambda: copied("meters").iloc[:0]),
-        ("D", solar.TABLE, lambda: solar_frame().iloc[:0]),
+        (readings.SUITE, lambda: readings_profile().iloc[:0]),
+        (load_suite("B", "meters"), lambda: copied("meters").iloc[:0]),
+        (SOLAR, lambda: solar_frame().iloc[:0]),
     ],
 )
-def test_no_rows_fail_where_rows_were_expected(
-    gate: str, table: str, empty: Callable[[], pd.DataFrame]
+def test_an_empty_frame_fails_where_rows_are_expected(
+    suite: GateSuite, empty: Callable[[], pd.DataFrame]
 ) -> None:
-    verdict = run_gate(gate, table, empty(), rows_expected=True, **DAY)
+    verdict = run_gate(suite, empty(), rows_expected=True, **DAY)
     assert not verdict.passed
-    assert broken(verdict) == {f"{gate}-ROWS-000"}
-    assert run_gate(gate, table, empty(), rows_expected=False, **DAY).passed
+    assert broken(verdict) == {f"{suite.gate}-ROWS-000"}
+    assert run_gate(suite, empty(), rows_expected=False, **DAY).passed
 
 
 def test_an_expectation_that_cannot_be_evaluated_has_failed() -> None:
-    verdict = run_gate("A", "meter_readings", readings_profile().drop(columns="future_rows"), **DAY)
+    verdict = run_gate(readings.SUITE, readings_profile().drop(columns="future_rows"), **DAY)
     assert broken(verdict) == {"A-READINGS-006"}
     assert "could not be evaluated" in verdict.failed[0]["observed"]
 
 
-def test_the_message_tells_what_to_do() -> None:
-    verdict = run_gate("A", "meter_readings", readings_profile(negative_rows=3), **DAY)
+def test_the_message_names_the_remedy() -> None:
+    verdict = run_gate(readings.SUITE, readings_profile(negative_rows=3), **DAY)
     message = verdict.message
     for part in ("Gate A", "meter_readings", "2026-01-05", "A-READINGS-004", "m2", "next: ", "FAILED"):
         assert part in message
     assert str(GateFailed([verdict])) == message
 
 
-def test_samples_hold_the_columns_of_the_rule_alone() -> None:
+def test_samples_have_only_the_columns_of_the_rule() -> None:
     frame = readings_profile(negative_rows=3).assign(name="a person", serial_number="S-1")
-    (failed,) = run_gate("A", "meter_readings", frame, **DAY).failed
-    assert set(failed["sample"][0]) == {*readings.ID_COLUMNS, "negative_rows"}
+    (failed,) = run_gate(readings.SUITE, frame, **DAY).failed
+    assert set(failed["sample"][0]) == {*readings.SUITE.id_columns, "negative_rows"}
 
 
-def test_an_unknown_suite_is_named() -> None:
+def test_an_unknown_suite_is_named_in_the_error() -> None:
     with pytest.raises(KeyError, match="no_such_entity"):
         load_suite("B", "no_such_entity")
     with pytest.raises(KeyError, match=r"expectations/suites/warehouse/no_such_fact\.py"):
@@ -252,16 +261,41 @@ def test_an_unknown_suite_is_named() -> None:
     ],
 )
 def test_canonical_text(value: Any, text: str) -> None:
-    assert canonical(value) == text
+    assert canonical_text(value) == text
 
 
 def test_rule_ids_are_unique() -> None:
-    tables = [("A", "meter_readings"), ("D", fact.TABLE), ("D", solar.TABLE)]
-    tables += [(gate, table) for gate in "BC" for table in ENTITIES]
-    ids = [
-        expectation.meta["rule"]
-        for gate, table in tables
-        for expectation in load_suite(gate, table).build_suite().expectations
-    ]
+    suites = [readings.SUITE, *warehouse_suites()]
+    suites += [load_suite(gate, table) for gate in "BC" for table in ENTITIES]
+    ids = [rule.id for suite in suites for rule in suite.rules]
     assert len(ids) == len(set(ids))
-    assert len(ids) == 12 + 6 + 9 + 2 * sum(3 + len(entity.measures) for entity in ENTITIES.values())
+    warehouse_rules = sum(len(suite.rules) for suite in warehouse_suites())
+    copy_rules = sum(3 + len(entity.measures) for entity in ENTITIES.values())
+    assert len(ids) == 12 + warehouse_rules + 2 * copy_rules
+    assert (len(FACT.rules), len(SOLAR.rules)) == (6, 9)
+
+
+def test_each_rule_of_a_suite_becomes_one_expectation() -> None:
+    for suite in (readings.SUITE, load_suite("B", "meters"), *warehouse_suites()):
+        expectations = build_gx_suite(suite).expectations
+        assert [(each.meta or {}).get("rule") for each in expectations] == [rule.id for rule in suite.rules]
+
+
+def test_each_suite_of_gate_d_is_named_like_its_file_and_says_whether_it_has_dates() -> None:
+    for suite in warehouse_suites():
+        assert load_suite("D", suite.table) is suite
+        for statement in filter(None, (suite.sql, suite.source_sql)):
+            assert ("$start" in statement and "$end" in statement) == suite.is_dated, suite.table
+            assert f"{{prefix}}{suite.schema}.{suite.table}" in suite.sql
+        assert suite.is_step_partitioned or not suite.is_dated, suite.table
+
+
+def test_the_dataset_prefix_cannot_carry_sql() -> None:
+    dates = Window(DAY["date_from"], DAY["date_to"])
+    with pytest.raises(ValueError, match="letters, digits"):
+        read_warehouse_frame(SOLAR, Mock(), dates, prefix="x; drop")
+
+
+def test_a_suite_with_dates_is_not_read_without_them() -> None:
+    with pytest.raises(ValueError, match="candidate_solar_performance by reading date"):
+        read_warehouse_frame(SOLAR, Mock())

@@ -3,18 +3,17 @@
 import dagster as dg
 import pandas as pd
 
-from dagster_project.checks import gate_check
-from dagster_project.partitions import Window
+from dagster_project.gates import gate_check
 from dagster_project.resources.platform import Platform
+from expectations.suites.oltp import meter_readings
+from myproperty.dates import Window
 
 
-def profile(platform: Platform, dates: Window | None) -> pd.DataFrame:
-    """What the engine counts of the readings of these dates."""
-    from expectations.suites.oltp import meter_readings
-
+def read_profile(platform: Platform, dates: Window | None) -> pd.DataFrame:
+    """Read the profile of the readings of these dates. Raises ValueError without dates."""
     if dates is None:
-        raise ValueError("gate A judges reading dates: run it with a partition range")
-    return meter_readings.profile(platform.oltp_dsn, dates.start, dates.end)
+        raise ValueError("gate A checks reading dates: start the run with a partition range")
+    return meter_readings.read_profile(platform.oltp_dsn, dates.start, dates.end)
 
 
-checks = [gate_check(dg.AssetKey("meter_readings"), "A", "meter_readings", profile, partitioned=True)]
+checks = [gate_check(dg.AssetKey("meter_readings"), meter_readings.SUITE, read_profile, partitioned=True)]

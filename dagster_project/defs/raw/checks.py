@@ -1,34 +1,42 @@
-"""Gate C: each raw table equals its landing table, before a model is built of it."""
+"""Gate C: each raw table equals its landing table, before a model is built from it."""
 
 import pandas as pd
 
-from dagster_project.checks import Frame, gate_check, gate_checks
 from dagster_project.defs.landing.assets import DATED, UNDATED
 from dagster_project.defs.raw.assets import key
-from dagster_project.partitions import Window
+from dagster_project.gates import FrameReader, gate_check, gate_checks
 from dagster_project.resources.platform import Platform
 from data.landing.entities import ENTITIES
+from expectations.frames import compare_frames
+from expectations.suites import load_suite
+from myproperty.dates import Window
 
 
-def sides(entity: str) -> Frame:
-    """The frame of gate C: fingerprints of landing and of the warehouse, side by side."""
+def compare_raw_with_landing(entity: str) -> FrameReader:
+    """Return what puts the fingerprints of landing and raw side by side."""
+    suite = load_suite("C", entity)
 
-    def frame(platform: Platform, dates: Window | None) -> pd.DataFrame:
+    def read_frame(platform: Platform, dates: Window | None) -> pd.DataFrame:
         from data.landing.read import fingerprint_landing
-        from expectations.frames import compare
-        from expectations.gate import load_suite
 
-        suite = load_suite("C", entity)
         bounds = dates.bounds if dates else ()
         landed = fingerprint_landing(entity, platform.oltp_dsn, "warehouse_staging", *bounds)
         with platform.warehouse() as warehouse:
             loaded = warehouse.fingerprint(ENTITIES[entity], *bounds)
-        return compare(landed, loaded, suite.ID_COLUMNS, suite.MEASURES)
+        return compare_frames(landed, loaded, suite.id_columns, suite.measures)
 
-    return frame
+    return read_frame
 
 
 checks = [
-    gate_checks("raw_gate_c", "C", {entity: key(entity) for entity in UNDATED}, sides),
-    *(gate_check(key(entity), "C", entity, sides(entity), partitioned=True) for entity in DATED),
+    gate_checks(
+        "raw_gate_c",
+        "C",
+        {key(entity): load_suite("C", entity) for entity in UNDATED},
+        compare_raw_with_landing,
+    ),
+    *(
+        gate_check(key(entity), load_suite("C", entity), compare_raw_with_landing(entity), partitioned=True)
+        for entity in DATED
+    ),
 ]

@@ -1,1 +1,1 @@
-"""Gate A: readings in the OLTP database."""
+"""Gate A: tables of the OLTP database, before they leave it."""

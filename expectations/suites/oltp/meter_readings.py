@@ -1,27 +1,18 @@
-"""Gate A for `myproperty.meter_readings`: the readings of the dates, judged where they are.
+"""Gate A for `myproperty.meter_readings`: the readings of the dates, checked in the OLTP database.
 
-The engine makes a profile, one row a tenant, meter, channel and reading date, that counts what is wrong; the
-rules are over that profile. So a million readings cost one scan, and the sample of a broken rule names the
-meter and the day, which is what the person on call needs. Rules on a file's own
-rows are in `data.ingest.rules.judge`.
+The engine counts what is wrong, in one row for each tenant, meter, channel and reading date, and the rules
+check these counts. A million readings cost one scan, and the sample of a broken rule names the meter and the
+date that the person on call needs. `data.ingest.rules.judge` has the rules on the rows of a file.
 """
 
 from datetime import date
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from expectations.frames import oltp_frame
-from expectations.rules import Rule, suite
+from expectations.frames import read_oltp
+from expectations.rules import GateRule, GateSuite, is_between, is_zero
 
-if TYPE_CHECKING:
-    from great_expectations import ExpectationSuite
-
-GATE, TABLE = "A", "meter_readings"
-ID_COLUMNS = ("tenant_id", "meter_id", "channel", "reading_date")
-# The ledger says which dates must have rows (A-READINGS-001); a range may have none.
-ROWS_REQUIRED = False
-# A module can give more than its nameplate for moments (cold, edge of cloud), never over a whole interval.
+# A module can exceed its nameplate for moments (cold, edge of cloud), but not over a whole interval.
 CAPACITY_MARGIN = "1.2"
 ENERGY_UNITS = ("kWh", "Wh", "MWh")
 # Days of 23 and 25 hours have daily readings of their own length.
@@ -29,64 +20,102 @@ INTERVALS = (60, 300, 600, 900, 1800, 3600, 82800, 86400, 90000)
 ONE_DIRECTION = ("import", "export", "generation", "consumption")
 QUALITIES = ("actual", "edited", "estimated", "null")
 
+_ID_COLUMNS = ("tenant_id", "meter_id", "channel", "reading_date")
 _REINGEST = (
-    "Look at the job that loaded this date (`ingestion_job_id`), mend the file or its mapping"
+    "Look at the job that loaded this date (`ingestion_job_id`), correct the file or its mapping"
     " and ingest it again."
 )
-_COUNTS: dict[str, Rule] = {
-    "rows_without_quality": Rule(
-        "A-READINGS-002", "every reading has a quality: actual, edited, estimated or null", _REINGEST
-    ),
-    "rows_null_mismatch": Rule(
-        "A-READINGS-003", "a reading without value has quality null, and only such a reading", _REINGEST
-    ),
-    "negative_rows": Rule("A-READINGS-004", "no value below 0 on a channel of one direction", _REINGEST),
-    "rows_kwh_mismatch": Rule(
-        "A-READINGS-005",
-        "value_kwh is NULL only where there is no value or the unit is not energy",
+# Each counts wrong readings in the column of its condition.
+_COUNT_RULES = (
+    GateRule(
+        "A-READINGS-002",
+        is_zero("rows_without_quality"),
+        "every reading has a quality: actual, edited, estimated or null",
         _REINGEST,
     ),
-    "future_rows": Rule(
+    GateRule(
+        "A-READINGS-003",
+        is_zero("rows_null_mismatch"),
+        "a reading has quality null if and only if it has no value",
+        _REINGEST,
+    ),
+    GateRule(
+        "A-READINGS-004",
+        is_zero("negative_rows"),
+        "a value on a channel of one direction is not below 0",
+        _REINGEST,
+    ),
+    GateRule(
+        "A-READINGS-005",
+        is_zero("rows_kwh_mismatch"),
+        "value_kwh is NULL only without a value or with a unit that is not energy",
+        _REINGEST,
+    ),
+    GateRule(
         "A-READINGS-006",
-        "no reading starts in the future",
+        is_zero("future_rows"),
+        "a reading does not start in the future",
         "Check the clock and zone of the meter's file, then ingest it again.",
     ),
-    "wrong_date_rows": Rule(
+    GateRule(
         "A-READINGS-007",
+        is_zero("wrong_date_rows"),
         "reading_date is the local date in the meter's timezone",
-        "Check `meters.timezone`; when it was changed, ingest the meter's files again.",
+        "Check `meters.timezone`; if it was changed, ingest the meter's files again.",
     ),
-    "wrong_interval_rows": Rule("A-READINGS-008", "the interval length is one that meters have", _REINGEST),
-    "duplicate_rows": Rule(
+    GateRule(
+        "A-READINGS-008",
+        is_zero("wrong_interval_rows"),
+        "the interval has a length that meters use",
+        _REINGEST,
+    ),
+    GateRule(
         "A-READINGS-009",
-        "one reading a meter, channel and instant",
+        is_zero("duplicate_rows"),
+        "each meter, channel and instant has one reading",
         "Check that the partition of this date has its primary key.",
     ),
-    "unknown_meter_rows": Rule(
+    GateRule(
         "A-READINGS-010",
+        is_zero("unknown_meter_rows"),
         "every reading belongs to a meter and property of its tenant",
         "Create the meter, or remove the readings.",
     ),
-    "implausible_rows": Rule(
+    GateRule(
         "A-READINGS-011",
-        f"no interval of generation above {CAPACITY_MARGIN} x the property's solar capacity",
+        is_zero("implausible_rows"),
+        f"generation of an interval is not above {CAPACITY_MARGIN} x the property's solar capacity",
         "Check the unit of the file (Wh read as kWh?) and `properties.solar_capacity_kw`.",
     ),
-}
-_ROWS_RULE = Rule(
-    "A-READINGS-001",
-    "a date that the ledger says was loaded has readings",
-    "Look at `myproperty partitions list`: an archived date is restored first, or left out of the run. "
-    "Otherwise look at `ingestion_job_dates`: was the partition dropped after the load?",
 )
-_OVERLAP_RULE = Rule(
-    "A-READINGS-012",
-    "the intervals of a meter and channel cover no more than the local day",
-    "The day was loaded under two interval lengths: find the two jobs and retire the wrong one.",
-)
-COLUMNS = (*ID_COLUMNS, "rows", *_COUNTS, "uncovered_seconds")
+COUNTS = tuple(rule.condition.arguments["column"] for rule in _COUNT_RULES)
+COLUMNS = (*_ID_COLUMNS, "rows", *COUNTS, "uncovered_seconds")
 
-# `now()` is the start of the transaction: all readings are judged by one clock.
+SUITE = GateSuite(
+    gate="A",
+    table="meter_readings",
+    id_columns=_ID_COLUMNS,
+    # The ledger says which dates must have rows (A-READINGS-001); a range of dates may have none.
+    rows_required=False,
+    rules=(
+        GateRule(
+            "A-READINGS-001",
+            is_between("rows", 1, None),
+            "a date that the ledger says was loaded has readings",
+            "Look at `myproperty partitions list`: restore an archived date first, or leave it out of the "
+            "run. Otherwise look at `ingestion_job_dates`: was the partition dropped after the load?",
+        ),
+        *_COUNT_RULES,
+        GateRule(
+            "A-READINGS-012",
+            is_between("uncovered_seconds", 0, None),
+            "the intervals of a meter and channel cover no more than the local day",
+            "The day was loaded with two interval lengths: find the two jobs and retire the wrong one.",
+        ),
+    ),
+)
+
+# `now()` is the start of the transaction, so one clock is used for all readings.
 PROFILE = f"""
 with profile as (
     select
@@ -131,7 +160,7 @@ select
     p.channel,
     coalesce(p.reading_date, l.reading_date)::text as reading_date,
     coalesce(p.rows, 0) as rows,
-    {", ".join(f"coalesce(p.{column}, 0) as {column}" for column in _COUNTS)},
+    {", ".join(f"coalesce(p.{column}, 0) as {column}" for column in COUNTS)},
     coalesce(
         extract(epoch from (
             (p.reading_date + 1)::timestamp at time zone p.timezone
@@ -142,11 +171,14 @@ select
 from profile as p
 full join ledger as l on l.tenant_id = p.tenant_id and l.reading_date = p.reading_date
 order by 1, 4, 2, 3
-"""  # noqa: S608 - the names filled in are constants of this module
+"""  # noqa: S608 - filled in with constants of this module alone
 
 
-def profile(dsn: str, start: date, end: date) -> pd.DataFrame:
-    """The profile of reading dates in [start, end), with `COLUMNS`; a loaded date without any has 0."""
+def read_profile(dsn: str, start: date, end: date) -> pd.DataFrame:
+    """Count the readings of reading dates in [start, end) and return `COLUMNS`.
+
+    A loaded date without readings has a row with 0 `rows`. Raises psycopg.Error.
+    """
     params = {
         "start": start,
         "end": end,
@@ -155,21 +187,4 @@ def profile(dsn: str, start: date, end: date) -> pd.DataFrame:
         "energy_units": list(ENERGY_UNITS),
         "intervals": list(INTERVALS),
     }
-    return oltp_frame(dsn, PROFILE, params, COLUMNS)
-
-
-def build_suite() -> "ExpectationSuite":
-    """The rules A-READINGS-001 to 012 over the profile."""
-    between = "expect_column_values_to_be_between"
-    return suite(
-        GATE,
-        TABLE,
-        [
-            _ROWS_RULE.expect(between, column="rows", min_value=1),
-            *(
-                rule.expect(between, column=column, min_value=0, max_value=0)
-                for column, rule in _COUNTS.items()
-            ),
-            _OVERLAP_RULE.expect(between, column="uncovered_seconds", min_value=0),
-        ],
-    )
+    return read_oltp(dsn, PROFILE, params, COLUMNS)

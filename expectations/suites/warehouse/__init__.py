@@ -1,1 +1,1 @@
-"""Gate D: business expectations before anything is published."""
+"""Gate D: facts, seeds and candidates of marts, before anything is published."""

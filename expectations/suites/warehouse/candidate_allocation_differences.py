@@ -1,57 +1,32 @@
-"""Gate D for `staging.candidate_allocation_differences`: allocation by the models is what was billed.
+"""Gate D for `staging.candidate_allocation_differences`: the models allocate what was billed.
 
-Readings that were revised after billing are explained, and a task of `myproperty billing tasks`; a
-difference that nothing explains means that the ledger or a model is wrong.
+Readings revised after billing explain a difference and open a task of `myproperty billing tasks`. A
+difference without explanation means that the ledger or a model is wrong.
 """
 
-from typing import TYPE_CHECKING
+from expectations.rules import GateRule, WarehouseSuite, are_unique, is_none_of
 
-import pandas as pd
-
-from expectations.frames import Warehouse, warehouse_frame
-from expectations.rules import Rule, suite
-
-if TYPE_CHECKING:
-    from great_expectations import ExpectationSuite
-
-GATE, TABLE = "D", "candidate_allocation_differences"
-ID_COLUMNS = ("tenant_id", "allocation_id")
-ROWS_REQUIRED = False
-
-RULES = {
-    "key": Rule(
-        "D-ALLOCATION-001",
-        "one row a tenant and row of the allocation ledger",
-        "Look at the joins of candidate_allocation_differences.",
-    ),
-    "explained": Rule(
-        "D-ALLOCATION-002",
-        "the ledger is what the readings give, or revised readings explain why not",
-        "Compare the intervals of the period in staging.int_allocation__intervals with "
-        "`myproperty billing ties`; shares, tenancies or assignments may have been changed after billing.",
-        severity="warn",
-    ),
-}
-
-CANDIDATE = """
+SUITE = WarehouseSuite(
+    table="candidate_allocation_differences",
+    id_columns=("tenant_id", "allocation_id"),
+    # Read whole: a billing period is longer than a run.
+    sql="""
 select tenant_id, allocation_id, finding from ${prefix}staging.candidate_allocation_differences
-"""
-
-
-def profile(warehouse: Warehouse, prefix: str = "") -> pd.DataFrame:
-    """All candidate rows: a billing period is longer than a run."""
-    return warehouse_frame(warehouse, CANDIDATE, prefix=prefix)
-
-
-def build_suite() -> "ExpectationSuite":
-    """The rules D-ALLOCATION-001 and 002."""
-    return suite(
-        GATE,
-        TABLE,
-        [
-            RULES["key"].expect("expect_compound_columns_to_be_unique", column_list=list(ID_COLUMNS)),
-            RULES["explained"].expect(
-                "expect_column_values_to_not_be_in_set", column="finding", value_set=["unexplained"]
-            ),
-        ],
-    )
+""",
+    rules=(
+        GateRule(
+            "D-ALLOCATION-001",
+            are_unique(["tenant_id", "allocation_id"]),
+            "each tenant and row of the allocation ledger has one row",
+            "Look at the joins of candidate_allocation_differences.",
+        ),
+        GateRule(
+            "D-ALLOCATION-002",
+            is_none_of("finding", ["unexplained"]),
+            "the ledger equals what the readings give, or revised readings explain the difference",
+            "Compare the intervals of the period in staging.int_allocation__intervals with "
+            "`myproperty billing ties`; shares, tenancies or assignments may have changed after billing.",
+            severity="warn",
+        ),
+    ),
+)

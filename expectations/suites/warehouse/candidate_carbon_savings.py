@@ -1,44 +1,20 @@
-"""Gate D for `staging.candidate_carbon_savings`: the candidate rows of the carbon mart make sense.
+"""Gate D for `staging.candidate_carbon_savings`: the candidate rows of the carbon mart are plausible.
 
-Whether the factors themselves do is in `emission_factors`, and the energy in `candidate_solar_performance`.
+`emission_factors` checks the factors, and `candidate_solar_performance` the energy.
 """
 
-from datetime import date
-from typing import TYPE_CHECKING
+from expectations.rules import GateRule, WarehouseSuite, are_unique, is_between, is_given, is_true, is_zero
 
-import pandas as pd
-
-from expectations.frames import Warehouse, warehouse_frame
-from expectations.rules import Rule, suite
-
-if TYPE_CHECKING:
-    from great_expectations import ExpectationSuite
-
-GATE, TABLE = "D", "candidate_carbon_savings"
-ID_COLUMNS = ("tenant_id", "property_id", "reading_date")
-ROWS_REQUIRED = False
 # Figures are rounded to nine places.
 TOLERANCE_KG = 1e-6
-
 _REBUILD = "Run the same dates again; if it fails again, look at the joins of candidate_carbon_savings."
-RULES = {
-    "presence": Rule(
-        "D-CARBON-001", "every row of the solar candidate has one of carbon, and no other has", _REBUILD
-    ),
-    "key": Rule("D-CARBON-002", "one row a tenant, property and reading date", _REBUILD),
-    "location": Rule(
-        "D-CARBON-003", "avoided carbon is self-consumed energy x the factor it names", _REBUILD
-    ),
-    "energy": Rule("D-CARBON-004", "self-consumed energy is that of the solar candidate", _REBUILD),
-    "factor": Rule(
-        "D-CARBON-005",
-        "a property with solar is on a grid whose emission factor is known",
-        "Add the grid to myproperty.emission_factor_regions, or its factor to the seed: it stays unknown.",
-        severity="warn",
-    ),
-}
 
-CANDIDATE = """
+SUITE = WarehouseSuite(
+    table="candidate_carbon_savings",
+    id_columns=("tenant_id", "property_id", "reading_date"),
+    is_dated=True,
+    # The full join also keeps rows that the solar candidate alone has.
+    sql="""
 select coalesce(c.tenant_id, s.tenant_id) as tenant_id,
        coalesce(c.property_id, s.property_id) as property_id,
        cast(coalesce(c.reading_date, s.reading_date) as $text) as reading_date,
@@ -58,36 +34,40 @@ full join (
 ) as s
     on s.tenant_id = c.tenant_id and s.property_id = c.property_id and s.reading_date = c.reading_date
 left join ${prefix}core.emission_factors as f on f.factor_id = c.location_factor_id
-"""
-
-
-def profile(warehouse: Warehouse, start: date, end: date, prefix: str = "") -> pd.DataFrame:
-    """The candidate rows of reading dates in [start, end), and those that the solar candidate has alone."""
-    frame = warehouse_frame(warehouse, CANDIDATE, start=start, end=end, prefix=prefix)
-    for column in ("location_difference_kg", "energy_difference_kwh"):
-        frame[column] = pd.to_numeric(frame[column], errors="raise").astype("float64")
-    return frame
-
-
-def build_suite() -> "ExpectationSuite":
-    """The rules D-CARBON-001 to 005."""
-    return suite(
-        GATE,
-        TABLE,
-        [
-            RULES["presence"].expect(
-                "expect_column_values_to_be_in_set", column="is_present", value_set=[True]
-            ),
-            RULES["key"].expect("expect_compound_columns_to_be_unique", column_list=list(ID_COLUMNS)),
-            RULES["location"].expect(
-                "expect_column_values_to_be_between",
-                column="location_difference_kg",
-                min_value=-TOLERANCE_KG,
-                max_value=TOLERANCE_KG,
-            ),
-            RULES["energy"].expect(
-                "expect_column_values_to_be_between", column="energy_difference_kwh", min_value=0, max_value=0
-            ),
-            RULES["factor"].expect("expect_column_values_to_not_be_null", column="location_factor_id"),
-        ],
-    )
+""",
+    floats=("location_difference_kg", "energy_difference_kwh"),
+    rules=(
+        GateRule(
+            "D-CARBON-001",
+            is_true("is_present"),
+            "the carbon and the solar candidate have the same rows",
+            _REBUILD,
+        ),
+        GateRule(
+            "D-CARBON-002",
+            are_unique(["tenant_id", "property_id", "reading_date"]),
+            "each tenant, property and reading date has one row",
+            _REBUILD,
+        ),
+        GateRule(
+            "D-CARBON-003",
+            is_between("location_difference_kg", -TOLERANCE_KG, TOLERANCE_KG),
+            "avoided carbon is self-consumed energy x the factor that the row names",
+            _REBUILD,
+        ),
+        GateRule(
+            "D-CARBON-004",
+            is_zero("energy_difference_kwh"),
+            "self-consumed energy equals that of the solar candidate",
+            _REBUILD,
+        ),
+        GateRule(
+            "D-CARBON-005",
+            is_given("location_factor_id"),
+            "a property with solar is on a grid whose emission factor is known",
+            "Add the grid to myproperty.emission_factor_regions, or its factor to the seed: until then its "
+            "carbon is unknown.",
+            severity="warn",
+        ),
+    ),
+)

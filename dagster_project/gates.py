@@ -1,0 +1,136 @@
+"""Gates as asset checks: each checks what a step has just written, and blocks the steps after it on failure.
+
+Rules and frames are in `expectations`. `dagster_project.defs.<stage>.checks` says which table has which gate.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+
+import dagster as dg
+import pandas as pd
+
+from dagster_project.failures import RETRY, permanent_unless_retryable
+from dagster_project.partitions import READING_DATES, window
+from dagster_project.resources.platform import Platform
+from expectations.rules import GateSuite
+from expectations.verdicts import Verdict, save_verdicts
+from myproperty.dates import Window
+
+FrameReader = Callable[[Platform, Window | None], pd.DataFrame]
+
+
+def to_check_result(
+    verdict: Verdict, asset: dg.AssetKey | None = None, check_name: str | None = None
+) -> dg.AssetCheckResult:
+    """Convert a verdict to Dagster's check result: broken rules that only warn show as a warning.
+
+    `asset` and `check_name` name the check in a step that has many.
+    """
+    return dg.AssetCheckResult(
+        asset_key=asset,
+        check_name=check_name,
+        passed=not verdict.failed,
+        severity=dg.AssetCheckSeverity.WARN if verdict.passed else dg.AssetCheckSeverity.ERROR,
+        description=verdict.message,
+        metadata={
+            "expectations": verdict.expectations,
+            "rows": verdict.rows,
+            "rules_broken": [broken["rule"] for broken in verdict.failed],
+            "failed": dg.MetadataValue.json(verdict.failed),
+        },
+    )
+
+
+def gate_check(
+    asset: dg.AssetKey, suite: GateSuite, read_frame: FrameReader, *, partitioned: bool
+) -> dg.AssetChecksDefinition:
+    """Define the blocking check `gate_<gate>` of one asset.
+
+    `partitioned` says that the step of the asset runs by reading date.
+    """
+
+    @dg.asset_check(
+        asset=asset,
+        name=_check_name(suite.gate),
+        description=_description(suite),
+        blocking=True,
+        partitions_def=READING_DATES if partitioned else None,
+        retry_policy=RETRY,
+        op_tags={"gate": suite.gate},
+    )
+    def check(
+        context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
+    ) -> dg.AssetCheckResult:
+        dates = window(context) if partitioned else None
+        with permanent_unless_retryable():
+            verdict = run_gate_check(platform, suite, read_frame, dates=dates, run_id=context.run.run_id)
+        platform.progress(verdict.message)
+        return to_check_result(verdict)
+
+    return check
+
+
+def gate_checks(
+    name: str, gate: str, suites: Mapping[dg.AssetKey, GateSuite], reader: Callable[[str], FrameReader]
+) -> dg.AssetChecksDefinition:
+    """Define the blocking checks `gate_<gate>` of many tables without dates, in one step `name`.
+
+    `reader` returns what reads the frame of a table.
+    """
+    check_name = _check_name(gate)
+
+    @dg.multi_asset_check(
+        name=name,
+        specs=[
+            dg.AssetCheckSpec(check_name, asset=asset, blocking=True, description=_description(suite))
+            for asset, suite in suites.items()
+        ],
+        can_subset=True,
+        retry_policy=RETRY,
+        op_tags={"gate": gate},
+    )
+    def check(
+        context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
+    ) -> Iterator[dg.AssetCheckResult]:
+        selected = {check_key.asset_key for check_key in context.selected_asset_check_keys}
+        verdicts: list[Verdict] = []
+        for asset, suite in suites.items():
+            if asset not in selected:
+                continue
+            with permanent_unless_retryable():
+                verdict = run_gate_check(
+                    platform, suite, reader(suite.table), dates=None, run_id=context.run.run_id
+                )
+            verdicts.append(verdict)
+            if verdict.failed:
+                platform.progress(verdict.message)
+            yield to_check_result(verdict, asset, check_name)
+        passed = sum(verdict.passed for verdict in verdicts)
+        platform.progress(f"Gate {gate} passed on {passed} of {len(verdicts)} tables without dates.")
+
+    return check
+
+
+def run_gate_check(
+    platform: Platform, suite: GateSuite, read_frame: FrameReader, *, dates: Window | None, run_id: str
+) -> Verdict:
+    """Run one gate and store its verdict in the OLTP database."""
+    from expectations.gate import run_gate
+
+    verdict = run_gate(
+        suite,
+        read_frame(platform, dates),
+        date_from=dates.start if dates else None,
+        date_to=dates.end if dates else None,
+        run_id=run_id,
+    )
+    save_verdicts(platform.oltp_dsn, [verdict])
+    platform.verdicts.append(verdict)
+    return verdict
+
+
+def _check_name(gate: str) -> str:
+    return f"gate_{gate.lower()}"
+
+
+def _description(suite: GateSuite) -> str:
+    return f"Gate {suite.gate} on {suite.table}: every rule of its suite, before anything is built on it."

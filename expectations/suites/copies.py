@@ -1,0 +1,54 @@
+"""Gates B and C: a copied table equals its source, for each tenant and date, in rows, sums and checksum.
+
+The rules of a table follow from the description of its entity in `data.landing.entities`.
+"""
+
+from collections.abc import Sequence
+
+from data.landing.entities import ENTITIES
+from expectations.rules import GateRule, GateSuite, equals_source, is_true
+
+# No warehouse can be built without these, so an empty table means that the copy is wrong.
+_NEVER_EMPTY = ("tenants", "properties", "meters", "meter_registers")
+_COPY_AGAIN = {
+    "B": "Run the same dates again: this replaces landing. If it fails again, compare the landing "
+    "query of this table with its source.",
+    "C": "Run the same dates again: this replaces the raw partition. If it fails again, look at the "
+    "load job of this table and date.",
+}
+
+
+def copy_suite(gate: str, table: str) -> GateSuite:
+    """Return the suite of an entity at gate B or C. Raises KeyError for an unknown entity."""
+    entity = ENTITIES[table]
+    measures = ("rows", *(f"sum_{name}" for name in entity.measures), "checksum")
+    return GateSuite(
+        gate=gate,
+        table=table,
+        id_columns=("tenant_id", *([entity.partition_column] if entity.partition_column else [])),
+        measures=measures,
+        rules=copy_rules(gate, table, measures),
+        rows_required=table in _NEVER_EMPTY,
+    )
+
+
+def copy_rules(gate: str, table: str, measures: Sequence[str]) -> tuple[GateRule, ...]:
+    """Return the rules of a copied table: 001 for its keys, then one for each measure, in order."""
+    name = table.upper().replace("_", "-")
+    remedy = _COPY_AGAIN[gate]
+    keys = GateRule(
+        f"{gate}-{name}-001",
+        is_true("on_both_sides"),
+        "the copy has every tenant and date of the source, and no other",
+        remedy,
+    )
+    equal = (
+        GateRule(
+            f"{gate}-{name}-{number:03d}",
+            equals_source(measure),
+            f"{measure} of the copy equals the source",
+            remedy,
+        )
+        for number, measure in enumerate(measures, start=2)
+    )
+    return (keys, *equal)
