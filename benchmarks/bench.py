@@ -77,7 +77,7 @@ def main(
 
 def measure_pipeline(settings: Settings) -> list[Measurement]:
     """One day of the demo at `medium`, from readings to marts, in a database that holds all its days."""
-    from dagster_project.jobs import run_pipeline
+    from dagster_project.runner import run_pipeline
     from data.demo import apply_company, generate
 
     dsn = local.dsn(settings)

@@ -84,7 +84,7 @@ def run_demo(settings: Settings, scale: str, days: int | None) -> None:
 
 
 def _run(settings: Settings, scale: str, days: int | None) -> None:
-    from dagster_project.jobs import ingest_inbox, run_pipeline
+    from dagster_project.runner import ingest_inbox, run_pipeline
     from data.demo import Scale, apply_company, generate, history
     from data.demo.billing import apply_billing
     from expectations.verdicts import last_verdicts

@@ -24,7 +24,7 @@ from commands import console
 from myproperty.settings import Settings, get_settings
 
 if TYPE_CHECKING:
-    from dagster_project.jobs import RunReport
+    from dagster_project.runner import RunReport
     from data.ingest.formats.mapping import Mapping
     from data.ingest.readings.results import IngestResult
     from data.ingest.validation.run import Validation
@@ -297,7 +297,7 @@ def run(
     json: AsJson = False,
 ) -> None:
     """Run the pipeline in process: over the dates given, or over the inbox and all dates that changed."""
-    from dagster_project import jobs
+    from dagster_project import runner
 
     settings = get_settings()
     validated: list[Validation] = []
@@ -308,11 +308,11 @@ def run(
     with console.output_to(run_log(settings)):
         if first and last:
             end = last.date() + timedelta(days=1)
-            reports = [jobs.run_pipeline(first.date(), end, settings, progress)]
+            reports = [runner.run_pipeline(first.date(), end, settings, progress)]
         else:
-            ingested = jobs.ingest_inbox(settings, progress)
-            validated = jobs.validate_due(settings, progress)
-            reports = jobs.run_pending(settings, progress)
+            ingested = runner.ingest_inbox(settings, progress)
+            validated = runner.validate_due(settings, progress)
+            reports = runner.run_pending(settings, progress)
     if not json:
         if not first:
             show_ingests(ingested)
@@ -961,7 +961,7 @@ def metrics(context: typer.Context) -> None:
 @reports_errors
 def dev() -> None:
     """Open the Dagster UI on the embedded engines, until Ctrl-C."""
-    from dagster_project.jobs import instance
+    from dagster_project.runner import instance
     from myproperty.engines import local
     from oltp_schema.migrate import upgrade
 

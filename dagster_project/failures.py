@@ -1,7 +1,7 @@
-"""Which errors a retry can mend, and how a step fails for the others.
+"""Retry errors that a retry can fix, and fail at once on all others.
 
-A permanent error that is retried hides the cause and costs hours. What an error means is decided here, by
-type alone; texts are never matched.
+Retrying a permanent error hides the cause and costs hours. `myproperty.database.retry` decides by the type of
+an error, never by its text.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ RETRY = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL)
 
 @contextmanager
 def permanent_unless_retryable() -> Iterator[None]:
-    """Let a retryable error through to the retry policy; make any other a failure without retries."""
+    """Pass a retryable error on to the retry policy; turn any other error into a failure without retries."""
     try:
         yield
     except dg.Failure:

@@ -24,7 +24,7 @@ from pvlib.irradiance import get_extra_radiation, get_total_irradiance
 from pvlib.location import Location
 
 from dagster_project.defs.warehouse import assets
-from dagster_project.jobs import (
+from dagster_project.runner import (
     RunReport,
     ingest_inbox,
     pending_dates,

@@ -21,8 +21,7 @@ import pytest
 from google.api_core.exceptions import BadRequest
 from google.cloud import bigquery
 
-from dagster_project import jobs
-from dagster_project.partitions import Window
+from dagster_project import runner
 from dagster_project.resources import dbt as dbt_calls
 from data.demo import DemoPlan, apply_company, generate
 from data.demo.billing import apply_billing
@@ -31,6 +30,7 @@ from data.landing.entities import ENTITIES
 from data.landing.read import read_landing
 from data.raw.bigquery import BigQueryWarehouse, open_bigquery
 from data.raw.warehouse import open_warehouse
+from myproperty.dates import Window
 from myproperty.engines import local
 from myproperty.engines.base import EngineError
 from myproperty.engines.emulator import environment
@@ -57,7 +57,7 @@ class Wire:
     settings: Settings
     plan: DemoPlan
     dates: Window
-    reports: list[jobs.RunReport]
+    reports: list[runner.RunReport]
 
     @property
     def client(self) -> bigquery.Client:
@@ -82,11 +82,11 @@ def wire() -> Iterator[Wire]:
         upgrade(dsn)
         apply_company(dsn, "small")
         plan = generate(Path(settings.inbox), "small", 5)
-        jobs.ingest_inbox(settings)
-        jobs.validate_due(settings)
+        runner.ingest_inbox(settings)
+        runner.validate_due(settings)
         assert apply_billing(dsn, since=plan.start) > 0
-        pending = jobs.pending_dates(settings)
-        reports = jobs.run_pending(settings)
+        pending = runner.pending_dates(settings)
+        reports = runner.run_pending(settings)
         yield Wire(settings, plan, Window(pending[0], pending[-1] + timedelta(days=1)), reports)
 
 
@@ -164,7 +164,7 @@ def test_load_jobs_dbt_and_every_gate_pass(wire: Wire) -> None:
             )
         ),
     }
-    assert jobs.pending_dates(wire.settings) == []
+    assert runner.pending_dates(wire.settings) == []
 
 
 def test_energy_is_that_of_the_files(wire: Wire) -> None:
@@ -183,7 +183,7 @@ def test_energy_is_that_of_the_files(wire: Wire) -> None:
 
 def test_postgres_says_the_same_row_for_row(wire: Wire) -> None:
     postgres = wire.settings.model_copy(update={"warehouse": "postgres"})
-    report = jobs.run_pipeline(wire.dates.start, wire.dates.end, postgres)
+    report = runner.run_pipeline(wire.dates.start, wire.dates.end, postgres)
     assert report.error is None
     ours, theirs = all_rows(wire.settings, wire.dates), all_rows(postgres, wire.dates)
     assert set(ours) == set(theirs)
@@ -206,7 +206,7 @@ def test_the_same_range_again_changes_nothing(wire: Wire, monkeypatch: pytest.Mo
     monkeypatch.setattr(
         dbt_calls, "arguments", lambda *given: [*arguments(*given), "--exclude-resource-type", "test"]
     )
-    report = jobs.run_pipeline(wire.dates.start, wire.dates.end, wire.settings)
+    report = runner.run_pipeline(wire.dates.start, wire.dates.end, wire.settings)
     assert report.error is None
     assert state(wire) == before
 

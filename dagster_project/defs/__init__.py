@@ -1,1 +1,1 @@
-"""The assets and checks, one package a stage with the same file names in each."""
+"""The definitions: `<stage>/<kind>.py`, as `dagster_project` explains."""

@@ -1,1 +1,1 @@
-"""The resources that assets ask for."""
+"""The resources of assets and checks."""

@@ -1,6 +1,6 @@
-"""How dbt is called: the project, its manifest, its connection from the settings, and its arguments.
+"""Call dbt: its project, manifest, arguments, and its connection from the settings.
 
-Which models are assets is in `dagster_project.defs.warehouse`.
+`dagster_project.defs.warehouse` says which models are assets.
 """
 
 import json
@@ -19,7 +19,7 @@ from filelock import FileLock
 from packaging.version import Version
 from psycopg.conninfo import conninfo_to_dict
 
-from dagster_project.partitions import Window
+from myproperty.dates import Window
 from myproperty.settings import CHECKOUT, Settings
 
 PROJECT_DIR = CHECKOUT / "data" / "warehouse"
@@ -27,7 +27,7 @@ _NOT_SOURCES = {"target", "logs", "dbt_packages"}
 
 
 def executable() -> str:
-    """The dbt of this environment, whatever the path says. Raises FileNotFoundError."""
+    """Return the dbt of this Python environment, ignoring PATH. Raises FileNotFoundError if it is missing."""
     found = Path(sys.executable).parent / "dbt"
     if not found.is_file():
         raise FileNotFoundError(f"{found} is missing: any `make` target installs the pinned libraries")
@@ -35,13 +35,16 @@ def executable() -> str:
 
 
 def target_path(settings: Settings) -> Path:
-    """Where dbt writes for this environment: a folder a kind of warehouse, whose manifests differ."""
+    """Return the folder that dbt writes to: one for each kind of warehouse, since their manifests differ."""
     return settings.home.absolute() / "dbt_target" / settings.warehouse
 
 
 class Dbt(DbtCliResource):
-    """dbt, without asking for its version: dagster-dbt starts one more dbt a step for that, which in turn
-    asks the package index what the newest version is."""
+    """dbt with its version read from the installed package.
+
+    dagster-dbt would start another dbt in each step for that, and dbt would ask the package index for the
+    newest version.
+    """
 
     @cached_property
     def _cli_version(self) -> Version:
@@ -49,7 +52,7 @@ class Dbt(DbtCliResource):
 
 
 def resource(settings: Settings) -> Dbt:
-    """The dbt of this environment."""
+    """Return the dbt resource of this environment."""
     return Dbt(
         project_dir=str(PROJECT_DIR),
         profiles_dir=str(PROJECT_DIR),
@@ -59,49 +62,49 @@ def resource(settings: Settings) -> Dbt:
 
 
 def connection(settings: Settings) -> dict[str, str]:
-    """The environment variables by which dbt's profile reaches the warehouse.
+    """Return the environment variables by which dbt's profile connects to the warehouse.
 
-    Raises EngineError where the embedded engine does not run.
+    Raises EngineError if the embedded engine is not running.
     """
     from myproperty.engines import local
 
-    given = {
+    variables = {
         "MYPROPERTY_DBT_TARGET": settings.warehouse,
         "MYPROPERTY_DATASET_PREFIX": settings.dataset_prefix,
     }
     if settings.warehouse == "postgres":
-        return given | from_dsn(local.dsn(settings, "warehouse"))
-    given |= {
+        return variables | from_dsn(local.dsn(settings, "warehouse"))
+    variables |= {
         "MYPROPERTY_BIGQUERY_PROJECT": settings.bigquery_project,
         "MYPROPERTY_BIGQUERY_LOCATION": settings.bigquery_location,
     }
     endpoint = settings.bigquery_endpoint or local.status(settings).warehouse.get("endpoint")
-    return given | ({"MYPROPERTY_BIGQUERY_ENDPOINT": endpoint} if endpoint else {})
+    return variables | ({"MYPROPERTY_BIGQUERY_ENDPOINT": endpoint} if endpoint else {})
 
 
 def from_dsn(dsn: str) -> dict[str, str]:
-    """The environment variables of a libpq URI. Raises psycopg.ProgrammingError on what is none."""
+    """Return the environment variables for a libpq URI. Raises psycopg.ProgrammingError if invalid."""
     parts = conninfo_to_dict(dsn)
     names = {"host": "HOST", "port": "PORT", "user": "USER", "password": "PASSWORD", "dbname": "DATABASE"}
     return {f"MYPROPERTY_DBT_{name}": str(parts[part]) for part, name in names.items() if parts.get(part)}
 
 
 def arguments(command: str, window: Window | None = None) -> list[str]:
-    """The arguments of one dbt call; `window` becomes the vars that partitioned models are rebuilt by.
+    """Return the arguments of one dbt call; `window` becomes the vars that say which dates are rebuilt.
 
-    Unit tests are left to the test suite: they judge the code, not this run's data.
+    `build` excludes unit tests: they test the code, not the data of a run, and the test suite runs them.
     """
-    given = [command, "--exclude-resource-type", "unit_test"] if command == "build" else [command]
+    words = [command, "--exclude-resource-type", "unit_test"] if command == "build" else [command]
     if window is not None:
         dates = {"start_date": window.start.isoformat(), "end_date": window.end.isoformat()}
-        given += ["--vars", json.dumps(dates)]
-    return given
+        words += ["--vars", json.dumps(dates)]
+    return words
 
 
 def command(settings: Settings, words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """The words and the environment of a dbt call as a person gives it: project, target and state are known.
+    """Return the words and the environment of a dbt call by a person, with project, target and state added.
 
-    Raises EngineError where the embedded engine does not run.
+    Raises EngineError if the embedded engine is not running.
     """
     folders = ["--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR)]
     target = target_path(settings) / "by_hand"
@@ -110,23 +113,23 @@ def command(settings: Settings, words: Sequence[str]) -> tuple[list[str], dict[s
 
 
 def metrics_command(settings: Settings, words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """The words and the environment of a MetricFlow call; the project is parsed first, into its own `target`.
+    """Return the words and the environment of a MetricFlow call, after parsing the project.
 
-    Raises EngineError where the embedded engine does not run, RuntimeError where the project is broken.
+    Raises EngineError if the embedded engine is not running, RuntimeError if the project cannot be parsed.
     """
-    # MetricFlow reads its manifest there and nowhere else.
-    _parse(settings, PROJECT_DIR, PROJECT_DIR / "target")
+    # MetricFlow reads the manifest only from the project's own `target`.
+    _parse_project(settings, PROJECT_DIR, PROJECT_DIR / "target")
     environment = {**connection(settings), "DBT_PROFILES_DIR": str(PROJECT_DIR)}
     return [str(Path(sys.executable).parent / "mf"), *words], environment
 
 
 def state_path(settings: Settings) -> Path:
-    """The folder of the manifest that was published last: what dbt's `state:modified` compares with."""
+    """Return the folder of the last published manifest, which dbt's `state:modified` compares with."""
     return target_path(settings) / "published"
 
 
-def keep_state(settings: Settings) -> None:
-    """Keep the manifest that the marts were built from."""
+def keep_manifest(settings: Settings) -> None:
+    """Copy the manifest that the marts were built from to `state_path`."""
     state = state_path(settings)
     state.mkdir(parents=True, exist_ok=True)
     new = state / "manifest.json.new"
@@ -136,13 +139,13 @@ def keep_state(settings: Settings) -> None:
 
 @contextmanager
 def environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Set variables of this process while dbt is started, which takes its connection from nowhere else."""
-    before = {name: os.environ.get(name) for name in variables}
+    """Set variables of this process while dbt is started: dbt takes its connection from the environment."""
+    previous = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
         yield
     finally:
-        for name, value in before.items():
+        for name, value in previous.items():
             if value is None:
                 os.environ.pop(name, None)
             else:
@@ -150,7 +153,7 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 def newest_source(project: Path) -> float:
-    """The modification time, in seconds, of the newest file of a dbt project; 0 without files."""
+    """Return the modification time of a dbt project's newest source file, in seconds; 0 without files."""
     files = (
         path
         for path in project.rglob("*")
@@ -160,22 +163,22 @@ def newest_source(project: Path) -> float:
 
 
 def manifest(settings: Settings, project: Path = PROJECT_DIR) -> Path:
-    """The project's manifest, parsed anew when a file of the project is newer. Parsing needs no server.
+    """Return the path of the project's manifest; parse the project if a file of it is newer.
 
-    Raises RuntimeError with dbt's own words when the project cannot be parsed.
+    Parsing needs no server. Raises RuntimeError with dbt's output if the project cannot be parsed.
     """
     target = target_path(settings)
     found = target / "manifest.json"
     target.mkdir(parents=True, exist_ok=True)
     with FileLock(target / "parse.lock"):
         if not found.is_file() or found.stat().st_mtime < newest_source(project):
-            _parse(settings, project, target)
-            # A parse that finds nothing changed may keep the old file: mark it as seen.
+            _parse_project(settings, project, target)
+            # A parse without changes may keep the old file, so mark it as new.
             found.touch()
     return found
 
 
-def _parse(settings: Settings, project: Path, target: Path) -> None:
+def _parse_project(settings: Settings, project: Path, target: Path) -> None:
     options = ["--target", settings.warehouse, "--project-dir", str(project), "--profiles-dir", str(project)]
     options += ["--target-path", str(target), "--log-path", str(target)]
     done = subprocess.run(
@@ -186,4 +189,4 @@ def _parse(settings: Settings, project: Path, target: Path) -> None:
         check=False,
     )
     if done.returncode != 0:
-        raise RuntimeError(f"dbt cannot parse {project}: mend the project and try again.\n{done.stdout}")
+        raise RuntimeError(f"dbt cannot parse {project}: correct the project and try again.\n{done.stdout}")

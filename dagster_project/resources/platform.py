@@ -1,6 +1,6 @@
-"""The platform as a Dagster resource: settings, connections, and what a caller in the same process is told.
+"""The platform as a Dagster resource: settings, connections, and results for a caller in the same process.
 
-dbt's own resource is in `dagster_project.resources.dbt`.
+The resource of dbt is in `dagster_project.resources.dbt`.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,35 +17,35 @@ if TYPE_CHECKING:
     from data.raw.warehouse import Warehouse
 
 
-def _silent(line: str) -> None:
-    """The progress of a run that nobody watches; Dagster's event log has it all."""
+def _ignore(line: str) -> None:
+    """Drop the progress of a run without a watcher; Dagster's event log has everything."""
 
 
 @dataclass
 class Platform:
-    """One environment. `verdicts`, `ingested` and `validated` collect what the runs of this process found."""
+    """One environment. `verdicts`, `ingested` and `validated` collect the results of runs in this process."""
 
     settings: Settings
-    progress: Callable[[str], None] = _silent
+    progress: Callable[[str], None] = _ignore
     verdicts: list[Verdict] = field(default_factory=list)
     ingested: list["IngestResult"] = field(default_factory=list)
     validated: list["Validation"] = field(default_factory=list)
 
     @property
     def oltp_dsn(self) -> str:
-        """The operational database. Raises EngineError where the embedded engine does not run."""
+        """Return the DSN of the OLTP database. Raises EngineError if the embedded engine is not running."""
         from myproperty.engines import local
 
         return local.dsn(self.settings)
 
     @property
     def dataset_prefix(self) -> str:
-        """What the names of the warehouse's schemas or datasets begin with."""
+        """Return the prefix of the warehouse's schemas or datasets."""
         return self.settings.dataset_prefix
 
     @contextmanager
     def warehouse(self) -> Iterator["Warehouse"]:
-        """The warehouse, closed at the end."""
+        """Open the warehouse and close it at the end."""
         from data.raw.warehouse import open_warehouse
 
         warehouse = open_warehouse(self.settings)

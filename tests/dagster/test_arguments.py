@@ -1,4 +1,4 @@
-"""The pure parts: windows of dates, dbt's arguments and connection, names, retries, the inbox."""
+"""The pure parts: windows of dates, dbt's arguments and connection, asset names, retries, the inbox."""
 
 import json
 import os
@@ -11,15 +11,16 @@ import fsspec
 import psycopg
 import pytest
 
+from dagster_project.defs.warehouse.schedules import nightly_window
 from dagster_project.defs.warehouse.translator import asset_key
 from dagster_project.failures import permanent_unless_retryable
-from dagster_project.partitions import Window, contiguous, run_tags, window_of
+from dagster_project.partitions import run_tags, window_of
 from dagster_project.resources import dbt
-from dagster_project.schedules import nightly_window
 from data.ingest.readings import inbox
 from data.raw.transfer import load_key
 from expectations.gate import GateFailed
 from myproperty.database.retry import is_retryable
+from myproperty.dates import Window, contiguous
 from myproperty.settings import Settings
 
 
@@ -38,7 +39,7 @@ def test_windows_cover_exactly_the_dates() -> None:
     assert contiguous([]) == []
 
 
-def test_dbt_is_told_the_window_and_no_unit_tests() -> None:
+def test_dbt_gets_the_window_and_no_unit_tests() -> None:
     arguments = dbt.arguments("build", Window(date(2026, 1, 5), date(2026, 1, 8)))
     assert arguments[:3] == ["build", "--exclude-resource-type", "unit_test"]
     assert json.loads(arguments[arguments.index("--vars") + 1]) == {
@@ -60,19 +61,19 @@ def test_a_dsn_becomes_the_variables_of_the_profile() -> None:
 
 
 @pytest.mark.slow
-def test_what_was_published_is_the_state_that_changes_are_held_against(tmp_path: Path) -> None:
+def test_changes_are_compared_with_the_published_manifest(tmp_path: Path) -> None:
     dsn = "postgresql://me:secret@127.0.0.1:5433/warehouse"
     settings = Settings(home=tmp_path, warehouse="postgres", warehouse_dsn=dsn)
     words, environment = dbt.command(settings, ["ls", "--select", "state:modified+"])
     assert words[1:4] == ["ls", "--select", "state:modified+"]
     assert words[words.index("--target") + 1] == "postgres"
     assert environment["MYPROPERTY_DBT_PASSWORD"] == "secret"
-    dbt.keep_state(settings)
+    dbt.keep_manifest(settings)
     kept = json.loads((Path(environment["DBT_STATE"]) / "manifest.json").read_text())
     assert "model.myproperty.mart_solar_performance" in kept["nodes"]
 
 
-def test_the_environment_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_is_restored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MYPROPERTY_DBT_HOST", "before")
     monkeypatch.delenv("MYPROPERTY_DBT_PORT", raising=False)
     with dbt.environment({"MYPROPERTY_DBT_HOST": "during", "MYPROPERTY_DBT_PORT": "1"}):
@@ -81,7 +82,7 @@ def test_the_environment_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "MYPROPERTY_DBT_PORT" not in os.environ
 
 
-def test_the_newest_source_leaves_out_what_dbt_writes(tmp_path: Path) -> None:
+def test_the_newest_source_ignores_what_dbt_writes(tmp_path: Path) -> None:
     (tmp_path / "target").mkdir()
     (tmp_path / "a.sql").write_text("select 1")
     (tmp_path / "target" / "b.sql").write_text("select 1")
@@ -121,7 +122,7 @@ def test_a_model_outside_the_layers_is_refused() -> None:
         (GateFailed([]), False),
     ],
 )
-def test_what_a_retry_can_mend(error: Exception, retryable: bool) -> None:
+def test_only_errors_that_a_retry_can_fix_are_retried(error: Exception, retryable: bool) -> None:
     assert is_retryable(error) is retryable
     if retryable:
         with pytest.raises(type(error)), permanent_unless_retryable():
@@ -141,7 +142,7 @@ def test_load_keys_differ_by_run_table_and_date() -> None:
     assert len(keys) == 8
 
 
-def test_the_inbox_is_read_by_tenant_and_name_and_put_away(tmp_path: Path) -> None:
+def test_the_inbox_is_read_by_tenant_and_name_and_archived(tmp_path: Path) -> None:
     for name in ("inbox/b/2.csv", "inbox/b/1.csv", "inbox/a/9.csv", "inbox/loose.csv", "inbox/a/.hidden"):
         made = tmp_path / name
         made.parent.mkdir(parents=True, exist_ok=True)

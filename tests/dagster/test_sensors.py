@@ -1,4 +1,4 @@
-"""The sensors of waiting dates: one range a run, one run at a time, and no refused range over and over."""
+"""The sensor of waiting dates requests one range at a time, and does not repeat a range that failed."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -7,9 +7,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from dagster_project.partitions import READING_DATES, Window, run_tags
+from dagster_project.partitions import READING_DATES, run_tags
 from dagster_project.resources.platform import Platform
-from dagster_project.sensors import dates_sensor
+from dagster_project.waiting import dates_sensor
+from myproperty.dates import Window
 from myproperty.settings import Settings
 
 FIRST = Window(date(2026, 7, 1), date(2026, 7, 3))
@@ -18,17 +19,17 @@ SECOND = Window(date(2026, 7, 9), date(2026, 7, 10))
 
 @dg.op
 def nothing() -> None:
-    """A job has to have a step."""
+    """Give the job a step."""
 
 
 @dg.job(name="pipeline", partitions_def=READING_DATES)
 def pipeline() -> None:
-    """Stands in for the job that the dates wait for."""
+    """Stand in for the job that the dates wait for."""
     nothing()
 
 
-class Looks:
-    """The sensor over dates that a test says."""
+class Ticks:
+    """The sensor over dates that a test sets."""
 
     def __init__(self, instance: dg.DagsterInstance, home: Path) -> None:
         self.instance = instance
@@ -36,60 +37,60 @@ class Looks:
         self._platform = Platform(Settings(home=home, oltp_dsn="postgresql://nowhere/oltp"))
         self._sensor = dates_sensor("pending_dates", pipeline, lambda _: self.dates)
 
-    def look(self) -> dg.RunRequest | None:
-        """What one tick asks for."""
+    def tick(self) -> dg.RunRequest | None:
+        """Return the run that one tick requests."""
         context = dg.build_sensor_context(
             self.instance, resources={"platform": self._platform}, sensor_name="pending_dates"
         )
-        asked = self._sensor.evaluate_tick(context).run_requests or []
-        assert len(asked) <= 1
-        return next(iter(asked), None)
+        requested = self._sensor.evaluate_tick(context).run_requests or []
+        assert len(requested) <= 1
+        return next(iter(requested), None)
 
     def window(self) -> dict[str, str] | None:
-        """The dates that one tick asks for; their run is there afterwards, and failed."""
-        request = self.look()
+        """Return the dates that one tick requests, and record their run as failed."""
+        request = self.tick()
         if request is None:
             return None
-        self.ran(request, dg.DagsterRunStatus.FAILURE)
+        self.record_run(request, dg.DagsterRunStatus.FAILURE)
         return {name: value for name, value in request.tags.items() if "range" in name}
 
-    def ran(self, request: dg.RunRequest, status: dg.DagsterRunStatus) -> dg.DagsterRun:
-        """A run as the daemon would have launched it."""
+    def record_run(self, request: dg.RunRequest, status: dg.DagsterRunStatus) -> dg.DagsterRun:
+        """Record a run as the daemon launches it."""
         tags = {**request.tags, "dagster/run_key": request.run_key or ""}
         return self.instance.create_run_for_job(pipeline, tags=tags, status=status)
 
 
 @pytest.fixture
-def looks(tmp_path: Path) -> Iterator[Looks]:
+def ticks(tmp_path: Path) -> Iterator[Ticks]:
     with dg.DagsterInstance.ephemeral() as instance:
-        yield Looks(instance, tmp_path)
+        yield Ticks(instance, tmp_path)
 
 
-def test_ranges_are_asked_for_in_order_and_a_failed_one_holds_up_no_other(looks: Looks) -> None:
-    assert looks.window() == run_tags(FIRST)
-    assert looks.window() == run_tags(SECOND)
-    assert looks.window() is None, "both failed: nothing changed since"
-    looks.dates.append(date(2026, 7, 3))
-    assert looks.window() == run_tags(Window(FIRST.start, date(2026, 7, 4)))
+def test_ranges_are_requested_in_order_and_a_failed_range_does_not_hold_up_others(ticks: Ticks) -> None:
+    assert ticks.window() == run_tags(FIRST)
+    assert ticks.window() == run_tags(SECOND)
+    assert ticks.window() is None, "both failed and nothing has changed since"
+    ticks.dates.append(date(2026, 7, 3))
+    assert ticks.window() == run_tags(Window(FIRST.start, date(2026, 7, 4)))
 
 
-def test_what_is_pending_again_after_a_success_is_asked_for_again(looks: Looks) -> None:
-    request = looks.look()
+def test_a_range_that_is_pending_again_after_a_success_is_requested_again(ticks: Ticks) -> None:
+    request = ticks.tick()
     assert request is not None
-    looks.ran(request, dg.DagsterRunStatus.SUCCESS)
-    assert looks.window() == run_tags(FIRST)
+    ticks.record_run(request, dg.DagsterRunStatus.SUCCESS)
+    assert ticks.window() == run_tags(FIRST)
 
 
-def test_nothing_is_asked_for_while_a_run_is_under_way_or_nothing_waits(looks: Looks) -> None:
-    request = looks.look()
+def test_no_run_is_requested_while_one_is_under_way_or_when_no_date_waits(ticks: Ticks) -> None:
+    request = ticks.tick()
     assert request is not None
-    run = looks.ran(request, dg.DagsterRunStatus.STARTED)
-    assert looks.look() is None
-    looks.instance.delete_run(run.run_id)
-    looks.dates.clear()
-    assert looks.look() is None
+    run = ticks.record_run(request, dg.DagsterRunStatus.STARTED)
+    assert ticks.tick() is None
+    ticks.instance.delete_run(run.run_id)
+    ticks.dates.clear()
+    assert ticks.tick() is None
 
 
-def test_a_date_outside_of_the_partitions_is_left_alone(looks: Looks) -> None:
-    looks.dates = [date(1999, 12, 31)]
-    assert looks.look() is None
+def test_a_date_outside_of_the_partitions_is_ignored(ticks: Ticks) -> None:
+    ticks.dates = [date(1999, 12, 31)]
+    assert ticks.tick() is None

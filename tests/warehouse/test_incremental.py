@@ -23,7 +23,6 @@ import pytest
 from psycopg import sql
 
 from dagster_project.defs.warehouse.assets import STEPS
-from dagster_project.partitions import Window, contiguous
 from data.demo import apply_company
 from data.demo.company import Meter, Register, Site, company
 from data.ingest.readings.load import ingest_file
@@ -33,6 +32,7 @@ from data.landing.land import land
 from data.raw.postgres import PostgresWarehouse
 from data.raw.transfer import transfer
 from data.solar.store import write_reference_yields
+from myproperty.dates import Window, contiguous
 from oltp_schema.migrate import upgrade
 from tests.conftest import DatabaseMaker
 

@@ -1,1 +1,1 @@
-"""Meter files of the inbox become readings."""
+"""Stage ingest: meter files of the inbox become readings."""

@@ -1,4 +1,4 @@
-"""The asset `meter_files`: what waits in the inbox becomes readings, and the ledger says which dates."""
+"""The asset `meter_files`: files in the inbox become readings, and the ledger records their dates."""
 
 from collections import Counter
 
@@ -9,21 +9,21 @@ from dagster_project.failures import RETRY, permanent_unless_retryable
 from dagster_project.resources.platform import Platform
 
 
-class Batch(dg.Config):
-    """The paths in the inbox to ingest; none means all that wait."""
+class InboxConfig(dg.Config):
+    """The paths in the inbox to ingest; an empty list means all files."""
 
     files: list[str] = Field(default_factory=list)
 
 
 @dg.asset(group_name="ingest", retry_policy=RETRY, kinds={"python", "postgres"})
 def meter_files(
-    context: dg.AssetExecutionContext, config: Batch, platform: dg.ResourceParam[Platform]
+    context: dg.AssetExecutionContext, config: InboxConfig, platform: dg.ResourceParam[Platform]
 ) -> dg.MaterializeResult[None]:
     """Every file of the inbox, ingested once by its content; a revised reading becomes a new version.
 
-    A file that fails stays and is named, and the others go on.
+    A file that fails stays in the inbox and is named; the other files are ingested.
 
-    Not partitioned: a file may touch many dates. Those it changed are pending until their marts are built.
+    Not partitioned: a file may touch many dates. Changed dates are pending until their marts are built.
     """
     from data.ingest.readings import inbox
 
@@ -52,3 +52,6 @@ def meter_files(
             "dates_touched": touched,
         }
     )
+
+
+assets = [meter_files]

@@ -1,1 +1,1 @@
-"""Operational tables land in the staging schema."""
+"""Stage landing: operational tables are copied to `warehouse_staging`."""

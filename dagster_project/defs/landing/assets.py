@@ -1,6 +1,6 @@
-"""Operational tables land in `warehouse_staging`: readings by date, all others in one step.
+"""Copy operational tables to `warehouse_staging`: dated tables by reading date, all others in one step.
 
-One step for the many small tables: a step of its own each would cost a run more than the copying does.
+The many small tables share a step: a step for each would cost a run more time than the copying.
 """
 
 from collections.abc import Iterator
@@ -8,22 +8,23 @@ from collections.abc import Iterator
 import dagster as dg
 
 from dagster_project.failures import RETRY, permanent_unless_retryable
-from dagster_project.partitions import READING_DATES, SINGLE_RUN, Window, window
+from dagster_project.partitions import READING_DATES, SINGLE_RUN, window
 from dagster_project.resources.platform import Platform
 from data.landing.entities import ENTITIES
+from myproperty.dates import Window
 
 DATED = [name for name, entity in ENTITIES.items() if entity.is_dated]
 UNDATED = [name for name, entity in ENTITIES.items() if not entity.is_dated]
 
 
 def key(entity: str) -> dg.AssetKey:
-    """`landing/<entity>`."""
+    """Return the key `landing/<entity>`."""
     return dg.AssetKey(["landing", entity])
 
 
 def description(entity: str) -> str:
-    """What the asset of an entity is."""
-    way = "what changed taken over" if ENTITIES[entity].is_growing else "replaced"
+    """Describe the asset of an entity."""
+    way = "updated with the changed rows" if ENTITIES[entity].is_growing else "replaced"
     return f"warehouse_staging.{entity}, {way} from myproperty.{entity}."
 
 
@@ -44,20 +45,20 @@ def description(entity: str) -> str:
 def land_entities(
     context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
 ) -> Iterator[dg.MaterializeResult[None]]:
-    """The tables without dates, each in a transaction of its own; running it again changes nothing."""
-    chosen = [entity for entity in UNDATED if key(entity) in context.selected_asset_keys]
-    check_sources(context, platform, chosen)
+    """The tables without dates, each in its own transaction; running it again changes nothing."""
+    selected = [entity for entity in UNDATED if key(entity) in context.selected_asset_keys]
+    check_sources(context, platform, selected)
     rows = 0
-    for entity in chosen:
+    for entity in selected:
         with permanent_unless_retryable():
-            landed = copy(platform, entity, None)
+            landed = land_entity_rows(platform, entity, None)
         rows += landed
         yield dg.MaterializeResult(asset_key=key(entity), metadata={"rows": landed})
-    platform.progress(f"landed {len(chosen)} tables: {rows} rows")
+    platform.progress(f"landed {len(selected)} tables: {rows} rows")
 
 
 def landing_asset(entity: str) -> dg.AssetsDefinition:
-    """`landing/<entity>` by reading date: replaced from its source, so running it again changes nothing."""
+    """Define `landing/<entity>` by reading date: replaced from its source, so a rerun changes nothing."""
 
     @dg.asset(
         key=key(entity),
@@ -74,7 +75,7 @@ def landing_asset(entity: str) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult[None]:
         check_sources(context, platform, [entity])
         with permanent_unless_retryable():
-            rows = copy(platform, entity, window(context))
+            rows = land_entity_rows(platform, entity, window(context))
         platform.progress(f"landed {entity}: {rows} rows")
         return dg.MaterializeResult(metadata={"rows": rows})
 
@@ -82,7 +83,7 @@ def landing_asset(entity: str) -> dg.AssetsDefinition:
 
 
 def check_sources(context: dg.AssetExecutionContext, platform: Platform, entities: list[str]) -> None:
-    """Fail where a source has lost a column, or has it under another type; tell of new ones."""
+    """Fail if a source lost a column or changed its type; warn about new columns."""
     from data.landing import drift
 
     with permanent_unless_retryable():
@@ -91,8 +92,8 @@ def check_sources(context: dg.AssetExecutionContext, platform: Platform, entitie
             platform.progress(f"warning: {warning}")
 
 
-def copy(platform: Platform, entity: str, dates: Window | None) -> int:
-    """Land one entity; returns its rows."""
+def land_entity_rows(platform: Platform, entity: str, dates: Window | None) -> int:
+    """Land one entity; return its number of rows."""
     from data.landing.land import land
 
     return land(entity, platform.oltp_dsn, *(dates.bounds if dates else ()))

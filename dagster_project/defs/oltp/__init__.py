@@ -1,1 +1,1 @@
-"""The operational tables that the pipeline starts from."""
+"""Stage oltp: the operational tables that the pipeline starts from."""

@@ -1,4 +1,4 @@
-"""Issues and readings, reference yields, and the operational tables that others write."""
+"""Reading issues, readings, reference yields, and the operational tables that other systems write."""
 
 from collections import Counter
 
@@ -32,9 +32,9 @@ from myproperty.meter_readings where reading_date >= %s and reading_date < %s
 def reading_issues(
     context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
 ) -> dg.MaterializeResult[None]:
-    """The dates as validation finds them: issues of whole days, and gaps filled with estimates.
+    """Validation of the dates as whole days: it records issues and fills gaps with estimates.
 
-    Of the dates those are validated that changed since they were, or rest on one that did.
+    Only due dates are validated: those that changed since their last validation, or depend on one that did.
     """
     from data.ingest.validation.run import validate
 
@@ -46,7 +46,7 @@ def reading_issues(
     estimated = sum(each.estimated for each in found)
     validated = {date for each in found for date in each.dates}
     platform.progress(
-        f"validated {len(validated)} of {len(dates.dates)} dates: {issues.total()} findings, "
+        f"validated {len(validated)} of {len(dates.dates)} dates: {issues.total()} issues, "
         f"{estimated} readings estimated"
     )
     return dg.MaterializeResult(
@@ -70,7 +70,7 @@ def reading_issues(
 def meter_readings(
     context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
 ) -> dg.MaterializeResult[None]:
-    """The current readings of the dates, ingested and validated: counted here, judged by gate A."""
+    """The current readings of the dates, ingested and validated: counted here, checked by gate A."""
     import psycopg
 
     from expectations.frames import ETL_ROLE
@@ -99,11 +99,19 @@ def meter_readings(
 def solar_reference_yields(
     context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
 ) -> dg.MaterializeResult[None]:
-    """What each array would make under a clear sky on the dates, by pvlib; the same again changes no row."""
+    """The yield of each array under a clear sky, by pvlib; computing it again changes no row."""
     from data.solar.store import write_reference_yields
 
     dates = window(context)
     with permanent_unless_retryable():
         rows = write_reference_yields(platform.oltp_dsn, dates.start, dates.end)
-    platform.progress(f"computed reference yields: {rows} intervals of arrays")
+    platform.progress(f"computed reference yields: {rows} intervals")
     return dg.MaterializeResult(metadata={"rows": rows})
+
+
+assets: list[dg.AssetSpec | dg.AssetsDefinition] = [
+    *tables,
+    reading_issues,
+    meter_readings,
+    solar_reference_yields,
+]

@@ -1,1 +1,1 @@
-"""Landing tables are loaded into the warehouse."""
+"""Stage raw: landing tables are loaded into the warehouse."""

@@ -1,4 +1,4 @@
-"""Landing tables are loaded into the warehouse: readings one load a date, all others in one step."""
+"""Load landing tables into the warehouse: dated tables one load for each date, all others in one step."""
 
 from collections.abc import Iterator
 
@@ -13,13 +13,13 @@ from data.landing.entities import ENTITIES
 
 
 def key(entity: str) -> dg.AssetKey:
-    """`raw/<entity>`."""
+    """Return the key `raw/<entity>`."""
     return dg.AssetKey(["raw", entity])
 
 
 def description(entity: str) -> str:
-    """What the asset of an entity is."""
-    way = "what was landed since the last load merged in" if ENTITIES[entity].is_growing else "replaced"
+    """Describe the asset of an entity."""
+    way = "merged with the rows landed since the last load" if ENTITIES[entity].is_growing else "replaced"
     return f"raw.{entity} in the warehouse, {way} from warehouse_staging.{entity}."
 
 
@@ -43,18 +43,18 @@ def load_entities(
     """The tables without dates; running it again changes nothing."""
     from data.raw.transfer import transfer
 
-    chosen = [entity for entity in UNDATED if key(entity) in context.selected_asset_keys]
+    selected = [entity for entity in UNDATED if key(entity) in context.selected_asset_keys]
     total = 0
     with permanent_unless_retryable(), platform.warehouse() as warehouse:
-        for entity in chosen:
+        for entity in selected:
             rows = transfer(warehouse, entity, platform.oltp_dsn, context.run.run_id)
             total += rows
             yield dg.MaterializeResult(asset_key=key(entity), metadata={"rows": rows})
-    platform.progress(f"loaded {len(chosen)} tables into raw: {total} rows")
+    platform.progress(f"loaded {len(selected)} tables into raw: {total} rows")
 
 
 def raw_asset(entity: str) -> dg.AssetsDefinition:
-    """`raw/<entity>` by reading date: each partition replaced whole from landing."""
+    """Define `raw/<entity>` by reading date: each partition is replaced from landing."""
 
     @dg.asset(
         key=key(entity),

@@ -1,1 +1,1 @@
-"""The dbt project, and what is published of it."""
+"""Stage warehouse: dbt builds the models, and reading dates are published."""

@@ -1,9 +1,8 @@
-"""The dbt project in three steps, and `published_dates`, written when all of it stands.
+"""The dbt project in three steps, and `published_dates`, written when all steps have succeeded.
 
-Seeds, snapshots, dimensions and small facts know no dates; large facts and marts are rebuilt for the run's
-window. The marts are a step of their own so that gate D stands between the candidate and what is published.
-One dbt runs at a time: two collide on temporary tables and would take a snapshot twice. Names are in
-`translator.py`.
+Seeds, snapshots, dimensions and small facts have no dates; large facts and marts are rebuilt for the run's
+window. The marts are a separate step, so that gate D stands between a candidate and its mart. One dbt runs at
+a time: two would collide on temporary tables and take a snapshot twice. Asset names are in `translator.py`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,16 +14,17 @@ from dagster_dbt import DbtCliResource, dbt_assets
 
 from dagster_project.defs.warehouse.translator import LAYERS, Translator
 from dagster_project.failures import RETRY, permanent_unless_retryable
-from dagster_project.partitions import READING_DATES, SINGLE_RUN, Window, window
+from dagster_project.partitions import READING_DATES, SINGLE_RUN, window
 from dagster_project.resources import dbt as dbt_calls
 from dagster_project.resources.platform import Platform
 from data.landing.published_dates import one_dbt_at_a_time, publish_dates
+from myproperty.dates import Window
 
-# The staging models that are read by reading date: they, and their tests, need the window.
+# Staging models that are read by reading date: they and their tests need the window.
 _DATED_STAGING = "stg_oltp__meter_readings stg_oltp__solar_reference_yields"
 _DATED = f"{_DATED_STAGING} tag:fact,config.materialized:incremental tag:mart_candidate"
-# step -> (what dbt selects, what it leaves out, has reading dates)
-# A step leaves out the steps after it: dbt would run the tests that a later model has on an earlier one.
+# step -> (dbt selection, dbt exclusion, has reading dates)
+# A step excludes the later steps: dbt would run the tests that a later model has on an earlier one.
 STEPS: dict[str, tuple[str, str, bool]] = {
     "dbt_dimensions": (
         "tag:seed tag:staging tag:snapshot tag:dimension tag:fact,config.materialized:table",
@@ -37,7 +37,7 @@ STEPS: dict[str, tuple[str, str, bool]] = {
 
 
 def dbt_step(name: str, manifest: Path) -> dg.AssetsDefinition:
-    """One dbt build as a multi-asset over its selection; tests of its models run in the same build."""
+    """Define one dbt build as a multi-asset over its selection; it also runs the tests of its models."""
     select, exclude, has_dates = STEPS[name]
 
     @dbt_assets(
@@ -62,14 +62,14 @@ def dbt_step(name: str, manifest: Path) -> dg.AssetsDefinition:
 def _build(
     context: dg.AssetExecutionContext, dbt: DbtCliResource, platform: Platform, dates: Window | None
 ) -> Iterator[Any]:
-    """Stream dbt's events; dbt's own words are the reason of a failure, which no retry mends."""
+    """Run dbt and stream its events. A failure has dbt's own message as its reason and is not retried."""
     settings = platform.settings
     parsed = dbt_calls.target_path(settings)
     steps = {name: parsed / "runs" / f"{context.run.run_id[:8]}-{name}" for name in STEPS}
     target = steps[context.op.name]
-    # dbt parses anew when its vars change, so the best start is this run's own step with the same vars.
+    # dbt parses again when its vars change, so a step of this run with the same vars is the best start.
     same_vars = [steps[name] for name, step in STEPS.items() if step[2] == (dates is not None)]
-    seed_partial_parse([*same_vars, parsed], target)
+    copy_partial_parse([*same_vars, parsed], target)
     with permanent_unless_retryable(), one_dbt_at_a_time(platform.oltp_dsn):
         run = {"MYPROPERTY_RUN_ID": context.run.run_id}
         with dbt_calls.environment(dbt_calls.connection(settings) | run):
@@ -80,16 +80,16 @@ def _build(
             yield event
 
 
-def seed_partial_parse(parsed: Sequence[Path], target: Path) -> None:
-    """Give a dbt call the first parsed project of these folders: reading all of it again takes seconds."""
+def copy_partial_parse(parsed: Sequence[Path], target: Path) -> None:
+    """Copy the first parsed project found in these folders to `target`: parsing it again takes seconds."""
     target.mkdir(parents=True, exist_ok=True)
     found = next((file for folder in parsed if (file := folder / "partial_parse.msgpack").is_file()), None)
     if found is not None and found.parent != target:
         (target / found.name).write_bytes(found.read_bytes())
 
 
-def published(dbt_steps: Sequence[dg.AssetsDefinition]) -> dg.AssetsDefinition:
-    """The asset `published_dates`, after everything that people may read."""
+def publish_step(dbt_steps: Sequence[dg.AssetsDefinition]) -> dg.AssetsDefinition:
+    """Define the asset `published_dates`, downstream of every layer that people read."""
     public = [key for step in dbt_steps for key in sorted(step.keys) if key.path[0] in LAYERS[1:]]
 
     @dg.asset(
@@ -103,18 +103,18 @@ def published(dbt_steps: Sequence[dg.AssetsDefinition]) -> dg.AssetsDefinition:
     def published_dates(
         context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> dg.MaterializeResult[None]:
-        """The dates whose marts stand. A date that a file touches later is pending again."""
+        """The dates whose marts are built. A date that a file touches later is pending again."""
         dates = window(context)
         with permanent_unless_retryable():
             publish_dates(platform.oltp_dsn, dates.dates, context.run.run_id)
-            dbt_calls.keep_state(platform.settings)
+            dbt_calls.keep_manifest(platform.settings)
         platform.progress(f"published {dates.start} to before {dates.end}")
         return dg.MaterializeResult(metadata={"dates": len(dates.dates)})
 
     return published_dates
 
 
-def assets(manifest: Path) -> list[dg.AssetsDefinition]:
-    """All assets of the warehouse stage."""
+def make_assets(manifest: Path) -> list[dg.AssetsDefinition]:
+    """Define all assets of the stage: unlike the lists of other stages they need dbt's manifest."""
     steps = [dbt_step(name, manifest) for name in STEPS]
-    return [*steps, published(steps)]
+    return [*steps, publish_step(steps)]

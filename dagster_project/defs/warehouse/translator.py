@@ -1,6 +1,6 @@
-"""How dbt's nodes are named and grouped as assets: by layer, with raw tables as the sources.
+"""Name and group dbt's nodes as assets: by layer, with raw tables as the sources.
 
-Which nodes run in which step is in `assets.py` beside this file.
+`assets.py` says which nodes run in which step.
 """
 
 from collections.abc import Mapping
@@ -13,9 +13,9 @@ LAYERS = ("staging", "core", "marts", "bi", "snapshots")
 
 
 def asset_key(node: Mapping[str, Any]) -> dg.AssetKey:
-    """`raw/<table>` for a source, `<layer>/<model>` for the rest; the layer is the model's dbt schema.
+    """Return `raw/<table>` for a source and `<layer>/<model>` for others; the layer is the dbt schema.
 
-    Raises ValueError for a schema that is no layer, so that a typo makes no new group.
+    Raises ValueError for an unknown schema, so that a typo does not make a new group.
     """
     if node["resource_type"] == "source":
         return dg.AssetKey([node["source_name"], node["name"]])
@@ -23,20 +23,20 @@ def asset_key(node: Mapping[str, Any]) -> dg.AssetKey:
 
 
 def layer(node: Mapping[str, Any]) -> str:
-    """The layer of a model or snapshot."""
+    """Return the layer of a model or snapshot. Raises ValueError for an unknown schema."""
     found = node["config"].get("schema")
     if found not in LAYERS:
-        raise ValueError(f"dbt node {node['name']} has schema {found!r}: one of {', '.join(LAYERS)}")
+        raise ValueError(f"dbt node {node['name']} has schema {found!r}: use one of {', '.join(LAYERS)}")
     return str(found)
 
 
 class Translator(DagsterDbtTranslator):
-    """Keys and groups by layer; dbt's tests become asset checks, as dagster-dbt does by itself."""
+    """Name and group by layer; dagster-dbt makes dbt's tests asset checks."""
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
-        """See `asset_key`."""
+        """Return the key by `asset_key`."""
         return asset_key(dbt_resource_props)
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
-        """The layer, for a model or snapshot; a source is another stage's asset, which has its own group."""
+        """Return the layer of a model or snapshot; the asset of a source is grouped in its own stage."""
         return None if dbt_resource_props["resource_type"] == "source" else layer(dbt_resource_props)

@@ -10,9 +10,9 @@ import fsspec
 import psycopg
 import pytest
 
-from dagster_project.jobs import ingest_inbox, jobs
+from dagster_project.defs.ingest.sensors import inbox_files
 from dagster_project.resources.platform import Platform
-from dagster_project.sensors import sensors
+from dagster_project.runner import ingest_inbox
 from data.ingest.readings import inbox, quarantine
 from myproperty.errors import DatabaseUnavailable
 from myproperty.settings import Settings
@@ -55,11 +55,10 @@ def bucket(oltp_dsn: str, tmp_path: Path) -> Iterator[Bucket]:
 
 def tick(bucket: Bucket, cursor: str | None, instance: dg.DagsterInstance) -> Any:
     """Evaluate the sensor once."""
-    sensor = next(each for each in sensors(jobs()) if each.name == "inbox_files")
     context = dg.build_sensor_context(
-        instance, cursor=cursor, resources={"platform": bucket.platform}, sensor_name=sensor.name
+        instance, cursor=cursor, resources={"platform": bucket.platform}, sensor_name=inbox_files.name
     )
-    return sensor.evaluate_tick(context)
+    return inbox_files.evaluate_tick(context)
 
 
 def files(evaluated: Any) -> list[str]:
@@ -97,7 +96,7 @@ def test_a_run_takes_files_that_no_longer_grow_and_its_key_is_their_content(buck
 
 
 def test_files_that_stay_do_not_block_others(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dagster_project.sensors.BATCH", 1)
+    monkeypatch.setattr("dagster_project.defs.ingest.sensors.FILES_PER_RUN", 1)
     with dg.DagsterInstance.ephemeral() as instance:
         bucket.put("Nobody/a.csv", "stays")
         bucket.put("acme/b.csv", "waits")

@@ -1,8 +1,6 @@
-"""The jobs, and the functions by which the command runs them in its own process.
+"""Run jobs in the caller's process, as the command does, and report what they did.
 
-`ingest` empties the inbox; `validate` judges reading dates as whole days and fills their gaps; `pipeline`
-does so too and takes them from the operational database to the marts; `snapshots` keeps how slowly changing
-rows stand, between two runs of the pipeline. What a step does is in `dagster_project.defs`.
+The jobs are defined in `dagster_project.defs.<stage>.jobs`.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,9 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from dagster_project.partitions import READING_DATES, Window, contiguous, run_tags
+from dagster_project.build import build_defs
+from dagster_project.defs.ingest.jobs import ingest
+from dagster_project.defs.oltp.jobs import validate
+from dagster_project.defs.warehouse.jobs import pipeline
+from dagster_project.partitions import READING_DATES, run_tags
 from dagster_project.resources.platform import Platform
 from expectations.verdicts import Verdict
+from myproperty.dates import Window, contiguous
 from myproperty.errors import PlatformError
 from myproperty.settings import Settings
 
@@ -24,7 +27,6 @@ if TYPE_CHECKING:
     from data.ingest.readings.results import IngestResult
     from data.ingest.validation.run import Validation
 
-INGEST, VALIDATE, PIPELINE, SNAPSHOTS = "ingest", "validate", "pipeline", "snapshots"
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -34,10 +36,10 @@ class RunFailed(PlatformError):
 
 @dataclass(frozen=True)
 class RunReport:
-    """What one run of the pipeline over [start, end) did.
+    """The outcome of one run of the pipeline over reading dates in [start, end).
 
-    `seconds` has one entry a finished step. `error` is the first failed step's reason; None on success.
-    `validated` says what validation of the dates came to, one entry a tenant.
+    `seconds` has one entry for each finished step. `error` is the reason of the first failed step; None on
+    success. `validated` is the outcome of validation, one entry for each tenant.
     """
 
     start: date
@@ -52,11 +54,11 @@ class RunReport:
 
     @property
     def failed(self) -> list[Verdict]:
-        """The verdicts that stopped the run."""
+        """Return the verdicts that stopped the run."""
         return [verdict for verdict in self.verdicts if not verdict.passed]
 
     def as_json(self) -> dict[str, Any]:
-        """The report with dates as ISO text."""
+        """Return the report with dates as ISO text."""
         return {
             "start": self.start.isoformat(),
             "end": self.end.isoformat(),
@@ -70,54 +72,19 @@ class RunReport:
         }
 
 
-def jobs() -> list[Any]:
-    """The jobs. One process runs a job's steps: they wait for engines, and imports are paid once."""
-    files = dg.AssetSelection.assets("meter_files")
-    issues = dg.AssetSelection.assets("reading_issues")
-    snapshots = dg.AssetSelection.groups("snapshots")
-    return [
-        dg.define_asset_job(
-            INGEST,
-            selection=files,
-            description="Every file of the inbox becomes readings.",
-            executor_def=dg.in_process_executor,
-        ),
-        dg.define_asset_job(
-            VALIDATE,
-            selection=issues,
-            partitions_def=READING_DATES,
-            description="Whole days of readings judged, and their gaps filled.",
-            executor_def=dg.in_process_executor,
-        ),
-        dg.define_asset_job(
-            PIPELINE,
-            selection=dg.AssetSelection.all() - files,
-            partitions_def=READING_DATES,
-            description="Reading dates, from the operational database to the marts, with gates A to D.",
-            executor_def=dg.in_process_executor,
-        ),
-        dg.define_asset_job(
-            SNAPSHOTS,
-            selection=snapshots.upstream(),
-            description="How slowly changing rows stand now: landed, loaded and kept as versions.",
-            executor_def=dg.in_process_executor,
-        ),
-    ]
-
-
 def pending_dates(settings: Settings) -> list[date]:
-    """The reading dates that files touched after their marts were built."""
+    """Return the reading dates that were touched after their marts were built."""
     from data.landing import published_dates
 
     return published_dates.pending_dates(Platform(settings).oltp_dsn)
 
 
 def ingest_inbox(settings: Settings, progress: Callable[[str], None] | None = None) -> list["IngestResult"]:
-    """Run the job `ingest`; returns one result a file. Raises RunFailed, naming the file."""
-    platform = _platform(settings, progress)
-    result = _execute(INGEST, platform, {})
+    """Run the job `ingest`; return one result for each file. Raises RunFailed, naming the file."""
+    platform = _make_platform(settings, progress)
+    result = _execute_job(ingest.name, platform, {})
     if not result.success:
-        raise RunFailed(f"the inbox was not emptied.\n{_error(result)}")
+        raise RunFailed(f"the inbox was not emptied.\n{_describe_failure(result)}")
     return platform.ingested
 
 
@@ -126,13 +93,13 @@ def run_pipeline(
 ) -> RunReport:
     """Run the job `pipeline` over reading dates in [start, end).
 
-    A failed gate or step gives a report with success False; nothing downstream of it ran. Raises ValueError
-    when the range is empty or has dates outside the partitions.
+    After a failed gate or step, `success` is False and nothing downstream has run. Raises ValueError if the
+    range is empty or has dates outside the partitions.
     """
     dates = Window(start, end)
-    _check(dates)
-    platform = _platform(settings, progress)
-    result = _execute(PIPELINE, platform, run_tags(dates))
+    _check_dates(dates)
+    platform = _make_platform(settings, progress)
+    result = _execute_job(pipeline.name, platform, run_tags(dates))
     return RunReport(
         start=start,
         end=end,
@@ -141,34 +108,34 @@ def run_pipeline(
         success=result.success,
         verdicts=list(platform.verdicts),
         validated=list(platform.validated),
-        seconds=_seconds(result),
-        error=None if result.success else _error(result),
+        seconds=_step_seconds(result),
+        error=None if result.success else _describe_failure(result),
     )
 
 
 def validate_due(settings: Settings, progress: Callable[[str], None] | None = None) -> list["Validation"]:
-    """Run the job `validate` over the dates that are due, one run a contiguous range. Raises RunFailed.
+    """Run the job `validate` over the due dates, one run for each contiguous range. Raises RunFailed.
 
-    An estimate makes its date pending, so this goes before `pending_dates` is asked.
+    An estimate makes its date pending, so call this before `pending_dates`.
     """
     from data.ingest.validation.due import find_due_dates
 
-    platform = _platform(settings, progress)
+    platform = _make_platform(settings, progress)
     known = [
         day for day in find_due_dates(platform.oltp_dsn) if READING_DATES.has_partition_key(day.isoformat())
     ]
     for dates in contiguous(known):
-        result = _execute(VALIDATE, platform, run_tags(dates))
+        result = _execute_job(validate.name, platform, run_tags(dates))
         if not result.success:
-            raise RunFailed(f"readings were not validated.\n{_error(result)}")
+            raise RunFailed(f"readings were not validated.\n{_describe_failure(result)}")
     return platform.validated
 
 
 def run_pending(settings: Settings, progress: Callable[[str], None] | None = None) -> list[RunReport]:
-    """Run the pipeline over exactly the pending dates, one run a contiguous range; stop at a failed one.
+    """Run the pipeline over exactly the pending dates, one run for each contiguous range, until one fails.
 
-    A run lands what changed with effect on past dates, which may make more dates pending: these are run too,
-    and no date twice.
+    A run lands changes with effect on past dates, which may make more dates pending. These dates are run too;
+    no date is run twice.
     """
     reports: list[RunReport] = []
     ran: set[date] = set()
@@ -181,42 +148,40 @@ def run_pending(settings: Settings, progress: Callable[[str], None] | None = Non
     return reports
 
 
-def _check(dates: Window) -> None:
+def _check_dates(dates: Window) -> None:
     if dates.end <= dates.start:
-        raise ValueError(f"no reading date from {dates.start} to before {dates.end}")
+        raise ValueError(f"there is no reading date from {dates.start} to before {dates.end}")
     for day in (dates.dates[0], dates.dates[-1]):
         if not READING_DATES.has_partition_key(day.isoformat()):
             first, last = READING_DATES.get_first_partition_key(), READING_DATES.get_last_partition_key()
-            raise ValueError(f"{day} is no reading date of this platform: from {first} to {last}")
+            raise ValueError(f"{day} is outside of the reading dates of this platform: {first} to {last}")
 
 
-def _platform(settings: Settings, progress: Callable[[str], None] | None) -> Platform:
+def _make_platform(settings: Settings, progress: Callable[[str], None] | None) -> Platform:
     return Platform(settings, progress) if progress else Platform(settings)
 
 
-def _execute(job: str, platform: Platform, tags: dict[str, str]) -> dg.ExecuteInProcessResult:
-    from dagster_project.build import build_defs
-
+def _execute_job(job: str, platform: Platform, tags: dict[str, str]) -> dg.ExecuteInProcessResult:
     definitions = build_defs(settings=platform.settings, resources={"platform": platform})
-    with instance(platform.settings.home) as kept:
+    with instance(platform.settings.home) as opened:
         return definitions.resolve_job_def(job).execute_in_process(
-            instance=kept, tags=tags, run_config=_QUIET, raise_on_error=False
+            instance=opened, tags=tags, run_config=_QUIET, raise_on_error=False
         )
 
 
 @contextmanager
 def instance(home: Path) -> Iterator[dg.DagsterInstance]:
-    """The Dagster instance of an environment, shared with the UI: SQLite below `<home>/dagster`."""
+    """Open the Dagster instance of an environment, shared with the UI: SQLite in `<home>/dagster`."""
     folder = home.absolute() / "dagster"
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "dagster.yaml"
     if not config.exists():
         config.write_text("telemetry:\n  enabled: false\nnux:\n  enabled: false\n")
-    with dg.DagsterInstance.from_config(str(folder)) as found:
-        yield found
+    with dg.DagsterInstance.from_config(str(folder)) as opened:
+        yield opened
 
 
-def _seconds(result: dg.ExecuteInProcessResult) -> dict[str, float]:
+def _step_seconds(result: dg.ExecuteInProcessResult) -> dict[str, float]:
     return {
         str(event.step_key): round(event.step_success_data.duration_ms / 1000, 2)
         for event in result.all_events
@@ -224,8 +189,8 @@ def _seconds(result: dg.ExecuteInProcessResult) -> dict[str, float]:
     }
 
 
-def _error(result: dg.ExecuteInProcessResult) -> str:
-    """The first failed step and its innermost own words."""
+def _describe_failure(result: dg.ExecuteInProcessResult) -> str:
+    """Return the first failed step and its innermost error message."""
     for event in result.all_events:
         if event.is_step_failure:
             data = event.step_failure_data

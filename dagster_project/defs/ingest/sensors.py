@@ -1,0 +1,52 @@
+"""The sensor of the inbox, off until a person switches it on in the UI."""
+
+import json
+
+import dagster as dg
+import fsspec
+
+from dagster_project.defs.ingest.jobs import ingest
+from dagster_project.resources.platform import Platform
+from dagster_project.waiting import has_unfinished_run
+from data.ingest.readings import inbox
+
+# A tick reads each of these files for its hash, and has a minute.
+FILES_PER_RUN = 200
+
+
+@dg.sensor(
+    job=ingest,
+    name="inbox_files",
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.STOPPED,
+)
+def inbox_files(
+    context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
+) -> dg.SensorResult | dg.SkipReason:
+    """Request a run for the files that have not changed since the last tick; others are still being written.
+
+    The run key is the hash of their content, so the same files are run once even if the cursor is lost. A
+    file that stays in the inbox after its run is tried again only when it or a mapping of its tenant changes,
+    and does not hold up other files.
+    """
+    if has_unfinished_run(context.instance, ingest.name):
+        return dg.SkipReason("the files of the last run are being ingested")
+    filesystem, root = fsspec.core.url_to_fs(platform.settings.inbox)
+    found = inbox.list_waiting(filesystem, root)
+    # For each path: the state at the last tick, and whether a run was requested for that state.
+    seen = json.loads(context.cursor or "{}")
+    settled = [file for file in found if seen.get(file.path) == [file.state, False]][:FILES_PER_RUN]
+    tried = {file.path for file in found if seen.get(file.path) == [file.state, True]}
+    tried |= {file.path for file in settled}
+    cursor = json.dumps({file.path: [file.state, file.path in tried] for file in found})
+    if not settled:
+        reason = f"all {len(found)} files are new, still growing, or stayed after their run"
+        return dg.SensorResult(skip_reason=reason, cursor=cursor)
+    request = dg.RunRequest(
+        run_key=inbox.files_key(filesystem, settled),
+        run_config={"ops": {"meter_files": {"config": {"files": [file.path for file in settled]}}}},
+    )
+    return dg.SensorResult(run_requests=[request], cursor=cursor)
+
+
+sensors = [inbox_files]

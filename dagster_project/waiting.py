@@ -1,0 +1,57 @@
+"""Sensors of reading dates that wait for a job, and whether a job has an unfinished run.
+
+Which dates wait for which job is in `dagster_project.defs.<stage>.sensors`.
+"""
+
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from dagster_project.partitions import READING_DATES, run_tags
+from dagster_project.resources.platform import Platform
+from myproperty.dates import contiguous
+
+_RUN_KEY = "dagster/run_key"
+_UNFINISHED = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
+
+
+def has_unfinished_run(instance: dg.DagsterInstance, job_name: str) -> bool:
+    """Return whether a run of the job is queued or under way."""
+    return instance.get_runs_count(dg.RunsFilter(job_name=job_name, statuses=_UNFINISHED)) > 0
+
+
+def dates_sensor(name: str, job: Any, find_dates: Callable[[str], list[date]]) -> dg.SensorDefinition:
+    """Define a sensor that requests a run of `job` for the first range of `find_dates(dsn)` not yet tried.
+
+    It requests one run at a time, of one contiguous range. A range whose run failed waits until the range
+    changes, another run of the job succeeds, or a person launches it. So a range that a gate blocks is not
+    tried every five minutes and does not hold up other ranges.
+    """
+
+    @dg.sensor(
+        job=job,
+        name=name,
+        minimum_interval_seconds=300,
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        description=f"Runs `{job.name}` for dates that wait for it, one contiguous range for each run.",
+    )
+    def waiting_dates(
+        context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
+    ) -> dg.RunRequest | dg.SkipReason:
+        instance = context.instance
+        if has_unfinished_run(instance, job.name):
+            return dg.SkipReason(f"a run of {job.name} is under way")
+        succeeded = dg.RunsFilter(job_name=job.name, statuses=[dg.DagsterRunStatus.SUCCESS])
+        since = next((run.run_id for run in instance.get_runs(succeeded, limit=1)), "start")
+        waiting = find_dates(platform.oltp_dsn)
+        known = [day for day in waiting if READING_DATES.has_partition_key(day.isoformat())]
+        for dates in contiguous(known):
+            key = f"{dates.start}/{dates.end}/{since}"
+            if not instance.get_runs_count(dg.RunsFilter(job_name=job.name, tags={_RUN_KEY: key})):
+                return dg.RunRequest(run_key=key, tags=run_tags(dates))
+        failed = f"{len(known)} dates wait for a person: their runs failed"
+        return dg.SkipReason(failed if known else "no dates wait")
+
+    return waiting_dates
