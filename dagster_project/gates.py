@@ -74,7 +74,7 @@ def gate_checks(
 ) -> dg.AssetChecksDefinition:
     """Define the blocking checks `gate_<gate>` of many tables without dates, in one step `name`.
 
-    `reader` returns what reads the frame of a table.
+    `reader` returns the reader of the frame of a table.
     """
     check_name = _check_name(gate)
 

@@ -67,7 +67,7 @@ def read_warehouse_frame(
 ) -> pd.DataFrame:
     """Read and prepare the frame of a suite of gate D, over `dates` if the suite has dates.
 
-    Raises ValueError if a suite with dates gets none, and what `read_warehouse` raises.
+    Raises ValueError if the suite has dates and `dates` is None, and what `read_warehouse` raises.
     """
     if suite.is_dated and dates is None:
         raise ValueError(

@@ -17,24 +17,24 @@ DATED = [name for name, entity in ENTITIES.items() if entity.is_dated]
 UNDATED = [name for name, entity in ENTITIES.items() if not entity.is_dated]
 
 
-def key(entity: str) -> dg.AssetKey:
+def landing_key(entity: str) -> dg.AssetKey:
     """Return the key `landing/<entity>`."""
     return dg.AssetKey(["landing", entity])
 
 
-def description(entity: str) -> str:
+def describe_asset(entity: str) -> str:
     """Describe the asset of an entity."""
-    way = "updated with the changed rows" if ENTITIES[entity].is_growing else "replaced"
+    way = "updated with changed rows" if ENTITIES[entity].is_growing else "replaced"
     return f"warehouse_staging.{entity}, {way} from myproperty.{entity}."
 
 
 @dg.multi_asset(
     specs=[
         dg.AssetSpec(
-            key(entity),
+            landing_key(entity),
             deps=[dg.AssetKey([entity])],
             group_name="landing",
-            description=description(entity),
+            description=describe_asset(entity),
             kinds={"postgres"},
         )
         for entity in UNDATED
@@ -46,14 +46,14 @@ def land_entities(
     context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
 ) -> Iterator[dg.MaterializeResult[None]]:
     """The tables without dates, each in its own transaction; running it again changes nothing."""
-    selected = [entity for entity in UNDATED if key(entity) in context.selected_asset_keys]
+    selected = [entity for entity in UNDATED if landing_key(entity) in context.selected_asset_keys]
     check_sources(context, platform, selected)
     rows = 0
     for entity in selected:
         with permanent_unless_retryable():
             landed = land_entity_rows(platform, entity, None)
         rows += landed
-        yield dg.MaterializeResult(asset_key=key(entity), metadata={"rows": landed})
+        yield dg.MaterializeResult(asset_key=landing_key(entity), metadata={"rows": landed})
     platform.progress(f"landed {len(selected)} tables: {rows} rows")
 
 
@@ -61,12 +61,12 @@ def landing_asset(entity: str) -> dg.AssetsDefinition:
     """Define `landing/<entity>` by reading date: replaced from its source, so a rerun changes nothing."""
 
     @dg.asset(
-        key=key(entity),
+        key=landing_key(entity),
         deps=[dg.AssetKey([entity])],
         partitions_def=READING_DATES,
         backfill_policy=SINGLE_RUN,
         group_name="landing",
-        description=description(entity),
+        description=describe_asset(entity),
         retry_policy=RETRY,
         kinds={"postgres"},
     )

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from dagster_project.defs.landing.assets import DATED, UNDATED, key
+from dagster_project.defs.landing.assets import DATED, UNDATED, landing_key
 from dagster_project.gates import FrameReader, gate_check, gate_checks
 from dagster_project.resources.platform import Platform
 from expectations.frames import compare_frames
@@ -11,7 +11,7 @@ from myproperty.dates import Window
 
 
 def compare_landing_with_source(entity: str) -> FrameReader:
-    """Return what puts the fingerprints of source and landing side by side."""
+    """Return a reader that compares the fingerprints of source and landing."""
     suite = load_suite("B", entity)
 
     def read_frame(platform: Platform, dates: Window | None) -> pd.DataFrame:
@@ -29,12 +29,15 @@ checks = [
     gate_checks(
         "landing_gate_b",
         "B",
-        {key(entity): load_suite("B", entity) for entity in UNDATED},
+        {landing_key(entity): load_suite("B", entity) for entity in UNDATED},
         compare_landing_with_source,
     ),
     *(
         gate_check(
-            key(entity), load_suite("B", entity), compare_landing_with_source(entity), partitioned=True
+            landing_key(entity),
+            load_suite("B", entity),
+            compare_landing_with_source(entity),
+            partitioned=True,
         )
         for entity in DATED
     ),

@@ -4,20 +4,19 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from dagster_project.defs.landing import assets as landing
-from dagster_project.defs.landing.assets import DATED, UNDATED
+from dagster_project.defs.landing.assets import DATED, UNDATED, landing_key
 from dagster_project.failures import RETRY, permanent_unless_retryable
 from dagster_project.partitions import READING_DATES, SINGLE_RUN, window
 from dagster_project.resources.platform import Platform
 from data.landing.entities import ENTITIES
 
 
-def key(entity: str) -> dg.AssetKey:
+def raw_key(entity: str) -> dg.AssetKey:
     """Return the key `raw/<entity>`."""
     return dg.AssetKey(["raw", entity])
 
 
-def description(entity: str) -> str:
+def describe_asset(entity: str) -> str:
     """Describe the asset of an entity."""
     way = "merged with the rows landed since the last load" if ENTITIES[entity].is_growing else "replaced"
     return f"raw.{entity} in the warehouse, {way} from warehouse_staging.{entity}."
@@ -26,10 +25,10 @@ def description(entity: str) -> str:
 @dg.multi_asset(
     specs=[
         dg.AssetSpec(
-            key(entity),
-            deps=[landing.key(entity)],
+            raw_key(entity),
+            deps=[landing_key(entity)],
             group_name="raw",
-            description=description(entity),
+            description=describe_asset(entity),
             kinds={"bigquery"},
         )
         for entity in UNDATED
@@ -43,13 +42,13 @@ def load_entities(
     """The tables without dates; running it again changes nothing."""
     from data.raw.transfer import transfer
 
-    selected = [entity for entity in UNDATED if key(entity) in context.selected_asset_keys]
+    selected = [entity for entity in UNDATED if raw_key(entity) in context.selected_asset_keys]
     total = 0
     with permanent_unless_retryable(), platform.warehouse() as warehouse:
         for entity in selected:
             rows = transfer(warehouse, entity, platform.oltp_dsn, context.run.run_id)
             total += rows
-            yield dg.MaterializeResult(asset_key=key(entity), metadata={"rows": rows})
+            yield dg.MaterializeResult(asset_key=raw_key(entity), metadata={"rows": rows})
     platform.progress(f"loaded {len(selected)} tables into raw: {total} rows")
 
 
@@ -57,12 +56,12 @@ def raw_asset(entity: str) -> dg.AssetsDefinition:
     """Define `raw/<entity>` by reading date: each partition is replaced from landing."""
 
     @dg.asset(
-        key=key(entity),
-        deps=[landing.key(entity)],
+        key=raw_key(entity),
+        deps=[landing_key(entity)],
         partitions_def=READING_DATES,
         backfill_policy=SINGLE_RUN,
         group_name="raw",
-        description=description(entity),
+        description=describe_asset(entity),
         retry_policy=RETRY,
         kinds={"bigquery"},
     )

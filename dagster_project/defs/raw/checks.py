@@ -3,7 +3,7 @@
 import pandas as pd
 
 from dagster_project.defs.landing.assets import DATED, UNDATED
-from dagster_project.defs.raw.assets import key
+from dagster_project.defs.raw.assets import raw_key
 from dagster_project.gates import FrameReader, gate_check, gate_checks
 from dagster_project.resources.platform import Platform
 from data.landing.entities import ENTITIES
@@ -13,7 +13,7 @@ from myproperty.dates import Window
 
 
 def compare_raw_with_landing(entity: str) -> FrameReader:
-    """Return what puts the fingerprints of landing and raw side by side."""
+    """Return a reader that compares the fingerprints of landing and raw."""
     suite = load_suite("C", entity)
 
     def read_frame(platform: Platform, dates: Window | None) -> pd.DataFrame:
@@ -32,11 +32,13 @@ checks = [
     gate_checks(
         "raw_gate_c",
         "C",
-        {key(entity): load_suite("C", entity) for entity in UNDATED},
+        {raw_key(entity): load_suite("C", entity) for entity in UNDATED},
         compare_raw_with_landing,
     ),
     *(
-        gate_check(key(entity), load_suite("C", entity), compare_raw_with_landing(entity), partitioned=True)
+        gate_check(
+            raw_key(entity), load_suite("C", entity), compare_raw_with_landing(entity), partitioned=True
+        )
         for entity in DATED
     ),
 ]

@@ -15,7 +15,7 @@ from myproperty.dates import Window
 
 
 def frame_reader(suite: WarehouseSuite) -> FrameReader:
-    """Return what reads the frame of a suite."""
+    """Return a reader of the frame of a suite."""
 
     def read_frame(platform: Platform, dates: Window | None) -> pd.DataFrame:
         with platform.warehouse() as warehouse:
