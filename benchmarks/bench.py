@@ -26,8 +26,8 @@ from benchmarks.warehouse import FULL_SIZES, SIZES, measure_warehouse
 from commands import console
 from data.ingest.readings.load import ingest_file
 from data.landing.landing import ETL_ROLE
+from myproperty import engines
 from myproperty.database.session import transaction
-from myproperty.engines import local
 from myproperty.settings import Settings, get_settings
 from oltp_schema.migrate import upgrade
 
@@ -66,7 +66,7 @@ def main(
     found = []
     for part in only or Part:
         with _engine() as engine:
-            upgrade(local.dsn(engine))
+            upgrade(engines.dsn(engine))
             found += measures[part](engine)
     console.print(as_table(found))
     settings.home.mkdir(parents=True, exist_ok=True)
@@ -80,7 +80,7 @@ def measure_pipeline(settings: Settings) -> list[Measurement]:
     from dagster_project.jobs import run_pipeline
     from data.demo import apply_company, generate
 
-    dsn = local.dsn(settings)
+    dsn = engines.dsn(settings)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         generate(Path(folder), "medium", None)
         apply_company(dsn, "medium")
@@ -110,11 +110,11 @@ def _engine() -> Iterator[Settings]:
         home = Path(folder)
         home.chmod(0o711)  # the server may run under another account
         settings = Settings(home=home, warehouse="postgres", oltp_dsn=None, warehouse_dsn=None)
-        local.up(settings, emulator=False)
+        engines.up(settings, emulator=False)
         try:
             yield settings
         finally:
-            local.down(settings)
+            engines.down(settings)
 
 
 def _fullest_day(dsn: str) -> date:

@@ -35,10 +35,10 @@ from data.ingest.readings.registers import configured_registers
 from data.ingest.readings.store import as_stored
 from data.ingest.rules.judge import judge
 from data.ingest.schema import TIMESTAMP
+from myproperty import engines
 from myproperty.database.copying import encode
 from myproperty.database.ids import repeated
 from myproperty.database.session import transaction
-from myproperty.engines import local
 from myproperty.settings import Settings
 
 TENANT = "Bench"
@@ -68,7 +68,7 @@ print(result.accepted + result.quarantined, int(peak.split()[1]) / 1024)
 
 def measure_ingest(settings: Settings) -> list[Measurement]:
     """Flatness with history, then limits, ingests and peers with all of it behind."""
-    dsn = local.dsn(settings)
+    dsn = engines.dsn(settings)
     _make_company(dsn)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         flat = _flatness(dsn, Path(folder))
@@ -79,7 +79,7 @@ def measure_ingest(settings: Settings) -> list[Measurement]:
 
 def measure_large(settings: Settings) -> list[Measurement]:
     """A file of 2 GB in a process of its own: rows a second, and its peak of memory."""
-    dsn = local.dsn(settings)
+    dsn = engines.dsn(settings)
     _make_company(dsn)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         path = _write_large(Path(folder))

@@ -18,7 +18,7 @@ from psycopg import ClientCursor, sql
 from psycopg.conninfo import conninfo_to_dict
 
 from benchmarks.measurement import Measurement
-from myproperty.engines import local
+from myproperty import engines
 from myproperty.engines.postgres import wheel_binaries
 from myproperty.settings import Settings
 
@@ -94,7 +94,7 @@ FILL = """
 
 def measure_policies(settings: Settings) -> list[Measurement]:
     """Each call under policies and triggers, as calls a second, and its time as a share of that without."""
-    dsn = local.dsn(settings)
+    dsn = engines.dsn(settings)
     password = secrets.token_urlsafe(24)
     _fill(dsn)
     _copy_without_policies(dsn)
@@ -121,7 +121,7 @@ def measure_policies(settings: Settings) -> list[Measurement]:
 
 def measure_partitions(settings: Settings) -> list[Measurement]:
     """Planning of a day's readings of a meter by the application, with few partitions and with many."""
-    dsn = local.dsn(settings)
+    dsn = engines.dsn(settings)
     planning = {}
     for count in (FEW_PARTITIONS, MANY_PARTITIONS):
         make_partitions(dsn, count)

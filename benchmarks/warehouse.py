@@ -35,8 +35,8 @@ from dagster_project.defs.warehouse.assets import STEPS
 from dagster_project.resources import dbt
 from data.landing.entities import ENTITIES
 from data.raw.warehouse import PostgresWarehouse
+from myproperty import engines
 from myproperty.database.session import transaction
-from myproperty.engines import local
 from myproperty.settings import Settings
 
 SIZES, FULL_SIZES = (1, 10), (1, 10, 50)
@@ -206,7 +206,7 @@ class Peak:
 
 def measure_warehouse(settings: Settings, sizes: Sequence[int] = SIZES) -> list[Measurement]:
     """A day's run at each size (in millions of readings), the whole build at 10 million, DuckDB beside it."""
-    dsn = local.dsn(settings, "warehouse")
+    dsn = engines.dsn(settings, "warehouse")
     raw = PostgresWarehouse(dsn)
     for entity in ENTITIES.values():
         raw.ensure_table(entity)
@@ -250,7 +250,7 @@ def _add_readings(dsn: str, held: int, size: int) -> None:
 
 def _repeat_history(settings: Settings, held: int, size: int) -> None:
     """Give the models by date the history of `size` million, a multiple: that of `held`, on earlier dates."""
-    dsn = local.dsn(settings, "warehouse")
+    dsn = engines.dsn(settings, "warehouse")
     with psycopg.connect(dsn) as connection:
         for schema, table in _tables_by_date(settings):
             columns = connection.execute(
@@ -293,7 +293,7 @@ def _vacuum(dsn: str) -> None:
 
 def _whole_build(settings: Settings, size: int) -> list[Measurement]:
     """Everything from the raw tables in one range, from nothing, without tests."""
-    with psycopg.connect(local.dsn(settings, "warehouse")) as connection:
+    with psycopg.connect(engines.dsn(settings, "warehouse")) as connection:
         for layer in LAYERS:
             connection.execute(sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(layer)))
     with _watched(settings) as peak:
@@ -306,7 +306,7 @@ def _whole_build(settings: Settings, size: int) -> list[Measurement]:
 
 def _one_day(settings: Settings) -> dict[str, float]:
     """Seconds of the models by date, and of all, that the pipeline builds again for one day: medians."""
-    _vacuum(local.dsn(settings, "warehouse"))
+    _vacuum(engines.dsn(settings, "warehouse"))
     dated: list[float] = []
     every: list[float] = []
     for _ in range(ROUNDS):
@@ -376,7 +376,7 @@ def _held(process: psutil.Process) -> int:
 
 def _yardstick(settings: Settings, size: int) -> list[Measurement]:
     """DuckDB over the readings in Parquet, each mart beside the same of ours. Raises where they differ."""
-    dsn = local.dsn(settings, "warehouse")
+    dsn = engines.dsn(settings, "warehouse")
     ours = _build(settings, _first(size), _first(0), ["--select", *_sources_of(YARDSTICK)])
     found: list[Measurement] = []
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, duckdb.connect() as connection:

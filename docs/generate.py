@@ -124,7 +124,7 @@ def differences(found: dict[Path, str], folder: Path) -> dict[str, str]:
 @contextmanager
 def _fresh_database() -> Iterator[str]:
     """The DSN of a database at the head of the migrations, on a server of its own that is gone afterwards."""
-    from myproperty.engines import local
+    from myproperty import engines
     from myproperty.settings import Settings
     from oltp_schema.migrate import upgrade
 
@@ -132,12 +132,12 @@ def _fresh_database() -> Iterator[str]:
         home = Path(folder)
         home.chmod(0o711)  # the server may run under another account
         settings = Settings(home=home, warehouse="postgres", oltp_dsn=None, warehouse_dsn=None)
-        local.up(settings, emulator=False)
+        engines.up(settings, emulator=False)
         try:
-            upgrade(local.dsn(settings))
-            yield local.dsn(settings)
+            upgrade(engines.dsn(settings))
+            yield engines.dsn(settings)
         finally:
-            local.down(settings)
+            engines.down(settings)
 
 
 def _compile(target: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from myproperty.engines import local
+from myproperty import engines
 from myproperty.settings import CHECKOUT, Settings
 
 
@@ -23,7 +23,7 @@ def temporary_home() -> Iterator[Path]:
     try:
         yield home
     finally:
-        local.down(Settings(home=home))
+        engines.down(Settings(home=home))
         shutil.rmtree(home)
 
 

@@ -41,7 +41,7 @@ from data.demo.tariffs import BANDS as BANDS_FILE
 from data.ingest.validation.run import Validation, due_dates
 from data.landing import landing
 from data.raw import warehouse as warehouses
-from myproperty.engines import local
+from myproperty import engines
 from myproperty.settings import Settings
 from oltp_schema.migrate import upgrade
 from tests import marts_by_pandas as by_pandas
@@ -139,7 +139,7 @@ class Platform:
         return dict(zip(keys, values, strict=True))
 
     def oltp(self, statement: str, *parameters: object) -> None:
-        with psycopg.connect(local.dsn(self.settings)) as connection:
+        with psycopg.connect(engines.dsn(self.settings)) as connection:
             connection.execute(statement.encode(), parameters)
 
 
@@ -230,7 +230,7 @@ def test_an_hour_that_nobody_sent_is_estimated_and_told_in_the_mart(
 ) -> None:
     """Four quarter-hours on the line between 11:45 and 13:00, by the arrays behind the files."""
     assert sum(result.estimated for result in platform.validated) == 4
-    assert due_dates(local.dsn(platform.settings)) == []
+    assert due_dates(engines.dsn(platform.settings)) == []
     quarters = platform.query(
         "select reading_ts, value_kwh, quality, is_estimated from core.fact_energy_usage "
         f"where reading_date = date '{SILENT_DAY}' and channel = 'generation' and quality_method = '17'"
@@ -377,7 +377,7 @@ def test_energy_ties_through_every_layer(platform: Platform, energy_of_files: pd
     keys = ["tenant_id", "reading_date"]
     sums = energy_of_files.groupby(keys)["energy_kwh"].agg(["count", "sum"]).reset_index()
     files = sums.sort_values(keys).to_numpy().tolist()
-    with psycopg.connect(local.dsn(platform.settings)) as connection:
+    with psycopg.connect(engines.dsn(platform.settings)) as connection:
         oltp = [
             [
                 list(row)
@@ -428,7 +428,7 @@ def check_costs(platform: Platform) -> None:
         "select tenant_id, unit_id, property_id, channel, reading_ts, value_kwh, tariff_band, cost_amount "
         "from core.fact_energy_usage where reading_date >= date '2000-01-01'"
     )
-    with psycopg.connect(local.dsn(platform.settings), row_factory=dict_row) as connection:
+    with psycopg.connect(engines.dsn(platform.settings), row_factory=dict_row) as connection:
         bands = pd.DataFrame(connection.execute(BANDS.encode()).fetchall())
     zones = {str(site.id): site.timezone for tenant in company("small") for site in tenant.sites}
     parts = []
@@ -491,7 +491,7 @@ def test_invoices_tie_to_the_ledger_and_the_meter(platform: Platform) -> None:
         "select (select sum(total_amount) from core.fact_invoice) as lines, "
         "(select sum(settled_amount) from core.fact_payment) as paid"
     )
-    with psycopg.connect(local.dsn(platform.settings)) as connection:
+    with psycopg.connect(engines.dsn(platform.settings)) as connection:
         billed = connection.execute(
             "select (select sum(total_amount) from myproperty.invoices), "
             "(select sum(amount) from myproperty.payments where status = 'received')"
@@ -500,7 +500,7 @@ def test_invoices_tie_to_the_ledger_and_the_meter(platform: Platform) -> None:
 
 
 def test_every_mile_of_a_ticket_and_a_session_is_there(platform: Platform) -> None:
-    with psycopg.connect(local.dsn(platform.settings)) as connection:
+    with psycopg.connect(engines.dsn(platform.settings)) as connection:
         counted = connection.execute(
             "select (select count(*) from myproperty.service_tickets), "
             "(select count(distinct session_id) from "
@@ -519,7 +519,7 @@ PARTLY = {date(2025, 10, 28), date(2025, 11, 4)}
 
 
 def test_every_bill_ties_from_the_meter_to_the_payment(platform: Platform) -> None:
-    expected = by_pandas.reconciliation(local.dsn(platform.settings))
+    expected = by_pandas.reconciliation(engines.dsn(platform.settings))
     assert len(expected) > 5
     assert platform.figures("mart_billing_reconciliation", by_pandas.RECONCILIATION) == expected
     findings = platform.query("select distinct finding from marts.mart_billing_reconciliation")
@@ -528,7 +528,7 @@ def test_every_bill_ties_from_the_meter_to_the_payment(platform: Platform) -> No
 
 def test_arrears_are_invoices_less_payments_by_age(platform: Platform) -> None:
     """Before the bills, at the end of the month in which some are overdue, and a year later."""
-    dsn = local.dsn(platform.settings)
+    dsn = engines.dsn(platform.settings)
     dates = platform.query("select distinct as_of_date, is_latest from marts.mart_arrears")
     (latest,) = dates.loc[dates["is_latest"], "as_of_date"]
     assert list(dates["as_of_date"]).count(date(2025, 10, 31)) == 0
@@ -541,7 +541,7 @@ def test_arrears_are_invoices_less_payments_by_age(platform: Platform) -> None:
 
 def test_returns_are_those_of_numpy_financial_and_of_solar_shared_by_pandas(platform: Platform) -> None:
     """The appraisal by numpy-financial from the owner's assumptions; what was realised from the readings."""
-    dsn = local.dsn(platform.settings)
+    dsn = engines.dsn(platform.settings)
     shared = shared_solar(dsn)
     with psycopg.connect(dsn, row_factory=dict_row) as connection:
         appraisals = {row["id"]: row for row in connection.execute(APPRAISALS.encode())}
@@ -580,7 +580,7 @@ def test_returns_are_those_of_numpy_financial_and_of_solar_shared_by_pandas(plat
 
 def test_completeness_counts_what_came_against_what_was_due(platform: Platform) -> None:
     """Sydney's files have whole days of UTC+10: their first and last local days are there in part."""
-    expected = by_pandas.completeness(local.dsn(platform.settings))
+    expected = by_pandas.completeness(engines.dsn(platform.settings))
     found = platform.figures(
         "mart_data_completeness", by_pandas.COMPLETENESS, "reading_date >= date '2000-01-01'"
     )
@@ -592,7 +592,7 @@ def test_completeness_counts_what_came_against_what_was_due(platform: Platform) 
 
 
 def test_months_of_tickets_are_those_of_pandas(platform: Platform) -> None:
-    expected = by_pandas.sla(local.dsn(platform.settings), datetime.now(UTC))
+    expected = by_pandas.sla(engines.dsn(platform.settings), datetime.now(UTC))
     assert platform.figures("mart_ticket_sla", by_pandas.SLA) == expected
     assert sum(figures[4] for figures in expected.values()) > 0, "no promise was broken"
 
@@ -632,7 +632,7 @@ def test_questions_on_money_are_answered_to_the_cent(platform: Platform) -> None
         assert 0 < row["irr_pct"] < 40 and row["npv_amount"] > 0
         assert 3 < row["payback_years"] < 20 and 0.03 < row["lcoe_per_kwh"] < 0.3
         assert row["residents_saving_amount"] > 0
-    with psycopg.connect(local.dsn(platform.settings)) as connection:
+    with psycopg.connect(engines.dsn(platform.settings)) as connection:
         issued: dict[str, Decimal] = dict(
             connection.execute(
                 "select currency, sum(total_amount) from myproperty.invoices "
@@ -668,7 +668,7 @@ def test_questions_on_units_meters_and_tickets_are_answered(platform: Platform) 
     }
     assert [row["estimated_intervals"] for row in data if row["estimated_intervals"]] == [4]
     assert all(99 < row["completeness_pct"] <= 100 for row in data)
-    with psycopg.connect(local.dsn(platform.settings)) as connection:
+    with psycopg.connect(engines.dsn(platform.settings)) as connection:
         tickets = connection.execute("select count(*) from myproperty.service_tickets").fetchone()
     assert (sum(row["opened"] for row in promises),) == tickets
     for row in promises:
@@ -729,7 +729,7 @@ def test_a_price_changed_for_the_past_is_in_the_costs_of_its_dates(platform: Pla
         "where charge = 'grid' and valid_during @> %s",
         day,
     )
-    landing.land("rate_plan_bands", local.dsn(platform.settings))
+    landing.land("rate_plan_bands", engines.dsn(platform.settings))
     assert day in pending_dates(platform.settings)
     assert all(report.success for report in run_pending(platform.settings))
     assert pending_dates(platform.settings) == []
@@ -783,7 +783,7 @@ def break_model(platform: Platform, patch: pytest.MonkeyPatch, day: date) -> Non
     def wrong(context: Any, *rest: Any) -> Iterator[Any]:
         yield from build(context, *rest)
         if context.op.name == "dbt_facts":
-            with psycopg.connect(local.dsn(platform.settings, "warehouse")) as connection:
+            with psycopg.connect(engines.dsn(platform.settings, "warehouse")) as connection:
                 connection.execute(
                     "update core.fact_energy_usage set value_kwh = value_kwh + 1 where reading_date = %s",
                     (day,),

@@ -63,19 +63,19 @@ def connection(settings: Settings) -> dict[str, str]:
 
     Raises EngineError where the embedded engine does not run.
     """
-    from myproperty.engines import local
+    from myproperty import engines
 
     given = {
         "MYPROPERTY_DBT_TARGET": settings.warehouse,
         "MYPROPERTY_DATASET_PREFIX": settings.dataset_prefix,
     }
     if settings.warehouse == "postgres":
-        return given | from_dsn(local.dsn(settings, "warehouse"))
+        return given | from_dsn(engines.dsn(settings, "warehouse"))
     given |= {
         "MYPROPERTY_BIGQUERY_PROJECT": settings.bigquery_project,
         "MYPROPERTY_BIGQUERY_LOCATION": settings.bigquery_location,
     }
-    endpoint = settings.bigquery_endpoint or local.status(settings).warehouse.get("endpoint")
+    endpoint = settings.bigquery_endpoint or engines.status(settings).warehouse.get("endpoint")
     return given | ({"MYPROPERTY_BIGQUERY_ENDPOINT": endpoint} if endpoint else {})
 
 

@@ -34,9 +34,9 @@ class Platform:
     @property
     def oltp_dsn(self) -> str:
         """The operational database. Raises EngineError where the embedded engine does not run."""
-        from myproperty.engines import local
+        from myproperty import engines
 
-        return local.dsn(self.settings)
+        return engines.dsn(self.settings)
 
     @property
     def dataset_prefix(self) -> str:

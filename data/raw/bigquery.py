@@ -21,7 +21,7 @@ from data.ingest.errors import IngestError, QueryRefused
 from data.landing.entities import Entity
 from data.landing.fingerprint import fingerprint_frame, fingerprint_sql
 from data.raw.warehouse import check_partition, range_filter
-from myproperty.engines import local
+from myproperty import engines
 from myproperty.engines.emulator.client import bigquery_client
 from myproperty.settings import Settings
 
@@ -30,7 +30,7 @@ def open_bigquery(settings: Settings) -> "BigQueryWarehouse":
     """BigQuery, or the emulator that runs for these settings. Raises `IngestError` where none does."""
     endpoint = settings.bigquery_endpoint
     if settings.warehouse == "emulator" and endpoint is None:
-        endpoint = local.status(settings).warehouse.get("endpoint")
+        endpoint = engines.status(settings).warehouse.get("endpoint")
         if endpoint is None:
             raise IngestError("the BigQuery emulator does not run: start it with `myproperty up`")
     client = bigquery_client(endpoint, settings.bigquery_project, settings.bigquery_location)

@@ -16,8 +16,8 @@ from sqlalchemy import Engine, create_engine, make_url
 from data.ingest.errors import IngestError, QueryRefused
 from data.landing.entities import Entity
 from data.landing.fingerprint import fingerprint_frame, fingerprint_schema, fingerprint_sql
+from myproperty import engines
 from myproperty.database.session import DatabaseError, Session, transaction
-from myproperty.engines import local
 from myproperty.settings import Settings
 
 
@@ -69,7 +69,7 @@ class Warehouse(Protocol):
 def open_warehouse(settings: Settings) -> Warehouse:
     """The warehouse of the settings. Raises `IngestError` for an unknown kind or one that is not up."""
     if settings.warehouse == "postgres":
-        return PostgresWarehouse(local.dsn(settings, "warehouse"), settings.dataset_prefix)
+        return PostgresWarehouse(engines.dsn(settings, "warehouse"), settings.dataset_prefix)
     if settings.warehouse in ("bigquery", "emulator"):
         from data.raw.bigquery import open_bigquery
 
