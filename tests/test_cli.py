@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from commands.main import told_apart
+from commands.views import unique_names
 
 NEM12 = """100,NEM12,202511010000,MDP1,RET1
 200,6102000001,E1,1,E1,N1,SN1,kWh,720,
@@ -73,4 +73,4 @@ def test_what_cannot_be_done_says_what_to_do(tmp_path: Path, arguments: list[str
 
 
 def test_columns_of_one_name_are_all_shown() -> None:
-    assert told_apart(["count", "sum", "count", "count"]) == ["count", "sum", "count_2", "count_3"]
+    assert unique_names(["count", "sum", "count", "count"]) == ["count", "sum", "count_2", "count_3"]
