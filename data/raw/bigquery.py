@@ -15,7 +15,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from google.api_core.exceptions import Conflict, GoogleAPICallError
 from google.cloud import bigquery
-from sqlalchemy import Engine, create_engine
 
 from data.ingest.errors import IngestError, QueryRefused
 from data.landing.entities import Entity
@@ -134,11 +133,6 @@ class BigQueryWarehouse:
             return self.query(statement)
         except GoogleAPICallError as error:
             raise QueryRefused(error.errors[0]["message"] if error.errors else error.message) from error
-
-    def sqlalchemy_engine(self) -> Engine:
-        """See `Warehouse`. Tables are named with their dataset."""
-        url = f"bigquery://{self._client.project}?user_supplied_client=true"
-        return create_engine(url, connect_args={"client": self._client})
 
     def close(self) -> None:
         """Close the client's connections."""

@@ -11,7 +11,6 @@ import pandas as pd
 import pyarrow as pa
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from sqlalchemy import Engine, create_engine, make_url
 
 from data.ingest.errors import IngestError, QueryRefused
 from data.landing.entities import Entity
@@ -58,9 +57,6 @@ class Warehouse(Protocol):
 
     def ask(self, statement: str) -> pa.Table:
         """The rows of a person's query. Raises `QueryRefused` for one that writes or is wrong."""
-
-    def sqlalchemy_engine(self) -> Engine:
-        """An engine for Great Expectations."""
 
     def close(self) -> None:
         """Let go of what it holds."""
@@ -192,10 +188,6 @@ class PostgresWarehouse:
             return self.query(statement)
         except DatabaseError as error:
             raise QueryRefused(error) from error
-
-    def sqlalchemy_engine(self) -> Engine:
-        """See `Warehouse`."""
-        return create_engine(make_url(self._dsn).set(drivername="postgresql+psycopg"))
 
     def close(self) -> None:
         """Every call has a connection of its own: nothing is held."""
