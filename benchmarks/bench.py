@@ -1,7 +1,7 @@
-"""How fast readings are loaded, how long a pipeline takes, what isolation and history cost: `make bench`.
+"""Measure loading, the pipeline, isolation, partitions and the warehouse: `make bench`.
 
-Here: measuring, in a database and a home of its own that are gone afterwards. Not here: tests of results.
-A ratio is to a limit or peer of the same run: machines differ, the ratio hardly does.
+It measures in a temporary home; it does not test results. Each ratio compares with a limit or peer of the same
+run: machines differ, ratios hardly do.
 """
 
 import json
@@ -33,7 +33,7 @@ from oltp_schema.migrate import upgrade
 
 
 class Part(StrEnum):
-    """A part of the benchmark, with a server of its own."""
+    """A part of the benchmark; each part has its own server."""
 
     INGEST = "ingest"
     LARGE = "large"
@@ -52,7 +52,7 @@ def main(
         ),
     ] = False,
 ) -> None:
-    """Measure, print a table and write what was measured to <home>/bench.json."""
+    """Measure, print a table and write the figures to <home>/bench.json."""
     measures: dict[Part, Callable[[Settings], list[Measurement]]] = {
         Part.INGEST: measure_ingest,
         Part.LARGE: measure_large,
@@ -76,7 +76,7 @@ def main(
 
 
 def measure_pipeline(settings: Settings) -> list[Measurement]:
-    """One day of the demo at `medium`, from readings to marts, in a database that holds all its days."""
+    """Measure the pipeline of one day of the demo at `medium`, in a database that holds all its days."""
     from dagster_project.jobs import run_pipeline
     from data.demo import apply_company, generate
 
@@ -105,7 +105,7 @@ def measure_pipeline(settings: Settings) -> list[Measurement]:
 
 @contextmanager
 def _engine() -> Iterator[Settings]:
-    """A server of its own, gone at the end."""
+    """Run a temporary server."""
     with tempfile.TemporaryDirectory(prefix="myproperty-bench-", dir="/tmp") as folder:
         home = Path(folder)
         home.chmod(0o711)  # the server may run under another account

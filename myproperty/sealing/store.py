@@ -1,7 +1,7 @@
 """The key store: one small JSON file for each data key, in a folder outside the database.
 
-`<tenant>/<person, or "tenant">/<key>.json` holds the wrapped key. A key is destroyed by replacing its file with
-a tombstone in one step: the file then says when and why, and the wrapped bytes are gone.
+`<tenant>/<person, or "tenant">/<key>.json` holds the wrapped key. A key is destroyed by replacing its file
+with a tombstone in one step: the file then says when and why, and the wrapped bytes are gone.
 """
 
 import base64
