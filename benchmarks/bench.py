@@ -1,7 +1,7 @@
 """Measure loading, the pipeline, isolation, partitions and the warehouse: `make bench`.
 
-It measures in a temporary home; it does not test results. Each ratio compares with a limit or peer of the same
-run: machines differ, ratios hardly do.
+It measures in a temporary home; it does not test results. Each ratio compares with a limit or peer of the
+same run: machines differ, ratios hardly do.
 """
 
 import json

@@ -248,7 +248,7 @@ def _pgbench(dsn: str, password: str, script: str, schema: str) -> list[float]:
 
 
 def _statements(script: str, schema: str) -> str:
-    """Return the parameters of a call: without policies it must name the tenant."""
+    """Return the SQL of a call: without policies it must name the tenant."""
     lines = (SCRIPTS / f"{script}.sql").read_text().splitlines(keepends=True)
     return "".join(line for line in lines if schema == PLAIN or "-- without policies" not in line)
 

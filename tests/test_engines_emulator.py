@@ -271,7 +271,7 @@ def test_two_homes_run_side_by_side(settings: Settings, dataset: str) -> None:
             connect(other).get_dataset(dataset)
 
 
-def test_a_machine_without_python_3_13_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_without_python_3_13_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HOME", "PATH", "PYENV_ROOT", "UV_PYTHON_INSTALL_DIR", "XDG_DATA_HOME"):
         monkeypatch.setenv(name, str(tmp_path))
     assert all(

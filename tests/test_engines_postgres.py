@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL of a home: start, stop, recovery, and errors that say what to do."""
+"""The embedded PostgreSQL of a home: start, stop, recovery, and errors that name a remedy."""
 
 import json
 import os
@@ -401,7 +401,7 @@ def test_a_server_from_outside_is_neither_started_nor_changed(settings: Settings
     assert engines.up(production).warehouse["kind"] == "bigquery"
 
 
-def test_a_port_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_port_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MYPROPERTY_POSTGRES_PORT", "70000")
     with pytest.raises(ValueError, match="less than or equal to 65535"):
         EngineSettings()
