@@ -1,4 +1,4 @@
-"""The BigQuery emulator by Google's own client: what the launcher adds, and what a kill leaves."""
+"""The BigQuery emulator through Google's client: the additions of the launcher, and recovery after a kill."""
 
 import datetime as dt
 import io
@@ -66,7 +66,7 @@ def dataset(settings: Settings) -> Iterator[str]:
 
 
 def partitioned(client: bigquery.Client, dataset: str) -> str:
-    """An empty table of readings, by day."""
+    """Make an empty table of readings, partitioned by day."""
     table = f"{dataset}.t"
     client.query_and_wait(
         f"create table `{table}` (tenant_id string, reading_date date, value_kwh numeric(20, 9))"
@@ -78,7 +78,7 @@ def partitioned(client: bigquery.Client, dataset: str) -> str:
 def load(
     client: bigquery.Client, table: str, *days: dt.date, value: str = "1.5", truncate: bool = True
 ) -> None:
-    """A Parquet load job of one row a day."""
+    """Load one row for each day from Parquet."""
     rows = [{"tenant_id": "a", "reading_date": day, "value_kwh": Decimal(value)} for day in days]
     data = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(rows, schema=ROWS), data)
@@ -95,7 +95,7 @@ def values(client: bigquery.Client, table: str) -> dict[dt.date, list[Decimal]]:
     return {row["reading_date"]: row["v"] for row in rows}
 
 
-def test_a_load_into_a_decorator_replaces_just_that_partition(client: bigquery.Client, dataset: str) -> None:
+def test_a_load_into_a_decorator_replaces_only_that_partition(client: bigquery.Client, dataset: str) -> None:
     table = partitioned(client, dataset)
     second = DAY + dt.timedelta(days=1)
     load(client, f"{table}$20260101", DAY, value="1.123456789")
@@ -121,7 +121,7 @@ def test_a_decorator_of_another_day_is_refused_and_changes_nothing(
     assert values(client, table) == {DAY: [Decimal("1.5")]}
 
 
-def test_a_decorator_needs_a_partitioned_table_that_is_there(client: bigquery.Client, dataset: str) -> None:
+def test_a_decorator_needs_an_existing_partitioned_table(client: bigquery.Client, dataset: str) -> None:
     with pytest.raises(NotFound):
         load(client, f"{dataset}.t$20260101", DAY)
     load(client, f"{dataset}.plain", DAY)
@@ -172,7 +172,7 @@ def test_a_variable_is_set_from_a_struct(client: bigquery.Client, dataset: str) 
     assert [row["first"] for row in rows] == [DAY]
 
 
-def test_grants_are_kept_and_taken_back(client: bigquery.Client, dataset: str) -> None:
+def test_grants_are_kept_and_revoked(client: bigquery.Client, dataset: str) -> None:
     table = partitioned(client, dataset)
 
     def grantees() -> list[str]:
@@ -225,7 +225,7 @@ def test_a_job_that_a_kill_interrupted_ends_with_an_error(settings: Settings) ->
         connect(settings).get_job(job.job_id).result(timeout=20)
 
 
-def test_a_remembered_port_that_is_taken_gives_way(settings: Settings) -> None:
+def test_a_taken_remembered_port_is_replaced(settings: Settings) -> None:
     before = engines.up(settings).warehouse["endpoint"]
     engines.down(settings)
     assert before
@@ -236,9 +236,7 @@ def test_a_remembered_port_that_is_taken_gives_way(settings: Settings) -> None:
         engines.down(settings)
 
 
-def test_a_port_asked_for_that_is_taken_is_an_error(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_taken_requested_port_is_an_error(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     engines.down(settings)
     with listener() as port:
         monkeypatch.setenv("MYPROPERTY_EMULATOR_PORT", str(port))
@@ -291,7 +289,7 @@ def test_a_python_3_13_of_pyenv_is_found_off_the_path(tmp_path: Path) -> None:
     assert python in list(installation.list_candidates({"HOME": str(tmp_path), "PATH": "/bin"}))
 
 
-def test_an_environment_that_pip_cannot_make_is_explained_and_made_later(
+def test_a_failed_installation_is_explained_and_repeated_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:
     lock = tmp_path / "requirements.lock"

