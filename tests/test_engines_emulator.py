@@ -275,10 +275,10 @@ def test_a_machine_without_python_3_13_is_reported(tmp_path: Path, monkeypatch: 
     assert all(
         tmp_path in path.parents or path.parts[1] in ("usr", "opt") for path in installation.list_candidates()
     )
-    with pytest.raises(EngineError, match=r"MYPROPERTY_EMULATOR_PYTHON=.* is no Python 3.13"):
+    with pytest.raises(EngineError, match=r"MYPROPERTY_EMULATOR_PYTHON=.* is not a Python 3.13"):
         installation.find_python(tmp_path / "python3.13")
     monkeypatch.setattr(installation, "is_usable", lambda _: False)
-    with pytest.raises(EngineError, match=r"no Python 3\.13 was found"):
+    with pytest.raises(EngineError, match=r"needs Python 3\.13, and none was found"):
         installation.find_python()
 
 

@@ -173,7 +173,7 @@ def test_a_taken_remembered_port_is_replaced(settings: Settings) -> None:
         status = engines.up(settings)
         assert port(settings) != before
     assert status.notes == [
-        f"port {before} of last time is taken by another program: using {port(settings)} instead"
+        f"the last port {before} is taken by another program: using {port(settings)} instead"
     ]
 
 

@@ -328,7 +328,7 @@ class Postgres:
     def _broken_data(self, what: str) -> EngineError:
         return EngineError(
             f"the data folder {self.data} is broken: {what}\n  Restore it from a backup. If the data can be "
-            f"loaded again from the files, move the folder away (mv {self.root} {self.root}.broken) and run "
+            f"loaded again from the files, move it away (mv {self.root} {self.root}.broken) and run "
             f"`myproperty up`. Nothing was changed. The log is {self.log}"
         )
 
