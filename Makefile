@@ -1,4 +1,4 @@
-# Every target makes its own `.venv` first; nothing else has to be installed.
+# Every target makes `.venv` first; nothing else has to be installed.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,14 +9,14 @@ FUZZ_SECONDS ?= 600
 FAST := not engine and not emulator and not slow
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast fuzz dev lint lint-python lint-sql format bench docs model-docs slim lock down clean
+.PHONY: help demo test test-fast fuzz dev lint lint-python lint-layout lint-sql format bench docs model-docs slim lock down clean
 
-help: ## what can be done here
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
-		{ echo "Python 3.11 is needed: install it, or name it with 'make PYTHON=/path/to/python3.11 ...'" >&2; exit 1; }
+		{ echo "Python 3.11 is required: install it, or set its path with 'make PYTHON=/path/to/python3.11 ...'" >&2; exit 1; }
 	@echo "Installing the pinned libraries into $(VENV) (a few minutes, once)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
@@ -30,10 +30,10 @@ test: $(READY) ## all tests: the fast ones first, then those with engines
 	@$(BIN)/pytest -q -n 2 --no-loadscope-reorder -m "$(FAST)"
 	@$(BIN)/pytest -q -n 2 --no-loadscope-reorder -m "not ($(FAST))"
 
-test-fast: $(READY) ## the tests that need no engine, under a minute
+test-fast: $(READY) ## the tests that need no engine
 	@$(BIN)/pytest -q -n 2 --no-loadscope-reorder -m "$(FAST)"
 
-fuzz: $(READY) ## broken meter files at the readers, for FUZZ_SECONDS (600); what breaks one is kept as .local/crash-*
+fuzz: $(READY) ## give broken meter files to the readers for FUZZ_SECONDS (600); a file that breaks one is kept as .local/crash-*
 	@mkdir -p .local
 	@$(BIN)/python -W ignore -m tests.fuzz.readers -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -timeout=60 \
 		-artifact_prefix=.local/
@@ -41,37 +41,42 @@ fuzz: $(READY) ## broken meter files at the readers, for FUZZ_SECONDS (600); wha
 dev: $(READY) ## the Dagster UI on the embedded engines
 	@$(BIN)/myproperty dev
 
-lint: $(READY) ## ruff, mypy, sqlfluff, and squawk on the migrations
-	@$(MAKE) --no-print-directory --output-sync --jobs=2 lint-python lint-sql
+lint: $(READY) ## style, types, SQL, imports between the floors, unused dependencies, dead code
+	@$(MAKE) --no-print-directory --output-sync --jobs=2 lint-python lint-layout lint-sql
 
 lint-python:
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy .
 
+lint-layout:
+	@PYTHONPATH=. $(BIN)/lint-imports --no-logo
+	@$(BIN)/deptry .
+	@$(BIN)/vulture
+
 lint-sql:
 	@$(BIN)/sqlfluff lint --disable-progress-bar data/warehouse oltp_schema/migrations/sql
 	@$(BIN)/squawk oltp_schema/migrations/sql/*.sql
 
-format: $(READY) ## rewrite the code in the house format
+format: $(READY) ## format the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(READY) ## measure; figures as ratios to a limit of the same run, also in .local/bench.json
+bench: $(READY) ## measure; each figure as a ratio to a limit of the same run, also in .local/bench.json
 	@$(BIN)/python -m benchmarks.bench
 
-docs: $(READY) ## regenerate the generated pages: commands, rules, and the schema from a migrated database
+docs: $(READY) ## regenerate the generated pages: commands, settings, rules, schema, lineage
 	@$(BIN)/python -m docs.generate
 
-model-docs: $(READY) ## the site of the models: columns, tests, lineage; wants a warehouse that was built
+model-docs: $(READY) ## build the site of the models (columns, tests, lineage); needs a built warehouse
 	@$(BIN)/myproperty dbt docs generate --static --quiet --vars '{start_date: $(DAY), end_date: $(NEXT_DAY)}'
 	@echo "Open $(or $(MYPROPERTY_HOME),.local)/dbt_target/$(or $(MYPROPERTY_WAREHOUSE),postgres)/by_hand/static_index.html"
 
-slim: $(READY) ## build and test the models that differ from the published ones over FROM and before TO, in schemas slim_*
+slim: $(READY) ## build and test changed models for the dates from FROM to before TO, in schemas slim_*
 	@MYPROPERTY_RAW_PREFIX=$(MYPROPERTY_DATASET_PREFIX) MYPROPERTY_DATASET_PREFIX=slim_ $(BIN)/myproperty dbt build \
 		--select state:modified+ --defer --vars '{start_date: $(FROM), end_date: $(TO)}'
 
-lock: $(READY) ## resolve the libraries anew
+lock: $(READY) ## resolve the dependencies again, to their newest versions
 	@$(BIN)/pip install --quiet uv
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--strip-extras --no-emit-index-url --no-emit-find-links --upgrade --extra dev pyproject.toml -o requirements.lock
@@ -79,6 +84,6 @@ lock: $(READY) ## resolve the libraries anew
 down: $(READY) ## stop the embedded engines
 	@$(BIN)/myproperty down
 
-clean: ## forget the embedded engines' data and everything installed
+clean: ## delete the data of the embedded engines and everything installed
 	@if [ -x $(BIN)/myproperty ]; then $(BIN)/myproperty down; fi
 	@rm -rf .local $(VENV)

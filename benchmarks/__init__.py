@@ -1,1 +1,1 @@
-"""Measurements, each as a ratio to a limit that is measured in the same run."""
+"""Benchmarks: each figure is a ratio to a limit that is measured in the same run."""

@@ -1,7 +1,7 @@
-"""How fast readings are loaded, how long a pipeline takes, what isolation and history cost: `make bench`.
+"""Measure loading, the pipeline, isolation, partitions and the warehouse: `make bench`.
 
-Here: measuring, in a database and a home of its own that are gone afterwards. Not here: tests of results.
-A ratio is to a limit or peer of the same run: machines differ, the ratio hardly does.
+It measures in a temporary home; it does not test results. Each ratio compares with a limit or peer of the
+same run: machines differ, ratios hardly do.
 """
 
 import json
@@ -25,15 +25,15 @@ from benchmarks.oltp import measure_partitions, measure_policies
 from benchmarks.warehouse import FULL_SIZES, SIZES, measure_warehouse
 from commands import console
 from data.ingest.readings.load import ingest_file
+from myproperty import engines
 from myproperty.database.roles import ETL_ROLE
 from myproperty.database.session import transaction
-from myproperty.engines import local
 from myproperty.settings import Settings, get_settings
 from oltp_schema.migrate import upgrade
 
 
 class Part(StrEnum):
-    """A part of the benchmark, with a server of its own."""
+    """A part of the benchmark; each part has its own server."""
 
     INGEST = "ingest"
     LARGE = "large"
@@ -52,7 +52,7 @@ def main(
         ),
     ] = False,
 ) -> None:
-    """Measure, print a table and write what was measured to <home>/bench.json."""
+    """Measure, print a table and write the figures to <home>/bench.json."""
     measures: dict[Part, Callable[[Settings], list[Measurement]]] = {
         Part.INGEST: measure_ingest,
         Part.LARGE: measure_large,
@@ -66,7 +66,7 @@ def main(
     found = []
     for part in only or Part:
         with _engine() as engine:
-            upgrade(local.dsn(engine))
+            upgrade(engines.dsn(engine))
             found += measures[part](engine)
     console.print(as_table(found))
     settings.home.mkdir(parents=True, exist_ok=True)
@@ -80,7 +80,7 @@ def measure_pipeline(settings: Settings) -> list[Measurement]:
     from dagster_project.runner import run_pipeline
     from data.demo import apply_company, generate
 
-    dsn = local.dsn(settings)
+    dsn = engines.dsn(settings)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         generate(Path(folder), "medium", None)
         apply_company(dsn, "medium")
@@ -105,16 +105,16 @@ def measure_pipeline(settings: Settings) -> list[Measurement]:
 
 @contextmanager
 def _engine() -> Iterator[Settings]:
-    """A server of its own, gone at the end."""
+    """Run a temporary server."""
     with tempfile.TemporaryDirectory(prefix="myproperty-bench-", dir="/tmp") as folder:
         home = Path(folder)
         home.chmod(0o711)  # the server may run under another account
         settings = Settings(home=home, warehouse="postgres", oltp_dsn=None, warehouse_dsn=None)
-        local.up(settings, emulator=False)
+        engines.up(settings, emulator=False)
         try:
             yield settings
         finally:
-            local.down(settings)
+            engines.down(settings)
 
 
 def _fullest_day(dsn: str) -> date:

@@ -1,9 +1,8 @@
-"""Files to readings beside what limits them and what others would do, into one table with all its guarantees.
+"""Measure the loading of files against its limit and against other libraries.
 
-Here: measuring. Not here: tests of results. Behind the dates that are loaded lie 1,500 partitions; files have
-0.5 % bad rows. The limit is a binary COPY of such rows into a table without key or checks, over one
-connection. The peers write into the same table (partitioned, keys, checks, foreign keys, policies), but read,
-judge and keep nothing beside.
+The table has 1,500 earlier partitions; files have 0.5 % bad rows. The limit is a binary COPY of such rows
+into a table without key or checks, over one connection. The peers write into the same table (partitioned,
+keys, checks, foreign keys, policies), but parse and judge nothing and keep no ledger.
 """
 
 import subprocess
@@ -35,11 +34,11 @@ from data.ingest.readings.registers import read_registers
 from data.ingest.readings.store import prepare_for_copy
 from data.ingest.rules.judge import judge
 from data.ingest.schema import TIMESTAMP
+from myproperty import engines
 from myproperty.database.copying import encode
 from myproperty.database.ids import repeated
 from myproperty.database.roles import LOADER_ROLE
 from myproperty.database.session import transaction
-from myproperty.engines import local
 from myproperty.settings import Settings
 
 TENANT = "Bench"
@@ -68,8 +67,8 @@ print(result.accepted + result.quarantined, int(peak.split()[1]) / 1024)
 
 
 def measure_ingest(settings: Settings) -> list[Measurement]:
-    """Flatness with history, then limits, ingests and peers with all of it behind."""
-    dsn = local.dsn(settings)
+    """Measure growth with history, then limits, loads and peers with all of the history."""
+    dsn = engines.dsn(settings)
     _make_company(dsn)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         flat = _flatness(dsn, Path(folder))
@@ -79,8 +78,8 @@ def measure_ingest(settings: Settings) -> list[Measurement]:
 
 
 def measure_large(settings: Settings) -> list[Measurement]:
-    """A file of 2 GB in a process of its own: rows a second, and its peak of memory."""
-    dsn = local.dsn(settings)
+    """Load a file of 2 GB in a separate process; measure rows per second and peak memory."""
+    dsn = engines.dsn(settings)
     _make_company(dsn)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         path = _write_large(Path(folder))
@@ -97,7 +96,7 @@ def measure_large(settings: Settings) -> list[Measurement]:
 
 
 def _write_large(folder: Path) -> Path:
-    """All meters in one file, written some at a time."""
+    """Write all meters to one file, some at a time."""
     path = folder / "large.csv"
     with path.open("wb") as whole:
         for first in range(0, METERS, LARGE_BLOCK):
@@ -108,7 +107,7 @@ def _write_large(folder: Path) -> Path:
 
 
 def _flatness(dsn: str, folder: Path) -> list[Measurement]:
-    """One day of all meters into a new date, with more and more dates behind it: the best of some."""
+    """Load one day of all meters into a new date, after more and more earlier dates: the best of several."""
     found: list[Measurement] = []
     for number, count in enumerate(HISTORY):
         make_partitions(dsn, count)
@@ -123,14 +122,14 @@ def _flatness(dsn: str, folder: Path) -> list[Measurement]:
 
 
 def _settle(dsn: str) -> None:
-    """Do at once what the server would do beside the next loads: dates do not come by the thousand."""
+    """Finish the background work of the server, which a thousand new dates at once would cause."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("vacuum analyze")
         connection.execute("checkpoint")
 
 
 def _limits(dsn: str, folder: Path) -> tuple[float, list[Measurement]]:
-    """(rows a second of the bare COPY, what was measured)."""
+    """Measure the limits; return rows per second of the bare COPY, and the measurements."""
     day = START - timedelta(days=1)
     path = write_file(folder / "limits.csv", day, 1, (0, METERS), bad=0)
     rows = METERS * PER_DAY
@@ -153,7 +152,7 @@ def _limits(dsn: str, folder: Path) -> tuple[float, list[Measurement]]:
 
 
 def _ingests(dsn: str, folder: Path, limit: float) -> list[Measurement]:
-    """Each kind of file by one and by two workers; half of the meters come first, the others after them."""
+    """Measure each kind of file with one and two workers; half of the meters are loaded before the others."""
     found = []
     half = METERS // 2
     rows = FILES * DAYS_A_FILE * half * PER_DAY
@@ -184,7 +183,7 @@ def _ingests(dsn: str, folder: Path, limit: float) -> list[Measurement]:
 
 
 def _peers(dsn: str, folder: Path, found: list[Measurement]) -> list[Measurement]:
-    """dlt's merge and pandas into dates that have rows, beside our merge by one worker."""
+    """Measure dlt's merge and pandas into dates with rows, against our load with one worker."""
     ours = next(m.rows_per_s or 0 for m in found if m.name == "ingest, dates with rows, 1 worker")
     day = START - timedelta(days=2)
     rows = PEER_METERS * PER_DAY
@@ -208,7 +207,7 @@ def write_file(
     path: Path, first: date, days: int, meters: tuple[int, int], *,
     version: str = VERSIONS[0], changed: float = 0.0, bad: float = BAD,
 ) -> Path:  # fmt: skip
-    """A canonical CSV of some meters, one after the other; `version` is that of the `changed` rows."""
+    """Write a canonical CSV of meters, one after the other; `changed` rows carry `version`."""
     count, per_meter = meters[1] - meters[0], PER_DAY * days
     rows = count * per_meter
     begin = int(datetime(first.year, first.month, first.day, tzinfo=UTC).timestamp())
@@ -258,7 +257,7 @@ def _judged(dsn: str, path: Path) -> pa.Table:
 
 
 def _as_stored(dsn: str, path: Path) -> pa.Table:
-    """The readings of a file with all columns of the table, of a job that is in the ledger."""
+    """Return the readings of a file with all columns of the table, for a job in the ledger."""
     tenant, job = _tenant(dsn), uuid.uuid4()
     with psycopg.connect(dsn) as connection:
         connection.execute(
@@ -291,7 +290,7 @@ def _copy(dsn: str, tables: list[pa.Table], table: str) -> None:
 
 
 def _plain(rows: pa.Table) -> pa.Table:
-    """Uuids as text."""
+    """Return uuids as text."""
     texts = {
         name: pa.array([str(uuid.UUID(bytes=value)) for value in rows[name].to_pylist()])
         for name in rows.column_names
@@ -316,7 +315,7 @@ def _to_sql(dsn: str, rows: pa.Table) -> None:
 
 
 def _dlt_merge(dsn: str, rows: pa.Table) -> None:
-    """dlt has no type for uuids, so the database is told how its texts become one."""
+    """Let the database cast text to uuid, because dlt has no type for uuids."""
     with psycopg.connect(dsn) as connection:
         connection.execute("create cast (varchar as uuid) with inout as implicit")
     key = ["tenant_id", "meter_id", "channel", "reading_ts", "reading_date"]

@@ -1,4 +1,4 @@
-"""One figure of a benchmark, and how people read it."""
+"""One figure of a benchmark, and how it is printed."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Measurement:
-    """One figure; `ratio_to` names what it is held against and gives the share of it."""
+    """One figure; `ratio_to` maps the name of a limit or peer to the ratio."""
 
     name: str
     rows_per_s: float | None = None
@@ -16,7 +16,7 @@ class Measurement:
 
 
 def as_table(found: list[Measurement]) -> Table:
-    """The figures for people."""
+    """Return the figures as a table."""
     table = Table("measurement", "rows or calls/s", "time", "ratio", title="make bench")
     for one in found:
         speed = f"{one.rows_per_s:,.0f}" if one.rows_per_s is not None else ""

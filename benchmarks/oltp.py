@@ -1,4 +1,4 @@
-"""What row-level security and triggers cost the calls of the application, and partitions the planner.
+"""Measure the cost of row-level security and triggers for calls, and of partitions for the planner.
 
 Both sides of a ratio are measured in the same run, by pgbench over TCP as the same login, on the same rows:
 `bench_plain` has copies of the tables with the same indexes and foreign keys, without policies and triggers.
@@ -18,7 +18,7 @@ from psycopg import ClientCursor, sql
 from psycopg.conninfo import conninfo_to_dict
 
 from benchmarks.measurement import Measurement
-from myproperty.engines import local
+from myproperty import engines
 from myproperty.engines.postgres import wheel_binaries
 from myproperty.settings import Settings
 
@@ -93,8 +93,8 @@ FILL = """
 
 
 def measure_policies(settings: Settings) -> list[Measurement]:
-    """Each call under policies and triggers, as calls a second, and its time as a share of that without."""
-    dsn = local.dsn(settings)
+    """Measure each call with policies and triggers: calls per second, and the ratio to its time without."""
+    dsn = engines.dsn(settings)
     password = secrets.token_urlsafe(24)
     _fill(dsn)
     _copy_without_policies(dsn)
@@ -120,8 +120,8 @@ def measure_policies(settings: Settings) -> list[Measurement]:
 
 
 def measure_partitions(settings: Settings) -> list[Measurement]:
-    """Planning of a day's readings of a meter by the application, with few partitions and with many."""
-    dsn = local.dsn(settings)
+    """Measure the planning of a meter's readings of a day, with few partitions and with many."""
+    dsn = engines.dsn(settings)
     planning = {}
     for count in (FEW_PARTITIONS, MANY_PARTITIONS):
         make_partitions(dsn, count)
@@ -149,7 +149,7 @@ def _fill(dsn: str) -> None:
 
 
 def _copy_without_policies(dsn: str) -> None:
-    """The tables again, with their rows, indexes, checks and the foreign keys among them."""
+    """Copy the tables with their rows, indexes, checks and the foreign keys among them."""
     with psycopg.connect(dsn) as connection:
         connection.execute("create schema bench_plain")
         for table in COPIED:
@@ -193,7 +193,7 @@ def _stored_columns(connection: psycopg.Connection, table: str) -> list[str]:
 
 
 def _foreign_keys(connection: psycopg.Connection) -> list[tuple[str, str, str]]:
-    """Table, name and definition of the foreign keys among the copied tables, as of their copies."""
+    """Return table, name and definition of the foreign keys among the copied tables."""
     query = """
         select conrelid::regclass::text, conname,
                replace(pg_get_constraintdef(oid), %(secured)s || '.', %(plain)s || '.')
@@ -207,7 +207,7 @@ def _foreign_keys(connection: psycopg.Connection) -> list[tuple[str, str, str]]:
 
 
 def _make_login(dsn: str, password: str) -> None:
-    """A login that acts as the application, and reads and writes the copies too."""
+    """Make a login that acts as the application, and reads and writes the copies too."""
     login = sql.Identifier(LOGIN)
     with psycopg.connect(dsn) as connection:
         for statement in (
@@ -221,7 +221,7 @@ def _make_login(dsn: str, password: str) -> None:
 
 
 def _pgbench(dsn: str, password: str, script: str, schema: str) -> list[float]:
-    """Seconds of each call of one session, prepared, from the client's side."""
+    """Return the seconds of each prepared call of one session, as the client measures them."""
     server = conninfo_to_dict(dsn)
     calls = READS if script.startswith("read_") else WRITES
     variables = {**SIZES, "tenant": _key(1), "user": _key(5)}
@@ -248,13 +248,13 @@ def _pgbench(dsn: str, password: str, script: str, schema: str) -> list[float]:
 
 
 def _statements(script: str, schema: str) -> str:
-    """Under policies an application leaves the tenant to them; without, it has to name it."""
+    """Return the SQL of a call: without policies it must name the tenant."""
     lines = (SCRIPTS / f"{script}.sql").read_text().splitlines(keepends=True)
     return "".join(line for line in lines if schema == PLAIN or "-- without policies" not in line)
 
 
 def make_partitions(dsn: str, count: int) -> None:
-    """Make the partitions of the first `count` days that are not there."""
+    """Make the missing partitions of the first `count` days."""
     days = _days(count)
     with psycopg.connect(dsn) as connection:
         for start in range(0, count, PARTITIONS_A_TRANSACTION):
@@ -266,7 +266,7 @@ def make_partitions(dsn: str, count: int) -> None:
 
 
 def _planning_seconds(dsn: str, times: int = 200) -> float:
-    """The median planning time, once the session knows its partitions."""
+    """Return the median planning time after the session has read its partitions."""
     query = """
         explain (summary, format json) select * from myproperty.meter_readings
         where meter_id = %s and reading_date = %s order by reading_ts
@@ -284,5 +284,5 @@ def _days(count: int) -> list[date]:
 
 
 def _key(kind: int) -> uuid.UUID:
-    """The id that `FILL` gives the first of a kind."""
+    """Return the id that `FILL` gives the first row of a kind."""
     return uuid.UUID(f"0000000{kind}-0000-7000-8000-000000000000")

@@ -1,12 +1,12 @@
-"""How the warehouse grows: a day's run with more and more history, a whole build, and DuckDB beside it.
+"""Measure how the warehouse grows: a day's run with more and more history, a whole build, and DuckDB.
 
-Here: measuring the dbt project on the embedded engine. Not here: tests of results, and ingestion.
-The rows are invented by SQL, straight into the raw tables: each day has as many, so history alone differs. A
+SQL writes invented rows into the raw tables: each day has equally many, so only the history differs. A
 million readings are ten days of 40 properties, each with a grid meter, a roof, a common area and 22 flats in
 quarter-hours, with one value in 997 missing and one in 101 estimated. No reference series is loaded. Memory
-is what PostgreSQL and dbt hold together, shared pages counted once. The yardstick is one SQL statement a
-mart on DuckDB, over the same readings in Parquet; its results have to be equal. History beyond 10 million is
-that of the newest 10 million again, on earlier dates: what a day costs asks how much there is, not what.
+is that of PostgreSQL and dbt together, shared pages counted once. The yardstick is one SQL statement for each
+mart on DuckDB, over the same readings in Parquet; its results must be equal. History beyond 10 million
+repeats the newest 10 million on earlier dates: the cost of a day depends on the size of the history, not on
+its values.
 """
 
 import json
@@ -35,8 +35,8 @@ from dagster_project.defs.warehouse.assets import STEPS
 from dagster_project.resources import dbt
 from data.landing.entities import ENTITIES
 from data.raw.postgres import PostgresWarehouse
+from myproperty import engines
 from myproperty.database.session import transaction
-from myproperty.engines import local
 from myproperty.settings import Settings
 
 SIZES, FULL_SIZES = (1, 10), (1, 10, 50)
@@ -199,14 +199,14 @@ from intervals group by all
 
 @dataclass
 class Peak:
-    """The most memory, in bytes, that was seen."""
+    """The peak memory, in bytes."""
 
     bytes: int = 0
 
 
 def measure_warehouse(settings: Settings, sizes: Sequence[int] = SIZES) -> list[Measurement]:
-    """A day's run at each size (in millions of readings), the whole build at 10 million, DuckDB beside it."""
-    dsn = local.dsn(settings, "warehouse")
+    """Measure a day's run at each size (in millions of readings), the build of 10 million, and DuckDB."""
+    dsn = engines.dsn(settings, "warehouse")
     raw = PostgresWarehouse(dsn)
     for entity in ENTITIES.values():
         raw.ensure_table(entity)
@@ -234,12 +234,12 @@ def measure_warehouse(settings: Settings, sizes: Sequence[int] = SIZES) -> list[
 
 
 def _first(size: int) -> date:
-    """The first day of the newest `size` million readings; for 0 the day after the last one."""
+    """Return the first day of the newest `size` million readings; for 0 the day after the last."""
     return LAST + timedelta(days=1 - size * DAYS_A_MILLION)
 
 
 def _add_readings(dsn: str, held: int, size: int) -> None:
-    """Add history, older day by day, until there are `size` million readings."""
+    """Add older days until there are `size` million readings."""
     query = sql.SQL(READINGS).format(
         first=sql.Literal(_first(size)), last=sql.Literal(_first(held) - timedelta(days=1))
     )
@@ -249,8 +249,8 @@ def _add_readings(dsn: str, held: int, size: int) -> None:
 
 
 def _repeat_history(settings: Settings, held: int, size: int) -> None:
-    """Give the models by date the history of `size` million, a multiple: that of `held`, on earlier dates."""
-    dsn = local.dsn(settings, "warehouse")
+    """Repeat the history of `held` million on earlier dates, until the models by date hold `size` million."""
+    dsn = engines.dsn(settings, "warehouse")
     with psycopg.connect(dsn) as connection:
         for schema, table in _tables_by_date(settings):
             columns = connection.execute(
@@ -286,14 +286,14 @@ def _tables_by_date(settings: Settings) -> list[tuple[str, str]]:
 
 
 def _vacuum(dsn: str) -> None:
-    """Leave nothing to do in the background while something is measured."""
+    """Finish the background work of the server before a measurement."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("vacuum analyze")
 
 
 def _whole_build(settings: Settings, size: int) -> list[Measurement]:
-    """Everything from the raw tables in one range, from nothing, without tests."""
-    with psycopg.connect(local.dsn(settings, "warehouse")) as connection:
+    """Build everything from the raw tables in one range, from nothing, without tests."""
+    with psycopg.connect(engines.dsn(settings, "warehouse")) as connection:
         for layer in LAYERS:
             connection.execute(sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(layer)))
     with _watched(settings) as peak:
@@ -305,8 +305,8 @@ def _whole_build(settings: Settings, size: int) -> list[Measurement]:
 
 
 def _one_day(settings: Settings) -> dict[str, float]:
-    """Seconds of the models by date, and of all, that the pipeline builds again for one day: medians."""
-    _vacuum(local.dsn(settings, "warehouse"))
+    """Return the median seconds of the models by date, and of all models, that one day rebuilds."""
+    _vacuum(engines.dsn(settings, "warehouse"))
     dated: list[float] = []
     every: list[float] = []
     for _ in range(ROUNDS):
@@ -332,7 +332,7 @@ def _models_by_date(settings: Settings) -> set[str]:
 
 
 def _build(settings: Settings, start: date, end: date, words: Sequence[str] = ()) -> dict[str, float]:
-    """Build without tests; the seconds that each node took, which leaves out the start of dbt."""
+    """Build without tests; return the seconds of each node, without the start of dbt."""
     variables = json.dumps({"start_date": str(start), "end_date": str(end)})
     command, environment = dbt.command(settings, ["build", *words, *NO_TESTS, "--vars", variables, "--quiet"])
     with dbt.environment(environment):
@@ -347,7 +347,7 @@ def _target(settings: Settings) -> Path:
 
 @contextmanager
 def _watched(settings: Settings) -> Iterator[Peak]:
-    """Look four times a second at the memory of the server and of what this process started."""
+    """Sample the memory of the server and of this process's children four times a second."""
     pid = int((settings.home / "postgres" / "data" / "postmaster.pid").read_text().split()[0])
     roots = (psutil.Process(pid), psutil.Process())
     peak, ended = Peak(), threading.Event()
@@ -367,7 +367,7 @@ def _watched(settings: Settings) -> Iterator[Peak]:
 
 
 def _held(process: psutil.Process) -> int:
-    """Bytes of a process, pages that it shares in proportion; 0 for one that has just ended."""
+    """Return the bytes of a process, shared pages in proportion; 0 if it has just ended."""
     try:
         return int(process.memory_full_info().pss)
     except psutil.NoSuchProcess:
@@ -375,8 +375,8 @@ def _held(process: psutil.Process) -> int:
 
 
 def _yardstick(settings: Settings, size: int) -> list[Measurement]:
-    """DuckDB over the readings in Parquet, each mart beside the same of ours. Raises where they differ."""
-    dsn = local.dsn(settings, "warehouse")
+    """Measure DuckDB over the readings in Parquet. Raises `RuntimeError` if its marts differ from ours."""
+    dsn = engines.dsn(settings, "warehouse")
     ours = _build(settings, _first(size), _first(0), ["--select", *_sources_of(YARDSTICK)])
     found: list[Measurement] = []
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, duckdb.connect() as connection:
@@ -402,7 +402,7 @@ def _yardstick(settings: Settings, size: int) -> list[Measurement]:
 
 
 def _sources_of(relations: dict[str, str]) -> list[str]:
-    """The models to build for the relations of the yardstick, and the facts and candidates that they need."""
+    """Return the models of the yardstick, with the facts and candidates that they need."""
     needed = {"fact_energy_usage", "int_solar__availability", "candidate_solar_performance"}
     return sorted(needed | {"candidate_carbon_savings"} | {name.split(".")[1] for name in relations})
 
@@ -422,7 +422,7 @@ def _export(dsn: str, folder: Path, size: int) -> None:
 
 
 def _check_equal(dsn: str, relation: str, rows: pa.Table) -> None:
-    """Raises RuntimeError where the mart has other rows than DuckDB found."""
+    """Compare a mart with the rows of DuckDB. Raises `RuntimeError` if they differ."""
     names = rows.column_names
     with psycopg.connect(dsn) as connection:
         columns = sql.SQL(", ").join(map(sql.Identifier, names))
@@ -435,7 +435,7 @@ def _check_equal(dsn: str, relation: str, rows: pa.Table) -> None:
 
 
 def _plain(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """A row in which a number is the same whatever its type and scale."""
+    """Normalise the numbers of a row, so that type and scale do not matter."""
     return tuple(
         Decimal(str(value)).normalize() if isinstance(value, int | float | Decimal) else value
         for value in row

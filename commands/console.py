@@ -1,6 +1,6 @@
-"""What people and programs see: tables, JSON documents and errors.
+"""Print to the console: tables, JSON documents, errors, progress.
 
-No work is done here; every function turns a finished result into text.
+Nothing here knows a command or its results; how each result is shown is in `views`.
 """
 
 import csv
@@ -18,9 +18,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-# Where nobody watches, in a pipe or a log, a table is as wide as it needs to be: no figure is cut short.
-UNWATCHED_WIDTH = 200
-out = Console(width=None if sys.stdout.isatty() else UNWATCHED_WIDTH)
+# Without a terminal, in a pipe or a log, a table is as wide as it needs to be: no figure is cut short.
+WIDTH_WITHOUT_TERMINAL = 200
+out = Console(width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL)
 err = Console(stderr=True, soft_wrap=True)
 
 Row = Mapping[str, Any]
@@ -31,9 +31,11 @@ __all__ = [
     "out",
     "output_to",
     "print_csv",
+    "print_error",
     "print_json",
     "print_query",
     "print_table",
+    "show_progress",
     "step",
 ]
 
@@ -44,7 +46,7 @@ def print_json(document: object) -> None:
 
 
 def print_csv(rows: Sequence[Row]) -> None:
-    """Write rows as CSV with a header; no rows, no header."""
+    """Write rows as CSV with a header; without rows, write nothing."""
     if rows:
         writer = csv.DictWriter(sys.stdout, fieldnames=list(rows[0]))
         writer.writeheader()
@@ -52,37 +54,47 @@ def print_csv(rows: Sequence[Row]) -> None:
 
 
 def print_table(title: str, rows: Sequence[Row], *, empty: str = "none") -> None:
-    """Write rows as a table; numbers to the right; `empty` where there are none."""
+    """Write rows as a table, numbers to the right; without rows, write `empty`."""
     if not rows:
         out.print(f"[bold]{title}[/]: {empty}")
         return
-    # Apart from the table, which may be narrower and would fold it.
+    # Not as the table's own title: a narrow table would fold it.
     out.print(title, style="bold", markup=False, highlight=False)
     table = Table(header_style="bold")
     for name, value in rows[0].items():
-        table.add_column(name, justify=_side(value), overflow="fold")
+        table.add_column(name, justify=_choose_side(value), overflow="fold")
     for row in rows:
-        table.add_row(*map(_text, row.values()))
+        table.add_row(*map(_format_value, row.values()))
     out.print(table)
 
 
 def print_query(query: str) -> None:
-    """Write the SQL that an answer came from, as it can be run again."""
+    """Write the SQL of an answer in a form that can be run again."""
     out.print(f"By the query:\n{textwrap.indent(query, '  ')}\n", style="dim", markup=False, highlight=False)
 
 
-def _text(value: object) -> str:
+def print_error(label: str, message: str) -> None:
+    """Write one error to standard error, its label in red."""
+    err.print(f"[red]{label}:[/] {escape(message)}")
+
+
+def show_progress(line: str) -> None:
+    """Report the progress of a run on standard error."""
+    err.print(f"[dim]  {escape(line)}[/]")
+
+
+def _format_value(value: object) -> str:
     if value is None:
         return ""
     return f"{value:f}" if isinstance(value, Decimal) else str(value)
 
 
-def _side(value: object) -> Literal["left", "right"]:
+def _choose_side(value: object) -> Literal["left", "right"]:
     return "right" if isinstance(value, int | float | Decimal) else "left"
 
 
 def describe_dates(dates: Sequence[date]) -> str:
-    """Dates as people write them: `2026-10-20 to 2026-10-24, 2026-11-01`."""
+    """Write dates as ranges: `2026-10-20 to 2026-10-24, 2026-11-01`."""
     ranges: list[tuple[date, date]] = []
     for day in sorted(set(dates)):
         if ranges and day - ranges[-1][1] == timedelta(days=1):
@@ -94,14 +106,14 @@ def describe_dates(dates: Sequence[date]) -> str:
 
 @contextmanager
 def step(text: str) -> Iterator[None]:
-    """Show that a step is under way; leaves nothing on the screen where there is no terminal."""
+    """Show that a step is in progress; without a terminal, show nothing."""
     with err.status(text):
         yield
 
 
 @contextmanager
 def output_to(log: Path) -> Iterator[None]:
-    """Send what libraries print inside the block to a log file; standard output is for results."""
+    """Send the output of libraries inside the block to a log file; standard output is for results."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a") as file, redirect_stdout(file):
         yield

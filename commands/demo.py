@@ -1,17 +1,23 @@
-"""`myproperty demo`: the main job from nothing, as a user would run it step by step.
+"""The command `myproperty demo`: files of an invented company, from nothing to the marts.
 
-Every step is one that users have too; nothing is done here that the other commands do not do.
+Users have every step of the demo as a command of their own; the demo does nothing else.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from commands import console
-from commands.main import progress, run_log, show_gates, show_ingests, show_runs, show_validations
-from myproperty.engines import local
-from myproperty.settings import CHECKOUT, Settings
+import typer
+
+from commands import console, views
+from commands.options import reports_errors
+from myproperty.settings import CHECKOUT, Settings, get_settings
+
+if TYPE_CHECKING:
+    from data.demo import DemoPlan, Scale
 
 MART = """
 select t.tenant_name as tenant, p.property_name as property, count(*) as days,
@@ -29,7 +35,7 @@ where m.reading_date >= date '{start}' and m.reading_date < date '{end}'
 group by t.tenant_name, p.property_name
 order by t.tenant_name, p.property_name
 """
-# Over the days of the demo; Germany has no factor among those that are quoted, and shows none.
+# Over the days of the demo. The factors in the seed do not cover Germany, so its rows show no figures.
 CARBON = """
 select p.property_name as property, min(m.emission_region) as grid,
     round(sum(m.self_consumed_kwh), 1) as used_kwh,
@@ -61,67 +67,92 @@ MARTS = {
 }
 
 
+class DemoScale(StrEnum):
+    """The size of the demo company."""
+
+    small = "small"
+    medium = "medium"
+
+
+@reports_errors
+def demo(
+    days: Annotated[int | None, typer.Option(help="Number of reading dates.", min=5)] = None,
+    scale: Annotated[DemoScale, typer.Option(help="medium has a million readings.")] = DemoScale.small,
+) -> None:
+    """Run the main job from nothing: engines, schema, an invented company, its files, the pipeline, marts."""
+    settings = get_settings()
+    started = time.monotonic()
+    with _running_engines(settings):
+        _run_steps(settings, "medium" if scale is DemoScale.medium else "small", days)
+    console.out.print(f"\nDone in {time.monotonic() - started:.0f} s.")
+    console.out.print(_describe_next_steps(settings))
+
+
 @contextmanager
-def engines(settings: Settings) -> Iterator[None]:
-    """The engines up inside the block; stopped after it unless they ran before."""
-    ran_before = local.status(settings).postgres["state"] == "running"
+def _running_engines(settings: Settings) -> Iterator[None]:
+    """Run the engines inside the block; stop them after it unless they ran before."""
+    from myproperty import engines
+
+    ran_before = engines.status(settings).postgres["state"] == "running"
     with console.step("Starting the engines"):
-        local.up(settings)
+        engines.up(settings)
     try:
         yield
     finally:
         if not ran_before:
-            local.down(settings)
+            engines.down(settings)
 
 
-def run_demo(settings: Settings, scale: str, days: int | None) -> None:
-    """Files of an invented company to marts, then what came out and where to look next."""
-    started = time.monotonic()
-    with engines(settings):
-        _run(settings, scale, days)
-    console.out.print(f"\nDone in {time.monotonic() - started:.0f} s.")
-    console.out.print(_where_to_look(settings))
-
-
-def _run(settings: Settings, scale: str, days: int | None) -> None:
+def _run_steps(settings: Settings, scale: "Scale", days: int | None) -> None:
     from dagster_project.runner import ingest_inbox, run_pipeline
-    from data.demo import Scale, apply_company, generate, history
     from data.demo.billing import apply_billing
     from expectations.verdicts import last_verdicts
-    from myproperty.sealing import Sealer
-    from oltp_schema.migrate import upgrade
+    from myproperty import engines
 
-    dsn = local.dsn(settings)
-    size: Scale = "medium" if scale == "medium" else "small"
-    with console.step("Creating the schema and the demo company"), Sealer(dsn, settings) as sealer:
-        upgrade(dsn)
-        apply_company(dsn, size, sealer)
-        plan = generate(Path(settings.inbox), size, days)
-        year = history(Path(settings.inbox), size, end=plan.start) if size == "small" else None
-    plans = [plan] if year is None else [year, plan]
+    dsn = engines.dsn(settings)
+    plans = _create_company(settings, dsn, scale, days)
+    plan = plans[-1]
     console.out.print(
         f"{sum(len(each.files) for each in plans)} meter files of two invented tenants are in "
-        f"{_short(settings.inbox)}: {sum(each.readings for each in plans):,} readings, "
+        f"{_shorten(settings.inbox)}: {sum(each.readings for each in plans):,} readings, "
         f"{plans[0].start} to before {plan.end}."
     )
-    with console.output_to(run_log(settings)):
-        ingested = ingest_inbox(settings, progress)
-        # Before the pipeline: the warehouse takes over what has been billed.
-        if size == "small":
-            apply_billing(dsn, size, progress)
-        reports = [run_pipeline(plan.start, plan.end, settings, progress)]
-    show_ingests(ingested)
-    show_validations([found for report in reports for found in report.validated])
-    show_runs(reports)
+    with console.output_to(settings.run_log):
+        ingested = ingest_inbox(settings, console.show_progress)
+        # Before the pipeline: it copies the invoices into the warehouse.
+        if scale == "small":
+            apply_billing(dsn, scale, console.show_progress)
+        report = run_pipeline(plan.start, plan.end, settings, console.show_progress)
+    views.show_ingests(ingested)
+    views.show_validations(report.validated)
+    views.show_runs([report])
+    views.show_run_failures([report])
+    if not report.success:
+        raise typer.Exit(1)
     _show_marts(settings, plan.start.isoformat(), plan.end.isoformat())
-    show_gates(last_verdicts(dsn))
+    views.show_gates(last_verdicts(dsn))
     _show_quarantine(dsn)
-    if size == "small":
+    if scale == "small":
         _show_billing(dsn)
 
 
+def _create_company(settings: Settings, dsn: str, scale: "Scale", days: int | None) -> "Sequence[DemoPlan]":
+    """Create the schema, the company's rows and its files; the plans of the files, the oldest first."""
+    from data.demo import apply_company, generate, history
+    from myproperty.sealing import Sealer
+    from oltp_schema.migrate import upgrade
+
+    with console.step("Creating the schema and the demo company"), Sealer(dsn, settings) as sealer:
+        upgrade(dsn)
+        apply_company(dsn, scale, sealer)
+        plan = generate(Path(settings.inbox), scale, days)
+        if scale != "small":
+            return [plan]
+        return [history(Path(settings.inbox), scale, end=plan.start), plan]
+
+
 def _show_billing(dsn: str) -> None:
-    """The balance sheets, and one invoice down to the meter."""
+    """Show the balance sheets, and one invoice down to the meter."""
     from data.billing import reports
     from data.billing.database import as_tenant
     from data.demo.company import company
@@ -161,7 +192,7 @@ def _show_quarantine(dsn: str) -> None:
     console.print_table("Quarantined readings", count_quarantined(dsn))
 
 
-def _where_to_look(settings: Settings) -> str:
+def _describe_next_steps(settings: Settings) -> str:
     return (
         "Next:\n"
         "  make dev                          the Dagster UI: every asset, run and gate, http://127.0.0.1:3000\n"
@@ -169,14 +200,14 @@ def _where_to_look(settings: Settings) -> str:
         '  .venv/bin/myproperty query "table marts.mart_solar_performance"\n'
         "  .venv/bin/myproperty quarantine list\n"
         "  .venv/bin/myproperty billing ties --tenant demo-wattlebird\n"
-        "  .venv/bin/myproperty run                 the year before, to the marts: some minutes\n"
-        f"  documents                         {_short(CHECKOUT / 'docs')}, README.md\n"
-        f"  files ingested                    {_short(settings.archive)}"
+        "  .venv/bin/myproperty run                 the year before the demo, to the marts: some minutes\n"
+        f"  documents                         {_shorten(CHECKOUT / 'docs')}, README.md\n"
+        f"  files ingested                    {_shorten(settings.archive)}"
     )
 
 
-def _short(path: str | Path) -> str:
-    """A path as seen from the checkout, where it lies in it."""
+def _shorten(path: str | Path) -> str:
+    """Return a path relative to the checkout if it is inside it."""
     try:
         return str(Path(path).relative_to(CHECKOUT))
     except ValueError:

@@ -1,1 +1,1 @@
-"""MyProperty data platform: settings, embedded engines and the `myproperty` command."""
+"""The base of all packages: settings, errors, tenants, engines, sealing, the database session."""

@@ -1,9 +1,9 @@
-"""The base of all errors that a person can mend; each layer has its own below it."""
+"""The base classes of errors that a person can fix; each package derives its own."""
 
 
 class PlatformError(Exception):
-    """What went wrong and what to do next, in one message; the command shows it without a traceback."""
+    """An error whose message says what went wrong and what to do; shown without a traceback."""
 
 
 class DatabaseUnavailable(PlatformError):
-    """The database is away or out of room: nothing was written by halves, and another try may succeed."""
+    """The database is not reachable or out of space: the transaction was rolled back; a retry may succeed."""

@@ -1,6 +1,6 @@
 """Settings of the platform, read from the environment (`MYPROPERTY_*`).
 
-Only values live here: what an engine is doing is asked of `myproperty.engines.local`.
+Only values are here; the state of the engines is in `myproperty.engines`.
 """
 
 from functools import lru_cache
@@ -15,56 +15,101 @@ WarehouseKind = Literal["postgres", "bigquery", "emulator"]
 
 
 class Settings(BaseSettings):
-    """One environment of the platform.
-
-    A value outside its type, an unknown warehouse among them, raises `pydantic.ValidationError`.
-    """
+    """One environment of the platform. An invalid value raises `pydantic.ValidationError`."""
 
     model_config = SettingsConfigDict(env_prefix="MYPROPERTY_")
 
-    home: Path = CHECKOUT / ".local"
-    warehouse: WarehouseKind = "postgres"
-    oltp_dsn: str | None = Field(default=None, description="libpq URI; None means the embedded engine")
-    warehouse_dsn: str | None = Field(default=None, description="libpq URI; None means the embedded engine")
-    inbox_url: str | None = Field(default=None, description="fsspec URL; None means <home>/inbox")
-    archive_url: str | None = Field(default=None, description="fsspec URL; None means <home>/archive")
-    key_store_url: str | None = Field(default=None, description="fsspec URL; None means <home>/keys")
+    home: Path = Field(
+        default=CHECKOUT / ".local",
+        description="Folder of all state: data of the embedded engines, logs, inbox, keys. Two homes can run "
+        "side by side.",
+    )
+    warehouse: WarehouseKind = Field(
+        default="postgres",
+        description="Engine of the warehouse: `postgres` (embedded), `bigquery` (production) or `emulator` "
+        "(BigQuery on this machine).",
+    )
+    oltp_dsn: str | None = Field(
+        default=None, description="libpq URI of the OLTP database. Unset: the embedded PostgreSQL."
+    )
+    warehouse_dsn: str | None = Field(
+        default=None,
+        description="libpq URI of the warehouse when it is `postgres`. Unset: the embedded PostgreSQL.",
+    )
+    inbox_url: str | None = Field(
+        default=None,
+        description="fsspec URL of the folder for new meter files, one subfolder for each tenant. "
+        "Unset: `<home>/inbox`.",
+    )
+    archive_url: str | None = Field(
+        default=None,
+        description="fsspec URL of the folder for ingested files, in the same subfolders. "
+        "Unset: `<home>/archive`.",
+    )
+    key_store_url: str | None = Field(
+        default=None,
+        description="fsspec URL of the wrapped keys of personal fields. Back it up, apart from the database. "
+        "Unset: `<home>/keys`.",
+    )
     master_keys: SecretStr | None = Field(
-        default=None, description="id:base64 pairs, the first wraps; None means <home>/keys/master.key"
+        default=None,
+        description="Master keys as `id:base64` pairs, 32 bytes each; the first wraps, all unwrap. Required "
+        "with `MYPROPERTY_OLTP_DSN`. Unset: `<home>/keys/master.key`, made at the first use.",
     )
     readings_retention_days: int | None = Field(
-        default=None, gt=0, description="Days a reading date stays in PostgreSQL; None means for good"
+        default=None,
+        gt=0,
+        description="Number of days that a reading date stays in PostgreSQL before `partitions archive` "
+        "moves it to a file. Unset: for ever.",
     )
     readings_archive_url: str | None = Field(
-        default=None, description="fsspec URL; None means <home>/readings-archive"
+        default=None,
+        description="fsspec URL of the folder for archived readings, one file for each date. "
+        "Unset: `<home>/readings-archive`.",
     )
-    bigquery_project: str = "local"
-    bigquery_location: str = "australia-southeast1"
-    bigquery_endpoint: str | None = Field(default=None, description="None means Google's own")
-    dataset_prefix: str = ""
+    bigquery_project: str = Field(
+        default="local", description="Google Cloud project of the warehouse; any name for the emulator."
+    )
+    bigquery_location: str = Field(
+        default="australia-southeast1", description="Location of the BigQuery datasets."
+    )
+    bigquery_endpoint: str | None = Field(
+        default=None,
+        description="URL of a BigQuery server. Unset: Google, or the emulator if it is the warehouse.",
+    )
+    dataset_prefix: str = Field(
+        default="",
+        description="Prefix of all datasets (BigQuery) or schemas (PostgreSQL) of the warehouse, for example "
+        "`qa_`.",
+    )
 
     @property
     def inbox(self) -> str:
-        """Where meter files arrive, one folder a tenant."""
+        """The folder of new meter files, with one subfolder for each tenant."""
         return self.inbox_url or str(self.home / "inbox")
 
     @property
     def archive(self) -> str:
-        """Where ingested files go, in the same folders."""
+        """The folder of ingested files, in the same subfolders."""
         return self.archive_url or str(self.home / "archive")
 
     @property
     def readings_archive(self) -> str:
-        """Where the readings of old dates go, a file a date."""
+        """The folder of archived readings, with one file for each date."""
         return self.readings_archive_url or str((self.home / "readings-archive").absolute())
 
     @property
     def key_store(self) -> str:
-        """Where the wrapped keys of personal fields are, one folder a tenant."""
+        """The folder of the wrapped keys of personal fields, with one subfolder for each tenant."""
         return self.key_store_url or str(self.home / "keys")
+
+    @property
+    def run_log(self) -> Path:
+        """The log of Dagster and dbt when a command runs the pipeline."""
+        return self.home / "logs" / "run.log"
 
 
 @lru_cache
 def get_settings() -> Settings:
-    """The settings of this process, read once."""
+    """Return the settings of this process, read once."""
     return Settings()

@@ -1,7 +1,4 @@
-"""Which tenant is meant: asked in one place, whatever is done for it then.
-
-Here: from the id or name that a person gives to the tenant. Not here: who may work for it.
-"""
+"""Find a tenant by the id or name that a person gives. Permissions are not checked here."""
 
 import uuid
 from dataclasses import dataclass
@@ -12,25 +9,25 @@ from myproperty.errors import DatabaseUnavailable, PlatformError
 
 
 class TenantError(PlatformError):
-    """There is no such tenant, or nothing is done for it; the message names no other tenant."""
+    """The tenant does not exist or is not active; the message names no other tenant."""
 
 
 @dataclass(frozen=True)
 class Tenant:
-    """A tenant, as it is called."""
+    """The id and name of a tenant."""
 
     id: uuid.UUID
     name: str
 
 
 def find_tenant(dsn: str, wanted: str, *, may_be_suspended: bool = False) -> Tenant:
-    """The tenant with this id or exact name; an id goes before a name that reads like it.
+    """Find the tenant with this id or exact name; an id wins over a name that looks like it.
 
     Raises `TenantError`, or `DatabaseUnavailable` if the database cannot be reached.
     """
     try:
         with psycopg.connect(dsn, application_name="myproperty") as connection:
-            # Before there is a tenant to set, only a role past the policies can tell its id.
+            # No tenant is set yet, so only a role that bypasses the policies can read the id.
             connection.execute("set local role myproperty_etl")
             row = connection.execute(
                 "select id, name, status from myproperty.tenants "

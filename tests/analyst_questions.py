@@ -1,4 +1,4 @@
-"""The SQL of docs/analyst-questions.md, as it stands there."""
+"""Read the SQL of docs/analyst-questions.md."""
 
 import re
 from pathlib import Path
@@ -8,10 +8,10 @@ _QUESTION = re.compile(r"^## (\d+)\. .*?^```sql\n(.*?)^```$", re.MULTILINE | re.
 
 
 def questions() -> dict[int, str]:
-    """The statement of each question, by its number."""
+    """Return the statement of each question, by its number."""
     return {int(number): sql.strip() for number, sql in _QUESTION.findall(PAGE.read_text())}
 
 
 def relations(sql: str) -> set[str]:
-    """What a statement reads, as it is named there."""
+    """Return the names of the relations that a statement reads."""
     return set(re.findall(r"\b(?:from|join)\s+([\w.]+)", sql))

@@ -18,7 +18,7 @@ import pytest
 from psycopg import sql
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
-from myproperty.engines import local
+from myproperty import engines
 from myproperty.settings import Settings
 from oltp_schema.migrate import upgrade
 
@@ -59,10 +59,10 @@ def postgres_settings() -> Iterator[Settings]:
     home.chmod(0o711)
     settings = Settings(home=home, warehouse="postgres", oltp_dsn=None, warehouse_dsn=None)
     try:
-        local.up(settings, emulator=False)
+        engines.up(settings, emulator=False)
         yield settings
     finally:
-        local.down(settings)
+        engines.down(settings)
         if not os.environ.get("MYPROPERTY_KEEP_TEST_HOME"):
             shutil.rmtree(home)
 
@@ -70,7 +70,7 @@ def postgres_settings() -> Iterator[Settings]:
 @pytest.fixture(scope="session")
 def fresh_database(postgres_settings: Settings) -> DatabaseMaker:
     """A maker of empty databases: `with fresh_database("name") as dsn:`; dropped at the end of the block."""
-    admin = local.dsn(postgres_settings)
+    admin = engines.dsn(postgres_settings)
 
     @contextmanager
     def make(name: str) -> Iterator[str]:

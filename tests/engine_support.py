@@ -1,4 +1,4 @@
-"""Help for the tests of the engines: homes that the server's account reaches, and nothing left running."""
+"""Helpers for the tests of the engines: homes that the server's account can reach, and clean-up."""
 
 import contextlib
 import os
@@ -11,25 +11,25 @@ from pathlib import Path
 
 import psutil
 
-from myproperty.engines import local
+from myproperty import engines
 from myproperty.settings import CHECKOUT, Settings
 
 
 @contextlib.contextmanager
 def temporary_home() -> Iterator[Path]:
-    """A home below /var/tmp: pytest's own folders are closed to the account that runs PostgreSQL."""
+    """Make a home below /var/tmp: the account that runs PostgreSQL cannot reach pytest's own folders."""
     home = Path(tempfile.mkdtemp(prefix="myproperty-test-", dir="/var/tmp"))
     home.chmod(0o755)
     try:
         yield home
     finally:
-        local.down(Settings(home=home))
+        engines.down(Settings(home=home))
         shutil.rmtree(home)
 
 
 @contextlib.contextmanager
 def listener(port: int = 0) -> Iterator[int]:
-    """Another program on 127.0.0.1; yields its port."""
+    """Listen on 127.0.0.1 as another program; yields the port."""
     with socket.socket() as server:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         server.bind(("127.0.0.1", port))
@@ -38,7 +38,7 @@ def listener(port: int = 0) -> Iterator[int]:
 
 
 def kill(pid: int) -> None:
-    """SIGKILL, and wait for the end: under load a process lives on for a moment."""
+    """Send SIGKILL and wait for the end: under load a process lives on for a moment."""
     process = psutil.Process(pid)
     process.kill()
     while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
@@ -46,6 +46,6 @@ def kill(pid: int) -> None:
 
 
 def emulator_venv() -> Path:
-    """One environment for all tests, not one a home."""
+    """Return the emulator's environment, shared by all tests."""
     named = os.environ.get("MYPROPERTY_EMULATOR_VENV")
     return Path(named) if named else CHECKOUT / ".local" / "emulator-venv"

@@ -1,8 +1,7 @@
-"""The marts of bills, arrears, completeness and tickets once more: by pandas, from the rows of the OLTP.
+"""Compute the marts of bills, arrears, completeness and tickets again, with pandas from the rows of the OLTP.
 
-Each function gives {key: figures} for a mart, with the columns that its constant names. Not here: what the
-SQL of the models does in hard cases, which its unit tests say; who got which solar energy
-(`solar_by_pandas`).
+Each function returns {key: figures} for a mart, with the columns that its constant names. Hard cases of the
+models' SQL are in their unit tests; shares of solar energy are in `solar_by_pandas`.
 """
 
 from collections.abc import Iterator
@@ -46,7 +45,7 @@ RECONCILIATION = (
 
 
 def rows(dsn: str, table: str, columns: str) -> pd.DataFrame:
-    """Columns of a table of the OLTP; ids as text, so that they compare with the warehouse's."""
+    """Read columns of a table of the OLTP; ids as text, as in the warehouse."""
     with psycopg.connect(dsn, row_factory=dict_row, options="-c timezone=UTC") as connection:
         found = connection.execute(f"select {columns} from myproperty.{table}".encode()).fetchall()
     names = [part.split(" as ")[-1].split("::")[0].strip() for part in columns.split(", ")]
@@ -54,7 +53,7 @@ def rows(dsn: str, table: str, columns: str) -> pd.DataFrame:
 
 
 def sla(dsn: str, now: datetime) -> Figures:
-    """Tickets by month of opening; percentiles by nearest rank."""
+    """Compute tickets by month of opening; percentiles by nearest rank."""
     tickets = rows(
         dsn,
         "service_tickets",
@@ -103,7 +102,7 @@ def sla(dsn: str, now: datetime) -> Figures:
 
 
 def arrears(dsn: str, as_of: date) -> Figures:
-    """Open invoices less their payments at the end of a UTC date; a bounced one counts until it did."""
+    """Compute open invoices less payments at the end of a UTC date; a payment counts until it bounces."""
     invoices = rows(
         dsn,
         "invoices",
@@ -138,7 +137,7 @@ def arrears(dsn: str, as_of: date) -> Figures:
 
 
 def completeness(dsn: str) -> Figures:
-    """Every register of an active meter, on each day on which its property sent anything."""
+    """Compute every register of an active meter, on each day with any reading of its property."""
     meters = rows(dsn, "meters", "id::text, tenant_id::text, property_id::text, timezone, status")
     registers = rows(dsn, "meter_registers", "meter_id::text, channel, interval_seconds, created_at")
     readings = rows(
@@ -183,7 +182,7 @@ ONE = timedelta(days=1)
 
 
 def reconciliation(dsn: str) -> Figures:
-    """Each invoice beside the energy of its tenancy's unit and dates, and beside what is booked and paid."""
+    """Compute each invoice with the energy of its unit and dates, and its booked and paid amounts."""
     invoices = rows(
         dsn,
         "invoices",

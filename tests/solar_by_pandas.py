@@ -1,7 +1,6 @@
-"""Who got which solar energy, and what it was worth, once more: in floats, from the rows of the OLTP.
+"""Compute the shares of solar energy and their value again: in floats, from the rows of the OLTP.
 
-Not here: what is made of it in bills and marts, nor rounding to billionths of a kWh
-(`data.billing.allocation`).
+Bills, marts and the rounding to billionths of a kWh (`data.billing.allocation`) are not computed here.
 """
 
 from datetime import date, datetime
@@ -17,7 +16,7 @@ Shares = dict[str | None, float]
 
 
 def shared(dsn: str) -> pd.DataFrame:
-    """Interval by interval, what each participant got.
+    """Compute the solar energy of each participant in each interval.
 
     Columns: property_id, unit_id (None: the common area), reading_date, solar_kwh, grid_kwh, revenue_amount
     (before tax) and saving_amount (with tax). Intervals in which a register is missing are left out.
@@ -81,7 +80,7 @@ def share_out(method: str, made: float, loads: Shares, keys: Shares) -> Shares:
 
 
 class Prices:
-    """What a kWh of solar earns the owner, and saves a resident, at an instant of the wall clock."""
+    """Return what a kWh of solar earns the owner and saves a resident, at an instant of the wall clock."""
 
     def __init__(self, dsn: str) -> None:
         self.plans = dated(
@@ -108,13 +107,13 @@ class Prices:
 
 
 def dated(dsn: str, table: str, columns: str, during: str) -> list[Any]:
-    """The rows of a table with the first date on which each holds, and the first on which it does not."""
+    """Read the rows of a table, each with the first date on which it holds, and the first after it."""
     ends = f"lower({during}) as first, upper({during}) as last"
     return list(each_row(rows(dsn, table, f"{columns}, {ends}")))
 
 
 def on(table: list[Any], day: date) -> list[Any]:
-    """The rows that hold on a date."""
+    """Select the rows that hold on a date."""
     return [
         row
         for row in table

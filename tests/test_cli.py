@@ -1,4 +1,4 @@
-"""The command as programs and people meet it: one JSON document, errors on standard error, exit codes."""
+"""The command from outside: one JSON document, errors on standard error, exit codes."""
 
 import json
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from commands.main import told_apart
+from commands.views import unique_names
 
 NEM12 = """100,NEM12,202511010000,MDP1,RET1
 200,6102000001,E1,1,E1,N1,SN1,kWh,720,
@@ -65,12 +65,12 @@ def test_a_refused_file_exits_with_1_and_says_where_and_why(tmp_path: Path) -> N
         (["run", "--from", "2025-10-02"], "both"),
     ],
 )
-def test_what_cannot_be_done_says_what_to_do(tmp_path: Path, arguments: list[str], remedy: str) -> None:
+def test_an_error_names_its_remedy(tmp_path: Path, arguments: list[str], remedy: str) -> None:
     done = myproperty(tmp_path / "empty", *arguments)
     assert done.returncode != 0
     assert remedy in done.stderr
     assert "Traceback" not in done.stderr and done.stdout == ""
 
 
-def test_columns_of_one_name_are_all_shown() -> None:
-    assert told_apart(["count", "sum", "count", "count"]) == ["count", "sum", "count_2", "count_3"]
+def test_repeated_column_names_are_all_shown() -> None:
+    assert unique_names(["count", "sum", "count", "count"]) == ["count", "sum", "count_2", "count_3"]

@@ -1,18 +1,23 @@
-"""The documents say what the program does: generated pages are current, and links lead somewhere."""
+"""The documents match the program: generated pages are current, links lead to files, settings are listed."""
 
 import re
-import runpy
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from docs.generate import pages
+from docs.settings import OTHERS, PREFIX
+from myproperty.engines.settings import EngineSettings
+from myproperty.settings import Settings
+
 ROOT = Path(__file__).parent.parent
+PACKAGES = ("benchmarks", "commands", "dagster_project", "data", "expectations", "myproperty", "oltp_schema")
 PAGES = [ROOT / "README.md", ROOT / "CONTEXT.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def test_generated_pages_are_current() -> None:
-    pages = runpy.run_path(str(ROOT / "docs" / "generate.py"))["pages"]()
-    stale = [path.name for path, text in pages.items() if not path.exists() or path.read_text() != text]
+    stale = [path.name for path, text in pages().items() if not path.exists() or path.read_text() != text]
     assert not stale, "run `make docs`"
 
 
@@ -27,3 +32,28 @@ def test_the_readme_names_make_targets_that_exist() -> None:
     named = set(re.findall(r"^make ([a-z-]+)", (ROOT / "README.md").read_text(), flags=re.MULTILINE))
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     assert {"demo", "test"} <= named <= targets
+
+
+def variables_in_use() -> Iterator[str]:
+    """Every variable of the platform that a source file names."""
+    files = [ROOT / "Makefile", *(ROOT / ".ci").iterdir()]
+    for folder in (*PACKAGES, "tests"):
+        for path in (ROOT / folder).rglob("*"):
+            if path.suffix in {".py", ".yml", ".sql", ".sh"} and "target" not in path.parts:
+                files.append(path)
+    for path in files:
+        # Not a bare prefix, as in f"MYPROPERTY_DBT_{name}".
+        yield from re.findall(rf"\b{PREFIX}[A-Z0-9_]*[A-Z0-9]\b", path.read_text())
+
+
+def test_every_variable_is_on_the_page_of_settings() -> None:
+    of_classes = {PREFIX + name.upper() for each in (Settings, EngineSettings) for name in each.model_fields}
+    in_use = set(variables_in_use())
+    assert in_use - of_classes - OTHERS.keys() == set()
+    assert OTHERS.keys() - in_use == set()
+    assert OTHERS.keys() & of_classes == set()
+
+
+def test_every_setting_has_a_description() -> None:
+    for each in (Settings, EngineSettings):
+        assert [name for name, field in each.model_fields.items() if not field.description] == []

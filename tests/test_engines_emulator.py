@@ -1,4 +1,4 @@
-"""The BigQuery emulator by Google's own client: what the launcher adds, and what a kill leaves."""
+"""The BigQuery emulator through Google's client: the additions of the launcher, and recovery after a kill."""
 
 import datetime as dt
 import io
@@ -14,10 +14,11 @@ import pytest
 from google.api_core.exceptions import BadRequest, GoogleAPICallError, NotFound
 from google.cloud import bigquery
 
-from myproperty.engines import local
-from myproperty.engines.base import EngineError
-from myproperty.engines.emulator import environment
+from myproperty import engines
+from myproperty.engines import EngineError
+from myproperty.engines.emulator import installation
 from myproperty.engines.emulator.client import bigquery_client
+from myproperty.engines.environment import find_emulator
 from myproperty.settings import Settings
 from tests.engine_support import emulator_venv, kill, listener, temporary_home
 
@@ -32,7 +33,7 @@ DAY = dt.date(2026, 1, 1)
 @pytest.fixture(scope="module")
 def home() -> Iterator[Path]:
     try:
-        environment.find_python()
+        installation.find_python()
     except EngineError as error:
         pytest.skip(str(error))
     with pytest.MonkeyPatch.context() as patch, temporary_home() as folder:
@@ -47,7 +48,7 @@ def settings(home: Path) -> Settings:
 
 
 def connect(settings: Settings) -> bigquery.Client:
-    return bigquery_client(local.up(settings).warehouse["endpoint"], PROJECT, settings.bigquery_location)
+    return bigquery_client(engines.up(settings).warehouse["endpoint"], PROJECT, settings.bigquery_location)
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def dataset(settings: Settings) -> Iterator[str]:
 
 
 def partitioned(client: bigquery.Client, dataset: str) -> str:
-    """An empty table of readings, by day."""
+    """Make an empty table of readings, partitioned by day."""
     table = f"{dataset}.t"
     client.query_and_wait(
         f"create table `{table}` (tenant_id string, reading_date date, value_kwh numeric(20, 9))"
@@ -77,7 +78,7 @@ def partitioned(client: bigquery.Client, dataset: str) -> str:
 def load(
     client: bigquery.Client, table: str, *days: dt.date, value: str = "1.5", truncate: bool = True
 ) -> None:
-    """A Parquet load job of one row a day."""
+    """Load one row for each day from Parquet."""
     rows = [{"tenant_id": "a", "reading_date": day, "value_kwh": Decimal(value)} for day in days]
     data = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(rows, schema=ROWS), data)
@@ -94,7 +95,7 @@ def values(client: bigquery.Client, table: str) -> dict[dt.date, list[Decimal]]:
     return {row["reading_date"]: row["v"] for row in rows}
 
 
-def test_a_load_into_a_decorator_replaces_just_that_partition(client: bigquery.Client, dataset: str) -> None:
+def test_a_load_into_a_decorator_replaces_only_that_partition(client: bigquery.Client, dataset: str) -> None:
     table = partitioned(client, dataset)
     second = DAY + dt.timedelta(days=1)
     load(client, f"{table}$20260101", DAY, value="1.123456789")
@@ -120,7 +121,7 @@ def test_a_decorator_of_another_day_is_refused_and_changes_nothing(
     assert values(client, table) == {DAY: [Decimal("1.5")]}
 
 
-def test_a_decorator_needs_a_partitioned_table_that_is_there(client: bigquery.Client, dataset: str) -> None:
+def test_a_decorator_needs_an_existing_partitioned_table(client: bigquery.Client, dataset: str) -> None:
     with pytest.raises(NotFound):
         load(client, f"{dataset}.t$20260101", DAY)
     load(client, f"{dataset}.plain", DAY)
@@ -171,7 +172,7 @@ def test_a_variable_is_set_from_a_struct(client: bigquery.Client, dataset: str) 
     assert [row["first"] for row in rows] == [DAY]
 
 
-def test_grants_are_kept_and_taken_back(client: bigquery.Client, dataset: str) -> None:
+def test_grants_are_kept_and_revoked(client: bigquery.Client, dataset: str) -> None:
     table = partitioned(client, dataset)
 
     def grantees() -> list[str]:
@@ -186,9 +187,9 @@ def test_grants_are_kept_and_taken_back(client: bigquery.Client, dataset: str) -
 
 
 def test_the_second_up_does_nothing(settings: Settings) -> None:
-    first = local.up(settings)
+    first = engines.up(settings)
     began = time.monotonic()
-    assert local.up(settings) == first
+    assert engines.up(settings) == first
     assert time.monotonic() - began < 1
     assert first.as_json()["warehouse"] == {
         "kind": "emulator",
@@ -199,18 +200,18 @@ def test_the_second_up_does_nothing(settings: Settings) -> None:
 
 
 def kill_emulator(settings: Settings) -> None:
-    running = local._emulator(settings).running()
+    running = find_emulator(settings).running()
     assert running is not None
     kill(running.pid)
 
 
 def test_up_after_a_kill_brings_back_the_data_and_the_port(settings: Settings, dataset: str) -> None:
-    before = local.up(settings)
+    before = engines.up(settings)
     table = partitioned(connect(settings), dataset)
     load(connect(settings), table, DAY)
     kill_emulator(settings)
-    assert local.status(settings).warehouse["state"] == "stopped"
-    assert local.up(settings).warehouse == before.warehouse
+    assert engines.status(settings).warehouse["state"] == "stopped"
+    assert engines.up(settings).warehouse == before.warehouse
     assert values(connect(settings), table) == {DAY: [Decimal("1.5")]}
 
 
@@ -224,85 +225,83 @@ def test_a_job_that_a_kill_interrupted_ends_with_an_error(settings: Settings) ->
         connect(settings).get_job(job.job_id).result(timeout=20)
 
 
-def test_a_remembered_port_that_is_taken_gives_way(settings: Settings) -> None:
-    before = local.up(settings).warehouse["endpoint"]
-    local.down(settings)
+def test_a_taken_remembered_port_is_replaced(settings: Settings) -> None:
+    before = engines.up(settings).warehouse["endpoint"]
+    engines.down(settings)
     assert before
     with listener(int(before.rpartition(":")[2])):
-        status = local.up(settings)
+        status = engines.up(settings)
         assert status.warehouse["endpoint"] != before
         assert "is taken by another program" in " ".join(status.notes)
-        local.down(settings)
+        engines.down(settings)
 
 
-def test_a_port_asked_for_that_is_taken_is_an_error(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    local.down(settings)
+def test_a_taken_requested_port_is_an_error(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    engines.down(settings)
     with listener() as port:
         monkeypatch.setenv("MYPROPERTY_EMULATOR_PORT", str(port))
         with pytest.raises(EngineError, match=f"port {port} .MYPROPERTY_EMULATOR_PORT. is taken"):
-            local.up(settings)
+            engines.up(settings)
 
 
 def test_a_broken_data_folder_is_left_alone_and_named(settings: Settings) -> None:
-    local.up(settings)
-    local.down(settings)
+    engines.up(settings)
+    engines.down(settings)
     catalog = settings.home / "emulator" / "data" / f"{PROJECT}.ducklake"
     whole = catalog.read_bytes()
     catalog.write_bytes(b"broken" * 4096)
     try:
         with pytest.raises(EngineError, match="move it away"):
-            local.up(settings)
+            engines.up(settings)
         assert catalog.read_bytes() == b"broken" * 4096
     finally:
         catalog.write_bytes(whole)
-    assert local.up(settings).warehouse["state"] == "running"
+    assert engines.up(settings).warehouse["state"] == "running"
 
 
 def test_two_homes_run_side_by_side(settings: Settings, dataset: str) -> None:
     with temporary_home() as other_home:
         other = settings.model_copy(update={"home": other_home})
         partitioned(connect(other), f"{PROJECT}.{PROJECT}")
-        endpoints = {local.up(each).warehouse["endpoint"] for each in (settings, other)}
+        endpoints = {engines.up(each).warehouse["endpoint"] for each in (settings, other)}
         assert len(endpoints) == 2
         with pytest.raises(NotFound):
             connect(other).get_dataset(dataset)
 
 
-def test_a_machine_without_python_3_13_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_without_python_3_13_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HOME", "PATH", "PYENV_ROOT", "UV_PYTHON_INSTALL_DIR", "XDG_DATA_HOME"):
         monkeypatch.setenv(name, str(tmp_path))
     assert all(
-        tmp_path in path.parents or path.parts[1] in ("usr", "opt") for path in environment.candidates()
+        tmp_path in path.parents or path.parts[1] in ("usr", "opt") for path in installation.list_candidates()
     )
-    with pytest.raises(EngineError, match=r"MYPROPERTY_EMULATOR_PYTHON=.* is no Python 3.13"):
-        environment.find_python(tmp_path / "python3.13")
-    monkeypatch.setattr(environment, "is_usable", lambda _: False)
-    with pytest.raises(EngineError, match=r"no Python 3\.13 was found"):
-        environment.find_python()
+    with pytest.raises(EngineError, match=r"MYPROPERTY_EMULATOR_PYTHON=.* is not a Python 3.13"):
+        installation.find_python(tmp_path / "python3.13")
+    monkeypatch.setattr(installation, "is_usable", lambda _: False)
+    with pytest.raises(EngineError, match=r"needs Python 3\.13, and none was found"):
+        installation.find_python()
 
 
 def test_a_python_3_13_of_pyenv_is_found_off_the_path(tmp_path: Path) -> None:
     python = tmp_path / ".pyenv/versions/3.13.5/bin/python3.13"
     python.parent.mkdir(parents=True)
     python.touch()
-    assert python in list(environment.candidates({"HOME": str(tmp_path), "PATH": "/bin"}))
+    assert python in list(installation.list_candidates({"HOME": str(tmp_path), "PATH": "/bin"}))
 
 
-def test_an_environment_that_pip_cannot_make_is_explained_and_made_later(
+def test_a_failed_installation_is_explained_and_repeated_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:
     lock = tmp_path / "requirements.lock"
     lock.write_text("no-such-package==1.0 --hash=sha256:" + "0" * 64 + "\n")
-    monkeypatch.setattr(environment, "LOCK", lock)
+    monkeypatch.setattr(installation, "LOCK", lock)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     log = tmp_path / "install.log"
     with pytest.raises(EngineError, match=r"no-such-package(.|\n)*run the command again"):
-        environment.ensure(tmp_path / "venv", None, log)
+        installation.ensure_installed(tmp_path / "venv", None, log)
     assert "no-such-package" in log.read_text()
     lock.write_text("")
-    monkeypatch.setattr(environment, "IMPORT_EXTENSIONS", "")
-    made = environment.ensure(tmp_path / "venv", None, log)
+    monkeypatch.setattr(installation, "IMPORT_EXTENSIONS", "")
+    made = installation.ensure_installed(tmp_path / "venv", None, log)
     assert (made / "bin/python").exists()
-    assert environment.ensure(tmp_path / "venv", Path("/not/looked/at"), log) == made
+    assert installation.ensure_installed(tmp_path / "venv", Path("/not/looked/at"), log) == made

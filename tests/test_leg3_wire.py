@@ -30,10 +30,10 @@ from data.landing.entities import ENTITIES
 from data.landing.read import read_landing
 from data.raw.bigquery import BigQueryWarehouse, open_bigquery
 from data.raw.warehouse import open_warehouse
+from myproperty import engines
 from myproperty.dates import Window
-from myproperty.engines import local
-from myproperty.engines.base import EngineError
-from myproperty.engines.emulator import environment
+from myproperty.engines import EngineError
+from myproperty.engines.emulator import installation
 from myproperty.engines.emulator.client import bigquery_client
 from myproperty.settings import Settings
 from oltp_schema.migrate import upgrade
@@ -62,14 +62,14 @@ class Wire:
     @property
     def client(self) -> bigquery.Client:
         """A client of one's own."""
-        endpoint = local.status(self.settings).warehouse["endpoint"]
+        endpoint = engines.status(self.settings).warehouse["endpoint"]
         return bigquery_client(endpoint, self.settings.bigquery_project, self.settings.bigquery_location)
 
 
 @pytest.fixture(scope="module")
 def wire() -> Iterator[Wire]:
     try:
-        environment.find_python()
+        installation.find_python()
     except EngineError as error:
         pytest.skip(str(error))
     with pytest.MonkeyPatch.context() as patch, temporary_home() as home:
@@ -77,8 +77,8 @@ def wire() -> Iterator[Wire]:
         settings = Settings(
             home=home, warehouse="emulator", oltp_dsn=None, warehouse_dsn=None, bigquery_endpoint=None
         )
-        local.up(settings)
-        dsn = local.dsn(settings)
+        engines.up(settings)
+        dsn = engines.dsn(settings)
         upgrade(dsn)
         apply_company(dsn, "small")
         plan = generate(Path(settings.inbox), "small", 5)
@@ -259,7 +259,7 @@ def apart(wire: Wire) -> Iterator[BigQueryWarehouse]:
 
 
 def landed(wire: Wire, day: date) -> pa.Table:
-    return read_landing("meter_readings", local.dsn(wire.settings), day)
+    return read_landing("meter_readings", engines.dsn(wire.settings), day)
 
 
 def count(warehouse: BigQueryWarehouse, day: date) -> int:

@@ -28,7 +28,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
 KEY_32 = base64.b64encode(bytes(range(32))).decode()
 
 
-def test_the_primitive_gives_a_published_vector() -> None:
+def test_the_cipher_matches_a_published_vector() -> None:
     """Test case 16 of McGrew and Viega, The Galois/Counter Mode of Operation, submitted to NIST in 2005."""
     key = bytes.fromhex("feffe9928665731c6d6a8f9467308308" * 2)
     nonce = bytes.fromhex("cafebabefacedbaddecaf888")
@@ -47,7 +47,7 @@ def test_the_primitive_gives_a_published_vector() -> None:
 
 
 @given(TEXTS)
-def test_what_is_sealed_can_be_read(text: str) -> None:
+def test_a_sealed_text_can_be_read(text: str) -> None:
     sealed = cipher.seal(text, KEY_ID, KEY, PLACE)
     assert cipher.key_id_of(sealed) == KEY_ID
     assert cipher.unseal(sealed, KEY, PLACE) == text
@@ -56,7 +56,7 @@ def test_what_is_sealed_can_be_read(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "Zoë Ångström 山田 🌞", "a\x00b", "\u202e"])
 def test_a_sealed_value_has_the_documented_layout(text: str) -> None:
-    """Read by the other interface of the library, from the layout alone."""
+    """The library's other interface reads the value from its layout alone."""
     sealed = cipher.seal(text, KEY_ID, KEY, PLACE)
     header, nonce, body, tag = sealed[:17], sealed[17:29], sealed[29:-16], sealed[-16:]
     assert header == b"\x01" + KEY_ID.bytes
@@ -66,7 +66,7 @@ def test_a_sealed_value_has_the_documented_layout(text: str) -> None:
     assert (reader.update(body) + reader.finalize()).decode() == text
 
 
-def test_the_same_text_is_never_sealed_alike() -> None:
+def test_the_same_text_never_gives_the_same_value() -> None:
     sealed = {cipher.seal("Ann", KEY_ID, KEY, PLACE) for _ in range(100)}
     assert len(sealed) == len({value[17:29] for value in sealed}) == 100
 
@@ -98,7 +98,7 @@ def test_a_value_moved_elsewhere_is_refused(elsewhere: Place) -> None:
 
 
 @pytest.mark.parametrize("cut", [b"", b"\x01", b"Ann Example", bytes(45), b"\x01" + bytes(43)])
-def test_what_is_no_sealed_value_is_refused(cut: bytes) -> None:
+def test_other_bytes_than_a_sealed_value_are_refused(cut: bytes) -> None:
     with pytest.raises(SealingError, match="not a sealed value of format 1"):
         cipher.key_id_of(cut)
 
@@ -138,7 +138,7 @@ def test_a_wrong_list_of_master_keys_says_what_is_wrong_and_shows_no_key(text: s
     assert "MYPROPERTY_MASTER_KEYS" in str(caught.value) and KEY_32[:20] not in str(caught.value)
 
 
-def test_an_embedded_engine_gets_one_master_key_for_its_owner_alone(tmp_path: Path) -> None:
+def test_an_embedded_engine_makes_one_master_key_readable_only_by_its_owner(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path / "home", oltp_dsn=None, master_keys=None)
     with ThreadPoolExecutor(8) as pool:
         made = list(pool.map(lambda _: master_keys(settings), range(8)))
@@ -150,7 +150,7 @@ def test_an_embedded_engine_gets_one_master_key_for_its_owner_alone(tmp_path: Pa
     assert len(made[0].keys[made[0].first]) == 32
 
 
-def test_no_master_key_is_made_up_for_a_database_from_outside(tmp_path: Path) -> None:
+def test_an_external_database_requires_master_keys(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, oltp_dsn="postgresql://elsewhere/db", master_keys=None)
     with pytest.raises(SealingError, match="MYPROPERTY_MASTER_KEYS is not set"):
         master_keys(settings)
@@ -171,7 +171,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> KeyStore:
     return KeyStore(str(tmp_path / "keys") if request.param == "folder" else f"memory://{tmp_path}")
 
 
-def test_a_key_file_is_what_was_written(store: KeyStore) -> None:
+def test_a_key_file_reads_as_written(store: KeyStore) -> None:
     of_tenant, of_person = KeyName(KEY_ID, TENANT, None), KeyName(uuid.uuid4(), TENANT, ROW)
     files = [WrappedKey(of_tenant, "master:a", b"1"), WrappedKey(of_person, str(KEY_ID), b"2")]
     for file in files:
@@ -183,7 +183,7 @@ def test_a_key_file_is_what_was_written(store: KeyStore) -> None:
     assert len(list(store.files())) == 3
 
 
-def test_a_tombstone_takes_the_place_of_the_key(store: KeyStore) -> None:
+def test_a_tombstone_replaces_the_key(store: KeyStore) -> None:
     name = KeyName(KEY_ID, TENANT, ROW)
     store.write(WrappedKey(name, "master:a", b"1"))
     assert store.tombstone(TENANT, ROW) is None

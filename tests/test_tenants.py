@@ -1,4 +1,4 @@
-"""One look-up of tenants for all commands: by id or name, and what it says when there is none."""
+"""All commands find a tenant by id or name in one place, which explains a missing one."""
 
 import uuid
 from collections.abc import Callable
@@ -27,13 +27,13 @@ def make(dsn: str, name: str, status: str = "active", identity: uuid.UUID | None
     return tenant
 
 
-def test_it_is_found_by_its_id_and_its_exact_name(oltp_dsn: str, acacia: Tenant) -> None:
+def test_a_tenant_is_found_by_id_and_exact_name(oltp_dsn: str, acacia: Tenant) -> None:
     for wanted in ("Acacia", str(acacia.id), str(acacia.id).upper()):
         assert find_tenant(oltp_dsn, wanted) == acacia
 
 
-def test_a_tenant_that_calls_itself_by_the_id_of_another_is_not_taken_for_it(oltp_dsn: str) -> None:
-    """A tenant may choose its name, and whoever names an id means the id."""
+def test_an_id_wins_over_a_name_that_equals_it(oltp_dsn: str) -> None:
+    """A tenant may choose its name, even the id of another tenant."""
     identity = uuid.uuid4()
     make(oltp_dsn, str(identity))
     banksia = make(oltp_dsn, "Banksia", identity=identity)
@@ -51,7 +51,7 @@ def test_a_tenant_that_calls_itself_by_the_id_of_another_is_not_taken_for_it(olt
     ],
     ids=["look-up", "quarantine", "billing"],
 )
-def test_of_one_that_is_not_there_every_command_says_what_to_do(
+def test_every_command_explains_an_unknown_tenant(
     oltp_dsn: str, acacia: Tenant, command: Callable[[str, str], object], wanted: str
 ) -> None:
     with pytest.raises(TenantError, match="give the id or the exact name") as caught:
@@ -60,13 +60,13 @@ def test_of_one_that_is_not_there_every_command_says_what_to_do(
     assert "Acacia" not in str(caught.value).replace(repr(wanted), "")
 
 
-def test_nothing_is_done_for_one_that_is_suspended_but_to_erase_it(oltp_dsn: str) -> None:
+def test_a_suspended_tenant_is_only_found_for_erasure(oltp_dsn: str) -> None:
     tenant = make(oltp_dsn, "Casuarina", "suspended")
     with pytest.raises(TenantError, match="tenant 'Casuarina' is suspended: nothing is loaded or billed"):
         find_tenant(oltp_dsn, str(tenant.id))
     assert find_tenant(oltp_dsn, "Casuarina", may_be_suspended=True) == tenant
 
 
-def test_a_database_out_of_reach_is_another_matter() -> None:
+def test_an_unreachable_database_is_a_different_error() -> None:
     with pytest.raises(DatabaseUnavailable, match="cannot be reached"):
         find_tenant("postgresql://postgres@127.0.0.1:1/none", "Acacia")

@@ -66,19 +66,19 @@ def connection(settings: Settings) -> dict[str, str]:
 
     Raises EngineError if the embedded engine is not running.
     """
-    from myproperty.engines import local
+    from myproperty import engines
 
     variables = {
         "MYPROPERTY_DBT_TARGET": settings.warehouse,
         "MYPROPERTY_DATASET_PREFIX": settings.dataset_prefix,
     }
     if settings.warehouse == "postgres":
-        return variables | from_dsn(local.dsn(settings, "warehouse"))
+        return variables | from_dsn(engines.dsn(settings, "warehouse"))
     variables |= {
         "MYPROPERTY_BIGQUERY_PROJECT": settings.bigquery_project,
         "MYPROPERTY_BIGQUERY_LOCATION": settings.bigquery_location,
     }
-    endpoint = settings.bigquery_endpoint or local.status(settings).warehouse.get("endpoint")
+    endpoint = settings.bigquery_endpoint or engines.status(settings).warehouse.get("endpoint")
     return variables | ({"MYPROPERTY_BIGQUERY_ENDPOINT": endpoint} if endpoint else {})
 
 

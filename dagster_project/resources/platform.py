@@ -34,9 +34,9 @@ class Platform:
     @property
     def oltp_dsn(self) -> str:
         """Return the DSN of the OLTP database. Raises EngineError if the embedded engine is not running."""
-        from myproperty.engines import local
+        from myproperty import engines
 
-        return local.dsn(self.settings)
+        return engines.dsn(self.settings)
 
     @property
     def dataset_prefix(self) -> str:

@@ -15,13 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from google.api_core.exceptions import Conflict, GoogleAPICallError
 from google.cloud import bigquery
-from sqlalchemy import Engine, create_engine
 
 from data.ingest.errors import IngestError, QueryRefused
 from data.landing.entities import Entity
 from data.landing.fingerprint import fingerprint_frame, fingerprint_sql
 from data.raw.partitions import check_partition, range_filter
-from myproperty.engines import local
+from myproperty import engines
 from myproperty.engines.emulator.client import bigquery_client
 from myproperty.settings import Settings
 
@@ -30,7 +29,7 @@ def open_bigquery(settings: Settings) -> "BigQueryWarehouse":
     """Open BigQuery, or the emulator of the settings. Raises `IngestError` if the emulator is down."""
     endpoint = settings.bigquery_endpoint
     if settings.warehouse == "emulator" and endpoint is None:
-        endpoint = local.status(settings).warehouse.get("endpoint")
+        endpoint = engines.status(settings).warehouse.get("endpoint")
         if endpoint is None:
             raise IngestError("the BigQuery emulator is not running: start it with `myproperty up`")
     client = bigquery_client(endpoint, settings.bigquery_project, settings.bigquery_location)
@@ -134,11 +133,6 @@ class BigQueryWarehouse:
             return self.query(statement)
         except GoogleAPICallError as error:
             raise QueryRefused(error.errors[0]["message"] if error.errors else error.message) from error
-
-    def sqlalchemy_engine(self) -> Engine:
-        """See `Warehouse`. Tables must be named with their dataset."""
-        url = f"bigquery://{self._client.project}?user_supplied_client=true"
-        return create_engine(url, connect_args={"client": self._client})
 
     def close(self) -> None:
         """Close the client's connections."""

@@ -10,7 +10,6 @@ import pandas as pd
 import pyarrow as pa
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from sqlalchemy import Engine, create_engine, make_url
 
 from data.ingest.errors import QueryRefused
 from data.landing.entities import Entity
@@ -111,10 +110,6 @@ class PostgresWarehouse:
             return self.query(statement)
         except DatabaseError as error:
             raise QueryRefused(error) from error
-
-    def sqlalchemy_engine(self) -> Engine:
-        """See `Warehouse`."""
-        return create_engine(make_url(self._dsn).set(drivername="postgresql+psycopg"))
 
     def close(self) -> None:
         """See `Warehouse`. Each call opens and closes its own connection."""

@@ -9,12 +9,11 @@ from typing import Protocol
 
 import pandas as pd
 import pyarrow as pa
-from sqlalchemy import Engine
 
 from data.ingest.errors import IngestError
 from data.landing.entities import Entity
 from data.raw.postgres import PostgresWarehouse
-from myproperty.engines import local
+from myproperty import engines
 from myproperty.settings import Settings
 
 
@@ -56,9 +55,6 @@ class Warehouse(Protocol):
     def ask(self, statement: str) -> pa.Table:
         """Return the rows of a person's query. Raises `QueryRefused` if it writes or is invalid."""
 
-    def sqlalchemy_engine(self) -> Engine:
-        """Return an engine for Great Expectations."""
-
     def close(self) -> None:
         """Close all connections."""
 
@@ -66,7 +62,7 @@ class Warehouse(Protocol):
 def open_warehouse(settings: Settings) -> Warehouse:
     """Open the warehouse of the settings. Raises `IngestError` for an unknown kind, or if it is down."""
     if settings.warehouse == "postgres":
-        return PostgresWarehouse(local.dsn(settings, "warehouse"), settings.dataset_prefix)
+        return PostgresWarehouse(engines.dsn(settings, "warehouse"), settings.dataset_prefix)
     if settings.warehouse in ("bigquery", "emulator"):
         # Google's libraries take seconds to import.
         from data.raw.bigquery import open_bigquery

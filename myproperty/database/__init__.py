@@ -1,1 +1,1 @@
-"""PostgreSQL as every layer uses it: sessions, binary COPY, UUIDs."""
+"""Access to PostgreSQL for all packages: sessions, binary COPY, UUIDs, retries."""

@@ -1,6 +1,6 @@
-"""UUIDs of version 7 in bulk, made by the client: a server default costs more than the whole COPY.
+"""Make UUIDs of version 7 in bulk on the client: a default of the server costs more than the whole COPY.
 
-Here: ids as 16 bytes, the form in which binary COPY takes a uuid. Not here: what they identify.
+Ids are 16 bytes each, the form of a uuid in binary COPY.
 """
 
 import time
@@ -17,9 +17,9 @@ _RANDOM_BYTES = 6
 
 
 def uuid7s(count: int) -> pa.Array:
-    """`count` ids in ascending order: the millisecond, a counter of 26 bits, 48 random bits (RFC 9562, 6.2).
+    """Make `count` ascending ids: the millisecond, a counter of 26 bits, 48 random bits (RFC 9562, 6.2).
 
-    Raises ValueError for more ids than the counter can tell apart.
+    Raises `ValueError` for more ids than the counter can number.
     """
     if not 0 <= count < 1 << _COUNTER_BITS:
         raise ValueError(f"{count} ids in one call: ask for fewer than {1 << _COUNTER_BITS}")
@@ -35,12 +35,12 @@ def uuid7s(count: int) -> pa.Array:
 
 
 def uuid7() -> uuid.UUID:
-    """One id."""
+    """Make one id."""
     return uuid.UUID(bytes=uuid7s(1)[0].as_py())
 
 
 def as_bytes(column: pa.ChunkedArray | pa.Array) -> pa.Array:
-    """Text uuids, few of them different, as 16 bytes each. Raises ValueError for what is no uuid."""
+    """Convert uuids from text to 16 bytes; fast if few differ. Raises `ValueError` for an invalid uuid."""
     whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     encoded = pc.dictionary_encode(whole)
     known = pa.array([uuid.UUID(text).bytes for text in encoded.dictionary.to_pylist()], UUID_BYTES)
@@ -48,7 +48,7 @@ def as_bytes(column: pa.ChunkedArray | pa.Array) -> pa.Array:
 
 
 def repeated(value: uuid.UUID, count: int) -> pa.Array:
-    """One id `count` times."""
+    """Return one id `count` times."""
     return _as_arrow(np.tile(np.frombuffer(value.bytes, dtype=np.uint8), (count, 1)))
 
 

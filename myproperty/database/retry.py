@@ -1,17 +1,17 @@
-"""Which errors another try can mend: decided here, by type alone; texts are never matched."""
+"""Decide by its type whether an error may go away when the step is repeated; texts are never matched."""
 
 import psycopg
 
 from myproperty.errors import DatabaseUnavailable
 
-# A server that is away or full, a lock that was not given in time: the next try may find it well.
+# The server is not reachable or full, or a lock timed out: a retry may succeed.
 RETRYABLE: tuple[type[BaseException], ...] = (
     psycopg.OperationalError,
     DatabaseUnavailable,
     ConnectionError,
     TimeoutError,
 )
-# Of psycopg's operational errors, those that come back every time: the database or login is not there.
+# These operational errors of psycopg return every time: the database or the login does not exist.
 PERMANENT: tuple[type[BaseException], ...] = (
     psycopg.errors.InvalidCatalogName,
     psycopg.errors.InvalidPassword,
@@ -20,5 +20,5 @@ PERMANENT: tuple[type[BaseException], ...] = (
 
 
 def is_retryable(error: BaseException) -> bool:
-    """Whether the same step may succeed when it is simply run again."""
+    """Return whether the same step may succeed when it runs again."""
     return isinstance(error, RETRYABLE) and not isinstance(error, PERMANENT)

@@ -1,7 +1,6 @@
-"""One transaction on PostgreSQL that speaks Arrow: statements, queries and COPY on one connection.
+"""A transaction on PostgreSQL with Arrow in and out: statements, queries and COPY on one connection.
 
-Here: the connection, its role and its types. Not here: any statement of the platform, nor its tables; how
-columns become the bytes of COPY (`copying`).
+This module knows no table of the platform. `copying` turns columns into the bytes of COPY.
 """
 
 import io
@@ -21,7 +20,7 @@ from myproperty.database.copying import encode
 from myproperty.errors import DatabaseUnavailable
 
 DatabaseError = psycopg.Error
-# By the name that PostgreSQL gives a type; any other comes as what its Python values are.
+# Arrow types by PostgreSQL's type names; a column of any other type takes the type of its Python values.
 _KINDS = {
     "bool": pa.bool_(),
     "int2": pa.int16(),
@@ -38,29 +37,29 @@ _KINDS = {
 
 
 class Session:
-    """A transaction, in which instants are written in UTC."""
+    """An open transaction; instants are in UTC."""
 
     def __init__(self, connection: psycopg.Connection) -> None:
         self._connection = connection
 
     def execute(self, statement: str | sql.Composable, parameters: Sequence[Any] = ()) -> None:
-        """Run a statement whose rows, if any, nobody wants. Parameters are $1, $2 ..."""
+        """Run a statement and ignore its rows. Parameters are $1, $2 ..."""
         with self._run(statement, parameters):
             pass
 
     def rows(self, statement: str | sql.Composable, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Run a query and fetch its rows as tuples of Python values."""
+        """Run a query and return its rows as tuples of Python values."""
         with self._run(statement, parameters) as cursor:
             return cursor.fetchall()
 
     def arrow(
         self, statement: str | sql.Composable, schema: pa.Schema, parameters: Sequence[Any] = ()
     ) -> pa.Table:
-        """Run a query and return its rows in `schema`, whose names and order the query must give.
+        """Run a query and return its rows in `schema`; names and order of the columns must match.
 
         Raises `pyarrow.ArrowInvalid` where a value does not fit exactly.
         """
-        query = _with_literals(_text(statement), parameters)
+        query = _with_literals(_as_text(statement), parameters)
         command = f"copy ({query}) to stdout (format csv, header)".encode()
         with psycopg.RawCursor(self._connection) as cursor, cursor.copy(command) as stream:
             text = b"".join(bytes(block) for block in stream)
@@ -71,7 +70,7 @@ class Session:
                 column_types=schema,
                 null_values=[""],
                 strings_can_be_null=True,
-                # What is quoted is a text, be it empty.
+                # A quoted value is a text, even an empty one.
                 quoted_strings_can_be_null=False,
                 true_values=["t"],
                 false_values=["f"],
@@ -82,7 +81,7 @@ class Session:
         return found.cast(schema)
 
     def table(self, statement: str) -> pa.Table:
-        """Run a query and return its rows as the server types them; a numeric keeps all its digits."""
+        """Run a query and return its rows in the types of the server; a numeric keeps all digits."""
         with self._run(statement, ()) as cursor:
             described = cursor.description or []
             columns = list(zip(*cursor.fetchall(), strict=True)) or [() for _ in described]
@@ -90,7 +89,7 @@ class Session:
         arrays = []
         for column, values in zip(described, columns, strict=True):
             kind = types.get(column.type_code)
-            arrays.append(_column(kind.name if kind else "", values))
+            arrays.append(_make_column(kind.name if kind else "", values))
         return pa.table(arrays, names=[column.name for column in described])
 
     def copy(
@@ -103,9 +102,9 @@ class Session:
     ) -> int:
         """Append rows to a table by binary COPY, columns by name; without `schema` it is a temporary table.
 
-        Of several tables each has the columns of the first. A uuid column takes binary(16). Rows of a table
-        that this transaction made are frozen at once: else whoever reads them first, and vacuum after them,
-        would write each page again. Returns the rows written.
+        All tables have the columns of the first. A uuid column takes binary(16). Rows of a table that this
+        transaction created are frozen at once: otherwise the first reader, and vacuum after it, would write
+        each page again. Returns the number of rows.
         """
         tables = iter((rows,) if isinstance(rows, pa.Table) else rows)
         first = next(tables, None)
@@ -118,21 +117,21 @@ class Session:
         )
         with psycopg.RawCursor(self._connection) as cursor:
             with cursor.copy(command) as stream:
-                for block in encode(_chained(first, tables)):
+                for block in encode(_chain(first, tables)):
                     stream.write(block)
             return cursor.rowcount
 
     def _run(self, statement: str | sql.Composable, parameters: Sequence[Any]) -> psycopg.RawCursor[Any]:
         cursor = psycopg.RawCursor(self._connection)
-        cursor.execute(_text(statement).encode(), tuple(parameters) or None)
+        cursor.execute(_as_text(statement).encode(), tuple(parameters) or None)
         return cursor
 
 
 class Connections:
-    """Connections to one database, used by one transaction after the other.
+    """Reusable connections to one database, one transaction at a time on each.
 
-    A new one costs more than the statements of a small load, and first has to learn of all partitions. As a
-    context it closes them at its end. Threads may share it.
+    A new connection costs more than the statements of a small load, because it first has to read all
+    partitions. The end of the context closes the connections. Threads may share it.
     """
 
     def __init__(self, dsn: str) -> None:
@@ -147,29 +146,29 @@ class Connections:
             self._idle.pop().close()
 
     def take(self) -> psycopg.Connection:
-        """One that nobody uses, or a new one."""
+        """Return an idle connection, or a new one."""
         while self._idle:
             connection = self._idle.pop()
-            unasked = select.poll()
-            unasked.register(connection, select.POLLIN)
-            # What the server says unasked is its end.
-            if not unasked.poll(0):
+            incoming = select.poll()
+            incoming.register(connection, select.POLLIN)
+            # An idle connection receives data only when the server closes it.
+            if not incoming.poll(0):
                 return connection
             connection.close()
-        # A plan for all dates, which a prepared statement may get, would open all partitions.
+        # A prepared statement may get a plan for all dates, which would open all partitions.
         return psycopg.connect(self._dsn, prepare_threshold=None)
 
     def give_back(self, connection: psycopg.Connection) -> None:
-        """Leave a connection to the next, outside of a transaction."""
+        """Keep a connection for the next transaction."""
         self._idle.append(connection)
 
 
 @contextmanager
 def transaction(database: str | Connections, role: str | None = None) -> Iterator[Session]:
-    """Open a connection, take on `role`, commit at the end of the block and roll back on any error.
+    """Run a transaction as `role`; commit at the end of the block, roll back on any error.
 
-    `database` is a DSN, or keeps connections to it. Raises `DatabaseUnavailable` if the database cannot be
-    reached, is lost on the way or has no room.
+    `database` is a DSN or reusable connections. Raises `DatabaseUnavailable` if the database cannot be
+    reached, is lost during the transaction or is out of space.
     """
     try:
         connection = database.take() if isinstance(database, Connections) else psycopg.connect(database)
@@ -188,14 +187,14 @@ def transaction(database: str | Connections, role: str | None = None) -> Iterato
         except BaseException as error:
             is_lost = not _roll_back(connection)
             if isinstance(error, DatabaseError) and (is_lost or _is_out_of_room(error)):
-                raise _unavailable(error, is_lost) from error
+                raise _describe_loss(error, is_lost) from error
             raise
         try:
             connection.commit()
         except DatabaseError as error:
             if _roll_back(connection) and not _is_out_of_room(error):
                 raise
-            raise _unavailable(error, is_lost=True) from error
+            raise _describe_loss(error, is_lost=True) from error
     except BaseException:
         connection.close()
         raise
@@ -206,7 +205,7 @@ def transaction(database: str | Connections, role: str | None = None) -> Iterato
 
 
 def _roll_back(connection: psycopg.Connection) -> bool:
-    """Whether there still was a connection to roll back on; the server rolls back one that is lost."""
+    """Roll back; return whether the connection still works. The server rolls back a lost one itself."""
     try:
         connection.rollback()
     except DatabaseError:
@@ -215,50 +214,50 @@ def _roll_back(connection: psycopg.Connection) -> bool:
 
 
 def _is_out_of_room(error: DatabaseError) -> bool:
-    """SQLSTATE class 53: the disk is full, memory or connections are used up."""
+    """Return whether the error is of SQLSTATE class 53: disk, memory or connections are used up."""
     return (error.sqlstate or "").startswith("53")
 
 
-def _unavailable(error: DatabaseError, is_lost: bool) -> DatabaseUnavailable:
+def _describe_loss(error: DatabaseError, is_lost: bool) -> DatabaseUnavailable:
     if is_lost:
         return DatabaseUnavailable(
-            f"the connection to the database was lost: {error}. Nothing is written by halves: see that "
-            "it runs (`myproperty status`, `myproperty up`), then ingest the file again: it is loaded once"
+            f"the connection to the database was lost: {error}. The transaction was rolled back: check that "
+            "the server runs (`myproperty status`, `myproperty up`), then ingest the file again"
         )
     return DatabaseUnavailable(
         f"the database has no room: {error}. Nothing of the file was written: make room, then ingest it again"
     )
 
 
-def _text(statement: str | sql.Composable) -> str:
+def _as_text(statement: str | sql.Composable) -> str:
     return statement if isinstance(statement, str) else statement.as_string()
 
 
 def _with_literals(query: str, parameters: Sequence[Any]) -> str:
-    """A query with its parameters written out: COPY takes none."""
+    """Write the parameters into a query, because COPY accepts none."""
     if not parameters:
         return query
     return re.sub(r"\$(\d+)", lambda found: sql.Literal(parameters[int(found[1]) - 1]).as_string(), query)
 
 
-def _chained(first: pa.Table, others: Iterator[pa.Table]) -> Iterator[pa.Table]:
+def _chain(first: pa.Table, others: Iterator[pa.Table]) -> Iterator[pa.Table]:
     yield first
     yield from others
 
 
-def _column(kind: str, values: tuple[Any, ...]) -> pa.Array:
+def _make_column(kind: str, values: tuple[Any, ...]) -> pa.Array:
     if kind in _KINDS:
         return pa.array(values, _KINDS[kind])
     if kind == "numeric":
-        return _decimals(values)
+        return _make_decimals(values)
     try:
         return pa.array(values)
     except (pa.ArrowInvalid, pa.ArrowTypeError):
         return pa.array([None if value is None else str(value) for value in values], pa.string())
 
 
-def _decimals(values: tuple[Decimal | None, ...]) -> pa.Array:
-    """Decimals of a type that holds every value."""
+def _make_decimals(values: tuple[Decimal | None, ...]) -> pa.Array:
+    """Choose a decimal type that holds every value."""
     given = [value for value in values if value is not None]
     scale = max((-int(value.as_tuple().exponent) for value in given), default=0)
     whole = max((value.adjusted() + 1 for value in given), default=1)

@@ -1,1 +1,9 @@
-"""The embedded engines: PostgreSQL and the BigQuery emulator, and where an environment finds them."""
+"""The embedded engines, PostgreSQL and the BigQuery emulator: start, stop and find them.
+
+Callers use the functions of this package: `engines.up(settings)`, `engines.dsn(settings)`.
+"""
+
+from myproperty.engines.environment import Status, down, dsn, status, up
+from myproperty.engines.errors import EngineError
+
+__all__ = ["EngineError", "Status", "down", "dsn", "status", "up"]

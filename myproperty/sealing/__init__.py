@@ -1,13 +1,12 @@
 """Envelope encryption of personal fields: sealed values, their keys, and erasure by destroying keys.
 
-`Sealer` is all that an application needs. What an operator does is in `rotation` and `erasure`, on a
-`Keyring`. For people who run it: docs/privacy.md.
+An application only needs `Sealer`. Operators use `rotation` and `erasure` on a `Keyring`; docs/privacy.md is
+their guide.
 """
 
 import time
 import uuid
 from collections.abc import Callable
-from types import TracebackType
 
 from myproperty.sealing import cipher
 from myproperty.sealing.erasure import Erased, erase_tenant, erase_user, replay
@@ -31,11 +30,11 @@ __all__ = [
 
 
 class Sealer:
-    """Seals text for a column of a row, and reads it back there and nowhere else.
+    """Seal text for one column of one row; it can be read only there.
 
-    Keys are made at first use, in a transaction of their own: a person has to be in the database, and
-    committed, before the first value of theirs is sealed. A key destroyed by another process is used for at
-    most `keyring.TRUST_S` seconds more; what was sealed in that time cannot be read again.
+    Keys are made at the first use, in a separate transaction: commit the row of a person before sealing their
+    first value. After another process destroys a key, this one may use it for `keyring.TRUST_S` seconds more;
+    values sealed in that time cannot be read again.
     """
 
     def __init__(self, dsn: str, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -44,9 +43,7 @@ class Sealer:
     def __enter__(self) -> "Sealer":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -63,20 +60,20 @@ class Sealer:
         column: str,
         row: uuid.UUID,
     ) -> bytes:
-        """The sealed value of `text`, to be stored in `table.column` of the row with the id `row`.
+        """Seal `text` for `table.column` of the row with the id `row`.
 
-        Under the key of `user` if it is personal to them, else under that of the tenant. Raises
-        `ErasedError` for who was erased, `SealingError` for what cannot be sealed.
+        The key is that of `user`, or of the tenant if `user` is None. Raises `ErasedError` if the person or
+        tenant was erased, `SealingError` if the text cannot be sealed.
         """
         place = cipher.Place(tenant, table, column, row)
         key = self.keys.active(tenant, user)
         return cipher.seal(text, key.name.id, key.secret, place)
 
     def unseal(self, sealed: bytes, *, tenant: uuid.UUID, table: str, column: str, row: uuid.UUID) -> str:
-        """The text that was sealed for this place.
+        """Return the text that was sealed for this place.
 
-        Raises `ErasedError` if its key was destroyed, `SealingError` if it was changed, moved or cannot be
-        opened.
+        Raises `ErasedError` if its key was destroyed, `SealingError` if the value was changed or moved, or
+        cannot be opened.
         """
         place = cipher.Place(tenant, table, column, row)
         sealed = bytes(sealed)

@@ -1,7 +1,7 @@
-"""To erase a person or a tenant: destroy their keys, and replace what the database holds of them in clear.
+"""Erase a person or a tenant: destroy their keys, and replace their clear text in the database.
 
-The database goes first, in one transaction; from then on no process uses the keys. Then a tombstone takes the
-place of each key file. Everything here may be run again, and completes what an interruption left.
+First the database changes, in one transaction; from then on no process uses the keys. Then a tombstone
+replaces each key file. Every function may run again, and completes an interrupted run.
 """
 
 import uuid
@@ -30,7 +30,7 @@ CLEAR_PREFERENCES = """
     where tenant_id = %(tenant)s and (%(users)s::uuid[] is null or user_id = any (%(users)s))
       and (enabled or destination is not null)
 """
-# Of a ticket that staff opened the words are the company's own.
+# The words of a ticket that staff opened belong to the company.
 CLEAR_TICKETS = """
     update myproperty.service_tickets as t set summary = '(erased)', description = '', attachments = '[]'
     from myproperty.users as u
@@ -43,7 +43,7 @@ DESTROY_KEYS = """
     set status = 'destroyed', destroyed_at = now(), destroyed_because = %(because)s
     where tenant_id = %(tenant)s and (%(whole)s or user_id = %(user)s) and destroyed_at is null
 """
-# Who never had a key gets a destroyed one: the tombstone is what tells a restored database of the erasure.
+# A person without a key gets a destroyed one: its tombstone tells a restored database about the erasure.
 LEAVE_A_TRACE = """
     insert into myproperty.data_keys (tenant_id, user_id, status, destroyed_at, destroyed_because)
     select %(tenant)s, %(user)s, 'destroyed', now(), %(because)s
@@ -69,7 +69,7 @@ DESTROYED = """
 
 @dataclass(frozen=True)
 class Erased:
-    """What changed: people whose clear fields were replaced, key files destroyed."""
+    """Number of people whose clear fields were replaced, and of destroyed key files."""
 
     people: int
     key_files: int
@@ -79,9 +79,9 @@ class Erased:
 
 
 def erase_user(keys: Keyring, tenant: uuid.UUID, user: uuid.UUID, because: str) -> Erased:
-    """Erase one person for good; `because` is kept, and must itself name nobody.
+    """Erase one person for good. `because` is kept, so it must not name anyone.
 
-    Raises `SealingError` if there is no such person, or no reason.
+    Raises `SealingError` if the person does not exist or the reason is empty.
     """
     with keys.changing(tenant) as connection:
         query = "select from myproperty.users where tenant_id = %s and id = %s"
@@ -92,7 +92,7 @@ def erase_user(keys: Keyring, tenant: uuid.UUID, user: uuid.UUID, because: str) 
 
 
 def erase_tenant(keys: Keyring, tenant: uuid.UUID, because: str) -> Erased:
-    """Erase everyone of a tenant, and all that its own keys sealed, for good. Raises `SealingError`."""
+    """Erase everyone of a tenant, and all values sealed by its own keys. Raises `SealingError`."""
     with keys.changing(tenant) as connection:
         if connection.execute("select from myproperty.tenants where id = %s", (tenant,)).fetchone() is None:
             raise SealingError(f"{subject(tenant, None)} is not in the database: nothing was erased")
@@ -101,9 +101,9 @@ def erase_tenant(keys: Keyring, tenant: uuid.UUID, because: str) -> Erased:
 
 
 def replay(keys: Keyring) -> Erased:
-    """Make database and key store agree on what was erased, whichever of them knows.
+    """Repeat in the database the erasures that only the key store knows, and the reverse.
 
-    To be run after a restore of either from a backup: erasures made after the backup are made again.
+    Run it after either was restored from a backup: it repeats the erasures made since that backup.
     """
     stones = [file for file in keys.store.files() if isinstance(file, Tombstone)]
     of_tenant = {
@@ -121,7 +121,7 @@ def _erase_rows(
     connection: psycopg.Connection[Any], tenant: uuid.UUID, user: uuid.UUID | None, because: str
 ) -> int:
     if not because.strip():
-        raise SealingError("an erasure needs a reason: say because of what, without naming the person")
+        raise SealingError("an erasure needs a reason: give one that does not name the person")
     values = {"tenant": tenant, "user": user, "whole": user is None, "because": because.strip()}
     people = _clear(connection, tenant, None if user is None else [user])
     connection.execute(DESTROY_KEYS, values)
@@ -152,7 +152,7 @@ def _clear(connection: psycopg.Connection[Any], tenant: uuid.UUID, users: People
 
 
 def _destroy_files(keys: Keyring, tenant: uuid.UUID) -> int:
-    """Bury each key that the database calls destroyed, and the files beside it that have no row."""
+    """Bury each key that is destroyed in the database, and the key files of its person without a row."""
     with keys.changing(tenant) as connection:
         rows = connection.execute(DESTROYED, (tenant,)).fetchall()
         known = connection.execute(
@@ -163,7 +163,7 @@ def _destroy_files(keys: Keyring, tenant: uuid.UUID) -> int:
         for row in rows:
             name = KeyName(row.id, tenant, row.user_id)
             written += _bury(keys, name, row.destroyed_at, row.destroyed_because)
-        # A key whose making was interrupted has a file and no row: it goes with the others of its person.
+        # An interrupted creation leaves a key file without a row: it goes with the other keys of its person.
         erased = {row.user_id: row for row in rows}
         whole = erased.get(None)
         for file in keys.store.files(tenant) if rows else ():

@@ -1,7 +1,7 @@
-"""Which key seals what: the rows of `myproperty.data_keys` and the files of the key store, held together.
+"""Keep the rows of `myproperty.data_keys` and the files of the key store consistent.
 
-A master key wraps the key of each tenant, the tenant's key wraps one key a person. All that changes the keys
-of one tenant takes one lock of that tenant, so two of them never meet half-way.
+A master key wraps the key of each tenant; the tenant's key wraps one key for each person. Every change to the
+keys of a tenant takes the tenant's lock, so changes never interleave.
 """
 
 import threading
@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Any
 
 import psycopg
@@ -24,9 +23,9 @@ from myproperty.sealing.master import MasterKeys, master_keys
 from myproperty.sealing.store import KeyName, KeyStore, Tombstone, WrappedKey, subject
 from myproperty.settings import Settings
 
-# A key destroyed by another process is used for no longer than this: then row and file are looked at again.
+# Row and file of a key are read again after this time, so a key that another process destroyed is dropped.
 TRUST_S = 5.0
-# Keys held in memory; when there are more, those looked at too long ago are dropped.
+# Largest number of keys in memory; above it, keys past TRUST_S are dropped.
 KEYS_IN_MEMORY = 10_000
 LOCK_TIMEOUT = "10s"
 MASTER = "master:"
@@ -43,7 +42,7 @@ class DataKey:
 class Keyring:
     """The keys of one database and its key store; one connection, safe to share between threads.
 
-    Raises `SealingError` where a key cannot be had, `ErasedError` where it was destroyed.
+    Raises `SealingError` if a key is not available, `ErasedError` if it was destroyed.
     """
 
     def __init__(self, dsn: str, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -59,9 +58,7 @@ class Keyring:
     def __enter__(self) -> "Keyring":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -76,7 +73,7 @@ class Keyring:
     # -- keys
 
     def active(self, tenant: uuid.UUID, user: uuid.UUID | None) -> DataKey:
-        """The key that seals new values of the person, or of the tenant; made at the first use."""
+        """Return the key for new values of the person, or of the tenant; make it at the first use."""
         with self._lock:
             now = self._clock()
             key_id, trusted_until = self._active.get((tenant, user), (None, now))
@@ -89,7 +86,7 @@ class Keyring:
             return key
 
     def find(self, tenant: uuid.UUID, key_id: uuid.UUID) -> DataKey:
-        """The key with this id, retired or not."""
+        """Return the key with this id, retired or not."""
         with self._lock:
             now = self._clock()
             known = self._keys.pop((tenant, key_id), None)
@@ -101,13 +98,13 @@ class Keyring:
             return known[0]
 
     def unwrap(self, file: WrappedKey) -> bytes:
-        """The key of a key file."""
+        """Unwrap the key of a key file."""
         if file.wrapped_by.startswith(MASTER):
             master = file.wrapped_by.removeprefix(MASTER)
             if master not in self.masters.keys:
                 raise SealingError(
                     f"the key of {file.name.subject} is wrapped by the master key {master}, which is not "
-                    f"among those given: add it to MYPROPERTY_MASTER_KEYS (behind the first, it only unwraps)"
+                    f"in MYPROPERTY_MASTER_KEYS: add it there (after the first, it only unwraps)"
                 )
             secret, wrapped_by = self.masters.keys[master], f"the master key {master}"
         else:
@@ -122,7 +119,7 @@ class Keyring:
             ) from None
 
     def wrap(self, name: KeyName, secret: bytes, tenant_key: DataKey | None) -> WrappedKey:
-        """A key wrapped by the tenant's key, or by the first master key."""
+        """Wrap a key with the tenant's key, or with the first master key."""
         wrapping = self.masters.keys[self.masters.first] if tenant_key is None else tenant_key.secret
         by = MASTER + self.masters.first if tenant_key is None else str(tenant_key.name.id)
         return WrappedKey(name, by, cipher.encrypt(wrapping, secret, _bound_to(name)))
@@ -130,14 +127,14 @@ class Keyring:
     def insert(
         self, connection: psycopg.Connection[Any], tenant: uuid.UUID, user: uuid.UUID | None
     ) -> KeyName:
-        """The name of a new active key, in `data_keys` alone until its file is written."""
+        """Insert a new active key into `data_keys` and return its name; the caller writes its file."""
         query = "insert into myproperty.data_keys (tenant_id, user_id) values (%s, %s) returning id"
         row = connection.execute(query, (tenant, user)).fetchone()
         assert row is not None
         return KeyName(row.id, tenant, user)
 
     def forget(self, tenant: uuid.UUID) -> None:
-        """Drop what is held in memory of a tenant's keys."""
+        """Drop the keys of a tenant from memory."""
         with self._lock:
             self._keys = {at: known for at, known in self._keys.items() if at[0] != tenant}
             self._active = {at: known for at, known in self._active.items() if at[0] != tenant}
@@ -151,7 +148,7 @@ class Keyring:
             row = connection.execute(query, (tenant, key_id)).fetchone()
         if row is None:
             raise SealingError(
-                f"tenant {tenant} has no key {key_id}: the value is of another tenant, or was changed"
+                f"tenant {tenant} has no key {key_id}: the value belongs to another tenant, or was changed"
             )
         name = KeyName(key_id, tenant, row.user_id)
         if row.destroyed_at is not None:
@@ -166,7 +163,7 @@ class Keyring:
             raise file.error()
         if file.name != name:
             raise SealingError(
-                f"the key file of {key_id} in {self.store.url} says that it is the key {file.name.id} of "
+                f"the key file of {key_id} in {self.store.url} holds the key {file.name.id} of "
                 f"{file.name.subject}: files were moved; restore them from the backup of the key store"
             )
         return DataKey(name, self.unwrap(file))
@@ -176,11 +173,11 @@ class Keyring:
             return _active_id(connection, tenant, user)
 
     def _make(self, tenant: uuid.UUID, user: uuid.UUID | None) -> uuid.UUID:
-        """Make the key of the person or tenant, and commit it before anything is sealed with it."""
+        """Make the key of the person or tenant, and commit it before it seals anything."""
         tenant_key = None if user is None else self.active(tenant, None)
         with self.changing(tenant) as connection:
             made = _active_id(connection, tenant, user)
-            if made is not None:  # by another process, while this one waited for the lock
+            if made is not None:  # another process made it while this one waited for the lock
                 return made
             self._refuse_erased(connection, tenant, user)
             name = self.insert(connection, tenant, user)
@@ -197,7 +194,7 @@ class Keyring:
         row = connection.execute(query, (tenant, user)).fetchone()
         if row is not None:
             raise erased(subject(tenant, row.user_id), row.destroyed_at, row.destroyed_because)
-        # A database restored from an old backup does not know of later erasures; the store does.
+        # A database restored from an old backup does not know later erasures; the store does.
         stone = self.store.tombstone(tenant, user)
         if stone is not None:
             raise stone.error()
@@ -216,7 +213,7 @@ class Keyring:
 
     @contextmanager
     def changing(self, tenant: uuid.UUID) -> Iterator[psycopg.Connection[Any]]:
-        """A transaction that alone may change the keys of the tenant."""
+        """Run a transaction that holds the tenant's lock, and so may change its keys."""
         with self.as_tenant(tenant) as connection:
             connection.execute(
                 "select pg_advisory_xact_lock(hashtextextended('data keys ' || %s::text, 0))", (tenant,)
@@ -225,24 +222,24 @@ class Keyring:
 
     @contextmanager
     def as_tenant(self, tenant: uuid.UUID) -> Iterator[psycopg.Connection[Any]]:
-        """A transaction as the application, under the policies of the tenant. Not to be nested."""
+        """Run a transaction as the application, under the tenant's policies. Do not nest it."""
         with self._as_role("myproperty_app") as connection:
             connection.execute("select set_config('app.tenant_id', %s, true)", (str(tenant),))
             yield connection
 
     @contextmanager
     def across_tenants(self) -> Iterator[psycopg.Connection[Any]]:
-        """A transaction that reads every tenant."""
+        """Run a transaction that reads all tenants."""
         with self._as_role("myproperty_etl") as connection:
             yield connection
 
     def tenants(self) -> list[uuid.UUID]:
-        """The ids of all tenants."""
+        """Return the ids of all tenants."""
         with self.across_tenants() as connection:
             return [row.id for row in connection.execute("select id from myproperty.tenants order by id")]
 
     def user_id(self, tenant: uuid.UUID, wanted: str) -> uuid.UUID:
-        """The id of the tenant's person with this id or e-mail address."""
+        """Find the person of the tenant with this id or e-mail address; return the id."""
         query = """
             select id from myproperty.users
             where tenant_id = %(tenant)s and (id::text = lower(%(wanted)s) or email = %(wanted)s)
@@ -251,14 +248,14 @@ class Keyring:
             row = connection.execute(query, {"tenant": tenant, "wanted": wanted}).fetchone()
         if row is None:
             raise SealingError(
-                f"tenant {tenant} has no person {wanted!r}: give the id or the e-mail address; who is erased "
-                f"has the id alone"
+                f"tenant {tenant} has no person {wanted!r}: give the id or the e-mail address; an erased "
+                f"person has only the id"
             )
         found: uuid.UUID = row.id
         return found
 
     def inventory(self, tenant: uuid.UUID | None = None) -> list[dict[str, Any]]:
-        """Each key of the tenant, or of all: what the database says of it, and what the store holds."""
+        """Return each key of the tenant, or of all tenants, as the database and the store hold it."""
         query = """
             select k.id, k.tenant_id, t.name as tenant, k.user_id, k.status, k.created_at, k.destroyed_at,
                 k.destroyed_because
@@ -303,7 +300,7 @@ class Keyring:
             except errors.LockNotAvailable as error:
                 raise SealingError(
                     f"another session has been changing these keys or people for {LOCK_TIMEOUT}: try again "
-                    f"when it is done"
+                    f"later"
                 ) from error
 
     def _connected(self) -> psycopg.Connection[Any]:
@@ -326,5 +323,5 @@ def _active_id(
 
 
 def _bound_to(name: KeyName) -> bytes:
-    """A wrapped key opens only in its own place."""
+    """Return the associated data that binds a wrapped key to its name."""
     return f"data key {name.id} of {name.subject}".encode()

@@ -1,6 +1,6 @@
-"""The master keys: what wraps the keys of the tenants. They come from the settings and are stored nowhere.
+"""The master keys, which wrap the keys of the tenants. They come from the settings and are stored nowhere.
 
-The exception is an embedded engine without a setting: it makes one for itself, in its home.
+Exception: without the setting, an embedded engine makes a master key in its home.
 """
 
 import base64
@@ -20,27 +20,27 @@ from myproperty.settings import Settings
 
 @dataclass(frozen=True)
 class MasterKeys:
-    """Id to key of 32 bytes; the first wraps, all of them unwrap."""
+    """Keys of 32 bytes by id; the first wraps, all unwrap."""
 
     keys: Mapping[str, bytes] = field(repr=False)
 
     @property
     def first(self) -> str:
-        """The id of the key that wraps."""
+        """The id of the wrapping key."""
         return next(iter(self.keys))
 
 
 def master_keys(settings: Settings) -> MasterKeys:
-    """Those of MYPROPERTY_MASTER_KEYS, else, on an embedded engine, those of <home>/keys/master.key.
+    """Read MYPROPERTY_MASTER_KEYS or, on an embedded engine, <home>/keys/master.key.
 
-    That file is made at the first use, for its owner alone. Raises `SealingError`.
+    The first use makes that file, readable only by its owner. Raises `SealingError`.
     """
     if settings.master_keys is not None:
         return parse(settings.master_keys.get_secret_value(), "MYPROPERTY_MASTER_KEYS")
     if settings.oltp_dsn is not None:
         raise SealingError(
-            "MYPROPERTY_MASTER_KEYS is not set, and a database that is not ours gets no key made up for it: "
-            "set it to id:key, where the key is 32 random bytes in base64 (`openssl rand -base64 32`)"
+            "MYPROPERTY_MASTER_KEYS is not set, and only the embedded engine makes a key for itself: set "
+            "it to id:key, where the key is 32 random bytes in base64 (`openssl rand -base64 32`)"
         )
     file = settings.home / "keys" / "master.key"
     if not file.exists():
@@ -49,13 +49,13 @@ def master_keys(settings: Settings) -> MasterKeys:
 
 
 def parse(text: str, source: str) -> MasterKeys:
-    """Read `id:base64` pairs, apart by commas or white space. Raises `SealingError`, which shows no key."""
+    """Parse `id:base64` pairs, separated by commas or white space. Raises `SealingError`; it shows no key."""
     keys: dict[str, bytes] = {}
     for number, pair in enumerate(re.split(r"[,\s]+", text.strip(", \t\r\n")), start=1):
         name, colon, encoded = pair.partition(":")
         if not colon or not re.fullmatch(r"[A-Za-z0-9._-]+", name):
             raise SealingError(
-                f"{source}: entry {number} is not id:key: the id is made of letters, digits, `.`, `_` and `-`"
+                f"{source}: entry {number} is not id:key: an id consists of letters, digits, `.`, `_` and `-`"
             )
         try:
             key = base64.b64decode(encoded, validate=True)
@@ -64,15 +64,15 @@ def parse(text: str, source: str) -> MasterKeys:
         if len(key) != KEY_BYTES:
             raise SealingError(f"{source}: the key {name} has {len(key)} bytes, not {KEY_BYTES}")
         if name in keys:
-            raise SealingError(f"{source}: the key {name} is there twice: give each its own id")
+            raise SealingError(f"{source}: the key {name} is there twice: give each key its own id")
         keys[name] = key
     return MasterKeys(keys)
 
 
 def _make(file: Path) -> None:
-    """Make the file at once and whole; if another process was faster, its file stays."""
+    """Make the complete file in one step; if another process was faster, its file stays."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # A random id: a key made anew after the file was lost is told apart from the lost one.
+    # A random id distinguishes a new key from a lost one.
     text = f"local-{secrets.token_hex(4)}:{base64.b64encode(new_key()).decode()}\n"
     new = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:

@@ -1,4 +1,4 @@
-"""New keys: a new master key over the tenants' keys, or new data keys for what is sealed from now on."""
+"""Rotate keys: wrap the tenants' keys with a new master key, or make new data keys for new values."""
 
 import uuid
 
@@ -16,10 +16,10 @@ RETIRE = """
 
 
 def rotate_master(keys: Keyring, tenant: uuid.UUID | None = None) -> int:
-    """Wrap the keys of the tenants by the first master key; how many were not yet.
+    """Wrap the keys of the tenants with the first master key; return the number of changed keys.
 
-    The database and what is sealed stay as they are. A file is replaced in one step: after an interruption
-    each key is wrapped by the one or the other master key, and a second run does the rest.
+    The database and the sealed values do not change. Each file is replaced in one step: after an interruption
+    every key is wrapped by the old or the new master key, and a second run does the rest.
     """
     rewrapped = 0
     for each in [tenant] if tenant else keys.tenants():
@@ -34,10 +34,10 @@ def rotate_master(keys: Keyring, tenant: uuid.UUID | None = None) -> int:
 
 
 def rotate_keys(keys: Keyring, tenant: uuid.UUID) -> int:
-    """Make a new key active for the tenant and each of its people that has one; how many were made.
+    """Make a new active key for the tenant and each of its people with a key; return the number of keys.
 
-    The old ones are retired: they open what they sealed. All or nothing, in one transaction; the files of an
-    interrupted run seal nothing.
+    The old keys are retired: they still open their values. One transaction does all or nothing; the files of
+    an interrupted run are never used.
     """
     with keys.changing(tenant) as connection:
         users = {row.user_id for row in connection.execute(RETIRE, (tenant,))}

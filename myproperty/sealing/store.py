@@ -1,7 +1,7 @@
-"""The key store: one small JSON file a data key, in a folder outside of the database.
+"""The key store: one small JSON file for each data key, in a folder outside the database.
 
-`<tenant>/<person, or "tenant">/<key>.json` holds the wrapped key. To destroy a key is to put a tombstone in
-its place in one step: the file then says when and why, and the wrapped bytes are nowhere.
+`<tenant>/<person, or "tenant">/<key>.json` holds the wrapped key. A key is destroyed by replacing its file
+with a tombstone in one step: the file then says when and why, and the wrapped bytes are gone.
 """
 
 import base64
@@ -25,7 +25,7 @@ OF_TENANT = "tenant"
 
 @dataclass(frozen=True)
 class KeyName:
-    """Which key: its id, its tenant, and the person whose fields it seals (None: the tenant's own)."""
+    """The id of a key, its tenant, and the person whose fields it seals (None: the tenant's own key)."""
 
     id: uuid.UUID
     tenant: uuid.UUID
@@ -33,7 +33,7 @@ class KeyName:
 
     @property
     def subject(self) -> str:
-        """The words for whose key it is."""
+        """The owner of the key, in words."""
         return subject(self.tenant, self.user)
 
 
@@ -46,27 +46,27 @@ class WrappedKey:
     wrapped: bytes = field(repr=False)
 
     def content(self) -> dict[str, str]:
-        """What the file holds beside the name."""
+        """Return the content of the file without the name."""
         return {"wrapped_by": self.wrapped_by, "wrapped": base64.b64encode(self.wrapped).decode()}
 
 
 @dataclass(frozen=True)
 class Tombstone:
-    """A key that was destroyed."""
+    """A destroyed key."""
 
     name: KeyName
     destroyed_at: datetime
     destroyed_because: str
 
     def content(self) -> dict[str, str]:
-        """What the file holds beside the name."""
+        """Return the content of the file without the name."""
         return {
             "destroyed_at": self.destroyed_at.isoformat(),
             "destroyed_because": self.destroyed_because,
         }
 
     def error(self) -> ErasedError:
-        """What to raise for a use of the key."""
+        """Return the error to raise when the key is used."""
         return erased(self.name.subject, self.destroyed_at, self.destroyed_because)
 
 
@@ -74,12 +74,12 @@ KeyFile = WrappedKey | Tombstone
 
 
 def subject(tenant: uuid.UUID, user: uuid.UUID | None) -> str:
-    """The words for whom a key belongs to."""
+    """Name the owner of a key."""
     return f"tenant {tenant}" if user is None else f"person {user} of tenant {tenant}"
 
 
 class KeyStore:
-    """A folder of key files at an fsspec URL. Raises `SealingError` for what cannot be read or written."""
+    """A folder of key files at an fsspec URL. Raises `SealingError` if it cannot be read or written."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -87,9 +87,9 @@ class KeyStore:
         self._root = root.rstrip("/")
 
     def find(self, name: KeyName) -> KeyFile | None:
-        """The file of a key, if there is one."""
+        """Return the file of a key, if it exists."""
         path = self._path(name)
-        with _explained(path):
+        with _explain_file_errors(path):
             try:
                 content = self._files.cat_file(path)
             except FileNotFoundError:
@@ -97,18 +97,18 @@ class KeyStore:
             return _parse(path, content)
 
     def files(self, tenant: uuid.UUID | None = None, user: uuid.UUID | None = None) -> Iterator[KeyFile]:
-        """Every key file, or those of a tenant (its people's among them), or those of one person."""
+        """Yield all key files, or those of a tenant with its people, or those of one person."""
         folder = "/".join([self._root, *(str(part) for part in (tenant, user) if part is not None)])
-        with _explained(folder):
+        with _explain_file_errors(folder):
             self._files.invalidate_cache()
             for path in sorted(self._files.find(folder)):
                 if path.endswith(".json"):
                     yield _parse(path, self._files.cat_file(path))
 
     def tombstone(self, tenant: uuid.UUID, user: uuid.UUID | None) -> Tombstone | None:
-        """A tombstone of the tenant, or of the person given: whether keys of theirs were ever destroyed."""
+        """Return a tombstone of the tenant or person, if any of their keys was ever destroyed."""
         folders = {OF_TENANT, str(user or OF_TENANT)}
-        with _explained(self._root):
+        with _explain_file_errors(self._root):
             self._files.invalidate_cache()
             for folder in folders:
                 for path in self._files.find(f"{self._root}/{tenant}/{folder}"):
@@ -118,17 +118,17 @@ class KeyStore:
         return None
 
     def write(self, file: KeyFile) -> None:
-        """Put a file in its place, whole: what stood there before is replaced in the same step."""
+        """Write a complete key file, replacing the previous one in one step."""
         name, path = file.name, self._path(file.name)
         head = {"id": str(name.id), "tenant": str(name.tenant), "user": name.user and str(name.user)}
         content = json.dumps({**head, **file.content()}, indent=1).encode()
-        with _explained(path):
+        with _explain_file_errors(path):
             if isinstance(self._files, LocalFileSystem):
                 _replace(Path(path), content)
                 if isinstance(file, Tombstone):
                     _remove_leftovers(Path(path))
             else:
-                self._files.pipe_file(path, content)  # an object appears when it is whole
+                self._files.pipe_file(path, content)  # an object appears only when it is complete
 
     def _path(self, name: KeyName) -> str:
         return f"{self._root}/{name.tenant}/{name.user or OF_TENANT}/{name.id}.json"
@@ -151,14 +151,14 @@ def _parse(path: str, content: bytes) -> KeyFile:
 
 
 def _remove_leftovers(path: Path) -> None:
-    """A process killed while it wrote leaves a copy of the wrapped key beside its place."""
+    """Remove the temporary copies of a wrapped key that a killed process left."""
     for leftover in path.parent.glob(f".{path.name}.*"):
         leftover.unlink()
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Write beside and rename, both on disk before this returns: a value is never sealed under a lost key."""
-    # Those of person, tenant and store that are new have to be on disk in the folder above them too.
+    """Write a temporary file and rename it, with fsync: a value is never sealed under a lost key."""
+    # New folders of person, tenant and store must be on disk in their parent folders too.
     changed = [path.parent, *(parent.parent for parent in path.parents[:3] if not parent.exists())]
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
@@ -179,11 +179,11 @@ def _replace(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def _explained(path: str) -> Iterator[None]:
+def _explain_file_errors(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise SealingError(
-            f"the key store does not let us read or write {path} ({error.strerror or error}): check "
-            f"MYPROPERTY_KEY_STORE_URL and who may use that folder"
+            f"{path} in the key store cannot be read or written ({error.strerror or error}): check "
+            f"MYPROPERTY_KEY_STORE_URL and the permissions of that folder"
         ) from error

@@ -15,7 +15,7 @@ from data.landing.read import fingerprint_landing, read_landing
 from data.raw.postgres import PostgresWarehouse
 from data.raw.transfer import transfer
 from data.raw.warehouse import Warehouse, open_warehouse
-from myproperty.engines import local
+from myproperty import engines
 from myproperty.settings import Settings
 from tests.conftest import DatabaseMaker
 from tests.ingest.conftest import Company
@@ -34,8 +34,8 @@ def postgres(fresh_database: DatabaseMaker) -> Iterator[Warehouse]:
 def emulator(postgres_settings: Settings) -> Iterator[Warehouse]:
     settings = postgres_settings.model_copy(update={"warehouse": "emulator", "dataset_prefix": "ingest_"})
     try:
-        local.up(settings)
-    except local.EngineError as error:
+        engines.up(settings)
+    except engines.EngineError as error:
         pytest.skip(f"no BigQuery emulator here: {error}")
     warehouse = open_warehouse(settings)
     yield warehouse

@@ -3,7 +3,7 @@
 The company of the demo with readings of its own, over both changes of clocks in Sydney: built once, changed
 in the operational database as people and files change it, run over the dates that are pending then by what
 the pipeline runs (landing, raw, its dbt steps, the ledger), and refreshed whole in a copy. Not here:
-validation, gates and Dagster around these steps (`tests/test_end_to_end.py`).
+validation, gates and Dagster around these steps (`tests/end_to_end`).
 """
 
 import threading

@@ -1,4 +1,4 @@
-"""The BigQuery emulator: its own environment, its server, and a client for it.
+"""The BigQuery emulator: its own Python environment, its server, and a client for it.
 
-`serve.py` runs inside that environment; everything else here runs in the project's.
+`launcher.py` runs inside that environment; the other modules run in the project's environment.
 """

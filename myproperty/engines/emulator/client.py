@@ -1,7 +1,4 @@
-"""A BigQuery client for Google's service or for an endpoint without accounts, such as the emulator.
-
-Only how to connect; what is asked is the caller's.
-"""
+"""Connect a BigQuery client to Google's service, or to an endpoint without accounts such as the emulator."""
 
 from google.api_core.client_options import ClientOptions
 from google.auth.credentials import AnonymousCredentials
@@ -9,9 +6,9 @@ from google.cloud import bigquery
 
 
 def bigquery_client(endpoint: str | None, project: str, location: str | None) -> bigquery.Client:
-    """Google's own BigQuery with the machine's credentials where `endpoint` is None, else that server.
+    """Return a client of the server at `endpoint`, or of Google (with the machine's credentials) for None.
 
-    Another endpoint has no Storage API beside it: read with `create_bqstorage_client=False`.
+    Any other endpoint has no Storage API beside it: read with `create_bqstorage_client=False`.
     """
     if endpoint is None:
         return bigquery.Client(project=project, location=location)

@@ -1,4 +1,4 @@
-"""The emulator's process of one home: start, stop, and say what is wrong with it."""
+"""Start and stop the emulator's process of one home, and explain why it fails."""
 
 import contextlib
 import json
@@ -15,19 +15,20 @@ from typing import NamedTuple
 import psutil
 from filelock import FileLock, Timeout
 
-from myproperty.engines.base import EngineError, choose_port, disk_full, explained, free_port, tail
-from myproperty.engines.emulator import environment
+from myproperty.engines.emulator import installation
+from myproperty.engines.errors import EngineError, disk_full, explain_file_errors, last_lines
+from myproperty.engines.ports import choose_port, find_free_port
 
-SERVE = Path(__file__).with_name("serve.py")
+LAUNCHER = Path(__file__).with_name("launcher.py")
 # Ready in 2-3 s on two idle cores.
 START_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 20.0
-# Kept so that the parent does not warn of a child that outlives it, and can reap one that died.
+# Kept so that the parent does not warn about a child that outlives it, and can reap a dead one.
 _children: list[subprocess.Popen[bytes]] = []
 
 
 class Running(NamedTuple):
-    """A server as written down by the one who started it."""
+    """A started server, as recorded in `server.json`."""
 
     pid: int
     created: float
@@ -56,16 +57,16 @@ class Emulator:
         return self.logs / "emulator.log"
 
     def running(self) -> Running | None:
-        """The living server that answers, else None."""
+        """Return the server if it lives and answers."""
         found = self._process()
-        return found if found and answers(found.port) else None
+        return found if found and is_answering(found.port) else None
 
     def start(self) -> list[str]:
-        """Have the server answer; returns notes for people. Raises EngineError.
+        """Start the server unless it runs, and wait until it answers; returns notes for the user.
 
-        Does nothing where it answers already.
+        Raises `EngineError`.
         """
-        with explained(self.root), self._only_starter():
+        with explain_file_errors(self.root), self._only_starter():
             found = self._process()
             if found and found.project != self.project:
                 raise EngineError(
@@ -75,14 +76,14 @@ class Emulator:
             if found:
                 self._await_answer(found)
                 return []
-            venv = environment.ensure(self.venv, self.python, self.logs / "emulator-install.log")
+            venv = installation.ensure_installed(self.venv, self.python, self.logs / "emulator-install.log")
             return self._launch(venv)
 
     def stop(self) -> bool:
-        """Stop the server; whether there was one."""
+        """Stop the server; return whether one ran."""
         if not self.root.exists():
             return False
-        with explained(self.root), self._only_starter():
+        with explain_file_errors(self.root), self._only_starter():
             found = self._process()
             if found is None:
                 return False
@@ -109,7 +110,7 @@ class Emulator:
             return None
 
     def _process(self) -> Running | None:
-        """The server that was written down, if that very process lives: numbers are used again."""
+        """Return the recorded server if that same process lives: the system uses process ids again."""
         found = self._written()
         for child in _children:
             child.poll()
@@ -128,7 +129,7 @@ class Emulator:
             port, notes = choose_port(
                 self.port, written.port if written else None, "MYPROPERTY_EMULATOR_PORT"
             )
-            running, begin = self._spawn(venv, port, free_port())
+            running, begin = self._spawn(venv, port, find_free_port())
             output = self._await_answer(running, begin)
             if output is None:
                 return notes
@@ -144,11 +145,11 @@ class Emulator:
         with self.log.open("ab") as log:
             begin = log.tell()
             child = subprocess.Popen(
-                [venv / "bin/python", "-P", SERVE, *options],
+                [venv / "bin/python", "-P", LAUNCHER, *options],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C at the terminal is not meant for the server
+                start_new_session=True,  # Ctrl-C at the terminal must not reach the server
                 env={"HOME": str(venv / "home"), "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"},
             )
         _children.append(child)
@@ -160,14 +161,14 @@ class Emulator:
         return running, begin
 
     def _await_answer(self, running: Running, begin: int = 0) -> str | None:
-        """None as soon as the server answers, or what it wrote since `begin` if it ended."""
+        """Wait until the server answers; if it ends first, return its log since `begin`."""
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline:
             if self._process() is None:
                 with self.log.open("rb") as log:
                     log.seek(begin)
                     return log.read().decode(errors="replace")
-            if answers(running.port):
+            if is_answering(running.port):
                 return None
             time.sleep(0.05)
         raise EngineError(
@@ -180,30 +181,30 @@ class Emulator:
             return disk_full(self.root)
         if "address already in use" in output.lower():
             return EngineError(
-                "the emulator's port was taken by another program while it started: run the command again, "
-                "or set MYPROPERTY_EMULATOR_PORT to a free port"
+                "another program took the emulator's port while it started: run the command again, or set "
+                "MYPROPERTY_EMULATOR_PORT to a free port"
             )
         return EngineError(
-            f"the emulator did not start:\n{tail(output)}\n  If its data folder is broken, move it away (mv "
-            f"{self.data} {self.data}.broken), run `myproperty up` and load it again with `myproperty run`; "
-            f"nothing was changed. The log is {self.log}"
+            f"the emulator did not start:\n{last_lines(output)}\n  If its data folder is broken, move it "
+            f"away (mv {self.data} {self.data}.broken), run `myproperty up` and load it again with "
+            f"`myproperty run`. Nothing was changed. The log is {self.log}"
         )
 
     @contextlib.contextmanager
     def _only_starter(self) -> Iterator[None]:
         self.root.mkdir(parents=True, exist_ok=True)
         try:
-            with FileLock(self.root / ".lock", timeout=environment.BUILD_TIMEOUT_S):
+            with FileLock(self.root / ".lock", timeout=installation.BUILD_TIMEOUT_S):
                 yield
         except Timeout as error:
             raise EngineError(
                 f"another command has been starting or stopping the emulator in {self.root} for "
-                f"{environment.BUILD_TIMEOUT_S:.0f} s: end that command and try again"
+                f"{installation.BUILD_TIMEOUT_S:.0f} s: end that command and try again"
             ) from error
 
 
-def answers(port: int) -> bool:
-    """Whether the API answers on 127.0.0.1:port."""
+def is_answering(port: int) -> bool:
+    """Return whether the API answers on 127.0.0.1:port."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/bigquery/v2/projects", timeout=5) as response:
             return bool(response.status == 200)

@@ -21,8 +21,9 @@ import pytest
 from psycopg import sql
 
 from data.ingest.readings.load import ingest_file
+from myproperty import engines
 from myproperty.database.session import Session
-from myproperty.engines import local
+from myproperty.engines.environment import find_postgres
 from myproperty.errors import DatabaseUnavailable
 from myproperty.settings import Settings
 from oltp_schema.migrate import upgrade
@@ -189,10 +190,10 @@ def test_a_server_killed_during_a_load_is_a_clear_error_and_a_rerun_completes_th
     points = random.Random(7)
     with temporary_home() as home:
         settings = Settings(home=home, warehouse="postgres", oltp_dsn=None, warehouse_dsn=None)
-        local.up(settings, emulator=False)
+        engines.up(settings, emulator=False)
         try:
-            upgrade(local.dsn(settings))
-            company = make_company(local.dsn(settings), "Kestrel")
+            upgrade(engines.dsn(settings))
+            company = make_company(engines.dsn(settings), "Kestrel")
             calls = calls_of_a_load(company, tmp_path)
             for number in range(SERVER_KILLS):
                 path = medium(tmp_path, datetime(2022, 1 + number, 1, tzinfo=UTC))
@@ -201,18 +202,18 @@ def test_a_server_killed_during_a_load_is_a_clear_error_and_a_rerun_completes_th
                         patch.setattr(Session, name, getattr(Session, name))
                     victim.at_call(points.randint(2, calls), lambda _: kill_server(settings))
                     with pytest.raises(DatabaseUnavailable, match=r"was lost|cannot be reached"):
-                        ingest_file(path, tenant="Kestrel", dsn=local.dsn(settings))
-                local.up(settings, emulator=False)
+                        ingest_file(path, tenant="Kestrel", dsn=engines.dsn(settings))
+                engines.up(settings, emulator=False)
                 assert stored(company, path) == []
-                ingest_file(path, tenant="Kestrel", dsn=local.dsn(settings))
+                ingest_file(path, tenant="Kestrel", dsn=engines.dsn(settings))
                 is_whole(company, path)
         finally:
-            local.down(settings)
+            engines.down(settings)
 
 
 def kill_server(settings: Settings) -> None:
     """Send SIGKILL to the server and each of its processes."""
-    found = local._postgres(settings)._postmaster()
+    found = find_postgres(settings)._postmaster()
     assert found is not None
     server = psutil.Process(found[0])
     children = server.children(recursive=True)

@@ -1,12 +1,12 @@
 # mypy: disable-error-code="import-not-found,no-untyped-call"
 # ruff: noqa: S608, PLR0917
-"""Serve `local-bigquery` with what dbt-bigquery and the loader need and 0.3.2 lacks.
+"""Start `local-bigquery` with the features that dbt-bigquery and the loader need and that 0.3.2 lacks.
 
-Runs in the emulator's own environment (Python 3.13), so it imports nothing of this project. Each `add_*`
-function is one addition; what BigQuery itself refuses stays refused. Binds 127.0.0.1 alone.
+This module runs in the emulator's own environment (Python 3.13), so it imports nothing of this project. Each
+`add_*` function is one addition. What BigQuery refuses is still refused. The server binds 127.0.0.1 only.
 
-The SQL composed here is of quoted names, of bounds made from digits, and of queries that the stock server
-has translated; the signatures are the stock server's own, hence the two rules switched off.
+Two lint rules are off: the SQL here consists of quoted names, bounds made from digits and queries translated
+by the stock server (S608), and the signatures are the stock server's own (PLR0917).
 """
 
 import argparse
@@ -57,7 +57,7 @@ def add_ddl_destination() -> None:
         statistics = job.statistics and job.statistics.query
         if config and config.destinationTable:
             if statistics and statistics.statementType in CREATES:
-                config = config.without("destinationTable")  # the table is named, its rows are not the result
+                config = config.without("destinationTable")  # named for dbt, but its rows are not the result
             elif partition := split(tables.reference(config.destinationTable)):
                 config = config.replace(destinationTable=partition.table_resource())
             job = job.replace(configuration=job.configuration.replace(query=config))
@@ -67,7 +67,7 @@ def add_ddl_destination() -> None:
     api_jobs.results = job_results
 
 
-# -- 2. Partition decorators: a load to t$20260101 of the stock server makes a table of that name.
+# -- 2. Partition decorators: the stock server loads t$20260101 into a table of that name.
 
 DECORATED = re.compile(r"^(?P<table>.+)\$(?P<id>\d{4}|\d{6}|\d{8}|\d{10})$")
 ID_LENGTH = {"YEAR": 4, "MONTH": 6, "DAY": 8, "HOUR": 10}
@@ -83,7 +83,7 @@ class Partition(NamedTuple):
         return dict(zip(("projectId", "datasetId", "tableId"), self.table, strict=True))
 
     def bounds(self) -> tuple[dt.datetime, dt.datetime]:
-        """Half-open, in UTC."""
+        """Return the half-open interval of the partition, in UTC."""
         parts = [self.id[:4], self.id[4:6], self.id[6:8], self.id[8:10]]
         year, month, day, hour = (
             int(part) if part else least for part, least in zip(parts, (1, 1, 1, 0), strict=True)
@@ -100,7 +100,7 @@ class Partition(NamedTuple):
                 return start, start + dt.timedelta(hours=1)
 
     def condition(self) -> str:
-        """DuckDB's condition for the rows of this partition."""
+        """Return DuckDB's condition for the rows of this partition."""
         label = tables.names.label(*self.table)
         layout = tables.load(*self.table).timePartitioning
         if layout is None:
@@ -122,7 +122,7 @@ class Partition(NamedTuple):
 
 
 def split(reference: Reference) -> Partition | None:
-    """The partition that a decorated name means, None for a plain name."""
+    """Return the partition that a decorated name means, None for a plain name."""
     found = DECORATED.match(reference[2] or "")
     return Partition((*reference[:2], found["table"]), found["id"]) if found else None
 
@@ -181,7 +181,7 @@ def add_partition_decorators() -> None:
 def write_partition(
     cur: Any, writer: Any, sql: str, params: Any, partition: Partition, config: Any, default: str, prefix: str
 ) -> None:
-    """Replace, fill or extend one partition in one transaction; rows of other partitions are refused."""
+    """Replace, fill or extend one partition in one transaction; refuse rows of other partitions."""
     name, condition = tables.name(*partition.table), partition.condition()
     label = f"{tables.names.label(*partition.table)}${partition.id}"
     # Computed before the old rows go: the query may read the partition that it replaces.
@@ -234,7 +234,7 @@ def add_set_struct() -> None:
     script.Interpreter.set = set_
 
 
-# -- 4. GRANT and REVOKE on a table or view: kept as its IAM policy, shown by OBJECT_PRIVILEGES.
+# -- 4. GRANT and REVOKE on a table or view: kept as its IAM policy, listed by OBJECT_PRIVILEGES.
 
 GRANT = re.compile(
     r"^\s*(?P<verb>grant|revoke)\s+(?P<roles>.+?)\s+on\s+(?:(?:external|materialized)\s+)?(?:table|view)\s+"
@@ -290,7 +290,7 @@ def leave_out_geography() -> None:
     database.FUNCTIONS = [path for path in database.FUNCTIONS if path.stem != "geography"]
 
 
-# -- 6. After a kill: a client that asks for a job of the server before must not wait for ever.
+# -- 6. After a kill: a client that waits for a job of the previous server must not wait for ever.
 
 
 def end_interrupted_jobs() -> None:
@@ -303,7 +303,7 @@ def end_interrupted_jobs() -> None:
 
 
 def drop_query_results() -> None:
-    """BigQuery forgets results after a day, the stock server never: they would fill the disk."""
+    """Drop the results of queries: the stock server keeps them for ever, and they would fill the disk."""
     kept = database.fetch(
         "SELECT table_name FROM duckdb_tables() WHERE database_name = 'emulator' AND schema_name = ?",
         [tables.RESULTS],

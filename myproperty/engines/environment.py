@@ -1,7 +1,7 @@
-"""The engines of one environment: bring them up, take them down, say how they are and where.
+"""Start and stop the engines of one environment, and report their state and address.
 
-How each engine works is in `myproperty.engines.postgres` and `myproperty.engines.emulator`; what an
-environment is, in `myproperty.settings`.
+How each engine works is in `myproperty.engines.postgres` and `myproperty.engines.emulator`. An environment is
+described by `myproperty.settings.Settings`.
 """
 
 import hashlib
@@ -10,19 +10,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from myproperty.engines.base import EngineError, EngineSettings
 from myproperty.engines.emulator.server import Emulator
+from myproperty.engines.errors import EngineError
 from myproperty.engines.postgres import DATABASES, Postgres, server_account
+from myproperty.engines.settings import EngineSettings
 from myproperty.settings import CHECKOUT, Settings
-
-__all__ = ["EngineError", "Status", "down", "dsn", "status", "up"]
 
 GOOGLE = "https://bigquery.googleapis.com"
 
 
 @dataclass(frozen=True)
 class Status:
-    """How the engines are. `state` is running, stopped, or external for what is not ours to start."""
+    """The state of the engines: running, stopped, or external (a server that we do not start)."""
 
     postgres: dict[str, str | None]
     warehouse: dict[str, str | None]
@@ -31,51 +30,53 @@ class Status:
     grpc_endpoint: str | None = None  # the emulator's Storage API, host:port without TLS
 
     def as_json(self) -> dict[str, Any]:
-        """The document of `myproperty status --json`."""
+        """Return the document of `myproperty status --json`."""
         return {"postgres": self.postgres, "warehouse": self.warehouse, "home": str(self.home)}
 
 
 def up(settings: Settings, *, emulator: bool | None = None) -> Status:
-    """Start what is not running; `emulator` True or False overrules the settings' choice of warehouse.
+    """Start the engines that do not run yet.
 
-    Raises EngineError, whose message ends with what to do. With the emulator asked for, it is the status's
-    warehouse.
+    `emulator` overrides the warehouse of the settings: True starts the emulator and returns it as the
+    warehouse, False leaves it out. Raises `EngineError`.
     """
     with_emulator = _wants_emulator(settings) if emulator is None else emulator
-    notes = _postgres(settings).start() if _wants_postgres(settings) else []
+    notes = find_postgres(settings).start() if _wants_postgres(settings) else []
     if with_emulator:
-        notes += _emulator(settings).start()
+        notes += find_emulator(settings).start()
     return _status(settings, notes, with_emulator)
 
 
 def down(settings: Settings) -> Status:
-    """Stop what runs, in the order that lets clients of the warehouse finish first; data and logs stay."""
-    _emulator(settings).stop()
-    _postgres(settings).stop()
+    """Stop the engines, the warehouse's first, so that its clients finish; data and logs stay."""
+    find_emulator(settings).stop()
+    find_postgres(settings).stop()
     return status(settings)
 
 
 def status(settings: Settings) -> Status:
-    """How the engines are now; starts nothing."""
+    """Return the current state of the engines; starts nothing."""
     return _status(settings, [], _wants_emulator(settings))
 
 
 def dsn(settings: Settings, database: str = "myproperty", role: str | None = None) -> str:
-    """A libpq URI of `myproperty` or `warehouse`, as the superuser or a login role.
+    """Return a libpq URI of the database `myproperty` or `warehouse`, for the superuser or a login role.
 
-    Raises EngineError where the server does not run.
+    Raises `EngineError` if the server does not run.
     """
     if database not in DATABASES:
         raise ValueError(f"unknown database {database!r}: one of {', '.join(DATABASES)}")
     external = settings.oltp_dsn if database == "myproperty" else settings.warehouse_dsn
     if external is not None:
         if role is not None:
-            raise EngineError(f"the DSN of {database} is set from outside: SET ROLE {role} after connecting")
+            raise EngineError(
+                f"the DSN of {database} comes from the settings: connect with it, then SET ROLE {role}"
+            )
         return external
-    server = _postgres(settings)
+    server = find_postgres(settings)
     port = server.listening_on()
     if port is None:
-        raise EngineError(f"PostgreSQL of {settings.home} does not run: run `myproperty up`")
+        raise EngineError(f"the PostgreSQL server of {settings.home} is stopped: run `myproperty up`")
     password = None if role is None else server.role_password(role, port)
     return server.dsn(database, port, role, password)
 
@@ -89,7 +90,8 @@ def _wants_emulator(settings: Settings) -> bool:
     return settings.warehouse == "emulator" and settings.bigquery_endpoint is None
 
 
-def _postgres(settings: Settings) -> Postgres:
+def find_postgres(settings: Settings) -> Postgres:
+    """Return the embedded PostgreSQL of an environment, running or not."""
     home = settings.home.resolve()
     return Postgres(
         root=_reachable_root(home) / "postgres",
@@ -98,7 +100,8 @@ def _postgres(settings: Settings) -> Postgres:
     )
 
 
-def _emulator(settings: Settings) -> Emulator:
+def find_emulator(settings: Settings) -> Emulator:
+    """Return the BigQuery emulator of an environment, running or not."""
     home, own = settings.home.resolve(), EngineSettings()
     return Emulator(
         root=home / "emulator",
@@ -111,15 +114,15 @@ def _emulator(settings: Settings) -> Emulator:
 
 
 def _shared_folder(home: Path) -> Path:
-    """The checkout's own folder, so that the 560 MB are there once for all homes; else the home."""
+    """Return the checkout's own folder if it is writable (560 MB once for all homes), else the home."""
     return CHECKOUT / ".local" if os.access(CHECKOUT, os.W_OK) else home
 
 
 def _reachable_root(home: Path) -> Path:
-    """Where the data lies: in the home.
+    """Return the folder of the data: the home, with one exception.
 
-    A checkout in root's private home is the exception: the server's account cannot reach the default home
-    there, so the data goes to a folder of the system. A home chosen by name is never left.
+    The server's account cannot reach the default home of a checkout in root's private home: the data then
+    goes to /var/lib/myproperty. A home that the user set is always used.
     """
     if home != (CHECKOUT / ".local").resolve() or server_account() is None:
         return home
@@ -129,7 +132,7 @@ def _reachable_root(home: Path) -> Path:
 
 
 def _status(settings: Settings, notes: list[str], with_emulator: bool) -> Status:
-    server = _postgres(settings)
+    server = find_postgres(settings)
     port = server.listening_on()
 
     def database(name: str, external: str | None) -> dict[str, str | None]:
@@ -141,7 +144,7 @@ def _status(settings: Settings, notes: list[str], with_emulator: bool) -> Status
 
     grpc_endpoint = None
     if with_emulator:
-        found = _emulator(settings).running()
+        found = find_emulator(settings).running()
         warehouse = {
             "kind": "emulator",
             "state": "running" if found else "stopped",

@@ -1,7 +1,7 @@
-"""The emulator's own environment: a Python 3.13 with `local-bigquery`, made once and shared by all homes.
+"""Install the emulator: a Python 3.13 environment with `local-bigquery`, made once and shared by all homes.
 
-It stays apart from the project's environment, whose Python and libraries it does not get along with.
-A Python 3.13 is looked for and never downloaded.
+It is separate from the project's environment, because its Python and libraries conflict with the project's.
+This module looks for an installed Python 3.13 and never downloads one.
 """
 
 import hashlib
@@ -13,7 +13,13 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from myproperty.engines.base import EngineError, disk_full, explained, nearest_existing, tail
+from myproperty.engines.errors import (
+    EngineError,
+    disk_full,
+    explain_file_errors,
+    last_lines,
+    nearest_existing,
+)
 
 LOCK = Path(__file__).with_name("requirements.lock")
 # On two cores the installation takes 50 s; a second starter waits for it.
@@ -28,23 +34,24 @@ IS_USABLE = (
 )
 
 
-def find_python(asked: Path | None = None) -> Path:
-    """A Python 3.13 that can make an environment; raises EngineError where the machine has none."""
-    for candidate in [asked] if asked else candidates():
+def find_python(requested: Path | None = None) -> Path:
+    """Find a Python 3.13 that can make an environment. Raises `EngineError` if the machine has none."""
+    for candidate in [requested] if requested else list_candidates():
         if is_usable(candidate):
             return candidate
-    if asked:
+    if requested:
         raise EngineError(
-            f"MYPROPERTY_EMULATOR_PYTHON={asked} is no Python 3.13 with venv: name another, or unset it"
+            f"MYPROPERTY_EMULATOR_PYTHON={requested} is not a Python 3.13 with venv: set another path, or "
+            "unset it"
         )
     raise EngineError(
-        "no Python 3.13 was found (PATH, pyenv, uv), which the BigQuery emulator needs: install one, or set "
+        "the BigQuery emulator needs Python 3.13, and none was found (PATH, pyenv, uv): install one, or set "
         "MYPROPERTY_EMULATOR_PYTHON to its path; MYPROPERTY_WAREHOUSE=postgres works without it"
     )
 
 
-def candidates(environ: Mapping[str, str] = os.environ) -> Iterator[Path]:
-    """Where a Python 3.13 may be, likeliest first."""
+def list_candidates(environ: Mapping[str, str] = os.environ) -> Iterator[Path]:
+    """Yield the paths where a Python 3.13 may be, the most likely first."""
     home = Path(environ.get("HOME", "/"))
     for name in environ.get("PATH", "").split(os.pathsep):
         yield Path(name) / "python3.13"
@@ -59,47 +66,47 @@ def candidates(environ: Mapping[str, str] = os.environ) -> Iterator[Path]:
 
 
 def is_usable(python: Path) -> bool:
-    """Whether it runs, is 3.13 and has venv and pip; a shim of pyenv may be there and lead nowhere."""
+    """Return whether `python` runs, is 3.13 and has venv and pip; a shim of pyenv may lead nowhere."""
     if not os.access(python, os.X_OK):
         return False
     result = subprocess.run([python, "-I", "-c", IS_USABLE], capture_output=True, timeout=60, check=False)
     return result.returncode == 0
 
 
-def ensure(base: Path, python: Path | None, log: Path) -> Path:
-    """The environment's folder below `base`, made if it is not there; raises EngineError.
+def ensure_installed(base: Path, python: Path | None, log: Path) -> Path:
+    """Return the environment's folder below `base`; make it first if it is missing. Raises `EngineError`.
 
-    Its name carries the lock file's hash, so a change of versions makes another one and leaves running
-    servers alone.
+    The folder's name is the lock file's hash: a change of versions makes another folder, and running servers
+    keep theirs.
     """
     venv = base.resolve() / hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]
     ready = venv / "ready"
     if ready.exists() and (venv / "bin/python").exists():
         return venv
-    with explained(base):
+    with explain_file_errors(base):
         base.mkdir(parents=True, exist_ok=True)
         log.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(base / ".lock", timeout=BUILD_TIMEOUT_S):
             if not (ready.exists() and (venv / "bin/python").exists()):
-                build(venv, find_python(python), log)
+                install(venv, find_python(python), log)
                 ready.touch()
     return venv
 
 
-def build(venv: Path, python: Path, log: Path) -> None:
-    """Make the environment from the lock file; what an interrupted attempt left is removed first."""
+def install(venv: Path, python: Path, log: Path) -> None:
+    """Make the environment from the lock file; first remove what an interrupted attempt left."""
     shutil.rmtree(venv, ignore_errors=True)
     inside = venv / "bin/python"
     pip = (inside, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-input")
-    run(log, [python, "-m", "venv", venv])
-    run(log, [*pip, "--require-hashes", "--no-deps", "--requirement", LOCK])
+    run_step(log, [python, "-m", "venv", venv])
+    run_step(log, [*pip, "--require-hashes", "--no-deps", "--requirement", LOCK])
     (venv / "home").mkdir()
-    run(log, [inside, "-P", "-c", IMPORT_EXTENSIONS], HOME=str(venv / "home"))
+    run_step(log, [inside, "-P", "-c", IMPORT_EXTENSIONS], HOME=str(venv / "home"))
 
 
-def run(log: Path, command: list[str | Path], **extra: str) -> None:
-    """One step, its output in the log."""
-    # The caller's environment would lead the other Python to the wrong modules; pip's own settings stay.
+def run_step(log: Path, command: list[str | Path], **extra: str) -> None:
+    """Run one step of the installation and append its output to the log."""
+    # The caller's variables would lead the other Python to the wrong modules; pip's own settings stay.
     environ = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
     result = subprocess.run(
         command, env=environ | extra, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
@@ -112,6 +119,6 @@ def run(log: Path, command: list[str | Path], **extra: str) -> None:
     if "No space left on device" in output:
         raise disk_full(nearest_existing(Path(command[0])))
     raise EngineError(
-        f"the emulator's environment could not be made:\n{tail(output)}\n  Mend the cause (pip needs a "
+        f"the emulator's environment could not be made:\n{last_lines(output)}\n  Fix the cause (pip needs a "
         f"package index with the versions of {LOCK.name}; its output is in {log}) and run the command again"
     )

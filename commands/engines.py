@@ -1,0 +1,50 @@
+"""Commands for the embedded engines and the schema of the OLTP database."""
+
+from commands import console, views
+from commands.options import AsJson, reports_errors
+from myproperty.settings import get_settings
+
+
+@reports_errors
+def up(json: AsJson = False) -> None:
+    """Start the embedded engines: PostgreSQL and, if it is the warehouse, the BigQuery emulator."""
+    from myproperty import engines
+
+    with console.step("Starting the engines"):
+        found = engines.up(get_settings())
+    for note in found.notes:
+        console.err.print(note)
+    _show(found.as_json(), json)
+
+
+@reports_errors
+def down(json: AsJson = False) -> None:
+    """Stop the embedded engines; data and logs stay."""
+    from myproperty import engines
+
+    _show(engines.down(get_settings()).as_json(), json)
+
+
+@reports_errors
+def status(json: AsJson = False) -> None:
+    """Show the state of the engines and their addresses."""
+    from myproperty import engines
+
+    _show(engines.status(get_settings()).as_json(), json)
+
+
+@reports_errors
+def migrate() -> None:
+    """Migrate the OLTP schema to its newest revision; a second run changes nothing."""
+    from myproperty import engines
+    from oltp_schema.migrate import upgrade
+
+    revision = upgrade(engines.dsn(get_settings()))
+    console.out.print(f"The OLTP schema is at revision {revision}.")
+
+
+def _show(status: dict[str, object], json: bool) -> None:
+    if json:
+        console.print_json(status)
+    else:
+        views.show_engines(status)

@@ -1,0 +1,103 @@
+"""Commands for meter files: inspect one, or load many into the readings."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from commands import console, views
+from commands.options import AsJson, FileFormat, MappingFile, reports_errors
+from myproperty.settings import get_settings
+
+if TYPE_CHECKING:
+    from data.ingest.formats.mapping import Mapping
+
+
+@reports_errors
+def inspect(
+    file: Path,
+    *,
+    format: FileFormat = None,
+    mapping: MappingFile = None,
+    suggest_mapping: Annotated[
+        bool, typer.Option("--suggest-mapping", help="Print a mapping to check and complete instead.")
+    ] = False,
+    timezone: Annotated[
+        str | None, typer.Option(help="The time zone of the file, for the suggested mapping.")
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Read a meter file and show its content and its errors; nothing is written."""
+    from data.ingest.inspect import inspect as inspect_file
+
+    if suggest_mapping:
+        from data.ingest.formats.suggest import suggest_mapping as suggest
+
+        typer.echo(suggest(file, timezone), nl=False)
+        return
+    report = inspect_file(file, format, mapping=read_mapping(mapping))
+    if json:
+        console.print_json(report)
+    else:
+        views.show_inspection(file, report)
+    if report["status"] == "refused":
+        reasons = "; ".join(f"line {r['first_line']}: {r['reason']}" for r in report["rejected"])
+        console.print_error("refused", f"{file}: {reasons}")
+        raise typer.Exit(1)
+
+
+@reports_errors
+def ingest(
+    files: Annotated[list[Path], typer.Argument(help="Meter files; each is loaded whole or not at all.")],
+    *,
+    tenant: Annotated[str, typer.Option(help="The tenant that the files belong to: name or id.")],
+    create_meters: Annotated[
+        str | None,
+        typer.Option(metavar="PROPERTY", help="Create unknown meters in this property (name or id)."),
+    ] = None,
+    format: FileFormat = None,
+    mapping: MappingFile = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Number of files loaded at once. Default: the processors, at most 4."),
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Load meter files into the readings; a file that is already loaded changes nothing.
+
+    Files are loaded in parallel, with the same result as one after the other.
+    """
+    from data.ingest.readings.parallel import ingest_files
+    from myproperty import engines
+
+    declared = read_mapping(mapping)
+    dsn = engines.dsn(get_settings())
+    results = []
+    with console.step(f"Reading {len(files)} files" if len(files) > 1 else f"Reading {files[0]}"):
+        for result in ingest_files(
+            files,
+            tenant=tenant,
+            dsn=dsn,
+            workers=workers,
+            create_meters=create_meters,
+            format=format,
+            mapping=declared,
+        ):
+            results.append(result)
+            if len(files) > 1 and console.err.is_terminal:
+                console.err.print(f"{len(results)} of {len(files)}: {console.escape(result.path)}")
+    if json:
+        console.print_json([result.as_json() for result in results])
+    else:
+        views.show_ingests(results)
+    refused = [result for result in results if result.status == "refused"]
+    views.show_refusals(refused)
+    if refused:
+        raise typer.Exit(1)
+
+
+def read_mapping(path: Path | None) -> "Mapping | None":
+    """Read the mapping that an option names, if any."""
+    from data.ingest.formats.mapping import load_mapping
+
+    return load_mapping(path) if path is not None else None

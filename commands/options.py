@@ -1,0 +1,53 @@
+"""Options that several commands share, and how a command reports an error."""
+
+import functools
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, ParamSpec, TypeVar
+
+import typer
+
+from commands import console
+from myproperty.errors import PlatformError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+DATE_FORMATS = ["%Y-%m-%d"]
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+FileFormat = Annotated[
+    str | None, typer.Option(help="Read the file in this format instead of detecting the format.")
+]
+FirstDate = Annotated[
+    datetime | None, typer.Option("--from", formats=DATE_FORMATS, help="First reading date.")
+]
+LastDate = Annotated[
+    datetime | None, typer.Option("--to", formats=DATE_FORMATS, help="Last reading date, included.")
+]
+MappingFile = Annotated[
+    Path | None,
+    typer.Option("--mapping", help="A YAML or TOML file that declares what the meter file leaves out."),
+]
+OneTenant = Annotated[str, typer.Option(help="A tenant's name or id.")]
+OnlyTenant = Annotated[str | None, typer.Option(help="Only this tenant: name or id.")]
+
+
+def reports_errors(command: Callable[P, R]) -> Callable[P, R]:
+    """Print a `PlatformError` as one message without a traceback, and exit with 1."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except PlatformError as error:
+            console.print_error("error", str(error))
+            raise typer.Exit(1) from None
+
+    return run
+
+
+def check_order(first: datetime, last: datetime) -> None:
+    """Refuse a range of days that ends before it begins."""
+    if last < first:
+        raise typer.BadParameter(f"--to {last:%Y-%m-%d} is before --from {first:%Y-%m-%d}")

@@ -1,0 +1,105 @@
+"""Commands for the pipeline: run it, validate whole days, read the verdicts of the gates, open Dagster."""
+
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from commands import console, views
+from commands.options import AsJson, FirstDate, LastDate, OnlyTenant, check_order, reports_errors
+from myproperty.settings import get_settings
+
+if TYPE_CHECKING:
+    from data.ingest.validation.run import Validation
+
+
+@reports_errors
+def run(first: FirstDate = None, last: LastDate = None, json: AsJson = False) -> None:
+    """Run the pipeline in this process, for the given dates or for the inbox and all changed dates."""
+    from dagster_project import runner
+
+    settings = get_settings()
+    validated: list[Validation] = []
+    if (first is None) != (last is None):
+        raise typer.BadParameter("give both --from and --to, or neither")
+    if first and last:
+        check_order(first, last)
+    with console.output_to(settings.run_log):
+        if first and last:
+            end = last.date() + timedelta(days=1)
+            reports = [runner.run_pipeline(first.date(), end, settings, console.show_progress)]
+        else:
+            ingested = runner.ingest_inbox(settings, console.show_progress)
+            validated = runner.validate_due(settings, console.show_progress)
+            reports = runner.run_pending(settings, console.show_progress)
+    if json:
+        console.print_json([report.as_json() for report in reports])
+    else:
+        if not first:
+            views.show_ingests(ingested)
+        views.show_validations([*validated, *(found for report in reports for found in report.validated)])
+        views.show_runs(reports)
+    views.show_run_failures(reports)
+    if not all(report.success for report in reports):
+        raise typer.Exit(1)
+
+
+@reports_errors
+def validate(
+    first: FirstDate = None, last: LastDate = None, tenant: OnlyTenant = None, json: AsJson = False
+) -> None:
+    """Judge whole days and fill gaps, for the given dates or for the dates that new files changed."""
+    from data.ingest.validation.run import validate as validate_dates
+    from myproperty import engines
+
+    if first and last:
+        check_order(first, last)
+    results = validate_dates(
+        engines.dsn(get_settings()),
+        tenant=tenant,
+        first=first.date() if first else None,
+        last=last.date() if last else None,
+        progress=console.show_progress,
+    )
+    if json:
+        console.print_json([result.as_json() for result in results])
+    else:
+        views.show_validations(results)
+
+
+@reports_errors
+def gates(
+    failed: Annotated[bool, typer.Option("--failed", help="Only failed verdicts.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Show the last verdict of each gate, with the broken rules and their remedies."""
+    from expectations.verdicts import last_verdicts
+    from myproperty import engines
+
+    verdicts = last_verdicts(engines.dsn(get_settings()), failed_only=failed)
+    if json:
+        console.print_json([verdict.as_json() for verdict in verdicts])
+        return
+    views.show_gates(verdicts)
+    for verdict in verdicts:
+        if verdict.failed:
+            console.out.print(console.escape(verdict.message))
+
+
+@reports_errors
+def dev() -> None:
+    """Open the Dagster UI on the embedded engines, until Ctrl-C."""
+    from dagster_project.runner import instance
+    from myproperty import engines
+    from oltp_schema.migrate import upgrade
+
+    settings = get_settings()
+    engines.up(settings)
+    upgrade(engines.dsn(settings))
+    with instance(settings.home):
+        home = settings.home.absolute() / "dagster"
+    command = [sys.executable, "-m", "dagster", "dev", "-m", "dagster_project.definitions"]
+    raise typer.Exit(subprocess.call(command, env={**os.environ, "DAGSTER_HOME": str(home)}))

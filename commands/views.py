@@ -1,0 +1,222 @@
+"""How the results of the commands are shown to people: one function for each kind of result.
+
+A view prints and decides nothing: exit codes and JSON documents are the commands'.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from commands import console
+
+if TYPE_CHECKING:
+    from dagster_project.runner import RunReport
+    from data.ingest.readings.quarantine import QuarantinedReading
+    from data.ingest.readings.results import IngestResult
+    from data.ingest.validation.run import Validation
+    from expectations.verdicts import Verdict
+
+
+def show_engines(status: Mapping[str, Any]) -> None:
+    """Show the document of `myproperty status --json` as a table."""
+    rows = [
+        {
+            "engine": name,
+            "kind": status[name].get("kind", "postgres"),
+            "state": status[name]["state"],
+            "where": status[name].get("dsn") or status[name].get("endpoint"),
+        }
+        for name in ("postgres", "warehouse")
+    ]
+    console.print_table(f"Engines of {status['home']}", rows)
+
+
+def show_inspection(file: Path, report: Mapping[str, Any]) -> None:
+    """Show the channels of a meter file and its rejected rows."""
+    channels = [
+        {
+            "meter": channel["meter"],
+            "register": channel["register"],
+            "channel": channel["channel"],
+            "total": Decimal(channel["total"]),
+            "unit": channel["unit"],
+            "intervals": channel["intervals"],
+            "seconds": channel["interval_seconds"],
+            "first": channel["first"],
+            "last": channel["last"],
+            "quality": " ".join(f"{flag}:{n}" for flag, n in channel["quality"].items()),
+        }
+        for channel in report["channels"]
+    ]
+    console.print_table(
+        f"{file.name}: {report['format']}, {report['status']}", channels, empty=report["status"]
+    )
+    if report["rejected"]:
+        console.print_table("Rejected", report["rejected"])
+    if report.get("undeclared"):
+        console.err.print(f"to ingest it, a mapping must declare: {', '.join(report['undeclared'])}")
+
+
+def show_ingests(results: "Sequence[IngestResult]") -> None:
+    """Show the result of each ingested file, and the files that failed."""
+    rows = [
+        {
+            "tenant": result.tenant,
+            "file": Path(result.path).name,
+            "status": result.status,
+            "accepted": result.accepted,
+            "unchanged": result.unchanged,
+            "new versions": result.new_versions,
+            "superseded": result.superseded,
+            "quarantined": result.quarantined,
+            **({"register reads": result.register_reads} if any(r.register_reads for r in results) else {}),
+            "dates touched": console.describe_dates(result.dates_touched),
+        }
+        for result in results
+    ]
+    console.print_table("Ingested", rows)
+    for result in results:
+        if result.status == "failed":
+            console.print_error("failed", _describe_refusal(result))
+    if tasks := {task for result in results for task in result.adjustment_tasks}:
+        console.out.print(
+            f"Readings changed in {len(tasks)} allocated billing periods: see `myproperty billing tasks`."
+        )
+
+
+def show_refusals(refused: "Sequence[IngestResult]") -> None:
+    """Show why each of these files was refused."""
+    for result in refused:
+        console.print_error("refused", _describe_refusal(result))
+
+
+def _describe_refusal(result: "IngestResult") -> str:
+    refusal = result.refusal
+    if refusal is None:
+        return result.path
+    place = f"{result.path}, line {refusal.line}" if refusal.line is not None else result.path
+    return f"{place}: {refusal.rule}: {refusal.reason}. {refusal.remedy}"
+
+
+def show_validations(results: "Sequence[Validation]") -> None:
+    """Show the issues that validation found on each date, and the number of estimated readings."""
+    rows = [
+        {
+            "tenant": result.tenant,
+            "reading dates": console.describe_dates(result.dates),
+            "issues": ", ".join(f"{rule}: {n}" for rule, n in sorted(result.found.items())),
+            "not found again": result.resolved,
+            "estimates": result.estimated,
+        }
+        for result in results
+    ]
+    console.print_table("Validated", rows, empty="no reading date has changed since it was validated")
+
+
+def show_runs(reports: "Sequence[RunReport]") -> None:
+    """Show the rebuilt reading dates and whether they were published."""
+    rows = [
+        {
+            "reading dates": console.describe_dates(report.dates),
+            "result": "published" if report.success else "NOT published",
+            "gates": f"{len(report.verdicts) - len(report.failed)} of {len(report.verdicts)} passed",
+            "seconds": f"{sum(report.seconds.values()):.1f}",
+        }
+        for report in reports
+    ]
+    console.print_table("Rebuilt", rows, empty="no reading date has changed since it was published")
+
+
+def show_run_failures(reports: "Sequence[RunReport]") -> None:
+    """Show, on standard error, why runs of the pipeline failed."""
+    for report in reports:
+        if report.success:
+            continue
+        for verdict in report.failed:
+            console.err.print(console.escape(verdict.message))
+        if not report.failed:
+            console.print_error("error", str(report.error))
+
+
+def show_gates(verdicts: "Sequence[Verdict]") -> None:
+    """Show verdicts, one line for each gate and table."""
+    rows = [
+        {
+            "gate": verdict.gate,
+            "table": verdict.table,
+            "verdict": "passed" if verdict.passed else "FAILED",
+            "expectations": verdict.expectations,
+            "reading dates": _describe_range(verdict),
+            "rules broken": ", ".join(broken["rule"] for broken in verdict.failed),
+        }
+        for verdict in verdicts
+    ]
+    console.print_table("Gates", rows, empty="no verdict; `myproperty run` makes them")
+
+
+def _describe_range(verdict: "Verdict") -> str:
+    if verdict.date_from is None or verdict.date_to is None:
+        return "all"
+    return f"{verdict.date_from} to {verdict.date_to - timedelta(days=1)}"
+
+
+def show_quarantine(counts: Sequence[console.Row], found: "Sequence[QuarantinedReading]") -> None:
+    """Show the number of quarantined rows for each rule, and the rows."""
+    console.print_table("Rows by rule", counts)
+    rows = [
+        {
+            "id": row.id,
+            "tenant": row.tenant,
+            "file": Path(row.source_uri).name,
+            "line": row.line,
+            "rule": row.rule,
+            "reason": row.reason,
+            "status": row.status,
+        }
+        for row in found
+    ]
+    console.print_table("Quarantined readings, the newest first", rows)
+
+
+def show_quarantined(row: "QuarantinedReading", remedy: str | None) -> None:
+    """Show all fields of one quarantined row, and the remedy of its rule."""
+    fields = [{"field": name, "value": value} for name, value in asdict(row).items() if value is not None]
+    if remedy is not None:
+        fields.append({"field": "next", "value": remedy})
+    console.print_table(f"Quarantined reading {row.id}", fields)
+
+
+def show_issues(issues: Sequence[console.Row]) -> None:
+    """Show the issues of validation."""
+    names = ("id", "tenant", "property", "meter", "channel", "reading_date", "rule", "details", "status")
+    console.print_table("Issues", [{name: row[name] for name in names} for row in issues], empty="none")
+
+
+def show_partitions(partitions: Sequence[console.Row], archived: Sequence[console.Row]) -> None:
+    """Show the partitions of readings and the archived dates."""
+    rows = [{**partition, "readings": f"about {partition['readings']}"} for partition in partitions]
+    console.print_table("Partitions of readings", rows, empty="no partition")
+    console.print_table("Archived", archived, empty="no date")
+
+
+def show_adjustment_tasks(tasks: Sequence[console.Row]) -> None:
+    """Show adjustment tasks, each with its changed readings and the differences for each unit."""
+    shown = ("task", "status", "property", "from", "before", "issued_invoices", "problem")
+    console.print_table("Adjustment tasks", [{name: task[name] for name in shown} for task in tasks])
+    for task in tasks:
+        console.print_table(f"Readings of task {task['task']}", task["readings"])
+        console.print_table(f"Differences of task {task['task']}", task["units"], empty="none")
+
+
+def unique_names(names: Sequence[str]) -> list[str]:
+    """Append _2, _3 to repeated names, because a row is shown by name."""
+    times: Counter[str] = Counter()
+    unique = []
+    for name in names:
+        times[name] += 1
+        unique.append(name if times[name] == 1 else f"{name}_{times[name]}")
+    return unique

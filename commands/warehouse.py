@@ -1,0 +1,66 @@
+"""Commands for the warehouse: query it, and run dbt or MetricFlow on it."""
+
+import os
+import subprocess
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from commands import console
+from commands.options import reports_errors
+from commands.views import unique_names
+from myproperty.settings import get_settings
+
+
+class OutputFormat(StrEnum):
+    """How rows are printed."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+
+
+@reports_errors
+def query(sql: str, format: Annotated[OutputFormat, typer.Option()] = OutputFormat.table) -> None:
+    """Run a query on the warehouse; it cannot change anything."""
+    from data.raw.warehouse import open_warehouse
+
+    warehouse = open_warehouse(get_settings())
+    try:
+        found = warehouse.ask(sql)
+    finally:
+        warehouse.close()
+    rows = found.rename_columns(unique_names(found.column_names)).to_pylist()
+    if format is OutputFormat.json:
+        console.print_json(rows)
+    elif format is OutputFormat.csv:
+        console.print_csv(rows)
+    else:
+        console.print_table("1 row" if len(rows) == 1 else f"{len(rows)} rows", rows)
+
+
+@reports_errors
+def dbt(context: typer.Context) -> None:
+    """Run dbt on the warehouse of this environment: `dbt ls`, `dbt docs generate --static`, `dbt build ...`.
+
+    All arguments go to dbt unchanged. Its state is the last published one: `--select state:modified+ --defer`
+    builds the models that differ from it, in the schemas of MYPROPERTY_DATASET_PREFIX, and reads the other
+    models from the published schemas.
+    """
+    from dagster_project.resources.dbt import command
+
+    words, environment = command(get_settings(), context.args)
+    raise typer.Exit(subprocess.call(words, env={**os.environ, **environment}))
+
+
+@reports_errors
+def metrics(context: typer.Context) -> None:
+    """Ask MetricFlow: `list metrics`, `query --metrics solar_generation_kwh --group-by metric_time`.
+
+    All arguments go to MetricFlow unchanged.
+    """
+    from dagster_project.resources.dbt import PROJECT_DIR, metrics_command
+
+    words, environment = metrics_command(get_settings(), context.args)
+    raise typer.Exit(subprocess.call(words, env={**os.environ, **environment}, cwd=PROJECT_DIR))

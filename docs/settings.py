@@ -1,0 +1,154 @@
+"""The page of the settings, generated from the settings classes, dbt's files and the table below.
+
+A variable that only dbt, the Makefile or the tests read has no class: its meaning is in `OTHERS`.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import NoneType
+from typing import Any, Literal, NamedTuple, get_args, get_origin
+
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings
+
+from myproperty.engines.settings import EngineSettings
+from myproperty.settings import CHECKOUT, Settings
+from oltp_schema.pages import markdown_table
+
+PREFIX = "MYPROPERTY_"
+_ENV_VAR = re.compile(r"env_var\('(MYPROPERTY_\w+)'(?:, '([^']*)')?")
+_TYPES = {str: "text", int: "whole number", Path: "path", SecretStr: "secret text"}
+
+
+class OtherVariable(NamedTuple):
+    """A variable without a settings class."""
+
+    type: str
+    meaning: str
+    reader: str
+
+
+OTHERS: Mapping[str, OtherVariable] = {
+    "MYPROPERTY_DBT_TARGET": OtherVariable(
+        "`postgres`, `bigquery` or `emulator`", "Target of the dbt profile. The command sets it.", "dbt"
+    ),
+    "MYPROPERTY_DBT_HOST": OtherVariable(
+        "text", "Host of the PostgreSQL warehouse. The command sets it.", "dbt"
+    ),
+    "MYPROPERTY_DBT_PORT": OtherVariable(
+        "whole number", "Port of the PostgreSQL warehouse. The command sets it.", "dbt"
+    ),
+    "MYPROPERTY_DBT_USER": OtherVariable(
+        "text", "Login of the PostgreSQL warehouse. The command sets it.", "dbt"
+    ),
+    "MYPROPERTY_DBT_PASSWORD": OtherVariable(
+        "secret text", "Password of the PostgreSQL warehouse. The command sets it.", "dbt"
+    ),
+    "MYPROPERTY_DBT_DATABASE": OtherVariable(
+        "text", "Database of the PostgreSQL warehouse. The command sets it.", "dbt"
+    ),
+    "MYPROPERTY_DBT_THREADS": OtherVariable(
+        "whole number", "Number of models that dbt builds at once; BigQuery has the larger default.", "dbt"
+    ),
+    "MYPROPERTY_DBT_MAXIMUM_BYTES_BILLED": OtherVariable(
+        "whole number", "Bytes that one statement may bill on BigQuery; a larger one fails.", "dbt"
+    ),
+    "MYPROPERTY_RAW_PREFIX": OtherVariable(
+        "text",
+        "Prefix of the dataset `raw` that the models read. Unset: `MYPROPERTY_DATASET_PREFIX`.",
+        "dbt; set by `make slim`",
+    ),
+    "MYPROPERTY_RUN_ID": OtherVariable(
+        "text",
+        "Id of the run in the labels of BigQuery's jobs. Unset: dbt's own invocation id.",
+        "dbt; set by Dagster",
+    ),
+    "MYPROPERTY_DASHBOARD_URL": OtherVariable("URL", "Address of the dashboards in dbt's exposures.", "dbt"),
+    "MYPROPERTY_KEEP_TEST_HOME": OtherVariable(
+        "any text", "If set, the home of the tests stays after the session.", "tests"
+    ),
+    "MYPROPERTY_WRITE_SNAPSHOT": OtherVariable(
+        "any text", "If set, the snapshot tests write their snapshots instead of comparing them.", "tests"
+    ),
+}
+
+
+def settings_page() -> str:
+    """Return the page: every variable with its type, default, meaning and readers."""
+    defaults = read_dbt_defaults()
+    head = ("Variable", "Type", "Default", "Meaning", "Read by")
+    parts = [
+        "# Settings\n",
+        f"All settings are environment variables that begin with `{PREFIX}`. The command refuses "
+        "an invalid value when it starts.\n",
+        "## The platform\n",
+        markdown_table(head, _describe_class(Settings, "platform", defaults)),
+        "## The embedded engines\n",
+        markdown_table(head, _describe_class(EngineSettings, "engines", defaults)),
+        "## dbt, make and the tests\n",
+        "The command sets dbt's connection from the settings above. Set it yourself only to run dbt without "
+        "the command.\n",
+        markdown_table(
+            head,
+            [
+                (f"`{name}`", other.type, defaults.get(name, ""), other.meaning, other.reader)
+                for name, other in OTHERS.items()
+            ],
+        ),
+    ]
+    return "\n".join(parts)
+
+
+def read_dbt_defaults() -> dict[str, str]:
+    """Return each variable that dbt's files read, with its default or defaults there."""
+    found: dict[str, dict[str, None]] = {}
+    for path in _list_dbt_files(CHECKOUT / "data" / "warehouse"):
+        for name, default in _ENV_VAR.findall(path.read_text()):
+            found.setdefault(name, {})[default] = None
+    return {name: " or ".join(f"`{text}`" for text in texts if text) for name, texts in found.items()}
+
+
+def _list_dbt_files(project: Path) -> Iterable[Path]:
+    yield from sorted(project.glob("*.yml"))
+    for folder in ("macros", "models", "seeds", "snapshots", "tests"):
+        yield from sorted(path for path in (project / folder).rglob("*") if path.suffix in {".sql", ".yml"})
+
+
+def _describe_class(
+    settings: type[BaseSettings], reader: str, dbt: Mapping[str, str]
+) -> list[tuple[str, str, str, str, str]]:
+    rows = []
+    for field, info in settings.model_fields.items():
+        name = PREFIX + field.upper()
+        readers = f"{reader}, dbt" if name in dbt else reader
+        meaning = str(info.description)
+        rows.append((f"`{name}`", _describe_type(info), _describe_default(info), meaning, readers))
+    return rows
+
+
+def _describe_type(info: FieldInfo) -> str:
+    kinds = [kind for kind in get_args(info.annotation) or (info.annotation,) if kind is not NoneType]
+    if get_origin(info.annotation) is Literal:
+        return " or ".join(f"`{value}`" for value in get_args(info.annotation))
+    (kind,) = kinds
+    return _TYPES[kind] + _describe_bounds(info.metadata)
+
+
+def _describe_bounds(metadata: Iterable[Any]) -> str:
+    bounds = [
+        f", {words} {getattr(bound, name)}"
+        for bound in metadata
+        for name, words in (("gt", "more than"), ("ge", "at least"), ("le", "at most"))
+        if hasattr(bound, name)
+    ]
+    return "".join(bounds)
+
+
+def _describe_default(info: FieldInfo) -> str:
+    if not info.default:
+        return ""
+    if isinstance(info.default, Path):
+        return f"`{info.default.relative_to(CHECKOUT)}` in the checkout"
+    return f"`{info.default}`"

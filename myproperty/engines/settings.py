@@ -1,0 +1,34 @@
+"""Settings that only the embedded engines read, from `MYPROPERTY_*`."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class EngineSettings(BaseSettings):
+    """How the embedded engines of this machine run. An invalid value raises `pydantic.ValidationError`."""
+
+    model_config = SettingsConfigDict(env_prefix="MYPROPERTY_")
+
+    postgres_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="Port of the embedded PostgreSQL. Unset: any free port, kept for the next start.",
+    )
+    emulator_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="Port of the BigQuery emulator. Unset: any free port, kept for the next start.",
+    )
+    emulator_venv: Path | None = Field(
+        default=None,
+        description="Folder of the emulator's Python environment, which several homes may share. "
+        "Unset: `.local/emulator-venv` in the checkout.",
+    )
+    emulator_python: Path | None = Field(
+        default=None,
+        description="Python 3.13 that makes the emulator's environment. Unset: the command looks for one.",
+    )

@@ -1,0 +1,99 @@
+"""Fixtures: the demo company's files go through the real job, once for all tests of this folder."""
+
+import gzip
+import io
+import zipfile
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+import pytest
+from nemreader import NEMFile
+
+from dagster_project.runner import (
+    ingest_inbox,
+    run_pending,
+    validate_due,
+)
+from data.demo import apply_company, generate
+from data.demo.billing import apply_billing
+from data.demo.company import company
+from myproperty.settings import Settings
+from oltp_schema.migrate import upgrade
+from tests.conftest import DatabaseMaker
+from tests.end_to_end.support import DAYS, Platform, archived_files
+
+NEM_TIME = timedelta(hours=10)
+
+
+@pytest.fixture(scope="session")
+def platform(fresh_database: DatabaseMaker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    home = tmp_path_factory.mktemp("home")
+    with fresh_database("oltp") as oltp, fresh_database("warehouse") as warehouse:
+        settings = Settings(home=home, warehouse="postgres", oltp_dsn=oltp, warehouse_dsn=warehouse)
+        upgrade(oltp)
+        apply_company(oltp)
+        plan = generate(Path(settings.inbox), "small", DAYS)
+        # Ingesting moves the files to the archive, where the tests can still read them.
+        ingested = ingest_inbox(settings)
+        assert [result.status for result in ingested] == ["loaded"] * len(plan.files)
+        validated = validate_due(settings)
+        assert apply_billing(oltp, since=plan.start) > 0
+        yield Platform(settings, plan, validated, run_pending(settings))
+
+
+def read_nem12(path: Path, folder: Path) -> Iterator[tuple[str, str, datetime, Decimal]]:
+    """Read (NMI, register, start in UTC, kWh) with nemreader; its times are NEM time without a zone."""
+    members = [path]
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path) as archive:
+            members = [Path(archive.extract(name, folder)) for name in archive.namelist()]
+    for member in members:
+        for nmi, registers in NEMFile(str(member)).nem_data().readings.items():
+            for register, readings in registers.items():
+                for reading in readings:
+                    start = (reading.t_start - NEM_TIME).replace(tzinfo=UTC)
+                    yield nmi, register, start, Decimal(str(round(reading.read_value, 6)))
+
+
+def read_csv(path: Path) -> Iterator[tuple[str, str, datetime, Decimal]]:
+    """Read the same from a canonical CSV with pandas."""
+    data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    frame = pd.read_csv(io.BytesIO(data), dtype=str)
+    columns = (frame["identifier"], frame["register"], frame["reading_ts"], frame["unit"], frame["value"])
+    for identifier, register, start, unit, value in zip(*map(list, columns), strict=True):
+        energy = Decimal(value) / (1000 if unit == "Wh" else 1)
+        yield identifier, register, datetime.fromisoformat(start).astimezone(UTC), energy
+
+
+@pytest.fixture(scope="session")
+def energy_of_files(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    """Energy per meter, channel and local day, from the files alone; a later file replaces an earlier one.
+
+    The file with bad rows is left out: its good rows only repeat other files.
+    """
+    folder = tmp_path_factory.mktemp("members")
+    latest: dict[tuple[str, str, datetime], Decimal] = {}
+    for path in archived_files(platform):
+        if "bad-rows" in path.name:
+            continue
+        rows = read_nem12(path, folder) if "sydney" in path.name else read_csv(path)
+        latest.update({(meter, register, start): value for meter, register, start, value in rows})
+    places = {
+        (meter.identifier, register.register): (site, meter, register)
+        for tenant in company("small")
+        for site in tenant.sites
+        for meter in site.meters
+        for register in meter.registers
+    }
+    sites = {site.key: tenant.id for tenant in company("small") for site in tenant.sites}
+    rows_ = []
+    for (identifier, name, start), value in latest.items():
+        site, meter, register = places[identifier, name]
+        day = start.astimezone(ZoneInfo(site.timezone)).date()
+        rows_.append((str(sites[site.key]), str(site.id), str(meter.id), register.channel, day, value))
+    columns = ["tenant_id", "property_id", "meter_id", "channel", "reading_date", "energy_kwh"]
+    return pd.DataFrame(rows_, columns=columns)

@@ -1,0 +1,188 @@
+"""Changes after the first run: run again, revise a file, change a price, break a gate.
+
+These tests change the platform, so they run last: pytest runs the modules of a folder in the order of their
+names.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import psycopg
+import pytest
+
+from dagster_project.defs.warehouse import assets
+from dagster_project.runner import (
+    ingest_inbox,
+    pending_dates,
+    run_pending,
+    run_pipeline,
+)
+from data.demo import generate
+from data.demo.company import company
+from data.landing import land as landing
+from data.raw.postgres import PostgresWarehouse
+from myproperty import engines
+from tests.end_to_end.costs import check_costs
+from tests.end_to_end.support import DAYS, FACT, MART, Platform, archived_files
+
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
+
+
+def test_a_second_run_changes_nothing(platform: Platform) -> None:
+    before = platform.query(FACT + " order by 1, 2, 3, 4"), platform.query(MART)
+    generate(Path(platform.settings.inbox), "small", DAYS)
+    again = ingest_inbox(platform.settings)
+    assert {result.status for result in again} == {"unchanged"}
+    assert sum(result.accepted + result.new_versions for result in again) == 0
+    assert sum(result.unchanged for result in again) == sum(file.readings for file in platform.plan.files)
+    assert run_pending(platform.settings) == []
+    rebuilt = run_pipeline(platform.plan.start, platform.plan.end, platform.settings)
+    assert rebuilt.success, rebuilt.error
+    pd.testing.assert_frame_equal(before[0], platform.query(FACT + " order by 1, 2, 3, 4"))
+    pd.testing.assert_frame_equal(before[1], platform.query(MART))
+
+
+def test_a_revised_file_rebuilds_only_the_dates_it_touched(platform: Platform) -> None:
+    tenant, site = next(
+        (tenant, site)
+        for tenant in company("small")
+        for site in tenant.sites
+        if site.timezone == "Australia/Sydney"
+    )
+    solar = site.meter("solar")
+    day = platform.plan.start + timedelta(days=1)
+    (delivered,) = [path for path in archived_files(platform) if "grid-and-solar" in path.name]
+    of_solar = delivered.read_text().split(f"200,{solar.identifier}")[1].split("\n200,")[0].splitlines()
+    (record,) = [line for line in of_solar if line.startswith(f"300,{day:%Y%m%d}")]
+    values = record.split(",")[2:50]
+    values[24] = str(Decimal(values[24]) + Decimal("0.1"))
+    revision = f"100,NEM12,202512010000,DEMO,DEMO\n200,{solar.identifier}{of_solar[0]}\n"
+    revision += f"300,{day:%Y%m%d},{','.join(values)},A,,,20251201000000,\n900\n"
+    inbox = Path(platform.settings.inbox) / tenant.name
+    inbox.mkdir(parents=True, exist_ok=True)
+    (inbox / "20251201-revision.csv").write_text(revision)
+    before = platform.query(MART)
+    (result,) = ingest_inbox(platform.settings)
+    assert (result.new_versions, result.unchanged, result.quarantined) == (1, 47, 0)
+    assert result.dates_touched == [day]
+    assert pending_dates(platform.settings) == result.dates_touched
+    reports = run_pending(platform.settings)
+    assert [report.dates for report in reports] == [result.dates_touched]
+    changed = before.merge(platform.query(MART), how="outer", indicator=True)
+    changed = changed[changed["_merge"] != "both"]
+    assert set(changed["reading_date"]) == set(result.dates_touched)
+    assert set(changed["property_id"]) == {str(site.id)}
+
+
+def test_a_price_changed_for_the_past_changes_the_costs_of_its_dates(platform: Platform) -> None:
+    day = platform.plan.start + timedelta(days=3)
+    before = platform.query("select sum(cost_amount) as cost from core.fact_energy_daily")
+    platform.oltp(
+        "update myproperty.rate_plan_bands set unit_amount = unit_amount * 2 "
+        "where charge = 'grid' and valid_during @> %s",
+        day,
+    )
+    landing.land("rate_plan_bands", engines.dsn(platform.settings))
+    assert day in pending_dates(platform.settings)
+    assert all(report.success for report in run_pending(platform.settings))
+    assert pending_dates(platform.settings) == []
+    after = platform.query("select sum(cost_amount) as cost from core.fact_energy_daily")
+    assert after["cost"][0] > before["cost"][0]
+    check_costs(platform)
+
+
+Break = Callable[[Platform, pytest.MonkeyPatch, date], None]
+
+
+def break_readings(platform: Platform, _: pytest.MonkeyPatch, day: date) -> None:
+    """Gate A: far too much energy in each generation interval of the date."""
+    platform.oltp(
+        "update myproperty.meter_readings set value_native = 90000000, value_kwh = 90000000 "
+        "where reading_date = %s and channel = 'generation'",
+        day,
+    )
+
+
+def break_landing(platform: Platform, patch: pytest.MonkeyPatch, day: date) -> None:
+    """Gate B: landing loses rows."""
+    from data.landing import land as landing
+
+    land = landing.land
+
+    def lossy(entity: str, dsn: str, start: date | None = None, end: date | None = None) -> int:
+        rows = land(entity, dsn, start, end)
+        platform.oltp(
+            "delete from warehouse_staging.meter_readings where reading_date = %s and channel = 'export'", day
+        )
+        return rows
+
+    patch.setattr(landing, "land", lossy)
+
+
+def break_load(_: Platform, patch: pytest.MonkeyPatch, __: date) -> None:
+    """Gate C: a load omits a row."""
+    load = PostgresWarehouse.load_partition
+
+    def lossy(self: object, entity: object, rows: object, *rest: object) -> object:
+        return load(self, entity, rows.slice(1), *rest)  # type: ignore[arg-type, attr-defined]
+
+    patch.setattr(PostgresWarehouse, "load_partition", lossy)
+
+
+def break_model(platform: Platform, patch: pytest.MonkeyPatch, day: date) -> None:
+    """Gate D: a model adds energy."""
+    build = assets._build
+
+    def wrong(context: Any, *rest: Any) -> Iterator[Any]:
+        yield from build(context, *rest)
+        if context.op.name == "dbt_facts":
+            with psycopg.connect(engines.dsn(platform.settings, "warehouse")) as connection:
+                connection.execute(
+                    "update core.fact_energy_usage set value_kwh = value_kwh + 1 where reading_date = %s",
+                    (day,),
+                )
+
+    patch.setattr(assets, "_build", wrong)
+
+
+@pytest.fixture
+def restored(platform: Platform) -> Iterator[date]:
+    """A reading date that a test may break in the OLTP tables; its values are restored afterwards."""
+    day = platform.plan.start + timedelta(days=2)
+    platform.oltp(
+        "create table public.kept as select id, value_native, value_kwh from myproperty.meter_readings "
+        f"where reading_date = date '{day}'"
+    )
+    yield day
+    platform.oltp(
+        "update myproperty.meter_readings as r set value_native = k.value_native, value_kwh = k.value_kwh "
+        f"from public.kept as k where r.id = k.id and r.reading_date = date '{day}'"
+    )
+    platform.oltp("drop table public.kept")
+
+
+@pytest.mark.parametrize(
+    ("gate", "breaks"),
+    [("A", break_readings), ("B", break_landing), ("C", break_load), ("D", break_model)],
+)
+def test_a_failed_gate_leaves_the_marts_unchanged(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch, restored: date, gate: str, breaks: Break
+) -> None:
+    before = platform.query(MART)
+    breaks(platform, monkeypatch, restored)
+    report = run_pipeline(restored, restored + timedelta(days=1), platform.settings)
+    assert not report.success
+    assert {verdict.gate for verdict in report.failed} == {gate}, report.error
+    pd.testing.assert_frame_equal(before, platform.query(MART))
+
+
+def test_corrected_readings_are_published_again(platform: Platform) -> None:
+    before = platform.query(MART)
+    day = platform.plan.start + timedelta(days=2)
+    report = run_pipeline(day, day + timedelta(days=1), platform.settings)
+    assert report.success, report.error
+    pd.testing.assert_frame_equal(before, platform.query(MART))
