@@ -21,6 +21,7 @@ from sqlalchemy.pool import NullPool
 
 from myproperty.errors import PlatformError
 from oltp_schema.roles import RoleError, ensure_roles
+from oltp_schema.squash import NEW_HEAD, OLD_HEAD, SquashError, adopt_old_head
 
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 # Any constant will do, as long as every migration of this schema takes the same one.
@@ -47,9 +48,10 @@ def upgrade(dsn: str, revision: str = "head") -> str:
                 ensure_roles(_driver_connection(connection))
                 config = alembic_config()
                 config.attributes["connection"] = connection
+                _replace_old_revision(connection, config)
                 command.upgrade(config, revision)
                 reached = _revision(connection)
-        except (DBAPIError, CommandError, RoleError) as error:
+        except (DBAPIError, CommandError, RoleError, SquashError) as error:
             cause = error.orig if isinstance(error, DBAPIError) else error
             raise MigrationError(f"cannot migrate {_place(dsn)} to {revision}: {cause}") from error
     if reached is None:
@@ -74,6 +76,21 @@ def alembic_config() -> Config:
 def revisions() -> list[str]:
     """Every revision, the oldest first."""
     return [r.revision for r in ScriptDirectory.from_config(alembic_config()).walk_revisions()][::-1]
+
+
+def _replace_old_revision(connection: Connection, config: Config) -> None:
+    """Record the revision that replaces the last one before the squash; refuse a revision without a file."""
+    reached = _revision(connection)
+    if reached == OLD_HEAD:
+        adopt_old_head(_driver_connection(connection))
+        command.stamp(config, NEW_HEAD, purge=True)
+    elif reached is not None and reached not in revisions():
+        raise SquashError(
+            f"it is at {reached}, a revision that this release does not have. If the database is older than "
+            "release 0.2.0, check out the last commit before that release, migrate there to "
+            f"{OLD_HEAD}, then migrate again with this release. If the database is newer than this release, "
+            "install the newer release"
+        )
 
 
 @contextmanager

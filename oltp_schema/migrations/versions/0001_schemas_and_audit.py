@@ -1,9 +1,9 @@
-"""Create users, their keys and preferences, tenancies and solar assets."""
+"""Create the schemas, what every table shares, and the audit trail."""
 
 from oltp_schema.migrations.run import run_sql
 
-revision = "0004_create_people"
-down_revision = "0003_create_audit"
+revision = "0001_schemas_and_audit"
+down_revision = None
 branch_labels = None
 depends_on = None
 

@@ -1,9 +1,9 @@
-"""Give every entity of the warehouse its landing table."""
+"""Create the landing tables on the way to the warehouse."""
 
 from oltp_schema.migrations.run import run_sql
 
-revision = "0013_land_every_entity"
-down_revision = "0012_see_every_change"
+revision = "0009_landing"
+down_revision = "0008_service"
 branch_labels = None
 depends_on = None
 

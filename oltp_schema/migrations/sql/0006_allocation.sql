@@ -132,11 +132,6 @@ select myproperty.add_tenant_table('myproperty.emission_factor_regions');
 -- How solar is shared out
 -- ---------------------------------------------------------------------------------------------------------
 
--- So that what is shared out to a unit is of the property of that unit.
--- Of few rows: one a unit.
--- squawk-ignore constraint-missing-not-valid, disallowed-unique-constraint
-alter table myproperty.units add unique (tenant_id, property_id, id);
-
 create table myproperty.allocation_methods (
     id uuid primary key default uuidv7(),
     tenant_id uuid not null,
@@ -333,6 +328,72 @@ select myproperty.add_append_only_table(
 
 
 -- ---------------------------------------------------------------------------------------------------------
+-- Readings that changed after their billing period was allocated: a task for a person, never a silent change
+-- ---------------------------------------------------------------------------------------------------------
+
+create table myproperty.adjustment_tasks (
+    id uuid primary key default uuidv7(),
+    tenant_id uuid not null,
+    allocation_period_id uuid not null,
+    status text not null default 'open'
+        constraint task_status_is_known check (status in ('open', 'done', 'dismissed')),
+    decided_by uuid,
+    decided_at timestamptz,
+    reason text constraint decision_has_a_reason check (reason ~ '\S'),
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
+    version integer not null default 1,
+    unique (tenant_id, id),
+    foreign key (tenant_id, allocation_period_id)
+        references myproperty.allocation_periods (tenant_id, id) on delete restrict,
+    foreign key (tenant_id, decided_by) references myproperty.users (tenant_id, id) on delete restrict,
+    constraint decision_says_who_when_and_why
+        check (num_nonnulls(decided_by, decided_at, reason) = case status when 'open' then 0 else 3 end)
+);
+create unique index adjustment_tasks_one_open
+on myproperty.adjustment_tasks (tenant_id, allocation_period_id) where status = 'open';
+comment on table myproperty.adjustment_tasks is
+'A billing period whose readings changed after it was allocated. A person adjusts it or lets it stand.';
+comment on column myproperty.adjustment_tasks.status is
+'open: further loads extend it. done: the allocation was adjusted. dismissed: it stands as it was.';
+comment on column myproperty.adjustment_tasks.reason is 'Why it was decided so.';
+select myproperty.add_tenant_table('myproperty.adjustment_tasks');
+
+create table myproperty.adjustment_task_readings (
+    id uuid primary key default uuidv7(),
+    tenant_id uuid not null,
+    adjustment_task_id uuid not null,
+    ingestion_job_id uuid not null,
+    meter_id uuid not null,
+    channel text not null,
+    reading_date date not null,
+    readings bigint not null constraint readings_are_positive check (readings > 0),
+    energy_before_kwh numeric(20, 9) not null,
+    energy_after_kwh numeric(20, 9) not null,
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
+    version integer not null default 1,
+    unique (tenant_id, id),
+    foreign key (tenant_id, adjustment_task_id)
+        references myproperty.adjustment_tasks (tenant_id, id) on delete restrict,
+    foreign key (tenant_id, ingestion_job_id)
+        references myproperty.ingestion_jobs (tenant_id, id) on delete restrict,
+    foreign key (tenant_id, meter_id) references myproperty.meters (tenant_id, id) on delete restrict
+);
+create index adjustment_task_readings_of_task
+on myproperty.adjustment_task_readings (tenant_id, adjustment_task_id);
+comment on table myproperty.adjustment_task_readings is
+'What a load changed of a meter on one date of an allocated period.';
+comment on column myproperty.adjustment_task_readings.readings is 'Readings that were new or replaced others.';
+comment on column myproperty.adjustment_task_readings.energy_before_kwh is
+'Of these readings, as they were before the load; 0 where there were none.';
+comment on column myproperty.adjustment_task_readings.energy_after_kwh is 'Of the same readings after it.';
+select myproperty.add_append_only_table(
+    'myproperty.adjustment_task_readings', 'Decide the task, or load a correction: it adds to an open task.'
+);
+
+
+-- ---------------------------------------------------------------------------------------------------------
 -- Grants
 -- ---------------------------------------------------------------------------------------------------------
 
@@ -366,8 +427,14 @@ grant select on
     myproperty.allocation_ledger
 to myproperty_guardian;
 grant insert on myproperty.allocation_adjustments to myproperty_guardian;
--- To lock a property while its shares are added up.
-grant select, update (version) on myproperty.properties to myproperty_guardian;
+-- Who may see an invoice may see its prices: the view invoice_ties asks them what a credit is for.
+grant select on myproperty.rate_plan_bands to myproperty_auditor;
+grant select on myproperty.adjustment_tasks, myproperty.adjustment_task_readings to
+    myproperty_app, myproperty_etl, myproperty_readonly, myproperty_auditor;
+grant update (status, decided_by, decided_at, reason, version) on myproperty.adjustment_tasks to myproperty_app;
+grant select, insert, update (version) on myproperty.adjustment_tasks to myproperty_loader;
+grant select, insert on myproperty.adjustment_task_readings to myproperty_loader;
+grant select on myproperty.allocation_periods to myproperty_loader;
 
 reset role;
 

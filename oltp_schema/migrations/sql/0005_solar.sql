@@ -1,6 +1,55 @@
--- What the solar of a property is measured against: the yield of a clear sky, and what its owner counted on.
+-- The solar of a property: its arrays, inverters and batteries, and what their energy is measured against: the yield
+-- of a clear sky, and what the owner counted on.
 
 set local role myproperty_owner;
+
+
+-- ---------------------------------------------------------------------------------------------------------
+-- Solar assets
+-- ---------------------------------------------------------------------------------------------------------
+
+create table myproperty.solar_assets (
+    id uuid primary key default uuidv7(),
+    tenant_id uuid not null,
+    property_id uuid not null,
+    meter_id uuid,
+    kind text not null
+        constraint asset_kind_is_known check (kind in ('array', 'inverter', 'battery')),
+    make_model text,
+    serial_number text constraint asset_serial_number_is_not_empty check (serial_number <> ''),
+    capacity_kw numeric(12, 3) not null constraint capacity_is_positive check (capacity_kw > 0),
+    tilt_degrees numeric(5, 2) constraint tilt_is_an_angle check (tilt_degrees between 0 and 90),
+    azimuth_degrees numeric(5, 2) constraint azimuth_is_an_angle check (azimuth_degrees between 0 and 360),
+    in_service_during daterange not null
+        constraint asset_has_a_first_day
+            check (not lower_inf(in_service_during) and not isempty(in_service_during)),
+    capital_cost numeric(14, 2) constraint capital_cost_is_not_negative check (capital_cost >= 0),
+    yearly_cost numeric(14, 2) constraint yearly_cost_is_not_negative check (yearly_cost >= 0),
+    currency text constraint currency_is_iso_4217 check (currency ~ '^[A-Z]{3}$'),
+    status text not null default 'active'
+        constraint asset_status_is_known check (status in ('planned', 'active', 'faulty', 'retired')),
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
+    version integer not null default 1,
+    unique (tenant_id, id),
+    unique (tenant_id, serial_number),
+    foreign key (tenant_id, property_id) references myproperty.properties (tenant_id, id) on delete restrict,
+    foreign key (tenant_id, meter_id) references myproperty.meters (tenant_id, id) on delete restrict,
+    constraint cost_has_a_currency
+        check (currency is not null or (capital_cost is null and yearly_cost is null))
+);
+create index solar_assets_of_property on myproperty.solar_assets (tenant_id, property_id);
+comment on table myproperty.solar_assets is 'An array, inverter or battery of a property, and what it cost.';
+comment on column myproperty.solar_assets.meter_id is 'The meter of its generation.';
+comment on column myproperty.solar_assets.capacity_kw is 'Array: kW peak (DC); inverter and battery: kW (AC).';
+comment on column myproperty.solar_assets.tilt_degrees is 'From the horizontal.';
+comment on column myproperty.solar_assets.azimuth_degrees is 'Clockwise from north: 90 east, 180 south.';
+comment on column myproperty.solar_assets.in_service_during is 'Local dates, half-open.';
+comment on column myproperty.solar_assets.capital_cost is 'What it cost to buy and build.';
+comment on column myproperty.solar_assets.yearly_cost is 'Operation and maintenance in the first year.';
+select myproperty.add_tenant_table('myproperty.solar_assets');
+grant select on myproperty.solar_assets to myproperty_etl, myproperty_readonly;
+grant select, insert, update on myproperty.solar_assets to myproperty_app;
 
 
 -- ---------------------------------------------------------------------------------------------------------
@@ -96,61 +145,5 @@ to myproperty_app, myproperty_etl, myproperty_readonly, myproperty_auditor;
 -- The series is derived: where capacity or place are mended, its dates are computed anew.
 grant insert, update, delete on myproperty.solar_reference_yields to myproperty_etl;
 grant insert, update, delete on myproperty.solar_appraisals to myproperty_app;
-
-
--- ---------------------------------------------------------------------------------------------------------
--- Landing
--- ---------------------------------------------------------------------------------------------------------
-
-create table warehouse_staging.solar_reference_yields (
-    id uuid not null,
-    tenant_id uuid not null,
-    solar_asset_id uuid,
-    reading_ts timestamptz,
-    reading_date date not null,
-    interval_seconds integer,
-    irradiation_kwh_per_m2 numeric(20, 9),
-    expected_kwh numeric(20, 9),
-    method text,
-    method_version text,
-    created_at timestamptz,
-    updated_at timestamptz,
-    version integer,
-    landed_at timestamptz not null default clock_timestamp()
-);
-create index solar_reference_yields_of_date on warehouse_staging.solar_reference_yields (reading_date);
-
-create table warehouse_staging.solar_appraisals (
-    id uuid not null,
-    tenant_id uuid not null,
-    property_id uuid,
-    first_year_kwh numeric(20, 9),
-    price_per_kwh numeric(14, 6),
-    capital_cost numeric(14, 2),
-    yearly_cost numeric(14, 2),
-    incentives numeric(14, 2),
-    currency text,
-    degradation_rate numeric(7, 6),
-    price_growth_rate numeric(7, 6),
-    cost_growth_rate numeric(7, 6),
-    discount_rate numeric(7, 6),
-    lifetime_years integer,
-    valid_from date,
-    valid_to date,
-    created_at timestamptz,
-    updated_at timestamptz,
-    version integer,
-    landed_at timestamptz not null default clock_timestamp()
-);
-comment on table warehouse_staging.solar_reference_yields is
-'Reference yields taken over for the warehouse, by date.';
-comment on table warehouse_staging.solar_appraisals is 'Appraisals of owners taken over for the warehouse.';
-comment on column warehouse_staging.solar_appraisals.valid_to is 'The first day no longer in force; NULL if open.';
-
-select myproperty.protect_tenant_table('warehouse_staging.solar_reference_yields');
-select myproperty.protect_tenant_table('warehouse_staging.solar_appraisals');
-grant select, insert, update, delete, truncate on
-    warehouse_staging.solar_reference_yields, warehouse_staging.solar_appraisals
-to myproperty_etl;
 
 reset role;

@@ -1,9 +1,9 @@
-"""Compare readings that arrive with those that are there by one join."""
+"""Create solar assets, reference yields and appraisals."""
 
 from oltp_schema.migrations.run import run_sql
 
-revision = "0020_compare_many_at_once"
-down_revision = "0019_answer_from_ledger"
+revision = "0005_solar"
+down_revision = "0004_readings"
 branch_labels = None
 depends_on = None
 

@@ -142,7 +142,9 @@ comment on column myproperty.service_tickets.attachments is
 'A list of references to files; the files are stored elsewhere.';
 comment on column myproperty.service_tickets.sla_target_at is 'Resolved later than this, the promise is broken.';
 comment on column myproperty.service_tickets.search is 'The words of summary (A) and description (B).';
-select myproperty.add_tenant_table('myproperty.service_tickets');
+-- What people write in tickets is of themselves as often as not. In the trail, which is never mended, it would
+-- outlive their erasure: there stands that it changed, and not what it said.
+select myproperty.add_tenant_table('myproperty.service_tickets', '{summary,description,attachments,search}');
 
 create table myproperty.ticket_quotes (
     id uuid primary key default uuidv7(),
@@ -217,7 +219,10 @@ comment on table myproperty.ticket_activities is 'The timeline of a ticket.';
 comment on column myproperty.ticket_activities.agent_id is 'The agent that acted, where it was no person.';
 comment on column myproperty.ticket_activities.details is
 'Of a status change: from what to what; of an attachment: the reference.';
-select myproperty.add_append_only_table('myproperty.ticket_activities', 'Add an activity that corrects it.');
+select myproperty.protect_tenant_table('myproperty.ticket_activities');
+create trigger refuse_change before update or delete or truncate on myproperty.ticket_activities
+for each statement execute function myproperty.refuse_change('Add an activity that corrects it.');
+select myproperty.log_actions_of('myproperty.ticket_activities', 'insert', personal => '{body,details}');
 
 
 -- ---------------------------------------------------------------------------------------------------------
@@ -239,6 +244,8 @@ create table myproperty.agent_messages (
     version integer not null default 1,
     unique (tenant_id, id),
     unique (tenant_id, session_id, sequence),
+    -- (tenant_id, user_id) is not checked where a message has no person: this key holds it then.
+    constraint message_is_of_a_tenant foreign key (tenant_id) references myproperty.tenants (id) on delete restrict,
     foreign key (tenant_id, user_id) references myproperty.users (tenant_id, id) on delete restrict
 );
 comment on table myproperty.agent_messages is 'What was said between a person and an agent.';

@@ -1,9 +1,9 @@
-"""Keep the mapping that a file was read with."""
+"""Create the ingestion ledger, quarantine, and the pipeline's own records."""
 
 from oltp_schema.migrations.run import run_sql
 
-revision = "0009_keep_mappings"
-down_revision = "0008_keep_partitions"
+revision = "0003_ingestion"
+down_revision = "0002_properties_and_people"
 branch_labels = None
 depends_on = None
 

@@ -1,9 +1,9 @@
-"""Make sure that a message of an agent is of a tenant that is there."""
+"""Create invoices, payments and the double-entry ledger, with their history."""
 
 from oltp_schema.migrations.run import run_sql
 
-revision = "0014_messages_have_a_tenant"
-down_revision = "0013_land_every_entity"
+revision = "0007_billing"
+down_revision = "0006_allocation"
 branch_labels = None
 depends_on = None
 

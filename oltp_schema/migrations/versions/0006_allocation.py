@@ -1,9 +1,9 @@
-"""Say once what is the same for all readings of a job."""
+"""Create tariffs, the allocation of solar and its ledger, and adjustment tasks."""
 
 from oltp_schema.migrations.run import run_sql
 
-revision = "0021_say_once_what_is_the_same"
-down_revision = "0020_compare_many_at_once"
+revision = "0006_allocation"
+down_revision = "0005_solar"
 branch_labels = None
 depends_on = None
 

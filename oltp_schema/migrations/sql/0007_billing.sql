@@ -242,6 +242,27 @@ select myproperty.add_append_only_table(
 );
 
 
+create function myproperty.keep_booked_payment() returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if exists (
+        select from myproperty.ledger_entries as e
+        where e.tenant_id = old.tenant_id and e.reference_type = 'payment' and e.reference_id = old.id
+    ) then
+        raise exception 'the payment % is booked and is not deleted', old.reference
+            using errcode = 'MP011', hint = 'Reverse it, and book that.';
+    end if;
+    return old;
+end;
+$$;
+comment on function myproperty.keep_booked_payment is
+'Refuses to delete a payment that the ledger has booked (SQLSTATE MP011).';
+create trigger keep_booked_payment before delete on myproperty.payments
+for each row execute function myproperty.keep_booked_payment();
+
+
 -- ---------------------------------------------------------------------------------------------------------
 -- Grants
 -- ---------------------------------------------------------------------------------------------------------
@@ -256,7 +277,8 @@ grant select, insert, update on myproperty.invoices, myproperty.ledger_accounts 
 grant select, insert, update, delete on myproperty.invoice_lines to myproperty_app;
 grant select, insert, update (status, version) on myproperty.payments to myproperty_app;
 grant select, insert on myproperty.ledger_entries to myproperty_app;
-revoke execute on function myproperty.freeze_issued_invoice(), myproperty.freeze_lines_of_issued_invoice()
+revoke execute on function
+    myproperty.freeze_issued_invoice(), myproperty.freeze_lines_of_issued_invoice(), myproperty.keep_booked_payment()
 from public;
 
 reset role;
@@ -504,12 +526,29 @@ group by tenant_id, currency;
 comment on view myproperty.balance_sheets is 'Assets = liabilities + equity + result, by currency.';
 
 create view myproperty.invoice_ties with (security_invoker = true) as
+with billed as (
+    select
+        l.tenant_id,
+        l.allocation_id,
+        l.invoice_id,
+        sum(case l.category when 'credit' then -l.quantity else l.quantity end)
+            filter (where coalesce(b.charge, l.category) = 'solar') as solar_kwh,
+        sum(case l.category when 'credit' then -l.quantity else l.quantity end)
+            filter (where coalesce(b.charge, l.category) = 'grid') as grid_kwh
+    from myproperty.invoice_lines as l
+    join myproperty.invoices as i on l.tenant_id = i.tenant_id and l.invoice_id = i.id
+    left join myproperty.rate_plan_bands as b
+        on l.tenant_id = b.tenant_id and l.rate_plan_band_id = b.id and l.category = 'credit'
+    where l.allocation_id is not null and i.status <> 'void'
+    group by l.tenant_id, l.allocation_id, l.invoice_id
+)
+
 select
     i.tenant_id,
     i.id as invoice_id,
     i.number,
     i.billing_period,
-    l.allocation_id,
+    a.id as allocation_id,
     a.unit_id,
     i.currency,
     i.total_amount,
@@ -517,25 +556,27 @@ select
         select sum(m.total_amount) from myproperty.invoice_lines as m
         where m.tenant_id = i.tenant_id and m.invoice_id = i.id
     ) as lines_amount,
-    l.solar_kwh as billed_solar_kwh,
+    coalesce(sum(e.solar_kwh) filter (where e.invoice_id = i.id), 0) as billed_solar_kwh,
     a.solar_kwh as allocated_solar_kwh,
-    l.grid_kwh as billed_grid_kwh,
-    a.grid_kwh as allocated_grid_kwh
+    coalesce(sum(e.grid_kwh) filter (where e.invoice_id = i.id), 0) as billed_grid_kwh,
+    a.grid_kwh as allocated_grid_kwh,
+    coalesce(sum(e.solar_kwh) filter (where e.invoice_id <> i.id), 0) as corrected_solar_kwh,
+    coalesce(sum(e.grid_kwh) filter (where e.invoice_id <> i.id), 0) as corrected_grid_kwh
 from myproperty.invoices as i
-join (
-    select
-        tenant_id,
-        invoice_id,
-        allocation_id,
-        coalesce(sum(quantity) filter (where category = 'solar'), 0) as solar_kwh,
-        coalesce(sum(quantity) filter (where category = 'grid'), 0) as grid_kwh
-    from myproperty.invoice_lines
-    where allocation_id is not null
-    group by tenant_id, invoice_id, allocation_id
-) as l on i.tenant_id = l.tenant_id and i.id = l.invoice_id
-join myproperty.allocation_ledger as a on l.tenant_id = a.tenant_id and l.allocation_id = a.id;
+join myproperty.allocation_ledger as a
+    on
+        i.tenant_id = a.tenant_id and i.tenancy_id = a.tenancy_id
+        and i.period_start_date = a.period_start_date and i.billing_period = a.billing_period
+left join billed as e on a.tenant_id = e.tenant_id and a.id = e.allocation_id
+where i.status <> 'void'
+group by i.tenant_id, i.id, a.id;
 comment on view myproperty.invoice_ties is
-'Each invoice beside the allocation that it bills: to the cent and to the watt-hour.';
+'Each invoice beside the allocation that it bills: what it and the corrections on later invoices billed is what was '
+'allocated, to the watt-hour. Invoices that are void bill nothing and are left out.';
+comment on column myproperty.invoice_ties.corrected_solar_kwh is
+'Billed of the same allocation by later invoices; credits are below zero.';
+comment on column myproperty.invoice_ties.corrected_grid_kwh is
+'Billed of the same allocation by later invoices; credits are below zero.';
 
 grant select on myproperty.account_balances, myproperty.balance_sheets, myproperty.invoice_ties to
     myproperty_app, myproperty_etl, myproperty_readonly, myproperty_auditor;

@@ -1,9 +1,9 @@
-"""Create invoices, payments and the double-entry ledger, with their history."""
+"""Create service tickets, compliance, projects of OriginFD, and agents."""
 
 from oltp_schema.migrations.run import run_sql
 
-revision = "0006_create_billing"
-down_revision = "0005_create_allocation"
+revision = "0008_service"
+down_revision = "0007_billing"
 branch_labels = None
 depends_on = None
 
