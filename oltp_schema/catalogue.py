@@ -13,8 +13,8 @@ from typing import Any, LiteralString, TypeVar
 import psycopg
 from psycopg.rows import dict_row
 
+from myproperty.database.roles import OWNERS
 from myproperty.errors import PlatformError
-from oltp_schema.roles import OWNERS
 
 R = TypeVar("R")
 SCHEMAS = ("audit", "myproperty", "warehouse_staging")

@@ -19,13 +19,12 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
+from myproperty.database.locks import lock_migrations
 from myproperty.errors import PlatformError
 from oltp_schema.roles import RoleError, ensure_roles
 from oltp_schema.squash import NEW_HEAD, OLD_HEAD, SquashError, adopt_old_head
 
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
-# Any constant will do, as long as every migration of this schema takes the same one.
-MIGRATION_LOCK = 7_305_001
 # Alembic keeps the migration it runs in globals of its modules: one at a time in a process.
 _ALEMBIC = threading.Lock()
 
@@ -44,7 +43,7 @@ def upgrade(dsn: str, revision: str = "head") -> str:
     with _ALEMBIC, _connect(dsn) as connection:
         try:
             with connection.begin():
-                connection.exec_driver_sql("select pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
+                lock_migrations(_driver_connection(connection))
                 ensure_roles(_driver_connection(connection))
                 config = alembic_config()
                 config.attributes["connection"] = connection

@@ -5,12 +5,12 @@ granted by the migration that makes the table. Nobody logs in as one of these: a
 whoever runs the server, or a superuser takes the role on with SET ROLE.
 """
 
-from dataclasses import dataclass
 from typing import LiteralString
 
 import psycopg
 from psycopg import errors, sql
 
+from myproperty.database.roles import OWNER_ROLE, OWNERS, PARTITIONER_ROLE, ROLES, Role
 from myproperty.errors import PlatformError
 
 
@@ -18,40 +18,9 @@ class RoleError(PlatformError):
     """The roles cannot be made or are not as they must be; the message says what to run."""
 
 
-@dataclass(frozen=True)
-class Role:
-    """One role: its name, whether the policies of row-level security pass it by, and what it is for."""
-
-    name: str
-    bypasses_rls: bool
-    purpose: str
-
-
-PARTITIONER = "myproperty_partitioner"
-
-ROLES = (
-    Role("myproperty_owner", False, "owns the schemas and every table but the partitioned ones"),
-    Role(PARTITIONER, True, "owns the partitioned tables and the functions that make and fill partitions"),
-    Role(
-        "myproperty_guardian",
-        True,
-        "owns the audit trail, history, checks at commit and search: what has to see past the policies",
-    ),
-    Role("originfd", False, "owns the schema originfd, which belongs to another system"),
-    Role("myproperty_app", False, "the application, one tenant at a time"),
-    Role(
-        "myproperty_loader", True, "the load step: readings, ledger and quarantine of the registered tenant"
-    ),
-    Role("myproperty_etl", True, "reads the OLTP across tenants, writes the landing tables"),
-    Role("myproperty_readonly", False, "reads one tenant at a time"),
-    Role("myproperty_auditor", False, "reads the trail of loads and replaced readings, one tenant at a time"),
-)
-
 # The owner may act on the partitioned tables in a migration, but may not become the role that passes the
 # policies by: inherit without set.
-MEMBERSHIPS = ((PARTITIONER, "myproperty_owner"),)
-# Those that own something: a migration acts as each of them.
-OWNERS = ROLES[:4]
+MEMBERSHIPS = ((PARTITIONER_ROLE, OWNER_ROLE),)
 
 
 def ensure_roles(connection: psycopg.Connection) -> None:
@@ -130,10 +99,10 @@ def _let_rows_be_checked_at_once(connection: psycopg.Connection) -> None:
     query = "select has_parameter_privilege(%s, 'SET WITH GRANT OPTION')"
     if connection.execute(query, (parameter,)).fetchall()[0][0]:
         statement = sql.SQL("grant set on parameter {} to {}").format(
-            sql.Identifier(parameter), sql.Identifier(PARTITIONER)
+            sql.Identifier(parameter), sql.Identifier(PARTITIONER_ROLE)
         )
         is_granted: LiteralString = "select has_parameter_privilege(%s, %s, 'SET')"
-        _grant(connection, statement, is_granted, (PARTITIONER, parameter))
+        _grant(connection, statement, is_granted, (PARTITIONER_ROLE, parameter))
 
 
 def _grant(

@@ -12,7 +12,7 @@ import pytest
 from psycopg import errors, sql
 
 from data.landing.entities import ENTITIES
-from oltp_schema.roles import ROLES
+from myproperty.database.roles import ROLES
 
 pytestmark = pytest.mark.engine
 

@@ -12,8 +12,9 @@ import pytest
 from psycopg import sql
 from psycopg.rows import dict_row
 
+from myproperty.database.roles import OWNERS, ROLES
 from oltp_schema.migrate import MigrationError, current, revisions, upgrade
-from oltp_schema.roles import OWNERS, ROLES, RoleError, ensure_roles
+from oltp_schema.roles import RoleError, ensure_roles
 
 pytestmark = pytest.mark.engine
 DatabaseMaker = Callable[[str], AbstractContextManager[str]]
