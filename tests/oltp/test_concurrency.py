@@ -392,7 +392,7 @@ def test_a_total_from_before_anothers_line_is_refused(office: Office, pair: Pair
     write = "update myproperty.invoices set total_amount = %s where id = %s"
     for number, connection in enumerate(pair, start=1):
         with (
-            refused(connection, "MP005", "over 2.00 and its lines are over 3.00")
+            refused(connection, "MP005", "is 2.00, but its lines sum to 3.00")
             if number == 2
             else unharmed()
         ):
@@ -414,7 +414,7 @@ def test_two_payments_that_cover_an_invoice_together(office: Office, pair: Pair,
     first.execute("set constraints all immediate")
     waits_for_the_other(second)
     first.commit()
-    with refused(second, "MP012", "is issued, and 2.00 of 2.00 is paid"):
+    with refused(second, "MP012", "has status issued, but 2.00 of 2.00 is paid"):
         second.execute("set constraints all immediate")
 
 

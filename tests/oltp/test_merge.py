@@ -137,7 +137,7 @@ def test_keys_and_checks_hold_while_row_triggers_are_off(loader: Loader) -> None
         with pytest.raises(errors.CheckViolation):
             loader.merge(db, value_native=-1, value_kwh=-1)
         db.rollback()
-        with pytest.raises(errors.DatabaseError, match="none of the dates of the merge"):
+        with pytest.raises(errors.DatabaseError, match="a date that the merge does not name"):
             loader.merge(db, reading_date=date(2026, 3, 5), reading_ts=datetime(2026, 3, 5, tzinfo=UTC))
 
 

@@ -1,21 +1,21 @@
--- The schemas, what every table shares, and the audit trail.
--- The roles exist already (oltp_schema/roles.py makes them before any revision runs).
+-- Schemas, functions that every table uses, and the audit trail.
+-- The roles exist already: oltp_schema/roles.py creates them before any revision runs.
 
 
 -- ---------------------------------------------------------------------------------------------------------
 -- Schemas
 -- ---------------------------------------------------------------------------------------------------------
 
--- uuid equality inside WITHOUT OVERLAPS.
+-- WITHOUT OVERLAPS needs it to compare uuids.
 create extension if not exists btree_gist with schema public;
 create extension if not exists citext with schema public;
 
 create schema myproperty authorization myproperty_owner;
-comment on schema myproperty is 'What a tenant owns, and the readings of its meters.';
+comment on schema myproperty is 'The data of tenants, and the readings of their meters.';
 create schema warehouse_staging authorization myproperty_owner;
-comment on schema warehouse_staging is 'What is between the OLTP tables and the warehouse.';
+comment on schema warehouse_staging is 'Quarantine, landing tables, and the records of the pipeline itself.';
 create schema audit authorization myproperty_guardian;
-comment on schema audit is 'Who changed what, and how invoices and the ledger stood at any time.';
+comment on schema audit is 'Who changed what, and the history of invoices and ledger entries.';
 
 set local role myproperty_owner;
 grant usage on schema myproperty, warehouse_staging to
@@ -31,7 +31,7 @@ reset role;
 
 
 -- ---------------------------------------------------------------------------------------------------------
--- What every table shares: a tenant's policy, and a version that an update has to know
+-- Functions that every table uses: the tenant policy, versions, the refusal of changes
 -- ---------------------------------------------------------------------------------------------------------
 
 set local role myproperty_owner;
@@ -43,8 +43,8 @@ as $$
 begin
     execute format('alter table %s enable row level security', target);
     execute format('alter table %s force row level security', target);
-    -- The sub-select makes the setting be read once a statement, not once a row. No tenant, or the empty
-    -- string that a finished transaction leaves behind, equals nothing: nobody sees a row.
+    -- The sub-select reads the setting once for each statement, not once for each row. Without a tenant, and with
+    -- the empty string that a finished transaction leaves behind, the policy shows no row.
     execute format(
         'create policy "A tenant sees only its own rows" on %s '
         'using (tenant_id = (select nullif(current_setting(''app.tenant_id'', true), '''')::uuid)) '
@@ -54,7 +54,7 @@ begin
 end;
 $$;
 comment on function myproperty.protect_tenant_table is
-'Enables and forces row-level security on a table with a tenant_id, and gives it the policy of tenants.';
+'Enables and forces row-level security on a table with a tenant_id, and adds the tenant policy.';
 
 create function myproperty.move_version() returns trigger
 language plpgsql
@@ -65,7 +65,7 @@ begin
         raise exception 'stale version of %.%: the row is at version %, the update was made for version %',
             tg_table_schema, tg_table_name, old.version, new.version
             using errcode = 'MP001',
-                  hint = 'Send the version that was read, or none; after this error read the row again.';
+                  hint = 'Read the row again and send the version that you read, or send no version.';
     end if;
     new.version := old.version + 1;
     new.created_at := old.created_at;
@@ -74,33 +74,34 @@ begin
 end;
 $$;
 comment on function myproperty.move_version is
-'On update: refuses the version of an older read (SQLSTATE MP001), moves version and updated_at, keeps created_at.';
+'On update: refuses an update based on an older version (SQLSTATE MP001), sets version and updated_at, keeps '
+'created_at.';
 
 create function myproperty.refuse_change() returns trigger
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    raise exception '%.% is history: a row is never changed or deleted', tg_table_schema, tg_table_name
+    raise exception '%.% is history: its rows are never changed or deleted', tg_table_schema, tg_table_name
         using errcode = 'MP002', hint = coalesce(tg_argv[0], 'Load a correction: it becomes a new version.');
 end;
 $$;
 comment on function myproperty.refuse_change is
-'Refuses update, delete and truncate (SQLSTATE MP002); the argument says what to do instead.';
+'Refuses update, delete and truncate (SQLSTATE MP002); the argument is the hint.';
 
 create function myproperty.refuse_unseen_change() returns trigger
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    raise exception '% of %.% would pass the audit trail by', lower(tg_op), tg_table_schema, tg_table_name
-        using errcode = 'MP014', hint = coalesce(tg_argv[0], 'Delete the rows: each goes into the trail.');
+    raise exception '% of %.% would bypass the audit trail', lower(tg_op), tg_table_schema, tg_table_name
+        using errcode = 'MP014', hint = coalesce(tg_argv[0], 'Delete the rows: the trail logs each of them.');
 end;
 $$;
 comment on function myproperty.refuse_unseen_change is
-'Refuses what the audit trail does not see (SQLSTATE MP014); the argument says what to do instead.';
+'Refuses a change that the audit trail does not see (SQLSTATE MP014); the argument is the hint.';
 
--- Letters only outside of Etc/: PostgreSQL reads any other name with a digit as a POSIX rule and accepts it.
+-- Digits are allowed below Etc/ only: PostgreSQL accepts any other name with a digit as a POSIX rule.
 create function myproperty.is_timezone(name text) returns boolean
 language plpgsql
 stable
@@ -117,9 +118,10 @@ exception
         return false;
 end;
 $$;
-comment on function myproperty.is_timezone(text) is 'Whether a name is of the IANA list, and not a POSIX rule.';
+comment on function myproperty.is_timezone(text) is
+'Whether a name is a time zone of the IANA list, and not a POSIX rule.';
 
--- A function is everybody's unless it is said otherwise.
+-- By default everybody may execute a new function.
 revoke execute on function
     myproperty.protect_tenant_table(regclass), myproperty.move_version(), myproperty.refuse_change(),
     myproperty.refuse_unseen_change()
@@ -132,7 +134,7 @@ reset role;
 
 
 -- ---------------------------------------------------------------------------------------------------------
--- The trail: owned by a role that nobody takes on, so that not even the owner of the tables can rewrite it
+-- The trail. Nobody takes its owner on, so not even the owner of the tables can rewrite it
 -- ---------------------------------------------------------------------------------------------------------
 
 set local role myproperty_guardian;
@@ -143,7 +145,7 @@ create table audit.logged_actions (
     schema_name text not null,
     table_name text not null,
     row_key jsonb not null,
-    -- Getting a field of jsonb is not leakproof: under a policy no index on the expression would find the row.
+    -- A column, because under a policy no index on the expression would be used: `->>` is not leakproof.
     row_id text generated always as (row_key ->> 'id') stored,
     action text not null constraint action_is_known check (action in ('insert', 'update', 'delete')),
     old_values jsonb,
@@ -161,32 +163,35 @@ create table audit.logged_actions (
 create index logged_actions_of_row
 on audit.logged_actions (tenant_id, table_name, row_id, occurred_at);
 comment on table audit.logged_actions is
-'Every change of every table: who, when, and the columns that changed. Rows are only ever added.';
+'Every change of every table: who, when, and the changed columns. Rows are added, never changed.';
 comment on column audit.logged_actions.row_key is
-'The key of the row; for readings, which are logged a statement at a time, the dates and how many.';
-comment on column audit.logged_actions.row_id is 'The id of the key, to look the row up by.';
+'The key of the row. For readings, which are logged once for each statement: the dates and the number of rows.';
+comment on column audit.logged_actions.row_id is 'The id from the key, for looking up a row.';
 comment on column audit.logged_actions.action is 'insert, update or delete.';
-comment on column audit.logged_actions.old_values is 'Before: the columns that changed, or the row deleted.';
-comment on column audit.logged_actions.new_values is 'After: the columns that changed, or the row inserted.';
-comment on column audit.logged_actions.user_id is 'The setting app.user_id: the person on whose behalf.';
-comment on column audit.logged_actions.role_name is 'The role that was taken on, or the login.';
-comment on column audit.logged_actions.login_name is 'Who logged in.';
-comment on column audit.logged_actions.application_name is 'As the client calls itself.';
-comment on column audit.logged_actions.transaction_id is 'The same for all that one transaction changed.';
+comment on column audit.logged_actions.old_values is
+'Before the change: the changed columns, or the whole deleted row.';
+comment on column audit.logged_actions.new_values is
+'After the change: the changed columns, or the whole inserted row.';
+comment on column audit.logged_actions.user_id is
+'The setting app.user_id: the person on whose behalf the session acts.';
+comment on column audit.logged_actions.role_name is 'The role that the session had taken on, else its login.';
+comment on column audit.logged_actions.login_name is 'The login of the session.';
+comment on column audit.logged_actions.application_name is 'The name that the client gave itself.';
+comment on column audit.logged_actions.transaction_id is 'The same for all changes of one transaction.';
 
 select myproperty.protect_tenant_table('audit.logged_actions');
 create trigger refuse_change before update or delete or truncate on audit.logged_actions
 for each statement execute function myproperty.refuse_change('The trail is added to, and never mended.');
 grant select on audit.logged_actions to myproperty_auditor;
 
--- Past the policies: a row of the tenant that it is about, whichever tenant the session has set.
+-- Bypasses the policies: the row belongs to the tenant of the changed row, whichever tenant the session has set.
 create function audit.log_action() returns trigger
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    -- The arguments: columns of the key, and columns with personal data, whose values stay out of the trail.
+    -- The arguments: the key columns, and the columns with personal data, whose values are not logged.
     key_columns constant text[] := tg_argv[0]::text[];
     personal constant text[] := tg_argv[1]::text[];
     old_row constant jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) end;
@@ -217,7 +222,8 @@ begin
 end;
 $$;
 comment on function audit.log_action is
-'Writes audit.logged_actions. Arguments: columns of the key; columns with personal data, whose values stay out.';
+'Writes audit.logged_actions. Arguments: the key columns; the columns with personal data, whose values are not '
+'logged.';
 
 revoke execute on function audit.log_action() from public;
 grant execute on function audit.log_action() to myproperty_owner, myproperty_partitioner;
@@ -225,7 +231,7 @@ reset role;
 
 
 -- ---------------------------------------------------------------------------------------------------------
--- What a table of tenants is given: the policy, the version, the trail
+-- Functions that give a new table its policy, its version trigger and its audit trail
 -- ---------------------------------------------------------------------------------------------------------
 
 set local role myproperty_owner;
@@ -241,7 +247,8 @@ begin
     );
 end;
 $$;
-comment on function myproperty.refuse_truncate_of is 'Refuses to truncate a table whose rows are logged.';
+comment on function myproperty.refuse_truncate_of is
+'Makes a table refuse truncate, because its rows are logged one by one.';
 
 create function myproperty.log_actions_of(
     target regclass, events text, key text [] default '{id}', personal text [] default '{}'
@@ -258,7 +265,8 @@ begin
 end;
 $$;
 comment on function myproperty.log_actions_of is
-'Gives a table the audit trail of the events, and the refusal of truncate, which the trail would not see.';
+'Logs the given events of a table in the audit trail, and makes the table refuse truncate, which no row trigger '
+'sees.';
 
 create function myproperty.add_tenant_table(target regclass, personal text [] default '{}') returns void
 language plpgsql
@@ -274,8 +282,8 @@ begin
 end;
 $$;
 comment on function myproperty.add_tenant_table is
-'Gives a new table the policy of tenants, the trigger of versions and the audit trail, from which the values '
-'of columns with personal data stay away.';
+'Gives a new table the tenant policy, the version trigger and the audit trail. The trail omits the values of '
+'columns with personal data.';
 
 create function myproperty.add_append_only_table(target regclass, remedy text) returns void
 language plpgsql
@@ -292,7 +300,7 @@ begin
 end;
 $$;
 comment on function myproperty.add_append_only_table is
-'Gives a new table whose rows are never changed the policy of tenants, the refusal and the audit trail.';
+'Gives a new table, whose rows never change, the tenant policy, the refusal of changes and the audit trail.';
 
 revoke execute on function
     myproperty.refuse_truncate_of(regclass),

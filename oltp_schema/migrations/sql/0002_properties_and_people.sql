@@ -1,6 +1,6 @@
--- Tenants, what they own, and people: properties, units, meters, users, tenancies, the keys that seal personal fields.
+-- Tenants, properties, units, meters, users, tenancies, and the keys that seal personal fields.
 -- squawk-ignore-file ban-create-domain-with-constraint
--- The domain is new: no row has to be looked at.
+-- The domain is new: no existing row has to be checked.
 
 set local role myproperty_owner;
 
@@ -21,9 +21,9 @@ create table myproperty.tenants (
     updated_at timestamptz not null default now(),
     version integer not null default 1
 );
-comment on table myproperty.tenants is 'A customer of the platform; every other row belongs to one.';
-comment on column myproperty.tenants.tenant_id is 'The id again, so that one policy fits every table.';
-comment on column myproperty.tenants.region is 'ISO 3166-1 alpha-2.';
+comment on table myproperty.tenants is 'A customer of the platform; every other row belongs to a tenant.';
+comment on column myproperty.tenants.tenant_id is 'The id again, so that the tenant policy fits this table too.';
+comment on column myproperty.tenants.region is 'Country code, ISO 3166-1 alpha-2.';
 comment on column myproperty.tenants.metadata is 'Settings of the tenant.';
 select myproperty.add_tenant_table('myproperty.tenants');
 
@@ -50,10 +50,10 @@ create table myproperty.properties (
     unique (tenant_id, id)
 );
 comment on table myproperty.properties is 'A building or site of a tenant.';
-comment on column myproperty.properties.address is 'Parts of the postal address, by name.';
-comment on column myproperty.properties.timezone is 'An IANA name.';
-comment on column myproperty.properties.utility_account_number is 'Of the account with the retailer.';
-comment on column myproperty.properties.solar_capacity_kw is 'kW peak (DC) of all arrays.';
+comment on column myproperty.properties.address is 'The parts of the postal address by name.';
+comment on column myproperty.properties.timezone is 'IANA name.';
+comment on column myproperty.properties.utility_account_number is 'Account number at the energy retailer.';
+comment on column myproperty.properties.solar_capacity_kw is 'Peak power (DC) of all arrays, in kW.';
 select myproperty.add_tenant_table('myproperty.properties');
 
 create table myproperty.units (
@@ -69,13 +69,13 @@ create table myproperty.units (
     version integer not null default 1,
     unique (tenant_id, id),
     unique (tenant_id, property_id, label),
-    -- So that what is shared out to a unit is of the property of that unit.
+    -- Referenced by allocations, so that a unit belongs to the property of its allocation.
     unique (tenant_id, property_id, id),
     foreign key (tenant_id, property_id) references myproperty.properties (tenant_id, id) on delete restrict
 );
-comment on table myproperty.units is 'A part of a property that is let or metered by itself.';
+comment on table myproperty.units is 'A part of a property that is let or metered separately.';
 comment on column myproperty.units.sq_ft is 'Floor area in square feet.';
-comment on column myproperty.units.active is 'False once it is not let any more.';
+comment on column myproperty.units.active is 'False once the unit is no longer let.';
 select myproperty.add_tenant_table('myproperty.units');
 
 
@@ -102,9 +102,9 @@ create table myproperty.meters (
     foreign key (tenant_id, property_id) references myproperty.properties (tenant_id, id) on delete restrict
 );
 create index meters_of_property on myproperty.meters (tenant_id, property_id);
-comment on table myproperty.meters is 'A device that measures; its timezone decides the reading date.';
-comment on column myproperty.meters.type is 'What it measures.';
-comment on column myproperty.meters.timezone is 'An IANA name; decides the reading date.';
+comment on table myproperty.meters is 'A device that measures; its time zone decides the reading date.';
+comment on column myproperty.meters.type is 'What the meter measures.';
+comment on column myproperty.meters.timezone is 'IANA name; decides the reading date.';
 select myproperty.add_tenant_table('myproperty.meters');
 
 create table myproperty.meter_registers (
@@ -128,13 +128,12 @@ create table myproperty.meter_registers (
     unique (tenant_id, meter_id, channel),
     foreign key (tenant_id, meter_id) references myproperty.meters (tenant_id, id) on delete restrict
 );
-comment on table myproperty.meter_registers is
-'Which meter and channel a file means by its identifier (NMI, usage point, metering point) and register.';
+comment on table myproperty.meter_registers is 'Maps the identifier and register in a file to a meter and channel.';
 comment on column myproperty.meter_registers.identifier is
-'As files name the meter: NMI, usage point, metering point.';
+'The name of the meter in files: NMI, usage point or metering point.';
 comment on column myproperty.meter_registers.register is
-'As files name the series: E1, an OBIS code, a flow direction.';
-comment on column myproperty.meter_registers.channel is 'What the series means to us.';
+'The name of the series in files: E1, an OBIS code, a flow direction.';
+comment on column myproperty.meter_registers.channel is 'The meaning of the series in this system.';
 comment on column myproperty.meter_registers.unit is 'The unit that files must use; NULL accepts any.';
 comment on column myproperty.meter_registers.interval_seconds is
 'The interval length that files must use; NULL accepts any.';
@@ -156,20 +155,21 @@ create table myproperty.meter_assignments (
     foreign key (tenant_id, unit_id) references myproperty.units (tenant_id, id) on delete restrict
 );
 create index meter_assignments_of_unit on myproperty.meter_assignments (tenant_id, unit_id);
-comment on table myproperty.meter_assignments is 'The unit that a meter serves, by date; half-open ranges.';
+comment on table myproperty.meter_assignments is 'The unit that a meter serves, by date.';
 comment on column myproperty.meter_assignments.assigned_during is 'Local dates, half-open.';
 select myproperty.add_tenant_table('myproperty.meter_assignments');
 
 
 -- ---------------------------------------------------------------------------------------------------------
--- Sealed fields: personal data is stored encrypted; the key material is never in this database
+-- Sealed fields: personal data is stored encrypted, and the key material is not in this database
 -- ---------------------------------------------------------------------------------------------------------
 
--- One byte of format, 16 of key id, 12 of nonce, the ciphertext, 16 of tag: plain text does not get in.
+-- 1 byte format, 16 bytes key id, 12 bytes nonce, the ciphertext, 16 bytes tag. The check refuses plain text.
 create domain myproperty.sealed as bytea
 constraint is_sealed check (octet_length(value) >= 45 and get_byte(value, 0) = 1);
 comment on domain myproperty.sealed is
-'AES-256-GCM under a data key of the tenant or of one person; destroying the key erases the text everywhere.';
+'AES-256-GCM under a data key of the tenant or of one person. When the key is destroyed, nobody can read the text '
+'any more.';
 
 
 -- ---------------------------------------------------------------------------------------------------------
@@ -198,10 +198,8 @@ create table myproperty.users (
 comment on table myproperty.users is 'A person with a login: an owner, their staff, or a resident.';
 comment on column myproperty.users.email is 'Replaced by erased-<id>@invalid when the person is erased.';
 comment on column myproperty.users.full_name is 'Sealed under the key of the person.';
-comment on column myproperty.users.role is
-'What the person may do in the application; the database knows its own roles alone.';
-comment on column myproperty.users.status is
-'erased: without a name, and with the address replaced.';
+comment on column myproperty.users.role is 'What the person may do in the application; not a database role.';
+comment on column myproperty.users.status is 'erased: the name is deleted and the address replaced.';
 select myproperty.add_tenant_table('myproperty.users', '{email}');
 
 create table myproperty.data_keys (
@@ -225,10 +223,11 @@ create table myproperty.data_keys (
 create unique index data_keys_one_active
 on myproperty.data_keys (tenant_id, user_id) nulls not distinct where status = 'active';
 comment on table myproperty.data_keys is
-'Which key seals what: one of the tenant, one of each person. The keys themselves are in the key store.';
-comment on column myproperty.data_keys.user_id is 'The person whose fields it seals; NULL for the tenant.';
+'Which key seals which fields: one key for the tenant, one for each person. The key material is in the key store.';
+comment on column myproperty.data_keys.user_id is
+'The person whose fields the key seals; NULL for the key of the tenant.';
 comment on column myproperty.data_keys.status is
-'retired: opens what it sealed, and seals nothing new. destroyed: opens nothing any more.';
+'retired: opens existing fields, seals no new ones. destroyed: opens nothing.';
 select myproperty.add_tenant_table('myproperty.data_keys');
 
 create table myproperty.notification_preferences (
@@ -246,9 +245,10 @@ create table myproperty.notification_preferences (
     unique (tenant_id, user_id, topic, channel),
     foreign key (tenant_id, user_id) references myproperty.users (tenant_id, id) on delete restrict
 );
-comment on table myproperty.notification_preferences is 'What a person wants to be told, and by which way.';
+comment on table myproperty.notification_preferences is
+'What a person wants to be notified about, and by which channel.';
 comment on column myproperty.notification_preferences.destination is
-'An address or number other than that of the login; sealed under the key of the person.';
+'An address or number that differs from the login; sealed under the key of the person.';
 select myproperty.add_tenant_table('myproperty.notification_preferences');
 
 
@@ -274,9 +274,9 @@ create table myproperty.tenancies (
     foreign key (tenant_id, user_id) references myproperty.users (tenant_id, id) on delete restrict
 );
 create index tenancies_of_user on myproperty.tenancies (tenant_id, user_id);
-comment on table myproperty.tenancies is
-'Who lives in a unit, by date: from the day of moving in to before the day of moving out.';
-comment on column myproperty.tenancies.occupied_during is 'Local dates, half-open.';
+comment on table myproperty.tenancies is 'Who lives in a unit, by date.';
+comment on column myproperty.tenancies.occupied_during is
+'Local dates from the day of moving in to the day of moving out, half-open.';
 select myproperty.add_tenant_table('myproperty.tenancies');
 
 
@@ -290,7 +290,7 @@ grant select on
     myproperty.tenancies
 to myproperty_etl, myproperty_readonly;
 
--- Where there is a status, a row is retired and not deleted.
+-- A row with a status is retired, not deleted.
 grant select, update (name, metadata, version) on myproperty.tenants to myproperty_app;
 grant select, insert, update on
     myproperty.properties, myproperty.units, myproperty.meters, myproperty.users, myproperty.data_keys
@@ -305,11 +305,11 @@ to myproperty_loader;
 grant select, insert on myproperty.meters, myproperty.meter_registers to myproperty_loader;
 grant select on myproperty.tenants, myproperty.data_keys to myproperty_auditor;
 
--- What ATTACH needs to make and check the foreign keys.
+-- ATTACH needs these rights to create and check the foreign keys.
 grant select, references on myproperty.meters to myproperty_partitioner;
--- A row is locked against deletion by whoever may update a column of it.
+-- Locking a row against deletion needs the right to update one of its columns.
 grant update (version) on myproperty.meters to myproperty_partitioner;
--- To lock a property while its shares are added up.
+-- check_allocation_keys locks a property while it adds up the shares.
 grant select, update (version) on myproperty.properties to myproperty_guardian;
 
 reset role;

@@ -1,10 +1,10 @@
--- The ledger of ingestion, files and readings that were turned away, and what the pipeline writes about itself.
+-- The ingestion ledger, invalid files and quarantined readings, and the records of the pipeline itself.
 
 set local role myproperty_owner;
 
 
 -- ---------------------------------------------------------------------------------------------------------
--- Ledger of ingestion: the audit of loads, as row triggers do not see a table that is attached
+-- Ingestion ledger: the audit of loads, because row triggers do not see the rows of an attached table
 -- ---------------------------------------------------------------------------------------------------------
 
 create table myproperty.ingestion_jobs (
@@ -36,22 +36,22 @@ create table myproperty.ingestion_jobs (
 );
 create unique index ingestion_jobs_load_content_once on myproperty.ingestion_jobs (tenant_id, content_hash)
 where status = 'loaded';
-comment on table myproperty.ingestion_jobs is 'One row a file received; the same content is loaded once.';
+comment on table myproperty.ingestion_jobs is 'One row for each received file; the same content is loaded once.';
 comment on column myproperty.ingestion_jobs.source_uri is 'Where the file came from.';
-comment on column myproperty.ingestion_jobs.content_hash is 'SHA-256 of the content.';
+comment on column myproperty.ingestion_jobs.content_hash is
+'SHA-256 of the file, or of file and mapping where there is a mapping.';
 comment on column myproperty.ingestion_jobs.source_version is
-'The newest version that the sender gave to a value of the file.';
-comment on column myproperty.ingestion_jobs.accepted is 'Readings where there was none before.';
+'The newest version that the sender gave to a value in the file.';
+comment on column myproperty.ingestion_jobs.accepted is 'Number of readings for intervals that had no reading.';
 comment on column myproperty.ingestion_jobs.unchanged is
-'Readings that were there already, with the same value.';
-comment on column myproperty.ingestion_jobs.new_versions is 'Readings that replaced an older value.';
-comment on column myproperty.ingestion_jobs.quarantined is 'Readings that broke a rule.';
-comment on column myproperty.ingestion_jobs.energy_in_kwh is
-'In the file: what was accepted and what was quarantined together.';
+'Number of readings that were stored already, with the same value.';
+comment on column myproperty.ingestion_jobs.new_versions is 'Number of readings that replaced an older value.';
+comment on column myproperty.ingestion_jobs.quarantined is 'Number of readings that broke a rule.';
+comment on column myproperty.ingestion_jobs.energy_in_kwh is 'Energy in the file: accepted and quarantined together.';
 comment on column myproperty.ingestion_jobs.mapping is
-'The mapping that the file was read with, null where it needed none; content_hash is then of file and mapping.';
+'The mapping with which the file was read; NULL if it needed none.';
 comment on column myproperty.ingestion_jobs.superseded is
-'Readings that came after a better one of another file, and went to the history.';
+'Number of readings that arrived after a better reading of another file, and went to the history.';
 select myproperty.protect_tenant_table('myproperty.ingestion_jobs');
 create trigger move_version before update on myproperty.ingestion_jobs
 for each row execute function myproperty.move_version();
@@ -72,10 +72,10 @@ create table myproperty.ingestion_job_dates (
 );
 create index ingestion_job_dates_touched on myproperty.ingestion_job_dates (reading_date, touched_at);
 comment on table myproperty.ingestion_job_dates is
-'The reading dates that a job changed: what the pipeline has to build again.';
-comment on column myproperty.ingestion_job_dates.readings is 'How many readings of the date the job changed.';
+'The reading dates that a job changed; the pipeline builds them again.';
+comment on column myproperty.ingestion_job_dates.readings is 'Number of readings of the date that the job changed.';
 comment on column myproperty.ingestion_job_dates.touched_at is
-'Later than published_at means: to be built again.';
+'If later than published_at, the marts of the date are built again.';
 select myproperty.protect_tenant_table('myproperty.ingestion_job_dates');
 create trigger move_version before update on myproperty.ingestion_job_dates
 for each row execute function myproperty.move_version();
@@ -91,12 +91,13 @@ as $$
     lock table myproperty.ingestion_jobs, myproperty.meters in share row exclusive mode;
 $$;
 comment on function myproperty.lock_ledger is
-'Taken to the end of the transaction before its first write to the ledger, if it will attach a partition: '
-'ATTACH takes this lock for its foreign keys, and two transactions that had both written would deadlock.';
+'Locks the ledger until the end of the transaction. A transaction that will attach a partition calls it before '
+'its first write to the ledger: ATTACH takes this lock for its foreign keys, and two transactions that had both '
+'written would deadlock.';
 
 
 -- ---------------------------------------------------------------------------------------------------------
--- Invalid: files that cannot be read. Quarantine: readings that were read, and are wrong
+-- Invalid: files that cannot be read. Quarantine: readings that were read but broke a rule
 -- ---------------------------------------------------------------------------------------------------------
 
 create table warehouse_staging.invalid_files (
@@ -115,7 +116,8 @@ create table warehouse_staging.invalid_files (
     version integer not null default 1
 );
 create index invalid_files_of_tenant on warehouse_staging.invalid_files (tenant_id, received_at);
-comment on table warehouse_staging.invalid_files is 'Files refused whole: which rule, in which line, what to do.';
+comment on table warehouse_staging.invalid_files is
+'Files that were refused as a whole: the broken rule, its line, and the remedy.';
 select myproperty.protect_tenant_table('warehouse_staging.invalid_files');
 create trigger move_version before update on warehouse_staging.invalid_files
 for each row execute function myproperty.move_version();
@@ -155,7 +157,7 @@ where status = 'open';
 create index quarantined_readings_of_job
 on warehouse_staging.quarantined_readings (tenant_id, ingestion_job_id);
 comment on table warehouse_staging.quarantined_readings is
-'Rows that broke a rule, as they stood in the file: to be replayed or resolved, never lost.';
+'Rows that broke a rule, as they were in the file, until they are replayed or resolved. No row is deleted.';
 select myproperty.protect_tenant_table('warehouse_staging.quarantined_readings');
 create trigger move_version before update on warehouse_staging.quarantined_readings
 for each row execute function myproperty.move_version();
@@ -163,7 +165,7 @@ select myproperty.log_actions_of('warehouse_staging.quarantined_readings', 'upda
 
 
 -- ---------------------------------------------------------------------------------------------------------
--- What the pipeline writes about itself: of the system, so the only tables without a tenant
+-- Records of the pipeline itself: the only tables without a tenant
 -- ---------------------------------------------------------------------------------------------------------
 
 create table warehouse_staging.published_dates (
@@ -175,7 +177,7 @@ create table warehouse_staging.published_dates (
     version integer not null default 1
 );
 comment on table warehouse_staging.published_dates is
-'When the marts of a reading date were last built; a date touched later is pending.';
+'When the marts of a reading date were last built; a date that changed later is pending.';
 alter table warehouse_staging.published_dates enable row level security;
 alter table warehouse_staging.published_dates force row level security;
 create policy "Only the pipeline sees its own records" on warehouse_staging.published_dates
@@ -201,7 +203,7 @@ create table warehouse_staging.gate_results (
 );
 create index gate_results_latest on warehouse_staging.gate_results (gate, table_name, checked_at desc);
 comment on table warehouse_staging.gate_results is
-'The verdict of a gate on a table and half-open range of dates, with the rules that were broken.';
+'The verdict of a gate on a table and a half-open range of dates, with the broken rules.';
 alter table warehouse_staging.gate_results enable row level security;
 alter table warehouse_staging.gate_results force row level security;
 create policy "Only the pipeline sees its own records" on warehouse_staging.gate_results
@@ -220,10 +222,10 @@ create table warehouse_staging.archived_dates (
     version integer not null default 1
 );
 comment on table warehouse_staging.archived_dates is
-'Reading dates whose current readings are in a file instead of a partition. Nothing is loaded into such a date '
-'before it is restored.';
+'Reading dates whose current readings are in a file instead of a partition. Such a date accepts no load until it '
+'is restored.';
 comment on column warehouse_staging.archived_dates.checksum is
-'Sum over the rows of the first 32 bits of the MD5 of their columns, as the gates take it.';
+'The first 32 bits of the MD5 of each row, summed; the gates compute it in the same way.';
 alter table warehouse_staging.archived_dates enable row level security;
 alter table warehouse_staging.archived_dates force row level security;
 create policy "Only the pipeline sees its own records" on warehouse_staging.archived_dates
@@ -252,11 +254,11 @@ grant select, insert on warehouse_staging.gate_results to myproperty_etl;
 grant select on warehouse_staging.archived_dates to myproperty_loader, myproperty_etl;
 grant select, insert, delete on warehouse_staging.archived_dates to myproperty_partitioner;
 
--- What ATTACH needs to make and check the foreign keys.
+-- ATTACH needs these rights to create and check the foreign keys.
 grant select, references on myproperty.ingestion_jobs to myproperty_partitioner;
--- A row is locked against deletion by whoever may update a column of it.
+-- Locking a row against deletion needs the right to update one of its columns.
 grant update (version) on myproperty.ingestion_jobs to myproperty_partitioner;
--- What tells whether the marts of a date are up to date.
+-- These tables say whether the marts of a date are up to date.
 grant select on myproperty.ingestion_job_dates, warehouse_staging.published_dates to myproperty_partitioner;
 
 revoke execute on function myproperty.lock_ledger() from public;

@@ -1,4 +1,4 @@
--- Readings in daily partitions: loaded, merged, archived and brought back, and the validation of whole days.
+-- Readings in daily partitions: how they are loaded, merged, archived, restored and validated.
 
 
 -- ---------------------------------------------------------------------------------------------------------
@@ -14,7 +14,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
     if reading_date is null or reading_date not between date '1990-01-01' and date '2099-12-31' then
-        raise exception 'no partition of readings for %: dates run from 1990-01-01 to 2099-12-31',
+        raise exception 'no partition of readings for %: dates must be from 1990-01-01 to 2099-12-31',
             coalesce(reading_date::text, 'NULL')
             using errcode = 'MP003', hint = 'Put readings of other dates into quarantine.';
     end if;
@@ -35,14 +35,14 @@ reset role;
 
 
 -- ---------------------------------------------------------------------------------------------------------
--- Readings. ATTACH wants the owner of both tables, and its check of foreign keys runs as that owner: under the policies
--- it would see no tenant and fail. So a role of its own, which bypasses them and owns nothing else, owns the
--- partitioned table, and the loader reaches it through functions alone.
+-- Readings. ATTACH requires the owner of both tables, and checks foreign keys as that owner. The policies would
+-- hide every tenant from an ordinary owner, and the check would fail. So the partitioned table belongs to a role
+-- that bypasses the policies and owns nothing else. The loader reaches it through functions only.
 -- ---------------------------------------------------------------------------------------------------------
 
 set local role myproperty_partitioner;
 
--- No index beside the key: it serves (tenant, meter, time) too, and a second one costs twice the load.
+-- No second index: the key serves (tenant, meter, time) too, and a second index would double the time of a load.
 create table myproperty.meter_readings (
     id uuid not null default uuidv7(),
     tenant_id uuid not null,
@@ -79,25 +79,26 @@ create table myproperty.meter_readings (
     constraint one_way_energy_is_not_negative
         check (value_native >= 0 or channel not in ('import', 'export', 'generation', 'consumption')),
     constraint interval_is_within_a_day check (interval_seconds between 1 and 90000),
-    -- Local dates lead and trail UTC by at most a day: further off is a wrong partition.
+    -- A local date differs from the UTC date by at most a day; any other date is a wrong partition.
     constraint reading_date_is_local_to_reading_ts
         check (abs(reading_date - (reading_ts at time zone 'UTC')::date) <= 1)
 ) partition by list (reading_date);
 comment on table myproperty.meter_readings is
-'The current reading of a meter, channel and interval. Query it with a constant reading_date, never without.';
-comment on column myproperty.meter_readings.channel is 'What the series means to us.';
+'The current reading of a meter, channel and interval. Query it with a constant reading_date.';
+comment on column myproperty.meter_readings.channel is 'The meaning of the series in this system.';
 comment on column myproperty.meter_readings.reading_ts is 'Start of the interval.';
 comment on column myproperty.meter_readings.reading_date is 'Local date of reading_ts at the meter.';
 comment on column myproperty.meter_readings.value_native is
-'As the file has it, in unit; NULL if quality is null.';
-comment on column myproperty.meter_readings.value_kwh is 'Energy; NULL for what is not energy or not there.';
-comment on column myproperty.meter_readings.quality is 'Ranked actual > edited > estimated > null.';
-comment on column myproperty.meter_readings.quality_method is 'The flag and method of the file itself.';
-comment on column myproperty.meter_readings.reason_code is 'Why the sender changed or made up the value.';
+'The value in the file, in `unit`; NULL if quality is null.';
+comment on column myproperty.meter_readings.value_kwh is
+'Energy in kWh; NULL if the reading is not energy or has no value.';
+comment on column myproperty.meter_readings.quality is 'Ranked: actual, edited, estimated, null.';
+comment on column myproperty.meter_readings.quality_method is 'Quality flag and method as in the file.';
+comment on column myproperty.meter_readings.reason_code is 'Why the sender changed or substituted the value.';
 comment on column myproperty.meter_readings.is_estimated is 'True if quality is estimated.';
-comment on column myproperty.meter_readings.source is 'The format that it came in.';
+comment on column myproperty.meter_readings.source is 'The format of the file.';
 comment on column myproperty.meter_readings.source_version is
-'When the source says it made this value: of one rank the newer wins, whatever arrived first.';
+'When the source made this value. Of two values of one quality the newer one is current, whichever arrived first.';
 
 select myproperty.protect_tenant_table('myproperty.meter_readings');
 create trigger move_version before update on myproperty.meter_readings
@@ -163,8 +164,9 @@ begin
 end;
 $$;
 comment on function audit.log_readings is
-'Statement trigger of readings. Of a load one row a tenant: the values replaced are in meter_reading_versions. Of any '
-'other change one row a reading, with what changed before and after.';
+'Statement trigger of readings. Logs a load with one row for each tenant: the replaced values are in '
+'meter_reading_versions. Logs any other change with one row for each reading, with the changed columns before and '
+'after.';
 
 revoke execute on function audit.log_readings() from public;
 grant execute on function audit.log_readings() to myproperty_owner, myproperty_partitioner;
@@ -178,7 +180,7 @@ create trigger log_deletes after delete on myproperty.meter_readings
 referencing old table as old_rows
 for each statement execute function audit.log_readings();
 
--- Where the merge switches row triggers off, these go on: versions move, updates are logged.
+-- The merge switches row triggers off. These stay on: versions move, updates are logged.
 alter table myproperty.meter_readings enable always trigger move_version;
 alter table myproperty.meter_readings enable always trigger log_updates;
 
@@ -215,8 +217,8 @@ create table myproperty.meter_reading_versions (
         references myproperty.ingestion_jobs (tenant_id, id) on delete restrict
 );
 create index meter_reading_versions_of_date on myproperty.meter_reading_versions (reading_date);
-comment on table myproperty.meter_reading_versions is 'Readings as they were before a newer one replaced them.';
-comment on column myproperty.meter_reading_versions.replaced_at is 'When a newer value came.';
+comment on table myproperty.meter_reading_versions is 'Readings that a newer reading replaced, as they were.';
+comment on column myproperty.meter_reading_versions.replaced_at is 'When the newer reading arrived.';
 select myproperty.protect_tenant_table('myproperty.meter_reading_versions');
 create trigger refuse_change before update or delete or truncate on myproperty.meter_reading_versions
 for each statement execute function myproperty.refuse_change();
@@ -229,7 +231,7 @@ reset role;
 
 
 -- ---------------------------------------------------------------------------------------------------------
--- Partitions: made when a date is loaded, and without a default
+-- Partitions: created when a date is loaded; there is no default partition
 -- ---------------------------------------------------------------------------------------------------------
 
 set local role myproperty_partitioner;
@@ -252,13 +254,13 @@ begin
         if myproperty.is_partition(to_regclass(target)) then
             return null;
         end if;
-        raise exception '% is begun and not attached', target
+        raise exception '% was created but not attached', target
             using errcode = 'MP004',
-                  hint = 'Fill it and call myproperty.attach_readings_partition with its date.';
+                  hint = 'Fill it, then call myproperty.attach_readings_partition with its date.';
     end if;
     execute format('create table %s (like myproperty.meter_readings including defaults including constraints)',
                    target);
-    -- Spares ATTACH the scan that would prove it.
+    -- With this constraint ATTACH does not scan the table.
     execute format('alter table %s add constraint of_one_date check (reading_date = %L)', target, reading_date);
     perform myproperty.protect_tenant_table(target::regclass);
     execute format('grant select, insert on %s to myproperty_loader', target);
@@ -266,9 +268,9 @@ begin
 end;
 $$;
 comment on function myproperty.create_readings_table is
-'Makes the table of a date apart, under the lock of the caller; NULL if the date has its partition.';
+'Creates the separate table of a date, under the lock of the caller; NULL if the date has its partition.';
 
--- Two loads of one date: the second waits here for the end of the first, then finds its partition.
+-- A second load of the same date waits here for the first, then finds its partition.
 create function myproperty.begin_readings_partition(reading_date date) returns text
 language plpgsql
 security definer
@@ -283,14 +285,14 @@ begin
     ) then
         raise exception 'the readings of % are archived', reading_date
             using errcode = 'MP003',
-                  hint = format('Put them into quarantine, or first run `myproperty partitions restore %s`.',
+                  hint = format('Quarantine the new readings, or run `myproperty partitions restore %s` first.',
                                 reading_date);
     end if;
     return myproperty.create_readings_table(reading_date);
 end;
 $$;
 comment on function myproperty.begin_readings_partition(date) is
-'Makes the table of a date apart, for the loader to fill; NULL if the date has its partition already.';
+'Creates the separate table of a date, which the loader fills; NULL if the date has its partition already.';
 
 create function myproperty.begin_readings_partition(reading_date date, of_tenant uuid, of_job uuid) returns text
 language plpgsql
@@ -310,10 +312,11 @@ begin
 end;
 $$;
 comment on function myproperty.begin_readings_partition(date, uuid, uuid) is
-'The same for readings of one tenant and job, which its rows need not say; ATTACH proves them as any other.';
+'As begin_readings_partition(date), for readings of one tenant and job: these two are the defaults of the table. '
+'ATTACH checks them like any other value.';
 
--- 3,000 rows tell of a date what 30,000 do, since meters send alike; those took a fifth of a load. What the
--- server analyses later by itself it looks at as ever.
+-- Target 10 samples 3,000 rows instead of 30,000: enough for a date, because meters send similar readings, and it
+-- saves a fifth of the time of a load. Automatic analysis later uses the usual sample.
 create function myproperty.index_readings_partition(reading_date date) returns void
 language plpgsql
 security definer
@@ -324,7 +327,7 @@ declare
     target constant text := format('myproperty.%I', myproperty.readings_partition_name(reading_date));
 begin
     if to_regclass(target) is null or myproperty.is_partition(to_regclass(target)) then
-        raise exception 'there is no table apart of % to attach', reading_date
+        raise exception 'there is no separate table of % to attach', reading_date
             using errcode = 'MP004', hint = 'Call myproperty.begin_readings_partition first.';
     end if;
     if exists (
@@ -337,7 +340,8 @@ begin
 end;
 $$;
 comment on function myproperty.index_readings_partition is
-'Gives the table of a date its key and analyses it; attach_readings_partition does so where nobody has.';
+'Adds the primary key to the separate table of a date, and analyses the table; attach_readings_partition does it '
+'if nobody has.';
 
 create function myproperty.refuse_writes_to_partition(target regclass) returns void
 language plpgsql
@@ -352,7 +356,8 @@ begin
 end;
 $$;
 comment on function myproperty.refuse_writes_to_partition is
-'Triggers of statements are those of the table that a statement names: a partition named itself would log nothing.';
+'Makes a partition refuse writes that name it: the statement triggers of the parent table would not run, and '
+'nothing would be logged.';
 
 create function myproperty.attach_readings_partition(reading_date date) returns void
 language plpgsql
@@ -375,7 +380,7 @@ begin
 end;
 $$;
 comment on function myproperty.attach_readings_partition is
-'Gives the table of a date its key, attaches it with both foreign keys checked in bulk, and analyses it.';
+'Attaches the separate table of a date, with its key, and with both foreign keys checked in bulk.';
 
 create function myproperty.ensure_readings_partition(reading_date date) returns text
 language plpgsql
@@ -390,7 +395,7 @@ begin
 end;
 $$;
 comment on function myproperty.ensure_readings_partition is
-'The name of the partition of a date, which is made empty if it is not there.';
+'Returns the name of the partition of a date, and creates it empty if it is missing.';
 
 create function myproperty.ensure_readings_partitions(first_date date, last_date date) returns setof text
 language plpgsql
@@ -410,7 +415,8 @@ begin
 end;
 $$;
 comment on function myproperty.ensure_readings_partitions is
-'The names of the partitions of a range, both dates included; those that are not there are made empty.';
+'Returns the names of the partitions from the first to the last date, both included, and creates the missing ones '
+'empty.';
 
 revoke execute on function
     myproperty.lock_readings_date(date), myproperty.create_readings_table(date),
@@ -419,7 +425,7 @@ revoke execute on function
     myproperty.attach_readings_partition(date), myproperty.ensure_readings_partition(date),
     myproperty.ensure_readings_partitions(date, date)
 from public;
--- The loader says whose readings come; the other begin_readings_partition is for the functions that make partitions.
+-- The loader names tenant and job. The variant without them is for the functions that create empty partitions.
 grant execute on function
     myproperty.begin_readings_partition(date, uuid, uuid), myproperty.index_readings_partition(date),
     myproperty.attach_readings_partition(date), myproperty.ensure_readings_partition(date),
@@ -428,7 +434,7 @@ to myproperty_loader;
 
 
 -- ---------------------------------------------------------------------------------------------------------
--- Merging: readings of dates that have rows. Their references are proved for all rows at once
+-- Merging readings of dates that have rows. References are checked for all rows at once
 -- ---------------------------------------------------------------------------------------------------------
 
 create function myproperty.begin_readings_merge() returns void
@@ -459,12 +465,12 @@ begin
 end;
 $$;
 comment on function myproperty.begin_readings_merge is
-'Makes the temporary table arriving, for the loader to fill with readings of dates that have their partition. '
-'Their tenant and job are those of the merge.';
+'Creates the temporary table arriving, which the loader fills with readings of dates that have their partition. '
+'Tenant and job are those of the merge.';
 
--- The triggers of a foreign key ask for each row, which takes longer than all else of a load together. Where this
--- role may, they are off while readings are written, since the references of all rows were proved at once: the
--- rows they lead to are locked before, as those triggers would. Keys, checks and user triggers hold as ever.
+-- The triggers of foreign keys query once for each row, which takes longer than the rest of a load. If this role has
+-- the right, it switches them off while it writes readings: the references of all rows were checked at once, and the
+-- referenced rows are locked, as the triggers would do. Keys, checks and triggers marked ALWAYS stay on.
 create function myproperty.write_without_row_checks(statement text) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -494,7 +500,7 @@ begin
     select j.tenant_id into job_tenant from myproperty.ingestion_jobs as j where j.id = job_id for key share;
     if job_tenant is null then
         raise exception 'there is no ingestion job %', job_id
-            using errcode = 'foreign_key_violation', hint = 'Enter the job in the ledger, then merge.';
+            using errcode = 'foreign_key_violation', hint = 'Write the job to the ledger before the merge.';
     end if;
     return job_tenant;
 end;
@@ -507,7 +513,7 @@ as $$
 declare
     stranger uuid;
 begin
-    -- All there are, locked in one order, so that two loads never wait for each other in a ring.
+    -- Locked in one order, so that two loads never deadlock.
     perform from myproperty.meters as m
     where m.tenant_id = job_tenant and m.id in (select s.meter_id from pg_temp.arriving_series as s)
     order by m.id
@@ -519,7 +525,7 @@ begin
     limit 1;
     if found then
         raise exception 'tenant % of the job has no meter %', job_tenant, stranger
-            using errcode = 'foreign_key_violation', hint = 'Register the meter of the reading first.';
+            using errcode = 'foreign_key_violation', hint = 'Register the meter first.';
     end if;
 end;
 $$;
@@ -533,19 +539,19 @@ as $$
 #variable_conflict use_column
 declare
     job_tenant constant uuid := myproperty.prove_job(job_id);
-    -- What each arriving reading says, but for reading_date, which each statement names.
+    -- The columns of an arriving reading except reading_date, which each statement names.
     own_columns constant text :=
         'id, meter_id, channel, reading_ts, interval_seconds, value_native, unit, value_kwh, quality, '
         'quality_method, reason_code, is_estimated, source, source_version';
-    -- What is the same for all of a job.
+    -- The columns with one value for the whole job.
     job_columns constant text := 'tenant_id, ingestion_job_id, version, created_at, updated_at';
     of_job constant text := format('%L, %L, 1, now(), now()', job_tenant, job_id);
-    -- One date needs no search for the partition of each reading.
+    -- With one date, no search for the partition of each reading is needed.
     target constant text := case
         when cardinality(dates) = 1 then format('myproperty.%I', myproperty.readings_partition_name(dates[1]))
         else 'myproperty.meter_readings'
     end;
-    -- Constant dates: any other statement opens every partition.
+    -- Constant dates: a statement without them opens every partition.
     current_of constant text := format(
         'c.tenant_id = %L and a.meter_id = c.meter_id and a.channel = c.channel '
         'and a.reading_ts = c.reading_ts and c.reading_date = any(%L::date[])', job_tenant, dates
@@ -554,18 +560,18 @@ declare
         'h.tenant_id = %L and a.meter_id = h.meter_id and a.channel = h.channel '
         'and a.reading_ts = h.reading_ts and a.reading_date = h.reading_date', job_tenant
     );
-    -- What a reading says; how the sender got there (method, reason) makes no new version by itself.
+    -- A change of method or reason alone makes no new version.
     says_the_same constant text :=
         '(a.value_native, a.unit, a.interval_seconds, a.quality) is not distinct from '
         '(%1$I.value_native, %1$I.unit, %1$I.interval_seconds, %1$I.quality)';
-    -- As strings: in the text of an array literal null is NULL, and nothing would be better than that.
+    -- An array of strings: in an array literal, null would become NULL.
     rank_of constant text := 'array_position(array[''actual'', ''edited'', ''estimated'', ''null''], %I.quality)';
     has_known boolean;
 begin
     if (select c.relowner from pg_class as c where c.oid = to_regclass('pg_temp.arriving'))
         is distinct from current_user::regrole then
-        raise exception 'job % has no table arriving that myproperty.begin_readings_merge made', job_id
-            using errcode = 'MP004', hint = 'Call it first, and fill the table that it makes.';
+        raise exception 'job % has no table arriving created by myproperty.begin_readings_merge', job_id
+            using errcode = 'MP004', hint = 'Call that function first, and fill the table.';
     end if;
 
     create temporary table arriving_series on commit drop as
@@ -575,12 +581,12 @@ begin
     group by a.meter_id, a.channel, a.reading_date;
     perform myproperty.prove_series(job_tenant);
     if exists (select from pg_temp.arriving_series as s where s.reading_date <> all(dates)) then
-        raise exception 'a reading of job % is of none of the dates of the merge', job_id
-            using errcode = 'MP004', hint = 'Name all dates of the readings.';
+        raise exception 'a reading of job % has a date that the merge does not name', job_id
+            using errcode = 'MP004', hint = 'Name every date of the readings.';
     end if;
 
-    -- A series without a row on the date has nothing to be compared with: usual where meters share dates.
-    -- Asked series by series, each a look into the key: as a join it would read all readings of the dates.
+    -- A series without rows on the date needs no comparison, which is common when meters share dates.
+    -- One lookup in the key for each series: a join would read all readings of the dates.
     execute format(
         'update pg_temp.arriving_series as a set has_rows = exists (
             select from myproperty.meter_readings as c
@@ -590,8 +596,8 @@ begin
     );
     select coalesce(bool_or(s.has_rows), false) into has_known from pg_temp.arriving_series as s;
 
-    -- Rank decides, then the source's version. Of the same rank and version the later arrival is current: the
-    -- sender told us no order, and a corrected file often keeps the time of its first making.
+    -- Quality rank decides first, then the version of the source. With equal rank and version the later arrival is
+    -- current: a corrected file often keeps the creation time of the first file.
     execute format(
         'create temporary table decided on commit drop as
         select * from (
@@ -610,7 +616,7 @@ begin
                 end as outcome
             from pg_temp.arriving as a
             left join myproperty.meter_readings as c on %1$s and c.reading_date = a.reading_date
-            -- A join to the series would be taken for one row, and that for a reason to look up each reading.
+            -- The planner would estimate one row for a join to the series, and would look up each reading.
             where %7$L and (a.meter_id, a.channel, a.reading_date) not in (
                 select s.meter_id, s.channel, s.reading_date
                 from pg_temp.arriving_series as s where not s.has_rows
@@ -621,7 +627,7 @@ begin
         format(rank_of, 'a'), format(rank_of, 'c'), has_known
     );
     analyze pg_temp.decided;
-    -- History leads to the jobs of what is replaced too.
+    -- History rows reference the jobs of the replaced readings too.
     perform from myproperty.ingestion_jobs as j
     where j.tenant_id = job_tenant
       and j.id in (select d.replaced_job_id from pg_temp.decided as d where d.outcome = 'newer')
@@ -663,7 +669,7 @@ begin
         from pg_temp.decided as a
         where %s and c.reading_date = a.reading_date and a.outcome = ''confirmed''', current_of
     );
-    -- A reading that was never current has a version below 1, counted down: 1, 2, 3 ... stay those that were.
+    -- A reading that was never current gets a version below 1, counted down: versions from 1 on were all current.
     perform myproperty.write_without_row_checks(format(
         'insert into myproperty.meter_reading_versions (
             reading_date, %1$s, tenant_id, ingestion_job_id, version, created_at, updated_at, replaced_at,
@@ -695,10 +701,10 @@ begin
 end;
 $$;
 comment on function myproperty.merge_readings is
-'Merges the table arriving into the readings of its dates; returns how many are new, newer (the reading they '
-'replace goes to the history), older (they go there themselves) and confirmed; the rest said what was there. '
-'Refuses (23503) a job that is not in the ledger, and a meter that its tenant does not have. Leaves the '
-'temporary table merged_readings: what changed of each series and date.';
+'Merges the table arriving into the readings of its dates. Returns for each date how many readings are new, newer '
+'(the replaced reading goes to the history), older (the arriving reading goes to the history) and confirmed; the '
+'rest changed nothing. Refuses (23503) a job that is not in the ledger, and a meter that its tenant does not '
+'have. Leaves the temporary table merged_readings: the changes of each series and date.';
 
 revoke execute on function
     myproperty.begin_readings_merge(), myproperty.write_without_row_checks(text), myproperty.prove_job(uuid),
@@ -720,20 +726,20 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     target constant text := format('myproperty.%I', myproperty.readings_partition_name(reading_date));
-    -- A quarter: its months are still billed, and corrected files still come.
+    -- A quarter: its months are still billed, and corrected files still arrive.
     youngest constant date := current_date - 92;
     has_readings boolean;
 begin
     perform myproperty.lock_readings_date(reading_date);
     if to_regclass(target) is null or not myproperty.is_partition(to_regclass(target)) then
         raise exception '% has no partition to archive', reading_date
-            using errcode = 'MP004', hint = '`myproperty partitions list` shows those that are there.';
+            using errcode = 'MP004', hint = '`myproperty partitions list` shows the partitions.';
     end if;
     if reading_date > youngest then
-        raise exception '% is too young to be archived: what is later than % stays', reading_date, youngest
+        raise exception '% is too recent to be archived: dates after % stay', reading_date, youngest
             using errcode = 'MP004', hint = 'Archive it when 92 days have passed.';
     end if;
-    -- Writers of this one date wait from here on; readers do not.
+    -- From here on writers of this date wait; readers do not.
     execute format('lock table %s in share mode', target);
     execute format('select exists (select from %s)', target) into has_readings;
     if has_readings and not even_if_pending and not exists (
@@ -744,18 +750,18 @@ begin
               where d.reading_date = begin_readings_archive.reading_date
           )
     ) then
-        raise exception 'the readings of % have changed since its marts were built, or they never were',
+        raise exception 'the readings of % have changed since its marts were built, or its marts were never built',
             reading_date
-            using errcode = 'MP004', hint = 'Run `myproperty run` first, or archive it with --force.';
+            using errcode = 'MP004', hint = 'Run `myproperty run` first, or archive the date with --force.';
     end if;
 end;
 $$;
 comment on function myproperty.begin_readings_archive is
-'Locks the date against loads and other writers to the end of the transaction; refuses (MP004) a date without '
-'partition, one of the last 92 days, and one whose marts are pending.';
+'Locks the date against loads and other writers until the end of the transaction. Refuses (MP004) a date without '
+'partition, a date of the last 92 days, and a date whose marts are pending.';
 
--- DROP of an attached partition: DETACH would first make its foreign keys stand alone, and dropping those takes
--- ACCESS EXCLUSIVE on meters and ingestion_jobs too.
+-- DROP of the attached partition: DETACH would first turn its foreign keys into separate ones, and dropping those
+-- takes ACCESS EXCLUSIVE locks on meters and ingestion_jobs too.
 create function myproperty.drop_readings_partition(
     reading_date date, expected_rows bigint, url text, checksum bigint, even_if_pending boolean default false
 ) returns void
@@ -770,11 +776,11 @@ begin
     perform myproperty.begin_readings_archive(reading_date, even_if_pending);
     execute format('select count(*) from %s', target) into found_rows;
     if found_rows is distinct from expected_rows then
-        raise exception 'the partition of % has % readings, its archive %: it is not dropped',
+        raise exception 'the partition of % has % readings, its archive has %: it is not dropped',
             reading_date, found_rows, coalesce(expected_rows::text, 'NULL')
-            using errcode = 'MP004', hint = 'Write the archive again, from what is there now.';
+            using errcode = 'MP004', hint = 'Write the archive again from the current readings.';
     end if;
-    -- Readers of all dates queue behind this lock. Less than deadlock_timeout: this side always gives way.
+    -- Readers of all dates queue behind this lock. Shorter than deadlock_timeout, so that this side always gives way.
     perform set_config('lock_timeout', '500ms', true);
     execute format('drop table %s', target);
     if found_rows > 0 then
@@ -784,8 +790,9 @@ begin
 end;
 $$;
 comment on function myproperty.drop_readings_partition is
-'Drops the partition of a date that was copied to `url`, and keeps that in archived_dates; an empty one is '
-'dropped without a trace. Refuses as begin_readings_archive does, and when the rows are not as many (MP004).';
+'Drops the partition of a date that was copied to `url`, and records the date in archived_dates; an empty '
+'partition leaves no record. Refuses what begin_readings_archive refuses, and a number of rows that differs '
+'(MP004).';
 
 
 -- ---------------------------------------------------------------------------------------------------------
@@ -805,13 +812,13 @@ begin
         where a.reading_date = begin_readings_restore.reading_date
     ) then
         raise exception '% is not archived', reading_date
-            using errcode = 'MP004', hint = '`myproperty partitions list` shows the dates that are.';
+            using errcode = 'MP004', hint = '`myproperty partitions list` shows the archived dates.';
     end if;
     return myproperty.create_readings_table(reading_date);
 end;
 $$;
 comment on function myproperty.begin_readings_restore is
-'Makes the table of an archived date apart, for the loader to fill.';
+'Creates the separate table of an archived date, which the loader fills.';
 
 create function myproperty.attach_restored_readings(reading_date date) returns void
 language plpgsql
@@ -831,13 +838,13 @@ begin
     if found_rows is distinct from archived_rows then
         raise exception '% readings of % were restored, % were archived',
             found_rows, reading_date, coalesce(archived_rows::text, 'none')
-            using errcode = 'MP004', hint = 'Restore all of them, from the file in archived_dates.';
+            using errcode = 'MP004', hint = 'Restore every reading of the file that archived_dates names.';
     end if;
 end;
 $$;
 comment on function myproperty.attach_restored_readings is
-'Attaches the table of an archived date, foreign keys checked, and strikes it off archived_dates; refuses (MP004) '
-'when the rows are not as many as were archived.';
+'Attaches the separate table of an archived date, with its foreign keys checked, and removes the date from '
+'archived_dates. Refuses (MP004) a number of rows that differs from the archived number.';
 
 revoke execute on function
     myproperty.begin_readings_archive(date, boolean),
@@ -854,7 +861,7 @@ reset role;
 
 
 -- ---------------------------------------------------------------------------------------------------------
--- Register reads: what stood on the dial, of which the difference is energy
+-- Register reads: values on the dial; energy is the difference of two
 -- ---------------------------------------------------------------------------------------------------------
 
 set local role myproperty_owner;
@@ -883,7 +890,7 @@ create table myproperty.register_reads (
         constraint read_quality_is_known check (quality in ('actual', 'edited', 'estimated')),
     source_version timestamptz,
     ingestion_job_id uuid,
-    -- When a meter is exchanged both devices are read at one instant: the key has the device.
+    -- The key names the device: in a meter exchange both devices are read at the same instant.
     constraint one_read_of_a_device_at_a_time unique (tenant_id, meter_id, channel, read_at, kind, serial_number),
     foreign key (tenant_id, meter_id) references myproperty.meters (tenant_id, id) on delete restrict,
     foreign key (tenant_id, ingestion_job_id)
@@ -892,23 +899,28 @@ create table myproperty.register_reads (
     constraint value_has_no_more_digits_than_the_dial check (value < power(10::numeric, digits))
 );
 comment on table myproperty.register_reads is
-'Accumulated registers as they were read; never energy by themselves. Intervals are compared with differences.';
+'Accumulated register values as they were read. A register value is not energy; the difference of two is compared '
+'with the intervals.';
 comment on column myproperty.register_reads.kind is
-'initial: of a device that is put in. final: of one that is taken out; nothing is expected of it afterwards.';
-comment on column myproperty.register_reads.serial_number is 'Of the device; it changes when a meter is exchanged.';
+'initial: the device is installed. final: the device is removed, and no reading is expected afterwards.';
+comment on column myproperty.register_reads.serial_number is
+'Serial number of the device; it changes when the meter is exchanged.';
 comment on column myproperty.register_reads.digits is
-'Before the decimal point: after so many the register is 0 again.';
-comment on column myproperty.register_reads.multiplier is 'Energy per step, as behind a current transformer.';
-comment on column myproperty.register_reads.quality is 'An estimated read is kept, and nothing is held against it.';
+'Number of digits before the decimal point; the register restarts at 0 after them.';
+comment on column myproperty.register_reads.multiplier is
+'Energy for each step of the register, as behind a current transformer.';
+comment on column myproperty.register_reads.quality is
+'An estimated read is stored, but validation does not compare it with intervals.';
 comment on column myproperty.register_reads.source_version is
-'When the sender made the read, null for one that a person entered; of two from files the newer one holds.';
+'When the sender made the read; NULL if a person entered it. Of two reads from files the newer one counts.';
 comment on column myproperty.register_reads.ingestion_job_id is
-'The file that brought the read, null for one that a person entered: no file replaces that.';
+'The job of the file that brought the read; NULL if a person entered it. A file never replaces the read of a '
+'person.';
 select myproperty.add_tenant_table('myproperty.register_reads');
 
 
 -- ---------------------------------------------------------------------------------------------------------
--- Thresholds of a tenant; the defaults stand beside the rules in the program
+-- Thresholds of a tenant; the defaults are in the program, beside the rules
 -- ---------------------------------------------------------------------------------------------------------
 
 create table myproperty.vee_thresholds (
@@ -928,16 +940,17 @@ create table myproperty.vee_thresholds (
     constraint one_threshold_at_a_time unique (tenant_id, rule, applies_to, valid_during without overlaps)
 );
 comment on table myproperty.vee_thresholds is
-'What a tenant asks of its readings where that differs from the defaults of a rule, by reading date.';
-comment on column myproperty.vee_thresholds.meter_type is 'NULL is for all; a type of its own goes before it.';
+'Thresholds of validation rules that differ from the defaults, for a tenant and by reading date.';
+comment on column myproperty.vee_thresholds.meter_type is
+'NULL: for all meters. A row for one type takes precedence.';
 comment on column myproperty.vee_thresholds.parameters is
-'Name to number, with the names that docs/rules.md gives; a name that is left out keeps its default.';
+'Parameter name to number, with the names in docs/rules.md; a missing name keeps its default.';
 comment on column myproperty.vee_thresholds.applies_to is 'The meter type, or all.';
 select myproperty.add_tenant_table('myproperty.vee_thresholds');
 
 
 -- ---------------------------------------------------------------------------------------------------------
--- Issues: one row a rule, series and date, however often the date is validated
+-- Issues: one row for each rule, series and date, however often the date is validated
 -- ---------------------------------------------------------------------------------------------------------
 
 create table myproperty.reading_issues (
@@ -969,11 +982,13 @@ create table myproperty.reading_issues (
 );
 create index reading_issues_of_date on myproperty.reading_issues (tenant_id, reading_date) where status = 'open';
 comment on table myproperty.reading_issues is
-'What validation found on a reading date. The readings are kept; a person looks. Found again, the row is the same.';
-comment on column myproperty.reading_issues.meter_id is 'NULL where it is of the property: its energy balance.';
-comment on column myproperty.reading_issues.details is 'What was observed, by name.';
+'Issues that validation found on a reading date. The readings stay, and a person looks at them. An issue that is '
+'found again keeps its row.';
+comment on column myproperty.reading_issues.meter_id is
+'NULL if the issue concerns the property: its energy balance.';
+comment on column myproperty.reading_issues.details is 'The observed values by name.';
 comment on column myproperty.reading_issues.resolved_by is
-'A person, or validation itself where the date was validated again and the issue was not found.';
+'A person; or validation itself, if it ran again and did not find the issue.';
 select myproperty.add_tenant_table('myproperty.reading_issues');
 
 create table myproperty.validated_dates (
@@ -987,7 +1002,7 @@ create table myproperty.validated_dates (
     unique (tenant_id, reading_date)
 );
 comment on table myproperty.validated_dates is
-'When the readings of a date were last validated; a date that a file touched later is to be validated again.';
+'When the readings of a date were last validated. A date that a file changes later is validated again.';
 select myproperty.add_tenant_table('myproperty.validated_dates');
 
 grant select on

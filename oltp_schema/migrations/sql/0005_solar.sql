@@ -1,5 +1,4 @@
--- The solar of a property: its arrays, inverters and batteries, and what their energy is measured against: the yield
--- of a clear sky, and what the owner counted on.
+-- Solar assets, their reference yield under a clear sky, and the assumptions of the owner.
 
 set local role myproperty_owner;
 
@@ -39,21 +38,21 @@ create table myproperty.solar_assets (
         check (currency is not null or (capital_cost is null and yearly_cost is null))
 );
 create index solar_assets_of_property on myproperty.solar_assets (tenant_id, property_id);
-comment on table myproperty.solar_assets is 'An array, inverter or battery of a property, and what it cost.';
-comment on column myproperty.solar_assets.meter_id is 'The meter of its generation.';
+comment on table myproperty.solar_assets is 'An array, inverter or battery of a property, and its cost.';
+comment on column myproperty.solar_assets.meter_id is 'The meter that measures its generation.';
 comment on column myproperty.solar_assets.capacity_kw is 'Array: kW peak (DC); inverter and battery: kW (AC).';
-comment on column myproperty.solar_assets.tilt_degrees is 'From the horizontal.';
+comment on column myproperty.solar_assets.tilt_degrees is 'Angle from the horizontal.';
 comment on column myproperty.solar_assets.azimuth_degrees is 'Clockwise from north: 90 east, 180 south.';
 comment on column myproperty.solar_assets.in_service_during is 'Local dates, half-open.';
-comment on column myproperty.solar_assets.capital_cost is 'What it cost to buy and build.';
-comment on column myproperty.solar_assets.yearly_cost is 'Operation and maintenance in the first year.';
+comment on column myproperty.solar_assets.capital_cost is 'Cost of purchase and installation.';
+comment on column myproperty.solar_assets.yearly_cost is 'Cost of operation and maintenance in the first year.';
 select myproperty.add_tenant_table('myproperty.solar_assets');
 grant select on myproperty.solar_assets to myproperty_etl, myproperty_readonly;
 grant select, insert, update on myproperty.solar_assets to myproperty_app;
 
 
 -- ---------------------------------------------------------------------------------------------------------
--- Reference yields: a series that the pipeline computes and the warehouse takes in like readings
+-- Reference yields: a series that the pipeline computes and the warehouse loads like readings
 -- ---------------------------------------------------------------------------------------------------------
 
 create table myproperty.solar_reference_yields (
@@ -76,22 +75,23 @@ create table myproperty.solar_reference_yields (
 );
 create index solar_reference_yields_of_date on myproperty.solar_reference_yields (reading_date);
 comment on table myproperty.solar_reference_yields is
-'What an array would get and make under a clear sky, by interval: what its readings are held against.';
+'The irradiation and energy of an array under a clear sky, by interval; its readings are compared with them.';
 comment on column myproperty.solar_reference_yields.reading_ts is 'Start of the interval.';
-comment on column myproperty.solar_reference_yields.reading_date is 'Local date of the property.';
-comment on column myproperty.solar_reference_yields.irradiation_kwh_per_m2 is 'On the plane of the array.';
-comment on column myproperty.solar_reference_yields.expected_kwh is 'After modules, losses and inverter (AC).';
+comment on column myproperty.solar_reference_yields.reading_date is 'Local date at the property.';
+comment on column myproperty.solar_reference_yields.irradiation_kwh_per_m2 is
+'Irradiation on the plane of the array.';
+comment on column myproperty.solar_reference_yields.expected_kwh is 'Energy (AC) after modules, losses and inverter.';
 comment on column myproperty.solar_reference_yields.method is 'The models, such as clear_sky_ineichen+pvwatts.';
-comment on column myproperty.solar_reference_yields.method_version is 'Of the models and the library.';
+comment on column myproperty.solar_reference_yields.method_version is 'Version of the models and of the library.';
 select myproperty.protect_tenant_table('myproperty.solar_reference_yields');
 create trigger move_version before update on myproperty.solar_reference_yields
 for each row execute function myproperty.move_version();
--- Not of inserts: the pipeline computes the rows, and would compute the same again.
+-- Inserts are not logged: the pipeline computes the rows, and can compute them again.
 select myproperty.log_actions_of('myproperty.solar_reference_yields', 'update or delete');
 
 
 -- ---------------------------------------------------------------------------------------------------------
--- What an owner counts on: the assumptions behind return and payback
+-- Appraisals: the assumptions of an owner about return and payback
 -- ---------------------------------------------------------------------------------------------------------
 
 create table myproperty.solar_appraisals (
@@ -124,25 +124,29 @@ create table myproperty.solar_appraisals (
     foreign key (tenant_id, property_id) references myproperty.properties (tenant_id, id) on delete restrict
 );
 comment on table myproperty.solar_appraisals is
-'The assumptions by which the owner of a property judges its solar, by date.';
-comment on column myproperty.solar_appraisals.first_year_kwh is 'Energy of the first year.';
-comment on column myproperty.solar_appraisals.price_per_kwh is 'What a kWh earns the owner in the first year, before tax.';
+'The assumptions of an owner about return and payback of the solar of a property, by date.';
+comment on column myproperty.solar_appraisals.first_year_kwh is 'Energy in the first year.';
+comment on column myproperty.solar_appraisals.price_per_kwh is
+'Income of the owner for each kWh in the first year, before tax.';
 comment on column myproperty.solar_appraisals.capital_cost is
-'What was paid at the start; NULL is what the solar assets of the property cost.';
+'Amount paid at the start; NULL: the capital cost of the solar assets of the property.';
 comment on column myproperty.solar_appraisals.yearly_cost is
-'Operation and maintenance in the first year; NULL is that of the solar assets.';
-comment on column myproperty.solar_appraisals.incentives is 'What the state or others paid towards it, at the start.';
+'Operation and maintenance in the first year; NULL: the yearly cost of the solar assets.';
+comment on column myproperty.solar_appraisals.incentives is
+'Amount that the state or others contributed at the start.';
 comment on column myproperty.solar_appraisals.degradation_rate is '0.005 is half a percent less each year.';
 comment on column myproperty.solar_appraisals.price_growth_rate is '0.03 is three percent a year.';
-comment on column myproperty.solar_appraisals.cost_growth_rate is 'Of operation and maintenance.';
-comment on column myproperty.solar_appraisals.discount_rate is 'What the owner could earn elsewhere, a year.';
-comment on column myproperty.solar_appraisals.lifetime_years is 'Years that are counted.';
-comment on column myproperty.solar_appraisals.valid_during is 'Dates from which these assumptions are used; half-open.';
+comment on column myproperty.solar_appraisals.cost_growth_rate is
+'Growth of operation and maintenance cost; 0.025 is 2.5 percent a year.';
+comment on column myproperty.solar_appraisals.discount_rate is
+'Return that the owner could earn elsewhere in a year.';
+comment on column myproperty.solar_appraisals.lifetime_years is 'Number of years in the calculation.';
+comment on column myproperty.solar_appraisals.valid_during is 'Dates for which these assumptions hold, half-open.';
 select myproperty.add_tenant_table('myproperty.solar_appraisals');
 
 grant select on myproperty.solar_reference_yields, myproperty.solar_appraisals
 to myproperty_app, myproperty_etl, myproperty_readonly, myproperty_auditor;
--- The series is derived: where capacity or place are mended, its dates are computed anew.
+-- The series is derived: when a capacity or position is corrected, its dates are computed again.
 grant insert, update, delete on myproperty.solar_reference_yields to myproperty_etl;
 grant insert, update, delete on myproperty.solar_appraisals to myproperty_app;
 

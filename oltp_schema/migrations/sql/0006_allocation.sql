@@ -1,4 +1,4 @@
--- What energy costs, on which grid it is drawn, and how solar is shared out.
+-- Tariffs, emission regions, and the allocation of solar.
 
 set local role myproperty_owner;
 
@@ -22,7 +22,7 @@ create table myproperty.providers (
     unique (tenant_id, id),
     unique (tenant_id, name)
 );
-comment on table myproperty.providers is 'Who sells energy or services to a tenant.';
+comment on table myproperty.providers is 'A company that sells energy or services to a tenant.';
 select myproperty.add_tenant_table('myproperty.providers');
 
 create table myproperty.rate_plans (
@@ -40,7 +40,7 @@ create table myproperty.rate_plans (
     unique (tenant_id, provider_id, name),
     foreign key (tenant_id, provider_id) references myproperty.providers (tenant_id, id) on delete restrict
 );
-comment on table myproperty.rate_plans is 'A tariff; its prices are in rate_plan_bands, by date and time of day.';
+comment on table myproperty.rate_plans is 'A tariff; its prices by date and time of day are in rate_plan_bands.';
 select myproperty.add_tenant_table('myproperty.rate_plans');
 
 create table myproperty.rate_plan_bands (
@@ -69,13 +69,13 @@ create table myproperty.rate_plan_bands (
     )
 );
 comment on table myproperty.rate_plan_bands is
-'A price of a rate plan: what for, at which local time of day, from which date on.';
-comment on column myproperty.rate_plan_bands.band is 'What the invoice calls it, such as peak.';
+'A price of a rate plan: for which charge, at which local time of day, from which date.';
+comment on column myproperty.rate_plan_bands.band is 'The name on the invoice, such as peak.';
 comment on column myproperty.rate_plan_bands.day_kind is 'weekend: Saturday and Sunday.';
 comment on column myproperty.rate_plan_bands.tax_rate is '0.1 is ten percent.';
 comment on column myproperty.rate_plan_bands.valid_during is 'Local dates, half-open.';
 comment on column myproperty.rate_plan_bands.charge is
-'grid, solar: per kWh of that energy. daily: per day, whatever is used.';
+'grid, solar: for each kWh of that energy. daily: for each day, whatever the consumption.';
 comment on column myproperty.rate_plan_bands.minutes_of_day is
 'Minutes of the local wall clock, half-open: peak from 15:00 to 21:00 is [900,1260).';
 comment on column myproperty.rate_plan_bands.unit_amount is 'Before tax.';
@@ -97,7 +97,7 @@ create table myproperty.rate_plan_assignments (
     foreign key (tenant_id, unit_id) references myproperty.units (tenant_id, id) on delete restrict,
     foreign key (tenant_id, rate_plan_id) references myproperty.rate_plans (tenant_id, id) on delete restrict
 );
-comment on table myproperty.rate_plan_assignments is 'The rate plan by which a unit is billed, by date.';
+comment on table myproperty.rate_plan_assignments is 'The rate plan of a unit, by date.';
 comment on column myproperty.rate_plan_assignments.assigned_during is 'Local dates, half-open.';
 select myproperty.add_tenant_table('myproperty.rate_plan_assignments');
 
@@ -122,14 +122,14 @@ create table myproperty.emission_factor_regions (
     foreign key (tenant_id, property_id) references myproperty.properties (tenant_id, id) on delete restrict
 );
 comment on table myproperty.emission_factor_regions is
-'The grid whose emission factors hold for a property, by date.';
+'The grid whose emission factors apply to a property, by date.';
 comment on column myproperty.emission_factor_regions.valid_during is 'Local dates, half-open.';
-comment on column myproperty.emission_factor_regions.region is 'Such as AU-NSW, US-CAMX, GB.';
+comment on column myproperty.emission_factor_regions.region is 'A code such as AU-NSW, US-CAMX, GB.';
 select myproperty.add_tenant_table('myproperty.emission_factor_regions');
 
 
 -- ---------------------------------------------------------------------------------------------------------
--- How solar is shared out
+-- Methods and shares of allocation
 -- ---------------------------------------------------------------------------------------------------------
 
 create table myproperty.allocation_methods (
@@ -147,10 +147,11 @@ create table myproperty.allocation_methods (
         unique (tenant_id, property_id, valid_during without overlaps),
     foreign key (tenant_id, property_id) references myproperty.properties (tenant_id, id) on delete restrict
 );
-comment on table myproperty.allocation_methods is 'How the owner wants solar to be shared out, by date.';
+comment on table myproperty.allocation_methods is
+'The method by which the solar of a property is allocated, by date.';
 comment on column myproperty.allocation_methods.valid_during is 'Local dates, half-open.';
 comment on column myproperty.allocation_methods.method is
-'static: a share each, the rest is exported. dynamic: by load. hybrid: static, then what is left by share.';
+'static: by fixed shares, the rest is exported. dynamic: by load. hybrid: static, then the rest by share.';
 select myproperty.add_tenant_table('myproperty.allocation_methods');
 
 create table myproperty.allocation_keys (
@@ -177,10 +178,10 @@ create index allocation_keys_of_property on myproperty.allocation_keys (tenant_i
 comment on table myproperty.allocation_keys is
 'The share of each participant in the solar of a property, by date; the shares of a day sum to 1.';
 comment on column myproperty.allocation_keys.participant_id is
-'The unit, or the property for its common area: a key of what may be NULL.';
+'The unit, or the property for its common area; never NULL, so that it can be part of a key.';
 comment on column myproperty.allocation_keys.share is '0.25 is a quarter.';
 comment on column myproperty.allocation_keys.valid_during is 'Local dates, half-open.';
-comment on column myproperty.allocation_keys.unit_id is 'NULL is the common area.';
+comment on column myproperty.allocation_keys.unit_id is 'NULL: the common area.';
 select myproperty.add_tenant_table('myproperty.allocation_keys');
 
 
@@ -216,16 +217,16 @@ create table myproperty.allocation_periods (
         check (least(generation_kwh, import_kwh, export_kwh, consumption_kwh, surplus_kwh) >= 0)
 );
 comment on table myproperty.allocation_periods is
-'The energy of a property over a billing period, as metered: what its allocations have to add up to.';
+'The metered energy of a property over a billing period; its allocations add up to it.';
 comment on column myproperty.allocation_periods.billing_period is 'Local dates, half-open.';
-comment on column myproperty.allocation_periods.generation_kwh is 'Of the solar meters.';
-comment on column myproperty.allocation_periods.import_kwh is 'Drawn from the grid.';
-comment on column myproperty.allocation_periods.export_kwh is 'Fed into the grid.';
-comment on column myproperty.allocation_periods.consumption_kwh is 'Sum of the sub-meters, common area included.';
+comment on column myproperty.allocation_periods.generation_kwh is 'Energy of the solar meters.';
+comment on column myproperty.allocation_periods.import_kwh is 'Energy drawn from the grid.';
+comment on column myproperty.allocation_periods.export_kwh is 'Energy fed into the grid.';
+comment on column myproperty.allocation_periods.consumption_kwh is 'Energy of the sub-meters, common area included.';
 comment on column myproperty.allocation_periods.surplus_kwh is
 'Solar that was allocated to nobody: the surplus of the community.';
 comment on column myproperty.allocation_periods.loss_kwh is
-'Generation + import - export - consumption. Less than nothing is a fault of a meter, and is refused.';
+'Generation + import - export - consumption. A negative loss means a faulty meter and is refused.';
 select myproperty.add_tenant_table('myproperty.allocation_periods');
 
 create table myproperty.allocation_ledger (
@@ -273,28 +274,28 @@ create table myproperty.allocation_ledger (
 );
 create index allocation_ledger_of_property on myproperty.allocation_ledger (tenant_id, property_id);
 create index allocation_ledger_of_period on myproperty.allocation_ledger (tenant_id, billing_period);
--- Comparing ranges is not leakproof: under a policy the index above finds the tenant alone.
+-- Comparing ranges is not leakproof: under a policy the index above finds only the tenant.
 create index allocation_ledger_of_start_date on myproperty.allocation_ledger (tenant_id, period_start_date);
 create index allocation_ledger_of_allocation_period
 on myproperty.allocation_ledger (tenant_id, allocation_period_id);
 comment on table myproperty.allocation_ledger is
-'Solar and grid energy of a unit over a billing period; a period ends where a tenancy does.';
+'Solar and grid energy of a unit over a billing period; a period ends when a tenancy ends.';
 comment on column myproperty.allocation_ledger.participant_id is
-'The unit, or the property for its common area: a key of what may be NULL.';
+'The unit, or the property for its common area; never NULL, so that it can be part of a key.';
 comment on column myproperty.allocation_ledger.billing_period is 'Local dates, half-open.';
 comment on column myproperty.allocation_ledger.solar_kwh is 'Solar that the participant used.';
-comment on column myproperty.allocation_ledger.grid_kwh is 'Energy of the grid that the participant used.';
+comment on column myproperty.allocation_ledger.grid_kwh is 'Grid energy that the participant used.';
 comment on column myproperty.allocation_ledger.loss_kwh is
-'Of the whole property; on the row of the common area alone.';
-comment on column myproperty.allocation_ledger.adjusted_at is 'Of the last adjustment, set by its trigger.';
+'Losses of the whole property; only on the row of the common area.';
+comment on column myproperty.allocation_ledger.adjusted_at is 'Time of the last adjustment, set by a trigger.';
 comment on column myproperty.allocation_ledger.unit_id is
-'NULL is the common area, with the losses of the property on the same row.';
+'NULL: the common area, whose row also carries the losses of the property.';
 comment on column myproperty.allocation_ledger.period_start_date is
-'The first day of the billing period: to find a period by, since no index finds a range under a policy.';
+'First day of the billing period. Look a period up by it: under a policy no index finds a range.';
 comment on column myproperty.allocation_ledger.tenancy_id is 'NULL while the unit is vacant.';
 comment on column myproperty.allocation_ledger.confidence is
-'Share of the energy used that was measured, and not estimated; NULL if nothing was used.';
-comment on column myproperty.allocation_ledger.notes is 'Of an adjustment: the reason.';
+'Share of the used energy that was measured and not estimated; NULL if nothing was used.';
+comment on column myproperty.allocation_ledger.notes is 'Reason of the last adjustment.';
 select myproperty.add_tenant_table('myproperty.allocation_ledger');
 
 create table myproperty.allocation_adjustments (
@@ -321,14 +322,14 @@ create table myproperty.allocation_adjustments (
 create index allocation_adjustments_of_allocation
 on myproperty.allocation_adjustments (tenant_id, allocation_id);
 comment on table myproperty.allocation_adjustments is
-'Every change of an allocation: before, after, by whom and why. Written by a trigger of the ledger.';
+'Every change of an allocation: before, after, by whom and why. A trigger of the allocation ledger writes it.';
 select myproperty.add_append_only_table(
     'myproperty.allocation_adjustments', 'Adjust the allocation again: that writes a new row.'
 );
 
 
 -- ---------------------------------------------------------------------------------------------------------
--- Readings that changed after their billing period was allocated: a task for a person, never a silent change
+-- Readings that changed after their billing period was allocated: a task for a person, not a silent change
 -- ---------------------------------------------------------------------------------------------------------
 
 create table myproperty.adjustment_tasks (
@@ -353,10 +354,10 @@ create table myproperty.adjustment_tasks (
 create unique index adjustment_tasks_one_open
 on myproperty.adjustment_tasks (tenant_id, allocation_period_id) where status = 'open';
 comment on table myproperty.adjustment_tasks is
-'A billing period whose readings changed after it was allocated. A person adjusts it or lets it stand.';
+'A billing period whose readings changed after its allocation. A person adjusts the allocation or keeps it.';
 comment on column myproperty.adjustment_tasks.status is
-'open: further loads extend it. done: the allocation was adjusted. dismissed: it stands as it was.';
-comment on column myproperty.adjustment_tasks.reason is 'Why it was decided so.';
+'open: further loads extend the task. done: the allocation was adjusted. dismissed: the allocation was kept.';
+comment on column myproperty.adjustment_tasks.reason is 'Reason of the decision.';
 select myproperty.add_tenant_table('myproperty.adjustment_tasks');
 
 create table myproperty.adjustment_task_readings (
@@ -383,11 +384,12 @@ create table myproperty.adjustment_task_readings (
 create index adjustment_task_readings_of_task
 on myproperty.adjustment_task_readings (tenant_id, adjustment_task_id);
 comment on table myproperty.adjustment_task_readings is
-'What a load changed of a meter on one date of an allocated period.';
-comment on column myproperty.adjustment_task_readings.readings is 'Readings that were new or replaced others.';
+'What one load changed for a meter on one date of an allocated period.';
+comment on column myproperty.adjustment_task_readings.readings is
+'Number of readings that were new or replaced older ones.';
 comment on column myproperty.adjustment_task_readings.energy_before_kwh is
-'Of these readings, as they were before the load; 0 where there were none.';
-comment on column myproperty.adjustment_task_readings.energy_after_kwh is 'Of the same readings after it.';
+'Energy of these readings before the load; 0 for new readings.';
+comment on column myproperty.adjustment_task_readings.energy_after_kwh is 'Energy of these readings after the load.';
 select myproperty.add_append_only_table(
     'myproperty.adjustment_task_readings', 'Decide the task, or load a correction: it adds to an open task.'
 );
@@ -407,7 +409,7 @@ grant select, insert, update on myproperty.providers, myproperty.rate_plans to m
 grant select, insert, update, delete on
     myproperty.rate_plan_assignments, myproperty.emission_factor_regions, myproperty.allocation_methods
 to myproperty_app;
--- What the checks at commit add up by is not to be changed: a row stays with its plan, property or period.
+-- A row stays with its plan, property or period: the checks at commit add up by these columns.
 grant select, insert, delete, update (band, minutes_of_day, unit_amount, tax_rate, valid_during, version)
 on myproperty.rate_plan_bands to myproperty_app;
 grant select, insert, delete, update (share, valid_during, version)
@@ -427,7 +429,7 @@ grant select on
     myproperty.allocation_ledger
 to myproperty_guardian;
 grant insert on myproperty.allocation_adjustments to myproperty_guardian;
--- Who may see an invoice may see its prices: the view invoice_ties asks them what a credit is for.
+-- Who may read an invoice may read its prices: the view invoice_ties looks up there what a credit is for.
 grant select on myproperty.rate_plan_bands to myproperty_auditor;
 grant select on myproperty.adjustment_tasks, myproperty.adjustment_task_readings to
     myproperty_app, myproperty_etl, myproperty_readonly, myproperty_auditor;
@@ -440,13 +442,14 @@ reset role;
 
 
 -- ---------------------------------------------------------------------------------------------------------
--- Adjustments, and checks at commit. They see past the policies and look at the tenant of the row alone, since
--- a transaction may have set another tenant by then.
+-- Adjustments, and checks at commit. They bypass the policies and read only the tenant of the changed row, because
+-- at commit the session may have set another tenant.
 -- ---------------------------------------------------------------------------------------------------------
 
 set local role myproperty_guardian;
 
--- Runs before move_version, by name: both see the row as it was sent. It writes what nobody else may write.
+-- Runs before move_version, because triggers run in the order of their names: both see the row as it was sent.
+-- Writes a table that no other role may write.
 create function myproperty.keep_adjustment() returns trigger
 language plpgsql
 security definer
@@ -456,9 +459,9 @@ begin
     if new.adjusted_by is null or new.notes is not distinct from old.notes or coalesce(new.notes, '') !~ '\S' then
         raise exception 'the allocation % is adjusted without %', old.id,
             case when new.adjusted_by is null then 'an actor' else 'a reason' end
-            using errcode = 'MP008', hint = 'Set adjusted_by, and say why in notes.';
+            using errcode = 'MP008', hint = 'Set adjusted_by, and write the reason to notes.';
     elsif new.adjusted_by <> nullif(current_setting('app.user_id', true), '')::uuid then
-        raise exception 'the allocation % is adjusted in the name of another', old.id
+        raise exception 'the allocation % is adjusted in the name of another person', old.id
             using errcode = 'MP008', hint = 'Set adjusted_by to the person of the session, app.user_id.';
     end if;
     new.adjusted_at := clock_timestamp();
@@ -472,7 +475,7 @@ begin
 end;
 $$;
 comment on function myproperty.keep_adjustment is
-'Keeps allocation_adjustments, and refuses a change without actor and reason (SQLSTATE MP008).';
+'Writes allocation_adjustments, and refuses an adjustment without actor or reason (SQLSTATE MP008).';
 
 create function myproperty.check_allocation() returns trigger
 language plpgsql
@@ -502,18 +505,18 @@ begin
     if l.solar + p.surplus_kwh <> p.generation_kwh then
         raise exception 'the allocation of % does not conserve solar: % kWh allocated + % surplus, % generated',
             p.billing_period, l.solar, p.surplus_kwh, p.generation_kwh
-            using errcode = 'MP007', hint = 'What one unit is given more, another is given less, or the surplus.';
+            using errcode = 'MP007', hint = 'Reduce another unit or the surplus by what one unit gains.';
     elsif l.used <> p.consumption_kwh then
         raise exception 'the allocation of % does not conserve energy: % kWh solar and grid, % consumed',
             p.billing_period, l.used, p.consumption_kwh
-            using errcode = 'MP007', hint = 'Solar and grid of a unit are what its meter measured.';
+            using errcode = 'MP007', hint = 'Solar and grid energy of a unit must sum to its metered consumption.';
     elsif l.loss <> p.loss_kwh then
-        raise exception 'the allocation of % carries % kWh of losses, and there were %',
+        raise exception 'the allocation of % carries % kWh of losses, and the period has %',
             p.billing_period, l.loss, p.loss_kwh
-            using errcode = 'MP007', hint = 'Losses stand on the row of the common area.';
+            using errcode = 'MP007', hint = 'Write the losses to the row of the common area.';
     elsif l.outside > 0 or l.elsewhere > 0 then
-        raise exception 'an allocation lies outside of the period % or of its property', p.billing_period
-            using errcode = 'MP007', hint = 'Allocate the days of the period, of units of its property.';
+        raise exception 'an allocation lies outside the period % or its property', p.billing_period
+            using errcode = 'MP007', hint = 'Allocate only days of the period, to units of its property.';
     end if;
     return null;
 end;
@@ -530,15 +533,15 @@ declare
     wrong record;
 begin
     if current_setting('transaction_isolation') <> 'read committed' then
-        raise exception '%.% is not written by a transaction that is %: its check would not see what others committed',
+        raise exception '%.% cannot be written at isolation level %: its check would not see the commits of others',
             tg_table_schema, tg_table_name, current_setting('transaction_isolation')
             using errcode = 'MP013', hint = 'Begin the transaction as read committed.';
     end if;
-    -- Two transactions that each add a whole set of shares would each see their own alone.
+    -- Without this lock two transactions that each add a full set of shares would see only their own.
     perform from myproperty.properties as p
     where p.tenant_id = coalesce(new.tenant_id, old.tenant_id) and p.id = coalesce(new.property_id, old.property_id)
     for no key update;
-    -- Shares change on the first day of a key and on the day after its last.
+    -- Shares change only on the first day of a key and on the day after its last day.
     with keys as (
         select k.share, k.valid_during
         from myproperty.allocation_keys as k
@@ -561,8 +564,8 @@ begin
 end;
 $$;
 comment on function myproperty.check_allocation_keys is
-'At commit: the shares of a property sum to 1 on every day that has any (SQLSTATE MP009). The transaction has to be '
-'read committed (MP013).';
+'At commit: the shares of a property sum to 1 on every day that has shares (SQLSTATE MP009). Works only at '
+'isolation level read committed (MP013).';
 
 create function myproperty.check_rate_plan_bands() returns trigger
 language plpgsql
@@ -597,7 +600,7 @@ begin
 end;
 $$;
 comment on function myproperty.check_rate_plan_bands is
-'At commit: the bands of a charge cover the whole day, or there are none (SQLSTATE MP010).';
+'At commit: the bands of a charge cover the whole day (SQLSTATE MP010).';
 
 revoke execute on function
     myproperty.keep_adjustment(), myproperty.check_allocation(), myproperty.check_allocation_keys(),

@@ -39,19 +39,19 @@ create table myproperty.invoices (
 create unique index invoices_bill_a_tenancy_once
 on myproperty.invoices (tenant_id, tenancy_id, billing_period) where status <> 'void';
 create index invoices_of_period on myproperty.invoices (tenant_id, billing_period);
--- Comparing ranges is not leakproof: under a policy the index above finds the tenant alone.
+-- Comparing ranges is not leakproof: under a policy the index above finds only the tenant.
 create index invoices_of_start_date on myproperty.invoices (tenant_id, period_start_date);
 create index invoices_of_user on myproperty.invoices (tenant_id, tenant_user_id);
 create index invoices_overdue on myproperty.invoices (tenant_id, due_at) where status = 'overdue';
 comment on table myproperty.invoices is
-'What a resident is asked to pay; once issued it is paid or voided, never changed.';
+'The amount that a resident has to pay for a period. An issued invoice is paid or voided, never changed.';
 comment on column myproperty.invoices.number is 'The number that the resident sees.';
 comment on column myproperty.invoices.billing_period is 'Local dates, half-open.';
-comment on column myproperty.invoices.status is 'draft, then issued; then paid, overdue or void.';
+comment on column myproperty.invoices.status is 'First draft, then issued; then paid, overdue or void.';
 comment on column myproperty.invoices.period_start_date is
-'The first day of the billing period: to find a period by, since no index finds a range under a policy.';
-comment on column myproperty.invoices.total_amount is 'With tax: at commit the sum of its lines.';
-comment on column myproperty.invoices.tenant_user_id is 'Who has to pay.';
+'First day of the billing period. Look a period up by it: under a policy no index finds a range.';
+comment on column myproperty.invoices.total_amount is 'With tax; at commit it equals the sum of the lines.';
+comment on column myproperty.invoices.tenant_user_id is 'The person who has to pay.';
 select myproperty.add_tenant_table('myproperty.invoices');
 
 create table myproperty.invoice_lines (
@@ -87,14 +87,14 @@ create table myproperty.invoice_lines (
         check (category not in ('solar', 'grid') or allocation_id is not null)
 );
 create index invoice_lines_of_allocation on myproperty.invoice_lines (tenant_id, allocation_id);
-comment on table myproperty.invoice_lines is 'What an invoice is made up of.';
+comment on table myproperty.invoice_lines is 'The lines of an invoice.';
 comment on column myproperty.invoice_lines.tax_rate is '0.1 is ten percent.';
 comment on column myproperty.invoice_lines.quantity is 'kWh of energy, days of a daily charge, or pieces.';
 comment on column myproperty.invoice_lines.unit_amount is 'Before tax.';
 comment on column myproperty.invoice_lines.total_amount is
 'With tax, rounded half away from zero to two places.';
-comment on column myproperty.invoice_lines.solar_band is 'Of energy: the band of the rate plan.';
-comment on column myproperty.invoice_lines.allocation_id is 'Of energy: the allocation that is billed.';
+comment on column myproperty.invoice_lines.solar_band is 'For energy: the band of the rate plan.';
+comment on column myproperty.invoice_lines.allocation_id is 'For energy: the allocation that the line bills.';
 select myproperty.add_tenant_table('myproperty.invoice_lines');
 
 create function myproperty.freeze_issued_invoice() returns trigger
@@ -102,19 +102,19 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    -- What is generated is not there yet.
+    -- Generated columns have no value yet.
     if (to_jsonb(new) - '{status,metadata,version,updated_at,period_start_date}'::text[])
         is distinct from (to_jsonb(old) - '{status,metadata,version,updated_at,period_start_date}'::text[])
         or new.status = 'draft' or old.status = 'void'
     then
-        raise exception 'the invoice % is % and is not changed any more', old.number, old.status
+        raise exception 'the invoice % is % and can no longer be changed', old.number, old.status
             using errcode = 'MP006', hint = 'Void it, or credit the difference on the next invoice.';
     end if;
     return new;
 end;
 $$;
 comment on function myproperty.freeze_issued_invoice is
-'Refuses to change an invoice that is issued, but for its status and metadata (SQLSTATE MP006).';
+'Refuses any change of an issued invoice except of status and metadata (SQLSTATE MP006).';
 create trigger freeze_issued_invoice before update on myproperty.invoices
 for each row when (old.status <> 'draft') execute function myproperty.freeze_issued_invoice();
 
@@ -127,23 +127,23 @@ declare
     found_status text;
 begin
     if tg_op = 'UPDATE' and new.invoice_id <> old.invoice_id then
-        raise exception 'the line % is moved from one invoice to another', old.id
-            using errcode = 'MP006', hint = 'Delete it from the one, and add it to the other.';
+        raise exception 'the line % cannot be moved to another invoice', old.id
+            using errcode = 'MP006', hint = 'Delete the line from one invoice, and add it to the other.';
     end if;
-    -- The lock makes writers of one invoice wait for each other, and holds it as draft until the end.
+    -- The lock makes writers of one invoice wait for each other, and keeps it a draft until the end.
     select i.number, i.status into found_number, found_status
     from myproperty.invoices as i
     where i.tenant_id = coalesce(new.tenant_id, old.tenant_id) and i.id = coalesce(new.invoice_id, old.invoice_id)
     for no key update;
     if found_status <> 'draft' then
-        raise exception 'the invoice % is % and its lines are not changed any more', found_number, found_status
+        raise exception 'the invoice % is % and its lines can no longer be changed', found_number, found_status
             using errcode = 'MP006', hint = 'Void it, or credit the difference on the next invoice.';
     end if;
     return coalesce(new, old);
 end;
 $$;
 comment on function myproperty.freeze_lines_of_issued_invoice is
-'Refuses to change the lines of an invoice that is issued (SQLSTATE MP006).';
+'Refuses any change of the lines of an issued invoice (SQLSTATE MP006).';
 create trigger freeze_lines_of_issued_invoice before insert or update or delete on myproperty.invoice_lines
 for each row execute function myproperty.freeze_lines_of_issued_invoice();
 
@@ -174,9 +174,11 @@ create table myproperty.payments (
         references myproperty.invoices (tenant_id, id, currency) on delete restrict
 );
 create index payments_of_invoice on myproperty.payments (tenant_id, invoice_id);
-comment on table myproperty.payments is 'Money received for an invoice; one that bounced is reversed, not deleted.';
+comment on table myproperty.payments is
+'Money received for an invoice. A payment that bounced is reversed, not deleted.';
 comment on column myproperty.payments.amount is 'In the currency of the invoice.';
-comment on column myproperty.payments.reference is 'Of the bank or processor: the same one is not taken twice.';
+comment on column myproperty.payments.reference is
+'Reference of the bank or processor; each reference is recorded once.';
 select myproperty.add_tenant_table('myproperty.payments');
 
 
@@ -200,7 +202,7 @@ create table myproperty.ledger_accounts (
 );
 comment on table myproperty.ledger_accounts is 'The accounts that ledger entries debit and credit.';
 comment on column myproperty.ledger_accounts.code is
-'receivables is the account that the checks at commit look at.';
+'The checks at commit use the account with the code receivables.';
 select myproperty.add_tenant_table('myproperty.ledger_accounts');
 
 create table myproperty.ledger_entries (
@@ -231,12 +233,12 @@ on myproperty.ledger_entries (tenant_id, reference_type, reference_id);
 create index ledger_entries_of_debit_account on myproperty.ledger_entries (tenant_id, debit_account, entry_date);
 create index ledger_entries_of_credit_account on myproperty.ledger_entries (tenant_id, credit_account, entry_date);
 comment on table myproperty.ledger_entries is
-'Double entry: each row debits one account and credits another by the same amount. Rows are only ever added.';
-comment on column myproperty.ledger_entries.entry_date is 'The date that it is booked on.';
+'Double entry: each row debits one account and credits another with the same amount. Rows are added, never changed.';
+comment on column myproperty.ledger_entries.entry_date is 'The booking date.';
 comment on column myproperty.ledger_entries.amount is
-'Always above zero: to take back, accounts are swapped.';
-comment on column myproperty.ledger_entries.reference_id is 'The invoice or payment that is booked.';
-comment on column myproperty.ledger_entries.reverses_id is 'The entry that this one takes back.';
+'Always positive; an entry is reversed by swapping its accounts.';
+comment on column myproperty.ledger_entries.reference_id is 'The invoice or payment that the entry books.';
+comment on column myproperty.ledger_entries.reverses_id is 'The entry that this entry reverses.';
 select myproperty.add_append_only_table(
     'myproperty.ledger_entries', 'Add an entry that reverses it: accounts swapped, reverses_id set.'
 );
@@ -251,8 +253,8 @@ begin
         select from myproperty.ledger_entries as e
         where e.tenant_id = old.tenant_id and e.reference_type = 'payment' and e.reference_id = old.id
     ) then
-        raise exception 'the payment % is booked and is not deleted', old.reference
-            using errcode = 'MP011', hint = 'Reverse it, and book that.';
+        raise exception 'the payment % is booked and cannot be deleted', old.reference
+            using errcode = 'MP011', hint = 'Reverse the payment, and book the reversal.';
     end if;
     return old;
 end;
@@ -271,7 +273,7 @@ grant select on
     myproperty.invoices, myproperty.invoice_lines, myproperty.payments, myproperty.ledger_accounts,
     myproperty.ledger_entries
 to myproperty_etl, myproperty_readonly, myproperty_auditor, myproperty_guardian;
--- To lock an invoice while what belongs to it is added up.
+-- check_invoice locks an invoice while it adds up its lines and payments.
 grant update (version) on myproperty.invoices to myproperty_guardian;
 grant select, insert, update on myproperty.invoices, myproperty.ledger_accounts to myproperty_app;
 grant select, insert, update, delete on myproperty.invoice_lines to myproperty_app;
@@ -305,7 +307,7 @@ declare
     booked numeric;
 begin
     if current_setting('transaction_isolation') <> 'read committed' then
-        raise exception '%.% is not written by a transaction that is %: its check would not see what others committed',
+        raise exception '%.% cannot be written at isolation level %: its check would not see the commits of others',
             tg_table_schema, tg_table_name, current_setting('transaction_isolation')
             using errcode = 'MP013', hint = 'Begin the transaction as read committed.';
     end if;
@@ -317,11 +319,11 @@ begin
           and (e.reference_type, e.reference_id)
               = (the_row ->> 'reference_type', (the_row ->> 'reference_id')::uuid)
     ) then
-        raise exception 'the ledger entry % reverses %, and is not that entry with its accounts swapped',
+        raise exception 'the ledger entry % reverses %, but is not that entry with its accounts swapped',
             the_row ->> 'id', the_row ->> 'reverses_id'
-            using errcode = 'MP011', hint = 'Swap the accounts, and leave amount, currency and reference as they were.';
+            using errcode = 'MP011', hint = 'Swap the accounts, and keep amount, currency and reference.';
     end if;
-    -- An invoice, or what belongs to one: a line, a payment, an entry of either.
+    -- The row is an invoice, one of its lines or payments, or a ledger entry of these.
     the_invoice_id := case
         when tg_table_name = 'invoices' then (the_row ->> 'id')::uuid
         when tg_table_name <> 'ledger_entries' then (the_row ->> 'invoice_id')::uuid
@@ -338,30 +340,30 @@ begin
         if the_row ->> 'reference_type' = 'opening' then
             return null;
         end if;
-        raise exception 'the ledger entry % books a % that is not there', the_row ->> 'id', the_row ->> 'reference_type'
-            using errcode = 'MP011', hint = 'reference_id names the invoice or payment that is booked.';
+        raise exception 'the ledger entry % books a % that does not exist', the_row ->> 'id', the_row ->> 'reference_type'
+            using errcode = 'MP011', hint = 'Set reference_id to the invoice or payment that is booked.';
     end if;
     if tg_table_name = 'ledger_entries' and the_row ->> 'currency' <> i.currency then
-        raise exception 'the ledger entry % is in % and its invoice % in %',
+        raise exception 'the ledger entry % is in %, but its invoice % is in %',
             the_row ->> 'id', the_row ->> 'currency', i.number, i.currency
             using errcode = 'MP011', hint = 'Book in the currency of the invoice.';
     end if;
     select coalesce(sum(l.total_amount), 0) into lines
     from myproperty.invoice_lines as l where l.tenant_id = tenant and l.invoice_id = i.id;
     if i.total_amount <> lines then
-        raise exception 'the invoice % is over % and its lines are over %', i.number, i.total_amount, lines
+        raise exception 'the total of invoice % is %, but its lines sum to %', i.number, i.total_amount, lines
             using errcode = 'MP005', hint = 'Change the total in the transaction that changes the lines.';
     end if;
-    -- Receivables: what is booked for the invoice is its total, and for its payments what was received.
+    -- Receivables: the entries of an invoice sum to its total, the entries of its payments to what was received.
     select coalesce(sum(case when e.debit_account = 'receivables' then e.amount else -e.amount end), 0) into booked
     from myproperty.ledger_entries as e
     where e.tenant_id = tenant and e.reference_type = 'invoice' and e.reference_id = i.id
       and 'receivables' in (e.debit_account, e.credit_account);
     if booked <> (case when i.status in ('draft', 'void') then 0 else i.total_amount end) then
-        raise exception 'the invoice % is % over %, and % is booked as receivable for it',
+        raise exception 'the invoice % is % with a total of %, but % is booked as receivable for it',
             i.number, i.status, i.total_amount, booked
             using errcode = 'MP011',
-                  hint = 'Book an invoice in the transaction that issues it, and reverse it in the one that voids it.';
+                  hint = 'Book an invoice in the transaction that issues it; reverse the entry in the one that voids it.';
     end if;
     select coalesce(sum(p.amount), 0) into paid
     from myproperty.payments as p
@@ -372,26 +374,27 @@ begin
     where e.tenant_id = tenant and e.reference_type = 'payment' and p.invoice_id = i.id
       and 'receivables' in (e.debit_account, e.credit_account);
     if booked <> paid then
-        raise exception 'the payments of invoice % are over %, and % is booked for them', i.number, paid, booked
-            using errcode = 'MP011', hint = 'Book a payment in the transaction that takes or reverses it.';
+        raise exception 'the payments of invoice % sum to %, but % is booked for them', i.number, paid, booked
+            using errcode = 'MP011', hint = 'Book a payment in the transaction that records or reverses it.';
     end if;
     if (i.status = 'paid') <> (i.status <> 'draft' and i.status <> 'void' and paid >= i.total_amount) then
-        raise exception 'the invoice % is %, and % of % is paid', i.number, i.status, paid, i.total_amount
-            using errcode = 'MP012', hint = 'An invoice is paid when its payments cover it, and only then.';
+        raise exception 'the invoice % has status %, but % of % is paid', i.number, i.status, paid, i.total_amount
+            using errcode = 'MP012', hint = 'Set the status to paid exactly when the payments cover the total.';
     end if;
     return null;
 end;
 $$;
 comment on function myproperty.check_invoice is
-'At commit: an invoice is the sum of its lines (SQLSTATE MP005), the ledger has booked it and its payments '
-'(MP011), and it is paid if they cover it (MP012). The transaction has to be read committed (MP013).';
+'At commit: an invoice is the sum of its lines (SQLSTATE MP005), the ledger has booked the invoice and its '
+'payments (MP011), and the invoice is paid exactly if its payments cover it (MP012). Works only at isolation '
+'level read committed (MP013).';
 
 revoke execute on function myproperty.check_invoice() from public;
 grant execute on function myproperty.check_invoice() to myproperty_owner;
 
 
 -- ---------------------------------------------------------------------------------------------------------
--- History: every version with the time in which it was the current one, the current one included
+-- History: every version, the current one included, and when it was current
 -- ---------------------------------------------------------------------------------------------------------
 
 create table audit.invoices_history (
@@ -399,9 +402,9 @@ create table audit.invoices_history (
     recorded_during tstzrange not null,
     primary key (tenant_id, id, version)
 );
-comment on table audit.invoices_history is 'Every version of an invoice, and when it was the current one.';
+comment on table audit.invoices_history is 'Every version of an invoice, and when it was the current version.';
 comment on column audit.invoices_history.recorded_during is
-'From the change that made this version to the one that replaced it; open for the current one.';
+'From the change that made this version to the change that replaced it; open for the current version.';
 select myproperty.protect_tenant_table('audit.invoices_history');
 
 create table audit.ledger_entries_history (
@@ -409,9 +412,9 @@ create table audit.ledger_entries_history (
     recorded_during tstzrange not null,
     primary key (tenant_id, id, version)
 );
-comment on table audit.ledger_entries_history is 'Every ledger entry, from when it was recorded on.';
+comment on table audit.ledger_entries_history is 'Every ledger entry, and since when it has been recorded.';
 comment on column audit.ledger_entries_history.recorded_during is
-'From when the entry was made; always open, since entries are never replaced.';
+'From the creation of the entry; always open, because entries are never replaced.';
 select myproperty.protect_tenant_table('audit.ledger_entries_history');
 
 grant select on audit.invoices_history, audit.ledger_entries_history to
@@ -424,7 +427,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     history constant text := format('audit.%I', tg_table_name || '_history');
-    -- One time for both, so that the versions of a row leave no gap; the clock may have been set back.
+    -- One time for both statements, so that the versions of a row leave no gap. The clock may have been set back.
     at constant timestamptz := clock_timestamp();
 begin
     if tg_op <> 'INSERT' then
@@ -439,7 +442,7 @@ begin
     return null;
 end;
 $$;
-comment on function audit.keep_history is 'Row trigger: keeps audit.<table>_history.';
+comment on function audit.keep_history is 'Row trigger: writes audit.<table>_history.';
 revoke execute on function audit.keep_history() from public;
 grant execute on function audit.keep_history() to myproperty_owner;
 
@@ -450,7 +453,7 @@ set search_path = pg_catalog, pg_temp
 begin atomic
     select h.* from audit.invoices_history as h where h.recorded_during @> at;
 end;
-comment on function myproperty.invoices_as_of is 'The invoices of the tenant as they stood at a time.';
+comment on function myproperty.invoices_as_of is 'The invoices of the tenant at a point in time.';
 
 create function myproperty.ledger_entries_as_of(at timestamptz) returns setof audit.ledger_entries_history
 language sql
@@ -459,7 +462,7 @@ set search_path = pg_catalog, pg_temp
 begin atomic
     select h.* from audit.ledger_entries_history as h where h.recorded_during @> at;
 end;
-comment on function myproperty.ledger_entries_as_of is 'The ledger of the tenant as it stood at a time.';
+comment on function myproperty.ledger_entries_as_of is 'The ledger entries of the tenant at a point in time.';
 
 revoke execute on function
     myproperty.invoices_as_of(timestamptz), myproperty.ledger_entries_as_of(timestamptz)
@@ -486,7 +489,7 @@ deferrable initially deferred for each row execute function myproperty.check_inv
 
 
 -- ---------------------------------------------------------------------------------------------------------
--- Views: they show what the caller may see
+-- Views: they run with the rights of the caller
 -- ---------------------------------------------------------------------------------------------------------
 
 create view myproperty.account_balances with (security_invoker = true) as
@@ -509,7 +512,7 @@ select
 from sides as s
 join myproperty.ledger_accounts as a on s.tenant_id = a.tenant_id and s.code = a.code
 group by s.tenant_id, a.code, a.name, a.kind, s.currency;
-comment on view myproperty.account_balances is 'What was debited to and credited from each account, and its balance.';
+comment on view myproperty.account_balances is 'Debits, credits and balance of each account.';
 
 create view myproperty.balance_sheets with (security_invoker = true) as
 select
@@ -571,12 +574,12 @@ left join billed as e on a.tenant_id = e.tenant_id and a.id = e.allocation_id
 where i.status <> 'void'
 group by i.tenant_id, i.id, a.id;
 comment on view myproperty.invoice_ties is
-'Each invoice beside the allocation that it bills: what it and the corrections on later invoices billed is what was '
-'allocated, to the watt-hour. Invoices that are void bill nothing and are left out.';
+'Each invoice beside the allocation that it bills. The energy billed on it, plus corrections on later invoices, '
+'equals the allocated energy. Void invoices are left out.';
 comment on column myproperty.invoice_ties.corrected_solar_kwh is
-'Billed of the same allocation by later invoices; credits are below zero.';
+'Solar of the same allocation on later invoices; credits are negative.';
 comment on column myproperty.invoice_ties.corrected_grid_kwh is
-'Billed of the same allocation by later invoices; credits are below zero.';
+'Grid energy of the same allocation on later invoices; credits are negative.';
 
 grant select on myproperty.account_balances, myproperty.balance_sheets, myproperty.invoice_ties to
     myproperty_app, myproperty_etl, myproperty_readonly, myproperty_auditor;

@@ -1,8 +1,8 @@
--- Service tickets, compliance, projects of OriginFD, and what agents did and said.
+-- Projects of OriginFD, compliance, service tickets, and agents.
 
 
 -- ---------------------------------------------------------------------------------------------------------
--- originfd: of another owner. Where it is not there, as on an embedded engine, this is what we read of it
+-- originfd: another system owns it. Where it is missing, as on an embedded engine, the part that we read is created
 -- ---------------------------------------------------------------------------------------------------------
 
 create schema if not exists originfd authorization originfd;
@@ -61,10 +61,10 @@ create table myproperty.project_links (
         foreign key (tenant_id, originfd_project_id)
         references originfd.projects (tenant_id, id) on delete restrict
 );
-comment on table myproperty.project_links is 'The projects of OriginFD that belong to a property.';
-comment on column myproperty.project_links.originfd_project_id is 'The project in the schema of OriginFD.';
-comment on column myproperty.project_links.target_live_date is 'When it is meant to be working.';
-comment on column myproperty.project_links.sync_payload is 'What OriginFD last told of the project.';
+comment on table myproperty.project_links is 'The OriginFD projects of a property.';
+comment on column myproperty.project_links.originfd_project_id is 'The project in the schema originfd.';
+comment on column myproperty.project_links.target_live_date is 'The planned date of going live.';
+comment on column myproperty.project_links.sync_payload is 'The last data that OriginFD sent about the project.';
 select myproperty.add_tenant_table('myproperty.project_links');
 
 create table myproperty.compliance_rule_states (
@@ -86,10 +86,10 @@ create table myproperty.compliance_rule_states (
     foreign key (tenant_id, property_id) references myproperty.properties (tenant_id, id) on delete restrict
 );
 comment on table myproperty.compliance_rule_states is
-'Whether a property keeps a rule, such as the yearly inspection of its inverters.';
-comment on column myproperty.compliance_rule_states.evaluated_at is 'When the state was found out.';
-comment on column myproperty.compliance_rule_states.due_on is 'Until when the rule has to be kept.';
-comment on column myproperty.compliance_rule_states.evidence is 'What the state was found out from.';
+'Whether a property complies with a rule, such as the yearly inspection of its inverters.';
+comment on column myproperty.compliance_rule_states.evaluated_at is 'When the state was determined.';
+comment on column myproperty.compliance_rule_states.due_on is 'The date by which the property has to comply.';
+comment on column myproperty.compliance_rule_states.evidence is 'The data on which the state is based.';
 select myproperty.add_tenant_table('myproperty.compliance_rule_states');
 
 
@@ -137,13 +137,14 @@ create table myproperty.service_tickets (
 );
 create index service_tickets_of_property on myproperty.service_tickets (tenant_id, property_id);
 create index service_tickets_search on myproperty.service_tickets using gin (search);
-comment on table myproperty.service_tickets is 'Something to be mended or answered, and by when.';
+comment on table myproperty.service_tickets is 'A repair or question of a property, and its due time.';
 comment on column myproperty.service_tickets.attachments is
-'A list of references to files; the files are stored elsewhere.';
-comment on column myproperty.service_tickets.sla_target_at is 'Resolved later than this, the promise is broken.';
+'A list of references to files, which are stored elsewhere.';
+comment on column myproperty.service_tickets.sla_target_at is
+'A ticket that is resolved later than this breaks its service level.';
 comment on column myproperty.service_tickets.search is 'The words of summary (A) and description (B).';
--- What people write in tickets is of themselves as often as not. In the trail, which is never mended, it would
--- outlive their erasure: there stands that it changed, and not what it said.
+-- The text of tickets often holds personal data, which would stay in the trail after the person is erased. So the
+-- trail says that the text changed, but not what it said.
 select myproperty.add_tenant_table('myproperty.service_tickets', '{summary,description,attachments,search}');
 
 create table myproperty.ticket_quotes (
@@ -167,8 +168,9 @@ create table myproperty.ticket_quotes (
 create unique index ticket_quotes_one_accepted
 on myproperty.ticket_quotes (tenant_id, ticket_id) where status = 'accepted';
 create index ticket_quotes_of_ticket on myproperty.ticket_quotes (tenant_id, ticket_id);
-comment on table myproperty.ticket_quotes is 'What a provider asks for the work; at most one is accepted.';
-comment on column myproperty.ticket_quotes.valid_until is 'The last day on which it can be accepted.';
+comment on table myproperty.ticket_quotes is
+'The price that a provider asks for the work; at most one quote is accepted.';
+comment on column myproperty.ticket_quotes.valid_until is 'The last day on which the quote can be accepted.';
 select myproperty.add_tenant_table('myproperty.ticket_quotes');
 
 create table myproperty.ticket_schedules (
@@ -190,7 +192,7 @@ create table myproperty.ticket_schedules (
     foreign key (tenant_id, provider_id) references myproperty.providers (tenant_id, id) on delete restrict
 );
 create index ticket_schedules_of_ticket on myproperty.ticket_schedules (tenant_id, ticket_id);
-comment on table myproperty.ticket_schedules is 'When somebody comes.';
+comment on table myproperty.ticket_schedules is 'A planned visit for a ticket.';
 comment on column myproperty.ticket_schedules.scheduled_during is 'From the start of the visit to its end.';
 select myproperty.add_tenant_table('myproperty.ticket_schedules');
 
@@ -216,9 +218,9 @@ create table myproperty.ticket_activities (
 );
 create index ticket_activities_of_ticket on myproperty.ticket_activities (tenant_id, ticket_id, occurred_at);
 comment on table myproperty.ticket_activities is 'The timeline of a ticket.';
-comment on column myproperty.ticket_activities.agent_id is 'The agent that acted, where it was no person.';
+comment on column myproperty.ticket_activities.agent_id is 'The agent that acted, if it was not a person.';
 comment on column myproperty.ticket_activities.details is
-'Of a status change: from what to what; of an attachment: the reference.';
+'For a status change: the old and the new status. For an attachment: the reference.';
 select myproperty.protect_tenant_table('myproperty.ticket_activities');
 create trigger refuse_change before update or delete or truncate on myproperty.ticket_activities
 for each statement execute function myproperty.refuse_change('Add an activity that corrects it.');
@@ -244,12 +246,12 @@ create table myproperty.agent_messages (
     version integer not null default 1,
     unique (tenant_id, id),
     unique (tenant_id, session_id, sequence),
-    -- (tenant_id, user_id) is not checked where a message has no person: this key holds it then.
+    -- Without a person, the key (tenant_id, user_id) is not checked; this key is.
     constraint message_is_of_a_tenant foreign key (tenant_id) references myproperty.tenants (id) on delete restrict,
     foreign key (tenant_id, user_id) references myproperty.users (tenant_id, id) on delete restrict
 );
-comment on table myproperty.agent_messages is 'What was said between a person and an agent.';
-comment on column myproperty.agent_messages.sequence is 'Counts the messages of a session.';
+comment on table myproperty.agent_messages is 'The messages between a person and an agent.';
+comment on column myproperty.agent_messages.sequence is 'Number of the message in its session.';
 comment on column myproperty.agent_messages.content is 'Sealed under the key of the person, or of the tenant.';
 select myproperty.add_append_only_table('myproperty.agent_messages', 'Send another message.');
 
@@ -274,12 +276,11 @@ create table myproperty.agent_audit (
     foreign key (tenant_id, performed_by_user_id) references myproperty.users (tenant_id, id) on delete restrict
 );
 create index agent_audit_of_session on myproperty.agent_audit (tenant_id, session_id);
-comment on table myproperty.agent_audit is 'Each tool that an agent used, for whom, and what came of it.';
-comment on column myproperty.agent_audit.input_hash is
-'SHA-256 of what went in: the same input has the same hash.';
-comment on column myproperty.agent_audit.trace_id is 'Of W3C Trace Context.';
+comment on table myproperty.agent_audit is 'Each use of a tool by an agent: for whom, and with which outcome.';
+comment on column myproperty.agent_audit.input_hash is 'SHA-256 of the input: the same input has the same hash.';
+comment on column myproperty.agent_audit.trace_id is 'Trace id of W3C Trace Context.';
 comment on column myproperty.agent_audit.payload is
-'What went in and came out; sealed under the key of the person, or of the tenant.';
+'Input and output; sealed under the key of the person, or of the tenant.';
 select myproperty.add_append_only_table('myproperty.agent_audit', 'Add the next action.');
 
 
@@ -305,8 +306,8 @@ reset role;
 
 
 -- ---------------------------------------------------------------------------------------------------------
--- Search. The operator of full text is not leakproof, so under a policy no index serves it: the function sees
--- past the policies, and asks for the tenant itself.
+-- Search. The operator of full text is not leakproof, so under a policy no index is used. The function bypasses the
+-- policies and filters by tenant itself.
 -- ---------------------------------------------------------------------------------------------------------
 
 set local role myproperty_guardian;
@@ -326,8 +327,8 @@ begin atomic
     limit at_most;
 end;
 comment on function myproperty.search_service_tickets is
-'The tickets of the tenant whose summary or description has the words, the best first. The query is as on the '
-'web: quotes for a phrase, or, - for words that must not be there.';
+'The tickets of the tenant whose summary or description has the words, best match first. The query uses web '
+'search syntax: quotes for a phrase, or, - to exclude a word.';
 revoke execute on function myproperty.search_service_tickets(text, integer) from public;
 grant execute on function myproperty.search_service_tickets(text, integer)
 to myproperty_app, myproperty_readonly;

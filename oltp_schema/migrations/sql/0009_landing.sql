@@ -1,6 +1,6 @@
--- Landing tables: rows as the OLTP tables had them when they were taken over, on their way to the warehouse.
--- No keys and no checks here: whether a landed batch is whole and right is for the gate to say. But for the tables
--- that take over only what changed, which find a row by its key.
+-- Landing tables: copies of OLTP rows on their way to the warehouse.
+-- They have no keys and no checks, because a gate decides whether the landed rows are complete and right. The
+-- exceptions are tables into which only changed rows are copied: they need a key to find a row.
 
 set local role myproperty_owner;
 
@@ -21,8 +21,7 @@ create table warehouse_staging.tenants (
     version integer,
     landed_at timestamptz not null default clock_timestamp()
 );
-comment on table warehouse_staging.tenants is
-'Rows of myproperty.tenants as they were at landed_at, on their way to the warehouse.';
+comment on table warehouse_staging.tenants is 'Copy of myproperty.tenants at landed_at, on its way to the warehouse.';
 select myproperty.protect_tenant_table('warehouse_staging.tenants');
 
 create table warehouse_staging.properties (
@@ -41,7 +40,7 @@ create table warehouse_staging.properties (
     landed_at timestamptz not null default clock_timestamp()
 );
 comment on table warehouse_staging.properties is
-'Rows of myproperty.properties as they were at landed_at, on their way to the warehouse.';
+'Copy of myproperty.properties at landed_at, on its way to the warehouse.';
 select myproperty.protect_tenant_table('warehouse_staging.properties');
 
 create table warehouse_staging.units (
@@ -57,8 +56,7 @@ create table warehouse_staging.units (
     version integer,
     landed_at timestamptz not null default clock_timestamp()
 );
-comment on table warehouse_staging.units is
-'Rows of myproperty.units as they were at landed_at, on their way to the warehouse.';
+comment on table warehouse_staging.units is 'Copy of myproperty.units at landed_at, on its way to the warehouse.';
 select myproperty.protect_tenant_table('warehouse_staging.units');
 
 create table warehouse_staging.meters (
@@ -75,8 +73,7 @@ create table warehouse_staging.meters (
     version integer,
     landed_at timestamptz not null default clock_timestamp()
 );
-comment on table warehouse_staging.meters is
-'Rows of myproperty.meters as they were at landed_at, on their way to the warehouse.';
+comment on table warehouse_staging.meters is 'Copy of myproperty.meters at landed_at, on its way to the warehouse.';
 select myproperty.protect_tenant_table('warehouse_staging.meters');
 
 create table warehouse_staging.meter_registers (
@@ -94,7 +91,7 @@ create table warehouse_staging.meter_registers (
     landed_at timestamptz not null default clock_timestamp()
 );
 comment on table warehouse_staging.meter_registers is
-'Rows of myproperty.meter_registers as they were at landed_at, on their way to the warehouse.';
+'Copy of myproperty.meter_registers at landed_at, on its way to the warehouse.';
 select myproperty.protect_tenant_table('warehouse_staging.meter_registers');
 
 create table warehouse_staging.meter_assignments (
@@ -110,9 +107,10 @@ create table warehouse_staging.meter_assignments (
     landed_at timestamptz not null default clock_timestamp()
 );
 comment on table warehouse_staging.meter_assignments is
-'Rows of myproperty.meter_assignments as they were at landed_at, on their way to the warehouse.';
-comment on column warehouse_staging.meter_assignments.assigned_from is 'The first day served.';
-comment on column warehouse_staging.meter_assignments.assigned_to is 'The first day no longer served; NULL if open.';
+'Copy of myproperty.meter_assignments at landed_at, on its way to the warehouse.';
+comment on column warehouse_staging.meter_assignments.assigned_from is 'The first day of the assignment.';
+comment on column warehouse_staging.meter_assignments.assigned_to is
+'The first day after the assignment; NULL if it is open.';
 select myproperty.protect_tenant_table('warehouse_staging.meter_assignments');
 
 create table warehouse_staging.users (
@@ -127,7 +125,7 @@ create table warehouse_staging.users (
     landed_at timestamptz not null default clock_timestamp()
 );
 comment on table warehouse_staging.users is
-'People as ids: owners, staff and residents, without name and address.';
+'Copy of myproperty.users at landed_at, on its way to the warehouse. Without name and address.';
 select myproperty.protect_tenant_table('warehouse_staging.users');
 
 create table warehouse_staging.tenancies (
@@ -142,7 +140,8 @@ create table warehouse_staging.tenancies (
     updated_at timestamptz,
     landed_at timestamptz not null default clock_timestamp()
 );
-comment on table warehouse_staging.tenancies is 'Who has a unit, by local date; one row a tenancy.';
+comment on table warehouse_staging.tenancies is
+'Copy of myproperty.tenancies at landed_at, on its way to the warehouse.';
 select myproperty.protect_tenant_table('warehouse_staging.tenancies');
 
 
@@ -172,7 +171,7 @@ create table warehouse_staging.solar_assets (
     landed_at timestamptz not null default clock_timestamp()
 );
 comment on table warehouse_staging.solar_assets is
-'Arrays, inverters and batteries of properties, and what they cost.';
+'Copy of myproperty.solar_assets at landed_at, on its way to the warehouse.';
 select myproperty.protect_tenant_table('warehouse_staging.solar_assets');
 
 create table warehouse_staging.solar_reference_yields (
@@ -193,7 +192,7 @@ create table warehouse_staging.solar_reference_yields (
 );
 create index solar_reference_yields_of_date on warehouse_staging.solar_reference_yields (reading_date);
 comment on table warehouse_staging.solar_reference_yields is
-'Reference yields taken over for the warehouse, by date.';
+'Copy of myproperty.solar_reference_yields at landed_at, on its way to the warehouse.';
 select myproperty.protect_tenant_table('warehouse_staging.solar_reference_yields');
 
 create table warehouse_staging.solar_appraisals (
@@ -218,8 +217,10 @@ create table warehouse_staging.solar_appraisals (
     version integer,
     landed_at timestamptz not null default clock_timestamp()
 );
-comment on table warehouse_staging.solar_appraisals is 'Appraisals of owners taken over for the warehouse.';
-comment on column warehouse_staging.solar_appraisals.valid_to is 'The first day no longer in force; NULL if open.';
+comment on table warehouse_staging.solar_appraisals is
+'Copy of myproperty.solar_appraisals at landed_at, on its way to the warehouse.';
+comment on column warehouse_staging.solar_appraisals.valid_to is
+'The first day after the appraisal; NULL if it is open.';
 select myproperty.protect_tenant_table('warehouse_staging.solar_appraisals');
 
 
@@ -239,7 +240,8 @@ create table warehouse_staging.providers (
     updated_at timestamptz,
     landed_at timestamptz not null default clock_timestamp()
 );
-comment on table warehouse_staging.providers is 'Who sells energy or services to a tenant.';
+comment on table warehouse_staging.providers is
+'Copy of myproperty.providers at landed_at, on its way to the warehouse.';
 select myproperty.protect_tenant_table('warehouse_staging.providers');
 
 create table warehouse_staging.rate_plans (
@@ -254,7 +256,8 @@ create table warehouse_staging.rate_plans (
     updated_at timestamptz,
     landed_at timestamptz not null default clock_timestamp()
 );
-comment on table warehouse_staging.rate_plans is 'Tariffs; their prices are in rate_plan_bands.';
+comment on table warehouse_staging.rate_plans is
+'Copy of myproperty.rate_plans at landed_at, on its way to the warehouse.';
 select myproperty.protect_tenant_table('warehouse_staging.rate_plans');
 
 create table warehouse_staging.rate_plan_bands (
@@ -276,7 +279,7 @@ create table warehouse_staging.rate_plan_bands (
     landed_at timestamptz not null default clock_timestamp()
 );
 comment on table warehouse_staging.rate_plan_bands is
-'Prices of a rate plan: what for, on which kind of day, at which local time, from which date on.';
+'Copy of myproperty.rate_plan_bands at landed_at, on its way to the warehouse.';
 select myproperty.protect_tenant_table('warehouse_staging.rate_plan_bands');
 
 create table warehouse_staging.rate_plan_assignments (
@@ -291,7 +294,8 @@ create table warehouse_staging.rate_plan_assignments (
     updated_at timestamptz,
     landed_at timestamptz not null default clock_timestamp()
 );
-comment on table warehouse_staging.rate_plan_assignments is 'Which rate plan a unit is on, by local date.';
+comment on table warehouse_staging.rate_plan_assignments is
+'Copy of myproperty.rate_plan_assignments at landed_at, on its way to the warehouse.';
 select myproperty.protect_tenant_table('warehouse_staging.rate_plan_assignments');
 
 create table warehouse_staging.emission_factor_regions (
@@ -307,7 +311,7 @@ create table warehouse_staging.emission_factor_regions (
     landed_at timestamptz not null default clock_timestamp()
 );
 comment on table warehouse_staging.emission_factor_regions is
-'On which grid a property draws energy, by local date.';
+'Copy of myproperty.emission_factor_regions at landed_at, on its way to the warehouse.';
 select myproperty.protect_tenant_table('warehouse_staging.emission_factor_regions');
 
 create table warehouse_staging.allocation_methods (
@@ -323,7 +327,7 @@ create table warehouse_staging.allocation_methods (
     landed_at timestamptz not null default clock_timestamp()
 );
 comment on table warehouse_staging.allocation_methods is
-'By which method a property shares out its solar energy, by local date.';
+'Copy of myproperty.allocation_methods at landed_at, on its way to the warehouse.';
 select myproperty.protect_tenant_table('warehouse_staging.allocation_methods');
 
 create table warehouse_staging.allocation_keys (
@@ -340,7 +344,7 @@ create table warehouse_staging.allocation_keys (
     landed_at timestamptz not null default clock_timestamp()
 );
 comment on table warehouse_staging.allocation_keys is
-'What share of the generation a participant is entitled to, by local date.';
+'Copy of myproperty.allocation_keys at landed_at, on its way to the warehouse.';
 select myproperty.protect_tenant_table('warehouse_staging.allocation_keys');
 
 create table warehouse_staging.allocation_periods (
@@ -362,7 +366,7 @@ create table warehouse_staging.allocation_periods (
     landed_at timestamptz not null default clock_timestamp()
 );
 comment on table warehouse_staging.allocation_periods is
-'What the allocations of a property and billing period add up to.';
+'Copy of myproperty.allocation_periods at landed_at, on its way to the warehouse.';
 select myproperty.protect_tenant_table('warehouse_staging.allocation_periods');
 
 create table warehouse_staging.allocation_ledger (
@@ -388,7 +392,7 @@ create table warehouse_staging.allocation_ledger (
     primary key (tenant_id, id)
 );
 comment on table warehouse_staging.allocation_ledger is
-'Solar and grid energy of a unit, or the common area, in a billing period.';
+'Copy of myproperty.allocation_ledger at landed_at, on its way to the warehouse.';
 select myproperty.protect_tenant_table('warehouse_staging.allocation_ledger');
 
 create table warehouse_staging.allocation_adjustments (
@@ -409,7 +413,8 @@ create table warehouse_staging.allocation_adjustments (
     landed_at timestamptz not null default clock_timestamp(),
     primary key (tenant_id, id)
 );
-comment on table warehouse_staging.allocation_adjustments is 'Adjustments of allocations taken over for the warehouse.';
+comment on table warehouse_staging.allocation_adjustments is
+'Copy of myproperty.allocation_adjustments at landed_at, on its way to the warehouse.';
 select myproperty.protect_tenant_table('warehouse_staging.allocation_adjustments');
 
 
@@ -436,7 +441,8 @@ create table warehouse_staging.invoices (
     landed_at timestamptz not null default clock_timestamp(),
     primary key (tenant_id, id)
 );
-comment on table warehouse_staging.invoices is 'What a resident is asked to pay.';
+comment on table warehouse_staging.invoices is
+'Copy of myproperty.invoices at landed_at, on its way to the warehouse.';
 select myproperty.protect_tenant_table('warehouse_staging.invoices');
 
 create table warehouse_staging.invoice_lines (
@@ -458,7 +464,8 @@ create table warehouse_staging.invoice_lines (
     landed_at timestamptz not null default clock_timestamp(),
     primary key (tenant_id, id)
 );
-comment on table warehouse_staging.invoice_lines is 'What an invoice is made up of.';
+comment on table warehouse_staging.invoice_lines is
+'Copy of myproperty.invoice_lines at landed_at, on its way to the warehouse.';
 select myproperty.protect_tenant_table('warehouse_staging.invoice_lines');
 
 create table warehouse_staging.payments (
@@ -476,7 +483,8 @@ create table warehouse_staging.payments (
     landed_at timestamptz not null default clock_timestamp(),
     primary key (tenant_id, id)
 );
-comment on table warehouse_staging.payments is 'What was paid for an invoice.';
+comment on table warehouse_staging.payments is
+'Copy of myproperty.payments at landed_at, on its way to the warehouse.';
 select myproperty.protect_tenant_table('warehouse_staging.payments');
 
 create table warehouse_staging.ledger_accounts (
@@ -491,7 +499,8 @@ create table warehouse_staging.ledger_accounts (
     version integer,
     landed_at timestamptz not null default clock_timestamp()
 );
-comment on table warehouse_staging.ledger_accounts is 'Accounts taken over for the warehouse.';
+comment on table warehouse_staging.ledger_accounts is
+'Copy of myproperty.ledger_accounts at landed_at, on its way to the warehouse.';
 select myproperty.protect_tenant_table('warehouse_staging.ledger_accounts');
 
 create table warehouse_staging.ledger_entries (
@@ -512,7 +521,7 @@ create table warehouse_staging.ledger_entries (
     primary key (tenant_id, id)
 );
 comment on table warehouse_staging.ledger_entries is
-'Double entry: each row debits one account and credits another by one amount.';
+'Copy of myproperty.ledger_entries at landed_at, on its way to the warehouse.';
 select myproperty.protect_tenant_table('warehouse_staging.ledger_entries');
 
 
@@ -533,7 +542,8 @@ create table warehouse_staging.project_links (
     version integer,
     landed_at timestamptz not null default clock_timestamp()
 );
-comment on table warehouse_staging.project_links is 'Links to projects taken over for the warehouse.';
+comment on table warehouse_staging.project_links is
+'Copy of myproperty.project_links at landed_at, on its way to the warehouse.';
 select myproperty.protect_tenant_table('warehouse_staging.project_links');
 
 create table warehouse_staging.compliance_rule_states (
@@ -549,7 +559,8 @@ create table warehouse_staging.compliance_rule_states (
     version integer,
     landed_at timestamptz not null default clock_timestamp()
 );
-comment on table warehouse_staging.compliance_rule_states is 'States of rules taken over for the warehouse.';
+comment on table warehouse_staging.compliance_rule_states is
+'Copy of myproperty.compliance_rule_states at landed_at, on its way to the warehouse.';
 select myproperty.protect_tenant_table('warehouse_staging.compliance_rule_states');
 
 create table warehouse_staging.service_tickets (
@@ -569,7 +580,8 @@ create table warehouse_staging.service_tickets (
     updated_at timestamptz,
     landed_at timestamptz not null default clock_timestamp()
 );
-comment on table warehouse_staging.service_tickets is 'Requests for service, without their text.';
+comment on table warehouse_staging.service_tickets is
+'Copy of myproperty.service_tickets at landed_at, on its way to the warehouse. Without summary and description.';
 select myproperty.protect_tenant_table('warehouse_staging.service_tickets');
 
 create table warehouse_staging.ticket_quotes (
@@ -587,7 +599,8 @@ create table warehouse_staging.ticket_quotes (
     updated_at timestamptz,
     landed_at timestamptz not null default clock_timestamp()
 );
-comment on table warehouse_staging.ticket_quotes is 'What providers ask for the work of a ticket.';
+comment on table warehouse_staging.ticket_quotes is
+'Copy of myproperty.ticket_quotes at landed_at, on its way to the warehouse.';
 select myproperty.protect_tenant_table('warehouse_staging.ticket_quotes');
 
 create table warehouse_staging.ticket_schedules (
@@ -603,7 +616,8 @@ create table warehouse_staging.ticket_schedules (
     updated_at timestamptz,
     landed_at timestamptz not null default clock_timestamp()
 );
-comment on table warehouse_staging.ticket_schedules is 'Visits that are planned for a ticket.';
+comment on table warehouse_staging.ticket_schedules is
+'Copy of myproperty.ticket_schedules at landed_at, on its way to the warehouse.';
 select myproperty.protect_tenant_table('warehouse_staging.ticket_schedules');
 
 create table warehouse_staging.ticket_activities (
@@ -621,7 +635,7 @@ create table warehouse_staging.ticket_activities (
     primary key (tenant_id, id)
 );
 comment on table warehouse_staging.ticket_activities is
-'What happened to a ticket and when, without its text.';
+'Copy of myproperty.ticket_activities at landed_at, on its way to the warehouse. Without text.';
 select myproperty.protect_tenant_table('warehouse_staging.ticket_activities');
 
 create table warehouse_staging.agent_messages (
@@ -640,7 +654,7 @@ create table warehouse_staging.agent_messages (
     primary key (tenant_id, id)
 );
 comment on table warehouse_staging.agent_messages is
-'When who said something in a session of an agent, and not what.';
+'Copy of myproperty.agent_messages at landed_at, on its way to the warehouse. Without content.';
 select myproperty.protect_tenant_table('warehouse_staging.agent_messages');
 
 create table warehouse_staging.agent_audit (
@@ -661,7 +675,7 @@ create table warehouse_staging.agent_audit (
     primary key (tenant_id, id)
 );
 comment on table warehouse_staging.agent_audit is
-'Which tool an agent called, with outcome and latency, and not on what.';
+'Copy of myproperty.agent_audit at landed_at, on its way to the warehouse. Without input and output.';
 select myproperty.protect_tenant_table('warehouse_staging.agent_audit');
 
 grant select, insert, update, delete, truncate on
@@ -682,7 +696,7 @@ reset role;
 
 
 -- ---------------------------------------------------------------------------------------------------------
--- Readings, in daily partitions like those that they are taken from
+-- Readings, in daily partitions like the original
 -- ---------------------------------------------------------------------------------------------------------
 
 set local role myproperty_partitioner;
@@ -711,7 +725,7 @@ create table warehouse_staging.meter_readings (
     landed_at timestamptz not null default clock_timestamp()
 ) partition by list (reading_date);
 comment on table warehouse_staging.meter_readings is
-'Readings taken over for the warehouse. Query it with a constant reading_date, never without.';
+'Copy of myproperty.meter_readings on its way to the warehouse. Query it with a constant reading_date.';
 select myproperty.protect_tenant_table('warehouse_staging.meter_readings');
 
 create function warehouse_staging.ensure_readings_partition(reading_date date) returns text
@@ -725,7 +739,7 @@ declare
 begin
     perform pg_advisory_xact_lock(7306, reading_date - date '2000-01-01');
     if to_regclass(target) is null then
-        -- A table apart and ATTACH: PARTITION OF would lock out the readers of all other dates.
+        -- A separate table and ATTACH: PARTITION OF would block the readers of all other dates.
         execute format('create table %s (like warehouse_staging.meter_readings including defaults)', target);
         perform myproperty.protect_tenant_table(target::regclass);
         execute format('alter table warehouse_staging.meter_readings attach partition %s for values in (%L)',
@@ -735,9 +749,9 @@ begin
 end;
 $$;
 comment on function warehouse_staging.ensure_readings_partition is
-'The name of the landing partition of a date, which is made empty if it is not there.';
+'Returns the name of the landing partition of a date, and creates it empty if it is missing.';
 
--- No truncate: it would empty every date.
+-- Without truncate, which would empty every date.
 grant select, insert, update, delete on warehouse_staging.meter_readings to myproperty_etl;
 revoke execute on function warehouse_staging.ensure_readings_partition(date) from public;
 grant execute on function warehouse_staging.ensure_readings_partition(date) to myproperty_etl;
