@@ -52,7 +52,7 @@ class Company:
         }
 
     def rows_in_order(self) -> list[tuple[str, Row]]:
-        """The rows to put in, fit to be committed: the first of each table, and what those need."""
+        """Return rows that can be committed in this order: the first of each table, and the rows it needs."""
         rows = self.rows()
         other_account = {**rows["myproperty.ledger_accounts"], "code": "receivables", "kind": "asset"}
         other_project = {**rows["originfd.projects"], "id": self.projects[1]}
@@ -65,7 +65,7 @@ class Company:
         ]
 
     def second_rows(self) -> dict[str, Row]:
-        """Table to a row that fits beside the first, also of tables that triggers or the pipeline fill."""
+        """Return for each table a second row, also for tables that triggers or the pipeline fill."""
         different: dict[str, Row] = {
             "myproperty.tenants": {"name": f"{self.name} again"},
             "myproperty.units": {"label": "2"},
@@ -234,7 +234,7 @@ class Company:
         }  # fmt: skip
 
     def _allocation(self) -> dict[str, Row]:
-        """10 kWh of solar, 6 of it used by the unit beside 3 from the grid: no losses."""
+        """10 kWh of solar; the unit uses 6 of it and 3 kWh from the grid; no losses."""
         tenant = {"tenant_id": self.tenant}
         period = {"billing_period": "[2026-01-01,2026-02-01)", "allocation_method": "static"}
         return {
@@ -366,7 +366,7 @@ class Company:
         }  # fmt: skip
 
 
-# Of the system, so without a tenant: what the pipeline writes about itself.
+# Records of the pipeline itself, without a tenant.
 SYSTEM_ROWS: dict[str, Row] = {
     "warehouse_staging.archived_dates": {"reading_date": DAY, "readings": 1, "url": "u", "checksum": 1},
     "warehouse_staging.published_dates": {"reading_date": DAY, "run_id": "r"},

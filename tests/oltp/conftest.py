@@ -140,7 +140,7 @@ def db(connection_of_module: psycopg.Connection) -> Iterator[psycopg.Connection]
 
 @pytest.fixture
 def session(db: psycopg.Connection) -> Session:
-    """The rolled-back connection with what tests do on it."""
+    """The rolled-back connection with helpers for tests."""
     return Session(db)
 
 

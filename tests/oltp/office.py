@@ -1,4 +1,4 @@
-"""The application of one company on a database: what it writes, and the checks of what has to hold."""
+"""The application of one company on a database: its writes, and checks of its tables."""
 
 import uuid
 from collections import Counter
@@ -35,7 +35,7 @@ class Office:
             yield
 
     def new_invoice(self, total: Decimal) -> uuid.UUID:
-        """A draft with one line, or none over nothing."""
+        """Write a draft with one line, or without lines if the total is 0."""
         with psycopg.connect(self.dsn) as connection, self.transaction(connection):
             invoice = self.of_new(
                 connection, "invoices", number=str(uuid.uuid4()), tenant_user_id=self.company.user,
@@ -97,7 +97,7 @@ def new_unit(office: Office, site: uuid.UUID) -> uuid.UUID:
 
 
 def new_allocation(office: Office) -> list[uuid.UUID]:
-    """Three units of a new property with 2 kWh of solar and 1 from the grid each; 4 kWh of surplus."""
+    """Create three units of a new property, each with 2 kWh solar and 1 kWh grid energy; surplus 4 kWh."""
     site, period = (
         new_property(office),
         {"billing_period": "[2026-02-01,2026-03-01)", "allocation_method": "static"},
@@ -122,7 +122,7 @@ def new_allocation(office: Office) -> list[uuid.UUID]:
 
 
 def owed(office: Office, invoice: uuid.UUID) -> Decimal:
-    """What the entries of an invoice and its payments leave in receivables, added up here."""
+    """Add up the receivables of an invoice from its entries and those of its payments."""
     query = """
         select debit_account, credit_account, amount from myproperty.ledger_entries
         where reference_id = %(invoice)s
@@ -162,7 +162,7 @@ def check_history(office: Office, invoice: uuid.UUID, versions: int) -> None:
 
 
 def check_energy(office: Office, units: list[uuid.UUID]) -> None:
-    """What `new_allocation` gave to all of them together is still there."""
+    """Check that the units together still have the energy that `new_allocation` gave them."""
     query = """
         select sum(solar_kwh), sum(solar_kwh + grid_kwh) from myproperty.allocation_ledger where id = any(%s)
     """
@@ -170,7 +170,7 @@ def check_energy(office: Office, units: list[uuid.UUID]) -> None:
 
 
 def check_balance(office: Office) -> None:
-    """The balance sheet of the company balances, and its receivables are what its invoices leave open."""
+    """Check that the balance sheet balances, and that receivables equal the unpaid amount of all invoices."""
     where = "where tenant_id = %s"
     sheets = office.read(
         f"select assets, liabilities + equity + result, is_balanced from myproperty.balance_sheets {where}",

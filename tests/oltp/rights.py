@@ -1,4 +1,4 @@
-"""Who may do what: the matrix of roles and tables, and views of the catalogue of this schema alone."""
+"""The rights of each role on each table, and views of the catalogue that show only this schema."""
 
 from dataclasses import dataclass, replace
 from typing import LiteralString
@@ -8,7 +8,7 @@ from data.landing.entities import ENTITIES
 
 @dataclass(frozen=True)
 class May:
-    """Per role: s(elect), i(nsert), u(pdate), d(elete). The owner may do everything with what it owns."""
+    """Rights by role: s(elect), i(nsert), u(pdate), d(elete). The owner may do all with its objects."""
 
     app: str = ""
     readonly: str = "s"
@@ -22,12 +22,12 @@ class May:
     is_append_only: bool = False
 
     def actions(self, role: str) -> str:
-        """What the role of this full name may do."""
+        """Return the rights of the role with this full name."""
         allowed: str = getattr(self, role.removeprefix("myproperty_"))
         return allowed
 
 
-# What the application deletes has no status, and nothing that was billed or said refers to it.
+# The application deletes only rows without a status that no bill and no message refers to.
 MAY = {
     "myproperty.tenants": May(app="su", auditor="s", loader="s"),
     "myproperty.properties": May(app="siu", loader="s", guardian="su"),
@@ -96,21 +96,21 @@ MAY = {
     "warehouse_staging.published_dates": May(readonly="", etl="siud", partitioner="s"),
     "warehouse_staging.gate_results": May(readonly="", etl="si"),
 }
-# Of the system: what the pipeline writes about itself, which only its role sees.
+# Records of the pipeline itself, visible only to its role.
 WITHOUT_TENANT = (
     "warehouse_staging.archived_dates",
     "warehouse_staging.gate_results",
     "warehouse_staging.published_dates",
 )
-# Granted to nobody; the owner has it through the role that owns the partitions. Changes of a partition of
-# readings itself are refused: the trail would not see them.
+# Granted to nobody; the owner has the rights through the partitioner. Changes that name a partition of
+# readings are refused, because the trail would not see them.
 PARTITION = May(readonly="", etl="", partitioner="siud")
 PARTITIONS = {
     "myproperty.meter_readings": replace(PARTITION, is_append_only=True),
     "warehouse_staging.meter_readings": PARTITION,
 }
 
-# What each role may execute with the rights of another.
+# The functions that each role may execute with the rights of another role.
 DEFINER_FUNCTIONS = {
     "myproperty_app": {"myproperty.search_service_tickets(text,integer)"},
     "myproperty_readonly": {"myproperty.search_service_tickets(text,integer)"},
@@ -134,7 +134,7 @@ DEFINER_FUNCTIONS = {
     "public": set(),
 }
 
-# The catalogue without what PostgreSQL, Alembic and the extensions have put there.
+# The catalogue without the objects of PostgreSQL, Alembic and the extensions.
 CATALOGUE: LiteralString = """
     create temporary view own_relations as
     select c.*, c.oid::regclass::text as name, c.relnamespace::regnamespace::text as schema

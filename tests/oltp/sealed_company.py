@@ -1,4 +1,4 @@
-"""A tenant with sealed fields in a database, and what its application does."""
+"""A tenant with sealed fields in a database, and the actions of its application."""
 
 import base64
 import uuid
@@ -40,7 +40,7 @@ def settings_of(home: Path, **keys: bytes) -> Settings:
 
 @dataclass
 class SealedCompany:
-    """A tenant in a database, and what its application does."""
+    """A tenant in a database, and the actions of its application."""
 
     dsn: str
     settings: Settings
@@ -102,7 +102,7 @@ class SealedCompany:
 
 
 def fails_after(writes: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the store's disk fill up after so many more files."""
+    """Let the disk of the key store fill up after this number of further files."""
     original, left = KeyStore.write, [writes]
 
     def write(self: KeyStore, file: KeyFile) -> None:

@@ -1,4 +1,4 @@
-"""What is shared out adds up at commit: energy of a period, shares of a property, bands of a day.
+"""Checks of sums at commit: energy of a period, shares of a property, bands of a day.
 
 All as the application, which sees one tenant. Rules of a single row are in test_constraints.
 """
@@ -105,7 +105,9 @@ def test_an_allocation_is_of_the_property_of_its_period(app: Any, companies: Any
         app.check()
 
 
-def test_units_and_tenancies_of_elsewhere_are_refused(app: Any, companies: Any, february: Rows) -> None:
+def test_units_and_tenancies_of_another_property_are_refused(
+    app: Any, companies: Any, february: Rows
+) -> None:
     acacia = companies[0]
     second_property = acacia.second_rows()["myproperty.properties"]
     app.insert("myproperty.properties", second_property)

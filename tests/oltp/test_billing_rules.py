@@ -21,7 +21,7 @@ SET_STATUS: LiteralString = "update myproperty.invoices set status = %s where id
 
 
 class Books:
-    """Acacia's invoice, and what is done with it."""
+    """The invoice of Acacia, and actions on it."""
 
     def __init__(self, app: Any, company: Any) -> None:
         self.app = app
@@ -31,7 +31,7 @@ class Books:
         app.insert("myproperty.ledger_accounts", self.rows["myproperty.ledger_accounts"])
 
     def book(self, **changes: Any) -> uuid.UUID:
-        """Debit what is receivable for the invoice, with the changes asked for."""
+        """Book the receivable of the invoice, with the given changes."""
         entry = {
             **self.rows["myproperty.ledger_entries"], "id": uuid.uuid4(), "debit_account": "receivables",
             "credit_account": "sales", "amount": "1.32", "reference_type": "invoice",
@@ -246,7 +246,7 @@ def test_a_payment_is_booked(app: Any, books: Books) -> None:
 
 
 def test_a_payment_that_is_booked_is_not_deleted(session: Any, companies: Any) -> None:
-    """The application may delete none; were the owner to, its entry would book what is not there."""
+    """The application may not delete payments; if the owner did, the entry would book a missing payment."""
     session.sign_in("myproperty_owner", companies[0])
     with session.refused("MP011", "the payment bank-1 is booked and cannot be deleted"):
         session.execute("delete from myproperty.payments where id = %s", (companies[0].payment,))

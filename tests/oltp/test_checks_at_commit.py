@@ -1,4 +1,4 @@
-"""Two transactions at once without versions: the checks at commit refuse what would be out of balance."""
+"""Two simultaneous transactions without versions: the checks at commit refuse a wrong balance."""
 
 import uuid
 from collections.abc import Iterator

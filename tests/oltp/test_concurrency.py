@@ -1,7 +1,7 @@
-"""Sessions that change the same invoice, allocation and ledger at once: nothing is lost, nothing unbalanced.
+"""Sessions that change the same invoice, allocation and ledger at once: nothing is lost or unbalanced.
 
-Each session keeps a record of what it was told had succeeded; the record is what the tables are held against.
-The sessions meet after they have read, so that all but one of them are stale, whatever the machine's speed.
+Each session records its successful writes, and the tables are compared with these records. The sessions meet
+after they have read, so that all but one are stale, however fast the machine is.
 """
 
 import threading
@@ -38,7 +38,7 @@ COVERED_MEANWHILE = "MP012"
 
 @dataclass
 class Session:
-    """One of several sessions at work; `conflicts` counts what it had to try again, by SQLSTATE."""
+    """One of several sessions at work; `conflicts` counts its retries by SQLSTATE."""
 
     office: Office
     number: int
@@ -87,7 +87,7 @@ def sessions(office: Office, request: pytest.FixtureRequest) -> Iterator[list[Se
 
 
 def at_once(sessions: list[Session], work: Callable[[Session], list[T]]) -> list[T]:
-    """What all sessions recorded; the first that fails ends the waiting of the others."""
+    """Return what all sessions recorded; the first failure ends the waiting of the others."""
 
     def run(session: Session) -> list[T]:
         try:

@@ -144,7 +144,7 @@ def test_neither_table_nor_trail_tells_what_was_erased(restored: Restored) -> No
 def test_a_dump_from_before_the_erasure_tells_nothing(restored: Restored) -> None:
     for text in (ANN, PHONE, WORDS):
         assert text not in restored.dumped and text.encode().hex() not in restored.dumped
-    # What the documents admit: addresses of logins are in clear.
+    # As documented, addresses of logins are stored in clear text.
     assert "ann@acacia.example" in restored.dumped
 
 
@@ -195,7 +195,7 @@ def test_a_key_store_restored_from_a_backup_is_emptied_again(restored: Restored)
         assert company.name_of(sealer, restored.ben) == "Ben Example"
 
 
-def test_who_never_had_a_key_is_erased_and_told_to_a_restored_database(company: SealedCompany) -> None:
+def test_a_person_without_a_key_is_erased_in_a_restored_database_too(company: SealedCompany) -> None:
     ann = company.person("ann@acacia.example")
     with company.keys() as keys:
         erase_user(keys, company.id, ann, BECAUSE)

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.engine
 
 Tenant = Literal["own", "other", "none"]
 UNDER_POLICIES = tuple(role.name for role in ROLES if not role.bypasses_rls)
-# They are granted what they need and log in for people; the others own something.
+# Roles that people read with; the other roles own objects or write.
 READERS = ("myproperty_app", "myproperty_readonly", "myproperty_auditor")
 
 
@@ -54,7 +54,7 @@ def test_a_role_may_do_what_the_matrix_says_and_nothing_else(
 
 
 def expected(table: str, may: May, role: str, action: str, tenant: Tenant) -> str:
-    """What an attempt on Acacia's row should come to."""
+    """Return the expected outcome of an attempt on the row of Acacia."""
     if action not in may.actions(role):
         return "forbidden"
     if may.is_append_only and action in "ud":
@@ -114,7 +114,7 @@ def _act(db: psycopg.Connection, action: str, table: str, row: dict[str, Any]) -
 
 
 @pytest.mark.parametrize("role", READERS)
-def test_a_select_returns_all_of_ones_own_and_nothing_else(
+def test_a_select_returns_all_rows_of_the_own_tenant_and_no_others(
     company_db: psycopg.Connection, companies: Any, sign_in: Any, role: str
 ) -> None:
     tables = [table for table, may in MAY.items() if "s" in may.actions(role) and table not in WITHOUT_TENANT]
@@ -134,7 +134,7 @@ def test_a_select_returns_all_of_ones_own_and_nothing_else(
         assert seen == ([tenant], number[0]), name
 
 
-def test_the_search_finds_ones_own_tickets_and_no_others(
+def test_the_search_finds_only_tickets_of_the_own_tenant(
     company_db: psycopg.Connection, companies: Any, sign_in: Any
 ) -> None:
     for company in companies:

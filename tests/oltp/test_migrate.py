@@ -1,4 +1,4 @@
-"""Migrations: from nothing, step by step with rows, twice, at once, and what is said when they fail."""
+"""Migrations: from nothing, step by step with rows, twice, at once, and messages of failures."""
 
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -117,7 +117,7 @@ def test_a_login_without_superuser_can_migrate(fresh_database: DatabaseMaker) ->
             admin.execute("drop role migrator")
 
 
-def test_a_login_that_may_not_make_roles_is_told_who_may(db: psycopg.Connection) -> None:
+def test_a_login_that_may_not_create_roles_gets_a_remedy(db: psycopg.Connection) -> None:
     db.execute("alter role myproperty_readonly rename to set_aside")
     db.execute("create role nobody_special")
     db.execute("set local role nobody_special")
@@ -168,7 +168,7 @@ def _rows(
 
 
 def _objects(dsn: str) -> list[Any]:
-    """What is in the catalogue, by name and oid: an object made again has another oid."""
+    """Return the objects of the catalogue with their oids: a recreated object has another oid."""
     query = """
         select oid, oid::regclass::text from pg_class where relnamespace >= 16384
         union all select oid, oid::regprocedure::text from pg_proc where pronamespace >= 16384

@@ -13,7 +13,7 @@ from tests.oltp.rights import READINGS
 
 pytestmark = pytest.mark.engine
 
-# A fault, and a query for what has it.
+# Each fault, and a query for the objects that have it.
 RULES: dict[str, LiteralString] = {
     "row-level security is not enabled and forced": """
         select name from own_tables where not (relrowsecurity and relforcerowsecurity)
@@ -84,7 +84,7 @@ RULES: dict[str, LiteralString] = {
         where has_function_privilege('public', oid, 'execute')
           and oid <> 'myproperty.is_timezone(text)'::regprocedure -- checks of rows call it as who writes
     """,
-    # Row-level security does not stop a truncate, nor what a trigger does.
+    # Row-level security stops neither a truncate nor the action of a trigger.
     "a grant that no policy limits": """
         select t.name from own_tables t, aclexplode(t.relacl) as a
         where a.grantee <> t.relowner and a.privilege_type in ('TRUNCATE', 'TRIGGER', 'MAINTAIN')
@@ -92,7 +92,7 @@ RULES: dict[str, LiteralString] = {
               is distinct from ('warehouse_staging', 'r', 'myproperty_etl'::regrole, 'TRUNCATE')
     """,
 }
-# By what a change is logged, or refused for want of it.
+# The functions that log a change, or refuse it.
 TRAIL = [
     "audit.log_action",
     "audit.log_readings",
@@ -114,7 +114,7 @@ NOT_IN_THE_TRAIL = {
 
 
 def faults(db: psycopg.Connection) -> set[str]:
-    """What the catalogue shows to break a rule."""
+    """Return the objects of the catalogue that break a rule."""
     return {f"{row[0]}: {rule}" for rule, query in RULES.items() for row in db.execute(query)}
 
 

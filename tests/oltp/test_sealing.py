@@ -69,7 +69,7 @@ def test_another_tenant_cannot_open_it(company: SealedCompany, oltp_dsn: str, se
             sealer.unseal(sealed, tenant=other.id, row=company.id, **CONTENT)
 
 
-def test_a_person_of_another_tenant_or_of_nobody_gets_no_key(
+def test_a_person_of_another_tenant_or_of_no_tenant_gets_no_key(
     company: SealedCompany, oltp_dsn: str, settings: Settings
 ) -> None:
     other = SealedCompany(oltp_dsn, settings)
