@@ -19,6 +19,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from benchmarks.measurement import Measurement
 from myproperty import engines
+from myproperty.database.roles import APP_ROLE
 from myproperty.engines.postgres import wheel_binaries
 from myproperty.settings import Settings
 
@@ -211,8 +212,8 @@ def _make_login(dsn: str, password: str) -> None:
     login = sql.Identifier(LOGIN)
     with psycopg.connect(dsn) as connection:
         for statement in (
-            sql.SQL("create role {} login password {} in role myproperty_app").format(
-                login, sql.Literal(password)
+            sql.SQL("create role {} login password {} in role {}").format(
+                login, sql.Literal(password), sql.Identifier(APP_ROLE)
             ),
             sql.SQL("grant usage on schema bench_plain to {}").format(login),
             sql.SQL("grant select, insert, update on all tables in schema bench_plain to {}").format(login),
@@ -273,7 +274,7 @@ def _planning_seconds(dsn: str, times: int = 200) -> float:
     """
     # Values as literals, as an application sends them that does not prepare.
     with psycopg.connect(dsn, cursor_factory=ClientCursor) as connection:
-        connection.execute("set local role myproperty_app")
+        connection.execute(f"set local role {APP_ROLE}")
         connection.execute("select set_config('app.tenant_id', %s, true)", (str(_key(1)),))
         plans = [connection.execute(query, (_key(4), FIRST_DAY)).fetchall() for _ in range(times + 20)]
     return median(float(plan[0][0][0]["Planning Time"]) / 1000 for plan in plans[20:])

@@ -14,6 +14,7 @@ import typer
 
 from commands import console, views
 from commands.options import reports_errors
+from myproperty.database.roles import READONLY_ROLE
 from myproperty.settings import CHECKOUT, Settings, get_settings
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def _show_billing(dsn: str) -> None:
             newest = max(ties, key=lambda row: str(row["invoice"]))
             lines = reports.invoice_lines(connection, newest["invoice"])
             query, answer = reports.invoice_by_query(connection, newest["invoice"])
-    as_reader = f"set role myproperty_readonly;\nset app.tenant_id = '{tenant.id}';"
+    as_reader = f"set role {READONLY_ROLE};\nset app.tenant_id = '{tenant.id}';"
     console.print_query(f"{as_reader}\n{reports.SHEET.strip()};")
     title = f"Invoice {newest['invoice']} of {tenant.name}, unit {newest['unit']}, {newest['billing_period']}"
     console.print_table(title, lines)

@@ -17,13 +17,13 @@ import psycopg
 from psycopg.rows import dict_row
 
 from expectations.rules import WarehouseSuite
+from myproperty.database.roles import ETL_ROLE
 from myproperty.dates import Window
 
 if TYPE_CHECKING:
     from data.raw.warehouse import Warehouse
 
 MISSING = "missing"
-ETL_ROLE = "myproperty_etl"
 
 
 def read_oltp(dsn: str, sql: str, params: Mapping[str, Any], columns: Sequence[str]) -> pd.DataFrame:

@@ -12,7 +12,7 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from expectations.frames import ETL_ROLE
+from myproperty.database.roles import ETL_ROLE
 
 # The run id of a verdict that was made outside of a run.
 BY_HAND = "by hand"

@@ -1,7 +1,7 @@
-"""What a live database says of itself: tables, columns, rules, triggers, policies, grants and functions.
+"""Read the catalogue of a live database: tables, columns, rules, triggers, policies, grants and functions.
 
-Here: reading `pg_catalog` into plain records; any login may. Not here: how it is shown (`oltp_schema.pages`).
-Partitions are left out: they are what their table is.
+Here: `pg_catalog` into plain records; any login may read it. Not here: the pages (`oltp_schema.pages`).
+Partitions are left out, because they are like their table.
 """
 
 import re
@@ -13,8 +13,8 @@ from typing import Any, LiteralString, TypeVar
 import psycopg
 from psycopg.rows import dict_row
 
+from myproperty.database.roles import OWNERS
 from myproperty.errors import PlatformError
-from oltp_schema.roles import OWNERS
 
 R = TypeVar("R")
 SCHEMAS = ("audit", "myproperty", "warehouse_staging")
@@ -39,7 +39,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Constraint:
-    """One constraint; `kind` as in pg_constraint.contype: p, u, f, c or x. `target` is of a foreign key."""
+    """One constraint; `kind` as in pg_constraint.contype: p, u, f, c, x. A foreign key has a `target`."""
 
     name: str
     kind: str
@@ -54,14 +54,14 @@ class Constraint:
 
     @property
     def naming_columns(self) -> list[str]:
-        """Of a foreign key: the columns that name the row, beside those that repeat what it belongs to."""
+        """Return the columns of a foreign key that identify the row, without those that repeat its tenant."""
         pairs = zip(self.columns, self.target_columns, strict=True)
         return [mine for mine, theirs in pairs if theirs in ("id", "code")]
 
 
 @dataclass(frozen=True)
 class Index:
-    """An index that serves no constraint."""
+    """An index that does not serve a constraint."""
 
     name: str
     definition: str
@@ -69,7 +69,7 @@ class Index:
 
 @dataclass(frozen=True)
 class Trigger:
-    """A trigger in words: "before update", "row" or "statement", and what its function says it does."""
+    """A trigger: an event such as "before update", a scope, its function and comment."""
 
     name: str
     event: str
@@ -95,7 +95,7 @@ class Policy:
 
 @dataclass(frozen=True)
 class Grant:
-    """What a role may do; `columns` is empty where the right is on the whole table."""
+    """A right of a role; `columns` is empty if the right is on the whole table."""
 
     role: str
     right: str
@@ -104,7 +104,7 @@ class Grant:
 
 @dataclass(frozen=True)
 class Table:
-    """A table, partitioned table or view, with everything that hangs on it."""
+    """A table, partitioned table or view, with its parts."""
 
     schema: str
     name: str
@@ -136,7 +136,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Function:
-    """A function; `executors` are the roles that may call it, apart from those that own the schema."""
+    """A function; `executors` are the roles that may call it, without the roles that own objects."""
 
     name: str
     arguments: str
@@ -147,13 +147,13 @@ class Function:
 
     @property
     def is_called(self) -> bool:
-        """Meant for a session, not for triggers or migrations."""
+        """Whether sessions call it, and not only triggers or migrations."""
         return self.result != "trigger" and bool(self.executors)
 
 
 @dataclass(frozen=True)
 class ErrorCode:
-    """One way in which a function refuses; `message` has … where it names a value."""
+    """One error of a function; `message` has … for each value."""
 
     sqlstate: str
     message: str
@@ -163,43 +163,41 @@ class ErrorCode:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All of the documented schemas."""
+    """The tables and functions of the documented schemas."""
 
     tables: tuple[Table, ...]
     functions: tuple[Function, ...]
 
     def error_codes(self) -> list[ErrorCode]:
-        """Every error of our own, from the source of the functions."""
+        """Return every error that the source of the functions raises with an MP code, sorted."""
         return sorted(
             (code for function in self.functions for code in _errors_of(function)),
             key=lambda code: (code.sqlstate, code.function, code.message),
         )
 
     def referring_to(self, table: Table) -> list[tuple[Table, Constraint]]:
-        """The foreign keys of other tables, and of itself, that lead to a table."""
+        """Return the foreign keys, with their tables, that refer to a table."""
         return [(t, key) for t in self.tables for key in t.foreign_keys if key.target == table.full_name]
 
 
 def read_catalogue(dsn: str) -> Catalogue:
-    """Read the documented schemas. Raises `CatalogueError` if they are not there or cannot be reached."""
+    """Read the documented schemas. Raises `CatalogueError` if they are missing or cannot be reached."""
     try:
         with psycopg.connect(dsn, connect_timeout=10, application_name="myproperty docs") as connection:
             catalogue = _read(connection)
     except psycopg.Error as error:
         raise CatalogueError(
-            f"the catalogue cannot be read: {error}. Name a running PostgreSQL 18 by --dsn, "
-            "with a login that may connect to it."
+            f"the catalogue cannot be read: {error}. Name a running PostgreSQL 18 with --dsn, "
+            "and a login that may connect to it."
         ) from error
     if not catalogue.tables:
-        raise CatalogueError(
-            f"none of the schemas {', '.join(SCHEMAS)} is there: run `myproperty migrate` first"
-        )
+        raise CatalogueError(f"the schemas {', '.join(SCHEMAS)} do not exist: run `myproperty migrate` first")
     return catalogue
 
 
 def _read(connection: psycopg.Connection) -> Catalogue:
     connection.execute("set transaction isolation level repeatable read, read only")
-    # Nothing on the path: every name comes with its schema.
+    # With only pg_catalog on the path, every name comes with its schema.
     connection.execute("set local search_path = pg_catalog")
     parts: dict[str, dict[int, list[Any]]] = {
         "columns": _by_table(connection, _COLUMNS, Column),
@@ -225,7 +223,7 @@ def _by_table(connection: psycopg.Connection, query: LiteralString, record: type
 
 
 def _rows(connection: psycopg.Connection, query: LiteralString) -> list[dict[str, Any]]:
-    """Rows by column name, arrays as tuples."""
+    """Fetch rows as dictionaries, with arrays as tuples."""
     parameters = {"schemas": list(SCHEMAS), "owners": [role.name for role in OWNERS]}
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(query, parameters).fetchall()

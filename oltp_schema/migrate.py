@@ -1,6 +1,7 @@
-"""Brings a database to a revision of the OLTP schema. All it needs is a DSN.
+"""Migrate a database to a revision of the OLTP schema; only a DSN is needed.
 
-Here: connecting, locking, Alembic. The tables are in `migrations/sql`, the roles in `roles`.
+Here: connecting, locking, Alembic. Not here: tables (`migrations/sql`), roles (`roles`), the old revisions
+(`squash`).
 """
 
 import threading
@@ -19,13 +20,13 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
+from myproperty.database.locks import lock_migrations
 from myproperty.errors import PlatformError
 from oltp_schema.roles import RoleError, ensure_roles
+from oltp_schema.squash import NEW_HEAD, OLD_HEAD, SquashError, adopt_old_head
 
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
-# Any constant will do, as long as every migration of this schema takes the same one.
-MIGRATION_LOCK = 7_305_001
-# Alembic keeps the migration it runs in globals of its modules: one at a time in a process.
+# Alembic keeps the running migration in module globals, so a process runs one at a time.
 _ALEMBIC = threading.Lock()
 
 
@@ -36,35 +37,36 @@ class MigrationError(PlatformError):
 def upgrade(dsn: str, revision: str = "head") -> str:
     """Apply every revision up to `revision`, in one transaction, and return the revision reached.
 
-    `dsn` is a libpq URI or keyword string. A second call changes nothing; two calls at once wait for each
-    other. Raises `MigrationError` if the database cannot be reached or a revision fails: then nothing of
-    this call is applied.
+    `dsn` is a libpq URI or keyword string. A second call changes nothing; simultaneous calls wait for each
+    other. Raises `MigrationError` if the database cannot be reached or a revision fails; then this call
+    changes nothing.
     """
     with _ALEMBIC, _connect(dsn) as connection:
         try:
             with connection.begin():
-                connection.exec_driver_sql("select pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
+                lock_migrations(_driver_connection(connection))
                 ensure_roles(_driver_connection(connection))
                 config = alembic_config()
                 config.attributes["connection"] = connection
+                _replace_old_revision(connection, config)
                 command.upgrade(config, revision)
                 reached = _revision(connection)
-        except (DBAPIError, CommandError, RoleError) as error:
+        except (DBAPIError, CommandError, RoleError, SquashError) as error:
             cause = error.orig if isinstance(error, DBAPIError) else error
             raise MigrationError(f"cannot migrate {_place(dsn)} to {revision}: {cause}") from error
     if reached is None:
-        raise MigrationError(f"no revision was applied to {_place(dsn)}: ask for 'head', not {revision!r}")
+        raise MigrationError(f"no revision was applied to {_place(dsn)}: use 'head' instead of {revision!r}")
     return reached
 
 
 def current(dsn: str) -> str | None:
-    """The revision a database is at; None if it has none. Raises `MigrationError` if it cannot be reached."""
+    """Return the revision of a database, or None. Raises `MigrationError` if it cannot be reached."""
     with _connect(dsn) as connection:
         return _revision(connection)
 
 
 def alembic_config() -> Config:
-    """The configuration of Alembic, without a file: the place of the revisions is all there is to say."""
+    """Build the configuration of Alembic without a file; it only names the folder of the revisions."""
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
@@ -72,8 +74,23 @@ def alembic_config() -> Config:
 
 
 def revisions() -> list[str]:
-    """Every revision, the oldest first."""
+    """Return every revision, oldest first."""
     return [r.revision for r in ScriptDirectory.from_config(alembic_config()).walk_revisions()][::-1]
+
+
+def _replace_old_revision(connection: Connection, config: Config) -> None:
+    """Record the revision that replaces the last one before the squash; refuse a revision without a file."""
+    reached = _revision(connection)
+    if reached == OLD_HEAD:
+        adopt_old_head(_driver_connection(connection))
+        command.stamp(config, NEW_HEAD, purge=True)
+    elif reached is not None and reached not in revisions():
+        raise SquashError(
+            f"it is at {reached}, a revision that this release does not have. If the database is older than "
+            "release 0.2.0, check out the last commit before that release, migrate there to "
+            f"{OLD_HEAD}, then migrate again with this release. If the database is newer than this release, "
+            "install the newer release"
+        )
 
 
 @contextmanager
@@ -89,7 +106,7 @@ def _open(dsn: str) -> psycopg.Connection:
     except psycopg.OperationalError as error:
         raise MigrationError(
             f"the OLTP database cannot be reached at {_place(dsn)}: {error}. "
-            "Start the embedded server with `myproperty up`, or set MYPROPERTY_OLTP_DSN to one that runs."
+            "Start the embedded server with `myproperty up`, or set MYPROPERTY_OLTP_DSN to a running server."
         ) from error
     except psycopg.ProgrammingError as error:
         raise MigrationError(
@@ -110,6 +127,6 @@ def _revision(connection: Connection) -> str | None:
 
 
 def _place(dsn: str) -> str:
-    """Where a DSN points, without its password."""
+    """Return host, port and database of a DSN, without the password."""
     parts = conninfo_to_dict(dsn)
     return f"{parts.get('host', 'localhost')}:{parts.get('port', 5432)}/{parts.get('dbname', '')}"

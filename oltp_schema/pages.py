@@ -1,6 +1,6 @@
-"""The pages of `docs/schema`: a catalogue as Markdown, one page a table and an index with diagrams.
+"""Render a catalogue as the Markdown pages of `docs/schema`: one page for each table, an index with diagrams.
 
-Here: wording and layout; pure functions of a `Catalogue`. Not here: reading it, or writing files.
+Here: wording and layout, as pure functions of a `Catalogue`. Not here: reading it, or writing files.
 """
 
 import re
@@ -8,8 +8,8 @@ from collections.abc import Iterable
 
 from oltp_schema.catalogue import Catalogue, Column, Constraint, Grant, Table
 
-# A new table is given its place here; until then it stands under UNPLACED, which a test refuses.
-UNPLACED = "Of no area"
+# Put a new table into an area here; until then it is listed under UNPLACED, which a test refuses.
+UNPLACED = "No area"
 AREAS = {
     "People and property": (
         "myproperty.tenants", "myproperty.users", "myproperty.notification_preferences",
@@ -67,24 +67,24 @@ AREAS = {
 }  # fmt: skip
 
 COMMON = {
-    "id": "The row.",
-    "tenant_id": "The tenant whose row it is.",
-    "created_at": "When the row was written.",
+    "id": "Identifies the row.",
+    "tenant_id": "The tenant that owns the row.",
+    "created_at": "When the row was inserted.",
     "updated_at": "When the row was last changed.",
-    "version": "Counts the changes; see [versions](../oltp.md#versions).",
+    "version": "Number of the version; see [versions](../oltp.md#versions).",
 }
 KINDS = {"r": "Table", "p": "Partitioned table", "v": "View"}
 KEYS = {"p": "primary key", "u": "unique"}
 
 
 def schema_pages(catalogue: Catalogue) -> dict[str, str]:
-    """File name to text: one page a table or view, and README.md."""
+    """Return file name to text: one page for each table or view, and README.md."""
     pages = {f"{table.full_name}.md": table_page(catalogue, table) for table in catalogue.tables}
     return {"README.md": index_page(catalogue), **pages}
 
 
 def markdown_table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    """A Markdown table, or nothing where there is no row."""
+    """Format a Markdown table, or return an empty string if there are no rows."""
     body = list(rows)
     if not body:
         return ""
@@ -94,7 +94,7 @@ def markdown_table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> st
 
 
 def table_page(catalogue: Catalogue, table: Table) -> str:
-    """All there is to say of one table or view."""
+    """Render the page of one table or view."""
     of_kind = {kind: [c for c in table.constraints if c.kind in kind] for kind in ("pu", "c", "x")}
     sections = {
         "Columns": _columns(catalogue, table),
@@ -103,14 +103,14 @@ def table_page(catalogue: Catalogue, table: Table) -> str:
             ("Name", "Columns", "Refers to", "Rule"), [_foreign_key(catalogue, k) for k in table.foreign_keys]
         ),
         "Referred to by": _references(catalogue, table),
-        "Checks": markdown_table(("Name", "Asks that"), map(_check, of_kind["c"])),
-        "Exclusions": markdown_table(("Name", "Never two rows with"), map(_check, of_kind["x"])),
-        "Indexes beside those of keys": markdown_table(
+        "Checks": markdown_table(("Name", "Requires"), map(_check, of_kind["c"])),
+        "Exclusions": markdown_table(("Name", "Excludes two rows with"), map(_check, of_kind["x"])),
+        "Other indexes": markdown_table(
             ("Name", "Definition"), [(f"`{i.name}`", _code(i.definition)) for i in table.indexes]
         ),
         "Triggers": _triggers(table),
         "Policies": _policies(table),
-        "Who may do what": _grants(table),
+        "Rights": _grants(table),
         "Definition": f"```sql\n{table.definition.strip()}\n```\n" if table.definition else "",
     }
     parts = [f"# `{table.full_name}`\n", f"{table.comment or ''}\n", f"{_head(table)}\n"]
@@ -136,7 +136,7 @@ def _columns(catalogue: Catalogue, table: Table) -> str:
 
 
 def _meaning(catalogue: Catalogue, table: Table, column: Column) -> str:
-    """The comment, and the tables whose rows the column names."""
+    """Return the comment of a column, and links to the tables that it refers to."""
     targets = [
         f"→ {_link(catalogue, key.target)}"
         for key in table.foreign_keys
@@ -151,7 +151,7 @@ def _default(column: Column) -> str:
 
 def _key(constraint: Constraint) -> tuple[str, ...]:
     temporal = "WITHOUT OVERLAPS" in constraint.definition
-    period = f"; `{constraint.columns[-1]}` of two rows never overlaps" if temporal else ""
+    period = f"; `{constraint.columns[-1]}` of two rows must not overlap" if temporal else ""
     return f"`{constraint.name}`", KEYS[constraint.kind] + period, _names(constraint.columns)
 
 
@@ -191,7 +191,7 @@ def _triggers(table: Table) -> str:
 def _policies(table: Table) -> str:
     if table.is_view:
         return ""
-    state = "on, for the owner too" if table.is_protected else "off, or not for the owner"
+    state = "on, also for the owner" if table.is_protected else "off, or does not apply to the owner"
     rows = [
         (p.name, p.command, _names(p.roles) or "everyone", _code(p.using), _code(p.check))
         for p in table.policies
@@ -212,15 +212,15 @@ def _grants(table: Table) -> str:
 
 
 def index_page(catalogue: Catalogue) -> str:
-    """Every table by area with its diagram, the functions to call, and the errors."""
+    """Render the index: the tables of each area with a diagram, the functions to call, the errors."""
     tables = {table.full_name: table for table in catalogue.tables}
     placed = {name for names in AREAS.values() for name in names}
     areas = {**AREAS, UNPLACED: tuple(name for name in tables if name not in placed)}
     parts = [
         "# The schema, table by table\n",
-        "From the catalogue of a database at the head of the migrations; in words: "
-        "[the OLTP schema](../oltp.md). Foreign keys carry `tenant_id`, so that no row refers to another "
-        "tenant's.\n",
+        "From the catalogue of a database at the head of the migrations; explained in "
+        "[the OLTP schema](../oltp.md). Foreign keys include `tenant_id`, so that no row refers to a row of "
+        "another tenant.\n",
     ]
     for area, names in areas.items():
         here = [tables[name] for name in names if name in tables]
@@ -233,7 +233,7 @@ def index_page(catalogue: Catalogue) -> str:
     errors = [(f"`{e.sqlstate}`", e.message, e.remedy, f"`{e.function}`") for e in catalogue.error_codes()]
     parts.append(
         "## Errors\n\nSQLSTATEs of this schema; … stands for a value.\n\n"
-        + markdown_table(("SQLSTATE", "Says", "Remedy", "From"), errors)
+        + markdown_table(("SQLSTATE", "Message", "Remedy", "Function"), errors)
     )
     return "\n".join(part for part in parts if part)
 
@@ -244,11 +244,11 @@ def _functions(catalogue: Catalogue) -> str:
         for f in catalogue.functions
         if f.is_called
     ]
-    return markdown_table(("Function", "Gives", "Does", "Who may"), rows)
+    return markdown_table(("Function", "Returns", "Does", "Roles"), rows)
 
 
 def _diagram(tables: list[Table]) -> str:
-    """Mermaid: the area's own tables with their columns, and what they refer to beyond it by name alone."""
+    """Draw the tables of an area with their columns as Mermaid; tables of other areas appear by name only."""
     own = {table.full_name for table in tables}
     relations = [
         f"    {_entity(key.target)} {_cardinality(table, key)} {table.name} : "
@@ -272,7 +272,7 @@ def _box(table: Table) -> list[str]:
 
 
 def _cardinality(table: Table, key: Constraint) -> str:
-    """Left: whether a row must refer to one. Right: how many rows may refer to the same."""
+    """Return the Mermaid symbol: left, whether a row must refer to one; right, how many may refer to it."""
     nullable = {column.name for column in table.columns if column.nullable}
     unique = any(set(c.columns) == set(key.columns) for c in table.constraints if c.kind in "pu")
     return f"{'|o' if nullable & set(key.columns) else '||'}--{'o|' if unique else 'o{'}"
@@ -283,7 +283,7 @@ def _entity(target: str | None) -> str:
 
 
 def _link(catalogue: Catalogue, target: str | None) -> str:
-    """A link to the page of a table; of another schema, such as originfd, there is none."""
+    """Link to the page of a table; a table of another schema, such as originfd, has no page."""
     documented = any(table.full_name == target for table in catalogue.tables)
     return f"[`{target}`]({target}.md)" if documented else f"`{target}`"
 

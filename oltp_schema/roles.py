@@ -1,66 +1,35 @@
-"""The roles of the platform: who they are, and how a cluster gets them.
+"""Create the roles of the platform in a cluster, and check their attributes.
 
-Here: attributes and memberships, which belong to the whole cluster. What a role may do with a table is
-granted by the migration that makes the table. Nobody logs in as one of these: a login is made a member by
-whoever runs the server, or a superuser takes the role on with SET ROLE.
+Here: attributes and memberships, which belong to the whole cluster. Not here: names
+(`myproperty.database.roles`), and rights on tables, which the migrations grant. Nobody logs in as one of
+these roles: the operator makes a login a member, or a superuser takes the role on with SET ROLE.
 """
 
-from dataclasses import dataclass
 from typing import LiteralString
 
 import psycopg
 from psycopg import errors, sql
 
+from myproperty.database.roles import OWNER_ROLE, OWNERS, PARTITIONER_ROLE, ROLES, Role
 from myproperty.errors import PlatformError
 
 
 class RoleError(PlatformError):
-    """The roles cannot be made or are not as they must be; the message says what to run."""
+    """The roles cannot be created or have the wrong attributes; the message says what to run."""
 
 
-@dataclass(frozen=True)
-class Role:
-    """One role: its name, whether the policies of row-level security pass it by, and what it is for."""
-
-    name: str
-    bypasses_rls: bool
-    purpose: str
-
-
-PARTITIONER = "myproperty_partitioner"
-
-ROLES = (
-    Role("myproperty_owner", False, "owns the schemas and every table but the partitioned ones"),
-    Role(PARTITIONER, True, "owns the partitioned tables and the functions that make and fill partitions"),
-    Role(
-        "myproperty_guardian",
-        True,
-        "owns the audit trail, history, checks at commit and search: what has to see past the policies",
-    ),
-    Role("originfd", False, "owns the schema originfd, which belongs to another system"),
-    Role("myproperty_app", False, "the application, one tenant at a time"),
-    Role(
-        "myproperty_loader", True, "the load step: readings, ledger and quarantine of the registered tenant"
-    ),
-    Role("myproperty_etl", True, "reads the OLTP across tenants, writes the landing tables"),
-    Role("myproperty_readonly", False, "reads one tenant at a time"),
-    Role("myproperty_auditor", False, "reads the trail of loads and replaced readings, one tenant at a time"),
-)
-
-# The owner may act on the partitioned tables in a migration, but may not become the role that passes the
-# policies by: inherit without set.
-MEMBERSHIPS = ((PARTITIONER, "myproperty_owner"),)
-# Those that own something: a migration acts as each of them.
-OWNERS = ROLES[:4]
+# A migration uses the rights of the partitioner as the owner, but the owner cannot take on that role, which
+# bypasses the policies: inherit without set.
+MEMBERSHIPS = ((PARTITIONER_ROLE, OWNER_ROLE),)
 
 
 def ensure_roles(connection: psycopg.Connection) -> None:
-    """Make the roles that are missing; the caller commits, and holds a lock against its own database.
+    """Create the missing roles; the caller commits, and holds the migration lock of its database.
 
-    Roles are shared by all databases of a cluster and an advisory lock is not: a role that someone else makes
-    at the same moment from another database is taken as it is. Raises `RoleError` if a role has the wrong
-    attributes or this login may not create roles. A login that may not grant a parameter leaves it out: then
-    the foreign keys of merged readings are checked row by row, and loads are slower.
+    All databases of a cluster share the roles, but not the lock: a role that another database creates at the
+    same moment is accepted. Raises `RoleError` if a role has the wrong attributes, or if this login may not
+    create roles. A login that may not grant a parameter omits that grant; then the foreign keys of merged
+    readings are checked row by row, and loads are slower.
     """
     for role in ROLES:
         _ensure_role(connection, role)
@@ -68,7 +37,7 @@ def ensure_roles(connection: psycopg.Connection) -> None:
         _grant_membership(connection, group, member, sql.SQL("INHERIT TRUE, SET FALSE"))
     for role in OWNERS:
         _let_this_login_act_as(connection, role.name)
-    _let_rows_be_checked_at_once(connection)
+    _grant_switching_triggers_off(connection)
 
 
 def _ensure_role(connection: psycopg.Connection, role: Role) -> None:
@@ -80,13 +49,13 @@ def _ensure_role(connection: psycopg.Connection, role: Role) -> None:
         return
     wanted = "NOSUPERUSER " + ("BYPASSRLS" if role.bypasses_rls else "NOBYPASSRLS")
     raise RoleError(
-        f"role {role.name} exists with other attributes than this schema needs ({role.purpose}): "
+        f"role {role.name} does not have the attributes that this schema needs ({role.purpose}): "
         f"as a superuser run ALTER ROLE {role.name} {wanted}"
     )
 
 
 def _attributes(connection: psycopg.Connection, name: str) -> tuple[bool, bool] | None:
-    """(superuser, bypasses row-level security) of a role, or None if there is no such role."""
+    """Return (superuser, bypasses row-level security) of a role, or None if the role is missing."""
     query = "select rolsuper, rolbypassrls from pg_catalog.pg_roles where rolname = %s"
     row = connection.execute(query, (name,)).fetchone()
     return None if row is None else (bool(row[0]), bool(row[1]))
@@ -100,7 +69,7 @@ def _create(connection: psycopg.Connection, role: Role) -> None:
         with connection.transaction():
             connection.execute(statement)
     except (errors.DuplicateObject, errors.UniqueViolation):
-        return  # made by another database of this cluster between our look and our statement
+        return  # another database of this cluster created it in between
     except errors.InsufficientPrivilege as error:
         raise RoleError(
             f"role {role.name} is missing and this login may not create it ({error.diag.message_primary}): "
@@ -121,19 +90,19 @@ def _grant_membership(connection: psycopg.Connection, group: str, member: str, o
     _grant(connection, statement, query, (group, member))
 
 
-def _let_rows_be_checked_at_once(connection: psycopg.Connection) -> None:
-    """Let the owner of partitions switch row triggers off, where this login may grant that.
+def _grant_switching_triggers_off(connection: psycopg.Connection) -> None:
+    """Let the partitioner switch row triggers off, if this login may grant that.
 
-    `myproperty.merge_readings` does, once it has proved the references of all rows.
+    `myproperty.merge_readings` does it after it has checked the references of all rows.
     """
     parameter = "session_replication_role"
     query = "select has_parameter_privilege(%s, 'SET WITH GRANT OPTION')"
     if connection.execute(query, (parameter,)).fetchall()[0][0]:
         statement = sql.SQL("grant set on parameter {} to {}").format(
-            sql.Identifier(parameter), sql.Identifier(PARTITIONER)
+            sql.Identifier(parameter), sql.Identifier(PARTITIONER_ROLE)
         )
         is_granted: LiteralString = "select has_parameter_privilege(%s, %s, 'SET')"
-        _grant(connection, statement, is_granted, (PARTITIONER, parameter))
+        _grant(connection, statement, is_granted, (PARTITIONER_ROLE, parameter))
 
 
 def _grant(
@@ -150,13 +119,13 @@ def _grant(
         try:
             with connection.transaction():
                 connection.execute(statement)
-        except (errors.InternalError_, errors.UniqueViolation):  # "tuple concurrently updated": look again
+        except (errors.InternalError_, errors.UniqueViolation):  # "tuple concurrently updated": try again
             if attempt == attempts:
                 raise
 
 
 def _let_this_login_act_as(connection: psycopg.Connection, role: str) -> None:
-    """A superuser may act as anyone; a login with CREATEROLE has to say that it wants to."""
+    """Make this login a member of the role, unless it may act as the role already, like a superuser."""
     row = connection.execute("select current_user, pg_has_role(%s, 'SET')", (role,)).fetchone()
     if row is None or row[1]:
         return

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import psycopg
 
 from data.billing.errors import BillingError
+from myproperty.database.roles import APP_ROLE, ETL_ROLE
 from myproperty.tenants import find_tenant
 
 
@@ -23,7 +24,7 @@ def as_tenant(
     tenant_id = tenant if isinstance(tenant, uuid.UUID) else find_tenant(dsn, tenant).id
     try:
         with psycopg.connect(dsn, application_name="myproperty billing") as connection:
-            connection.execute("set local role myproperty_app")
+            connection.execute(f"set local role {APP_ROLE}")
             connection.execute(
                 "select set_config('app.tenant_id', %s, true), set_config('app.user_id', %s, true)",
                 (str(tenant_id), str(user or "")),
@@ -39,7 +40,7 @@ def as_tenant(
 def tenant_of_task(dsn: str, task_id: uuid.UUID) -> uuid.UUID:
     """The tenant of an adjustment task. Raises `BillingError`."""
     with psycopg.connect(dsn) as connection:
-        connection.execute("set local role myproperty_etl")
+        connection.execute(f"set local role {ETL_ROLE}")
         row = connection.execute(
             "select tenant_id from myproperty.adjustment_tasks where id = %s", (task_id,)
         ).fetchone()

@@ -17,6 +17,7 @@ from psycopg.types.range import DateRange
 from data.billing.allocation import Method, Quanta, allocate
 from data.billing.errors import BillingError
 from data.billing.metered import QUANTUM, Metered, bounds, read_metered
+from myproperty.database import locks
 
 SHARES_IN_ONE = 10**8
 Days = npt.NDArray[np.object_]
@@ -71,10 +72,7 @@ def lock_billing(connection: psycopg.Connection) -> None:
 
     Else a load could change a period between its readings being summed and its allocation being seen.
     """
-    connection.execute(
-        "select pg_advisory_xact_lock("
-        "hashtextextended('billing of ' || current_setting('app.tenant_id')::uuid::text, 0))"
-    )
+    locks.lock_billing(connection)
 
 
 def compute(connection: psycopg.Connection, property_id: uuid.UUID, period: DateRange) -> Allocation:

@@ -9,6 +9,8 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from myproperty.database.roles import APP_ROLE, ORIGINFD_ROLE, OWNER_ROLE
+
 Row = dict[str, Any]
 # (table, row): the id is the first column of a row, the tenant is added when it is written.
 Rows = Iterator[tuple[str, Row]]
@@ -31,8 +33,7 @@ _CHANGEABLE = {
     "rate_plan_bands": ("band", "minutes_of_day", "unit_amount", "tax_rate", "valid_during"),
     "allocation_keys": ("share", "valid_during"),
 }
-_OWNERS = {"tenants": "myproperty_owner", "originfd.projects": "originfd"}
-_APP = "myproperty_app"
+_OWNERS = {"tenants": OWNER_ROLE, "originfd.projects": ORIGINFD_ROLE}
 
 
 class Sealer(Protocol):
@@ -54,9 +55,9 @@ class Secret:
 def write_rows(connection: psycopg.Connection, tenant_id: UUID, rows: Rows) -> None:
     """Write the rows of a tenant, parents first, under row security and as the role that may."""
     act_for(connection, tenant_id)
-    acting = _APP
+    acting = APP_ROLE
     for table, row in rows:
-        role = _OWNERS.get(table, _APP)
+        role = _OWNERS.get(table, APP_ROLE)
         if role != acting:
             connection.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(role)))
             acting = role
@@ -67,7 +68,7 @@ def write_rows(connection: psycopg.Connection, tenant_id: UUID, rows: Rows) -> N
 def act_for(connection: psycopg.Connection, tenant_id: UUID) -> None:
     """Be the application of this tenant to the end of the transaction."""
     connection.execute("SELECT set_config('app.tenant_id', %s, true)", (str(tenant_id),))
-    connection.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(_APP)))
+    connection.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(APP_ROLE)))
 
 
 def put(connection: psycopg.Connection, table: str, row: Row) -> None:

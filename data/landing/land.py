@@ -12,6 +12,7 @@ from data.ingest.errors import IngestError
 from data.landing.entities import READINGS, Entity, find_entity
 from data.landing.published_dates import withdraw_dates
 from data.landing.sql_forms import filter_dates, landing_table, source_column, source_table
+from myproperty.database.locks import lock_landing, share_reading_dates
 from myproperty.database.roles import ETL_ROLE
 from myproperty.database.session import Session, transaction
 
@@ -30,8 +31,7 @@ def land(entity: str, dsn: str, start: datetime.date | None = None, end: datetim
     """
     described, dates = find_entity(entity, start, end)
     with transaction(dsn, ETL_ROLE) as session:
-        # Two runs at once would both delete the old rows, and both insert the new ones.
-        session.execute("select pg_advisory_xact_lock(hashtextextended('landing of ' || $1, 0))", (entity,))
+        lock_landing(session, entity)
         if dates is None:
             if described.effective is not None:
                 withdraw_dates(session, described, described.effective)
@@ -50,11 +50,7 @@ def _prepare_readings(
     """Wait for loads of these dates, refuse an archived date, and make the landing partitions."""
     # The lock of `begin_readings_partition`: landing waits for a running load of a date and sees its rows.
     # A later load touches the date after it was landed, so the date is pending again.
-    session.execute(
-        "select pg_advisory_xact_lock_shared(7305, day - date '2000-01-01')"
-        " from unnest($1::date[]) as day order by day",
-        (dates,),
-    )
+    share_reading_dates(session, dates)
     archived = "select min(reading_date) from warehouse_staging.archived_dates where reading_date = any($1)"
     date = session.rows(archived, (dates,))[0][0]
     if date is not None:

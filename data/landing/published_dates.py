@@ -13,6 +13,7 @@ from psycopg import sql
 
 from data.landing.entities import ENTITIES, Entity
 from data.landing.sql_forms import landing_table, source_column, source_table
+from myproperty.database.locks import lock_dbt_of_session
 from myproperty.database.roles import ETL_ROLE
 from myproperty.database.session import Session, transaction
 
@@ -62,8 +63,7 @@ end
 def one_dbt_at_a_time(dsn: str) -> Iterator[None]:
     """Wait until no other run of this environment builds with dbt. Raises psycopg.Error."""
     with psycopg.connect(dsn, autocommit=True) as connection:
-        # A session lock: a transaction lock would keep a transaction open for minutes.
-        connection.execute("select pg_advisory_lock(7310, 0)")
+        lock_dbt_of_session(connection)
         yield
 
 

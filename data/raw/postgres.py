@@ -15,6 +15,7 @@ from data.ingest.errors import QueryRefused
 from data.landing.entities import Entity
 from data.landing.fingerprint import fingerprint_frame, fingerprint_schema, fingerprint_sql
 from data.raw.partitions import check_partition, range_filter
+from myproperty.database.locks import lock_raw_partition, lock_raw_schema
 from myproperty.database.session import DatabaseError, Session, transaction
 
 
@@ -35,7 +36,7 @@ class PostgresWarehouse:
         )
         table = self._table(entity)
         with transaction(self._dsn) as session:
-            session.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", (self._raw,))
+            lock_raw_schema(session, self._raw)
             session.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(self._raw)))
             session.execute(sql.SQL("create table if not exists {} ({})").format(table, columns))
             if entity.partition_column is not None:
@@ -116,8 +117,7 @@ class PostgresWarehouse:
 
     def _lock_partition(self, session: Session, entity: Entity, partition: datetime.date | None) -> None:
         """Allow one load of a partition at a time: two at once would store the rows of both."""
-        name = f"{self._raw}.{entity.name} {partition}"
-        session.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", (name,))
+        lock_raw_partition(session, self._raw, entity.name, partition)
 
     def _table(self, entity: Entity) -> sql.Identifier:
         return sql.Identifier(self._raw, entity.name)

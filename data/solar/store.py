@@ -11,8 +11,8 @@ import psycopg
 from psycopg.rows import dict_row
 
 from data.solar.reference import INTERVAL_SECONDS, METHOD, Array, method_version, reference_yield
+from myproperty.database.roles import ETL_ROLE
 
-ETL_ROLE = "myproperty_etl"
 # Who lacks a place or a position has no reference, and performance against it is unknown.
 ARRAYS = """
 select a.tenant_id, a.id, a.capacity_kw::float8 as capacity_kw, a.tilt_degrees::float8 as tilt,

@@ -17,6 +17,8 @@ from cryptography.exceptions import InvalidTag
 from psycopg import errors
 from psycopg.rows import namedtuple_row
 
+from myproperty.database.locks import lock_data_keys
+from myproperty.database.roles import APP_ROLE, ETL_ROLE
 from myproperty.sealing import cipher
 from myproperty.sealing.errors import SealingError, erased
 from myproperty.sealing.master import MasterKeys, master_keys
@@ -215,22 +217,20 @@ class Keyring:
     def changing(self, tenant: uuid.UUID) -> Iterator[psycopg.Connection[Any]]:
         """Run a transaction that holds the tenant's lock, and so may change its keys."""
         with self.as_tenant(tenant) as connection:
-            connection.execute(
-                "select pg_advisory_xact_lock(hashtextextended('data keys ' || %s::text, 0))", (tenant,)
-            )
+            lock_data_keys(connection, tenant)
             yield connection
 
     @contextmanager
     def as_tenant(self, tenant: uuid.UUID) -> Iterator[psycopg.Connection[Any]]:
         """Run a transaction as the application, under the tenant's policies. Do not nest it."""
-        with self._as_role("myproperty_app") as connection:
+        with self._as_role(APP_ROLE) as connection:
             connection.execute("select set_config('app.tenant_id', %s, true)", (str(tenant),))
             yield connection
 
     @contextmanager
     def across_tenants(self) -> Iterator[psycopg.Connection[Any]]:
         """Run a transaction that reads all tenants."""
-        with self._as_role("myproperty_etl") as connection:
+        with self._as_role(ETL_ROLE) as connection:
             yield connection
 
     def tenants(self) -> list[uuid.UUID]:

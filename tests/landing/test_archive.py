@@ -270,7 +270,7 @@ def test_recent_dates_are_not_archived(oltp_dsn: str, store: str) -> None:
     assert made == [today + timedelta(days=offset) for offset in range(3)] == dates(oltp_dsn)
     assert ensure_partitions(oltp_dsn, today, today + timedelta(days=2)) == made
     results = archive_partitions(oltp_dsn, store, before=today + timedelta(days=1))
-    assert statuses(results) == [(today, "refused")] and "too young" in str(results[0].reason)
+    assert statuses(results) == [(today, "refused")] and "too recent" in str(results[0].reason)
     with psycopg.connect(oltp_dsn) as connection:
         for day in made:
             name = sql.Identifier("myproperty", f"meter_readings_{day:%Y%m%d}")

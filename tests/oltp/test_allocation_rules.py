@@ -1,4 +1,4 @@
-"""What is shared out adds up at commit: energy of a period, shares of a property, bands of a day.
+"""Checks of sums at commit: energy of a period, shares of a property, bands of a day.
 
 All as the application, which sees one tenant. Rules of a single row are in test_constraints.
 """
@@ -72,11 +72,11 @@ def test_an_allocation_that_conserves_energy_passes(app: Any, february: Rows) ->
         ),
         ({"period": {"surplus_kwh": 3}}, r"8\.\d* kWh allocated \+ 3\.\d* surplus"),
         ({"let": {"grid_kwh": "1.000000001"}}, r"13\.000000001 kWh solar and grid, 13\.000000000 consumed"),
-        ({"common": {"loss_kwh": 0}}, r"carries 0\.\d* kWh of losses, and there were 1\.0"),
-        ({"common": {"loss_kwh": 2}}, r"carries 2\.\d* kWh of losses, and there were 1\.0"),
-        ({"period": {"import_kwh": 9}}, r"carries 1\.\d* kWh of losses, and there were 2\.0"),
-        ({"let": {"billing_period": "[2026-02-15,2026-03-02)"}}, "lies outside of the period"),
-        ({"period": {"billing_period": "[2026-02-02,2026-03-01)"}}, "lies outside of the period"),
+        ({"common": {"loss_kwh": 0}}, r"carries 0\.\d* kWh of losses, and the period has 1\.0"),
+        ({"common": {"loss_kwh": 2}}, r"carries 2\.\d* kWh of losses, and the period has 1\.0"),
+        ({"period": {"import_kwh": 9}}, r"carries 1\.\d* kWh of losses, and the period has 2\.0"),
+        ({"let": {"billing_period": "[2026-02-15,2026-03-02)"}}, "lies outside the period"),
+        ({"period": {"billing_period": "[2026-02-02,2026-03-01)"}}, "lies outside the period"),
     ],
 )
 def test_an_allocation_that_does_not_conserve_energy_is_refused(
@@ -101,11 +101,13 @@ def test_an_allocation_is_of_the_property_of_its_period(app: Any, companies: Any
     second_property = companies[0].second_rows()["myproperty.properties"]
     app.insert("myproperty.properties", second_property)
     put(app, {**february, "common": {**february["common"], "property_id": second_property["id"]}})
-    with app.refused("MP007", "or of its property"):
+    with app.refused("MP007", "or its property"):
         app.check()
 
 
-def test_units_and_tenancies_of_elsewhere_are_refused(app: Any, companies: Any, february: Rows) -> None:
+def test_units_and_tenancies_of_another_property_are_refused(
+    app: Any, companies: Any, february: Rows
+) -> None:
     acacia = companies[0]
     second_property = acacia.second_rows()["myproperty.properties"]
     app.insert("myproperty.properties", second_property)
@@ -204,7 +206,7 @@ def test_nobody_adjusts_in_the_name_of_another(app: Any, companies: Any, februar
     """Nor in that of who adjusted before, by leaving the actor as it is."""
     put(app, {**february, "first": {**february["first"], "adjusted_by": companies[0].user}})
     app.execute("select set_config('app.user_id', %s, true)", (str(uuid.uuid4()),))
-    with app.refused("MP008", "in the name of another"):
+    with app.refused("MP008", "in the name of another person"):
         app.execute(
             "update myproperty.allocation_ledger set solar_kwh = 4, notes = 'meter' where id = %s",
             (february["first"]["id"],),

@@ -17,7 +17,7 @@ ROLES = ("app", "readonly", "auditor", "loader", "etl", "owner")
 
 
 def trail(db: psycopg.Connection) -> list[Row]:
-    """What this transaction has left in the trail, the oldest first."""
+    """Return what this transaction wrote to the trail, oldest first."""
     with db.transaction(force_rollback=True), db.cursor(row_factory=dict_row) as cursor:
         cursor.execute("reset role")
         query = "select * from audit.logged_actions where transaction_id = pg_current_xact_id() order by id"
@@ -63,7 +63,7 @@ def test_what_was_put_in_is_in_the_trail_once(db: psycopg.Connection, companies:
 
 
 def test_an_insert_an_update_and_a_delete_tell_what_changed(app: Any, companies: Any) -> None:
-    """The columns that changed are found by comparing what the client reads before and after."""
+    """The changed columns are found by comparing what the client reads before and after."""
     acacia = companies[0]
     db = app.connection
     table = "myproperty.notification_preferences"
@@ -119,7 +119,7 @@ def test_the_trail_tells_who_and_when(session: Any, companies: Any) -> None:
     assert times == sorted(set(times))
 
 
-def test_what_a_trigger_writes_is_told_of_the_role_that_made_it_do_so(app: Any, companies: Any) -> None:
+def test_the_trail_names_the_role_whose_change_fired_the_trigger(app: Any, companies: Any) -> None:
     acacia = companies[0]
     app.sign_in("myproperty_app", acacia, acacia.user)
     adjust = """
@@ -201,7 +201,7 @@ def test_loads_are_not_logged_and_what_they_replace_is_once_a_tenant(session: An
     }
 
 
-def test_what_is_done_to_readings_by_hand_is_told_with_the_values(session: Any, companies: Any) -> None:
+def test_manual_changes_of_readings_are_logged_with_values(session: Any, companies: Any) -> None:
     """No load has kept them in meter_reading_versions."""
     acacia = companies[0]
     session.sign_in("myproperty_owner", acacia, acacia.user)
@@ -223,7 +223,7 @@ def test_what_is_done_to_readings_by_hand_is_told_with_the_values(session: Any, 
     )  # fmt: skip
     assert update["old_values"] == {"value_native": 1.5, "value_kwh": 1.5, "version": 1}
     assert update["new_values"] == {"value_native": 2, "value_kwh": 2, "version": 2}
-    # Under another key the reading of before is gone, and told whole.
+    # Under another key the old reading is gone, and is logged completely.
     assert (move["row_key"]["channel"], move["new_values"]) == ("import", None)
     assert (delete["action"], delete["row_key"]["channel"]) == ("delete", "export")
     for gone in (move, delete):

@@ -21,7 +21,7 @@ SET_STATUS: LiteralString = "update myproperty.invoices set status = %s where id
 
 
 class Books:
-    """Acacia's invoice, and what is done with it."""
+    """The invoice of Acacia, and actions on it."""
 
     def __init__(self, app: Any, company: Any) -> None:
         self.app = app
@@ -31,7 +31,7 @@ class Books:
         app.insert("myproperty.ledger_accounts", self.rows["myproperty.ledger_accounts"])
 
     def book(self, **changes: Any) -> uuid.UUID:
-        """Debit what is receivable for the invoice, with the changes asked for."""
+        """Book the receivable of the invoice, with the given changes."""
         entry = {
             **self.rows["myproperty.ledger_entries"], "id": uuid.uuid4(), "debit_account": "receivables",
             "credit_account": "sales", "amount": "1.32", "reference_type": "invoice",
@@ -74,16 +74,16 @@ def books(app: Any, companies: Any) -> Books:
 
 def test_an_invoice_is_the_sum_of_its_lines(app: Any, books: Books) -> None:
     set_total = "update myproperty.invoices set total_amount = %s where id = %s"
-    with app.refused("MP005", r"invoice 1 is over 1\.33 and its lines are over 1\.32"):
+    with app.refused("MP005", r"total of invoice 1 is 1\.33, but its lines sum to 1\.32"):
         app.execute(set_total, ("1.33", books.invoice))
         app.check()
-    with app.refused("MP005", r"over 1\.32 and its lines are over 2\.64"):
+    with app.refused("MP005", r"is 1\.32, but its lines sum to 2\.64"):
         books.line()
         app.check()
-    with app.refused("MP005", r"over 1\.32 and its lines are over 0"):
+    with app.refused("MP005", r"is 1\.32, but its lines sum to 0"):
         app.execute("delete from myproperty.invoice_lines where invoice_id = %s", (books.invoice,))
         app.check()
-    with app.refused("MP005", r"over 1\.32 and its lines are over 0\.66"):
+    with app.refused("MP005", r"is 1\.32, but its lines sum to 0\.66"):
         app.execute("update myproperty.invoice_lines set quantity = 3, total_amount = 0.66")
         app.check()
     books.line()
@@ -92,21 +92,21 @@ def test_an_invoice_is_the_sum_of_its_lines(app: Any, books: Books) -> None:
 
 
 def test_an_invoice_is_booked_when_it_is_issued(app: Any, books: Books) -> None:
-    with app.refused("MP011", r"invoice 1 is issued over 1\.32, and 0 is booked"):
+    with app.refused("MP011", r"invoice 1 is issued with a total of 1\.32, but 0 is booked"):
         app.execute(ISSUE, (books.invoice,))
         app.check()
-    with app.refused("MP011", r"invoice 1 is draft over 1\.32, and 1\.32 is booked"):
+    with app.refused("MP011", r"invoice 1 is draft with a total of 1\.32, but 1\.32 is booked"):
         books.book()
         app.check()
-    with app.refused("MP011", r"and 1\.31 is booked"):
+    with app.refused("MP011", r"but 1\.31 is booked"):
         app.execute(ISSUE, (books.invoice,))
         books.book(amount="1.31")
         app.check()
-    with app.refused("MP011", r"and 2\.64 is booked"):
+    with app.refused("MP011", r"but 2\.64 is booked"):
         books.issue()
         books.book()
         app.check()
-    with app.refused("MP011", r"is in USD and its invoice 1 in AUD"):
+    with app.refused("MP011", r"is in USD, but its invoice 1 is in AUD"):
         books.issue()
         books.book(currency="USD", debit_account="bank")
         app.check()
@@ -116,11 +116,11 @@ def test_an_invoice_is_booked_when_it_is_issued(app: Any, books: Books) -> None:
 
 @pytest.mark.parametrize("kind", ["invoice", "payment"])
 def test_an_entry_books_what_is_there(app: Any, books: Books, companies: Any, kind: str) -> None:
-    with app.refused("MP011", f"books a {kind} that is not there"):
+    with app.refused("MP011", f"books a {kind} that does not exist"):
         books.book(reference_type=kind, reference_id=uuid.uuid4())
         app.check()
     theirs = getattr(companies[1], kind)
-    with app.refused("MP011", f"books a {kind} that is not there"):
+    with app.refused("MP011", f"books a {kind} that does not exist"):
         books.book(reference_type=kind, reference_id=theirs)
         app.check()
     books.book(reference_type="opening", reference_id=uuid.uuid4(), debit_account="bank")
@@ -130,7 +130,7 @@ def test_an_entry_books_what_is_there(app: Any, books: Books, companies: Any, ki
 def test_a_void_invoice_is_reversed(app: Any, books: Books) -> None:
     entry = books.issue()
     app.check()
-    with app.refused("MP011", r"invoice 1 is void over 1\.32, and 1\.32 is booked"):
+    with app.refused("MP011", r"invoice 1 is void with a total of 1\.32, but 1\.32 is booked"):
         books.set_status("void")
         app.check()
     books.set_status("void")
@@ -159,7 +159,7 @@ def test_an_issued_invoice_is_frozen(app: Any, books: Books, change: LiteralStri
     books.issue()
     app.check()
     update = "update myproperty.invoices set " + change + " where id = %s"
-    with app.refused("MP006", "the invoice 1 is issued and is not changed any more"):
+    with app.refused("MP006", "the invoice 1 is issued and can no longer be changed"):
         app.execute(update, (books.invoice,))
 
 
@@ -172,14 +172,14 @@ def test_what_is_not_money_may_change_until_it_is_void(app: Any, books: Books) -
     books.set_status("void")
     books.book(debit_account="sales", credit_account="receivables", reverses_id=entry)
     app.check()
-    with app.refused("MP006", "the invoice 1 is void and is not changed any more"):
+    with app.refused("MP006", "the invoice 1 is void and can no longer be changed"):
         books.set_status("issued")
 
 
 def test_the_lines_of_an_issued_invoice_are_frozen(app: Any, books: Books) -> None:
     books.issue()
     app.check()
-    message = "the invoice 1 is issued and its lines are not changed any more"
+    message = "the invoice 1 is issued and its lines can no longer be changed"
     with app.refused("MP006", message):
         books.line(category="daily", quantity=0, total_amount=0)
     with app.refused("MP006", message):
@@ -194,10 +194,10 @@ def test_a_line_stays_with_its_invoice(app: Any, books: Books) -> None:
     app.insert("myproperty.invoices", draft)
     books.issue()
     move = "update myproperty.invoice_lines set invoice_id = %s where invoice_id = %s"
-    with app.refused("MP006", "is moved from one invoice to another"):
+    with app.refused("MP006", "cannot be moved to another invoice"):
         app.execute(move, (draft["id"], books.invoice))
     books.line(invoice_id=draft["id"], line_number=1, category="daily", quantity=0, total_amount=0)
-    with app.refused("MP006", "is moved from one invoice to another"):
+    with app.refused("MP006", "cannot be moved to another invoice"):
         app.execute(move, (books.invoice, draft["id"]))
 
 
@@ -218,7 +218,7 @@ def test_a_reversal_is_its_entry_with_the_accounts_swapped(
     opening = {"reference_type": "opening", "reference_id": uuid.UUID(int=2), "amount": 1}
     entry = books.book(debit_account="receivables", credit_account="sales", **opening)
     swapped = {"debit_account": "sales", "credit_account": "receivables", "reverses_id": entry, **opening}
-    with app.refused("MP011", f"reverses {entry}, and is not that entry with its accounts swapped"):
+    with app.refused("MP011", f"reverses {entry}, but is not that entry with its accounts swapped"):
         books.book(**{**swapped, **changes})
         app.check()
     books.book(**swapped)
@@ -227,17 +227,17 @@ def test_a_reversal_is_its_entry_with_the_accounts_swapped(
 
 def test_a_payment_is_booked(app: Any, books: Books) -> None:
     books.issue()
-    with app.refused("MP011", r"payments of invoice 1 are over 1\.32, and 1\.00 is booked"):
+    with app.refused("MP011", r"payments of invoice 1 sum to 1\.32, but 1\.00 is booked"):
         books.pay(is_booked=False)
         books.set_status("paid")
         app.check()
-    with app.refused("MP011", r"payments of invoice 1 are over 1\.10, and 1\.20 is booked"):
+    with app.refused("MP011", r"payments of invoice 1 sum to 1\.10, but 1\.20 is booked"):
         books.book_payment(books.pay("0.10", is_booked=False), "0.20", "bank", "receivables")
         app.check()
     payment = books.pay("0.10")
     app.check()
     reverse = "update myproperty.payments set status = 'reversed' where id = %s"
-    with app.refused("MP011", r"payments of invoice 1 are over 1\.00, and 1\.10 is booked"):
+    with app.refused("MP011", r"payments of invoice 1 sum to 1\.00, but 1\.10 is booked"):
         app.execute(reverse, (payment,))
         app.check()
     app.execute(reverse, (payment,))
@@ -246,18 +246,18 @@ def test_a_payment_is_booked(app: Any, books: Books) -> None:
 
 
 def test_a_payment_that_is_booked_is_not_deleted(session: Any, companies: Any) -> None:
-    """The application may delete none; were the owner to, its entry would book what is not there."""
+    """The application may not delete payments; if the owner did, the entry would book a missing payment."""
     session.sign_in("myproperty_owner", companies[0])
-    with session.refused("MP011", "the payment bank-1 is booked and is not deleted"):
+    with session.refused("MP011", "the payment bank-1 is booked and cannot be deleted"):
         session.execute("delete from myproperty.payments where id = %s", (companies[0].payment,))
 
 
 def test_an_invoice_is_paid_when_its_payments_cover_it_and_only_then(app: Any, books: Books) -> None:
     books.issue()
-    with app.refused("MP012", r"invoice 1 is paid, and 1\.00 of 1\.32 is paid"):
+    with app.refused("MP012", r"invoice 1 has status paid, but 1\.00 of 1\.32 is paid"):
         books.set_status("paid")
         app.check()
-    with app.refused("MP012", r"invoice 1 is issued, and 1\.32 of 1\.32 is paid"):
+    with app.refused("MP012", r"invoice 1 has status issued, but 1\.32 of 1\.32 is paid"):
         books.pay()
         app.check()
     payment = books.pay()
@@ -265,7 +265,7 @@ def test_an_invoice_is_paid_when_its_payments_cover_it_and_only_then(app: Any, b
     app.check()
     app.execute("update myproperty.payments set status = 'reversed' where id = %s", (payment,))
     books.book_payment(payment, "0.32", "receivables", "bank")
-    with app.refused("MP012", r"invoice 1 is paid, and 1\.00 of 1\.32 is paid"):
+    with app.refused("MP012", r"invoice 1 has status paid, but 1\.00 of 1\.32 is paid"):
         app.check()
     books.set_status("overdue")
     app.check()
@@ -325,7 +325,7 @@ def test_nobody_rewrites_what_is_append_only(session: Any, companies: Any, role:
         if table.startswith("audit.") and role == "myproperty_owner":
             continue  # has no privilege at all: test_isolation
         for statement in ("update {} set version = 2", "delete from {}", "truncate {}"):
-            with session.refused("MP002", f"{table} is history: a row is never changed or deleted"):
+            with session.refused("MP002", f"{table} is history: its rows are never changed or deleted"):
                 session.execute(sql.SQL(statement).format(sql.Identifier(*table.split("."))))
 
 

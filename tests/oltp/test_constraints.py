@@ -1,4 +1,4 @@
-"""What the tables themselves refuse, by the name of the rule, and what an update does to a version."""
+"""Rows that the tables refuse, with the name of the broken constraint, and versions after an update."""
 
 import uuid
 from datetime import UTC, date, datetime
@@ -316,7 +316,7 @@ def test_another_tenants_row_cannot_be_named_by_any_foreign_key(
 def test_no_message_is_of_a_tenant_that_is_not_there(
     db: psycopg.Connection, companies: Any, insert: Any
 ) -> None:
-    """The policies let a session write for any tenant that it has set, also for one that nobody is."""
+    """The policies let a session write for any tenant that it has set, even for one that does not exist."""
     nobody = uuid.uuid4()
     row = companies[0].second_rows()["myproperty.agent_messages"]
     db.execute("set local role myproperty_app")

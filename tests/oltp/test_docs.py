@@ -1,4 +1,4 @@
-"""The pages of docs/schema say what the database is: held against a migrated one, and a drifted one."""
+"""The pages of docs/schema describe the database: compared with a migrated and with a drifted one."""
 
 import re
 import runpy
@@ -62,7 +62,7 @@ def test_the_pages_are_those_of_the_database(catalogue: Catalogue, oltp_dsn: str
     assert not wrong, f"run `make docs`: {wrong}"
 
 
-def test_a_page_missing_stale_or_left_over_is_told(oltp_dsn: str, tmp_path: Path) -> None:
+def test_missing_stale_and_left_over_pages_are_reported(oltp_dsn: str, tmp_path: Path) -> None:
     found = GENERATE["schema_pages"](oltp_dsn)
     for path, text in found.items():
         (tmp_path / path.name).write_text(text)

@@ -1,4 +1,4 @@
-"""Invoices and the ledger as they stood at a time, compared with what a client read at that time."""
+"""Invoices and ledger as of a time, compared with what a client read at that time."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -87,7 +87,9 @@ def test_what_was_deleted_stood_until_then(session: Any, companies: Any) -> None
 
 @pytest.mark.parametrize("role", ["app", "readonly", "auditor"])
 @pytest.mark.parametrize("query", [INVOICES_THEN, ENTRIES_THEN])
-def test_history_shows_ones_own_alone(session: Any, companies: Any, role: str, query: LiteralString) -> None:
+def test_history_shows_only_the_own_tenant(
+    session: Any, companies: Any, role: str, query: LiteralString
+) -> None:
     (now,) = session.execute("select now()").fetchone()
     for company in companies:
         session.sign_in(f"myproperty_{role}", company)

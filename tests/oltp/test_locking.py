@@ -43,7 +43,7 @@ def test_every_table_moves_its_version_and_refuses_a_stale_one(
         session.execute(update.format(target, version + 1, where, moved[0]))
 
 
-def test_of_two_that_read_the_same_version_the_second_is_told(app: Any, companies: Any) -> None:
+def test_of_two_updates_of_one_version_the_second_is_refused(app: Any, companies: Any) -> None:
     rename = "update myproperty.users set status = %s, version = %s where id = %s"
     (version,) = app.execute("select version from myproperty.users").fetchone()
     app.execute(rename, ("suspended", version, companies[0].user))

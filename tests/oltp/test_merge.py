@@ -1,4 +1,4 @@
-"""Merging into dates that have rows: whatever the loader sends, no reading is left without meter and job.
+"""Merging into dates that have rows: whatever the loader sends, every reading keeps a meter and a job.
 
 The database switches the row triggers of foreign keys off while it merges, so what they would refuse is tried
 here, past the program that loads files.
@@ -73,7 +73,7 @@ class Loader:
         return job
 
     def merge(self, db: psycopg.Connection, **changed: Any) -> list[tuple[Any, ...]]:
-        """Merge one reading as the loader, of its meter and job but for what is `changed`."""
+        """Merge one reading as the loader, with the `changed` columns."""
         row = {
             "meter_id": self.meter, "channel": "import", "reading_date": DAY,
             "reading_ts": datetime(2026, 3, 4, 5, tzinfo=UTC), "interval_seconds": 3600, "value_native": 1,
@@ -137,7 +137,7 @@ def test_keys_and_checks_hold_while_row_triggers_are_off(loader: Loader) -> None
         with pytest.raises(errors.CheckViolation):
             loader.merge(db, value_native=-1, value_kwh=-1)
         db.rollback()
-        with pytest.raises(errors.DatabaseError, match="none of the dates of the merge"):
+        with pytest.raises(errors.DatabaseError, match="a date that the merge does not name"):
             loader.merge(db, reading_date=date(2026, 3, 5), reading_ts=datetime(2026, 3, 5, tzinfo=UTC))
 
 

@@ -1,4 +1,4 @@
-"""Migrations: from nothing, step by step with rows, twice, at once, and what is said when they fail."""
+"""Migrations: from nothing, step by step with rows, twice, at once, and messages of failures."""
 
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -12,8 +12,9 @@ import pytest
 from psycopg import sql
 from psycopg.rows import dict_row
 
+from myproperty.database.roles import OWNERS, ROLES
 from oltp_schema.migrate import MigrationError, current, revisions, upgrade
-from oltp_schema.roles import OWNERS, ROLES, RoleError, ensure_roles
+from oltp_schema.roles import RoleError, ensure_roles
 
 pytestmark = pytest.mark.engine
 DatabaseMaker = Callable[[str], AbstractContextManager[str]]
@@ -39,9 +40,10 @@ def test_each_revision_keeps_the_rows_that_it_finds(
             with psycopg.connect(dsn) as connection:
                 columns = _columns(connection)
                 assert _rows(connection, kept) == kept, revision
-                connection.execute("select myproperty.ensure_readings_partition('2026-01-01')")
-                if revision >= "0002":
-                    connection.execute("select warehouse_staging.ensure_readings_partition('2026-01-01')")
+                for schema in ("myproperty", "warehouse_staging"):
+                    if f"{schema}.meter_readings" in columns:
+                        maker = sql.Identifier(schema, "ensure_readings_partition")
+                        connection.execute(sql.SQL("select {}('2026-01-01')").format(maker))
                 for table, row in [pair for pair in waiting if pair[0] in columns]:
                     insert(connection, table, {k: v for k, v in row.items() if k in columns[table]})
                 waiting = [pair for pair in waiting if pair[0] not in columns]
@@ -51,7 +53,7 @@ def test_each_revision_keeps_the_rows_that_it_finds(
         assert waiting == []
         with (
             psycopg.connect(dsn) as connection,
-            pytest.raises(psycopg.Error, match="pass the audit trail by"),
+            pytest.raises(psycopg.Error, match="bypass the audit trail"),
         ):
             # The partition is as old as the first revision, and guarded as those that are made today.
             connection.execute("delete from myproperty.meter_readings_20260101")
@@ -115,7 +117,7 @@ def test_a_login_without_superuser_can_migrate(fresh_database: DatabaseMaker) ->
             admin.execute("drop role migrator")
 
 
-def test_a_login_that_may_not_make_roles_is_told_who_may(db: psycopg.Connection) -> None:
+def test_a_login_that_may_not_create_roles_gets_a_remedy(db: psycopg.Connection) -> None:
     db.execute("alter role myproperty_readonly rename to set_aside")
     db.execute("create role nobody_special")
     db.execute("set local role nobody_special")
@@ -166,7 +168,7 @@ def _rows(
 
 
 def _objects(dsn: str) -> list[Any]:
-    """What is in the catalogue, by name and oid: an object made again has another oid."""
+    """Return the objects of the catalogue with their oids: a recreated object has another oid."""
     query = """
         select oid, oid::regclass::text from pg_class where relnamespace >= 16384
         union all select oid, oid::regprocedure::text from pg_proc where pronamespace >= 16384

@@ -1,6 +1,7 @@
-"""The files of the migrations: whole, in one line, and linted by rules that bite."""
+"""The files of the migrations: complete, in one line, never edited once applied, and linted."""
 
 import ast
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +31,16 @@ def test_a_revision_says_what_it_does_and_goes_forward_only(revision: str) -> No
     assert ast.get_docstring(tree)
     assert [f.name for f in tree.body if isinstance(f, ast.FunctionDef)] == ["upgrade"]
     assert (SQL / f"{revision}.sql").read_text().startswith("-- ")
+
+
+def test_an_applied_file_is_never_edited() -> None:
+    """A new revision adds its line to checksums.txt: `sha256sum NAME.sql`, run in the folder of the files."""
+    lines = [line.split() for line in (MIGRATIONS / "checksums.txt").read_text().splitlines()]
+    recorded = {name: checksum for checksum, name in lines}
+    found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in SQL.glob("*.sql")}
+    edited = sorted(name for name in found.keys() & recorded.keys() if found[name] != recorded[name])
+    assert edited == [], "an applied file never changes: write the change as a new revision"
+    assert found.keys() == recorded.keys()
 
 
 def squawk(*files: Path) -> subprocess.CompletedProcess[str]:

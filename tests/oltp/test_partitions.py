@@ -145,12 +145,12 @@ def test_attach_checks_foreign_keys_in_bulk(db: psycopg.Connection, companies: A
 
 
 def test_the_wrong_order_is_explained(db: psycopg.Connection) -> None:
-    with pytest.raises(psycopg.errors.DatabaseError, match="no table apart of 2026-02-01") as attached:
+    with pytest.raises(psycopg.errors.DatabaseError, match="no separate table of 2026-02-01") as attached:
         attach(db, NEW_DAY)
     assert "begin_readings_partition" in str(attached.value.diag.message_hint)
     db.rollback()
     begin(db, NEW_DAY)
-    with pytest.raises(psycopg.errors.DatabaseError, match="begun and not attached"):
+    with pytest.raises(psycopg.errors.DatabaseError, match="created but not attached"):
         begin(db, NEW_DAY)
 
 

@@ -18,7 +18,7 @@ STATEMENT = re.compile(
 
 
 def statements(path: Path) -> Iterator[tuple[int, str]]:
-    """(line, text) of what may be SQL in a file: statements of .sql, string literals of .py."""
+    """Return (line, text) of possible SQL in a file: statements of .sql, string literals of .py."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".sql":
         line = 1

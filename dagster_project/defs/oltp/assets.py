@@ -73,7 +73,7 @@ def meter_readings(
     """The current readings of the dates, ingested and validated: counted here, checked by gate A."""
     import psycopg
 
-    from expectations.frames import ETL_ROLE
+    from myproperty.database.roles import ETL_ROLE
 
     dates = window(context)
     with permanent_unless_retryable(), psycopg.connect(platform.oltp_dsn) as connection:

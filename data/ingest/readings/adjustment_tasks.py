@@ -10,6 +10,7 @@ import uuid
 from psycopg import sql
 
 from data.ingest.readings.store import Staged
+from myproperty.database.locks import share_billing
 from myproperty.database.session import Session
 
 # The channels that an allocation uses; a voltage or a water meter does not change a bill.
@@ -75,9 +76,7 @@ def wait_for_billing(session: Session, tenant_id: uuid.UUID) -> None:
 
     Otherwise a load that begins before a period is allocated, and ends after, would open no task for it.
     """
-    session.execute(
-        "select pg_advisory_xact_lock_shared(hashtextextended('billing of ' || $1, 0))", (str(tenant_id),)
-    )
+    share_billing(session, tenant_id)
 
 
 def open_adjustment_tasks(

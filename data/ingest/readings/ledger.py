@@ -17,6 +17,7 @@ from data.ingest.readings.results import IngestResult, Refusal
 from data.ingest.rules.energy import EnergyBalance
 from data.ingest.schema import FileInParts
 from myproperty.database.ids import uuid7
+from myproperty.database.locks import lock_file
 from myproperty.database.session import Session
 from myproperty.tenants import Tenant
 
@@ -43,12 +44,7 @@ def start_job(tenant: Tenant, source_uri: str, mapping: FileMapping | None = Non
 
 def lock_content(session: Session, tenant: Tenant, content: str) -> None:
     """Let one transaction load this content: a second one waits, and then finds the job of the first."""
-    take_lock(session, f"file {content} of {tenant.id}")
-
-
-def take_lock(session: Session, name: str) -> None:
-    """Take the advisory lock of this name until the transaction ends."""
-    session.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", (name,))
+    lock_file(session, tenant.id, content)
 
 
 def find_loaded_job(session: Session, tenant: Tenant, content: str) -> uuid.UUID | None:

@@ -28,7 +28,6 @@ from data.ingest.readings.ledger import (
     read_unchanged_result,
     record_refusal,
     start_job,
-    take_lock,
 )
 from data.ingest.readings.quarantined_rows import write_quarantined
 from data.ingest.readings.register_reads import store_register_reads
@@ -44,6 +43,7 @@ from data.ingest.rules.energy import EnergyBalance, energy_balance
 from data.ingest.rules.judge import judge
 from data.ingest.schema import READING, REJECTED, FileInParts, Judged, ParsedFile
 from data.ingest.spill import Spill
+from myproperty.database.locks import lock_meters
 from myproperty.database.roles import LOADER_ROLE
 from myproperty.database.session import Connections, Session, transaction
 from myproperty.tenants import Tenant, find_tenant
@@ -231,7 +231,7 @@ def _add_new_meters(
     session: Session, parsed: FileInParts, job: Job, wanted: str
 ) -> tuple[NewMeters, pa.Table]:
     """Return the meters that the file needs at the property `wanted`, and the registers with theirs."""
-    take_lock(session, f"meters of {job.tenant.id}")
+    lock_meters(session, job.tenant.id)
     registers = read_registers(session, job.tenant.id)
     series = list_series(part.readings for part in parsed.parts())
     new_meters = describe_new_meters(session, job.tenant.id, wanted, series, registers)

@@ -36,6 +36,7 @@ from data.ingest.validation.inputs import (
     sum_intervals,
 )
 from data.ingest.validation.issues import keep_effective, replace_issues
+from myproperty.database.locks import lock_reading_dates
 from myproperty.database.roles import LOADER_ROLE
 from myproperty.database.session import Session, transaction
 from myproperty.tenants import Tenant, find_tenant
@@ -147,11 +148,7 @@ def _wait_for_loads(session: Session, tenant: Tenant, dates: list[datetime.date]
     Takes the locks of a load in the same order: billing, then the dates (`begin_readings_partition`).
     """
     wait_for_billing(session, tenant.id)
-    session.execute(
-        sql.SQL(
-            "select pg_advisory_xact_lock(7305, date - date '2000-01-01') from unnest({}::date[]) as date"
-        ).format(sql.Literal(dates))
-    )
+    lock_reading_dates(session, dates)
 
 
 def _check_dials(context: _Context) -> list[pd.DataFrame]:

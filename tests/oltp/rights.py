@@ -1,0 +1,159 @@
+"""The rights of each role on each table, and views of the catalogue that show only this schema."""
+
+from dataclasses import dataclass, replace
+from typing import LiteralString
+
+from data.landing.entities import ENTITIES
+
+
+@dataclass(frozen=True)
+class May:
+    """Rights by role: s(elect), i(nsert), u(pdate), d(elete). The owner may do all with its objects."""
+
+    app: str = ""
+    readonly: str = "s"
+    auditor: str = ""
+    loader: str = ""
+    etl: str = "s"
+    owner: str = "siud"
+    originfd: str = ""
+    guardian: str = ""
+    partitioner: str = ""
+    is_append_only: bool = False
+
+    def actions(self, role: str) -> str:
+        """Return the rights of the role with this full name."""
+        allowed: str = getattr(self, role.removeprefix("myproperty_"))
+        return allowed
+
+
+# The application deletes only rows without a status that no bill and no message refers to.
+MAY = {
+    "myproperty.tenants": May(app="su", auditor="s", loader="s"),
+    "myproperty.properties": May(app="siu", loader="s", guardian="su"),
+    "myproperty.units": May(app="siu", loader="s"),
+    "myproperty.meters": May(app="siu", loader="si", partitioner="su"),
+    "myproperty.meter_registers": May(app="siud", loader="si"),
+    "myproperty.meter_assignments": May(app="siud", loader="s"),
+    "myproperty.solar_assets": May(app="siu"),
+    "myproperty.solar_reference_yields": May(app="s", auditor="s", etl="siud"),
+    "myproperty.solar_appraisals": May(app="siud", auditor="s"),
+    "myproperty.ingestion_jobs": May(app="s", auditor="s", loader="siu", partitioner="su"),
+    "myproperty.ingestion_job_dates": May(app="s", auditor="s", loader="siu", partitioner="s"),
+    "myproperty.meter_readings": May(app="s", loader="siu", guardian="s", partitioner="siud"),
+    "myproperty.meter_reading_versions": May(
+        app="s", auditor="s", loader="si", partitioner="si", is_append_only=True
+    ),
+    "myproperty.vee_thresholds": May(app="siud", auditor="s", loader="s"),
+    "myproperty.register_reads": May(app="siud", auditor="s", loader="siu"),
+    "myproperty.reading_issues": May(app="su", auditor="s", loader="siu"),
+    "myproperty.validated_dates": May(app="s", auditor="s", loader="siu"),
+    "myproperty.users": May(app="siu"),
+    "myproperty.data_keys": May(app="siu", auditor="s"),
+    "myproperty.notification_preferences": May(app="siud"),
+    "myproperty.tenancies": May(app="siud"),
+    "myproperty.providers": May(app="siu"),
+    "myproperty.rate_plans": May(app="siu"),
+    "myproperty.rate_plan_bands": May(app="siud", auditor="s", guardian="s"),
+    "myproperty.rate_plan_assignments": May(app="siud"),
+    "myproperty.emission_factor_regions": May(app="siud"),
+    "myproperty.allocation_methods": May(app="siud"),
+    "myproperty.allocation_keys": May(app="siud", guardian="s"),
+    "myproperty.allocation_periods": May(app="siu", auditor="s", loader="s", guardian="s"),
+    "myproperty.allocation_ledger": May(app="siu", auditor="s", guardian="s"),
+    "myproperty.allocation_adjustments": May(app="s", auditor="s", guardian="i", is_append_only=True),
+    "myproperty.adjustment_tasks": May(app="su", auditor="s", loader="siu"),
+    "myproperty.adjustment_task_readings": May(app="s", auditor="s", loader="si", is_append_only=True),
+    "myproperty.invoices": May(app="siu", auditor="s", guardian="su"),
+    "myproperty.invoice_lines": May(app="siud", auditor="s", guardian="s"),
+    "myproperty.payments": May(app="siu", auditor="s", guardian="s"),
+    "myproperty.ledger_accounts": May(app="siu", auditor="s", guardian="s"),
+    "myproperty.ledger_entries": May(app="si", auditor="s", guardian="s", is_append_only=True),
+    "myproperty.project_links": May(app="siu"),
+    "myproperty.compliance_rule_states": May(app="siu"),
+    "myproperty.service_tickets": May(app="siu", guardian="s"),
+    "myproperty.ticket_quotes": May(app="siu"),
+    "myproperty.ticket_schedules": May(app="siu"),
+    "myproperty.ticket_activities": May(app="si", is_append_only=True),
+    "myproperty.agent_messages": May(app="si", is_append_only=True),
+    "myproperty.agent_audit": May(app="si", auditor="s", is_append_only=True),
+    "originfd.projects": May(app="s", owner="", originfd="siud"),
+    "audit.logged_actions": May(
+        readonly="", auditor="s", etl="", owner="", guardian="siud", is_append_only=True
+    ),
+    "audit.invoices_history": May(app="s", auditor="s", owner="", guardian="siud"),
+    "audit.ledger_entries_history": May(app="s", auditor="s", owner="", guardian="siud"),
+    "warehouse_staging.invalid_files": May(app="s", auditor="s", loader="si"),
+    "warehouse_staging.quarantined_readings": May(app="su", auditor="s", loader="siu"),
+    **{
+        f"warehouse_staging.{name}": May(readonly="", etl="siud")
+        for name, entity in ENTITIES.items()
+        if not entity.is_dated
+    },
+    "warehouse_staging.meter_readings": May(readonly="", etl="siud", partitioner="siud"),
+    "warehouse_staging.solar_reference_yields": May(readonly="", etl="siud"),
+    "warehouse_staging.archived_dates": May(readonly="", loader="s", partitioner="sid"),
+    "warehouse_staging.published_dates": May(readonly="", etl="siud", partitioner="s"),
+    "warehouse_staging.gate_results": May(readonly="", etl="si"),
+}
+# Records of the pipeline itself, visible only to its role.
+WITHOUT_TENANT = (
+    "warehouse_staging.archived_dates",
+    "warehouse_staging.gate_results",
+    "warehouse_staging.published_dates",
+)
+# Granted to nobody; the owner has the rights through the partitioner. Changes that name a partition of
+# readings are refused, because the trail would not see them.
+PARTITION = May(readonly="", etl="", partitioner="siud")
+PARTITIONS = {
+    "myproperty.meter_readings": replace(PARTITION, is_append_only=True),
+    "warehouse_staging.meter_readings": PARTITION,
+}
+
+# The functions that each role may execute with the rights of another role.
+DEFINER_FUNCTIONS = {
+    "myproperty_app": {"myproperty.search_service_tickets(text,integer)"},
+    "myproperty_readonly": {"myproperty.search_service_tickets(text,integer)"},
+    "myproperty_auditor": set(),
+    "myproperty_loader": {
+        "myproperty.begin_readings_partition(date,uuid,uuid)",
+        "myproperty.attach_readings_partition(date)",
+        "myproperty.ensure_readings_partition(date)",
+        "myproperty.ensure_readings_partitions(date,date)",
+        "myproperty.begin_readings_archive(date,boolean)",
+        "myproperty.drop_readings_partition(date,bigint,text,bigint,boolean)",
+        "myproperty.begin_readings_restore(date)",
+        "myproperty.attach_restored_readings(date)",
+        "myproperty.lock_ledger()",
+        "myproperty.begin_readings_merge()",
+        "myproperty.merge_readings(uuid,date[])",
+        "myproperty.index_readings_partition(date)",
+    },
+    "myproperty_etl": {"warehouse_staging.ensure_readings_partition(date)"},
+    "originfd": set(),
+    "public": set(),
+}
+
+# The catalogue without the objects of PostgreSQL, Alembic and the extensions.
+CATALOGUE: LiteralString = """
+    create temporary view own_relations as
+    select c.*, c.oid::regclass::text as name, c.relnamespace::regnamespace::text as schema
+    from pg_class c
+    where c.relnamespace::regnamespace::text !~ '^(pg_|information_schema)'
+      and c.oid is distinct from to_regclass('public.alembic_version')
+      and not exists (select from pg_depend d where d.objid = c.oid and d.deptype = 'e');
+    create temporary view own_tables as select * from own_relations where relkind in ('r', 'p', 'f', 'm');
+    create temporary view own_foreign_keys as
+    select f.*, f.conrelid::regclass::text as name
+    from pg_constraint f join own_tables t on t.oid = f.conrelid
+    where f.contype = 'f';
+    create temporary view own_functions as
+    select p.*, p.oid::regprocedure::text as name
+    from pg_proc p
+    where p.pronamespace::regnamespace::text !~ '^(pg_|information_schema)'
+      and not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e');
+    create temporary view own_definer_functions as select * from own_functions where prosecdef
+"""
+
+TABLES: LiteralString = "select name, relispartition from own_tables order by name"
+READINGS = "myproperty.meter_readings"
