@@ -7,11 +7,12 @@ import os
 import shutil
 import tempfile
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
@@ -26,16 +27,11 @@ from oltp_schema.migrate import upgrade
 DatabaseMaker = Callable[[str], AbstractContextManager[str]]
 
 
-class Folder(NamedTuple):
-    """A folder of tests that share one expensive session fixture: one worker runs all of them."""
-
-    minutes: float  # measured on two quiet cores; only the order of the scopes depends on it
-
-
-# Where no `slow(minutes=...)` says more: the order of the scopes again.
-DEFAULT_MINUTES = {"emulator": 0.5, "engine": 0.2}
-# Every test in these folders gets the mark `slow`.
-FOLDERS = {"tests/googlesql": Folder(minutes=5), "tests/end_to_end": Folder(minutes=4)}
+# Folders of tests that share one expensive session fixture: one worker runs all of them, each marked `slow`.
+# Minutes on two quiet cores; only the order of the scopes depends on them.
+FOLDERS = {"tests/googlesql": 5.0, "tests/end_to_end": 4.0}
+# Where no `slow(minutes=...)` says more.
+MINUTES = {"slow": 1.0, "emulator": 0.5, "engine": 0.2}
 # The embedded PostgreSQL of the tests is thrown away: a crash of the machine may lose it.
 WITHOUT_DISK_WAITS = ("fsync", "full_page_writes", "synchronous_commit")
 
@@ -69,22 +65,26 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start with the longest scopes: no worker is left with one of them while the others have nothing."""
-    scopes: dict[str, float] = {}
+    """Start with the longest scopes: no worker is left with one of them while the others have nothing.
+
+    Of scopes whose marks say the same, those with more tests come first.
+    """
+    minutes: dict[str, float] = {}
+    tests = Counter(scope_of(item.nodeid) for item in items)
     for item in items:
         scope = scope_of(item.nodeid)
         if scope in FOLDERS:
-            item.add_marker(pytest.mark.slow(minutes=FOLDERS[scope].minutes))
-        scopes[scope] = max(scopes.get(scope, 0), minutes_of(item))
-    items.sort(key=lambda item: -scopes[scope_of(item.nodeid)])
+            item.add_marker(pytest.mark.slow(minutes=FOLDERS[scope]))
+        minutes[scope] = max(minutes.get(scope, 0), minutes_of(item))
+    longest_first = sorted(tests, key=lambda scope: (-minutes[scope], -tests[scope]))
+    places = {scope: place for place, scope in enumerate(longest_first)}
+    items.sort(key=lambda item: places[scope_of(item.nodeid)])
 
 
 def minutes_of(item: pytest.Item) -> float:
-    """Return the minutes that the marks of a test give its scope: `slow(minutes=...)`, or a default."""
-    slow = item.get_closest_marker("slow")
-    if slow is not None:
-        return float(slow.kwargs.get("minutes", 1))
-    return next((minutes for mark, minutes in DEFAULT_MINUTES.items() if item.get_closest_marker(mark)), 0)
+    """Return the minutes that a test's marks give its scope."""
+    marks = [mark for name in MINUTES if (mark := item.get_closest_marker(name))]
+    return float(marks[0].kwargs.get("minutes", MINUTES[marks[0].name])) if marks else 0
 
 
 @pytest.fixture(scope="session")
