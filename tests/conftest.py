@@ -32,6 +32,8 @@ DatabaseMaker = Callable[[str], AbstractContextManager[str]]
 FOLDERS = {"tests/googlesql": 5.0, "tests/end_to_end": 4.0}
 # Where no `slow(minutes=...)` says more.
 MINUTES = {"slow": 1.0, "emulator": 0.5, "engine": 0.2}
+# Each module here that needs an engine builds the dbt project.
+DBT_BUILDS, DBT_MINUTES = "tests/warehouse/", 1.5
 # The embedded PostgreSQL of the tests is thrown away: a crash of the machine may lose it.
 WITHOUT_DISK_WAITS = ("fsync", "full_page_writes", "synchronous_commit")
 
@@ -84,7 +86,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def minutes_of(item: pytest.Item) -> float:
     """Return the minutes that a test's marks give its scope."""
     marks = [mark for name in MINUTES if (mark := item.get_closest_marker(name))]
-    return float(marks[0].kwargs.get("minutes", MINUTES[marks[0].name])) if marks else 0
+    if not marks:
+        return 0
+    default = DBT_MINUTES if item.nodeid.startswith(DBT_BUILDS) else MINUTES[marks[0].name]
+    return float(marks[0].kwargs.get("minutes", default))
 
 
 @pytest.fixture(scope="session")
