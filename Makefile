@@ -26,9 +26,8 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY) ## meter files to marts on embedded engines: no cloud, no Docker
 	@$(BIN)/myproperty demo
 
-test: $(READY) ## all tests: the fast ones first, then those with engines
-	@$(BIN)/pytest -q -n 2 --no-loadscope-reorder -m "$(FAST)"
-	@$(BIN)/pytest -q -n 2 --no-loadscope-reorder -m "not ($(FAST))"
+test: $(READY) ## all tests: the longest first, the fast ones fill the gaps at the end
+	@$(BIN)/pytest -q -n 2 --no-loadscope-reorder
 
 test-fast: $(READY) ## the tests that need no engine
 	@$(BIN)/pytest -q -n 2 --no-loadscope-reorder -m "$(FAST)"

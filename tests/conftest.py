@@ -7,8 +7,10 @@ import os
 import shutil
 import tempfile
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,32 +25,71 @@ from myproperty.settings import Settings
 from oltp_schema.migrate import upgrade
 
 DatabaseMaker = Callable[[str], AbstractContextManager[str]]
-GOOGLESQL = "tests/googlesql"
 
 
-class ByModule(LoadScopeScheduling):  # type: ignore[misc]
-    """Keeps what shares an expensive fixture on one worker: a module, or the proofs by Google's engine.
+# Folders of tests that share one expensive session fixture: one worker runs all of them, each marked `slow`.
+# Minutes on two quiet cores; only the order of the scopes depends on them.
+FOLDERS = {"tests/googlesql": 5.0, "tests/end_to_end": 4.0}
+# Where no `slow(minutes=...)` says more.
+MINUTES = {"slow": 1.0, "emulator": 0.5, "engine": 0.2}
+# Each module here that needs an engine builds the dbt project.
+DBT_BUILDS, DBT_MINUTES = "tests/warehouse/", 1.5
+# The embedded PostgreSQL of the tests is thrown away: a crash of the machine may lose it.
+WITHOUT_DISK_WAITS = ("fsync", "full_page_writes", "synchronous_commit")
+
+
+def scope_of(nodeid: str) -> str:
+    """Return what one worker keeps together: one of `FOLDERS`, else the module."""
+    module = nodeid.split("::", maxsplit=1)[0]
+    return next((folder for folder in FOLDERS if module.startswith(f"{folder}/")), module)
+
+
+class ByScope(LoadScopeScheduling):  # type: ignore[misc]
+    """Keep tests that share an expensive fixture on one worker.
 
     Not by `xdist_group`: xdist writes the group into a field of pytest that pytest 9.2 does not have.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        module = nodeid.split("::", maxsplit=1)[0]
-        return GOOGLESQL if module.startswith(GOOGLESQL) else module
+        return scope_of(nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
-    """How xdist hands out tests, whatever its option --dist says."""
-    return ByModule(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByScope:
+    """Schedule by scope, whatever the option --dist says."""
+    return ByScope(config, log)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Spare the imports of a folder whose mark `slow` the option -m deselects."""
+    is_deselected = "not slow" in config.option.markexpr.split(" and ")
+    return True if is_deselected and collection_path in {config.rootpath / name for name in FOLDERS} else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long ones first, the longest ahead: no worker is left with one while the others idle."""
+    """Start with the longest scopes: no worker is left with one of them while the others have nothing.
+
+    Of scopes whose marks say the same, those with more tests come first.
+    """
+    minutes: dict[str, float] = {}
+    tests = Counter(scope_of(item.nodeid) for item in items)
     for item in items:
-        if item.path.parent.name == "googlesql":
-            item.add_marker(pytest.mark.slow)
-    items.sort(key=lambda item: [item.get_closest_marker(name) is None for name in ("slow", "emulator")])
+        scope = scope_of(item.nodeid)
+        if scope in FOLDERS:
+            item.add_marker(pytest.mark.slow(minutes=FOLDERS[scope]))
+        minutes[scope] = max(minutes.get(scope, 0), minutes_of(item))
+    longest_first = sorted(tests, key=lambda scope: (-minutes[scope], -tests[scope]))
+    places = {scope: place for place, scope in enumerate(longest_first)}
+    items.sort(key=lambda item: places[scope_of(item.nodeid)])
+
+
+def minutes_of(item: pytest.Item) -> float:
+    """Return the minutes that a test's marks give its scope."""
+    marks = [mark for name in MINUTES if (mark := item.get_closest_marker(name))]
+    if not marks:
+        return 0
+    default = DBT_MINUTES if item.nodeid.startswith(DBT_BUILDS) else MINUTES[marks[0].name]
+    return float(marks[0].kwargs.get("minutes", default))
 
 
 @pytest.fixture(scope="session")
@@ -60,6 +101,10 @@ def postgres_settings() -> Iterator[Settings]:
     settings = Settings(home=home, warehouse="postgres", oltp_dsn=None, warehouse_dsn=None)
     try:
         engines.up(settings, emulator=False)
+        with psycopg.connect(engines.dsn(settings), autocommit=True) as connection:
+            for name in WITHOUT_DISK_WAITS:
+                connection.execute(sql.SQL("alter system set {} = off").format(sql.Identifier(name)))
+            connection.execute("select pg_reload_conf()")
         yield settings
     finally:
         engines.down(settings)
@@ -69,27 +114,35 @@ def postgres_settings() -> Iterator[Settings]:
 
 @pytest.fixture(scope="session")
 def fresh_database(postgres_settings: Settings) -> DatabaseMaker:
-    """A maker of empty databases: `with fresh_database("name") as dsn:`; dropped at the end of the block."""
+    """Make empty databases: `with fresh_database("name") as dsn:`; the end of the block drops it."""
+    return partial(_database, engines.dsn(postgres_settings), "template1")
+
+
+@pytest.fixture(scope="session")
+def migrated_database(postgres_settings: Settings) -> Iterator[DatabaseMaker]:
+    """Make databases at the head of the migrations, as `fresh_database` does; the migrations run once."""
     admin = engines.dsn(postgres_settings)
-
-    @contextmanager
-    def make(name: str) -> Iterator[str]:
-        database = f"{name}_{uuid.uuid4().hex[:8]}"
-        _execute(admin, sql.SQL("create database {}").format(sql.Identifier(database)))
-        try:
-            yield urlsplit(admin)._replace(path=f"/{database}").geturl()
-        finally:
-            _execute(admin, sql.SQL("drop database {} with (force)").format(sql.Identifier(database)))
-
-    return make
+    with _database(admin, "template1", "migrated") as dsn:
+        upgrade(dsn)
+        yield partial(_database, admin, urlsplit(dsn).path.lstrip("/"))
 
 
 @pytest.fixture(scope="module")
-def oltp_dsn(fresh_database: DatabaseMaker) -> Iterator[str]:
+def oltp_dsn(migrated_database: DatabaseMaker) -> Iterator[str]:
     """The DSN of a database at the head of the migrations, empty at the start of each test module."""
-    with fresh_database("oltp") as dsn:
-        upgrade(dsn)
+    with migrated_database("oltp") as dsn:
         yield dsn
+
+
+@contextmanager
+def _database(admin: str, template: str, name: str) -> Iterator[str]:
+    database = f"{name}_{uuid.uuid4().hex[:8]}"
+    create = sql.SQL("create database {} template {}")
+    _execute(admin, create.format(sql.Identifier(database), sql.Identifier(template)))
+    try:
+        yield urlsplit(admin)._replace(path=f"/{database}").geturl()
+    finally:
+        _execute(admin, sql.SQL("drop database {} with (force)").format(sql.Identifier(database)))
 
 
 def _execute(dsn: str, statement: sql.Composed) -> None:

@@ -13,7 +13,6 @@ import psycopg
 import pytest
 
 from oltp_schema.catalogue import Catalogue, read_catalogue
-from oltp_schema.migrate import upgrade
 from oltp_schema.pages import UNPLACED
 
 pytestmark = pytest.mark.engine
@@ -32,10 +31,9 @@ def catalogue(oltp_dsn: str) -> Catalogue:
 
 
 @pytest.fixture(scope="module")
-def drifted(fresh_database: Callable[[str], AbstractContextManager[str]]) -> Iterator[str]:
+def drifted(migrated_database: Callable[[str], AbstractContextManager[str]]) -> Iterator[str]:
     """A database where somebody changed things by hand."""
-    with fresh_database("drifted") as dsn:
-        upgrade(dsn)
+    with migrated_database("drifted") as dsn:
         with psycopg.connect(dsn) as connection:
             connection.execute("alter table myproperty.units add column colour text")
             connection.execute("grant delete on myproperty.payments to myproperty_readonly")

@@ -15,8 +15,6 @@ import pytest
 from psycopg import ClientCursor, sql
 from psycopg.errors import Diagnostic
 
-from oltp_schema.migrate import upgrade
-
 pytestmark = pytest.mark.engine
 Plan = dict[str, Any]
 
@@ -88,10 +86,9 @@ FILL: LiteralString = """
 
 
 @pytest.fixture(scope="module")
-def filled(fresh_database: Callable[[str], AbstractContextManager[str]]) -> Iterator[str]:
+def filled(migrated_database: Callable[[str], AbstractContextManager[str]]) -> Iterator[str]:
     """A database with enough rows that a planner prefers an index to a scan."""
-    with fresh_database("indexes") as dsn:
-        upgrade(dsn)
+    with migrated_database("indexes") as dsn:
         with psycopg.connect(dsn, autocommit=True) as connection:
             connection.execute(FILL)
         yield dsn

@@ -15,8 +15,6 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from oltp_schema.migrate import upgrade
-
 pytestmark = pytest.mark.engine
 DAY = date(2026, 3, 4)
 LOADER: LiteralString = "set local role myproperty_loader"
@@ -98,9 +96,8 @@ class Loader:
 
 
 @pytest.fixture(scope="module")
-def loader(fresh_database: Callable[[str], AbstractContextManager[str]]) -> Iterator[Loader]:
-    with fresh_database("merging") as dsn:
-        upgrade(dsn)
+def loader(migrated_database: Callable[[str], AbstractContextManager[str]]) -> Iterator[Loader]:
+    with migrated_database("merging") as dsn:
         yield Loader(dsn)
 
 

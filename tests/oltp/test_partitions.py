@@ -13,8 +13,6 @@ import psycopg
 import pytest
 from psycopg import errors, sql
 
-from oltp_schema.migrate import upgrade
-
 pytestmark = pytest.mark.engine
 NEW_DAY = date(2026, 2, 1)
 SCHEMAS = (("myproperty", "myproperty_loader"), ("warehouse_staging", "myproperty_etl"))
@@ -46,11 +44,10 @@ def test_made_on_demand_and_only_once(db: psycopg.Connection, schema: str, role:
 
 @pytest.mark.parametrize(("schema", "role"), SCHEMAS)
 def test_made_at_the_same_moment(
-    fresh_database: Callable[[str], AbstractContextManager[str]], schema: str, role: str
+    migrated_database: Callable[[str], AbstractContextManager[str]], schema: str, role: str
 ) -> None:
     together = threading.Barrier(4)
-    with fresh_database("together") as dsn:
-        upgrade(dsn)
+    with migrated_database("together") as dsn:
 
         def make(_: int) -> str:
             with psycopg.connect(dsn) as db:
@@ -155,12 +152,11 @@ def test_the_wrong_order_is_explained(db: psycopg.Connection) -> None:
 
 
 def test_loads_of_different_dates_at_once_do_not_deadlock(
-    fresh_database: Callable[[str], AbstractContextManager[str]], make_company: Any, insert: Any
+    migrated_database: Callable[[str], AbstractContextManager[str]], make_company: Any, insert: Any
 ) -> None:
     company = make_company("Acacia")
     together = threading.Barrier(3)
-    with fresh_database("parallel") as dsn:
-        upgrade(dsn)
+    with migrated_database("parallel") as dsn:
         with psycopg.connect(dsn) as db:
             for table in ("tenants", "properties", "meters"):
                 insert(db, f"myproperty.{table}", company.rows()[f"myproperty.{table}"])
