@@ -25,7 +25,7 @@ from myproperty.settings import Settings, get_settings
 
 if TYPE_CHECKING:
     from dagster_project.jobs import RunReport
-    from data.ingest.formats.mapping import Mapping
+    from data.ingest.formats.mapping import FileMapping
     from data.ingest.readings.results import IngestResult
     from data.ingest.validation.run import Validation
     from expectations.verdicts import Verdict
@@ -153,7 +153,7 @@ def inspect(
     from data.ingest.inspect import inspect as inspect_file
 
     if suggest_mapping:
-        from data.ingest.formats.suggest import suggest_mapping as suggest
+        from data.ingest.formats.suggest.proposal import suggest_mapping as suggest
 
         typer.echo(suggest(file, timezone), nl=False)
         return
@@ -168,8 +168,8 @@ def inspect(
         raise typer.Exit(1)
 
 
-def _mapping(path: Path | None) -> "Mapping | None":
-    from data.ingest.formats.mapping import load_mapping
+def _mapping(path: Path | None) -> "FileMapping | None":
+    from data.ingest.formats.file_mappings import load_mapping
 
     return load_mapping(path) if path is not None else None
 
