@@ -27,7 +27,7 @@ from psycopg import sql
 
 from benchmarks.measurement import Measurement
 from benchmarks.oltp import make_partitions
-from data.ingest.formats.parts import whole
+from data.ingest.formats.parts import join_parts
 from data.ingest.readings.load import read_mapped
 from data.ingest.readings.parallel import ingest_files
 from data.ingest.readings.registers import read_registers
@@ -253,7 +253,7 @@ def _ingest(dsn: str, paths: list[Path], workers: int) -> None:
 def _judged(dsn: str, path: Path) -> pa.Table:
     with transaction(dsn, LOADER_ROLE) as session:
         registers = read_registers(session, _tenant(dsn))
-    return judge(whole(read_mapped(path, None, None)), registers, now=datetime.now(UTC)).readings
+    return judge(join_parts(read_mapped(path, None, None)), registers, now=datetime.now(UTC)).readings
 
 
 def _as_stored(dsn: str, path: Path) -> pa.Table:

@@ -10,7 +10,7 @@ from commands.options import AsJson, FileFormat, MappingFile, reports_errors
 from myproperty.settings import get_settings
 
 if TYPE_CHECKING:
-    from data.ingest.formats.mapping import Mapping
+    from data.ingest.formats.mapping import FileMapping
 
 
 @reports_errors
@@ -31,7 +31,7 @@ def inspect(
     from data.ingest.inspect import inspect as inspect_file
 
     if suggest_mapping:
-        from data.ingest.formats.suggest import suggest_mapping as suggest
+        from data.ingest.formats.suggest.proposal import suggest_mapping as suggest
 
         typer.echo(suggest(file, timezone), nl=False)
         return
@@ -96,8 +96,8 @@ def ingest(
         raise typer.Exit(1)
 
 
-def read_mapping(path: Path | None) -> "Mapping | None":
+def read_mapping(path: Path | None) -> "FileMapping | None":
     """Read the mapping that an option names, if any."""
-    from data.ingest.formats.mapping import load_mapping
+    from data.ingest.formats.file_mappings import load_mapping
 
     return load_mapping(path) if path is not None else None

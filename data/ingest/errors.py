@@ -1,6 +1,6 @@
-"""Errors of ingestion that a person must see: each names the file, the line, the rule and the next step.
+"""Errors of ingestion that a person must see: each names the file, the line, the rule and the remedy.
 
-Rows that are wrong are no errors: they are rows of the schema `REJECTED`.
+Wrong rows are not errors: they are rows of the schema `REJECTED`.
 """
 
 from pathlib import Path
@@ -16,23 +16,23 @@ class IngestError(PlatformError):
 
 
 class QueryRefused(IngestError):
-    """The warehouse did not take a person's query, or it would have written."""
+    """The warehouse refused a person's query, because it is invalid or would write."""
 
     def __init__(self, reason: object) -> None:
         super().__init__(
             f"the warehouse refused the query: {str(reason).strip()}\n"
-            "It takes one that reads, of tables named as marts.mart_solar_performance: docs/warehouse.md "
-            "lists them, and `myproperty run` builds them."
+            "Write a query that only reads, with tables named like marts.mart_solar_performance: "
+            "docs/warehouse.md lists them, and `myproperty run` builds them."
         )
 
 
 class RefusedFile(IngestError):
-    """The whole file is refused and nothing of it may be written.
+    """The whole file is refused, and nothing of it may be written.
 
-    `line` counts from 1 and is None where the fault is of the file, not of a line. `rule` is an id of
-    `data.ingest.rules.table.RULES`. `rejected` (schema `REJECTED`) lists the rows where the file is refused
-    because none of them can be used; it is empty otherwise. `format` is the name of the format,
-    None where it was not recognised.
+    `line` counts from 1; it is None if the fault is not in one line. `rule` is an id of
+    `data.ingest.rules.table.RULES`. `rejected` (schema `REJECTED`) lists the rows if the file is refused
+    because all of them are rejected, else it is empty. `format` is the name of the format, None if it was not
+    recognized.
     """
 
     def __init__(self, path: Path | str, line: int | None, rule: str, reason: str, remedy: str) -> None:

@@ -1,6 +1,7 @@
-"""What a meter file holds, without writing anything: the answer of `myproperty inspect`.
+"""Describe the content of a meter file without writing anything: the document of `myproperty inspect`.
 
-Here: sums and counts per register of a file. Not here: whether its meters are configured (`vee.judge`).
+Here: sums and counts for each register of a file. Not here: whether its meters are configured
+(`data.ingest.rules.judge`).
 """
 
 import datetime
@@ -13,8 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data.ingest.errors import RefusedFile
-from data.ingest.formats import read_parts
-from data.ingest.formats.mapping import Mapping, undeclared
+from data.ingest.formats.file_mappings import list_undeclared
+from data.ingest.formats.mapping import FileMapping
+from data.ingest.formats.reading import read_parts
 from data.ingest.rules.judge import screen
 from data.ingest.schema import KVARH_PER_UNIT_POWER_OF_TEN, KWH_PER_UNIT_POWER_OF_TEN
 
@@ -30,31 +32,36 @@ def inspect(
     path: Path | str,
     format: str | None = None,
     *,
-    mapping: Mapping | None = None,
+    mapping: FileMapping | None = None,
     now: datetime.datetime | None = None,
 ) -> dict[str, Any]:
-    """The fixed JSON document on one file: status, format, channels and what was rejected.
+    """Return the JSON document on a file: status, format, channels and rejected rows.
 
-    Totals are decimal strings, energy in kWh and reactive energy in kvarh, over the intervals that would
-    be loaded; rows that a later one of the same file replaced are not told as rejected unless they
-    contradict it. `mapping` declares what the file does not say. `now` (default: the clock) decides what
-    lies in the future. Where ingestion would demand more of a mapping, `undeclared` lists the fields; times
-    without a zone are shown as if they were UTC.
+    Totals are decimal strings over the intervals that would be loaded, energy in kWh and reactive energy in
+    kvarh. Rows that a later row of the same file replaced count as rejected only if they contradict it.
+    `mapping` declares what the file does not state. `now` (default: the clock) decides which times are in the
+    future. `undeclared` lists the mapping fields that ingestion requires and does not have; times without a
+    zone are shown as UTC.
     """
     try:
         parsed = read_parts(path, format, mapping)
     except RefusedFile as refusal:
-        return {"status": "refused", "format": refusal.format, "channels": [], "rejected": _refusal(refusal)}
+        return {
+            "status": "refused",
+            "format": refusal.format,
+            "channels": [],
+            "rejected": _list_rejected(refusal),
+        }
     now = now or datetime.datetime.now(datetime.UTC)
-    channels: defaultdict[_Series, _Channel] = defaultdict(_Channel)
-    rejected = _Rejected()
+    channels: defaultdict[_Series, _ChannelSummary] = defaultdict(_ChannelSummary)
+    rejected = _RejectedSummary()
     for part in parsed.parts():
         readings, screened = screen(part.readings, now=now)
         for series in readings.group_by(_SERIES, use_threads=False).aggregate([]).to_pylist():
-            channels[tuple(series.values())].add(_of_series(readings, series))
+            channels[tuple(series.values())].add(_select_series(readings, series))
         for rows in (part.rejected, screened):
             rejected.add(rows.filter(pc.not_equal(rows["severity"], "info")))
-    # In file order: parts of a large file come in another.
+    # In file order: the parts of a large file have a different order.
     place = {series: number for number, series in enumerate(parsed.spans)}
     in_order = sorted(channels.items(), key=lambda item: place[item[0][0], item[0][2]])
     document: dict[str, Any] = {
@@ -63,17 +70,17 @@ def inspect(
         "channels": [channel.as_json(series) for series, channel in in_order],
         "rejected": rejected.as_json(),
     }
-    missing = undeclared(parsed, mapping)
+    missing = list_undeclared(parsed, mapping)
     return document | ({"undeclared": missing} if missing else {})
 
 
-def _of_series(readings: pa.Table, series: dict[str, str]) -> pa.Table:
+def _select_series(readings: pa.Table, series: dict[str, str]) -> pa.Table:
     for name, value in series.items():
         readings = readings.filter(pc.equal(readings[name], value))
     return readings
 
 
-class _Channel:
+class _ChannelSummary:
     """Sums and counts of one series."""
 
     def __init__(self) -> None:
@@ -85,9 +92,9 @@ class _Channel:
     def add(self, readings: pa.Table) -> None:
         self._total += pc.sum(readings["value"]).as_py() or Decimal(0)
         self._starts |= set(pc.min_max(readings["reading_ts"]).as_py().values())
-        self._lengths.update(_counts(readings["interval_seconds"]))
-        # By the flag and method that the file gave, by our quality where it gave none.
-        self._quality.update(_counts(pc.coalesce(readings["quality_method"], readings["quality"])))
+        self._lengths.update(_count_values(readings["interval_seconds"]))
+        # By flag and method in the file, else by quality.
+        self._quality.update(_count_values(pc.coalesce(readings["quality_method"], readings["quality"])))
 
     def as_json(self, series: _Series) -> dict[str, Any]:
         identifier, channel, register, given = series
@@ -97,40 +104,40 @@ class _Channel:
             "channel": channel,
             "register": register,
             "unit": unit,
-            # The length most intervals have, of equals the longest: days and months differ among themselves.
+            # The most frequent length, of equal ones the longest: days and months vary in length.
             "interval_seconds": max(self._lengths, key=lambda length: (self._lengths[length], length)),
             "intervals": self._lengths.total(),
             "total": decimal_text(self._total.scaleb(power)),
-            "first": _instant_text(min(self._starts)),
-            "last": _instant_text(max(self._starts)),
+            "first": _format_instant(min(self._starts)),
+            "last": _format_instant(max(self._starts)),
             "quality": dict(self._quality),
         }
 
 
-def _counts(column: pa.ChunkedArray) -> dict[Any, int]:
-    return {row["values"]: row["counts"] for row in pc.value_counts(column).to_pylist()}
+def _count_values(column: pa.ChunkedArray) -> dict[Any, int]:
+    return {row["values"]: row["counts"] for row in pc.value_count_values(column).to_pylist()}
 
 
 def decimal_text(value: Decimal) -> str:
-    """A decimal without exponent and without trailing zeros."""
+    """Format a decimal without exponent and without trailing zeros."""
     text = format(value, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _instant_text(instant: datetime.datetime) -> str:
+def _format_instant(instant: datetime.datetime) -> str:
     return instant.isoformat().replace("+00:00", "Z")
 
 
-def _refusal(refusal: RefusedFile) -> list[dict[str, Any]]:
+def _list_rejected(refusal: RefusedFile) -> list[dict[str, Any]]:
     if not refusal.rejected.num_rows:
         return [{"reason": f"{refusal.rule}: {refusal.reason}", "count": 1, "first_line": refusal.line}]
-    rejected = _Rejected()
+    rejected = _RejectedSummary()
     rejected.add(refusal.rejected)
     return rejected.as_json()
 
 
-class _Rejected:
-    """One entry a rule, with the reason of its first row."""
+class _RejectedSummary:
+    """One entry for each rule, with the reason of its first row."""
 
     def __init__(self) -> None:
         self._entries: dict[str, dict[str, Any]] = {}

@@ -1,9 +1,9 @@
 """Arrow schemas of readings between the steps of ingestion, and the values that they hold.
 
-Here: the shape of what a reader yields (`PARSED`, and `REGISTER_READ` of dials), of what it or a rule turned
-away (`REJECTED`), of what the meter configuration says (`REGISTERS`) and of what is ready to load
-(`READING`).
-Not here: how a format is read (`formats`), what makes a reading wrong (`vee`), or how it is stored (`load`).
+Here: the rows that a reader yields (`PARSED`, and `REGISTER_READ` for dials), the rows that it or a rule
+rejected (`REJECTED`), the meter configuration (`REGISTERS`) and the rows that are ready to load
+(`READING`). Not here: reading a format (`formats`), judging readings (`rules`), or storing them
+(`readings`).
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
-# The column types of `meter_readings`: a value that does not fit is rejected, never rounded.
+# The column types of `meter_readings`: a value that does not fit is rejected, not rounded.
 DECIMAL = pa.decimal128(20, 9)
 DECIMAL_DIGITS_BEFORE_POINT = 11
 DECIMAL_DIGITS_AFTER_POINT = 9
@@ -31,10 +31,10 @@ CHANNELS = (
 )
 QUALITIES = ("actual", "edited", "estimated", "null")
 
-# Units are written in one way, whatever the letter case of the file.
+# Canonical names of units, for any letter case in the file.
 KWH_PER_UNIT_POWER_OF_TEN: dict[str, int] = {"Wh": -3, "kWh": 0, "MWh": 3}
 KVARH_PER_UNIT_POWER_OF_TEN: dict[str, int] = {"varh": -3, "kvarh": 0, "Mvarh": 3}
-# Energy that flows one way is never below zero.
+# Energy that flows one way is not negative.
 ONE_DIRECTION_CHANNELS = ("import", "export", "generation", "consumption")
 
 PARSED = pa.schema(
@@ -70,7 +70,7 @@ REJECTED = pa.schema(
     ]
 )
 
-# What stood on the dial of a device: of two, the difference is energy.
+# The read of a dial: the difference of two reads is energy.
 REGISTER_READ = pa.schema(
     [
         pa.field("line", pa.int64(), nullable=False),
@@ -124,13 +124,13 @@ READING = pa.schema(
 
 @dataclasses.dataclass(frozen=True)
 class ParsedFile:
-    """One meter file as rows, before anything is known of the meters it names.
+    """One meter file as rows, before its meters are looked up.
 
-    `readings` has the schema `PARSED`, at most one row per (identifier, register, reading_ts): of several
-    in the file the later one won. `rejected` has the schema `REJECTED`. `content_hash` is the SHA-256
-    of the bytes of the file as received, in hexadecimal. `source_version` is the newest version that any
-    reading of the file carries (UTC), None where it has no reading. `register_reads` has the schema
-    `REGISTER_READ`, in the order of the file.
+    `readings` has the schema `PARSED`, at most one row per (identifier, register, reading_ts): of several in
+    the file the last one counts. `rejected` has the schema `REJECTED`. `content_hash` is the SHA-256 of the
+    bytes of the file as received, in hexadecimal. `source_version` is the newest version of any reading of
+    the file (UTC), None if it has no reading. `register_reads` has the schema `REGISTER_READ`, in the order
+    of the file.
     """
 
     path: Path
@@ -148,12 +148,12 @@ Spans = dict[tuple[str, str], tuple[int, int]]
 
 @dataclasses.dataclass(frozen=True)
 class FileInParts:
-    """A meter file of any size, as parts of which each can be judged by itself, one after the other.
+    """A meter file of any size, in parts that can be judged one after the other.
 
-    `parts` gives them anew at each call: together they have the rows of the file once, and no two of them
-    have readings of one register that could meet. A file that fits into memory has one part. `spans` are of
-    all registers that were read, in file order; `left_empty` are the columns that the file leaves to a
-    mapping. The other attributes are those of `ParsedFile`.
+    `parts` yields them again at each call: together they hold each row of the file once, and readings of one
+    register in different parts do not overlap. A file that fits into memory has one part. `spans` has all
+    registers that were read, in file order; `left_empty` has the columns that a mapping must declare. The
+    other attributes are those of `ParsedFile`.
     """
 
     path: Path

@@ -1,6 +1,6 @@
-"""Rows of a file that may be larger than memory: kept there up to a bound, beyond it in a temporary file.
+"""Rows of a file that may be larger than memory: in memory up to a limit, beyond it in a temporary file.
 
-Here: rows under keys, given back a group of neighbouring keys at a time. Not here: what a key means.
+Here: rows with keys, returned in groups of adjacent keys. Not here: the meaning of a key.
 """
 
 import tempfile
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-# What is held at once. Rows that are judged and stored take some ten times this before they are gone.
+# Limit of rows in memory. While they are judged and stored, rows take some ten times their size.
 MEMORY_BYTES = 24 << 20
 
 Ints = npt.NDArray[np.int64]
@@ -20,10 +20,10 @@ _Run = tuple[int, int]
 
 
 class Spill:
-    """Tables of one schema, whose rows come back in order of key and within a key in the order they came.
+    """Tables of one schema, returned in order of key, and within a key in the order of arrival.
 
-    Small files never touch the disk: `tables` then gives all rows at once, as they came. The temporary file
-    has no name and is gone with the object. All rows are added before the first is asked for.
+    Small files never touch the disk: `tables` then yields all rows at once, in the order of arrival. The
+    temporary file has no name and disappears with the object. Add all rows before you ask for the first.
     """
 
     def __init__(self, schema: pa.Schema, memory_bytes: int = MEMORY_BYTES) -> None:
@@ -39,7 +39,7 @@ class Spill:
         self._reader: pa.ipc.RecordBatchFileReader | None = None
 
     def add(self, rows: pa.Table, keys: Ints) -> None:
-        """Take rows of the schema, with a key each."""
+        """Add rows of the schema, each with a key."""
         if rows.num_rows:
             self.num_rows += rows.num_rows
             self._waiting.append((rows, keys))
@@ -49,17 +49,17 @@ class Spill:
                 self._write()
 
     def tables(self) -> Iterator[pa.Table]:
-        """All rows, in tables of about the size that is held at once; a larger key comes in several."""
+        """Yield all rows, in tables of about the memory limit; a larger key comes in several tables."""
         self._close()
         return self._tables([run] for key in sorted(self._runs) for run in self._runs[key])
 
     def whole_keys(self, bound: Collection[int] = ()) -> Iterator[pa.Table]:
-        """The same with every key in one table, and a key of `bound` in one with the next number after it."""
+        """Yield the same with each key in one table, and a key of `bound` in one table with the next key."""
         self._close()
-        return self._tables(_whole(self._runs, bound))
+        return self._tables(_join_bound(self._runs, bound))
 
     def _close(self) -> None:
-        """Nothing is added any more."""
+        """End the adding of rows."""
         if self._writer is not None and self._reader is None:
             if self._waiting:
                 self._write()
@@ -72,13 +72,13 @@ class Spill:
             yield pa.concat_tables([self.schema.empty_table(), *(rows for rows, _ in self._waiting)])
             return
         limit = max(1, self.num_rows * self._memory_bytes // self._total_bytes)
-        for runs in _grouped(units, limit):
-            # What was done with the last table left holes, which grow to twice of what is in use.
+        for runs in _group_units(units, limit):
+            # The work on the previous table left holes, which would grow to twice the memory in use.
             pa.default_memory_pool().release_unused()
             yield pa.Table.from_batches([self._reader.get_batch(place) for place, _ in runs], self.schema)
 
     def _write(self) -> None:
-        """Write what waits to the file, a batch for each key of it."""
+        """Write the waiting rows to the file, one batch for each key."""
         if self._writer is None:
             self._file = tempfile.TemporaryFile(prefix="myproperty-")  # noqa: SIM115
             options = pa.ipc.IpcWriteOptions(compression="lz4")
@@ -97,8 +97,8 @@ class Spill:
         pa.default_memory_pool().release_unused()
 
 
-def _whole(runs_of: dict[int, list[_Run]], bound: Collection[int]) -> Iterator[list[_Run]]:
-    """The runs of each key, with those of the next where the key is bound to it."""
+def _join_bound(runs_of: dict[int, list[_Run]], bound: Collection[int]) -> Iterator[list[_Run]]:
+    """Yield the runs of each key, with those of the next key if both are bound."""
     unit: list[_Run] = []
     for key in sorted(runs_of):
         unit += runs_of[key]
@@ -107,8 +107,8 @@ def _whole(runs_of: dict[int, list[_Run]], bound: Collection[int]) -> Iterator[l
             unit = []
 
 
-def _grouped(units: Iterable[list[_Run]], limit: int) -> Iterator[list[_Run]]:
-    """Units one after the other in groups of at least one, and of at most `limit` rows where they fit."""
+def _group_units(units: Iterable[list[_Run]], limit: int) -> Iterator[list[_Run]]:
+    """Yield consecutive units in groups of at most `limit` rows, or of one larger unit."""
     group: list[_Run] = []
     rows = 0
     for unit in units:

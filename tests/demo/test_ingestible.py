@@ -8,7 +8,7 @@ import pytest
 
 from data.demo import DemoPlan
 from data.demo.company import company
-from data.ingest.formats import read_file
+from data.ingest.formats.reading import read_file
 from data.ingest.rules.judge import judge
 from data.ingest.schema import REGISTERS
 

@@ -1,4 +1,4 @@
-"""Real meter files that lie beside the checkout, where they do, and what an independent reading found."""
+"""Real meter files next to the checkout, if they are there, and the results of an independent reader."""
 
 import json
 from decimal import Decimal
@@ -12,7 +12,7 @@ SAMPLES = Path(__file__).resolve().parents[2].parent / "shared" / "samples"
 
 @pytest.fixture(scope="session")
 def samples() -> Path:
-    """The folder of real meter files; skips where it is absent."""
+    """Return the folder of real meter files; skip if it is absent."""
     if not (SAMPLES / "ORACLES.json").exists():
         pytest.skip(f"the real meter files are not at {SAMPLES}")
     return SAMPLES
@@ -20,7 +20,7 @@ def samples() -> Path:
 
 @pytest.fixture(scope="session")
 def oracles(samples: Path) -> dict[str, Any]:
-    """By file: counts and totals of an independent reading, numbers as `Decimal`."""
+    """Return by file the counts and totals of an independent reader, numbers as `Decimal`."""
     content: dict[str, Any] = json.loads(
         (samples / "ORACLES.json").read_text(), parse_float=Decimal, parse_int=Decimal
     )

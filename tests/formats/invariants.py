@@ -1,6 +1,6 @@
-"""What holds of every file, however broken: it is refused by a rule, or every row of it is accounted for.
+"""What is true for every file, even a damaged one: a rule refuses it, or every row is accounted for.
 
-Used by the tests of damaged files and by the fuzzer (`tests/fuzz`).
+The tests of damaged files and the fuzzer (`tests/fuzz`) use it.
 """
 
 import datetime
@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data.ingest.errors import RefusedFile
-from data.ingest.formats import FORMATS, read_file
-from data.ingest.formats.mapping import Mapping
+from data.ingest.formats.mapping import FileMapping
+from data.ingest.formats.reading import read_file
+from data.ingest.formats.registry import FORMATS
 from data.ingest.rules.energy import EnergyBalance, energy_balance
 from data.ingest.rules.judge import judge
 from data.ingest.rules.table import RULES
@@ -20,8 +21,10 @@ from data.ingest.schema import PARSED, REGISTER_READ, REGISTERS, REJECTED, Parse
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 
 
-def read(path: Path, format: str | None = None, mapping: Mapping | None = None) -> ParsedFile | RefusedFile:
-    """The file or its refusal; what holds of both is asserted. Any other exception is a fault of a reader."""
+def read(
+    path: Path, format: str | None = None, mapping: FileMapping | None = None
+) -> ParsedFile | RefusedFile:
+    """Read a file or return its refusal, and check both. Any other exception is a fault of a reader."""
     try:
         parsed = read_file(path, format, mapping)
     except RefusedFile as refused:
@@ -43,7 +46,7 @@ def read(path: Path, format: str | None = None, mapping: Mapping | None = None) 
 
 
 def account(parsed: ParsedFile, *, every: int = 2) -> EnergyBalance:
-    """Judge a file of which each `every`-th register is configured, 0 for none: nothing of it is lost."""
+    """Judge a file with every `every`-th register configured (0: none), and check that nothing is lost."""
     series = parsed.readings.group_by(["identifier", "register"]).aggregate([("channel", "min")])
     rows = sorted(series.to_pylist(), key=lambda row: (row["identifier"], row["register"]))
     rows = rows[::every] if every else []

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.ingest.errors import RefusedFile
-from data.ingest.formats import read_file
+from data.ingest.formats.reading import read_file
 from data.ingest.schema import PARSED, ParsedFile
+from tests.formats import example
 
 COLUMNS = [
     "identifier",
@@ -48,6 +49,16 @@ def write(path: Path, *rows: str, header: str = ",".join(COLUMNS)) -> Path:
 
 def rejections(parsed: ParsedFile) -> list[tuple[int, str]]:
     return [(entry["line"], entry["rule"]) for entry in parsed.rejected.to_pylist()]
+
+
+def write_example(values: example.Values) -> bytes:
+    rows = [
+        ",".join(str(field) for field in record.values()) for record in example.list_canonical_records(values)
+    ]
+    return "\n".join([",".join(COLUMNS), *rows, ""]).encode()
+
+
+EXAMPLE = example.Example(write_example)
 
 
 def test_a_row_is_a_reading(tmp_path: Path) -> None:
@@ -90,7 +101,7 @@ def test_a_row_is_a_reading(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("unusual", [False, True])
-def test_a_wrong_row_is_rejected_with_its_line_and_no_other(
+def test_only_a_wrong_row_is_rejected_with_its_line(
     tmp_path: Path, changes: dict[str, str], rule: str, unusual: bool
 ) -> None:
     # A quoted field in another row sends the block to the reader that goes line by line.
@@ -106,7 +117,7 @@ def test_a_wrong_row_is_rejected_with_its_line_and_no_other(
     [
         (",".join(COLUMNS) + ",colour", "'colour'"),
         (",".join(COLUMNS[:-1]), "source_version"),
-        (",".join([*COLUMNS, "value"]), "twice"),
+        (",".join([*COLUMNS, "value"]), "a column name is repeated"),
     ],
 )
 def test_a_header_with_other_columns_refuses_the_file_by_name(tmp_path: Path, header: str, rule: str) -> None:
@@ -136,7 +147,7 @@ def test_blank_lines_keep_the_line_numbers(tmp_path: Path) -> None:
     assert parsed.readings["line"].to_pylist() == [2, 5]
 
 
-def test_the_later_of_two_conflicting_rows_holds_and_the_conflict_is_told(tmp_path: Path) -> None:
+def test_the_later_of_two_conflicting_rows_counts_and_the_conflict_is_reported(tmp_path: Path) -> None:
     parsed = read_file(write(tmp_path, row(value="0"), row(value="2"), row(value="2")))
     assert parsed.readings["value"].to_pylist() == [2]
     assert rejections(parsed) == [(2, "VEE-CONFLICT")]

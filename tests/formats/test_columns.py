@@ -1,4 +1,4 @@
-"""Texts to decimals, a column at once: against `Decimal`, one by one."""
+"""Texts to decimals, one column at a time: against `Decimal`, one by one."""
 
 from decimal import Decimal, InvalidOperation
 
@@ -6,7 +6,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.ingest.formats.columns import decimals
+from data.ingest.formats.columns import parse_decimals
 from data.ingest.schema import DECIMAL
 
 TEXTS = st.lists(
@@ -22,8 +22,8 @@ TEXTS = st.lists(
 
 @settings(max_examples=150, deadline=None)
 @given(TEXTS)
-def test_each_value_is_exact_or_told(texts: list[str | None]) -> None:
-    values, not_number, too_long = decimals(pa.array(texts, pa.string()))
+def test_each_value_is_exact_or_reported(texts: list[str | None]) -> None:
+    values, not_number, too_long = parse_decimals(pa.array(texts, pa.string()))
     assert values.type == DECIMAL
     for text, value, is_wrong, is_long in zip(texts, values.to_pylist(), not_number, too_long, strict=True):
         exact = number(text)

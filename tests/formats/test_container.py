@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from data.ingest.errors import RefusedFile
-from data.ingest.formats import container, detect_format, read_file
+from data.ingest.formats import container
+from data.ingest.formats.detect import detect_format
+from data.ingest.formats.reading import read_file
 
 NEM12 = b"100,NEM12,202401011200,A,B\n200,N1,E1,1,E1,,,kWh,1440,\n300,20240101,5,A,,,,\n900\n"
 
@@ -36,8 +38,8 @@ def archive(path: Path, members: dict[str, bytes]) -> Path:
         (b"100,NEM13,202401011200,A,B\n900\n", "FILE-NO-DATA", "no reading"),
         (b"UNA:+,? 'UNB+", "FILE-CUT", "ends without"),
         (b'{"results": []}', "FILE-FORMAT", "JSON"),
-        (b"date,kwh\n2024-01-01,1\n", "FILE-FORMAT", "a mapping says"),
-        (b"hello\nworld\n", "FILE-FORMAT", "not recognised; the formats"),
+        (b"date,kwh\n2024-01-01,1\n", "FILE-FORMAT", "a table, which a mapping can describe"),
+        (b"hello\nworld\n", "FILE-FORMAT", "not recognized; supported formats"),
         (b'<?xml version="1.0"?>\n<a:aseXML xmlns:a="urn:x"></a:aseXML>', "FILE-FORMAT", "CSVIntervalData"),
         (b"7z\xbc\xaf\x27\x1c", "FILE-ARCHIVE", "archive"),
         (b"PK\x03\x04broken", "FILE-DAMAGED", "unpacked"),
@@ -45,7 +47,7 @@ def archive(path: Path, members: dict[str, bytes]) -> Path:
         (gzip.compress(gzip.compress(NEM12), mtime=0), "FILE-ARCHIVE", "inside"),
     ],
 )
-def test_content_that_is_no_meter_file_is_refused_by_name(
+def test_content_other_than_a_meter_file_is_refused_by_its_kind(
     tmp_path: Path, content: bytes, rule: str, word: str
 ) -> None:
     path = tmp_path / "delivery.csv"
@@ -148,7 +150,7 @@ def test_folders_and_resource_forks_in_an_archive_are_passed_over(tmp_path: Path
     assert read_file(path).readings.num_rows == 1
 
 
-def test_the_name_of_a_file_says_nothing(tmp_path: Path) -> None:
+def test_the_name_of_a_file_does_not_matter(tmp_path: Path) -> None:
     path = tmp_path / "picture.png"
     path.write_bytes(NEM12)
     assert detect_format(path) == "nem12"

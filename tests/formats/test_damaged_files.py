@@ -1,4 +1,4 @@
-"""Files of every format, whole, cut and with flipped bits: energy that neither appears nor vanishes."""
+"""Files of every format, complete, cut and with flipped bits: energy neither appears nor disappears."""
 
 import gzip
 import io
@@ -12,15 +12,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data.ingest.errors import RefusedFile
-from data.ingest.formats import FORMATS
+from data.ingest.formats.registry import FORMATS
 from data.ingest.schema import ParsedFile
-from tests.formats import gallery
 from tests.formats.conftest import SAMPLES
-from tests.formats.gallery import DAY, WRITERS, mapping_of
+from tests.formats.example import DAY
+from tests.formats.gallery import declare_example, write_example
 from tests.formats.invariants import account, read
 
 VALUES = [Decimal(7 * number + 1) / 1000 for number in range(2 * DAY)]
-# Formats of lines: whoever cuts them between two lines leaves a whole file behind, only shorter.
+# Formats of lines: a cut between two lines leaves a shorter file that is complete.
 OF_LINES = ("canonical_csv", "canonical_ndjson", "mapped_csv")
 HERE = Path(__file__).resolve().parent
 FILES = sorted(
@@ -29,10 +29,6 @@ FILES = sorted(
     for path in folder.rglob("*")
     if path.suffix in (".csv", ".xml", ".txt", ".json", ".zip") and not path.name.isupper()
 )
-
-
-def test_the_gallery_has_a_file_of_every_format() -> None:
-    assert set(WRITERS) == set(FORMATS)
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -50,8 +46,10 @@ def test_the_energy_of_a_file_is_accepted_or_quarantined_to_the_last_decimal(
     if format != "nem13":  # a dial does not turn back
         values = [-value if number in negative else value for number, value in enumerate(values)]
     path = tmp_path / "file"
-    path.write_bytes(pack(WRITERS[format](values), packed if format != "canonical_parquet" else "plain"))
-    parsed = read(path, mapping=mapping_of(format))
+    path.write_bytes(
+        pack(write_example(format, values), packed if format != "canonical_parquet" else "plain")
+    )
+    parsed = read(path, mapping=declare_example(format))
     assert isinstance(parsed, ParsedFile), parsed
     balance = account(parsed, every=1)
     turned_away = [value for value in values if value < 0]
@@ -85,7 +83,7 @@ def test_the_energy_of_every_test_file_is_accepted_or_quarantined(path: Path) ->
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_cut_file_is_refused_or_known_to_be_shorter(tmp_path: Path, format: str) -> None:
     """Cut at 30 places, and at each of the last 30 bytes; an archive as well."""
-    content, mapping = WRITERS[format](VALUES), mapping_of(format)
+    content, mapping = write_example(format, VALUES), declare_example(format)
     places = random.Random(1).sample(range(1, len(content) - 30), 30)
     path = tmp_path / "cut"
     for place in [*places, *range(len(content) - 30, len(content))]:
@@ -97,12 +95,12 @@ def test_a_cut_file_is_refused_or_known_to_be_shorter(tmp_path: Path, format: st
         if format not in OF_LINES:
             assert isinstance(found, RefusedFile), (place, cut[-40:])
         elif isinstance(found, ParsedFile):
-            is_told = "CSV-LAST-ROW" in found.rejected["rule"].to_pylist()
-            # The last brace tells that an object is whole.
+            is_reported = "CSV-LAST-ROW" in found.rejected["rule"].to_pylist()
+            # The last brace shows that an object is complete.
             is_whole = cut.endswith((b"\n", b"}"))
-            assert is_whole or is_told, (place, cut[-40:])
+            assert is_whole or is_reported, (place, cut[-40:])
             lines = len(cut.splitlines()) - (format != "canonical_ndjson")
-            assert found.readings.num_rows + found.rejected.num_rows - is_told == lines
+            assert found.readings.num_rows + found.rejected.num_rows - is_reported == lines
             account(found)
     for how in ("gzip", "zip"):
         packed = pack(content, how)
@@ -113,7 +111,7 @@ def test_a_cut_file_is_refused_or_known_to_be_shorter(tmp_path: Path, format: st
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_file_with_flipped_bits_is_refused_or_accounted_for(tmp_path: Path, format: str) -> None:
-    content, mapping = WRITERS[format](VALUES), mapping_of(format)
+    content, mapping = write_example(format, VALUES), declare_example(format)
     chance = random.Random(3)
     path = tmp_path / "flipped"
     for _ in range(60):
@@ -130,7 +128,7 @@ def test_a_file_with_flipped_bits_is_refused_or_accounted_for(tmp_path: Path, fo
 @pytest.mark.parametrize("how", ["gzip", "zip"])
 def test_an_archive_with_a_flipped_bit_is_refused_or_what_it_was(tmp_path: Path, how: str) -> None:
     """A checksum guards the content; a flip in a name, a date or a comment changes nothing of it."""
-    packed = pack(gallery.canonical_csv(VALUES), how)
+    packed = pack(write_example("canonical_csv", VALUES), how)
     path = tmp_path / "flipped"
     for place in random.Random(4).sample(range(len(packed)), 80):
         broken = bytearray(packed)

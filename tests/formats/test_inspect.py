@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from data.ingest.formats import read_file
+from data.ingest.formats.reading import read_file
 from data.ingest.inspect import inspect
 
 SAMPLES = Path(__file__).resolve().parents[2].parent / "shared" / "samples"
@@ -86,7 +86,7 @@ def test_single_totals(oracles: dict[str, Any]) -> None:
     assert Decimal(substituted["Q1"]["total"]) == oracle["Q1_kvarh"]
 
 
-def test_voltage_is_no_energy(oracles: dict[str, Any]) -> None:
+def test_voltage_is_not_energy(oracles: dict[str, Any]) -> None:
     oracle = oracles["nem12/Example_NEM12_different_interval_length.csv"]
     found = channels(inspect(nem12("different_interval_length")))
     energy = {name: Decimal(entry["total"]) for name, entry in found.items() if entry["unit"] == "kWh"}

@@ -50,7 +50,7 @@ def table(rows: list[Row]) -> pa.Table:
 
 @settings(max_examples=150, deadline=None)
 @given(ROWS)
-def test_no_interval_is_covered_twice_and_no_row_vanishes(rows: list[Row]) -> None:
+def test_no_interval_is_covered_twice_and_no_row_is_lost(rows: list[Row]) -> None:
     rows = sorted(rows, key=lambda row: row[4])
     kept, told = keep_latest(table(rows), np.array([row[4] for row in rows], dtype=np.int64))
     survivors = kept["line"].to_pylist()

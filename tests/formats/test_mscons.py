@@ -1,107 +1,59 @@
-"""MSCONS: what real interchanges do, energy that neither appears nor vanishes, and damaged files."""
+"""MSCONS: values, times, periods and messages."""
 
 import datetime
-import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from data.ingest.errors import RefusedFile
-from data.ingest.formats import iter_batches, mscons, read_file
-from data.ingest.inspect import inspect
-from data.ingest.rules.energy import energy_balance
-from data.ingest.rules.judge import judge
-from data.ingest.schema import PARSED, REGISTERS, REJECTED, ParsedFile
-
-SAMPLES = Path(__file__).resolve().parents[2].parent / "shared" / "samples"
-FIXTURES = Path(__file__).resolve().parent / "fixtures"
-POINT = "DE0000000000000000000000000000001"
-START = datetime.datetime(2024, 2, 1)
-QUARTER = datetime.timedelta(minutes=15)
-UTC = datetime.UTC
-
-Write = Callable[..., Path]
+from data.ingest.formats.reading import read_file
+from tests.formats import example
+from tests.formats.mscons_text import (
+    POINT,
+    QUARTER,
+    START,
+    UTC,
+    Write,
+    flat,
+    interchange,
+    line,
+    make_writer,
+    message,
+    quarters,
+    refusal_of,
+    rejections,
+    stamp,
+    total,
+    value,
+)
 
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    def write_text(text: str | bytes, name: str = "values.txt") -> Path:
-        path = tmp_path / name
-        path.write_bytes(text if isinstance(text, bytes) else text.encode("latin-1"))
-        return path
-
-    return write_text
+    return make_writer(tmp_path)
 
 
-def stamp(instant: datetime.datetime, offset: str = "?+00") -> str:
-    return f"{instant:%Y%m%d%H%M}{offset}:303"
+def write_example(values: example.Values) -> bytes:
+    segments = ["UNH+1+MSCONS:D:04B:UN:2.4c", "BGM+7+DOC1+9", "DTM+137:202506200000?+00:303"]
+    segments += ["NAD+MS+9900000000001::293", "UNS+D", "NAD+DP", "LOC+172+M1"]
+    segments += ["LIN+1", "PIA+5+1-1?:1.29.0:SRW"]
+    for at, amount in zip(example.list_instants(values), values, strict=True):
+        segments += [
+            f"QTY+220:{amount}",
+            f"DTM+163:{at:%Y%m%d%H%M}?+00:303",
+            f"DTM+164:{at + example.HOUR:%Y%m%d%H%M}?+00:303",
+        ]
+    segments.append(f"UNT+{len(segments) + 1}+1")
+    envelope = ["UNB+UNOC:3+9900000000001:500+9900000000002:500+250620:0000+R1", *segments, "UNZ+1+R1"]
+    return ("UNA:+.? '" + "".join(f"{segment}'" for segment in envelope)).encode("latin-1")
 
 
-def value(
-    quantity: object,
-    start: datetime.datetime = START,
-    length: datetime.timedelta = QUARTER,
-    code: str = "220",
-) -> list[str]:
-    return [f"QTY+{code}:{quantity}", f"DTM+163:{stamp(start)}", f"DTM+164:{stamp(start + length)}"]
+EXAMPLE = example.Example(write_example)
 
 
-def quarters(*quantities: object, start: datetime.datetime = START) -> list[str]:
-    return flat(value(quantity, start + i * QUARTER) for i, quantity in enumerate(quantities))
-
-
-def flat(parts: Iterable[list[str]]) -> list[str]:
-    return [segment for part in parts for segment in part]
-
-
-def line(*segments: str, register: str = "1-1?:1.29.0") -> list[str]:
-    return ["LIN+1", f"PIA+5+{register}:SRW", *segments]
-
-
-def message(
-    *segments: str, point: str = POINT, number: int = 1, function: str = "9", head: tuple[str, ...] = ()
-) -> list[str]:
-    body = [
-        f"UNH+{number}+MSCONS:D:04B:UN:2.4c",
-        f"BGM+7+DOC{number}+{function}",
-        "DTM+137:202403010000?+00:303",
-        *head,
-        "NAD+MS+9900000000001::293",
-        "UNS+D",
-        "NAD+DP",
-        f"LOC+172+{point}",
-        *segments,
-    ]
-    return [*body, f"UNT+{len(body) + 1}+{number}"]
-
-
-def interchange(*messages: list[str], una: str = "UNA:+.? '", end: str = "", reference: str = "R1") -> str:
-    head, tail = f"UNB+UNOC:3+A:500+B:500+240301:0000+{reference}", f"UNZ+{len(messages)}+{reference}"
-    segments = [head, *flat(messages), tail]
-    return una + end + "".join(f"{segment}'{end}" for segment in segments)
-
-
-def rejections(parsed: ParsedFile) -> list[str]:
-    return [str(rule) for rule in parsed.rejected["rule"].to_pylist()]
-
-
-def total(parsed: ParsedFile) -> Decimal:
-    return sum((row for row in parsed.readings["value"].to_pylist() if row is not None), Decimal(0))
-
-
-def refusal_of(path: Path) -> RefusedFile:
-    with pytest.raises(RefusedFile) as refusal:
-        read_file(path)
-    assert refusal.value.remedy
-    return refusal.value
-
-
-def test_a_reading_has_all_that_the_file_says(write: Write) -> None:
+def test_a_reading_has_all_fields_of_the_file(write: Write) -> None:
     segments = [*value("0.25", code="67"), "STS+Z32++Z92", "STS+Z40++Z74"]
     path = write(interchange(message("RFF+MG:1EMH00", *line(*segments))))
     assert read_file(path).readings.to_pylist() == [
@@ -192,12 +144,12 @@ def test_segments_may_be_broken_over_lines_anywhere(write: Write, width: int, en
     assert total(read_file(write(broken))) == 4
 
 
-def test_umlauts_of_latin_1_do_no_harm(write: Write) -> None:
+def test_umlauts_of_latin_1_are_read(write: Write) -> None:
     parsed = read_file(write(interchange(message(*line(*quarters("5")), head=("CTA+IC+:Jürgen Größe",)))))
     assert (total(parsed), rejections(parsed)) == (Decimal(5), [])
 
 
-def test_a_missing_value_is_null_and_never_zero(write: Write) -> None:
+def test_a_missing_value_is_null_not_zero(write: Write) -> None:
     missing = ["QTY+Z30", *value("", START + QUARTER)[1:]]
     contradiction = value("0.5", START + 3 * QUARTER, code="Z30")
     rows = [*value("0.25"), *missing, *value("", START + 2 * QUARTER, code="Z30"), *contradiction]
@@ -216,7 +168,7 @@ def test_every_code_of_quality_has_its_rank(write: Write) -> None:
     assert rejections(parsed) == ["ROW-QUALITY"] * 2
 
 
-def test_a_quantity_without_a_value_is_null_and_never_zero(write: Write) -> None:
+def test_a_quantity_without_a_value_is_null_not_zero(write: Write) -> None:
     parsed = read_file(write(interchange(message(*line(*quarters("", "3"))))))
     assert parsed.readings["value"].to_pylist() == [None, Decimal(3)]
     assert parsed.readings["quality"].to_pylist() == ["null", "actual"]
@@ -272,15 +224,13 @@ def test_a_time_is_certain_or_rejected(write: Write, start: str, end: str, expec
         (["QTY+220:5", "DTM+7:202401310000?+01:303"], "ROW-CUMULATIVE"),
     ],
 )
-def test_a_value_that_cannot_be_understood_is_rejected_with_its_segment(
-    write: Write, segments: list[str], rule: str
-) -> None:
+def test_an_invalid_value_is_rejected_with_its_segment(write: Write, segments: list[str], rule: str) -> None:
     parsed = read_file(write(interchange(message(*line(*quarters("1", "1"), *segments)))))
     assert (rejections(parsed), parsed.rejected["line"].to_pylist()) == ([rule], [18])
     assert total(parsed) == 2
 
 
-def test_a_register_reading_is_never_taken_for_energy(write: Write) -> None:
+def test_a_register_reading_is_not_read_as_energy(write: Write) -> None:
     dated = ["DTM+9:20231231:102", *line("QTY+220:7000", register="1-1?:1.8.0")]
     error = refusal_of(write(interchange(message(*dated))))
     assert error.rejected["rule"].to_pylist() == ["ROW-CUMULATIVE"]
@@ -358,7 +308,7 @@ def test_several_points_lines_and_messages_are_kept_apart(write: Write) -> None:
         (line(*quarters("5"), register="AUA"), POINT, "ROW-UNIT"),
     ],
 )
-def test_values_of_nothing_certain_are_rejected(
+def test_values_without_point_or_product_are_rejected(
     write: Write, segments: list[str], point: str, rule: str
 ) -> None:
     good = message(*line(*quarters("1")), number=2)
@@ -367,7 +317,7 @@ def test_values_of_nothing_certain_are_rejected(
 
 
 @pytest.mark.parametrize("function", ["1", "3"])
-def test_a_cancellation_brings_no_values(write: Write, function: str) -> None:
+def test_the_values_of_a_cancellation_are_rejected(write: Write, function: str) -> None:
     cancelling = message(*line(*quarters("5")), function=function)
     parsed = read_file(write(interchange(cancelling, message(*line(*quarters("1")), number=2))))
     assert rejections(parsed) == ["MSCONS-CANCELLATION"] * 2
@@ -376,7 +326,7 @@ def test_a_cancellation_brings_no_values(write: Write, function: str) -> None:
     assert "MSCONS-CANCELLATION" in alone.reason
 
 
-def test_the_newer_message_holds_wherever_it_stands(write: Write) -> None:
+def test_the_newer_message_counts_at_any_place(write: Write) -> None:
     old = message(*line(*quarters("1", "1")))
     new = message(*line(*quarters("2")), head=("DTM+293:20240302000000?+00:304",), number=2)
     for messages in ((old, new), (new, old)):
@@ -384,7 +334,7 @@ def test_the_newer_message_holds_wherever_it_stands(write: Write) -> None:
         assert (total(parsed), rejections(parsed)) == (Decimal(3), ["VEE-SUPERSEDED"])
 
 
-def test_of_two_interchanges_in_one_file_the_later_one_holds(write: Write) -> None:
+def test_of_two_interchanges_in_one_file_the_later_one_counts(write: Write) -> None:
     first = interchange(message(*line(*quarters("1.5"))))
     second = interchange(message(*line(*quarters("2,5"))), una="UNA:+,? '", reference="R2", end="\n")
     assert total(read_file(write(first + "\n" + second))) == Decimal("2.5")
@@ -428,158 +378,3 @@ def test_values_that_do_not_fill_their_period_keep_their_own_times(
     for row in parsed.readings.to_pylist():
         if row["interval_seconds"] == 900:
             assert row["reading_ts"] == START.replace(tzinfo=UTC) + int(row["value"]) * QUARTER
-
-
-GOOD = message(*line(*quarters("5")))
-
-
-@pytest.mark.parametrize(
-    ("text", "rule"),
-    [
-        (interchange([*GOOD[:-1], "UNT+99+1"]), "EDIFACT-COUNT"),
-        (interchange([*GOOD[:-1], f"UNT+{len(GOOD)}+2"]), "EDIFACT-COUNT"),
-        (interchange(GOOD[:-2] + GOOD[-1:]), "EDIFACT-COUNT"),
-        (interchange(GOOD).replace("UNZ+1", "UNZ+2"), "EDIFACT-COUNT"),
-        (interchange(GOOD).replace("UNZ+1+R1", "UNZ+1+R2"), "EDIFACT-COUNT"),
-        (interchange(GOOD).split("UNZ")[0], "FILE-CUT"),
-        (interchange(GOOD).rstrip("'"), "FILE-CUT"),
-        (interchange(GOOD).split("UNZ")[0] + interchange(GOOD), "FILE-CUT"),
-        (interchange(GOOD) + "junk", "EDIFACT-SYNTAX"),
-        (interchange(GOOD) + "QTY+220:5'", "EDIFACT-SYNTAX"),
-        (interchange(GOOD[:-1]), "EDIFACT-SYNTAX"),
-        (interchange([]).replace("UNZ+1", "UNZ+0"), "FILE-NO-DATA"),
-        (interchange(message()), "FILE-NO-DATA"),
-        ("UNH+1+MSCONS:D:04B:UN:2.4c'UNT+2+1'", "EDIFACT-SYNTAX"),
-        (interchange(GOOD).replace("QTY", "QTX"), "EDIFACT-SYNTAX"),
-        (interchange(GOOD, una="UNA:+.: '"), "EDIFACT-SYNTAX"),
-        (interchange(GOOD).replace("MSCONS", "UTILMD"), "FILE-FORMAT"),
-        (interchange([*GOOD[:3], "CTA+" + "x" * (2 << 20), *GOOD[3:]]), "EDIFACT-SYNTAX"),
-        ("UNA:+.? '", "FILE-CUT"),
-        ("UNB", "FILE-CUT"),
-    ],
-)
-def test_an_interchange_that_is_not_whole_is_refused_with_its_segment(
-    write: Write, text: str, rule: str
-) -> None:
-    error = refusal_of(write(text))
-    assert (error.rule, bool(error.line), error.format) == (rule, True, "mscons")
-
-
-def test_a_file_cut_anywhere_is_refused(write: Write) -> None:
-    whole = interchange(message(*line(*quarters("5", "6", "7")))).encode()
-    for cut in range(1, len(whole), 3):
-        refusal_of(write(whole[:cut]))
-
-
-def test_flipped_bits_are_refused_or_rejected_and_never_crash(write: Write) -> None:
-    whole = interchange(message(*line(*quarters("5", "6", "7")))).encode()
-    chance = random.Random(7)
-    for _ in range(200):
-        damaged = bytearray(whole)
-        damaged[chance.randrange(len(whole))] ^= 1 << chance.randrange(8)
-        try:
-            parsed = read_file(write(bytes(damaged)))
-        except RefusedFile as refusal:
-            assert refusal.rule and refusal.remedy
-        else:
-            told = [rule for rule in rejections(parsed) if rule != "MSCONS-CANCELLATION"]
-            assert parsed.readings.num_rows + len(told) >= 3
-
-
-def test_one_long_line_is_read_in_batches(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mscons, "BATCH_ROWS", 4_000)
-    monkeypatch.setattr(mscons, "MAX_SERIES_ROWS", 6_000)
-    short = [message(*line(*quarters(*range(1_000))), point=f"P{i}", number=i) for i in range(10)]
-    long = message(*line(*quarters(*range(13_000))), point="LONG", number=10)
-    path = write(interchange(*short, long))
-    assert path.stat().st_size > 1 << 20
-    sizes = [batch.readings.num_rows for _, batch in iter_batches(path)]
-    # A batch ends with the text block that fills it: a value takes 70 characters or more.
-    assert sum(sizes) == 23_000
-    assert max(sizes) < 6_001 + (1 << 20) / 70 < 23_000
-    assert total(read_file(path)) == 10 * sum(range(1_000)) + sum(range(13_000))
-
-
-def test_the_hand_written_fixture_has_two_points_and_a_register_reading() -> None:
-    document = inspect(FIXTURES / "mscons_two_points.txt")
-    found = [
-        (c["channel"], c["register"], c["intervals"], c["total"], c["quality"]) for c in document["channels"]
-    ]
-    assert found == [
-        ("import", "1-1:1.29.0", 3, "1.75", {"220": 2, "67": 1}),
-        ("export", "1-1:2.29.0", 1, "0.125", {"220": 1}),
-    ]
-    assert [(r["reason"].split(":")[0], r["first_line"]) for r in document["rejected"]] == [
-        ("ROW-CUMULATIVE", 38)
-    ]
-
-
-def test_real_file_agrees_with_an_independent_reading(oracles: dict[str, Any]) -> None:
-    name = "mscons/vdmitriyev_MSCONS_TL_SAMPLE01.txt"
-    document = inspect(SAMPLES / name)
-    [channel] = document["channels"]
-    assert (channel["intervals"], Decimal(channel["total"])) == (oracles[name]["n"], oracles[name]["kwh"])
-    assert (channel["channel"], channel["unit"], channel["interval_seconds"]) == ("import", "kWh", 900)
-    # Its own period, and its labels where they are not damaged, say where each value belongs.
-    assert (channel["first"], channel["last"]) == ("2015-11-30T23:00:00Z", "2015-12-31T22:45:00Z")
-    assert {r["reason"].split(":")[0] for r in document["rejected"]} == {"MSCONS-PLACE"}
-
-
-QUANTITIES = st.decimals(0, 10**6, places=3).map(str) | st.sampled_from(["", "abc", "-5.5", "1.0000000001"])
-CODES = st.sampled_from(["220", "67", "999"])
-TIMES = st.integers(0, 60).map(lambda i: f"{stamp(START + i * QUARTER)}") | st.just("x:303")
-VALUES = st.tuples(QUANTITIES, CODES, TIMES, st.sampled_from(["", ":KWH", ":WHR", ":MWH", ":XYZ"]))
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    series=st.lists(
-        st.tuples(st.sampled_from(["1.29.0", "2.29.0", "3.29.0"]), st.lists(VALUES, min_size=1, max_size=12)),
-        min_size=1,
-        max_size=4,
-    ),
-    mark=st.sampled_from([".", ","]),
-    width=st.sampled_from([10_000, 70]),
-)
-def test_energy_in_is_energy_accepted_and_rejected(
-    tmp_path_factory: pytest.TempPathFactory,
-    series: list[tuple[str, list[tuple[str, str, str, str]]]],
-    mark: str,
-    width: int,
-) -> None:
-    """What went in is summed from the generator, without the reader."""
-    powers = {"": 0, ":KWH": 0, ":WHR": -3, ":MWH": 3}
-    expected = Decimal(0)
-    messages = []
-    for number, (process, rows) in enumerate(series, 1):
-        segments = []
-        for quantity, code, start, unit in {row[2]: row for row in rows}.values():
-            end = stamp(START + datetime.timedelta(days=9))
-            segments += [
-                f"QTY+{code}:{quantity.replace('.', mark)}{unit}",
-                f"DTM+163:{start}",
-                f"DTM+164:{start[:-8]}{end[-8:]}" if start == "x:303" else f"DTM+164:{_quarter_after(start)}",
-            ]
-            is_energy = unit in powers and not (process == "3.29.0" and unit == "")
-            if is_energy and quantity not in ("", "abc", "1.0000000001"):
-                expected += Decimal(quantity).scaleb(powers[unit])
-        messages.append(
-            message(*line(*segments, register=f"1-1?:{process}"), point=f"P{number}", number=number)
-        )
-    text = interchange(*messages, una=f"UNA:+{mark}? '")
-    path = tmp_path_factory.mktemp("mscons") / "values.txt"
-    path.write_text("\n".join(text[i : i + width] for i in range(0, len(text), width)))
-    try:
-        parsed = read_file(path)
-    except RefusedFile as refusal:
-        assert refusal.rejected.num_rows
-        parsed = ParsedFile(path, "mscons", "", PARSED.empty_table(), refusal.rejected, None)
-    judged = judge(parsed, REGISTERS.empty_table(), now=datetime.datetime(2026, 1, 1, tzinfo=UTC))
-    balance = energy_balance(parsed, judged)
-    assert balance.is_balanced
-    assert balance.energy_in_kwh == expected
-    assert parsed.rejected.schema == REJECTED
-
-
-def _quarter_after(start: str) -> str:
-    return stamp(datetime.datetime.strptime(start[:12], "%Y%m%d%H%M") + QUARTER)

@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.ingest.errors import RefusedFile
-from data.ingest.formats import iter_batches, read_file
+from data.ingest.formats.reading import iter_batches, read_file
 from data.ingest.schema import PARSED, REJECTED, ParsedFile
+from tests.formats import example
 
 HEADER = "100,NEM12,202401011200,MDA1,RET1"
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
@@ -47,6 +48,20 @@ def total(parsed: ParsedFile, register: str = "E1") -> Decimal:
 
 def rejections(parsed: ParsedFile) -> list[tuple[int, str]]:
     return [(row["line"], row["rule"]) for row in parsed.rejected.to_pylist()]
+
+
+def write_example(values: example.Values) -> bytes:
+    """In NEM time, so that the first record begins ten hours into the day of `example.START`."""
+    lines = ["100,NEM12,202506200000,A,B", "200,M1,E1,1,E1,,,kWh,60,"]
+    for first in range(0, len(values), example.DAY):
+        day = example.START + example.HOUR * first
+        lines.append(
+            f"300,{day:%Y%m%d},{','.join(map(str, values[first : first + example.DAY]))},A,,,20250620000000,"
+        )
+    return "\r\n".join([*lines, "900", ""]).encode()
+
+
+EXAMPLE = example.Example(write_example)
 
 
 def test_a_value_is_stamped_with_the_start_of_its_interval_at_utc_plus_10(write: Write) -> None:
@@ -183,14 +198,14 @@ def test_a_wrong_number_of_values_rejects_the_record(write: Write, count: int, m
     assert set(parsed.readings["identifier"].to_pylist()) == {"N2"}
 
 
-def test_ranges_beyond_the_day_are_told_with_a_wrong_number_of_values(write: Write) -> None:
+def test_ranges_beyond_the_day_are_reported_with_a_wrong_number_of_values(write: Write) -> None:
     quarters = day("20240201", ["1"] * 96, tail="V,,,,")
     ranges = ("400,1,48,A,,", "400,49,96,N,,")
     with pytest.raises(RefusedFile) as refusal:
         read_file(write(HEADER, series(), quarters, *ranges, "900"))
     (told,) = refusal.value.rejected.to_pylist()
     assert (told["line"], told["rule"]) == (3, "NEM12-VALUE-COUNT")
-    assert told["reason"].startswith("96 values, 48 expected; intervals 49 to 96")
+    assert told["reason"].startswith("the 300 record has 96 values, 48 expected; the intervals 49 to 96")
     assert "line 5" in told["reason"]
 
 
@@ -210,13 +225,13 @@ def test_files_joined_without_a_line_end_between_them_are_both_read(write: Write
     assert (parsed.readings.num_rows, parsed.rejected.num_rows) == (96, 0)
 
 
-def test_of_two_blocks_the_newer_version_wins_wherever_it_stands(write: Write) -> None:
+def test_of_two_blocks_the_newer_version_wins_at_any_place(write: Write) -> None:
     newer = [HEADER, series(), day(values=["2"] * 48, tail="A,,,20240302000000,"), "900"]
     older = [HEADER, series(), day(tail="A,,,20240301000000,"), "900"]
     assert total(read_file(write(*newer, *older))) == 96
 
 
-def test_the_same_record_twice_is_told_to_nobody(write: Write) -> None:
+def test_a_repeated_record_is_not_reported(write: Write) -> None:
     parsed = read_file(write(HEADER, series(), day(), "900", HEADER, series(), day(), "900"))
     assert (parsed.readings.num_rows, parsed.rejected.num_rows) == (48, 0)
 
@@ -234,9 +249,7 @@ def test_a_day_in_two_interval_lengths_is_summed_once(write: Write) -> None:
 @pytest.mark.parametrize(
     "value", ["abc", "NaN", "inf", "-inf", "1e308", "1.2345678901", "123456789012", "0x1", ""]
 )
-def test_a_value_that_is_no_number_or_does_not_fit_is_rejected_with_its_line(
-    write: Write, value: str
-) -> None:
+def test_an_invalid_value_is_rejected_with_its_line(write: Write, value: str) -> None:
     parsed = read_file(write(HEADER, series(), day(values=[value, *["1"] * 47]), "900"))
     [(line, rule)] = rejections(parsed)
     assert (line, rule in {"ROW-VALUE", "ROW-PRECISION"}) == (3, True)
@@ -306,7 +319,7 @@ def test_an_update_time_that_does_not_exist_rejects_the_record(write: Write) -> 
     assert rejections(parsed) == [(3, "NEM12-VERSION")]
 
 
-def test_a_channel_without_days_and_500_records_are_no_fault(write: Write) -> None:
+def test_a_channel_without_days_and_500_records_are_valid(write: Write) -> None:
     event = "500,O,S01009,20240202120025,"
     parsed = read_file(write(HEADER, series(suffix="B1"), series(), day(), event, "900"))
     assert (parsed.readings.num_rows, parsed.rejected.num_rows) == (48, 0)
@@ -337,7 +350,7 @@ def test_a_file_that_must_not_be_written_is_refused_with_line_and_rule(
     assert refusal.value.remedy
 
 
-def test_a_file_cut_anywhere_is_refused_or_says_what_it_lost(write: Write) -> None:
+def test_a_file_cut_anywhere_is_refused_or_reports_the_loss(write: Write) -> None:
     whole = write(HEADER, series(), day(), day("20240202"), "900").read_bytes()
     for cut in range(1, len(whole) - 5, 37):
         path = write(name=f"cut{cut}.csv")
@@ -406,7 +419,7 @@ def test_long_files_come_in_batches_of_bounded_size(write: Write) -> None:
     assert read_file(path).readings.num_rows == 400 * 288
 
 
-def test_the_hand_written_fixture_holds_what_its_comment_sheet_says() -> None:
+def test_the_hand_written_fixture_matches_its_comment_sheet() -> None:
     parsed = read_file(FIXTURES / "nem12_two_channels.csv")
     assert (total(parsed, "E1"), total(parsed, "B1")) == (Decimal("1.2"), Decimal("0.6"))
     assert parsed.rejected.schema == REJECTED

@@ -1,8 +1,9 @@
-"""NEM13: the energy between two register reads, over a rollover too, and what is no energy."""
+"""NEM13: the energy between two register reads, also over a rollover, and rejected records."""
 
 import datetime
 import random
 from decimal import Decimal
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from data.ingest.errors import RefusedFile
-from data.ingest.formats import detect_format, read_file
+from data.ingest.formats.detect import detect_format
+from data.ingest.formats.reading import read_file
 from data.ingest.inspect import inspect
 from data.ingest.rules.energy import energy_balance
 from data.ingest.rules.judge import judge
 from data.ingest.schema import PARSED, REGISTERS, ParsedFile
+from tests.formats import example
 
 HEADER = "100,NEM13,202404010000,MDP1,RETAILER1"
 GOOD = {
@@ -56,6 +59,21 @@ def reading(folder: Path, **changes: str) -> dict[str, Any]:
     rows: list[dict[str, Any]] = parsed.readings.to_pylist()
     assert len(rows) == 1
     return rows[0]
+
+
+def write_example(values: example.Values) -> bytes:
+    """A record an hour, of a dial that starts at 1000."""
+    dial = [f"{read:012.3f}" for read in accumulate(values, initial=Decimal(1000))]
+    times = [f"{example.START + example.HOUR * number:%Y%m%d%H%M%S}" for number in range(len(values) + 1)]
+    lines = [
+        f"250,M1,11,01,E1,E1,METER9,E,{dial[n]},{times[n]},A,,,{dial[n + 1]},{times[n + 1]},A,,,,kWh,,"
+        "20250620000000,"
+        for n in range(len(values))
+    ]
+    return "\n".join(["100,NEM13,202506200000,A,B", *lines, "900", ""]).encode()
+
+
+EXAMPLE = example.Example(write_example)
 
 
 def test_two_reads_are_one_reading_with_its_method(tmp_path: Path) -> None:
@@ -142,7 +160,7 @@ def test_channel_and_the_worse_of_two_qualities(
         ({"nmi": ""}, "ROW-CHANNEL"),
     ],
 )
-def test_a_wrong_record_is_rejected_with_its_quantity_and_no_other(
+def test_only_a_wrong_record_is_rejected_with_its_quantity(
     tmp_path: Path, changes: dict[str, str], rule: str
 ) -> None:
     parsed = read(tmp_path, HEADER, record(**changes), record(nmi="6102000014"), "900")
@@ -153,7 +171,7 @@ def test_a_wrong_record_is_rejected_with_its_quantity_and_no_other(
     assert row["value"] == (Decimal(quantity) if quantity.strip("-").replace(".", "").isdigit() else None)
 
 
-def test_a_quantity_that_is_another_is_told_and_the_registers_count(tmp_path: Path) -> None:
+def test_a_differing_quantity_is_reported_and_the_registers_count(tmp_path: Path) -> None:
     parsed = read(tmp_path, HEADER, record(quantity="343.5"), "900")
     assert parsed.readings["value"].to_pylist() == [Decimal("800.2")]
     (told,) = parsed.rejected.to_pylist()
@@ -180,7 +198,7 @@ def test_a_file_that_must_not_be_written_is_refused(
     assert (refusal.value.line, refusal.value.rule) == (line, rule)
 
 
-def test_of_two_files_one_behind_the_other_the_later_holds(tmp_path: Path) -> None:
+def test_of_two_concatenated_files_the_later_one_counts(tmp_path: Path) -> None:
     later = record(current="00802.5", quantity="700")
     parsed = read(tmp_path, HEADER, record(), "900", HEADER, later, "hello", "900")
     assert [row["value"] for row in parsed.readings.to_pylist()] == [700]
@@ -203,7 +221,7 @@ def test_the_total_of_weeks_is_shown_and_not_loaded_into_a_day(tmp_path: Path) -
     st.sampled_from(["", "same", "off"]),
     st.sampled_from(["kWh", "Wh", "parsec"]),
 )
-def test_energy_in_is_accepted_and_rejected(
+def test_accepted_and_rejected_energy_add_up(
     tmp_path_factory: pytest.TempPathFactory, previous: int, used: int, quantity: str, unit: str
 ) -> None:
     # 7 and 1 divide that quantity: it would be a whole multiple.
@@ -227,7 +245,7 @@ def test_energy_in_is_accepted_and_rejected(
         assert (own["rule"], own["value"]) == ("NEM13-ROLLOVER", Decimal(given_quantity))
 
 
-def test_damaged_files_are_refused_or_rejected_and_never_crash(tmp_path: Path) -> None:
+def test_damaged_files_are_refused_or_rejected_without_a_crash(tmp_path: Path) -> None:
     whole = "\n".join([HEADER, record(), record(nmi="6102000014"), "900", ""]).encode()
     chance = random.Random(13)
     path = tmp_path / "damaged.csv"

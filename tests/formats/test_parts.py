@@ -11,14 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.ingest.errors import RefusedFile
-from data.ingest.formats import FORMATS, parts, read_file, read_parts
+from data.ingest.formats import parts
 from data.ingest.formats.columns import Batch
-from data.ingest.formats.parts import Gathered, whole
+from data.ingest.formats.parts import Gathered, join_parts
+from data.ingest.formats.reading import read_file, read_parts
+from data.ingest.formats.registry import FORMATS
 from data.ingest.inspect import inspect
 from data.ingest.rules.energy import energy_balance
 from data.ingest.rules.judge import judge
 from data.ingest.schema import PARSED, REGISTER_READ, REGISTERS, REJECTED, ParsedFile
-from tests.formats.gallery import DAY, WRITERS, mapping_of
+from tests.formats.example import DAY
+from tests.formats.gallery import declare_example, write_example
 from tests.formats.invariants import NOW, account
 from tests.formats.test_latest import Row, table
 
@@ -44,7 +47,7 @@ def gathered(rows: list[Row], batch: int, memory_bytes: int) -> ParsedFile:
         own = everything.filter(pa.array([row[4] == part for row in rows]))
         for start in range(0, own.num_rows, batch):
             found.add(Batch(own.slice(start, batch), rejected(start), part))
-    return whole(found.whole("canonical_csv", ""))
+    return join_parts(found.finish("canonical_csv", ""))
 
 
 def rejected(line: int) -> pa.Table:
@@ -69,18 +72,18 @@ def test_rows_come_out_as_if_all_had_been_in_memory(rows: list[Row], batch: int)
 @pytest.mark.parametrize("format", FORMATS)
 def test_every_format_is_the_same_in_parts(format: str, tmp_path: Path) -> None:
     path = tmp_path / "file"
-    path.write_bytes(WRITERS[format]([Decimal(number) / 8 for number in range(40 * DAY)]))
-    file = read_parts(path, mapping=mapping_of(format), memory_bytes=1)
-    found, expected = whole(file), read_file(path, mapping=mapping_of(format))
+    path.write_bytes(write_example(format, [Decimal(number) / 8 for number in range(40 * DAY)]))
+    file = read_parts(path, mapping=declare_example(format), memory_bytes=1)
+    found, expected = join_parts(file), read_file(path, mapping=declare_example(format))
     assert len(list(file.parts())) > 1
     assert as_rows(found.readings) == as_rows(expected.readings)
     assert as_rows(found.rejected) == as_rows(expected.rejected)
     assert account(found) == account(expected)
 
 
-def test_what_can_be_judged_alone_adds_up(tmp_path: Path) -> None:
+def test_parts_that_are_judged_alone_add_up(tmp_path: Path) -> None:
     path = tmp_path / "file.csv"
-    path.write_bytes(WRITERS["canonical_csv"]([Decimal(number) for number in range(100 * DAY)]))
+    path.write_bytes(write_example("canonical_csv", [Decimal(number) for number in range(100 * DAY)]))
     file = read_parts(path, memory_bytes=1)
     energies = []
     for part in file.parts():
@@ -93,9 +96,11 @@ def test_what_can_be_judged_alone_adds_up(tmp_path: Path) -> None:
     assert list(file.spans) == [("M1", "E1")]
 
 
-def test_inspect_tells_the_same_of_a_file_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_inspect_reports_the_same_for_a_file_in_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "file.csv"
-    rows = WRITERS["canonical_csv"]([Decimal(number) for number in range(50 * DAY)]).decode()
+    rows = write_example("canonical_csv", [Decimal(number) for number in range(50 * DAY)]).decode()
     others = rows.split("\n", 1)[1].replace("M1", "A0").replace(",kWh,", ",Wh,")
     path.write_text(rows + others + others.split("\n", 1)[0].replace(",0,", ",x,") + "\n")
     expected = inspect(path)
@@ -104,16 +109,16 @@ def test_inspect_tells_the_same_of_a_file_in_parts(tmp_path: Path, monkeypatch: 
     assert [channel["meter"] for channel in expected["channels"]] == ["M1", "A0"]
 
 
-def test_a_large_file_of_which_nothing_is_left_is_refused_with_the_first_of_its_rows(tmp_path: Path) -> None:
+def test_a_large_file_without_valid_rows_is_refused_with_its_first_row(tmp_path: Path) -> None:
     path = tmp_path / "file.csv"
-    good = WRITERS["canonical_csv"]([Decimal(number) for number in range(800 * DAY)]).decode()
+    good = write_example("canonical_csv", [Decimal(number) for number in range(800 * DAY)]).decode()
     path.write_text(good.replace(",kWh,", ",furlongs,"))
-    with pytest.raises(RefusedFile, match=rf"{800 * DAY} rejected, the first by ROW-UNIT") as caught:
+    with pytest.raises(RefusedFile, match=rf"{800 * DAY} rows are rejected, the first by ROW-UNIT") as caught:
         read_parts(path, memory_bytes=1)
     assert 0 < caught.value.rejected.num_rows < 800 * DAY
 
 
-def test_more_reads_of_dials_than_memory_holds_refuse_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_register_reads_refuse_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parts, "MAX_REGISTER_READS", 3)
     read = {
         "line": 1, "identifier": "N", "register": "11", "channel": "import", "serial_number": "S",
@@ -126,7 +131,7 @@ def test_more_reads_of_dials_than_memory_holds_refuse_the_file(monkeypatch: pyte
     )
     found = Gathered(Path("x"))
     found.add(batch)
-    with pytest.raises(RefusedFile, match="FILE-TOO-LARGE: it holds more than 3 reads of registers"):
+    with pytest.raises(RefusedFile, match="FILE-TOO-LARGE: the file holds more than 3 register reads"):
         found.add(batch)
 
 

@@ -1,4 +1,4 @@
-"""The fuzzer for a bounded number of inputs, the same ones every time; `make fuzz` runs it for longer."""
+"""Run the fuzzer for a fixed number of inputs, always the same ones; `make fuzz` runs it for longer."""
 
 import subprocess
 import sys

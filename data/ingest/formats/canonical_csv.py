@@ -1,11 +1,11 @@
-"""The canonical CSV: one reading a row, in UTC, with all that a reading must be able to say.
+"""The canonical CSV: one reading per row, in UTC, with every field of a reading.
 
-Here: text to readings, a block of rows at a time and a column at a time. Not here: whether a meter is
-known, or whether a value is plausible (`vee`).
+Here: text to readings, one block of rows and one column at a time. Not here: whether a meter is known, or
+whether a value is plausible (`data.ingest.rules`).
 
-Columns, in any order: identifier, register, channel, unit, reading_ts (ISO 8601 with offset, the start
-of the interval), interval_seconds, value (empty where there is none), quality, source_version; and,
-where wanted, serial_number, quality_method and reason_code. Any other column refuses the file.
+Columns, in any order: identifier, register, channel, unit, reading_ts (ISO 8601 with offset, the start of
+the interval), interval_seconds, value (empty if there is none), quality, source_version; optional:
+serial_number, quality_method and reason_code. Any other column refuses the file.
 """
 
 import csv
@@ -25,14 +25,16 @@ from data.ingest.formats.columns import (
     Batch,
     Mask,
     Rejections,
-    decimals,
-    instants,
+    Violation,
     is_damaged,
     null_where,
+    parse_decimals,
+    parse_instants,
     split_lines,
     to_mask,
 )
 from data.ingest.formats.container import Member, refuse
+from data.ingest.formats.format import FileFormat
 from data.ingest.schema import CHANNELS, PARSED, QUALITIES
 
 REQUIRED = (
@@ -47,40 +49,50 @@ REQUIRED = (
     "source_version",
 )
 OPTIONAL = ("serial_number", "quality_method", "reason_code")
-# A month and an hour: the longest interval between two readings of a register that anyone sends.
+# A month and an hour: the longest interval that senders use.
 MAX_INTERVAL_SECONDS = 31 * 86_400 + 3_600
-
-# Rule, reason, and the rows that break it.
-Finding = tuple[str, str, Mask]
 
 
 def iter_batches(path: Path, member: Member, part: int) -> Iterator[Batch]:
-    """The readings of one text, a batch for each block of about 1 MiB. Raises `RefusedFile`."""
+    """Yield the readings of one text, one batch for each block of about 1 MiB. Raises `RefusedFile`."""
     blocks = member.blocks
     first = next(blocks, b"")
     head, _, rest = first.partition(b"\n")
-    names = _header(path, head.decode())
+    names = _read_header(path, head.decode())
     line = 2
     last = first
     for block in itertools.chain([rest], blocks):
         if not block:
             continue
         last = block
-        strings, lines, rejected = _split(block, names, line)
+        strings, lines, rejected = _split_block(block, names, line)
         line += block.count(b"\n")
         yield read_columns(strings, lines, rejected, part)
     if not last.endswith(b"\n"):
         raise refuse(path, line, "FILE-CUT", "the last row has no line end, so rows may be missing")
 
 
-def _header(path: Path, text: str) -> list[str]:
-    names = [name.strip().lower() for name in _fields(text)]
+def _recognizes(text: str) -> bool:
+    names = {name.strip().strip('"').lower() for name in text.split("\n", 1)[0].split(",")}
+    return not text.startswith(("<", "{", "[")) and {"identifier", "reading_ts"} <= names
+
+
+FORMAT = FileFormat(
+    name="canonical_csv",
+    summary="one reading per row, with every field of a reading",
+    read=iter_batches,
+    recognizes=_recognizes,
+)
+
+
+def _read_header(path: Path, text: str) -> list[str]:
+    names = [name.strip().lower() for name in _split_fields(text)]
     check_columns(path, 1, names)
     return names
 
 
 def check_columns(path: Path, line: int | None, names: list[str]) -> None:
-    """Raises `RefusedFile` unless the canonical columns are there, once each, and no others."""
+    """Raise `RefusedFile` unless there are exactly the canonical columns, each once."""
     unknown = [name for name in names if name not in REQUIRED + OPTIONAL]
     missing = [name for name in REQUIRED if name not in names]
     if unknown:
@@ -88,14 +100,14 @@ def check_columns(path: Path, line: int | None, names: list[str]) -> None:
     if missing:
         raise refuse(path, line, "CSV-HEADER", f"missing columns: {', '.join(missing)}")
     if len(set(names)) != len(names):
-        raise refuse(path, line, "CSV-HEADER", "a column stands twice")
+        raise refuse(path, line, "CSV-HEADER", "a column name is repeated")
 
 
-def _split(block: bytes, names: list[str], first_line: int) -> tuple[pa.Table, pa.Array, Rejections]:
-    """(string columns, line of each row, rejected rows) of a block.
+def _split_block(block: bytes, names: list[str], first_line: int) -> tuple[pa.Table, pa.Array, Rejections]:
+    """Return (string columns, line of each row, rejected rows) of a block.
 
-    Arrow splits a block that has nothing unusual. It would take a quote, a NUL or a blank line in its
-    own way and stop at the first, so a block with one is split line by line.
+    Arrow splits an ordinary block. It treats quotes, NUL and blank lines differently and stops at the first
+    fault, so a block with one of them is split line by line.
     """
     rejections = Rejections()
     table = None if b'"' in block or b"\0" in block or _has_damage(block) else _split_fast(block, names)
@@ -113,7 +125,7 @@ def _split_fast(block: bytes, names: list[str]) -> pa.Table | None:
         table = _split_by_arrow(block, names)
     except pa.ArrowInvalid:
         return None
-    # A blank line is a row of empty fields to Arrow; those are found sooner than the line.
+    # Arrow reads a blank line as a row of empty fields, which are faster to find than the line.
     may_be_blank = pc.any(pc.equal(table.column(0), "")).as_py()
     return None if may_be_blank and (block.startswith(b"\n") or b"\n\n" in block) else table
 
@@ -121,11 +133,11 @@ def _split_fast(block: bytes, names: list[str]) -> pa.Table | None:
 def _split_by_arrow(block: bytes, names: list[str]) -> pa.Table:
     return pacsv.read_csv(
         io.BytesIO(block),
-        # One block, so that rows keep their order and a row is never split between threads.
+        # One block: rows keep their order, and no row is split between threads.
         read_options=pacsv.ReadOptions(column_names=names, use_threads=False, block_size=len(block) + 1),
         parse_options=pacsv.ParseOptions(quote_char=False, ignore_empty_lines=False),
         convert_options=pacsv.ConvertOptions(
-            # What is no valid text has become U+FFFD before.
+            # `container` has replaced invalid text with U+FFFD.
             column_types=dict.fromkeys(names, pa.string()),
             strings_can_be_null=False,
             check_utf8=False,
@@ -142,11 +154,13 @@ def _split_slowly(
         if not text.strip():
             continue
         if is_damaged(text):
-            rejections.add(line, "ROW-ENCODING", "the row holds bytes that are no text", text)
+            rejections.add(line, "ROW-ENCODING", "the row holds bytes that are not valid text", text)
             continue
-        fields = _fields(text)
+        fields = _split_fields(text)
         if len(fields) != len(names):
-            rejections.add(line, "CSV-COLUMNS", f"{len(fields)} fields, {len(names)} expected", text)
+            rejections.add(
+                line, "CSV-COLUMNS", f"the row has {len(fields)} fields, {len(names)} expected", text
+            )
             continue
         rows.append(fields)
         lines.append(line)
@@ -155,20 +169,20 @@ def _split_slowly(
     return table, pa.array(lines, type=pa.int64())
 
 
-def _fields(text: str) -> list[str]:
+def _split_fields(text: str) -> list[str]:
     try:
         return next(csv.reader([text]), [])
     except csv.Error:
-        # A field beyond the limit of the csv module is no field of a reading.
+        # No field of a reading exceeds the limit of the csv module.
         return []
 
 
-def _column(strings: pa.Table, name: str) -> pa.Array:
-    """A column without blanks around its texts, null where empty or absent."""
+def _take_column(strings: pa.Table, name: str) -> pa.Array:
+    """Return a column without blanks around its texts, null where it is empty or absent."""
     if name not in strings.column_names:
         return pa.nulls(strings.num_rows, pa.string())
     column = strings.column(name).combine_chunks()
-    # Arrow's chunked column of one chunk stays chunked in some versions.
+    # In some versions of Arrow a column of one chunk stays chunked.
     flat = pa.concat_arrays(column.chunks) if isinstance(column, pa.ChunkedArray) else column
     if _may_have_blanks(flat):
         flat = pc.utf8_trim_whitespace(flat)
@@ -177,7 +191,7 @@ def _column(strings: pa.Table, name: str) -> pa.Array:
 
 
 def _may_have_blanks(column: pa.Array) -> bool:
-    """Whether any byte of a column's texts is a blank, or of a sign that may be one."""
+    """Whether the texts of a column hold a blank, or a byte that may belong to one."""
     content = column.buffers()[2]
     if content is None:
         return False
@@ -186,39 +200,39 @@ def _may_have_blanks(column: pa.Array) -> bool:
 
 
 def read_columns(strings: pa.Table, lines: pa.Array, rejections: Rejections, part: int) -> Batch:
-    """The readings of string columns with the canonical names; `lines` has the line of each row."""
-    columns = {name: _column(strings, name) for name in REQUIRED + OPTIONAL}
-    findings: list[Finding] = []
+    """Convert string columns with the canonical names to readings; `lines` has the line of each row."""
+    columns = {name: _take_column(strings, name) for name in REQUIRED + OPTIONAL}
+    violations: list[Violation] = []
     parsed: dict[str, pa.Array] = {"line": lines}
     for name, parse in _PARSERS.items():
         parsed[name], found = parse(columns[name])
-        findings += found
-    findings.append(_null_without_cause(parsed))
-    bad = np.logical_or.reduce([mask for _, _, mask in findings])
+        violations += found
+    violations.append(_check_null_values(parsed))
+    bad = np.logical_or.reduce([mask for _, _, mask in violations])
     if bad.any():
-        _reject(strings, parsed, findings, bad, rejections)
+        _reject(strings, parsed, violations, bad, rejections)
         parsed = {name: column.filter(pa.array(~bad)) for name, column in parsed.items()}
     readings = pa.table({name: parsed[name] for name in PARSED.names}, schema=PARSED)
     return Batch(readings, rejections.take(), part)
 
 
-def _null_without_cause(parsed: dict[str, pa.Array]) -> Finding:
+def _check_null_values(parsed: dict[str, pa.Array]) -> Violation:
     is_null = to_mask(pc.is_null(parsed["value"]))
     says_null = to_mask(pc.equal(parsed["quality"], "null"))
-    return "ROW-QUALITY", "quality is null exactly where there is no value", is_null != says_null
+    return "ROW-QUALITY", "the quality must be null if and only if there is no value", is_null != says_null
 
 
 def _reject(
     strings: pa.Table,
     parsed: dict[str, pa.Array],
-    findings: list[Finding],
+    violations: list[Violation],
     bad: Mask,
     rejections: Rejections,
 ) -> None:
-    """The first rule that each bad row breaks; what could be read of the row goes with it."""
+    """Reject each bad row by the first rule that it violates, with the fields that could be read."""
     for index in np.flatnonzero(bad):
         row = int(index)
-        rule, reason, _ = next(finding for finding in findings if finding[2][row])
+        rule, reason, _ = next(violation for violation in violations if violation[2][row])
         value = parsed["value"][row].as_py()
         rejections.add(
             parsed["line"][row].as_py(),
@@ -233,65 +247,65 @@ def _reject(
         )
 
 
-def _given(column: pa.Array) -> tuple[pa.Array, list[Finding]]:
+def _parse_given(column: pa.Array) -> tuple[pa.Array, list[Violation]]:
     return column, [("ROW-CHANNEL", "the identifier or register is empty", to_mask(pc.is_null(column)))]
 
 
-def _optional(column: pa.Array) -> tuple[pa.Array, list[Finding]]:
+def _parse_optional(column: pa.Array) -> tuple[pa.Array, list[Violation]]:
     return column, []
 
 
-def _one_of(
+def _parser_of_choice(
     names: tuple[str, ...], rule: str, reason: str
-) -> Callable[[pa.Array], tuple[pa.Array, list[Finding]]]:
-    def parse(column: pa.Array) -> tuple[pa.Array, list[Finding]]:
+) -> Callable[[pa.Array], tuple[pa.Array, list[Violation]]]:
+    def parse(column: pa.Array) -> tuple[pa.Array, list[Violation]]:
         return column, [(rule, reason, ~to_mask(pc.is_in(column, pa.array(names))))]
 
     return parse
 
 
-def _units(column: pa.Array) -> tuple[pa.Array, list[Finding]]:
+def _parse_unit(column: pa.Array) -> tuple[pa.Array, list[Violation]]:
     encoded = pc.dictionary_encode(column)
     canonical = pa.array([UNITS.get(text.as_py().lower()) for text in encoded.dictionary], type=pa.string())
     units = canonical.take(encoded.indices)
-    return units, [("ROW-UNIT", "the unit is missing or not known", to_mask(pc.is_null(units)))]
+    return units, [("ROW-UNIT", "the unit is missing or unknown", to_mask(pc.is_null(units)))]
 
 
-def _instants(column: pa.Array) -> tuple[pa.Array, list[Finding]]:
-    values, bad = instants(column)
+def _parse_instant(column: pa.Array) -> tuple[pa.Array, list[Violation]]:
+    values, bad = parse_instants(column)
     reason = "the time is missing, does not exist, or has no offset"
     return values, [("ROW-TIMESTAMP", reason, bad | to_mask(pc.is_null(column)))]
 
 
-def _seconds(column: pa.Array) -> tuple[pa.Array, list[Finding]]:
+def _parse_seconds(column: pa.Array) -> tuple[pa.Array, list[Violation]]:
     encoded = pc.dictionary_encode(column)
     digits = to_mask(pc.match_substring_regex(encoded.dictionary, r"^[0-9]{1,8}$"))
     lengths = pc.cast(null_where(encoded.dictionary, ~digits), pa.int32())
     fit = pc.and_(pc.greater(lengths, 0), pc.less_equal(lengths, MAX_INTERVAL_SECONDS))
     seconds = null_where(lengths, ~to_mask(fit)).take(encoded.indices)
-    reason = "interval_seconds is no length that an interval can have"
+    reason = "interval_seconds is not a valid length"
     return seconds, [("ROW-INTERVAL", reason, to_mask(pc.is_null(seconds)))]
 
 
-def _values(column: pa.Array) -> tuple[pa.Array, list[Finding]]:
-    values, not_number, too_long = decimals(column)
+def _parse_value(column: pa.Array) -> tuple[pa.Array, list[Violation]]:
+    values, not_number, too_long = parse_decimals(column)
     return values, [
-        ("ROW-VALUE", "the value is no number", not_number),
-        ("ROW-PRECISION", "the value does not fit", too_long),
+        ("ROW-VALUE", "the value is not a number", not_number),
+        ("ROW-PRECISION", "the value has more than 11 digits before or 9 after the point", too_long),
     ]
 
 
-_PARSERS: dict[str, Callable[[pa.Array], tuple[pa.Array, list[Finding]]]] = {
-    "identifier": _given,
-    "register": _given,
-    "serial_number": _optional,
-    "channel": _one_of(CHANNELS, "ROW-CHANNEL", "the channel is missing or not known"),
-    "unit": _units,
-    "reading_ts": _instants,
-    "interval_seconds": _seconds,
-    "value": _values,
-    "quality": _one_of(QUALITIES, "ROW-QUALITY", "the quality is missing or not known"),
-    "quality_method": _optional,
-    "reason_code": _optional,
-    "source_version": _instants,
+_PARSERS: dict[str, Callable[[pa.Array], tuple[pa.Array, list[Violation]]]] = {
+    "identifier": _parse_given,
+    "register": _parse_given,
+    "serial_number": _parse_optional,
+    "channel": _parser_of_choice(CHANNELS, "ROW-CHANNEL", "the channel is missing or unknown"),
+    "unit": _parse_unit,
+    "reading_ts": _parse_instant,
+    "interval_seconds": _parse_seconds,
+    "value": _parse_value,
+    "quality": _parser_of_choice(QUALITIES, "ROW-QUALITY", "the quality is missing or unknown"),
+    "quality_method": _parse_optional,
+    "reason_code": _parse_optional,
+    "source_version": _parse_instant,
 }

@@ -1,8 +1,8 @@
-"""The canonical Parquet: one reading a row, with the columns of the canonical CSV.
+"""The canonical Parquet: one reading per row, with the columns of the canonical CSV.
 
-Here: typed columns to the string columns that `canonical_csv` reads, so that one set of rules judges both.
-Not here: what the columns mean. `line` of a reading is its row, counted from 1. A floating-point value counts
-as its shortest decimal text.
+Here: typed columns to the string columns that `canonical_csv` reads, so that both formats obey the same
+rules. Not here: what the columns mean. `line` of a reading is its row, counted from 1. A floating-point
+value is read as its shortest decimal text.
 """
 
 from collections.abc import Iterator
@@ -16,62 +16,63 @@ import pyarrow.parquet as pq
 from data.ingest.formats.canonical_csv import check_columns, read_columns
 from data.ingest.formats.columns import Batch, Rejections
 from data.ingest.formats.container import MAX_UNPACKED_BYTES, refuse
+from data.ingest.formats.format import FileFormat
 
-MAGIC = b"PAR1"
 BATCH_ROWS = 65_536
-# The largest row group is held in memory as a whole.
+# A row group is held in memory as a whole.
 MAX_GROUP_BYTES = 512 << 20
 
 
-def is_parquet(path: Path) -> bool:
-    """Whether a file starts as Parquet does; one that cannot be opened does not."""
-    try:
-        with path.open("rb") as stream:
-            return stream.read(4) == MAGIC
-    except OSError:
-        return False
-
-
-def iter_batches(path: Path, part: int) -> Iterator[Batch]:
-    """The readings of a file in batches of 64 k rows. Raises `RefusedFile`."""
+def iter_batches(path: Path) -> Iterator[Batch]:
+    """Yield the readings of a file in batches of 64 k rows. Raises `RefusedFile`."""
     line = 1
     try:
         with pq.ParquetFile(path) as file:
-            _check(path, file)
+            _check_columns_and_size(path, file)
             for batch in file.iter_batches(BATCH_ROWS):
                 batch.validate(full=True)
-                strings = pa.table({name: _text(path, name, batch[name]) for name in batch.schema.names})
+                strings = pa.table(
+                    {name: _convert_to_text(path, name, batch[name]) for name in batch.schema.names}
+                )
                 lines = pa.array(np.arange(line, line + batch.num_rows))
                 line += batch.num_rows
-                yield read_columns(strings, lines, Rejections(), part)
+                yield read_columns(strings, lines, Rejections(), 0)
     except (pa.ArrowException, OSError) as error:
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise refuse(path, None, "FILE-DAMAGED", f"the Parquet file cannot be read: {text}") from error
 
 
-def _check(path: Path, file: pq.ParquetFile) -> None:
+FORMAT = FileFormat(
+    name="canonical_parquet",
+    summary="the canonical fields as columns of a Parquet file",
+    read=iter_batches,
+    magic=b"PAR1",
+)
+
+
+def _check_columns_and_size(path: Path, file: pq.ParquetFile) -> None:
     check_columns(path, None, file.schema_arrow.names)
     groups = [file.metadata.row_group(place).total_byte_size for place in range(file.num_row_groups)]
     if sum(groups) > MAX_UNPACKED_BYTES or max(groups, default=0) > MAX_GROUP_BYTES:
         reason = (
-            f"it unpacks to more than {MAX_UNPACKED_BYTES >> 30} GiB, or a row group of it to more than "
+            f"it unpacks to more than {MAX_UNPACKED_BYTES >> 30} GiB, or one of its row groups to more than "
             f"{MAX_GROUP_BYTES >> 20} MiB"
         )
         raise refuse(path, None, "FILE-TOO-LARGE", reason)
 
 
-def _text(path: Path, name: str, column: pa.Array) -> pa.Array:
+def _convert_to_text(path: Path, name: str, column: pa.Array) -> pa.Array:
     kind = column.type
     if pa.types.is_timestamp(kind) and kind.tz is None:
-        reason = f"the column {name!r} holds times without a zone; canonical times are instants"
+        reason = f"the column {name!r} holds times without a zone"
         raise refuse(path, None, "CSV-HEADER", reason)
     if pa.types.is_timestamp(kind):
-        # The instant is the same in every zone; nanoseconds beyond a microsecond are refused by the cast.
+        # The instant is the same in every zone; the cast refuses fractions of a microsecond.
         return pc.cast(pc.cast(column, pa.timestamp("us", tz="UTC")), pa.string())
     if pa.types.is_dictionary(kind):
-        return _text(path, name, column.dictionary_decode())
+        return _convert_to_text(path, name, column.dictionary_decode())
     is_number = pa.types.is_decimal(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind)
     is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
     if is_text or is_number or pa.types.is_null(kind):
         return pc.cast(column, pa.string())
-    raise refuse(path, None, "CSV-HEADER", f"the column {name!r} has the type {kind}, which is not read")
+    raise refuse(path, None, "CSV-HEADER", f"the column {name!r} has the type {kind}, which is not supported")

@@ -1,7 +1,7 @@
 """What the readers share: exact casts of whole columns, units, and the collection of rejected rows.
 
-Here: strings to decimals, instants and canonical units without a loop over values and without a value
-ever being rounded. Not here: anything of one format.
+Here: strings to decimals, instants and canonical units, without a loop over values and without rounding any
+value. Not here: anything that belongs to one format.
 """
 
 import datetime
@@ -25,8 +25,10 @@ from data.ingest.schema import (
 )
 
 Mask = npt.NDArray[np.bool_]
+# A rule, the reason, and a mask of the rows that violate it.
+Violation = tuple[str, str, Mask]
 MAX_RAW_TEXT = 500
-# A double that is not exactly what was meant prints 16 digits or more, and lies this near to it.
+# A double with a binary rounding error prints 16 digits or more, and lies this near to the intended number.
 DOUBLE_DIGITS = 16
 NOISE = Decimal("1e-12")
 MAX_NOISY = Decimal("1e5")
@@ -43,9 +45,9 @@ UNITS: dict[str, str] = {
     **dict.fromkeys(("litre", "litres", "liter", "liters"), "l"),
 }
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$"
-# What numbers look like nearly always: these fit.
+# The usual form of a number, which always fits the column.
 _USUAL = r"^-?[0-9]{1,11}(?:\.[0-9]{1,9})?$"
-# Plain digits that fit the column; trailing zeros beyond the ninth decimal change nothing.
+# Plain digits that fit the column; zeros after the ninth decimal change nothing.
 _FITS = r"^[+-]?0*[0-9]{0,11}(\.[0-9]{0,9}0*)?$"
 _INSTANT = (
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}(:?[0-9]{2}(:?[0-9]{2}(\.[0-9]{1,6})?)?)?"
@@ -57,13 +59,22 @@ _DAY = (
 )
 
 
+class Fault(Exception):
+    """A record or series cannot be used: a rule and a reason. It never leaves the reader."""
+
+    def __init__(self, rule: str, reason: str) -> None:
+        super().__init__(reason)
+        self.rule = rule
+        self.reason = reason
+
+
 @dataclass(frozen=True)
 class Batch:
     """Some rows of one text: `readings` (schema `PARSED`), `rejected` (`REJECTED`), `register_reads`
     (`REGISTER_READ`).
 
-    `part` counts the texts of a file (members, concatenated NEM12 blocks): a row of a later part is
-    later than every row of an earlier one, whatever its line.
+    `part` counts the texts of a file (members, concatenated NEM12 blocks): every row of a later part is
+    newer than every row of an earlier part, whatever its line.
     """
 
     readings: pa.Table
@@ -74,7 +85,7 @@ class Batch:
 
 @dataclass
 class Rejections:
-    """Rows turned away, collected one by one: they are few."""
+    """Rejected rows, collected one by one since they are few."""
 
     rows: list[dict[str, object]] = field(default_factory=list)
 
@@ -91,7 +102,7 @@ class Rejections:
         value: object = None,
         unit: str | None = None,
     ) -> None:
-        """Keep one row; `value` is a `Decimal` or None and fits the column."""
+        """Add one row; `value` is a `Decimal` that fits the column, or None."""
         self.rows.append(
             {
                 "line": line,
@@ -108,13 +119,13 @@ class Rejections:
         )
 
     def take(self) -> pa.Table:
-        """The rows so far as a table of the schema `REJECTED`; the collection is empty afterwards."""
+        """Return the rows as a table of the schema `REJECTED` and empty the collection."""
         rows, self.rows = self.rows, []
         return pa.Table.from_pylist(rows, schema=REJECTED)
 
 
 def to_mask(array: pa.Array | pa.ChunkedArray) -> Mask:
-    """A boolean Arrow column as numpy; null counts as false."""
+    """Convert a boolean Arrow column to numpy; null counts as false."""
     flat = pc.fill_null(array, False)
     if isinstance(flat, pa.ChunkedArray):
         flat = flat.combine_chunks()
@@ -122,49 +133,49 @@ def to_mask(array: pa.Array | pa.ChunkedArray) -> Mask:
 
 
 def null_where(array: pa.Array, mask: Mask) -> pa.Array:
-    """`array` with null where `mask` is true."""
+    """Replace values with null where `mask` is true."""
     return pc.if_else(pa.array(mask), pa.scalar(None, array.type), array)
 
 
-def decimals(strings: pa.Array) -> tuple[pa.Array, Mask, Mask]:
-    """(values, is not a number, does not fit) of strings; bad and null ones are null in the values.
+def parse_decimals(strings: pa.Array) -> tuple[pa.Array, Mask, Mask]:
+    """Return (values, is not a number, does not fit); bad and null strings are null in the values.
 
-    Exact: what needs more than 9 decimals or 11 digits before the point is reported, not rounded. Only
-    what binary arithmetic left on a number is taken off: 0.30000000000000004 is 0.3.
+    Exact: a number with more than 9 decimals or 11 digits before the point is reported, not rounded. Only
+    binary rounding errors are removed: 0.30000000000000004 is read as 0.3.
     """
     is_rare = to_mask(pc.invert(pc.match_substring_regex(strings, _USUAL)))
     usual = pc.cast(null_where(strings, is_rare), DECIMAL)
     if not is_rare.any():
         return usual, is_rare, is_rare
-    # A few bad values do not send the column to the slow way.
-    values, not_number, too_long = _rare_decimals(strings.filter(pa.array(is_rare)))
+    # A few bad values do not make the whole column slow.
+    values, not_number, too_long = _parse_rare_decimals(strings.filter(pa.array(is_rare)))
     found = np.zeros((2, len(strings)), dtype=np.bool_)
     found[:, is_rare] = not_number, too_long
     return pc.replace_with_mask(usual, pa.array(is_rare), values), *found
 
 
-def _rare_decimals(strings: pa.Array) -> tuple[pa.Array, Mask, Mask]:
+def _parse_rare_decimals(strings: pa.Array) -> tuple[pa.Array, Mask, Mask]:
     strings = pc.utf8_trim_whitespace(strings)
     is_number = to_mask(pc.match_substring_regex(strings, _NUMBER))
-    # Arrow's own cast takes some small numbers for zero: .0000001E-41.
-    strings = _without_exponents(strings, is_number & to_mask(pc.match_substring_regex(strings, "[eE]")))
+    # Arrow's cast reads some small numbers as zero: .0000001E-41.
+    strings = _expand_exponents(strings, is_number & to_mask(pc.match_substring_regex(strings, "[eE]")))
     fits = to_mask(pc.match_substring_regex(strings, _FITS)) & is_number
-    strings = _without_noise(strings, is_number & ~fits)
+    strings = _remove_noise(strings, is_number & ~fits)
     fits = to_mask(pc.match_substring_regex(strings, _FITS)) & is_number
     shortened = pc.replace_substring_regex(null_where(strings, ~fits), r"(\.[0-9]{9})0+$", r"\1")
     values, unfit = _cast_or_null(shortened, DECIMAL)
     return values, ~is_number, (is_number & ~fits) | unfit
 
 
-def _without_noise(strings: pa.Array, is_unfit: Mask) -> pa.Array:
+def _remove_noise(strings: pa.Array, is_unfit: Mask) -> pa.Array:
     if not is_unfit.any():
         return strings
-    plain = [_denoised(text) for text in strings.filter(pa.array(is_unfit)).to_pylist()]
+    plain = [_round_noise(text) for text in strings.filter(pa.array(is_unfit)).to_pylist()]
     return pc.replace_with_mask(strings, pa.array(is_unfit), pa.array(plain, pa.string()))
 
 
-def _denoised(text: str) -> str:
-    """The number of 9 decimals beside one with as many digits as a double prints, else the text as it is."""
+def _round_noise(text: str) -> str:
+    """Return the nearest number of 9 decimals if the text has a binary rounding error, else the text."""
     value = Decimal(text)
     if len(value.normalize().as_tuple().digits) < DOUBLE_DIGITS or abs(value) >= MAX_NOISY:
         return text
@@ -172,7 +183,7 @@ def _denoised(text: str) -> str:
     return format(near, "f") if abs(value - near) <= NOISE else text
 
 
-def _without_exponents(strings: pa.Array, has_one: Mask) -> pa.Array:
+def _expand_exponents(strings: pa.Array, has_one: Mask) -> pa.Array:
     if not has_one.any():
         return strings
     plain = [
@@ -181,17 +192,17 @@ def _without_exponents(strings: pa.Array, has_one: Mask) -> pa.Array:
     return pc.replace_with_mask(strings, pa.array(has_one), pa.array(plain, pa.string()))
 
 
-def instants(strings: pa.Array) -> tuple[pa.Array, Mask]:
-    """(UTC instants, bad) of ISO 8601 strings with an offset; 30 February is bad, not 2 March."""
+def parse_instants(strings: pa.Array) -> tuple[pa.Array, Mask]:
+    """Return (UTC instants, bad) for ISO 8601 strings with an offset; 30 February is bad, not 2 March."""
     try:
         return pc.cast(strings, TIMESTAMP), np.zeros(len(strings), dtype=np.bool_)
     except pa.ArrowInvalid:
-        # A blank may stand before the offset, as many programs print it.
+        # Many programs print a blank before the offset.
         strings = pc.replace_substring_regex(
             pc.utf8_trim_whitespace(strings), r" ([+-][0-9:]{2,5}|Z)$", r"\1"
         )
     looks_right = to_mask(pc.match_substring_regex(strings, _INSTANT))
-    # Ordinary days are told by a pattern, so that one bad row does not send the column to the slow way.
+    # A pattern recognizes ordinary days, so that one bad row does not make the whole column slow.
     day_exists = to_mask(pc.match_substring_regex(strings, _DAY))
     leap_day = to_mask(pc.match_substring_regex(strings, r"^....-02-29"))
     good = looks_right & (day_exists | leap_day)
@@ -200,7 +211,7 @@ def instants(strings: pa.Array) -> tuple[pa.Array, Mask]:
 
 
 def _cast_or_null(strings: pa.Array, target: pa.DataType) -> tuple[pa.Array, Mask]:
-    """(values, failed): a column at once, and one by one where Arrow finds more wrong than a pattern can."""
+    """Return (values, failed): cast the column at once, or text by text if Arrow refuses it."""
     try:
         return pc.cast(strings, target), np.zeros(len(strings), dtype=np.bool_)
     except pa.ArrowInvalid:
@@ -217,16 +228,16 @@ def _is_castable(text: pa.Scalar, target: pa.DataType) -> bool:
 
 
 def spread(distinct: Sequence[str | None], codes: npt.NDArray[np.int32]) -> pa.Array:
-    """A string column from its distinct values and a code per row."""
+    """Build a string column from its distinct values and one code for each row."""
     return pa.array(list(distinct), type=pa.string()).take(pa.array(codes))
 
 
 def split_lines(block: bytes) -> Iterator[str]:
-    """The lines of a block without their line ends."""
+    """Yield the lines of a block without their line ends."""
     text = block.decode()
     yield from (text[:-1] if text.endswith("\n") else text).split("\n")
 
 
 def is_damaged(line: str) -> bool:
-    """Whether a line holds a NUL or stands for bytes that are no valid text."""
+    """Whether a line holds a NUL or bytes that were not valid text."""
     return "\ufffd" in line or "\0" in line

@@ -1,7 +1,7 @@
-"""Bytes on disk to text blocks: gzip and zip, encodings and line ends, with bounds on what is unpacked.
+"""Bytes on disk to text blocks: gzip and zip, encodings and line ends, with a limit on the unpacked size.
 
-Here: everything that is the same for every text format. Not here: what the text means (`detect`,
-`nem12`, `canonical_csv`). Nothing is ever unpacked to disk, so no member name can escape a folder.
+Here: what is the same for every text format. Not here: the meaning of the text (`detect` and the readers).
+Nothing is unpacked to disk, so no member name can escape a folder.
 """
 
 import codecs
@@ -21,23 +21,23 @@ from data.ingest.errors import RefusedFile
 from data.ingest.rules.table import RULES
 
 READ_BYTES = 1 << 20
-# A year of five-minute data of a thousand registers is 1 GB as canonical CSV.
+# As canonical CSV, a year of five-minute data of a thousand registers takes 1 GB.
 MAX_UNPACKED_BYTES = 4 << 30
-# Meter data packs 5 to 60 times; only beyond this size is a ratio suspicious at all.
+# Meter data shrinks 5 to 60 times; a higher ratio is suspicious only above this size.
 RATIO_FREE_BYTES = 64 << 20
 MAX_RATIO = 200
 MAX_MEMBERS = 1000
-# A line longer than this is no meter record: the longest, 1440 values of a day, takes 30 kB.
+# The longest meter record, 1440 values of a day, takes 30 kB.
 MAX_LINE_BYTES = 1 << 20
 
-# JSON, XML and EDIFACT are one document, often a single line of many megabytes: it is never cut at line ends.
+# JSON, XML and EDIFACT are one document, often one line of many megabytes: they are not cut at line ends.
 _DOCUMENT_STARTS = (b"{", b"[", b"<", b"UNA", b"UNB", b"UNH")
 
 _ARCHIVE_MAGIC = (b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b", b"7z\xbc\xaf", b"BZh", b"\xfd7zXZ", b"Rar!")
-# Workbooks and documents: of old they are one compound file, today a zip that lists its parts first.
+# Old office documents are one compound file, new ones a zip with a list of its parts.
 _OFFICE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _OFFICE_MEMBERS = ("[Content_Types].xml", "mimetype")
-_OFFICE = "this is a workbook or another document of an office program: save its table as CSV, deliver that"
+_OFFICE = "the file is a workbook or another office document: save its table as CSV and send that"
 _DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, NotImplementedError)
 
 
@@ -45,9 +45,9 @@ _DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, NotImplem
 class Member:
     """One text of a file: the file itself, or a member of an archive, with a name for messages.
 
-    `blocks` yields UTF-8 bytes with LF line ends, cut at line ends; only the last block may lack its
-    final LF. Invalid bytes have become U+FFFD. A JSON, XML or EDIFACT document comes as it is, cut
-    anywhere. Reading may raise `RefusedFile`.
+    `blocks` yields UTF-8 bytes with LF line ends, cut at line ends; only the last block may lack its final
+    LF. U+FFFD replaces invalid bytes. A JSON, XML or EDIFACT document is unchanged and may be cut anywhere.
+    Reading may raise `RefusedFile`.
     """
 
     name: str
@@ -55,12 +55,12 @@ class Member:
 
 
 def refuse(path: Path, line: int | None, rule: str, reason: str) -> RefusedFile:
-    """The error for a file that breaks `rule`, with the rule's own remedy."""
+    """Return the error for a file that violates `rule`, with the remedy of the rule."""
     return RefusedFile(path, line, rule, reason, RULES[rule].remedy)
 
 
-def content_hash(path: Path) -> str:
-    """SHA-256 in hexadecimal of the bytes as received."""
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of the bytes as received, in hexadecimal."""
     try:
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
@@ -69,30 +69,30 @@ def content_hash(path: Path) -> str:
 
 
 def open_members(path: Path, encoding: str | None = None) -> Iterator[Member]:
-    """The texts of `path` in order; a plain file or a gzip has one, a zip as many as it has files.
+    """Yield the texts of `path` in order: one for a plain file or gzip, one for each file in a zip.
 
-    `encoding` is that of texts without a byte order mark, by default UTF-8, or UTF-16 where it looks so.
-    Each member must be read before the next is asked for. Raises `RefusedFile`.
+    `encoding` is the encoding of texts without a byte order mark; the default is UTF-8, or UTF-16 if the
+    bytes look like it. Read each member before you ask for the next. Raises `RefusedFile`.
     """
-    with _faults_refuse(path), path.open("rb") as stream:
+    with _refuse_on_errors(path), path.open("rb") as stream:
         magic = stream.read(6)
         stream.seek(0)
         if not magic:
             raise refuse(path, None, "FILE-EMPTY", "the file has no content")
         if magic.startswith(b"PK"):
-            yield from _zip_members(path, stream, encoding)
+            yield from _open_zip_members(path, stream, encoding)
         elif magic.startswith(b"\x1f\x8b"):
             packed = path.stat().st_size
             with gzip.GzipFile(fileobj=stream) as unpacked:
-                chunks = _Bounded(path, packed).chunks(unpacked, path.name)
-                yield Member(path.name, _guarded(path, chunks, encoding))
+                chunks = _SizeLimit(path, packed).read_chunks(unpacked, path.name)
+                yield Member(path.name, _iter_blocks(path, chunks, encoding))
         else:
-            yield Member(path.name, _guarded(path, _plain_chunks(path, stream), encoding))
+            yield Member(path.name, _iter_blocks(path, _read_plain_chunks(path, stream), encoding))
 
 
 @contextlib.contextmanager
-def _faults_refuse(path: Path) -> Iterator[None]:
-    """Errors of the disk and of unpacking become refusals."""
+def _refuse_on_errors(path: Path) -> Iterator[None]:
+    """Turn errors of the disk and of unpacking into refusals."""
     try:
         yield
     except _DAMAGE as error:
@@ -101,35 +101,35 @@ def _faults_refuse(path: Path) -> Iterator[None]:
         raise refuse(path, None, "FILE-UNREADABLE", error.strerror or str(error)) from error
 
 
-def _guarded(path: Path, chunks: Iterator[bytes], encoding: str | None) -> Iterator[bytes]:
-    """The blocks of a text; its bytes are read here, outside of `open_members`, so faults arise here."""
-    with _faults_refuse(path):
-        text = _utf8(chunks, encoding)
+def _iter_blocks(path: Path, chunks: Iterator[bytes], encoding: str | None) -> Iterator[bytes]:
+    """Yield the blocks of a text. Errors arise here, since `open_members` does not read its bytes."""
+    with _refuse_on_errors(path):
+        text = _decode_to_utf8(chunks, encoding)
         first = next(text, b"")
         whole = itertools.chain([first], text)
-        yield from whole if first.lstrip().startswith(_DOCUMENT_STARTS) else lines(path, whole)
+        yield from whole if first.lstrip().startswith(_DOCUMENT_STARTS) else cut_lines(path, whole)
 
 
-def _plain_chunks(path: Path, stream: IO[bytes]) -> Iterator[bytes]:
+def _read_plain_chunks(path: Path, stream: IO[bytes]) -> Iterator[bytes]:
     first = True
     while chunk := stream.read(READ_BYTES):
         if first and chunk.startswith(_ARCHIVE_MAGIC):
-            raise refuse(path, None, "FILE-ARCHIVE", "an archive of a kind that is not read")
+            raise refuse(path, None, "FILE-ARCHIVE", "this kind of archive is not supported")
         if first and chunk.startswith(_OFFICE_MAGIC):
             raise refuse(path, None, "FILE-FORMAT", _OFFICE)
         first = False
         yield chunk
 
 
-class _Bounded:
-    """Counts what an archive really unpacks to: the sizes it declares may lie."""
+class _SizeLimit:
+    """Counts the unpacked bytes of an archive: the sizes that it declares may be false."""
 
     def __init__(self, path: Path, packed_bytes: int) -> None:
         self._path = path
         self._packed = max(packed_bytes, 1)
         self._unpacked = 0
 
-    def chunks(self, stream: IO[bytes] | gzip.GzipFile, name: str) -> Iterator[bytes]:
+    def read_chunks(self, stream: IO[bytes] | gzip.GzipFile, name: str) -> Iterator[bytes]:
         first = True
         while chunk := stream.read(READ_BYTES):
             if first and chunk.startswith(_ARCHIVE_MAGIC):
@@ -149,12 +149,12 @@ class _Bounded:
                 self._path,
                 None,
                 "FILE-TOO-LARGE",
-                f"it unpacks to more than {MAX_RATIO} times its size, beyond {RATIO_FREE_BYTES >> 20} MiB",
+                f"it unpacks to over {MAX_RATIO} times its size, and to over {RATIO_FREE_BYTES >> 20} MiB",
             )
 
 
-def _zip_members(path: Path, stream: IO[bytes], encoding: str | None) -> Iterator[Member]:
-    bounded = _Bounded(path, path.stat().st_size)
+def _open_zip_members(path: Path, stream: IO[bytes], encoding: str | None) -> Iterator[Member]:
+    limit = _SizeLimit(path, path.stat().st_size)
     with zipfile.ZipFile(stream) as archive:
         infos = [info for info in archive.infolist() if not _is_litter(info)]
         if len(infos) > MAX_MEMBERS:
@@ -169,12 +169,12 @@ def _zip_members(path: Path, stream: IO[bytes], encoding: str | None) -> Iterato
             _check_member(path, info)
         for info in infos:
             with archive.open(info) as member:
-                chunks = bounded.chunks(member, info.filename)
-                yield Member(info.filename, _guarded(path, chunks, encoding))
+                chunks = limit.read_chunks(member, info.filename)
+                yield Member(info.filename, _iter_blocks(path, chunks, encoding))
 
 
 def _is_litter(info: zipfile.ZipInfo) -> bool:
-    """Folders, and what file managers add by themselves."""
+    """Whether an entry is a folder, or a file that file managers add."""
     added = (".DS_Store", "Thumbs.db", "desktop.ini")
     return info.is_dir() or info.filename.startswith("__MACOSX/") or info.filename.endswith(added)
 
@@ -189,7 +189,7 @@ def _check_member(path: Path, info: zipfile.ZipInfo) -> None:
         raise refuse(path, None, "FILE-ARCHIVE", f"member {info.filename!r} is a symbolic link")
 
 
-def _encoding(head: bytes) -> tuple[str, int]:
+def _guess_encoding(head: bytes) -> tuple[str, int]:
     """(codec, length of the byte order mark) by the mark, or by the NULs that UTF-16 puts into ASCII."""
     for mark, codec in (
         (codecs.BOM_UTF8, "utf-8"),
@@ -207,9 +207,9 @@ def _encoding(head: bytes) -> tuple[str, int]:
     return "utf-8", 0
 
 
-def _utf8(chunks: Iterator[bytes], encoding: str | None) -> Iterator[bytes]:
+def _decode_to_utf8(chunks: Iterator[bytes], encoding: str | None) -> Iterator[bytes]:
     first = next(chunks, b"")
-    codec, mark = _encoding(first)
+    codec, mark = _guess_encoding(first)
     if encoding is not None and not mark:
         codec = encoding
     first = first[mark:]
@@ -224,12 +224,12 @@ def _utf8(chunks: Iterator[bytes], encoding: str | None) -> Iterator[bytes]:
     yield decoder.decode(b"", final=True).encode()
 
 
-def lines(path: Path, chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Blocks that end at a line end: CR LF and CR become LF, invalid UTF-8 becomes U+FFFD."""
+def cut_lines(path: Path, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield blocks that end at a line end: CR LF and CR become LF, invalid UTF-8 becomes U+FFFD."""
     pending = b""
     for chunk in chunks:
         text = pending + chunk
-        # A CR at the very end may be half of a CR LF.
+        # A CR at the end may be half of a CR LF.
         held = b"\r" if text.endswith(b"\r") else b""
         text = text[: len(text) - len(held)]
         if b"\r" in text:
@@ -239,12 +239,12 @@ def lines(path: Path, chunks: Iterable[bytes]) -> Iterator[bytes]:
         if len(pending) > MAX_LINE_BYTES + READ_BYTES:
             raise refuse(path, None, "FILE-FORMAT", f"a line is longer than {MAX_LINE_BYTES} bytes")
         if cut:
-            yield _valid(text[:cut])
+            yield _replace_invalid(text[:cut])
     if pending:
-        yield _valid(pending.replace(b"\r", b"\n"))
+        yield _replace_invalid(pending.replace(b"\r", b"\n"))
 
 
-def _valid(block: bytes) -> bytes:
+def _replace_invalid(block: bytes) -> bytes:
     if block.isascii():
         return block
     try:

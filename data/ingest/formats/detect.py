@@ -1,6 +1,6 @@
-"""The format of a text by its content; the name of a file says nothing that can be relied on.
+"""The format of a file by its content: a file name is not reliable.
 
-Here: which reader a text needs, or why none fits. Not here: any reading of records.
+Here: which of the registered formats a text has, or why none fits. Not here: reading records.
 """
 
 import io
@@ -8,82 +8,77 @@ import itertools
 import re
 from pathlib import Path
 
-from data.ingest.errors import RefusedFile
-from data.ingest.formats.container import refuse
+from data.ingest.formats.container import open_members, refuse
+from data.ingest.formats.format import FileFormat
+from data.ingest.formats.registry import FORMATS
 
-FORMATS = (
-    "nem12",
-    "nem13",
-    "canonical_csv",
-    "green_button",
-    "mscons",
-    "mapped_csv",
-    "canonical_ndjson",
-    "canonical_parquet",
-    "octopus_json",
-    "n3rgy_json",
-    "solaredge_json",
-)
 _SUPPORTED = (
-    f"the formats read are {', '.join(FORMATS)} (an interval CSV with a mapping, which "
-    "`inspect FILE --suggest-mapping` proposes)"
+    f"supported formats are {', '.join(FORMATS)} (mapped_csv needs a mapping, which "
+    "`myproperty inspect FILE --suggest-mapping` proposes)"
 )
 
 _NOT_READ: tuple[tuple[str, str], ...] = (
-    (r"(?is)<!doctype html|<html", "this is an HTML page, probably an error page saved as a file"),
-    (r"PAR1", "Parquet packs itself: deliver it as it is, not inside an archive"),
-    (r"%PDF", "this is a PDF document"),
-    (r"(?s)<.*?\baseXML\b", "this is an aseXML message: deliver the CSV that its CSVIntervalData holds"),
-)
-_JSON: tuple[tuple[str, str], ...] = (
-    (r'"energyDetails"\s*:|"energy"\s*:\s*\{\s*"timeUnit"', "solaredge_json"),
-    (r'"primaryValue"\s*:|"/mpxn/|"availableCacheRange"\s*:', "n3rgy_json"),
-    (r'"interval_start"\s*:|"count"\s*:.*"results"\s*:', "octopus_json"),
+    (r"(?is)<!doctype html|<html", "the file is an HTML page, probably an error page saved as a file"),
+    (r"PAR1", "the archive holds a Parquet file, which is compressed already: send it without the archive"),
+    (r"%PDF", "the file is a PDF document"),
+    (r"(?s)<.*?\baseXML\b", "the file is an aseXML message: send the CSV in its element CSVIntervalData"),
 )
 
 
-def detect(path: Path, head: str) -> str:
-    """The format name for a text that starts with `head`. Raises `RefusedFile` where none fits."""
+def detect_format(path: Path | str) -> str:
+    """Return the name of the format of a file. Raises `RefusedFile`."""
+    path = Path(path)
+    binary = detect_binary(path)
+    if binary is not None:
+        return binary.name
+    for member in open_members(path):
+        return detect_text(path, next(member.blocks, b"").decode(errors="replace")).name
+    raise refuse(path, None, "FILE-EMPTY", "the file has no content")
+
+
+def detect_binary(path: Path) -> FileFormat | None:
+    """Return the format whose first bytes a file has; None for a text, an archive or an unreadable file."""
+    with_magic = [(format, format.magic) for format in FORMATS.values() if format.magic is not None]
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(max(len(magic) for _, magic in with_magic))
+    except OSError:
+        return None
+    return next((format for format, magic in with_magic if head.startswith(magic)), None)
+
+
+def detect_text(path: Path, head: str) -> FileFormat:
+    """Return the format of a text that starts with `head`. Raises `RefusedFile` if no format fits."""
     text = head.lstrip("\ufeff \t\n")
     if not text.strip("\0"):
-        raise refuse(path, None, "FILE-EMPTY", "the file holds blanks only")
+        raise refuse(path, None, "FILE-EMPTY", "the file holds only blanks")
     for pattern, reason in _NOT_READ:
         if re.match(pattern, text):
             raise refuse(path, 1, "FILE-FORMAT", f"{reason}; {_SUPPORTED}")
+    for format in FORMATS.values():
+        if format.recognizes(text):
+            return format
+    raise refuse(path, 1, "FILE-FORMAT", f"{_describe_unknown(text)}; {_SUPPORTED}")
+
+
+def find_format(path: Path, name: str) -> FileFormat:
+    """Return the format with this name. Raises `RefusedFile` if it is not registered."""
+    if name not in FORMATS:
+        raise refuse(path, None, "FILE-FORMAT", f"the format {name!r} is unknown; {_SUPPORTED}")
+    return FORMATS[name]
+
+
+def _describe_unknown(text: str) -> str:
     if text.startswith("<"):
-        if re.search(r"naesb\.org/espi|<(UsagePoint|IntervalBlock)\b", text):
-            return "green_button"
-        raise refuse(path, 1, "FILE-FORMAT", f"this XML is no Green Button (ESPI); {_SUPPORTED}")
-    if re.match(r"UN[ABH]", text):
-        return "mscons"
+        return "the XML is not Green Button (ESPI)"
     if text.startswith(("{", "[")):
-        return _json_format(path, text)
-    if re.match(r'"?(100|200|300|400|500|900)"?\s*(,|\n|$)', text):
-        return "nem13" if re.match(r'(?i)"?100"?\s*,\s*"?NEM13', text) else "nem12"
-    header = {name.strip().strip('"').lower() for name in text.split("\n", 1)[0].split(",")}
-    if {"identifier", "reading_ts"} <= header:
-        return "canonical_csv"
-    hint = "; this is a table, and a mapping says what it means" if _is_table(text) else ""
-    raise refuse(path, 1, "FILE-FORMAT", f"the content is not recognised{hint}; {_SUPPORTED}")
+        return "the JSON is not from a supported portal"
+    if _is_table(text):
+        return "the content is not recognized; it is a table, which a mapping can describe"
+    return "the content is not recognized"
 
 
 def _is_table(text: str) -> bool:
     """Whether one of the first lines has numbers between delimiters."""
     heads = (line[:1000] for line in itertools.islice(io.StringIO(text), 100))
     return any(re.search(r"[0-9]\s*[,;\t|]|[,;\t|]\s*[0-9]", line) for line in heads)
-
-
-def _json_format(path: Path, text: str) -> str:
-    if re.match(r'\{[^\n]*"reading_ts"\s*:', text):
-        return "canonical_ndjson"
-    for pattern, name in _JSON:
-        if re.search(pattern, text):
-            return name
-    raise refuse(path, 1, "FILE-FORMAT", f"this JSON is of no portal that is read; {_SUPPORTED}")
-
-
-def check_format(path: Path, name: str) -> RefusedFile | None:
-    """The error for a format name that no reader has, or None."""
-    if name in FORMATS:
-        return None
-    return refuse(path, None, "FILE-FORMAT", f"the format {name!r} is not read; {_SUPPORTED}")

@@ -1,16 +1,16 @@
-"""What the series of a Green Button file are: usage points, unit, channel and register by ReadingTypes.
+"""The series of a Green Button file: usage point, unit, channel and register by ReadingTypes.
 
-Here: tying blocks of readings to the resources of the same file, and the code lists of ESPI (NAESB REQ.21)
-that say what they mean. Not here: XML, or values (`green_button`).
+Here: connecting blocks of readings with the resources of the same file, and the code lists of ESPI (NAESB
+REQ.21). Not here: XML, or values (`green_button`).
 """
 
 import re
 from dataclasses import dataclass, field
 
 from data.ingest.formats.assemble import AMOUNTS
-from data.ingest.formats.columns import UNITS
+from data.ingest.formats.columns import UNITS, Fault
 
-# A year and an hour: water is billed by the quarter or the year.
+# A year and an hour: water is billed every quarter or year.
 MAX_INTERVAL_SECONDS = 366 * 86_400 + 3_600
 LONGEST_DAY_SECONDS = 90_000
 
@@ -19,8 +19,8 @@ _OWNER = r"(?:(?:RetailCustomer|Customer|Subscription|User)/[^/]+/)?"
 _RESOURCE = re.compile(rf"{_OWNER}(?:UsagePoint|ReadingType)/.+")
 _USAGE_POINT = re.compile(rf"{_OWNER}UsagePoint/[^/]+")
 
-# UnitSymbol of ESPI, from IEC 61968-9 as the type UomType of espi.xsd documents it (42 m3, 119 ft3): unit by
-# power of ten; any other power is put into the value, in the unit of power 0.
+# UnitSymbol of ESPI, from IEC 61968-9 as the type UomType of espi.xsd documents it (42 m3, 119 ft3): the unit
+# for each power of ten. Any other power scales the value, in the unit of power 0.
 _UNITS: dict[str, dict[int, str]] = {
     "5": {0: "A", 3: "kA"},
     "29": {0: "V", 3: "kV"},
@@ -42,19 +42,19 @@ _UNITS: dict[str, dict[int, str]] = {
     "167": {0: "m3"},
     "169": {0: "therm"},
 }
-# Volumes compensated for temperature and pressure, or not, where the sender tells the two apart.
+# Volumes that are compensated for temperature and pressure or not, if the sender distinguishes them.
 _BASES = {"120": "compensated", "121": "uncompensated", "166": "uncompensated", "167": "compensated"}
 _VOLUME_OR_HEAT = ("42", "119", "128", "130", "132", "134", "169", *_BASES)
 _QUANTITIES = ("71", "72", "73", *_VOLUME_OR_HEAT)
 _ELECTRICITY_COMMODITIES = ("", "0", "1", "2")
 _ELECTRICITY_SERVICE = "0"
-# FlowDirection: not given counts as forward, to the customer.
+# FlowDirection: absent counts as forward, to the customer.
 _FORWARD = ("", "0", "1")
 _REVERSE = "19"
-# AccumulationKind: not applicable, delta; beside them indicating, instantaneous.
+# AccumulationKind: not applicable and delta; momentary: indicating and instantaneous.
 _DELTA = ("", "0", "4")
 _MOMENTARY = ("6", "12")
-# What tells two series of one usage point and direction apart, where they differ in it.
+# The fields that distinguish two series of one usage point and direction.
 _DISTINCTIONS = (
     "kind",
     "phase",
@@ -77,13 +77,13 @@ TYPE_FIELDS = (
 )
 
 
-# What the interval of a block says itself in the files of some utilities, which have no ReadingType.
+# Fields in the interval of a block, in the files of some utilities that have no ReadingType.
 STATED_FIELDS = ("servicePointId", "serviceType", "unitOfMeasure", "secondsPerInterval")
 
 
 @dataclass
 class Links:
-    """How an entry is tied to others; hrefs without scheme, host and outer slashes."""
+    """The links of an entry to others; hrefs without scheme, host and outer slashes."""
 
     id: str = ""
     own: str = ""
@@ -103,10 +103,10 @@ class Resource:
 
 @dataclass(frozen=True)
 class Owner:
-    """What a block says of the meter reading it belongs to: links, and how many resources stand before it.
+    """How a block names its meter reading: by links, and by the number of resources before it.
 
-    `stated` are the `STATED_FIELDS` of its interval. `own` is empty where the block's address already lies
-    below its meter reading, so that owners are few.
+    `stated` are the `STATED_FIELDS` of its interval. `own` is empty if the address of the block already lies
+    below its meter reading, so that there are few owners.
     """
 
     own: str
@@ -120,13 +120,13 @@ class Owner:
 
     @property
     def is_linked(self) -> bool:
-        """Whether links say whose block this is, so that its order says nothing."""
+        """Whether links name the owner of the block, so that its place in the file does not."""
         return bool(self.up or self.stem)
 
 
 @dataclass
-class Series:
-    """What the readings of a block are. `fault` is (rule, reason) why they cannot be used."""
+class ResolvedSeries:
+    """The meaning of the readings of a block. `fault` is (rule, reason) why they cannot be used."""
 
     identifier: str | None = None
     register: str | None = None
@@ -138,18 +138,9 @@ class Series:
     fault: tuple[str, str] | None = None
 
 
-class Fault(Exception):
-    """A series cannot be understood: a rule and a reason. Never leaves this module."""
-
-    def __init__(self, rule: str, reason: str) -> None:
-        super().__init__(reason)
-        self.rule = rule
-        self.reason = reason
-
-
 @dataclass
-class Catalogue:
-    """The resources of a text in document order, and the distinct owners of its blocks with their codes."""
+class EspiResources:
+    """The resources of a text in document order, and the distinct owners of blocks with their codes."""
 
     usage_points: list[Resource] = field(default_factory=list)
     meter_readings: list[Resource] = field(default_factory=list)
@@ -157,17 +148,17 @@ class Catalogue:
     owners: dict[Owner, int] = field(default_factory=dict)
 
 
-def path_of(href: str) -> str:
-    """An href without what differs between absolute and relative ones of the same resource."""
+def normalize_href(href: str) -> str:
+    """Remove what differs between absolute and relative hrefs of the same resource."""
     path = re.split(r"[?#]", _HOST.sub("", href.strip()))[0].strip("/")
     found = _RESOURCE.search(path)
     return found.group() if found else path
 
 
 class Resolver:
-    """Ties blocks to their usage point and ReadingType: by links, or by order where there are none."""
+    """Connects blocks with their usage point and ReadingType: by links, or by order if there are none."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: EspiResources) -> None:
         self._catalogue = catalogue
         self._usage_points: dict[str, Resource] = {}
         self._meter_readings: dict[str, Resource] = {}
@@ -180,29 +171,29 @@ class Resolver:
     def _index(self) -> None:
         for usage_point in self._catalogue.usage_points:
             readings = [href for href in usage_point.links.related if "MeterReading" in href]
-            for href in _given(usage_point.links.own, *readings):
+            for href in _drop_empty(usage_point.links.own, *readings):
                 self._usage_points.setdefault(href, usage_point)
         for kind in self._catalogue.reading_types:
             own = kind.links.own
             if own and self._reading_types.setdefault(own, kind).fields != kind.fields:
                 self._contradicted.add(own)
-            # Some utilities put a ReadingType below its meter reading instead of linking it.
-            for href in _given(own.rpartition("/ReadingType/")[0], *kind.links.related):
+            # Some utilities put a ReadingType below its meter reading instead of linking to it.
+            for href in _drop_empty(own.rpartition("/ReadingType/")[0], *kind.links.related):
                 self._types_of_meters.setdefault(href, kind)
         for meter in self._catalogue.meter_readings:
             own = meter.links.own
             blocks = [href for href in meter.links.related if "IntervalBlock" in href]
-            for href in _given(own, own and f"{own}/IntervalBlock", *blocks):
+            for href in _drop_empty(own, own and f"{own}/IntervalBlock", *blocks):
                 self._meter_readings.setdefault(href, meter)
         linking = [meter.links.related for meter in self._catalogue.meter_readings]
         for related in (*linking, *(owner.related for owner in self._catalogue.owners)):
             self._claimed.update(related)
 
-    def series(self) -> list[Series]:
-        """One for each of the catalogue's owners, in their order."""
-        found: list[tuple[Series, dict[str, str]]] = []
+    def resolve(self) -> list[ResolvedSeries]:
+        """Return the series of each owner of the catalogue, in order."""
+        found: list[tuple[ResolvedSeries, dict[str, str]]] = []
         for owner in self._catalogue.owners:
-            series, fields = Series(), dict[str, str]()
+            series, fields = ResolvedSeries(), dict[str, str]()
             stated = dict(owner.stated)
             try:
                 meter = self._meter_reading(owner)
@@ -215,23 +206,23 @@ class Resolver:
             except Fault as fault:
                 series.fault = (fault.rule, fault.reason)
             found.append((series, fields))
-        _tell_apart(found)
+        _distinguish_registers(found)
         return [series for series, _ in found]
 
     def _meter_reading(self, owner: Owner) -> Resource | None:
-        for href in _given(owner.own, owner.up, owner.stem, *owner.related):
+        for href in _drop_empty(owner.own, owner.up, owner.stem, *owner.related):
             if href in self._meter_readings:
                 return self._meter_readings[href]
-        near = _nearest(self._catalogue.meter_readings, owner.meter_readings)
+        near = _find_nearest(self._catalogue.meter_readings, owner.meter_readings)
         return near if near is not None and (not owner.is_linked or not near.links.own) else None
 
     def _usage_point(self, owner: Owner, meter: Resource | None) -> tuple[Resource | None, str]:
         links = meter.links if meter is not None else Links()
-        hrefs = _given(links.own, links.up, *links.related, owner.up, owner.stem)
+        hrefs = _drop_empty(links.own, links.up, *links.related, owner.up, owner.stem)
         parents = [href.removesuffix("/MeterReading") for href in (links.up, *links.related) if href]
         for href in (*parents, *hrefs):
             if href in self._usage_points:
-                return self._usage_points[href], _identifier(self._usage_points[href], self._catalogue)
+                return self._usage_points[href], _identify(self._usage_points[href], self._catalogue)
         for href in hrefs:
             named = _USAGE_POINT.search(href)
             if named is not None:
@@ -239,33 +230,38 @@ class Resolver:
         before = owner.usage_points
         if meter is not None:
             before = sum(point.position < meter.position for point in self._catalogue.usage_points)
-        near = _nearest(self._catalogue.usage_points, before)
+        near = _find_nearest(self._catalogue.usage_points, before)
         if near is not None:
-            return near, _identifier(near, self._catalogue)
+            return near, _identify(near, self._catalogue)
         if self._catalogue.usage_points or hrefs:
-            raise Fault("ROW-CHANNEL", "the readings belong to no UsagePoint")
-        # Some utilities' downloads hold the readings of one meter without links, and name nobody.
+            raise Fault("ROW-CHANNEL", "the readings do not belong to a UsagePoint")
+        # Downloads of some utilities hold the readings of one meter without links and without a name.
         return None, "UsagePoint/1"
 
     def _reading_type(self, owner: Owner, meter: Resource | None) -> Resource:
         links = meter.links if meter is not None else Links()
         for href in (*links.related, *owner.related):
             if href in self._contradicted:
-                raise Fault("GB-READING-TYPE", f"{href!r} stands twice in the file, not the same")
+                raise Fault("GB-READING-TYPE", f"{href!r} stands twice in the file, with different content")
             if href in self._reading_types:
                 return self._reading_types[href]
-        for href in _given(links.own, owner.stem):
+        for href in _drop_empty(links.own, owner.stem):
             if href in self._types_of_meters:
                 return self._types_of_meters[href]
         for href in (*links.related, *owner.related):
             if "ReadingType/" in href:
-                raise Fault("GB-READING-TYPE", f"{href!r} is linked and not in the file")
+                raise Fault("GB-READING-TYPE", f"{href!r} is linked, but not in the file")
         kinds = self._catalogue.reading_types
         if meter is None and owner.is_linked and len({tuple(kind.fields.items()) for kind in kinds}) > 1:
-            raise Fault("GB-READING-TYPE", "the links of the block lead to none of several ReadingTypes")
+            raise Fault(
+                "GB-READING-TYPE", "the links of the block do not lead to one of the several ReadingTypes"
+            )
         near = self._type_by_order(owner, meter)
         if near is None:
-            raise Fault("GB-READING-TYPE", "no ReadingType is linked, and none stands beside the readings")
+            raise Fault(
+                "GB-READING-TYPE",
+                "the block has no link to a ReadingType, and there is none next to its readings",
+            )
         return near
 
     def _type_by_order(self, owner: Owner, meter: Resource | None) -> Resource | None:
@@ -283,18 +279,18 @@ class Resolver:
         return before[-1] if before else None
 
 
-def _given(*hrefs: str) -> list[str]:
+def _drop_empty(*hrefs: str) -> list[str]:
     return [href for href in hrefs if href]
 
 
-def _nearest(resources: list[Resource], before: int) -> Resource | None:
-    """The last of the first `before` ones, or the only one that there is."""
+def _find_nearest(resources: list[Resource], before: int) -> Resource | None:
+    """Return the last of the first `before` resources, else the only one."""
     if before:
         return resources[before - 1]
     return resources[0] if len(resources) == 1 else None
 
 
-def _identifier(usage_point: Resource, catalogue: Catalogue) -> str:
+def _identify(usage_point: Resource, catalogue: EspiResources) -> str:
     links = usage_point.links
     named = _USAGE_POINT.search(links.own)
     if named is not None:
@@ -303,22 +299,24 @@ def _identifier(usage_point: Resource, catalogue: Catalogue) -> str:
     return links.own or links.id or f"UsagePoint/{next(ordinals)}"
 
 
-def _describe(series: Series, fields: dict[str, str], service: dict[str, str]) -> None:
-    """Unit, channel and register of a series by its ReadingType. Raises `Fault`."""
+def _describe(series: ResolvedSeries, fields: dict[str, str], service: dict[str, str]) -> None:
+    """Set unit, channel and register of a series by its ReadingType. Raises `Fault`."""
     uom, flow = fields.get("uom", ""), fields.get("flowDirection", "")
     if uom not in _UNITS:
-        said = f"the unit (uom) {uom!r} is not known" if uom else "its ReadingType names no unit"
-        raise Fault("ROW-UNIT", said)
+        reason = f"the unit (uom) {uom!r} is unknown" if uom else "the ReadingType does not name a unit"
+        raise Fault("ROW-UNIT", reason)
     power = fields.get("powerOfTenMultiplier", "") or "0"
     if not re.fullmatch(r"[+-]?[0-9]{1,2}", power):
-        raise Fault("ROW-UNIT", f"the powerOfTenMultiplier {power!r} is no power of ten")
+        raise Fault("ROW-UNIT", f"the powerOfTenMultiplier {power!r} is not a power of ten")
     names = _UNITS[uom]
     accumulation = fields.get("accumulationBehaviour", "")
     allowed = _DELTA if uom in _QUANTITIES else _DELTA + _MOMENTARY
     if accumulation not in allowed:
-        raise Fault("ROW-CUMULATIVE", f"accumulationBehaviour {accumulation} is no quantity of an interval")
+        raise Fault(
+            "ROW-CUMULATIVE", f"accumulationBehaviour {accumulation} is not a quantity of an interval"
+        )
     series.unit, series.exponent = names.get(int(power), names[0]), 0 if int(power) in names else int(power)
-    series.channel = _channel(uom, flow, _is_electric(fields, service))
+    series.channel = _find_channel(uom, flow, _is_electric(fields, service))
     series.register = flow or "0"
     if uom != "72" and uom not in _VOLUME_OR_HEAT:
         series.register += f":{names[0]}"
@@ -328,11 +326,11 @@ def _describe(series: Series, fields: dict[str, str], service: dict[str, str]) -
     series.default_quality = fields.get("defaultQuality") or None
 
 
-def _describe_stated(series: Series, stated: dict[str, str]) -> None:
-    """The same by what the interval of the block says: nothing of a direction. Raises `Fault`."""
+def _describe_stated(series: ResolvedSeries, stated: dict[str, str]) -> None:
+    """Set them by the fields in the interval of the block, which state no direction. Raises `Fault`."""
     series.unit = UNITS.get(stated["unitOfMeasure"].lower())
     if series.unit is None:
-        raise Fault("ROW-UNIT", f"the unitOfMeasure {stated['unitOfMeasure']!r} is not known")
+        raise Fault("ROW-UNIT", f"the unitOfMeasure {stated['unitOfMeasure']!r} is unknown")
     series.identifier = stated.get("servicePointId") or series.identifier
     is_electric = stated.get("serviceType", "electric").lower().startswith("electric")
     if series.unit in AMOUNTS:
@@ -348,7 +346,7 @@ def _is_electric(fields: dict[str, str], service: dict[str, str]) -> bool:
     return kind == _ELECTRICITY_SERVICE if kind else fields.get("commodity", "") in _ELECTRICITY_COMMODITIES
 
 
-def _channel(uom: str, flow: str, is_electric: bool) -> str:
+def _find_channel(uom: str, flow: str, is_electric: bool) -> str:
     channels = {
         "72": ("import", "export") if is_electric else ("consumption", "other"),
         "73": ("reactive_import", "reactive_export"),
@@ -359,14 +357,14 @@ def _channel(uom: str, flow: str, is_electric: bool) -> str:
     return forward if flow in _FORWARD else reverse if flow == _REVERSE else "other"
 
 
-def _tell_apart(found: list[tuple[Series, dict[str, str]]]) -> None:
-    """Gives series of one usage point and direction that are not the same different registers."""
-    groups: dict[tuple[str | None, str | None], list[tuple[Series, dict[str, str]]]] = {}
+def _distinguish_registers(found: list[tuple[ResolvedSeries, dict[str, str]]]) -> None:
+    """Give different registers to different series of one usage point and direction."""
+    groups: dict[tuple[str | None, str | None], list[tuple[ResolvedSeries, dict[str, str]]]] = {}
     for series, fields in found:
         if series.fault is None:
             traits = {name: fields.get(name, "") for name in _DISTINCTIONS} | {"uom": series.unit or ""}
             traits["volume"] = _BASES.get(fields.get("uom", ""), "")
-            traits["intervalLength"] = _length_class(series.interval_seconds)
+            traits["intervalLength"] = _classify_length(series.interval_seconds)
             groups.setdefault((series.identifier, series.register), []).append((series, traits))
     for members in groups.values():
         differing = [name for name in members[0][1] if len({traits[name] for _, traits in members}) > 1]
@@ -374,8 +372,8 @@ def _tell_apart(found: list[tuple[Series, dict[str, str]]]) -> None:
             series.register = ":".join([series.register or "", *(f"{n}={traits[n]}" for n in differing)])
 
 
-def _length_class(seconds: int) -> str:
-    """Days and billing periods have no constant length."""
+def _classify_length(seconds: int) -> str:
+    """Name a length; days and billing periods vary in length."""
     if seconds > LONGEST_DAY_SECONDS:
         return "period"
     return "86400" if seconds >= 82_800 else str(seconds)

@@ -1,12 +1,11 @@
 """Green Button, the energy usage XML of North America (ESPI, NAESB REQ.21), as Atom feed or bare.
 
-Here: XML to readings. Not here: what the code lists of ESPI mean (`espi`), whether a meter is known, or
-whether a value is plausible (`vee`).
+Here: XML to readings. Not here: the meaning of the code lists of ESPI (`espi`), whether a meter is known, or
+whether a value is plausible (`data.ingest.rules`).
 
-What a value means (unit, direction, power of ten) stands in a ReadingType, often behind the readings. So
-the text is read once: resources are kept, readings wait as text columns in a temporary file, and
-become readings when the end is reached. A document type declaration refuses the file: without one there
-are no entities, neither external ones nor ones that explode.
+Unit, direction and power of ten of a value are in a ReadingType, often after the readings. So the text is
+read once: resources are kept, readings wait as text columns in a temporary file and are converted at the end.
+A document type declaration refuses the file: without one there are no entities, external or exploding.
 """
 
 import datetime
@@ -25,24 +24,34 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data.ingest.errors import RefusedFile
-from data.ingest.formats.columns import Batch, Mask, Rejections, decimals, null_where, spread, to_mask
+from data.ingest.formats.columns import (
+    Batch,
+    Mask,
+    Rejections,
+    Violation,
+    null_where,
+    parse_decimals,
+    spread,
+    to_mask,
+)
 from data.ingest.formats.container import Member, refuse
 from data.ingest.formats.espi import (
     MAX_INTERVAL_SECONDS,
     STATED_FIELDS,
     TYPE_FIELDS,
-    Catalogue,
+    EspiResources,
     Links,
     Owner,
+    ResolvedSeries,
     Resolver,
     Resource,
-    Series,
-    path_of,
+    normalize_href,
 )
+from data.ingest.formats.format import FileFormat
 from data.ingest.schema import PARSED, TIMESTAMP
 
 BATCH_ROWS = 65_536
-# A block is kept in one piece up to here, so that its readings can be compared with each other.
+# A block of up to this length stays in one batch, so that its readings can be compared.
 MAX_BLOCK_ROWS = 8 * BATCH_ROWS
 MEMORY_BYTES = 64 << 20
 # ESPI inside Atom is 8 levels deep.
@@ -64,7 +73,7 @@ _Handler = TypeVar("_Handler")
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _SECONDS = re.compile(r"^-?[0-9]{1,10}$")
 
-# QualityOfReading, the worst first; what failed a check or was calculated is not trusted as measured.
+# QualityOfReading, the worst first; values that failed a check or were calculated do not count as measured.
 _QUALITIES = {
     **dict.fromkeys(("12", "15", "16", "13", "11", "10", "9", "8", "ESTIMATED"), "estimated"),
     "7": "edited",
@@ -85,30 +94,42 @@ _RAW = pa.schema(
 )
 
 Ints = npt.NDArray[np.int64]
-# Rule, reason, and the rows that break it.
-Finding = tuple[str, str, Mask]
 
 
 def iter_batches(path: Path, member: Member, part: int) -> Iterator[Batch]:
-    """The readings of one text in batches of about 64 k rows. Raises `RefusedFile`."""
+    """Yield the readings of one text in batches of about 64 k rows. Raises `RefusedFile`."""
     with tempfile.SpooledTemporaryFile(MEMORY_BYTES) as spool:
         scanner = _Scanner(path, pa.ipc.new_stream(spool, _RAW))
         scanner.read(member)
-        series = Resolver(scanner.catalogue).series()
-        blocks = _Blocks.of(scanner)
+        series = Resolver(scanner.catalogue).resolve()
+        blocks = _Blocks.from_scanner(scanner)
         yield Batch(PARSED.empty_table(), scanner.rejections.take(), part)
         spool.seek(0)
         for raw in pa.ipc.open_stream(spool):
             rejections = Rejections()
-            readings = _readings(raw, blocks, series, rejections)
+            readings = _build_readings(raw, blocks, series, rejections)
             yield Batch(readings, rejections.take(), part)
+
+
+def _recognizes(text: str) -> bool:
+    return (
+        text.startswith("<") and re.search(r"naesb\.org/espi|<(UsagePoint|IntervalBlock)\b", text) is not None
+    )
+
+
+FORMAT = FileFormat(
+    name="green_button",
+    summary="Green Button XML of North America (ESPI)",
+    read=iter_batches,
+    recognizes=_recognizes,
+)
 
 
 class _Scanner:
     """Reads the text once: resources into lists, readings as text into `writer`."""
 
     def __init__(self, path: Path, writer: pa.ipc.RecordBatchStreamWriter) -> None:
-        self.catalogue = Catalogue()
+        self.catalogue = EspiResources()
         self.block_owner: list[int] = []
         self.block_start: list[str | None] = []
         self.block_version_us: list[int | None] = []
@@ -131,12 +152,12 @@ class _Scanner:
         self._ordinal = 0
         self._reading: dict[str, Any] | None = None
         self._fields: dict[str, str] | None = None
-        self._begins = self._handlers_of_starts()
-        self._ends = self._handlers_of_ends()
+        self._begins = self._map_start_handlers()
+        self._ends = self._map_end_handlers()
         self._parser = expat.ParserCreate(namespace_separator=" ")
 
     def read(self, member: Member) -> None:
-        """Everything up to the last end tag. Raises `RefusedFile`."""
+        """Read up to the last end tag. Raises `RefusedFile`."""
         given = 0
         first = next(member.blocks, b"")
         self._parser = self._new_parser(first)
@@ -151,8 +172,8 @@ class _Scanner:
         self._writer.close()
 
     def _new_parser(self, head: bytes) -> expat.XMLParserType:
-        # Never what the declaration says alone: UTF-16 has become UTF-8 on the way here, and a name that
-        # nobody knows is no encoding.
+        # Only known one-byte encodings of the declaration count: UTF-16 is UTF-8 by now, and other names may
+        # not be encodings.
         found = _ONE_BYTE_ENCODING.match(head.lstrip())
         encoding = found.group(1).decode() if found else "utf-8"
         parser = expat.ParserCreate(encoding, namespace_separator=" ")
@@ -178,7 +199,7 @@ class _Scanner:
     def _doctype(self, *_: object) -> None:
         raise self._refuse("XML-DOCTYPE", "the XML declares a document type")
 
-    def _handlers_of_starts(self) -> dict[str, Callable[[dict[str, str]], object]]:
+    def _map_start_handlers(self) -> dict[str, Callable[[dict[str, str]], object]]:
         atom: dict[str, Callable[[dict[str, str]], object]] = {
             "entry": self._open_entry,
             "link": self._take_link,
@@ -192,9 +213,9 @@ class _Scanner:
             "interval": lambda _: self._set_interval(True),
             "IntervalReading": lambda _: self._open_reading(),
         }
-        return _qualified(_ATOM, atom) | _qualified(_ESPI, espi)
+        return _add_namespaces(_ATOM, atom) | _add_namespaces(_ESPI, espi)
 
-    def _handlers_of_ends(self) -> dict[str, Callable[[], None]]:
+    def _map_end_handlers(self) -> dict[str, Callable[[], None]]:
         atom = {
             "entry": self._close_entry,
             "id": self._take_id,
@@ -211,10 +232,10 @@ class _Scanner:
             "readingQuality": self._take_quality,
         }
         for name in STATED_FIELDS:
-            espi[name] = self._stated_taker(name)
+            espi[name] = self._make_stated_taker(name)
         for name in TYPE_FIELDS:
-            espi[name] = self._field_taker(name)
-        return _qualified(_ATOM, atom) | _qualified(_ESPI, espi)
+            espi[name] = self._make_field_taker(name)
+        return _add_namespaces(_ATOM, atom) | _add_namespaces(_ESPI, espi)
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self._text.clear()
@@ -230,21 +251,21 @@ class _Scanner:
         self._depth -= 1
         part = _PARTS.get(name) if self._reading is not None else None
         if part is not None and self._reading is not None:
-            # By far the most elements are these, so they do without a handler.
-            self._reading[part] = self._leaf() or None
+            # Most elements are these, so they have no handler of their own.
+            self._reading[part] = self._take_text() or None
         else:
             end = self._ends.get(name)
             if end is not None:
                 end()
         self._is_leaf = False
 
-    def _leaf(self) -> str:
-        """The text of the element that ends; one with elements inside has none that can be relied on."""
+    def _take_text(self) -> str:
+        """Return the text of the closing element; an element with child elements has no reliable text."""
         return "".join(self._text).strip() if self._is_leaf else "<...>"
 
     def _check_not_inside(self, is_inside: bool, name: str) -> None:
         if is_inside:
-            raise self._refuse("XML-SYNTAX", f"an element {name} inside of another one")
+            raise self._refuse("XML-SYNTAX", f"an element {name} stands inside another one")
 
     def _open_entry(self, _: dict[str, str]) -> None:
         self._check_not_inside(self._entry is not None, "entry")
@@ -253,7 +274,7 @@ class _Scanner:
         self._entry_first_block = len(self.block_owner)
 
     def _take_link(self, attributes: dict[str, str]) -> None:
-        links, href = self._entry, path_of(attributes.get("href", ""))
+        links, href = self._entry, normalize_href(attributes.get("href", ""))
         if links is None or not href:
             return
         match attributes.get("rel", "").lower():
@@ -266,10 +287,10 @@ class _Scanner:
 
     def _take_id(self) -> None:
         if self._entry is not None and not self._entry.id:
-            self._entry.id = self._leaf()
+            self._entry.id = self._take_text()
 
     def _take_updated(self) -> None:
-        instant_us = _instant_us(self._leaf())
+        instant_us = _parse_instant_us(self._take_text())
         if self._entry is not None:
             self._entry.updated_us = instant_us
         elif self._feed_us is None:
@@ -282,16 +303,16 @@ class _Scanner:
         first = self._entry_first_block
         if "/IntervalBlock/" in links.own and first == len(self.block_owner):
             self.rejections.add(
-                self._entry_line, "GB-ENTRY", "the entry of an IntervalBlock holds none", links.own
+                self._entry_line, "GB-ENTRY", "the entry of an IntervalBlock does not contain one", links.own
             )
         related = tuple(links.related)
         for block, (order, stated) in enumerate(zip(self._orders, self._stated, strict=True), first):
-            self.block_owner[block] = self._owner(links, related, order, stated)
+            self.block_owner[block] = self._register_owner(links, related, order, stated)
             self.block_version_us[block] = links.updated_us
         self._orders.clear()
         self._stated.clear()
 
-    def _owner(
+    def _register_owner(
         self, links: Links, related: tuple[str, ...], order: tuple[int, int, int], stated: dict[str, str]
     ) -> int:
         stem = links.own.rpartition("/IntervalBlock")[0]
@@ -314,17 +335,17 @@ class _Scanner:
     def _close_fields(self) -> None:
         self._fields = None
 
-    def _field_taker(self, name: str) -> Callable[[], None]:
+    def _make_field_taker(self, name: str) -> Callable[[], None]:
         def take() -> None:
             if self._fields is not None:
-                self._fields[name] = self._leaf()
+                self._fields[name] = self._take_text()
 
         return take
 
-    def _stated_taker(self, name: str) -> Callable[[], None]:
+    def _make_stated_taker(self, name: str) -> Callable[[], None]:
         def take() -> None:
             if self._in_block and self._in_interval and self._stated:
-                self._stated[-1][name] = self._leaf()
+                self._stated[-1][name] = self._take_text()
 
         return take
 
@@ -340,7 +361,7 @@ class _Scanner:
         self.block_start.append(None)
         self.block_version_us.append(None)
         if self._entry is None:
-            self.block_owner.append(self._owner(Links(), (), order, {}))
+            self.block_owner.append(self._register_owner(Links(), (), order, {}))
         else:
             self.block_owner.append(-1)
             self._orders.append(order)
@@ -360,17 +381,17 @@ class _Scanner:
         if self._in_block:
             self._reading = {"line": line}
         else:
-            self.rejections.add(line, "GB-ENTRY", "an IntervalReading outside of an IntervalBlock", "")
+            self.rejections.add(line, "GB-ENTRY", "an IntervalReading stands outside an IntervalBlock", "")
 
     def _take_block_start(self) -> None:
         if self._in_block and self._in_interval:
-            self.block_start[-1] = self._leaf()
+            self.block_start[-1] = self._take_text()
 
     def _take_quality(self) -> None:
         reading = self._reading
         if reading is not None:
-            before, said = reading.get("quality"), self._leaf().upper()
-            reading["quality"] = f"{before} {said}" if before else said
+            previous, code = reading.get("quality"), self._take_text().upper()
+            reading["quality"] = f"{previous} {code}" if previous else code
 
     def _close_reading(self) -> None:
         reading, self._reading = self._reading, None
@@ -399,18 +420,18 @@ class _Scanner:
             self._writer.write_batch(pa.record_batch(columns, schema=_RAW))
             self._rows.clear()
 
-    def version_us(self, block: int) -> int | None:
-        """When the sender made a block, microseconds since 1970 UTC, as far as the file says."""
+    def find_version_us(self, block: int) -> int | None:
+        """Return when the sender made a block (microseconds since 1970 UTC), None if the file omits it."""
         own = self.block_version_us[block]
         return own if own is not None else self._feed_us
 
 
-def _qualified(namespaces: tuple[str, ...], handlers: dict[str, _Handler]) -> dict[str, _Handler]:
+def _add_namespaces(namespaces: tuple[str, ...], handlers: dict[str, _Handler]) -> dict[str, _Handler]:
     return {space + name: handler for space in namespaces for name, handler in handlers.items()}
 
 
-def _instant_us(text: str) -> int | None:
-    """Microseconds since 1970 UTC of an Atom date, None where it is none or lacks its offset."""
+def _parse_instant_us(text: str) -> int | None:
+    """Convert an Atom date to microseconds since 1970 UTC; None if it is invalid or lacks its offset."""
     try:
         instant = datetime.datetime.fromisoformat(text)
     except ValueError:
@@ -422,15 +443,15 @@ def _instant_us(text: str) -> int | None:
 
 @dataclass(frozen=True)
 class _Blocks:
-    """Per block: its owner, the version (microseconds, or -1), the start (seconds, or -1)."""
+    """For each block: its owner, the version (microseconds, or -1), the start (seconds, or -1)."""
 
     owner: Ints
     version_us: Ints
     start: Ints
 
     @classmethod
-    def of(cls, scanner: _Scanner) -> "_Blocks":
-        versions = (scanner.version_us(block) for block in range(len(scanner.block_owner)))
+    def from_scanner(cls, scanner: _Scanner) -> "_Blocks":
+        versions = (scanner.find_version_us(block) for block in range(len(scanner.block_owner)))
         starts = (int(s) if s and _SECONDS.fullmatch(s) else -1 for s in scanner.block_start)
         return cls(
             np.array(scanner.block_owner, dtype=np.int64),
@@ -439,16 +460,18 @@ class _Blocks:
         )
 
 
-def _readings(raw: pa.RecordBatch, blocks: _Blocks, series: list[Series], rejections: Rejections) -> pa.Table:
-    """Raw readings as a table of the schema `PARSED`; what cannot be one goes to `rejections`."""
+def _build_readings(
+    raw: pa.RecordBatch, blocks: _Blocks, series: list[ResolvedSeries], rejections: Rejections
+) -> pa.Table:
+    """Return raw readings as a table of the schema `PARSED`; add the invalid ones to `rejections`."""
     block = raw["block"].to_numpy()
     codes = blocks.owner[block]
     length = np.array([entry.interval_seconds for entry in series], dtype=np.int64)[codes]
-    start, bad_start = _starts(raw, blocks.start[block], length)
-    seconds, bad_seconds = _seconds(raw["duration"], length)
-    texts = _scaled(raw["value"], [entry.exponent for entry in series], codes)
-    values, not_number, too_long = decimals(texts)
-    quality, method, bad_quality = _qualities(
+    start, bad_start = _find_starts(raw, blocks.start[block], length)
+    seconds, bad_seconds = _find_seconds(raw["duration"], length)
+    texts = _apply_exponents(raw["value"], [entry.exponent for entry in series], codes)
+    values, not_number, too_long = parse_decimals(texts)
+    quality, method, bad_quality = _resolve_qualities(
         raw["quality"], [s.default_quality for s in series], codes, texts
     )
     version_us = blocks.version_us[block]
@@ -466,36 +489,36 @@ def _readings(raw: pa.RecordBatch, blocks: _Blocks, series: list[Series], reject
             "quality": quality,
             "quality_method": method,
             "reason_code": pa.nulls(raw.num_rows, pa.string()),
-            # Without any time a block cannot be older than the end of its intervals.
+            # A block without a time cannot be older than the end of its intervals.
             "source_version": pa.array(
                 np.where(version_us >= 0, version_us, (start + seconds) * 1_000_000)
             ).cast(TIMESTAMP),
         }
     )
     faulty = np.array([entry.fault is not None for entry in series], dtype=np.bool_)[codes]
-    findings: list[Finding] = [
+    violations: list[Violation] = [
         ("", "", faulty),
-        ("ROW-TIMESTAMP", "the start is no whole number of epoch seconds", bad_start),
-        ("ROW-INTERVAL", "the duration is no length that an interval can have", bad_seconds),
+        ("ROW-TIMESTAMP", "the start is not a whole number of epoch seconds", bad_start),
+        ("ROW-INTERVAL", "the duration is not a valid length", bad_seconds),
         (
             "GB-SHARED-START",
-            "readings of one IntervalBlock share this start and differ",
-            _shared(block, start, raw),
+            "another reading of the same IntervalBlock has this start and differs",
+            _find_shared_starts(block, start, raw),
         ),
-        ("ROW-QUALITY", "the quality is not known", bad_quality),
-        ("ROW-VALUE", "the value is no number", not_number),
-        ("ROW-PRECISION", "the value does not fit", too_long),
+        ("ROW-QUALITY", "the quality is unknown", bad_quality),
+        ("ROW-VALUE", "the value is not a number", not_number),
+        ("ROW-PRECISION", "the value has more than 11 digits before or 9 after the point", too_long),
     ]
-    bad = np.logical_or.reduce([mask for _, _, mask in findings])
+    bad = np.logical_or.reduce([mask for _, _, mask in violations])
     if bad.any():
-        _reject(raw, table, findings, [series[code] for code in codes[bad]], rejections)
+        _reject(raw, table, violations, [series[code] for code in codes[bad]], rejections)
         table = table.filter(pa.array(~bad))
     return table.cast(PARSED)
 
 
-def _starts(raw: pa.RecordBatch, block_start: Ints, length: Ints) -> tuple[Ints, Mask]:
-    """(epoch seconds, bad): where a reading tells no time, by its place in the block."""
-    start, bad = _whole_seconds(raw["start"])
+def _find_starts(raw: pa.RecordBatch, block_start: Ints, length: Ints) -> tuple[Ints, Mask]:
+    """Return (epoch seconds, bad); a reading without a time gets the time of its place in the block."""
+    start, bad = _parse_whole_seconds(raw["start"])
     missing = to_mask(pc.and_(pc.is_null(raw["start"]), pc.is_null(raw["duration"])))
     if missing.any():
         placed = missing & (block_start >= 0) & (length > 0)
@@ -504,16 +527,16 @@ def _starts(raw: pa.RecordBatch, block_start: Ints, length: Ints) -> tuple[Ints,
     return start, bad
 
 
-def _seconds(texts: pa.Array, length: Ints) -> tuple[Ints, Mask]:
-    seconds, bad = _whole_seconds(texts)
+def _find_seconds(texts: pa.Array, length: Ints) -> tuple[Ints, Mask]:
+    seconds, bad = _parse_whole_seconds(texts)
     by_type = to_mask(pc.is_null(texts)) & (length > 0)
     seconds = np.where(by_type, length, seconds)
     wrong = (bad & ~by_type) | (seconds <= 0) | (seconds > MAX_INTERVAL_SECONDS)
     return np.where(wrong, 0, seconds), wrong
 
 
-def _whole_seconds(texts: pa.Array) -> tuple[Ints, Mask]:
-    """(seconds, bad): whole numbers below 10 digits' reach; null ones are bad, and 0 like all bad ones."""
+def _parse_whole_seconds(texts: pa.Array) -> tuple[Ints, Mask]:
+    """Return (seconds, bad): whole numbers of at most 10 digits; null is bad, and bad ones are 0."""
     try:
         numbers = pc.cast(texts, pa.int64())
     except pa.ArrowInvalid:
@@ -526,18 +549,18 @@ def _whole_seconds(texts: pa.Array) -> tuple[Ints, Mask]:
     return np.where(beyond, 0, seconds), bad | beyond
 
 
-def _scaled(texts: pa.Array, exponents: list[int], codes: Ints) -> pa.Array:
-    """Values times the power of ten of their series, as text: nothing is rounded."""
+def _apply_exponents(texts: pa.Array, exponents: list[int], codes: Ints) -> pa.Array:
+    """Multiply values by the power of ten of their series, as text: nothing is rounded."""
     if not any(exponents):
         return texts
     suffixes = spread([f"E{power}" if power else "" for power in exponents], codes.astype(np.int32))
     return pc.binary_join_element_wise(texts, suffixes, "")
 
 
-def _qualities(
+def _resolve_qualities(
     texts: pa.Array, defaults: list[str | None], codes: Ints, values: pa.Array
 ) -> tuple[pa.Array, pa.Array, Mask]:
-    """(quality, its code in the file, not known); of several codes the worst counts."""
+    """Return (quality, its code in the file, is unknown); of several codes the worst counts."""
     if any(defaults):
         texts = pc.coalesce(texts, spread(defaults, codes.astype(np.int32)))
     encoded = pc.dictionary_encode(texts)
@@ -555,8 +578,8 @@ def _qualities(
     return quality, pa.array(methods, pa.string()).take(encoded.indices), is_unknown
 
 
-def _shared(block: Ints, start: Ints, raw: pa.RecordBatch) -> Mask:
-    """Readings that have the start of another one in their block, and not the same value and duration."""
+def _find_shared_starts(block: Ints, start: Ints, raw: pa.RecordBatch) -> Mask:
+    """Find readings that share their start with another one in the block, but not value and duration."""
     shared = np.zeros(len(block), dtype=np.bool_)
     if not len(block) or ((block[1:] != block[:-1]) | (start[1:] > start[:-1])).all():
         return shared
@@ -577,22 +600,22 @@ def _shared(block: Ints, start: Ints, raw: pa.RecordBatch) -> Mask:
 def _reject(
     raw: pa.RecordBatch,
     table: pa.Table,
-    findings: list[Finding],
-    series: list[Series],
+    violations: list[Violation],
+    series: list[ResolvedSeries],
     rejections: Rejections,
 ) -> None:
-    """The first rule that each bad row breaks; the value of a series that is no energy has no unit.
+    """Reject each bad row by the first rule that it violates; a faulty series gives its value no unit.
 
-    `series` has one for each row that is bad.
+    `series` has the series of each bad row.
     """
-    bad = np.logical_or.reduce([mask for _, _, mask in findings])
-    first = np.argmax(np.stack([mask for _, _, mask in findings]), axis=0)[bad]
+    bad = np.logical_or.reduce([mask for _, _, mask in violations])
+    first = np.argmax(np.stack([mask for _, _, mask in violations]), axis=0)[bad]
     keep = pa.array(bad)
-    bad_start = findings[1][2][bad]
+    bad_start = violations[1][2][bad]
     rows = table.filter(keep).to_pylist()
     texts = raw.filter(keep).to_pylist()
-    for row, text, entry, finding, no_time in zip(rows, texts, series, first, bad_start, strict=True):
-        rule, reason = entry.fault or findings[finding][:2]
+    for row, text, entry, violation, no_time in zip(rows, texts, series, first, bad_start, strict=True):
+        rule, reason = entry.fault or violations[violation][:2]
         rejections.add(
             row["line"],
             rule,

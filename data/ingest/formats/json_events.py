@@ -1,6 +1,6 @@
-"""JSON in pieces: the scalars of a document one by one, with memory bounded whatever the document is.
+"""JSON in pieces: the scalars of a document one by one, in bounded memory for any document.
 
-Here: what all JSON formats share. Not here: what a document means.
+Here: what the JSON formats share. Not here: the meaning of a document.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,11 +17,11 @@ from data.ingest.formats.columns import Mask
 from data.ingest.formats.container import MAX_LINE_BYTES, Member, refuse
 from data.ingest.formats.wallclock import DAY_US, US, Ints, TimeFormat, WallClock
 
-# So many bytes at a time: what one piece can make of events is small.
+# Bytes parsed at a time: few enough that the events of one piece stay small.
 PIECE_BYTES = 1 << 16
 MAX_DEPTH = 32
 BATCH_ROWS = 65_536
-# What tells the meaning of values may stand behind them; until then they wait.
+# The unit and length of values may follow after them; until then the values wait.
 MAX_WAITING_ROWS = 2_000_000
 
 # A key path without the places of arrays, such as "results.item.consumption"; END at the end of an object.
@@ -29,11 +29,10 @@ Leaf = tuple[str, Any]
 END = object()
 
 
-def leaves(path: Path, member: Member) -> Iterator[Leaf]:
-    """(path of keys, value) of each scalar and (path, `END`) of each object, in document order.
+def iter_leaves(path: Path, member: Member) -> Iterator[Leaf]:
+    """Yield (path of keys, value) for each scalar and (path, `END`) for each object, in document order.
 
-    Several documents one behind the other are read as one array is. A number is a `Decimal` or int.
-    Raises `RefusedFile`.
+    Several documents in sequence are read as one array. A number is a `Decimal` or int. Raises `RefusedFile`.
     """
     events = ijson.sendable_list()
     parser = ijson.basic_parse_coro(events, multiple_values=True)
@@ -42,22 +41,22 @@ def leaves(path: Path, member: Member) -> Iterator[Leaf]:
     for block in member.blocks:
         for start in range(0, len(block), PIECE_BYTES):
             piece = block[start : start + PIECE_BYTES]
-            with _faults_refuse(path):
+            with _refuse_on_errors(path):
                 parser.send(piece)
             silent = 0 if events else silent + len(piece)
             if silent > MAX_LINE_BYTES:
                 raise refuse(path, None, "JSON-SYNTAX", f"a text is longer than {MAX_LINE_BYTES} bytes")
             yield from walker.walk(events)
             del events[:]
-    with _faults_refuse(path):
+    with _refuse_on_errors(path):
         parser.close()
     yield from walker.walk(events)
     if walker.depth:
         raise refuse(path, None, "FILE-CUT", "the document ends before its last bracket")
 
 
-class _faults_refuse:
-    """Errors of the parser become refusals."""
+class _refuse_on_errors:
+    """Turn errors of the parser into refusals."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -69,15 +68,15 @@ class _faults_refuse:
         if isinstance(error, ijson.IncompleteJSONError):
             text = str(error).splitlines()[0] if str(error) else ""
             rule = "FILE-CUT" if "premature EOF" in text or "Incomplete" in text else "JSON-SYNTAX"
-            raise refuse(self._path, None, rule, f"this is no whole JSON: {text}") from error
-        # The parser's C code meets an integer of more digits than Python reads with a SystemError.
+            raise refuse(self._path, None, rule, f"the JSON is incomplete: {text}") from error
+        # For an integer with more digits than Python reads, the C code of the parser raises SystemError.
         if isinstance(error, ijson.JSONError | ValueError | ArithmeticError | SystemError):
             text = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise refuse(self._path, None, "JSON-SYNTAX", f"this is no JSON: {text}") from error
+            raise refuse(self._path, None, "JSON-SYNTAX", f"the JSON is not valid: {text}") from error
 
 
 class _Walker:
-    """Keeps the path of keys while events go by."""
+    """Tracks the path of keys along the events."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -96,7 +95,12 @@ class _Walker:
             elif event in ("start_map", "start_array"):
                 self._keys.append("" if event == "start_map" else "item")
                 if len(self._keys) > MAX_DEPTH:
-                    raise refuse(self._path, None, "JSON-SYNTAX", f"it is nested deeper than {MAX_DEPTH}")
+                    raise refuse(
+                        self._path,
+                        None,
+                        "JSON-SYNTAX",
+                        f"the document is nested deeper than {MAX_DEPTH} levels",
+                    )
                 self._prefix = ".".join(key for key in self._keys if key)
             elif event in ("end_map", "end_array"):
                 self._keys.pop()
@@ -107,8 +111,13 @@ class _Walker:
                 yield self._prefix, value
 
 
-def text_of(value: Any) -> str | None:
-    """A scalar as text, None where it is null or blank. Never expands an exponent."""
+def is_json(text: str) -> bool:
+    """Whether a text starts like a JSON document."""
+    return text.startswith(("{", "["))
+
+
+def to_text(value: Any) -> str | None:
+    """Convert a scalar to text, None if it is null or blank. Does not expand an exponent."""
     if value is None:
         return None
     if isinstance(value, Decimal | int) and not isinstance(value, bool):
@@ -117,33 +126,33 @@ def text_of(value: Any) -> str | None:
 
 
 @dataclass
-class Records:
-    """Values of intervals that wait to become a batch, one list a column."""
+class WaitingRecords:
+    """Values of intervals that wait to become a batch, one list for each column."""
 
     ordinal: list[int] = field(default_factory=list)
     time: list[str | None] = field(default_factory=list)
     value: list[str | None] = field(default_factory=list)
 
     def add(self, path: Path, ordinal: int, time: Any, value: Any) -> None:
-        """Keep one; raises `RefusedFile` where too many wait."""
+        """Add one. Raises `RefusedFile` if too many wait."""
         self.ordinal.append(ordinal)
-        self.time.append(text_of(time))
-        self.value.append(text_of(value))
+        self.time.append(to_text(time))
+        self.value.append(to_text(value))
         if len(self.ordinal) > MAX_WAITING_ROWS:
             raise refuse(
-                path, None, "FILE-TOO-LARGE", f"more than {MAX_WAITING_ROWS} values before their unit"
+                path, None, "FILE-TOO-LARGE", f"more than {MAX_WAITING_ROWS} values come before their unit"
             )
 
     def __len__(self) -> int:
         return len(self.ordinal)
 
-    def raw(self) -> Callable[[int], str]:
-        """The text of a record by its place, for what is rejected."""
+    def raw_text(self) -> Callable[[int], str]:
+        """Return the function that gives the text of a rejected record by its place."""
         times, values = self.time, self.value
         return lambda row: f"{times[row]}: {values[row]}"
 
-    def arrays(self) -> tuple[Ints, pa.Array, pa.Array]:
-        """(ordinals, times, values)."""
+    def to_arrays(self) -> tuple[Ints, pa.Array, pa.Array]:
+        """Return (ordinals, times, values)."""
         return (
             np.array(self.ordinal, dtype=np.int64),
             pa.array(self.time, type=pa.string()),
@@ -151,21 +160,24 @@ class Records:
         )
 
 
-def interval_starts(
+def resolve_intervals(
     clock: WallClock, times: pa.Array, series: pa.Array, seconds: int | None, *, is_end: bool
 ) -> tuple[Ints, Ints, Mask, Mask]:
-    """(starts in microseconds UTC, seconds, no time, skipped) of local times; no seconds mean local days."""
-    local, bad = _local(times)
+    """Return (starts in microseconds UTC, seconds, is not a time, is skipped) of local times.
+
+    Without `seconds` each interval is a local day.
+    """
+    local, bad = _parse_local(times)
     right = np.flatnonzero(~bad)
     start_us = np.zeros(len(local), dtype=np.int64)
     lengths = np.full(len(local), seconds or 86_400, dtype=np.int64)
     skipped = np.zeros(len(local), dtype=np.bool_)
     if seconds is None:
         days = local[right] - local[right] % DAY_US
-        start_us[right] = clock.midnights(days)
-        lengths[right] = (clock.midnights(days + DAY_US) - start_us[right]) // US
+        start_us[right] = clock.find_midnights(days)
+        lengths[right] = (clock.find_midnights(days + DAY_US) - start_us[right]) // US
         return start_us, lengths, bad, skipped
-    resolve = clock.ends if is_end else clock.starts
+    resolve = clock.resolve_ends if is_end else clock.resolve_starts
     start_us[right], skipped[right] = resolve(local[right], series.take(pa.array(right)))
     return (start_us - seconds * US if is_end else start_us), lengths, bad, skipped
 
@@ -173,7 +185,7 @@ def interval_starts(
 _LOCAL = (TimeFormat("%Y-%m-%d %H:%M:%S"), TimeFormat("%Y-%m-%d %H:%M"))
 
 
-def _local(times: pa.Array) -> tuple[Ints, Mask]:
+def _parse_local(times: pa.Array) -> tuple[Ints, Mask]:
     local, bad = _LOCAL[0].parse(times)
     if bad.any():
         shorter, still_bad = _LOCAL[1].parse(times)

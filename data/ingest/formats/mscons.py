@@ -1,8 +1,9 @@
 """MSCONS, the EDIFACT message of metered values in the German market (UN D.04B as EDI@Energy uses it).
 
-Here: segments to readings. Not here: whether a meter is known, or whether a value is plausible (`vee`).
-A value covers the time from its DTM 163 to its DTM 164. A value with a date alone (DTM 9 or 7) is a
-register reading and no energy. `line` is the number of a segment, counting UNA: a file is often one line.
+Here: segments to readings. Not here: whether a meter is known, or whether a value is plausible
+(`data.ingest.rules`). A value covers the time from its DTM 163 to its DTM 164. A value with only a date
+(DTM 9 or 7) is a register reading, not energy. `line` is the number of a segment, UNA included: a file is
+often one line.
 """
 
 import itertools
@@ -24,33 +25,35 @@ from data.ingest.formats.columns import (
     Batch,
     Mask,
     Rejections,
-    decimals,
-    instants,
+    Violation,
     null_where,
+    parse_decimals,
+    parse_instants,
     spread,
     to_mask,
 )
 from data.ingest.formats.container import Member, refuse
+from data.ingest.formats.format import FileFormat
 from data.ingest.schema import PARSED, TIMESTAMP
 
 BATCH_ROWS = 65_536
-# A series is kept in one piece up to here, so that its times can be compared with its period.
+# A series of up to this length stays in one batch, so that its times can be compared with its period.
 MAX_SERIES_ROWS = 8 * BATCH_ROWS
-# A series whose values stand in their place in nine of ten cases is one without gaps.
+# Below this length a series is too short to show that nine of ten values stand in their place.
 MIN_SERIES_ROWS = 10
 MAX_SEGMENT_CHARS = 1 << 16
-# Values without times of their own are told apart by their count: these are the lengths that meters have.
+# The lengths that meters have: for values without times the count must give one of them.
 BLOCK_SECONDS = (300, 600, 900, 1800, 3600)
-# A year and an hour: a small customer's energy is sent by the year.
+# A year and an hour: the energy of a small customer is sent once a year.
 MAX_INTERVAL_SECONDS = 366 * 86_400 + 3_600
-# Times without an offset are German legal time.
+# The zone of times without an offset: German legal time.
 ZONE = "Europe/Berlin"
 
 _SEGMENTS = re.compile(
     "UNA|UNB|UNG|UNH|BGM|DTM|CUX|RFF|NAD|CTA|COM|UNS|LOC|CCI|CAV|MEA|LIN|PIA"
     "|IMD|PRI|MOA|QTY|STS|TAX|PCD|ALI|AJT|FTX|ERC|AGR|SEQ|IDE|CNT|UNT|UNE|UNZ"
 )
-# What EDI@Energy calls true value, sum, substitute, proposal, forecast, provisional and missing value.
+# The terms of EDI@Energy: true value, sum, substitute, proposal, forecast, provisional and missing value.
 _QUALITIES = {
     "220": "actual",
     "79": "actual",
@@ -73,7 +76,7 @@ _UNIT_CODES = {
 _OBIS = re.compile(r"([0-9]+)-[0-9A-Za-z]+:([0-9]+)\.([0-9]+)\.[0-9A-Za-z]+(?:[*&][0-9]+)?")
 _ELECTRICITY = "1"
 _CHANNELS = {"1": "import", "2": "export", "3": "reactive_import", "4": "reactive_export"}
-# OBIS group D: integrals over time are energy, all others (maximum, average, instantaneous) are not.
+# OBIS group D: integrals over time are energy; maxima, averages and instantaneous values are not.
 _INTEGRALS = ("8", "9", "10", "29", "30", "58", "59")
 _BASE_UNITS = {
     **dict.fromkeys(("1", "2"), ("kWh", "kW")),
@@ -86,9 +89,12 @@ _CANCELLATION = "1"
 _FUNCTIONS = ("", "5", "7", "9")
 _METERING_POINT = "172"
 _METER_NUMBER = "MG"
-_MOVED = ("MSCONS-PLACE", "the times of the value are not those of its place in the period, which it got")
+_MOVED = (
+    "MSCONS-PLACE",
+    "the value got the times of its place in the period, since its own do not fit there",
+)
 
-# Stands for a run of values that was taken at once.
+# Stands for a run of values that was read at once.
 _RUN = "..."
 
 _COLUMNS = (
@@ -108,13 +114,11 @@ _COLUMNS = (
 Ints = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int32]
 Elements = list[list[str]]
-# Rule, reason, and the rows that break it.
-Finding = tuple[str, str, Mask]
 
 
 @dataclass(frozen=True)
 class Signs:
-    """The service characters; `decimal` is None where no UNA declares one: then both marks are valid."""
+    """The service characters; `decimal` is None if no UNA declares one: then both marks are valid."""
 
     component: str = ":"
     element: str = "+"
@@ -132,10 +136,10 @@ class Signs:
         return {ord(mark): pair[-1] for pair, mark in self._marks.items()}
 
     def split(self, segment: str) -> Elements:
-        """The components of each element of a segment, its tag first, released characters restored."""
+        """Split a segment into the components of each element, tag first; restore released characters."""
         is_released = self.release != " " and self.release in segment
         if is_released:
-            # Latin-1 text has no character of the private area.
+            # Latin-1 text has no characters of the private use area.
             for pair, mark in self._marks.items():
                 segment = segment.replace(pair, mark)
             segment = segment.replace(self.release, "")
@@ -146,18 +150,18 @@ class Signs:
 
     @cached_property
     def run(self) -> re.Pattern[str]:
-        """Values in the usual form one behind the other: a quantity, its start and its end, nothing else."""
-        value = self._value(f"(?:{re.escape(self.release + self.element)}|-)", "")
+        """The pattern of consecutive values in the usual form: only a quantity, its start and its end."""
+        value = self._build_pattern(f"(?:{re.escape(self.release + self.element)}|-)", "")
         following = "|".join(tag + re.escape(self.element) for tag in ("QTY", "LIN", "LOC", "NAD", "UNT"))
         return re.compile(f"(?:{value})+(?={following})")
 
     @cached_property
     def value(self) -> re.Pattern[str]:
-        """Qualifier, quantity, unit, start and end of one of them, its signs no longer released."""
-        return re.compile(self._value(f"(?:{re.escape(self.element)}|-)", "("))
+        """The pattern of one value: qualifier, quantity, unit, start, end, without release characters."""
+        return re.compile(self._build_pattern(f"(?:{re.escape(self.element)}|-)", "("))
 
-    def _value(self, sign: str, group: str) -> str:
-        """A pattern; `group` opens a group around each item, or is empty."""
+    def _build_pattern(self, sign: str, group: str) -> str:
+        """Build the pattern of one value; `group` opens a group around each item, or is empty."""
         close = ")" if group else ""
         element, component, end = (re.escape(s) for s in (self.element, self.component, self.terminator))
         quantity = f"{group}[0-9.,-]*{close}(?:{component}{group}[A-Z0-9]*{close})?"
@@ -166,7 +170,7 @@ class Signs:
         return f"QTY{element}{group}[0-9A-Z]+{close}{component}{quantity}{end}{start}{stop}"
 
     def ends_released(self, segment: str) -> bool:
-        """Whether the terminator behind `segment` belongs to the text."""
+        """Whether the terminator after `segment` belongs to the text."""
         if self.release == " ":
             return False
         return (len(segment) - len(segment.rstrip(self.release))) % 2 == 1
@@ -174,7 +178,7 @@ class Signs:
 
 @dataclass
 class Message:
-    """One UNH to UNT. `fault` is (rule, reason) why none of its values can be used."""
+    """The segments from UNH to UNT. `fault` is (rule, reason) why its values cannot be used."""
 
     reference: str
     segments: int = 1
@@ -185,7 +189,7 @@ class Message:
 
 @dataclass
 class Group:
-    """The values of one metering point; times that stand here hold for a series of one value."""
+    """The values of one metering point; its times apply to a series of one value."""
 
     identifier: str = ""
     qualifier: str = ""
@@ -198,8 +202,8 @@ class Group:
 
 
 @dataclass
-class Series:
-    """The values under one LIN segment. `start` and `end` are of the whole, its own or its group's."""
+class ProductSeries:
+    """The values under one LIN segment. `start` and `end` are those of the series, else of its group."""
 
     group: Group
     start: tuple[str, str] | None = None
@@ -213,11 +217,23 @@ class Series:
 
 
 def iter_batches(path: Path, member: Member, part: int) -> Iterator[Batch]:
-    """The readings of one text in batches of about 64 k rows, a part for each interchange.
+    """Yield the readings of one text in batches of about 64 k rows, one part for each interchange.
 
     Raises `RefusedFile`.
     """
     return _Reader(path, member, part).batches()
+
+
+def _recognizes(text: str) -> bool:
+    return re.match(r"UN[ABH]", text) is not None
+
+
+FORMAT = FileFormat(
+    name="mscons",
+    summary="EDIFACT MSCONS of the German market (EDI@Energy)",
+    read=iter_batches,
+    recognizes=_recognizes,
+)
 
 
 class _Reader:
@@ -232,15 +248,15 @@ class _Reader:
         self._groups = 0
         self._message: Message | None = None
         self._group = Group()
-        self._series: Series | None = None
+        self._series: ProductSeries | None = None
         self._value: dict[str, Any] | None = None
-        self._known: list[Series] = []
+        self._known: list[ProductSeries] = []
         self._rows: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
         self._rejections = Rejections()
 
     def batches(self) -> Iterator[Batch]:
-        """All readings; complete only if no refusal follows."""
-        for segment in self._segments():
+        """Yield all readings; they are complete only if no refusal follows."""
+        for segment in self._iter_segments():
             tag = segment[:3]
             rows = len(self._rows["line"])
             if tag == "LIN" and rows >= BATCH_ROWS:
@@ -261,10 +277,10 @@ class _Reader:
     def _refuse(self, rule: str, reason: str) -> RefusedFile:
         return refuse(self._path, max(self._number, 1), rule, reason)
 
-    def _segments(self) -> Iterator[str]:
-        """The segments without terminator and line ends; counts them, and follows UNA.
+    def _iter_segments(self) -> Iterator[str]:
+        """Yield the segments without terminator and line ends; count them, and obey UNA.
 
-        Where values come in their usual form they are taken in one go, and `_RUN` stands for them.
+        Values in the usual form are read at once, and `_RUN` stands for them.
         """
         rest = ""
         for block in self._member.blocks:
@@ -280,7 +296,7 @@ class _Reader:
                     position = after_run
                     yield _RUN
                     continue
-                end = self._segment_end(rest, position)
+                end = self._find_segment_end(rest, position)
                 if end < 0:
                     break
                 self._number += 1
@@ -301,14 +317,14 @@ class _Reader:
             rule = "EDIFACT-SYNTAX" if is_closed else "FILE-CUT"
             raise self._refuse(rule, f"the text ends without {self._signs.terminator!r}: {rest[:20]!r}")
 
-    def _segment_end(self, text: str, start: int) -> int:
+    def _find_segment_end(self, text: str, start: int) -> int:
         end = text.find(self._signs.terminator, start)
         while end >= 0 and self._signs.ends_released(text[start:end]):
             end = text.find(self._signs.terminator, end + 1)
         return end
 
     def _take_run(self, text: str, position: int) -> int:
-        """Takes the values in usual form that begin at `position`; returns where they end."""
+        """Read the values in usual form that begin at `position`; return where they end."""
         if self._series is None or self._message is None or not text.startswith("QTY", position):
             return position
         found = self._signs.run.match(text, position)
@@ -340,21 +356,21 @@ class _Reader:
         terminator = self._signs.terminator
         signs = segment[3:7] + terminator
         if self._reference is not None:
-            raise self._refuse("FILE-CUT", "an interchange begins before the one above it has ended")
+            raise self._refuse("FILE-CUT", "an interchange begins before the previous one has ended")
         if len(segment) != 8 or len(set(signs)) != 5 or signs[2] not in ".,":
-            raise self._refuse("EDIFACT-SYNTAX", f"{segment!r} is no service string advice")
+            raise self._refuse("EDIFACT-SYNTAX", f"{segment!r} is not a valid service string advice")
         self._signs = Signs(signs[0], signs[1], signs[2], signs[3], terminator)
 
     def _take(self, tag: str, segment: str) -> None:
         is_known = _SEGMENTS.fullmatch(tag) is not None
         if not is_known or (segment[3:4] not in ("", self._signs.element) and tag != "UNA"):
-            raise self._refuse("EDIFACT-SYNTAX", f"{segment[:20]!r} is no segment of MSCONS")
+            raise self._refuse("EDIFACT-SYNTAX", f"{segment[:20]!r} is not a segment of MSCONS")
         if tag == "UNA":
             return
         if self._message is not None:
             self._message.segments += 1
         elif tag not in {"UNB", "UNG", "UNH", "UNE", "UNZ"}:
-            raise self._refuse("EDIFACT-SYNTAX", f"a segment {tag} outside of a message")
+            raise self._refuse("EDIFACT-SYNTAX", f"the segment {tag} stands outside a message")
         if tag not in {"DTM", "STS"}:
             self._close_value()
         take = self._HANDLERS.get(tag)
@@ -363,8 +379,8 @@ class _Reader:
 
     def _take_interchange(self, elements: Elements) -> None:
         if self._reference is not None or self._message is not None:
-            raise self._refuse("FILE-CUT", "an interchange begins before the one above it has ended")
-        self._reference = _item(elements, 5)
+            raise self._refuse("FILE-CUT", "an interchange begins before the previous one has ended")
+        self._reference = _get_component(elements, 5)
         self._messages = self._groups = 0
         self._part += 1
 
@@ -373,33 +389,37 @@ class _Reader:
 
     def _take_interchange_end(self, elements: Elements) -> None:
         if self._message is not None or self._reference is None:
-            raise self._refuse("EDIFACT-SYNTAX", "a segment UNZ where no interchange can end")
+            raise self._refuse("EDIFACT-SYNTAX", "the segment UNZ does not end an interchange")
         self._check_count(elements, self._groups or self._messages, self._reference)
         self._reference = None
-        # An interchange without messages is whole too.
+        # An interchange without messages is complete too.
         self._messages = max(self._messages, 1)
 
     def _check_count(self, elements: Elements, count: int, reference: str) -> None:
-        said = _item(elements, 1)
-        if not said.isdecimal() or int(said) != count:
-            raise self._refuse("EDIFACT-COUNT", f"{elements[0][0]} says {said!r}, there are {count}")
-        if _item(elements, 2) != reference:
+        stated = _get_component(elements, 1)
+        if not stated.isdecimal() or int(stated) != count:
+            raise self._refuse(
+                "EDIFACT-COUNT", f"{elements[0][0]} states the count {stated!r}, but there are {count}"
+            )
+        if _get_component(elements, 2) != reference:
             raise self._refuse(
                 "EDIFACT-COUNT",
-                f"{elements[0][0]} has the reference {_item(elements, 2)!r}, not {reference!r}",
+                f"{elements[0][0]} has the reference {_get_component(elements, 2)!r}, not {reference!r}",
             )
 
     def _take_message(self, elements: Elements) -> None:
         if self._reference is None:
             raise self._refuse(
-                "EDIFACT-SYNTAX", "a message begins outside of an interchange: its UNB is missing"
+                "EDIFACT-SYNTAX", "a message begins outside an interchange: its UNB is missing"
             )
         if self._message is not None:
-            raise self._refuse("EDIFACT-SYNTAX", "a message begins before the one above it has ended")
-        kind = _item(elements, 2)
+            raise self._refuse("EDIFACT-SYNTAX", "a message begins before the previous one has ended")
+        kind = _get_component(elements, 2)
         if kind != "MSCONS":
-            raise self._refuse("FILE-FORMAT", f"the message is {kind!r}; of EDIFACT only MSCONS is read")
-        self._message = Message(_item(elements, 1))
+            raise self._refuse(
+                "FILE-FORMAT", f"the message is {kind!r}; the only supported EDIFACT message is MSCONS"
+            )
+        self._message = Message(_get_component(elements, 1))
         self._messages += 1
         self._group = Group()
 
@@ -410,18 +430,18 @@ class _Reader:
             self._message = None
 
     def _take_function(self, elements: Elements) -> None:
-        function = _item(elements, 3)
+        function = _get_component(elements, 3)
         if self._message is None or function in _FUNCTIONS:
             return
         reason = "the message cancels an earlier one"
         if function != _CANCELLATION:
-            reason = f"the message function {function!r} is not known"
+            reason = f"the message function {function!r} is unknown"
         self._message.fault = ("MSCONS-CANCELLATION", reason)
-        self._rejections.add(self._number, "MSCONS-CANCELLATION", reason, _item(elements, 2))
+        self._rejections.add(self._number, "MSCONS-CANCELLATION", reason, _get_component(elements, 2))
 
     def _take_time(self, elements: Elements) -> None:
-        qualifier = _item(elements, 1)
-        time = (_item(elements, 1, 1), _item(elements, 1, 2))
+        qualifier = _get_component(elements, 1)
+        time = (_get_component(elements, 1, 1), _get_component(elements, 1, 2))
         if self._value is not None:
             _set_time(self._value, qualifier, time)
         elif self._message is not None and not self._message.is_detail:
@@ -446,33 +466,43 @@ class _Reader:
         self._close_series()
         if self._group.has_series:
             self._group = Group()
-        qualifier, identifier = _item(elements, 1), _item(elements, 2)
+        qualifier, identifier = _get_component(elements, 1), _get_component(elements, 2)
         group = self._group
         if qualifier == _METERING_POINT == group.qualifier and identifier != group.identifier:
-            group.fault = ("ROW-CHANNEL", f"two metering points, {group.identifier!r} and {identifier!r}")
+            group.fault = (
+                "ROW-CHANNEL",
+                f"the value has two metering points, {group.identifier!r} and {identifier!r}",
+            )
         if qualifier == _METERING_POINT or not group.identifier:
             group.identifier, group.qualifier = identifier, qualifier
 
     def _take_reference(self, elements: Elements) -> None:
         if self._series is None and self._message is not None and self._message.is_detail:
-            reference = _item(elements, 1, 1)
-            if _item(elements, 1) == _METER_NUMBER and reference.isprintable():
+            reference = _get_component(elements, 1, 1)
+            if _get_component(elements, 1) == _METER_NUMBER and reference.isprintable():
                 self._group.serial_number = reference or None
 
     def _take_line(self, _: Elements) -> None:
         self._close_series()
         self._group.has_series = True
         version = self._message.version if self._message is not None else None
-        self._series = Series(self._group, self._group.start, self._group.end)
+        self._series = ProductSeries(self._group, self._group.start, self._group.end)
         if version is not None:
-            self._series.version_us = _version_us(version)
+            self._series.version_us = _parse_version_us(version)
             if self._series.version_us is None:
-                self._series.fault = ("ROW-TIMESTAMP", f"the date of the message, {version[0]!r}, is no time")
+                self._series.fault = (
+                    "ROW-TIMESTAMP",
+                    f"the date of the message, {version[0]!r}, is not a time",
+                )
 
     def _take_product(self, elements: Elements) -> None:
         series = self._series
-        if series is not None and not series.count and (_item(elements, 1) == "5" or not series.register):
-            series.register = _item(elements, 2)
+        if (
+            series is not None
+            and not series.count
+            and (_get_component(elements, 1) == "5" or not series.register)
+        ):
+            series.register = _get_component(elements, 2)
 
     def _take_quantity(self, elements: Elements) -> None:
         if self._series is None:
@@ -482,22 +512,22 @@ class _Reader:
         self._value = {
             "line": self._number,
             "series": self._count_values(series, 1),
-            "method": _item(elements, 1),
-            "value": _item(elements, 1, 1).strip() or None,
-            "unit": _item(elements, 1, 2) or None,
+            "method": _get_component(elements, 1),
+            "value": _get_component(elements, 1, 1).strip() or None,
+            "unit": _get_component(elements, 1, 2) or None,
         }
 
-    def _count_values(self, series: Series, count: int) -> int:
-        """The place of the series among those of the batch, with `count` more values."""
+    def _count_values(self, series: ProductSeries, count: int) -> int:
+        """Add `count` values to a series; return its place among the series of the batch."""
         if not series.count:
             self._describe(series)
-        # A batch may have been given within this series.
+        # An earlier batch may hold the start of this series.
         if not series.count or not self._known:
             self._known.append(series)
         series.count += count
         return len(self._known) - 1
 
-    def _describe(self, series: Series) -> None:
+    def _describe(self, series: ProductSeries) -> None:
         identifier, register = series.group.identifier, series.register
         found = _OBIS.fullmatch(register)
         if found is not None:
@@ -512,15 +542,20 @@ class _Reader:
         if not identifier or not register:
             series.fault = ("ROW-CHANNEL", "the value has no metering point (LOC) or no product (PIA)")
         elif not (identifier + register).isprintable():
-            series.fault = ("ROW-ENCODING", "the metering point or product holds bytes that are no text")
+            series.fault = (
+                "ROW-ENCODING",
+                "the metering point or product holds bytes that are not valid text",
+            )
         if self._message is not None:
             series.fault = self._message.fault or series.group.fault or series.fault
 
     def _take_status(self, elements: Elements) -> None:
         if self._value is not None:
-            said = f"{_item(elements, 1)}:{_item(elements, 3) or _item(elements, 2)}"
-            before = self._value.get("status")
-            self._value["status"] = f"{before} {said}" if before else said
+            status = (
+                f"{_get_component(elements, 1)}:{_get_component(elements, 3) or _get_component(elements, 2)}"
+            )
+            previous = self._value.get("status")
+            self._value["status"] = f"{previous} {status}" if previous else status
 
     def _close_value(self) -> None:
         value, self._value = self._value, None
@@ -529,7 +564,7 @@ class _Reader:
                 column.append(value.get(name))
 
     def _close_series(self) -> None:
-        """A series of one value may leave its times to the metering point above it."""
+        """Close the series; a single value without times gets those of its series or metering point."""
         self._close_value()
         series, self._series = self._series, None
         if series is None or series.count != 1 or not self._rows["line"]:
@@ -548,7 +583,7 @@ class _Reader:
         series, self._known = self._known, []
         readings = PARSED.empty_table()
         if rows["line"]:
-            readings = _readings(rows, series, self._signs.decimal, self._rejections)
+            readings = _build_readings(rows, series, self._signs.decimal, self._rejections)
         return Batch(readings, self._rejections.take(), max(self._part, 0))
 
     _HANDLERS: ClassVar = {
@@ -570,8 +605,8 @@ class _Reader:
     }
 
 
-def _item(elements: Elements, element: int, component: int = 0) -> str:
-    """A component of an element, empty where there is none."""
+def _get_component(elements: Elements, element: int, component: int = 0) -> str:
+    """Return a component of an element, empty if there is none."""
     if element < len(elements) and component < len(elements[element]):
         return elements[element][component]
     return ""
@@ -580,7 +615,7 @@ def _item(elements: Elements, element: int, component: int = 0) -> str:
 def _set_time(value: dict[str, Any], qualifier: str, time: tuple[str, str]) -> None:
     name = _BOUNDS.get(qualifier)
     if name is not None:
-        # A second time makes the first one doubtful: both together are no time.
+        # A second time makes the first one ambiguous: both together are not a time.
         before = value.get(name)
         value[name] = time[0] if before is None else f"{before} {time[0]}"
         value[f"{name}_format"] = time[1]
@@ -588,29 +623,29 @@ def _set_time(value: dict[str, Any], qualifier: str, time: tuple[str, str]) -> N
         value["is_point"] = True
 
 
-def _version_us(time: tuple[str, str]) -> int | None:
-    instant, bad = _instants(pa.array([time[0]]), pa.array([time[1]]), "earliest")
+def _parse_version_us(time: tuple[str, str]) -> int | None:
+    instant, bad = _parse_times(pa.array([time[0]]), pa.array([time[1]]), "earliest")
     return None if bad[0] else int(instant[0])
 
 
-def _readings(
-    rows: dict[str, list[Any]], series: list[Series], decimal: str | None, rejections: Rejections
+def _build_readings(
+    rows: dict[str, list[Any]], series: list[ProductSeries], decimal: str | None, rejections: Rejections
 ) -> pa.Table:
-    """Values as a table of the schema `PARSED`; what cannot be a reading goes to `rejections`."""
+    """Return values as a table of the schema `PARSED`; add the invalid ones to `rejections`."""
     codes = np.array(rows["series"], dtype=np.int32)
     text = {name: pa.array(rows[name], pa.string()) for name in ("method", "value", "unit", "status")}
-    start, bad_start = _times(rows["start"], rows["start_format"])
-    end, bad_end = _times(rows["end"], rows["end_format"])
+    start, bad_start = _parse_bounds(rows["start"], rows["start_format"])
+    end, bad_end = _parse_bounds(rows["end"], rows["end_format"])
     bad_time = bad_start | bad_end
     no_time = np.array([s is None and e is None for s, e in zip(rows["start"], rows["end"], strict=True)])
     is_point = np.array([bool(point) for point in rows["is_point"]]) & no_time
-    _lay_out(series, codes, start, end, bad_time, has_no_time=no_time & ~is_point)
+    _place_untimed(series, codes, start, end, bad_time, has_no_time=no_time & ~is_point)
     moved = _move_to_place(series, codes, start, end, bad_time)
     seconds, fraction = np.divmod(end - start, 1_000_000)
     bad_length = (seconds <= 0) | (seconds > MAX_INTERVAL_SECONDS) | (fraction != 0)
-    quality = _mapped(text["method"], _QUALITIES)
-    values, not_number, too_long = decimals(_plain_numbers(text["value"], decimal))
-    unit, bad_unit = _units(text["unit"], [entry.unit for entry in series], codes)
+    quality = _translate(text["method"], _QUALITIES)
+    values, not_number, too_long = parse_decimals(_normalize_decimal_marks(text["value"], decimal))
+    unit, bad_unit = _resolve_units(text["unit"], [entry.unit for entry in series], codes)
     version = np.array([-1 if s.version_us is None else s.version_us for s in series], dtype=np.int64)[codes]
     table = pa.table(
         {
@@ -626,46 +661,46 @@ def _readings(
             "quality": pc.if_else(pc.is_null(text["value"]), "null", quality),
             "quality_method": text["method"],
             "reason_code": text["status"],
-            # Without any time a message cannot be older than the end of its values.
+            # A message without a time cannot be older than the end of its values.
             "source_version": pa.array(np.where(version < 0, end, version)).cast(TIMESTAMP),
         }
     )
-    findings: list[Finding] = [
+    violations: list[Violation] = [
         ("", "", np.array([entry.fault is not None for entry in series])[codes]),
-        ("ROW-CUMULATIVE", "a register reading: it has a date and no interval", is_point),
-        ("ROW-TIMESTAMP", "the start or end is missing, no time, or not a single one", bad_time),
+        ("ROW-CUMULATIVE", "the value is a register reading: it has a date and no interval", is_point),
+        ("ROW-TIMESTAMP", "the start or end is missing, not a time, or ambiguous", bad_time),
         ("ROW-INTERVAL", "the end is not after the start, or too far from it", bad_length),
-        ("ROW-QUALITY", "the qualifier of the value is not known", to_mask(pc.is_null(quality))),
+        ("ROW-QUALITY", "the qualifier of the value is unknown", to_mask(pc.is_null(quality))),
         (
             "ROW-QUALITY",
-            "the value is given and said to be missing",
+            "the value is given although its qualifier says that it is missing",
             to_mask(pc.and_(pc.equal(quality, "null"), pc.is_valid(text["value"]))),
         ),
-        ("ROW-UNIT", "the unit is missing or not known", bad_unit),
-        ("ROW-VALUE", "the value is no number", not_number),
-        ("ROW-PRECISION", "the value does not fit", too_long),
+        ("ROW-UNIT", "the unit is missing or unknown", bad_unit),
+        ("ROW-VALUE", "the value is not a number", not_number),
+        ("ROW-PRECISION", "the value has more than 11 digits before or 9 after the point", too_long),
     ]
-    bad = np.logical_or.reduce([mask for _, _, mask in findings])
+    bad = np.logical_or.reduce([mask for _, _, mask in violations])
     if bad.any():
-        first = np.argmax(np.stack([mask for _, _, mask in findings]), axis=0)
+        first = np.argmax(np.stack([mask for _, _, mask in violations]), axis=0)
         for index, row in zip(np.flatnonzero(bad), table.filter(pa.array(bad)).to_pylist(), strict=True):
-            rule, reason, _ = findings[first[index]]
+            rule, reason, _ = violations[first[index]]
             fault = series[codes[index]].fault
             _reject(row, fault or (rule, reason), {name: rows[name][index] for name in rows}, rejections)
     moved &= ~bad
     for index, row in zip(np.flatnonzero(moved), table.filter(pa.array(moved)).to_pylist(), strict=True):
         raw = {name: rows[name][index] for name in rows}
-        # The value is in the readings: it is told here without it, so that no energy counts twice.
+        # The reading keeps the value: the report omits it, so that no energy counts twice.
         _reject(row | {"value": None}, _MOVED, raw, rejections)
     return table.filter(pa.array(~bad)).cast(PARSED)
 
 
-def _lay_out(
-    series: list[Series], codes: Codes, start: Ints, end: Ints, bad: Mask, *, has_no_time: Mask
+def _place_untimed(
+    series: list[ProductSeries], codes: Codes, start: Ints, end: Ints, bad: Mask, *, has_no_time: Mask
 ) -> None:
-    """Gives the values of a period that carry no times their place in it; changes `start`, `end`, `bad`.
+    """Place values without times in the period of their series; change `start`, `end` and `bad`.
 
-    They stand in the order of time. Their count must divide the period into intervals of a usual length.
+    They are in the order of time. Their count must divide the period into intervals of a usual length.
     """
     for code, entry in enumerate(series):
         own = slice(*np.searchsorted(codes, [code, code + 1]))
@@ -674,7 +709,7 @@ def _lay_out(
             continue
         if entry.start is None or entry.end is None:
             continue
-        bounds, no_period = _times([entry.start[0], entry.end[0]], [entry.start[1], entry.end[1]])
+        bounds, no_period = _parse_bounds([entry.start[0], entry.end[0]], [entry.start[1], entry.end[1]])
         step, rest = divmod(int(bounds[1] - bounds[0]), int(count))
         if no_period.any() or rest or step not in [seconds * 1_000_000 for seconds in BLOCK_SECONDS]:
             continue
@@ -683,12 +718,12 @@ def _lay_out(
         bad[own] = False
 
 
-def _move_to_place(series: list[Series], codes: Codes, start: Ints, end: Ints, bad: Mask) -> Mask:
-    """Which rows got the times of their place in the period of their series; changes the last three.
+def _move_to_place(series: list[ProductSeries], codes: Codes, start: Ints, end: Ints, bad: Mask) -> Mask:
+    """Give mislabelled rows the times of their place in the period of their series; return which rows.
 
-    Where the metering point states a period, the values fill it exactly, and nine of ten carry the
-    times of their place, the others are mislabelled: as given they overlap and leave gaps. Values
-    that fill the period in another order are left alone.
+    Changes `start`, `end` and `bad`. If the metering point states a period, the values fill it exactly, and
+    nine of ten carry the times of their place, then the others are mislabelled: as given they overlap and
+    leave gaps. Values that fill the period in another order are not changed.
     """
     moved = np.zeros(len(codes), dtype=np.bool_)
     for code, entry in enumerate(series):
@@ -698,7 +733,7 @@ def _move_to_place(series: list[Series], codes: Codes, start: Ints, end: Ints, b
         if count < MIN_SERIES_ROWS or count != entry.count or begins is None or ends is None:
             continue
         own = slice(first, last)
-        bounds, no_period = _times([begins[0], ends[0]], [begins[1], ends[1]])
+        bounds, no_period = _parse_bounds([begins[0], ends[0]], [begins[1], ends[1]])
         step, rest = divmod(int(bounds[1] - bounds[0]), count)
         if no_period.any() or rest or step <= 0:
             continue
@@ -713,11 +748,9 @@ def _move_to_place(series: list[Series], codes: Codes, start: Ints, end: Ints, b
     return moved
 
 
-def _reject(
-    row: dict[str, Any], finding: tuple[str, str], raw: dict[str, Any], rejections: Rejections
-) -> None:
-    """A register reading is no energy: its value has no unit here."""
-    rule, reason = finding
+def _reject(row: dict[str, Any], fault: tuple[str, str], raw: dict[str, Any], rejections: Rejections) -> None:
+    """Reject one value. A register reading is not energy: its value gets no unit."""
+    rule, reason = fault
     unit = f":{raw['unit']}" if raw["unit"] else ""
     rejections.add(
         row["line"],
@@ -732,15 +765,15 @@ def _reject(
     )
 
 
-def _times(texts: Sequence[str | None], formats: Sequence[str | None]) -> tuple[Ints, Mask]:
-    return _instants(pa.array(texts, pa.string()), pa.array(formats, pa.string()), "raise")
+def _parse_bounds(texts: Sequence[str | None], formats: Sequence[str | None]) -> tuple[Ints, Mask]:
+    return _parse_times(pa.array(texts, pa.string()), pa.array(formats, pa.string()), "raise")
 
 
-def _instants(texts: pa.Array, formats: pa.Array, repeated: str) -> tuple[Ints, Mask]:
-    """(microseconds since 1970 UTC, bad) of EDIFACT times; bad ones are 0.
+def _parse_times(texts: pa.Array, formats: pa.Array, repeated: str) -> tuple[Ints, Mask]:
+    """Return (microseconds since 1970 UTC, bad) of EDIFACT times; bad ones are 0.
 
-    Formats: 303 and 304 with an offset, 203 and 204 in German legal time, where an hour that comes twice
-    is bad unless `repeated` says which one is meant. A date alone (102) does not say if its day counts.
+    Formats: 303 and 304 with an offset, 203 and 204 in German legal time. In legal time a repeated hour is
+    bad, unless `repeated` chooses one of the two. A date alone (102) is bad: it may include its day or not.
     """
     result = np.zeros(len(texts), dtype=np.int64)
     bad = np.ones(len(texts), dtype=np.bool_)
@@ -750,13 +783,13 @@ def _instants(texts: pa.Array, formats: pa.Array, repeated: str) -> tuple[Ints, 
             continue
         zone = r"[+-][0-9]{2}([0-9]{2})?" if code.startswith("3") else ""
         fits = of_format & to_mask(pc.match_substring_regex(texts, rf"^[0-9]{{{digits}}}{zone}$"))
-        iso = _iso(null_where(texts, ~fits), digits)
+        iso = _to_iso(null_where(texts, ~fits), digits)
         if zone:
-            found, wrong = instants(iso)
+            found, wrong = parse_instants(iso)
         else:
-            found, wrong = instants(pc.binary_join_element_wise(iso, "Z", ""))
-            found, doubtful = _legal_time(found, repeated)
-            wrong |= doubtful
+            found, wrong = parse_instants(pc.binary_join_element_wise(iso, "Z", ""))
+            found, ambiguous = _resolve_legal_time(found, repeated)
+            wrong |= ambiguous
         good = fits & ~wrong & to_mask(pc.is_valid(found))
         numbers = pc.fill_null(found.cast(pa.int64()), 0).to_numpy(zero_copy_only=False)
         result = np.where(good, numbers, result)
@@ -764,7 +797,7 @@ def _instants(texts: pa.Array, formats: pa.Array, repeated: str) -> tuple[Ints, 
     return result, bad
 
 
-def _iso(texts: pa.Array, digits: int) -> pa.Array:
+def _to_iso(texts: pa.Array, digits: int) -> pa.Array:
     cuts = [(0, 4, ""), (4, 6, "-"), (6, 8, "-"), (8, 10, "T"), (10, 12, ":"), (12, 14, ":")][
         : digits // 2 - 1
     ]
@@ -775,32 +808,32 @@ def _iso(texts: pa.Array, digits: int) -> pa.Array:
     return pc.binary_join_element_wise(*pieces, "")
 
 
-def _legal_time(wall: pa.Array, repeated: str) -> tuple[pa.Array, Mask]:
-    """(instants, doubtful) of wall clock times that were read as if they were UTC."""
+def _resolve_legal_time(wall: pa.Array, repeated: str) -> tuple[pa.Array, Mask]:
+    """Return (instants, ambiguous) of wall-clock times that were parsed as UTC."""
     naive = wall.cast(pa.int64()).cast(pa.timestamp("us"))
     early = pc.assume_timezone(naive, ZONE, ambiguous="earliest", nonexistent="earliest").cast(pa.int64())
     late = pc.assume_timezone(naive, ZONE, ambiguous="latest", nonexistent="latest").cast(pa.int64())
-    doubtful = to_mask(pc.not_equal(early, late)) if repeated == "raise" else np.zeros(len(wall), np.bool_)
-    return early.cast(TIMESTAMP), doubtful
+    ambiguous = to_mask(pc.not_equal(early, late)) if repeated == "raise" else np.zeros(len(wall), np.bool_)
+    return early.cast(TIMESTAMP), ambiguous
 
 
-def _plain_numbers(texts: pa.Array, decimal: str | None) -> pa.Array:
-    """Numbers with a point; where UNA declares the mark, the other one makes the text no number."""
+def _normalize_decimal_marks(texts: pa.Array, decimal: str | None) -> pa.Array:
+    """Write numbers with a point; if UNA declares the mark, the other one makes the text invalid."""
     if decimal == ",":
         texts = pc.replace_substring(texts, ".", "_")
     return texts if decimal == "." else pc.replace_substring(texts, ",", ".")
 
 
-def _mapped(texts: pa.Array, names: dict[str, str]) -> pa.Array:
-    """The name of each text, null where it has none."""
+def _translate(texts: pa.Array, names: dict[str, str]) -> pa.Array:
+    """Return the name of each text, null if it has none."""
     encoded = pc.dictionary_encode(texts)
     known = pa.array([names.get(text) for text in encoded.dictionary.to_pylist()], pa.string())
     return known.take(encoded.indices)
 
 
-def _units(
+def _resolve_units(
     texts: pa.Array, defaults: list[str | None], codes: npt.NDArray[np.int32]
 ) -> tuple[pa.Array, Mask]:
-    given = _mapped(pc.utf8_lower(texts), _UNIT_CODES)
+    given = _translate(pc.utf8_lower(texts), _UNIT_CODES)
     unit = pc.if_else(pc.is_null(texts), spread(defaults, codes), given)
     return unit, to_mask(pc.is_null(unit))

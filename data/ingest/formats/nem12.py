@@ -1,10 +1,8 @@
 """NEM12, the interval data of the Australian market: records 100, 200, 300, 400, 500 and 900.
 
-Here: text to readings. Not here: whether a meter is known, or whether a value is plausible (`vee`).
-NEM time is UTC+10 in every season and state; value i covers (i-1..i) times the interval length.
-
-A 300 record of 288 values is split once and its values join those of other records: one cast per
-batch, not one per value.
+Here: text to readings. Not here: whether a meter is known, or whether a value is plausible
+(`data.ingest.rules`). NEM time is UTC+10 in every season and state; value i covers (i-1..i) times the
+interval length. The values of many 300 records are cast together: one cast per batch, not one per value.
 """
 
 import csv
@@ -23,18 +21,20 @@ import pyarrow.compute as pc
 from data.ingest.formats.columns import (
     UNITS,
     Batch,
+    Fault,
     Rejections,
-    decimals,
     is_damaged,
     null_where,
+    parse_decimals,
     split_lines,
     spread,
 )
 from data.ingest.formats.container import Member, refuse
+from data.ingest.formats.format import FileFormat
 from data.ingest.schema import KWH_PER_UNIT_POWER_OF_TEN, PARSED, TIMESTAMP
 
 NEM_OFFSET = datetime.timedelta(hours=10)
-MINUTES_A_DAY = 1440
+MINUTES_PER_DAY = 1440
 BATCH_ROWS = 65_536
 UNCOVERED = "UNCOVERED"
 
@@ -47,12 +47,12 @@ _QUALITIES = {"A": "actual", "F": "edited", "S": "estimated", "E": "estimated", 
 
 Codes = npt.NDArray[np.int32]
 # A quality as (quality, quality_method, reason_code).
-Quality = tuple[str, str | None, str | None]
+FlaggedQuality = tuple[str, str | None, str | None]
 
 
 @dataclass(frozen=True)
 class Record:
-    """A logical record: several lines where a 300 is broken; `line` is that of its first."""
+    """A logical record: several lines if a 300 record is broken; `line` is its first line."""
 
     line: int
     code: str
@@ -60,8 +60,8 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Series:
-    """What a 200 record says about the 300 records below it. `fault` is why they cannot be read."""
+class DataStream:
+    """What a 200 record states about the 300 records below it. `fault` is why they cannot be read."""
 
     line: int
     identifier: str = ""
@@ -74,16 +74,16 @@ class Series:
 
     @property
     def count(self) -> int:
-        """Intervals a day."""
+        """Number of intervals in a day."""
         return 86_400 // self.interval_seconds
 
 
 @dataclass
-class Day:
+class DayRecord:
     """A 300 record with the 400 records that belong to it; `fault` is (rule, reason)."""
 
     record: Record
-    series: Series
+    series: DataStream
     start_us: int = 0
     values: list[str] = field(default_factory=list)
     flag: str = "A"
@@ -93,22 +93,25 @@ class Day:
     fault: tuple[str, str] | None = None
 
 
-class Fault(Exception):
-    """A record cannot be read: a rule and a reason. Never leaves this module."""
-
-    def __init__(self, rule: str, reason: str) -> None:
-        super().__init__(reason)
-        self.rule = rule
-        self.reason = reason
-
-
 def iter_batches(path: Path, member: Member, first_part: int) -> Iterator[Batch]:
-    """The readings of one text in batches of about 64 k rows. Raises `RefusedFile`.
+    """Yield the readings of one text in batches of about 64 k rows. Raises `RefusedFile`.
 
-    Parts count from `first_part`, one for each 100 record: of two files put one behind the other
-    the later one is the newer.
+    Parts count from `first_part`, one for each 100 record: of two concatenated files the later one is newer.
     """
     return _Reader(path, member, first_part).batches()
+
+
+def recognizes_nem(text: str) -> bool:
+    """Whether a text starts with a record of NEM12 or NEM13."""
+    return re.match(r'"?(100|200|300|400|500|900)"?\s*(,|\n|$)', text) is not None
+
+
+FORMAT = FileFormat(
+    name="nem12",
+    summary="interval data of the Australian market: records 100 to 900",
+    read=iter_batches,
+    recognizes=recognizes_nem,
+)
 
 
 class _Reader:
@@ -117,22 +120,22 @@ class _Reader:
         self._member = member
         self._part = first_part - 1
         self._header_us: int | None = None
-        self._series: Series | None = None
-        self._day: Day | None = None
-        self._days: list[Day] = []
+        self._series: DataStream | None = None
+        self._day: DayRecord | None = None
+        self._days: list[DayRecord] = []
         self._rejections = Rejections()
         self._has_header = False
         self._last: Record | None = None
 
     def batches(self) -> Iterator[Batch]:
         rows = 0
-        for record in logical_records(_numbered(self._member.blocks), self._values_a_day):
+        for record in join_records(_number_lines(self._member.blocks), self._values_per_day):
             if record.code == "100" or (rows >= BATCH_ROWS and record.code != "400"):
                 self._close_day()
                 yield self._flush()
                 rows = 0
             if record.code == "300":
-                rows += self._values_a_day() or 0
+                rows += self._values_per_day() or 0
             self._take(record)
             self._last = record
         if self._last is None:
@@ -142,12 +145,12 @@ class _Reader:
                 self._path,
                 self._last.line,
                 "FILE-CUT",
-                f"the last record is a {self._last.code or 'line of no known type'}, not the 900 trailer",
+                f"the last record is {self._last.code or 'of an unknown type'}, not the 900 trailer",
             )
         self._close_day()
         yield self._flush()
 
-    def _values_a_day(self) -> int | None:
+    def _values_per_day(self) -> int | None:
         series = self._series
         return series.count if series is not None and series.fault is None else None
 
@@ -174,54 +177,58 @@ class _Reader:
                 pass
             case _:
                 rule = "ROW-ENCODING" if is_damaged(record.text) else "NEM12-RECORD"
-                self._reject(record, rule, "the line is no record of NEM12 and continues none")
+                self._reject(record, rule, "the line is not a record of NEM12 and does not continue one")
 
     def _take_header(self, record: Record) -> None:
-        fields = _fields(record.text)
+        fields = _split_fields(record.text)
         kind = fields[1].strip().upper() if len(fields) > 1 else ""
         if kind != "NEM12":
-            raise refuse(
-                self._path, record.line, "NEM12-HEADER", f"the header announces {kind!r}; only NEM12 is read"
-            )
+            raise refuse(self._path, record.line, "NEM12-HEADER", f"the header announces {kind!r}, not NEM12")
         self._part += 1
         self._has_header = True
         self._series = None
         text = fields[2].strip() if len(fields) > 2 else ""
         try:
-            self._header_us = nem_instant_us(text) if text else None
+            self._header_us = parse_nem_time_us(text) if text else None
         except ValueError as error:
-            raise refuse(self._path, record.line, "NEM12-HEADER", f"{text!r} is no time: {error}") from error
+            raise refuse(
+                self._path, record.line, "NEM12-HEADER", f"{text!r} is not a time: {error}"
+            ) from error
 
     def _take_series(self, record: Record) -> None:
         try:
             if is_damaged(record.text):
-                raise Fault("ROW-ENCODING", "the 200 record holds bytes that are no text")
+                raise Fault("ROW-ENCODING", "the 200 record holds bytes that are not valid text")
             self._series = parse_series(record)
         except Fault as fault:
-            self._series = Series(record.line, fault=fault.reason)
+            self._series = DataStream(record.line, fault=fault.reason)
             self._reject(record, fault.rule, fault.reason)
 
     def _take_day(self, record: Record) -> None:
         series = self._series
         if series is None or series.fault is not None:
-            reason = "no 200 record stands before it" if series is None else "its 200 record was rejected"
-            self._day = Day(record, series or Series(record.line), fault=("NEM12-RECORD", reason))
+            reason = (
+                "the 300 record has no 200 record before it"
+                if series is None
+                else "its 200 record was rejected"
+            )
+            self._day = DayRecord(record, series or DataStream(record.line), fault=("NEM12-RECORD", reason))
             return
         try:
             self._day = self._parse_day(record, series)
         except Fault as fault:
-            self._day = Day(record, series, fault=(fault.rule, fault.reason))
+            self._day = DayRecord(record, series, fault=(fault.rule, fault.reason))
 
-    def _parse_day(self, record: Record, series: Series) -> Day:
+    def _parse_day(self, record: Record, series: DataStream) -> DayRecord:
         if is_damaged(record.text):
-            raise Fault("ROW-ENCODING", "the 300 record holds bytes that are no text")
-        fields = _fields(record.text)
+            raise Fault("ROW-ENCODING", "the 300 record holds bytes that are not valid text")
+        fields = _split_fields(record.text)
         count = series.count
         _check_layout(fields, count)
-        start_us = _day_start_us(fields[1].strip())
+        start_us = _parse_day_start_us(fields[1].strip())
         flag, reason, _, updated = (text.strip() for text in (fields[count + 2 :] + [""] * 4)[:4])
         flag = flag.upper()
-        return Day(
+        return DayRecord(
             record,
             series,
             start_us,
@@ -234,28 +241,28 @@ class _Reader:
     def _version_us(self, updated: str, start_us: int) -> int:
         if updated:
             try:
-                return nem_instant_us(updated)
+                return parse_nem_time_us(updated)
             except ValueError as error:
-                raise Fault("NEM12-VERSION", f"the update time {updated!r} is no time: {error}") from error
-        # Without any time the record cannot be older than the end of its day, and must count as no newer.
+                raise Fault("NEM12-VERSION", f"the update time {updated!r} is not a time: {error}") from error
+        # A record without a time cannot be older than the end of its day, and must not count as newer.
         return self._header_us if self._header_us is not None else start_us + 86_400_000_000
 
     def _take_range(self, record: Record) -> None:
         day = self._day
         if day is None:
-            self._reject(record, "NEM12-RECORD", "a 400 record without a 300 record before it")
+            self._reject(record, "NEM12-RECORD", "the 400 record has no 300 record before it")
             return
         if not day.series.interval_seconds:
             return
         try:
-            day.ranges.append(_parse_range(_fields(record.text), day.series.count))
+            day.ranges.append(_parse_range(_split_fields(record.text), day.series.count))
         except Fault as fault:
-            told = f"{fault.reason} (400 record in line {record.line})"
+            reason = f"{fault.reason} (400 record in line {record.line})"
             if day.fault is None:
-                day.fault = (fault.rule, told)
+                day.fault = (fault.rule, reason)
             elif fault.rule == "NEM12-RANGE" and "400 record" not in day.fault[1]:
-                # With a wrong count of values it tells that the interval length of the 200 record is wrong.
-                day.fault = (day.fault[0], f"{day.fault[1]}; {told}")
+                # Together with a wrong count of values it shows a wrong interval length in the 200 record.
+                day.fault = (day.fault[0], f"{day.fault[1]}; {reason}")
 
     def _close_day(self) -> None:
         day, self._day = self._day, None
@@ -266,7 +273,7 @@ class _Reader:
         else:
             self._days.append(day)
 
-    def _reject(self, record: Record, rule: str, reason: str, series: Series | None = None) -> None:
+    def _reject(self, record: Record, rule: str, reason: str, series: DataStream | None = None) -> None:
         known = series is not None and series.fault is None and series.identifier
         self._rejections.add(
             record.line,
@@ -280,29 +287,29 @@ class _Reader:
 
     def _flush(self) -> Batch:
         days, self._days = self._days, []
-        readings = _columns(days, self._rejections) if days else PARSED.empty_table()
+        readings = _build_readings(days, self._rejections) if days else PARSED.empty_table()
         return Batch(readings, self._rejections.take(), max(self._part, 0))
 
 
-def _numbered(blocks: Iterable[bytes]) -> Iterator[tuple[int, str]]:
+def _number_lines(blocks: Iterable[bytes]) -> Iterator[tuple[int, str]]:
     line = 0
     for block in blocks:
         for text in split_lines(block):
             line += 1
             if text.startswith(("900100,", "900200,")):
-                # A file without its last line end, put before another: the trailer runs into it.
+                # Two files were concatenated without a line end between trailer and next header.
                 yield line, text[:3]
                 yield line, text[3:]
             else:
                 yield line, text
 
 
-def logical_records(
-    lines: Iterable[tuple[int, str]], values_a_day: Callable[[], int | None]
+def join_records(
+    lines: Iterable[tuple[int, str]], values_per_day: Callable[[], int | None]
 ) -> Iterator[Record]:
-    """Joins the lines of a broken 300 record; everything else is one record a line. Blank lines vanish.
+    """Yield logical records: join the lines of a broken 300 record and skip blank lines.
 
-    `values_a_day()` tells how many values the 300 record that is open must have, None if unknown.
+    `values_per_day()` returns how many values the open 300 record must have, None if unknown.
     """
     open_day: Record | None = None
     for line, raw in lines:
@@ -313,7 +320,7 @@ def logical_records(
         match = _CODE.match(text)
         code = match.group(1) if match else ""
         if open_day is not None:
-            if _continues(open_day.text, text, code, values_a_day()):
+            if _continues(open_day.text, text, code, values_per_day()):
                 open_day = Record(open_day.line, "300", _join(open_day.text, text))
                 continue
             yield open_day
@@ -327,7 +334,7 @@ def logical_records(
 
 
 def _continues(open_text: str, text: str, code: str, count: int | None) -> bool:
-    """Whether a line goes on with the 300 record above it, and is no record of its own."""
+    """Whether a line continues the 300 record above it, and is not a record of its own."""
     if open_text.count('"') % 2:
         return True
     fields = open_text.count(",") + 1
@@ -337,7 +344,7 @@ def _continues(open_text: str, text: str, code: str, count: int | None) -> bool:
         return False
     if not code:
         return True
-    # Wh values may look like record types: while values are due a record must also look like one.
+    # Wh values may look like record types: while values are missing, a record must also look like one.
     return count is not None and fields < count + 2 and not _looks_like_record(code, text)
 
 
@@ -365,54 +372,54 @@ def _join(open_text: str, text: str) -> str:
     return open_text + text if open_text.endswith(",") or text.startswith(",") else f"{open_text},{text}"
 
 
-def _fields(text: str) -> list[str]:
+def _split_fields(text: str) -> list[str]:
     try:
         return next(csv.reader([text])) if '"' in text else text.split(",")
     except csv.Error:
-        # A field beyond the limit of the csv module: the record is judged by its commas, and found wrong.
+        # A field beyond the limit of the csv module: split by commas, the record is invalid.
         return text.split(",")
 
 
-def parse_series(record: Record) -> Series:
-    """A 200 record: NMI, configuration, register id, suffix, stream, serial number, unit, interval, date."""
-    fields = [part.strip() for part in _fields(record.text)]
+def parse_series(record: Record) -> DataStream:
+    """Parse a 200 record: NMI, configuration, register id, suffix, stream, serial, unit, interval, date."""
+    fields = [part.strip() for part in _split_fields(record.text)]
     if len(fields) < 9:
-        raise Fault("NEM12-CHANNEL", f"a 200 record has 9 fields or more, this one {len(fields)}")
+        raise Fault("NEM12-CHANNEL", f"the 200 record has {len(fields)} fields, at least 9 expected")
     identifier, register, serial, unit, minutes = (fields[i] for i in (1, 4, 6, 7, 8))
     register = register.upper()
     if not identifier or not register:
         raise Fault("NEM12-CHANNEL", "the 200 record lacks its NMI or its suffix")
     channel = _CHANNELS.get(register[0], "other")
-    return Series(
+    return DataStream(
         record.line,
         identifier,
         register,
         serial or None,
         channel,
-        _unit(unit, channel),
-        _interval_seconds(minutes),
+        _parse_unit(unit, channel),
+        _parse_interval_seconds(minutes),
     )
 
 
-def _unit(text: str, channel: str) -> str:
+def _parse_unit(text: str, channel: str) -> str:
     unit = UNITS.get(text.lower(), "" if not text else None)
     if unit is None:
-        raise Fault("ROW-UNIT", f"the unit {text!r} is not known")
+        raise Fault("ROW-UNIT", f"the unit {text!r} is unknown")
     if channel in ("import", "export") and unit not in KWH_PER_UNIT_POWER_OF_TEN:
         raise Fault("ROW-UNIT", f"an energy register cannot have the unit {text!r}")
     return unit
 
 
-def _interval_seconds(minutes: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,4}", minutes) or not 0 < int(minutes) <= MINUTES_A_DAY:
-        raise Fault("NEM12-CHANNEL", f"the interval length {minutes!r} is no number of minutes")
-    if MINUTES_A_DAY % int(minutes):
+def _parse_interval_seconds(minutes: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,4}", minutes) or not 0 < int(minutes) <= MINUTES_PER_DAY:
+        raise Fault("NEM12-CHANNEL", f"the interval length {minutes!r} is not a number of minutes")
+    if MINUTES_PER_DAY % int(minutes):
         raise Fault("NEM12-CHANNEL", f"the interval length of {minutes} minutes does not divide a day")
     return int(minutes) * 60
 
 
 def _check_layout(fields: list[str], count: int) -> None:
-    """A quality flag must stand right behind the last value that the interval length asks for."""
+    """Check that a quality flag follows the last value that the interval length requires."""
     flag = fields[count + 2].strip().upper() if len(fields) > count + 2 else ""
     if _QUALITY.fullmatch(flag) and not any(text.strip() for text in fields[count + 7 :]):
         return
@@ -420,66 +427,69 @@ def _check_layout(fields: list[str], count: int) -> None:
         (i for i, text in enumerate(fields[2:]) if re.fullmatch(r"[A-Za-z]\w{0,3}", text.strip())), None
     )
     if found == count:
-        raise Fault("NEM12-QUALITY", f"the quality flag {flag!r} is not known")
+        raise Fault("NEM12-QUALITY", f"the quality flag {flag!r} is unknown")
     given = len(fields) - 2 if found is None else found
-    raise Fault("NEM12-VALUE-COUNT", f"{given} values, {count} expected")
+    raise Fault("NEM12-VALUE-COUNT", f"the 300 record has {given} values, {count} expected")
 
 
 def _parse_range(fields: list[str], count: int) -> tuple[int, int, str, str | None]:
-    """(first, last, flag, reason) of a 400 record; intervals count from 1, both ends belong to it."""
+    """Parse a 400 record to (first, last, flag, reason); intervals count from 1, both ends included."""
     texts = [*(text.strip() for text in fields), "", "", "", ""]
     first, last, flag, reason = texts[1:5]
     if not re.fullmatch(r"[0-9]{1,4}", first) or not re.fullmatch(r"[0-9]{1,4}", last):
-        raise Fault("NEM12-RANGE", f"intervals {first!r} to {last!r} are no numbers")
+        raise Fault("NEM12-RANGE", f"the intervals {first!r} to {last!r} are not numbers")
     if not 1 <= int(first) <= int(last) <= count:
-        raise Fault("NEM12-RANGE", f"intervals {first} to {last} do not lie within 1 to {count}")
+        raise Fault("NEM12-RANGE", f"the intervals {first} to {last} are outside 1 to {count}")
     if not _QUALITY.fullmatch(flag.upper()) or flag.upper().startswith("V"):
-        raise Fault("NEM12-QUALITY", f"the quality flag {flag!r} of a 400 record is not known")
+        raise Fault("NEM12-QUALITY", f"the quality flag {flag!r} of a 400 record is unknown")
     return int(first), int(last), flag.upper(), reason or None
 
 
 @functools.lru_cache(maxsize=4096)
-def nem_instant_us(text: str) -> int:
-    """Microseconds since 1970 UTC of a NEM time: YYYYMMDD, with hhmm or hhmmss. Raises `ValueError`."""
+def parse_nem_time_us(text: str) -> int:
+    """Convert a NEM time (YYYYMMDD, then hhmm or hhmmss) to microseconds since 1970 UTC.
+
+    Raises `ValueError`.
+    """
     if not re.fullmatch(r"[0-9]{8}([0-9]{4}([0-9]{2})?)?", text):
         raise ValueError("a time has 8, 12 or 14 digits")
     parts = [int(text[:4]), *(int(text[i : i + 2]) for i in range(4, len(text), 2))]
     year, month, day, hour, minute, second = (*parts, 0, 0, 0)[:6]
     local = datetime.datetime(year, month, day, hour, minute, second, tzinfo=datetime.UTC)
     if not 1990 <= year < 2100:
-        raise ValueError("a meter file is from 1990 to 2099")
+        raise ValueError("the year must be from 1990 to 2099")
     return (local - NEM_OFFSET - _EPOCH) // datetime.timedelta(microseconds=1)
 
 
-def _day_start_us(text: str) -> int:
+def _parse_day_start_us(text: str) -> int:
     if not _DAY.fullmatch(text):
-        raise Fault("NEM12-DATE", f"{text!r} is no date of the form YYYYMMDD")
+        raise Fault("NEM12-DATE", f"{text!r} is not a date of the form YYYYMMDD")
     try:
-        return nem_instant_us(text)
+        return parse_nem_time_us(text)
     except ValueError as error:
-        raise Fault("NEM12-DATE", f"the date {text} cannot be: {error}") from error
+        raise Fault("NEM12-DATE", f"the date {text} does not exist: {error}") from error
 
 
-def _quality(flag: str, reason: str | None) -> Quality:
+def _to_quality(flag: str, reason: str | None) -> FlaggedQuality:
     return _QUALITIES[flag[0]], flag, reason
 
 
-def _quality_codes(days: list[Day]) -> tuple[list[Quality], Codes]:
-    """The distinct qualities and, for every interval of every day, which one it has."""
-    distinct: dict[Quality, int] = {}
+def _code_qualities(days: list[DayRecord]) -> tuple[list[FlaggedQuality], Codes]:
+    """Return the distinct qualities, and the code of the quality of each interval of each day."""
+    distinct: dict[FlaggedQuality, int] = {}
     codes: list[Codes] = []
     for day in days:
-        # Intervals of a V day that no 400 record covers have no quality and are not billed.
-        base = ("null", "V", UNCOVERED) if day.flag.startswith("V") else _quality(day.flag, day.reason)
+        # Intervals of a V day without a 400 record have no quality and are not billed.
+        base = ("null", "V", UNCOVERED) if day.flag.startswith("V") else _to_quality(day.flag, day.reason)
         own = np.full(day.series.count, distinct.setdefault(base, len(distinct)), dtype=np.int32)
         for first, last, flag, reason in day.ranges:
-            own[first - 1 : last] = distinct.setdefault(_quality(flag, reason), len(distinct))
+            own[first - 1 : last] = distinct.setdefault(_to_quality(flag, reason), len(distinct))
         codes.append(own)
     return list(distinct), np.concatenate(codes)
 
 
-def _columns(days: list[Day], rejections: Rejections) -> pa.Table:
-    """Whole days as one table of the schema `PARSED`; intervals with a bad value go to `rejections`."""
+def _build_readings(days: list[DayRecord], rejections: Rejections) -> pa.Table:
+    """Return days as one table of the schema `PARSED`; add intervals with a bad value to `rejections`."""
     series = list(dict.fromkeys(day.series for day in days))
     series_of = {entry: code for code, entry in enumerate(series)}
     counts = np.array([day.series.count for day in days])
@@ -490,10 +500,12 @@ def _columns(days: list[Day], rejections: Rejections) -> pa.Table:
     start_us = np.repeat(np.array([day.start_us for day in days]), counts) + ordinal * seconds * 1_000_000
     lines = np.repeat(np.array([day.record.line for day in days]), counts)
     version_us = np.repeat(np.array([day.version_us for day in days]), counts)
-    qualities, quality_codes = _quality_codes(days)
+    qualities, quality_codes = _code_qualities(days)
     no_value = np.array([quality[0] == "null" for quality in qualities])[quality_codes]
     strings = pa.array([text for day in days for text in day.values], type=pa.string())
-    values, not_number, too_long = decimals(null_where(strings, no_value) if no_value.any() else strings)
+    values, not_number, too_long = parse_decimals(
+        null_where(strings, no_value) if no_value.any() else strings
+    )
     table = pa.table(
         {
             "line": pa.array(lines),
@@ -527,7 +539,9 @@ def _reject_values(
         rejections.add(
             row["line"],
             "ROW-PRECISION" if is_long else "ROW-VALUE",
-            "the value does not fit" if is_long else "the value is no number",
+            "the value has more than 11 digits before or 9 after the point"
+            if is_long
+            else "the value is not a number",
             text,
             identifier=row["identifier"],
             register=row["register"],

@@ -1,10 +1,10 @@
-"""Batches of a file to parts that can be judged one by one, whatever its size.
+"""Batches of a file to parts that can be judged one by one, whatever the size of the file.
 
-Here: which rows have to be looked at together, and where the others wait. Not here: reading a format, or
-which of two rows for one interval holds (`latest`).
+Here: which rows belong in one part, and where the others wait. Not here: reading a format, or which of two
+rows for one interval counts (`latest`).
 
-Rows wait by group of registers and span of 32 days. Two rows can meet within their register alone, and across
-the end of a span only where a row reaches across: then both spans come in one part.
+Rows wait by group of registers and span of 32 days. Two rows can overlap only within one register, and
+across the end of a span only if a row reaches across it: then both spans form one part.
 """
 
 import dataclasses
@@ -28,9 +28,9 @@ from data.ingest.spill import MEMORY_BYTES, Spill
 
 GROUPS = 64
 SPAN_US = 32 * 86_400_000_000
-# The highest number of a span there is: some 90,000 lead from 0001 to 9999.
+# Above the highest number of a span: the years 0001 to 9999 have some 114,000 spans.
 _SPANS = 1 << 20
-# Reads of dials are held in memory, some 2 kB each: four reads a year of 50,000 meters.
+# Register reads are held in memory, some 2 kB each: four reads per year of 50,000 meters.
 MAX_REGISTER_READS = 200_000
 
 _WAITING = PARSED.append(pa.field("part", pa.int64())).append(pa.field("ordinal", pa.int64()))
@@ -40,7 +40,7 @@ Ints = npt.NDArray[np.int64]
 
 @dataclasses.dataclass
 class Gathered:
-    """What was read of a file so far."""
+    """Collects the batches of one file."""
 
     path: Path
     memory_bytes: int = MEMORY_BYTES
@@ -55,22 +55,22 @@ class Gathered:
         self._rejected = Spill(REJECTED, self.memory_bytes)
 
     def add(self, batch: Batch) -> None:
-        """Take the next batch. Raises `RefusedFile` where it is one too many."""
+        """Add the next batch. Raises `RefusedFile` if the file holds too many register reads."""
         self._rejected.add(batch.rejected, np.zeros(batch.rejected.num_rows, dtype=np.int64))
         if batch.register_reads.num_rows:
             self._reads.append(batch.register_reads)
             if sum(table.num_rows for table in self._reads) > MAX_REGISTER_READS:
-                reason = f"it holds more than {MAX_REGISTER_READS:,} reads of registers"
+                reason = f"the file holds more than {MAX_REGISTER_READS:,} register reads"
                 raise refuse(self.path, None, "FILE-TOO-LARGE", reason)
         if batch.readings.num_rows:
             self._add_readings(batch.readings, batch.part)
 
-    def whole(self, format: str, content_hash: str) -> FileInParts:
-        """The file, once all batches were taken. Raises `RefusedFile` if it holds no reading."""
+    def finish(self, format: str, content_hash: str) -> FileInParts:
+        """Return the file, after all batches were added. Raises `RefusedFile` if it holds no reading."""
         if not self._readings.num_rows:
-            raise self._nothing_left(format)
+            raise self._refuse_empty(format)
         reads = pa.concat_tables([REGISTER_READ.empty_table(), *self._reads])
-        version = None if self.newest_us is None else _instant(self.newest_us)
+        version = None if self.newest_us is None else _to_instant(self.newest_us)
         left_empty = frozenset(self.left_empty)
 
         def part(readings: pa.Table, rejected: pa.Table) -> ParsedFile:
@@ -79,7 +79,7 @@ class Gathered:
         def parts() -> Iterator[ParsedFile]:
             rejected = self._rejected.tables()
             for waiting in self._readings.whole_keys(self._bound):
-                kept, replaced = keep_latest(*_in_file_order(waiting))
+                kept, replaced = keep_latest(*_restore_file_order(waiting))
                 some = next(rejected, REJECTED.empty_table())
                 yield part(kept, pa.concat_tables([some, replaced]))
             for some in rejected:
@@ -90,10 +90,10 @@ class Gathered:
     def _add_readings(self, readings: pa.Table, part: int) -> None:
         count = readings.num_rows
         first = self._readings.num_rows
-        start = _int64(readings["reading_ts"])
-        end = start + _int64(readings["interval_seconds"]) * 1_000_000
-        series, codes = _series(readings)
-        self._note(readings, series, codes, start)
+        start = _to_int64(readings["reading_ts"])
+        end = start + _to_int64(readings["interval_seconds"]) * 1_000_000
+        series, codes = _find_series(readings)
+        self._note_spans(readings, series, codes, start)
         group = np.array([zlib.crc32("\0".join(one).encode()) % GROUPS for one in series], dtype=np.int64)
         keys = group[codes] * _SPANS + start // SPAN_US + _SPANS // 2
         across = np.flatnonzero((end - 1) // SPAN_US > start // SPAN_US)
@@ -104,7 +104,9 @@ class Gathered:
             readings = readings.append_column(name, column)
         self._readings.add(readings, keys)
 
-    def _note(self, readings: pa.Table, series: list[tuple[str, str]], codes: Ints, start: Ints) -> None:
+    def _note_spans(
+        self, readings: pa.Table, series: list[tuple[str, str]], codes: Ints, start: Ints
+    ) -> None:
         least, most = (
             np.full(len(series), np.iinfo(np.int64).max),
             np.full(len(series), np.iinfo(np.int64).min),
@@ -114,13 +116,13 @@ class Gathered:
         for one, low, high in zip(series, least.tolist(), most.tolist(), strict=True):
             before = self.spans.get(one, (low, high))
             self.spans[one] = (min(before[0], low), max(before[1], high))
-        newest = int(_int64(readings["source_version"]).max())
+        newest = int(_to_int64(readings["source_version"]).max())
         self.newest_us = newest if self.newest_us is None else max(self.newest_us, newest)
         for name in _MAY_BE_LEFT_EMPTY:
             if pc.any(pc.equal(readings[name], "")).as_py():
                 self.left_empty.add(name)
 
-    def _nothing_left(self, format: str) -> RefusedFile:
+    def _refuse_empty(self, format: str) -> RefusedFile:
         count = self._rejected.num_rows
         if not count:
             empty = refuse(self.path, 1, "FILE-NO-DATA", "the file holds no reading")
@@ -132,23 +134,23 @@ class Gathered:
             self.path,
             first["line"],
             "FILE-NOTHING-LEFT",
-            f"no reading is left, {count} rejected, the first by {first['rule']}: {first['reason']}",
+            f"no reading is left: {count} rows are rejected, the first by {first['rule']}: {first['reason']}",
         )
         error.format = format
         error.rejected = some
         return error
 
 
-def in_parts(parsed: ParsedFile) -> FileInParts:
-    """Readings that are in memory and not from a file, as one part."""
+def wrap_in_part(parsed: ParsedFile) -> FileInParts:
+    """Wrap readings that are in memory, and not from a file, as one part."""
     return FileInParts(
         parsed.path, parsed.format, parsed.content_hash, parsed.source_version, {}, frozenset(),
         parsed.register_reads, lambda: iter([parsed]),
     )  # fmt: skip
 
 
-def whole(file: FileInParts) -> ParsedFile:
-    """All parts of a file in memory."""
+def join_parts(file: FileInParts) -> ParsedFile:
+    """Join all parts of a file in memory."""
     parts = list(file.parts())
     return dataclasses.replace(
         parts[0],
@@ -157,17 +159,17 @@ def whole(file: FileInParts) -> ParsedFile:
     )
 
 
-def _in_file_order(waiting: pa.Table) -> tuple[pa.Table, Ints]:
-    """Readings as they stood in the file, and the part of each."""
+def _restore_file_order(waiting: pa.Table) -> tuple[pa.Table, Ints]:
+    """Sort readings by their place in the file; return them and the part of each."""
     waiting = waiting.combine_chunks()
-    ordinal = _int64(waiting["ordinal"])
+    ordinal = _to_int64(waiting["ordinal"])
     if (ordinal[1:] < ordinal[:-1]).any():
         waiting = waiting.take(pa.array(np.argsort(ordinal)))
-    return waiting.select(PARSED.names), _int64(waiting["part"])
+    return waiting.select(PARSED.names), _to_int64(waiting["part"])
 
 
-def _series(readings: pa.Table) -> tuple[list[tuple[str, str]], Ints]:
-    """The different (identifier, register) in order of their first row, and which one each row is of."""
+def _find_series(readings: pa.Table) -> tuple[list[tuple[str, str]], Ints]:
+    """Return the distinct (identifier, register) in order of their first row, and the code of each row."""
     identifier, register = (pc.dictionary_encode(flat(readings[name])) for name in ("identifier", "register"))
     registers = register.dictionary.to_pylist()
     pairs = pc.add(
@@ -175,13 +177,13 @@ def _series(readings: pa.Table) -> tuple[list[tuple[str, str]], Ints]:
     ).dictionary_encode()
     identifiers = identifier.dictionary.to_pylist()
     found = [divmod(pair, len(registers)) for pair in pairs.dictionary.to_pylist()]
-    return [(identifiers[one], registers[other]) for one, other in found], _int64(pairs.indices)
+    return [(identifiers[one], registers[other]) for one, other in found], _to_int64(pairs.indices)
 
 
-def _int64(column: pa.ChunkedArray | pa.Array) -> Ints:
+def _to_int64(column: pa.ChunkedArray | pa.Array) -> Ints:
     return np.asarray(flat(column.cast(pa.int64())).to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
-def _instant(microseconds: int) -> datetime.datetime:
+def _to_instant(microseconds: int) -> datetime.datetime:
     instant: datetime.datetime = pa.scalar(microseconds, TIMESTAMP).as_py()
     return instant

@@ -1,25 +1,28 @@
 """SolarEdge energy of a site: `energyDetails` by kind of energy, and `energy` (the production of the site).
 
-Here: JSON to readings. Not here: whether a meter is known (`vee`). Times are naive and site-local, the start
-of their interval: a mapping declares the zone and the name of the site. Where a value is left out there is
-none: the reading is null, never zero. `line` of a reading is the place of its value in the file, from 1.
+Here: JSON to readings. Not here: whether a meter is known (`data.ingest.rules`). Times are local to the site,
+the start of their interval: a mapping declares the zone and the name of the site. A missing value is null,
+not zero. `line` of a reading is the place of its value in the file, counted from 1.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from data.ingest.formats.assemble import Rows, known_units, repeat, to_batch
+from data.ingest.formats.assemble import UncheckedRows, assemble_batch, normalize_units, repeat_text
 from data.ingest.formats.columns import Batch, Rejections
 from data.ingest.formats.container import Member, refuse
+from data.ingest.formats.format import FileFormat, MappingUse
 from data.ingest.formats.json_events import (
     BATCH_ROWS,
     END,
     MAX_WAITING_ROWS,
-    Records,
-    interval_starts,
-    leaves,
-    text_of,
+    WaitingRecords,
+    is_json,
+    iter_leaves,
+    resolve_intervals,
+    to_text,
 )
 from data.ingest.formats.mapping import JsonMapping
 from data.ingest.formats.wallclock import WallClock
@@ -29,18 +32,40 @@ CHANNELS = {
     "Consumption": "consumption",
     "FeedIn": "export",
     "Purchased": "import",
-    # A share of two others, so never added to them.
+    # Part of two other kinds, so never added to them.
     "SelfConsumption": "other",
 }
-# None: a local day, of 23, 24 or 25 hours.
+# None: a local day, which has 23, 24 or 25 hours.
 SECONDS: dict[str, int | None] = {"QUARTER_OF_AN_HOUR": 900, "HOUR": 3_600, "DAY": None}
 
 
 def iter_batches(
     path: Path, member: Member, part: int, mapping: JsonMapping | None = None
 ) -> Iterator[Batch]:
-    """The readings of one text in batches. Raises `RefusedFile`."""
+    """Yield the readings of one text in batches. Raises `RefusedFile`."""
     return _Reader(path, member, part, mapping).batches()
+
+
+def _recognizes(text: str) -> bool:
+    signs = r'"energyDetails"\s*:|"energy"\s*:\s*\{\s*"timeUnit"'
+    return is_json(text) and re.search(signs, text) is not None
+
+
+FORMAT = FileFormat(
+    name="solaredge_json",
+    summary="energy of a site from SolarEdge: `energyDetails` or `energy`",
+    read=iter_batches,
+    recognizes=_recognizes,
+    mapping=MappingUse(
+        model=JsonMapping,
+        needs=("timezone",),
+        excludes={
+            "channel": "the file states the channel",
+            "unit": "the file states the unit",
+            "label": "the times are starts of intervals",
+        },
+    ),
+)
 
 
 class _Reader:
@@ -51,17 +76,17 @@ class _Reader:
         self._identifier = (mapping.identifier if mapping else None) or ""
         zone = mapping.timezone if mapping and mapping.timezone else "UTC"
         self._clock = WallClock(zone, is_descending=mapping is not None and mapping.order == "descending")
-        self._said: dict[str, str | None] = {}
+        self._stated: dict[str, str | None] = {}
         self._kind: str | None = None
-        # Values by kind that wait for unit and length, which may stand behind them.
-        self._waiting: list[tuple[str | None, Records]] = []
-        self._records = Records()
+        # Values by kind that wait for unit and length, which may follow them.
+        self._waiting: list[tuple[str | None, WaitingRecords]] = []
+        self._records = WaitingRecords()
         self._rejections = Rejections()
 
     def batches(self) -> Iterator[Batch]:
         record: dict[str, Any] | None = None
         ordinal = 0
-        for key, value in leaves(self._path, self._member):
+        for key, value in iter_leaves(self._path, self._member):
             parent, _, name = key.rpartition(".")
             if value is END:
                 if key.endswith("values.item"):
@@ -78,59 +103,58 @@ class _Reader:
             elif parent.endswith("values.item"):
                 record = {**(record or {}), name: value}
             elif parent.endswith("meters.item") and name == "type":
-                self._kind = text_of(value)
+                self._kind = to_text(value)
             elif name in ("timeUnit", "unit"):
-                self._said[name] = text_of(value)
+                self._stated[name] = to_text(value)
         if self._clock.runs_against_its_order:
-            raise refuse(self._path, None, "MAP-ORDER", "most values run against the order of the mapping")
+            raise refuse(self._path, None, "MAP-ORDER", "most values run against the `order` of the mapping")
 
     def _close_kind(self, name: str) -> None:
         if len(self._records):
-            # The answer on a whole site names no kind: it is the production.
+            # The response for a whole site names no kind: it is the production.
             kind = self._kind or ("Production" if name == "energy" else None)
             self._waiting.append((kind, self._records))
             if sum(len(records) for _, records in self._waiting) > MAX_WAITING_ROWS:
-                reason = f"more than {MAX_WAITING_ROWS} values before their unit"
+                reason = f"more than {MAX_WAITING_ROWS} values come before their unit"
                 raise refuse(self._path, None, "FILE-TOO-LARGE", reason)
-        self._records = Records()
+        self._records = WaitingRecords()
         if name:
             self._kind = None
 
     def _flush(self, *, is_last: bool) -> Iterator[Batch]:
-        if not is_last and not {"timeUnit", "unit"} <= self._said.keys():
+        if not is_last and not {"timeUnit", "unit"} <= self._stated.keys():
             return
         waiting, self._waiting = self._waiting, []
         for kind, records in waiting:
             yield self._batch(kind, records)
         if is_last:
-            self._said = {}
+            self._stated = {}
 
-    def _batch(self, kind: str | None, records: Records) -> Batch:
-        time_unit = self._said.get("timeUnit") or ""
+    def _batch(self, kind: str | None, records: WaitingRecords) -> Batch:
+        time_unit = self._stated.get("timeUnit") or ""
         if time_unit not in SECONDS:
-            reason = (
-                f"values by {time_unit or 'no timeUnit'} are no intervals of a day: ask for quarter-hours"
-            )
+            given = time_unit or "unknown timeUnit"
+            reason = f"values per {given} are not intervals of a day: request quarter-hours"
             raise refuse(self._path, None, "JSON-CONTENT", reason)
-        lines, times, values = records.arrays()
+        lines, times, values = records.to_arrays()
         count = len(records)
-        register = repeat(kind or "", count)
-        start_us, lengths, bad, skipped = interval_starts(
+        register = repeat_text(kind or "", count)
+        start_us, lengths, bad, skipped = resolve_intervals(
             self._clock, times, register, SECONDS[time_unit], is_end=False
         )
-        rows = Rows(
+        rows = UncheckedRows(
             line=lines,
-            identifier=repeat(self._identifier, count),
+            identifier=repeat_text(self._identifier, count),
             register=register,
-            channel=repeat(CHANNELS.get(kind or ""), count),
-            unit=known_units(repeat(self._said.get("unit"), count)),
+            channel=repeat_text(CHANNELS.get(kind or ""), count),
+            unit=normalize_units(repeat_text(self._stated.get("unit"), count)),
             start_us=start_us,
             seconds=lengths,
             value=values,
-            quality=repeat("actual", count),
-            findings=[
+            quality=repeat_text("actual", count),
+            violations=[
                 ("ROW-TIMESTAMP", "the date is missing or does not exist", bad),
-                ("ROW-TIMESTAMP", "the clocks skip this local time", skipped),
+                ("ROW-TIMESTAMP", "the local time does not exist: the clocks skip it", skipped),
             ],
         )
-        return to_batch(rows, records.raw(), self._rejections, self._part)
+        return assemble_batch(rows, records.raw_text(), self._rejections, self._part)

@@ -1,7 +1,7 @@
-"""Local times: texts to wall-clock time, and wall-clock time to instants, a column at a time.
+"""Local times: texts to wall-clock time, and wall-clock time to instants, one column at a time.
 
-Here: declared time formats, and both changes of summer time. Not here: which column holds a time.
-A local time that comes twice a year is resolved by the order of the rows; one that is skipped is no time.
+Here: declared time formats, and the clock changes. Not here: which column holds a time. The order of the rows
+decides about a local time that comes twice; a skipped local time does not exist.
 """
 
 import datetime
@@ -46,7 +46,7 @@ _MONTHS = {
     )
     for name in names.split()
 }
-# Token: what it is, and its pattern with free and with fixed width.
+# Token: its meaning, and its pattern with free and with fixed width.
 _TOKENS: dict[str, tuple[str, str, str]] = {
     "Y": ("year", r"[0-9]{4}", r"[0-9]{4}"),
     "y": ("short_year", r"[0-9]{2}", r"[0-9]{2}"),
@@ -58,72 +58,71 @@ _TOKENS: dict[str, tuple[str, str, str]] = {
     "I": ("half_hour", r"[0-9]{1,2}", r"[0-9]{2}"),
     "M": ("minute", r"[0-9]{2}", r"[0-9]{2}"),
     "S": ("second", r"[0-9]{2}", r"[0-9]{2}"),
-    # Databases print tenths of a microsecond, which no meter knows.
+    # Databases print tenths of a microsecond; no meter measures them.
     "f": ("fraction", r"[0-9]{1,9}", r"[0-9]{1,9}"),
     "p": ("half", r"[AaPp]\.?\s?[Mm]\.?", r"[AaPp][Mm]"),
 }
-# Those that keep a line together too: browsers write them between the parts of a time.
+# No-break spaces too: browsers write them between the parts of a time.
 _BLANKS = "[\\s\u00a0\u202f]+"
-# A weekday says nothing that the date does not; %* is any text, such as the end in "00:00 - 00:30".
+# A weekday adds nothing to the date; %* is any text, such as the end in "00:00 - 00:30".
 _PASSED_OVER = {"a": r"[A-Za-z]{2,9}\.?", "A": r"[A-Za-z]{2,9}", "*": r".*?"}
 _DATE = {"year", "short_year", "month", "month_name", "day"}
 
 
 class TimeFormat:
-    """A declared format in the letters of strptime: %Y %y %m %b %B %d %H %I %M %S %f %p, %a and %A.
+    """A declared time format, in the letters of strptime: %Y %y %m %b %B %d %H %I %M %S %f %p, %a and %A.
 
-    %* stands for any text.
-
-    24:00 is the end of its day. Raises `ValueError` for a format that cannot tell a date or a time.
+    %* stands for any text. 24:00 is the end of its day. Raises `ValueError` for a format without a whole date
+    or time.
     """
 
     def __init__(self, text: str) -> None:
         self.text = text
-        pieces = _pieces(text)
+        pieces = _split_pieces(text)
         names = [name for name, _ in pieces if name]
         self.has_date = bool(_DATE.intersection(names))
         self.has_time = bool(set(names) - _DATE)
-        _check(text, names)
+        _check_tokens(text, names)
         self._pattern = re.compile("".join(_group(name, pattern) for name, pattern in pieces))
-        self._split = _split_point(pieces)
+        self._split = _build_split_pattern(pieces)
 
     def parse(self, texts: pa.Array) -> tuple[Ints, Mask]:
-        """(microseconds since 1970 on the wall clock, no such time) of strings; null is no time.
+        """Return (microseconds since 1970 on the wall clock, is not a time) of strings; null is not a time.
 
-        A format without a date counts from 0, one without a time gives midnight.
+        A format without a date counts from 0; a format without a time gives midnight.
         """
         if self._split is None:
-            return _by_distinct(texts, self._parse_one)
+            return _parse_distinct(texts, self._parse_one)
         parts = pc.extract_regex(texts, pattern=self._split)
-        days, bad_day = _by_distinct(pc.struct_field(parts, "a"), self._parse_one)
-        times, bad_time = _by_distinct(pc.struct_field(parts, "b"), self._parse_one)
+        days, bad_day = _parse_distinct(pc.struct_field(parts, "a"), self._parse_one)
+        times, bad_time = _parse_distinct(pc.struct_field(parts, "b"), self._parse_one)
         return days + times, bad_day | bad_time
 
-    def reads(self, text: str) -> bool:
-        """Whether one text is a time in this format."""
+    def matches(self, text: str) -> bool:
+        """Whether a text is a time in this format."""
         match = self._pattern.fullmatch(text)
-        return match is not None and _amount(match.groupdict()) is not None
+        return match is not None and _count_us(match.groupdict()) is not None
 
     def _parse_one(self, text: str) -> int | None:
-        """One text, the whole or one of the two halves."""
+        """Parse one text: the whole, or one of the two halves."""
         for pattern in self._patterns:
             match = pattern.fullmatch(text)
             if match:
-                return _amount(match.groupdict())
+                return _count_us(match.groupdict())
         return None
 
     @functools.cached_property
     def _patterns(self) -> list[re.Pattern[str]]:
         if self._split is None:
             return [self._pattern]
-        pieces = _pieces(self.text)
-        cut = _cut(pieces)
+        pieces = _split_pieces(self.text)
+        cut = _find_cut(pieces)
         halves = (pieces[:cut], pieces[cut + 1 :])
         return [re.compile("".join(_group(name, pattern) for name, pattern in half)) for half in halves]
 
 
-def _pieces(text: str) -> list[tuple[str, str]]:
-    """(name or nothing, pattern) of each token and literal of a format."""
+def _split_pieces(text: str) -> list[tuple[str, str]]:
+    """Return (name or empty, pattern) for each token and literal of a format."""
     raw = re.findall(r"%.?|\s+|[^%\s]", text)
     pieces: list[tuple[str, str]] = []
     for place, piece in enumerate(raw):
@@ -134,7 +133,7 @@ def _pieces(text: str) -> list[tuple[str, str]]:
             pieces.append(("", _PASSED_OVER[piece[1:]]))
             continue
         if piece[1:] not in _TOKENS:
-            raise ValueError(f"{piece!r} in {text!r} is not read; read are %{' %'.join(_TOKENS)}")
+            raise ValueError(f"{piece!r} in {text!r} is not supported; supported are %{' %'.join(_TOKENS)}")
         name, free, fixed = _TOKENS[piece[1:]]
         around = raw[max(place - 1, 0) : place] + raw[place + 1 : place + 2]
         touches = any(other.startswith("%") and other != "%%" for other in around)
@@ -142,51 +141,51 @@ def _pieces(text: str) -> list[tuple[str, str]]:
     return pieces
 
 
-def _check(text: str, names: list[str]) -> None:
+def _check_tokens(text: str, names: list[str]) -> None:
     found = set(names)
     years, months = found & {"year", "short_year"}, found & {"month", "month_name"}
     if len(names) != len(found) or len(years) > 1 or len(months) > 1:
-        raise ValueError(f"{text!r} tells a part of the time twice")
+        raise ValueError(f"{text!r} gives a part of the time twice")
     if found & _DATE and not (years and months and "day" in found):
-        raise ValueError(f"{text!r} tells no whole date: it needs year, month and day")
+        raise ValueError(f"{text!r} gives an incomplete date: it needs year, month and day")
     if found - _DATE and len(found & {"hour", "half_hour"}) != 1:
-        raise ValueError(f"{text!r} tells no hour, or two: it needs %H, or %I with %p")
+        raise ValueError(f"{text!r} needs exactly one hour: %H, or %I with %p")
     if ("half_hour" in found) != ("half" in found):
         raise ValueError(f"{text!r}: %I and %p come together")
     if not found:
-        raise ValueError(f"{text!r} holds neither a date nor a time")
+        raise ValueError(f"{text!r} contains neither a date nor a time")
 
 
 def _group(name: str, pattern: str) -> str:
     return f"(?P<{name}>{pattern})" if name else pattern
 
 
-def _cut(pieces: list[tuple[str, str]]) -> int:
-    """The literal between date and time, -1 where the two are mixed or one is missing."""
+def _find_cut(pieces: list[tuple[str, str]]) -> int:
+    """Find the literal between date and time; -1 if the two are mixed or one is missing."""
     kinds = ["" if not name else "date" if name in _DATE else "time" for name, _ in pieces]
     named = [kind for kind in kinds if kind]
     changes = [place for place in range(1, len(named)) if named[place] != named[place - 1]]
     if len(changes) != 1:
         return -1
-    # The last literal before the first token of the second kind; without one the two touch.
+    # The last literal before the first token of the second kind; without it the two touch.
     second = [place for place, kind in enumerate(kinds) if kind][changes[0]]
     return second - 1 if not kinds[second - 1] else -1
 
 
-def _split_point(pieces: list[tuple[str, str]]) -> str | None:
-    """A pattern that cuts a text into two groups, date and time, each of which has few distinct values."""
-    cut = _cut(pieces)
+def _build_split_pattern(pieces: list[tuple[str, str]]) -> str | None:
+    """Build a pattern that splits a text into date and time, each of which has few distinct values."""
+    cut = _find_cut(pieces)
     if cut < 0:
         return None
     before, after = ("".join(pattern for _, pattern in half) for half in (pieces[:cut], pieces[cut + 1 :]))
     return f"^(?P<a>{before}){pieces[cut][1]}(?P<b>{after})$"
 
 
-def _amount(parts: dict[str, str]) -> int | None:
-    """Microseconds of the parts of a date, a time or both; None where there is no such time."""
+def _count_us(parts: dict[str, str]) -> int | None:
+    """Return the microseconds of a date, a time or both; None if there is no such time."""
     total = 0
     if "day" in parts:
-        year = int(parts["year"]) if "year" in parts else _long_year(int(parts["short_year"]))
+        year = int(parts["year"]) if "year" in parts else _expand_year(int(parts["short_year"]))
         month = int(parts["month"]) if "month" in parts else _MONTHS.get(parts["month_name"].lower(), 0)
         if year not in _YEARS:
             return None
@@ -194,16 +193,16 @@ def _amount(parts: dict[str, str]) -> int | None:
             total += (datetime.date(year, month, int(parts["day"])).toordinal() - _EPOCH) * DAY_US
         except ValueError:
             return None
-    time = _time_of_day(parts)
+    time = _count_us_of_day(parts)
     return None if time is None else total + time
 
 
-def _long_year(short: int) -> int:
-    # As POSIX has it.
+def _expand_year(short: int) -> int:
+    # The rule of POSIX.
     return short + (1900 if short >= 69 else 2000)
 
 
-def _time_of_day(parts: dict[str, str]) -> int | None:
+def _count_us_of_day(parts: dict[str, str]) -> int | None:
     minute, second = int(parts.get("minute", 0)), int(parts.get("second", 0))
     fraction = int(parts.get("fraction", "").ljust(6, "0")[:6])
     hour = int(parts.get("hour", 0))
@@ -219,21 +218,21 @@ def _time_of_day(parts: dict[str, str]) -> int | None:
     return ((hour * 60 + minute) * 60 + second) * US + fraction
 
 
-def _by_distinct(texts: pa.Array, parse: Callable[[str], int | None]) -> tuple[Ints, Mask]:
-    """Each distinct text is parsed once: a file has few dates and few times of day."""
+def _parse_distinct(texts: pa.Array, parse: Callable[[str], int | None]) -> tuple[Ints, Mask]:
+    """Parse each distinct text once: a file has few dates and few times of day."""
     encoded = pc.dictionary_encode(texts)
     parsed = [parse(text) for text in encoded.dictionary.to_pylist()]
     amounts = np.array([0 if amount is None else amount for amount in parsed] + [0], dtype=np.int64)
     bad = np.array([amount is None for amount in parsed] + [True])
-    # The place behind the last stands for null.
+    # The place after the last one stands for null.
     codes = pc.fill_null(encoded.indices, len(parsed)).to_numpy(zero_copy_only=False)
     return amounts[codes], bad[codes]
 
 
 class WallClock:
-    """The clock of one zone while the rows of one text go by.
+    """The clock of one zone, for the rows of one text in their order.
 
-    `is_descending` says that later rows are of earlier times.
+    `is_descending`: later rows have earlier times.
     """
 
     def __init__(self, zone: str, *, is_descending: bool = False) -> None:
@@ -242,38 +241,38 @@ class WallClock:
         self._seen: Counter[tuple[str | None, int]] = Counter()
         self._steps = np.zeros(2, dtype=np.int64)
 
-    def starts(self, local: Ints, series: pa.Array) -> tuple[Ints, Mask]:
-        """(instants in microseconds, no such time) of wall-clock times of rows of the given series."""
-        early, late, skipped = self._both(local)
+    def resolve_starts(self, local: Ints, series: pa.Array) -> tuple[Ints, Mask]:
+        """Return (instants in microseconds, does not exist); `series` names the series of each row."""
+        early, late, skipped = self._find_both(local)
         twice = np.flatnonzero((early != late) & ~skipped)
         self._count_steps(local, series)
         for row in twice:
             key = (series[int(row)].as_py(), int(local[row]))
-            # A third row of one local time is of a second copy of the hour.
+            # A third row of one local time belongs to a second copy of the hour.
             is_second = self._seen[key] % 2 == 1
             self._seen[key] += 1
             if is_second != self._is_descending:
                 early[row] = late[row]
         return early, skipped
 
-    def ends(self, local: Ints, series: pa.Array) -> tuple[Ints, Mask]:
-        """The same for times at which intervals end: the skipped hour's first moment ends the one before."""
-        instants, skipped = self.starts(local, series)
+    def resolve_ends(self, local: Ints, series: pa.Array) -> tuple[Ints, Mask]:
+        """Do the same for ends of intervals: the first moment of a skipped hour ends an interval."""
+        instants, skipped = self.resolve_starts(local, series)
         rows = np.flatnonzero(skipped)
         if len(rows):
-            before, _, still_skipped = self._both(local[rows] - 1)
+            before, _, still_skipped = self._find_both(local[rows] - 1)
             instants[rows] = before + 1
             skipped[rows] = still_skipped
         return instants, skipped
 
-    def firsts(self, local: Ints) -> tuple[Ints, Mask]:
-        """(instants, no such time) where a time that comes twice is always the first of the two."""
-        early, _, skipped = self._both(local)
+    def resolve_firsts(self, local: Ints) -> tuple[Ints, Mask]:
+        """Do the same, and take a time that comes twice for the first of the two."""
+        early, _, skipped = self._find_both(local)
         return early, skipped
 
-    def midnights(self, days: Ints) -> Ints:
-        """Instants at which local days (microseconds of their wall-clock midnight) begin."""
-        early, _, skipped = self._both(days)
+    def find_midnights(self, days: Ints) -> Ints:
+        """Return the instants at which local days (microseconds of their wall-clock midnight) begin."""
+        early, _, skipped = self._find_both(days)
         if skipped.any():
             later = pa.array(days[skipped]).cast(_NAIVE)
             early[skipped] = _int64(
@@ -283,7 +282,7 @@ class WallClock:
 
     @property
     def runs_against_its_order(self) -> bool:
-        """Whether a time that came twice was resolved although most rows go the other way."""
+        """Whether a repeated time was resolved although most rows run in the other direction."""
         up, down = self._steps
         against = up if self._is_descending else down
         came_twice = any(count > 1 for count in self._seen.values())
@@ -295,8 +294,8 @@ class WallClock:
             steps = np.diff(local)[codes[1:] == codes[:-1]]
             self._steps += (np.count_nonzero(steps > 0), np.count_nonzero(steps < 0))
 
-    def _both(self, local: Ints) -> tuple[Ints, Ints, Mask]:
-        """(earliest, latest, skipped): the two instants that a wall-clock time can be."""
+    def _find_both(self, local: Ints) -> tuple[Ints, Ints, Mask]:
+        """Return (earliest, latest, skipped): the two instants that a wall-clock time can mean."""
         naive = pa.array(local).cast(_NAIVE)
         early, late = (
             pc.assume_timezone(naive, self._zone, ambiguous=which, nonexistent="earliest")
@@ -310,6 +309,6 @@ def _int64(column: pa.Array) -> Ints:
     return np.asarray(column.cast(pa.int64()).to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
-def utc(instants: Ints) -> pa.Array:
-    """Microseconds since 1970 as the timestamps of the readings."""
+def to_timestamps(instants: Ints) -> pa.Array:
+    """Convert microseconds since 1970 to the timestamps of readings."""
     return pa.array(instants).cast(TIMESTAMP)

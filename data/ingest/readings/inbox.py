@@ -17,8 +17,8 @@ from typing import Any
 
 import fsspec
 
-from data.ingest.formats import content_hash
-from data.ingest.formats.mapping import Mapping as FileMapping
+from data.ingest.formats.container import hash_file
+from data.ingest.formats.mapping import FileMapping
 from data.ingest.readings.load import read_file_for
 from data.ingest.readings.mappings import find_mapping
 from data.ingest.readings.parallel import Turn, count_workers, run_in_turns
@@ -176,7 +176,7 @@ def choose_archive_url(archive: str, file: WaitingFile, status: str, local: Path
     target, path = fsspec.core.url_to_fs(f"{folder}/{file.name}")
     if not target.exists(path):
         return f"{folder}/{file.name}"
-    content = content_hash(local)
+    content = hash_file(local)
     with target.open(path, "rb") as kept:
         is_the_same = hashlib.file_digest(kept, "sha256").hexdigest() == content
     return f"{folder}/{file.name}" if is_the_same else f"{folder}/{content[:12]}/{file.name}"

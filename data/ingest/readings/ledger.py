@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from data.ingest.errors import RefusedFile
-from data.ingest.formats.mapping import Mapping as FileMapping
-from data.ingest.formats.mapping import canonical_text, parse_mapping
+from data.ingest.formats.file_mappings import parse_mapping, write_canonical_text
+from data.ingest.formats.mapping import FileMapping
 from data.ingest.readings.results import IngestResult, Refusal
 from data.ingest.rules.energy import EnergyBalance
 from data.ingest.schema import FileInParts
@@ -167,7 +167,7 @@ def finish_job(session: Session, job: Job, result: IngestResult) -> None:
             str(balance.energy_in_kwh),
             str(balance.accepted_kwh),
             str(balance.quarantined_kwh),
-            canonical_text(job.mapping) if job.mapping is not None else "",
+            write_canonical_text(job.mapping) if job.mapping is not None else "",
             result.content_hash,
             result.superseded,
         ),

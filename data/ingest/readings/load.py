@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data.ingest.errors import IngestError, RefusedFile
-from data.ingest.formats import content_hash, read_parts
-from data.ingest.formats.mapping import Mapping as FileMapping
-from data.ingest.formats.mapping import load_identity, refuse_undeclared
+from data.ingest.formats.container import hash_file
+from data.ingest.formats.file_mappings import identify_load, refuse_undeclared
+from data.ingest.formats.mapping import FileMapping
+from data.ingest.formats.reading import read_parts
 from data.ingest.readings.adjustment_tasks import open_adjustment_tasks, wait_for_billing
 from data.ingest.readings.ledger import (
     Job,
@@ -84,7 +85,7 @@ class ReadFile:
 
     def _refuse(self, refused: RefusedFile) -> IngestResult:
         """Record the refusal; nothing else of the file is written."""
-        content = content_hash(self.path) if self.path.is_file() else None
+        content = hash_file(self.path) if self.path.is_file() else None
         with transaction(self.database, LOADER_ROLE) as session:
             return record_refusal(session, self.job, str(self.path), content, refused)
 
@@ -161,7 +162,7 @@ def read_file_for(
     job = start_job(tenant, source_uri or str(path.resolve()), mapping)
     found: FileInParts | RefusedFile | IngestResult | None = None
     try:
-        digest = content_hash(path)
+        digest = hash_file(path)
         if create_meters is None:
             found = _find_known_result(database, job, path, digest)
         return ReadFile(
@@ -173,7 +174,7 @@ def read_file_for(
 
 def _find_known_result(database: str | Connections, job: Job, path: Path, digest: str) -> IngestResult | None:
     """Return the result of a file whose content was loaded before."""
-    content = load_identity(digest, job.mapping)
+    content = identify_load(digest, job.mapping)
     with transaction(database, LOADER_ROLE) as session:
         known = find_loaded_job(session, job.tenant, content)
         return None if known is None else read_unchanged_result(session, job, known, str(path), content)
@@ -188,7 +189,7 @@ def read_mapped(
     """
     parsed = read_parts(path, format, mapping, digest=digest)
     refuse_undeclared(parsed, mapping)
-    return replace(parsed, content_hash=load_identity(parsed.content_hash, mapping))
+    return replace(parsed, content_hash=identify_load(parsed.content_hash, mapping))
 
 
 def load(

@@ -8,9 +8,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from data.ingest.errors import RefusedFile
-from data.ingest.formats import detect_format
-from data.ingest.formats.mapping import MAX_MAPPING_BYTES, NEED_MAPPING, MappingError, read_mapping
-from data.ingest.formats.mapping import Mapping as FileMapping
+from data.ingest.formats.detect import detect_format
+from data.ingest.formats.file_mappings import MAX_MAPPING_BYTES, MappingError, read_mapping
+from data.ingest.formats.mapping import FileMapping
+from data.ingest.formats.registry import FORMATS
 
 
 def find_mapping(
@@ -51,6 +52,6 @@ def _read(filesystem: Any, path: str) -> FileMapping:
 
 def _needs_mapping(local: Path) -> bool:
     try:
-        return detect_format(local) in NEED_MAPPING
+        return FORMATS[detect_format(local)].mapping is not None
     except RefusedFile:
         return True

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from data.ingest.formats.mapping import Mapping as FileMapping
+from data.ingest.formats.mapping import FileMapping
 from data.ingest.readings.load import ReadFile, read_file_for
 from data.ingest.readings.results import IngestResult
 from data.ingest.schema import FileInParts, Spans

@@ -12,9 +12,9 @@ from pathlib import Path, PurePosixPath
 import fsspec
 
 from data.ingest.errors import IngestError
-from data.ingest.formats import content_hash
-from data.ingest.formats.mapping import Mapping as FileMapping
-from data.ingest.formats.mapping import load_identity
+from data.ingest.formats.container import hash_file
+from data.ingest.formats.file_mappings import identify_load
+from data.ingest.formats.mapping import FileMapping
 from data.ingest.readings.ledger import Job, lock_content, resume_job
 from data.ingest.readings.load import load, read_mapped
 from data.ingest.readings.results import IngestResult
@@ -169,7 +169,7 @@ def _fetch(row: QuarantinedReading, job: Job, wanted: str, archive: str, folder:
         if filesystem.isfile(path):
             local = folder / name
             filesystem.get_file(path, str(local))
-            if load_identity(content_hash(local), job.mapping) == wanted:
+            if identify_load(hash_file(local), job.mapping) == wanted:
                 return local
     raise IngestError(
         f"the file of quarantined reading {row.id} is not in {', '.join(places)} with the content that was "

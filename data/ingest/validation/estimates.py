@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data.ingest.errors import IngestError
-from data.ingest.formats.parts import in_parts
+from data.ingest.formats.parts import wrap_in_part
 from data.ingest.readings.ledger import find_loaded_job, start_job
 from data.ingest.readings.load import load
 from data.ingest.readings.results import IngestResult
@@ -49,7 +49,7 @@ def load_estimates(
         return None
     version = pc.max(rows["source_version"]).as_py()
     parsed = ParsedFile(Path(SOURCE), SOURCE, content, rows, REJECTED.empty_table(), version)
-    result = load(session, in_parts(parsed), start_job(tenant, SOURCE), now=now)
+    result = load(session, wrap_in_part(parsed), start_job(tenant, SOURCE), now=now)
     if result.quarantined:
         raise IngestError(
             f"estimates of {tenant.name} break the rules {sorted(result.rules)}, so nothing was written: "

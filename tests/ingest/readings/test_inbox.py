@@ -267,7 +267,7 @@ def test_a_broken_mapping_holds_back_only_files_that_need_one(
     }
     refusal = results["export-1.csv"].refusal
     assert refusal is not None
-    for part in ("export.yaml: timezone", "'Mars/Phobos' is no IANA zone", "none.yaml: files"):
+    for part in ("export.yaml: timezone", "'Mars/Phobos' is not an IANA zone", "none.yaml: files"):
         assert part in refusal.reason
     # Once the mapping is corrected, the file that stayed is read.
     bucket.put(f"{company.name}/mappings/export.yaml", MAPPED.format(pattern="export-*.csv"))

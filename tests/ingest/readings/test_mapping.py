@@ -6,7 +6,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from data.ingest.formats.mapping import CsvMapping, parse_mapping
+from data.ingest.formats.file_mappings import parse_mapping
+from data.ingest.formats.mapping import CsvMapping
 from data.ingest.readings import quarantine
 from data.ingest.readings.load import ingest_file
 from tests.ingest.conftest import Company

@@ -4,7 +4,7 @@ import csv
 import re
 from pathlib import Path
 
-from data.ingest.formats import read_file
+from data.ingest.formats.reading import read_file
 from data.ingest.rules.table import _DAYS, RULES
 
 TESTS = Path(__file__).resolve().parents[2]

@@ -1,6 +1,7 @@
-"""Canonical NDJSON and Parquet say what the canonical CSV says, by the same rules."""
+"""Canonical Parquet: typed columns, by the rules of the canonical CSV."""
 
 import datetime
+import io
 import json
 from decimal import Decimal
 from pathlib import Path
@@ -13,27 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.ingest.errors import RefusedFile
-from data.ingest.formats import canonical_parquet, detect_format, read_file
-from data.ingest.schema import PARSED, ParsedFile
-
-GOOD: dict[str, Any] = {
-    "identifier": "M1",
-    "register": "1.8.0",
-    "channel": "import",
-    "unit": "kWh",
-    "reading_ts": "2024-02-01T00:00:00Z",
-    "interval_seconds": 900,
-    "value": 0.125,
-    "quality": "actual",
-    "source_version": "2024-02-02T00:00:00+00:00",
-}
-
-
-def ndjson(folder: Path, *records: dict[str, Any] | str, end: str = "\n") -> Path:
-    path = folder / "canonical.ndjson"
-    lines = [record if isinstance(record, str) else json.dumps(record) for record in records]
-    path.write_text("\n".join(lines) + end)
-    return path
+from data.ingest.formats import canonical_parquet
+from data.ingest.formats.detect import detect_format
+from data.ingest.formats.reading import read_file
+from tests.formats import example
+from tests.formats.canonical_text import GOOD, ndjson, rules
 
 
 def parquet(folder: Path, columns: dict[str, pa.Array], **options: Any) -> Path:
@@ -56,51 +41,13 @@ def typed(values: list[Any], kind: pa.DataType | None = None) -> dict[str, pa.Ar
     }
 
 
-def rules(parsed: ParsedFile) -> list[tuple[int, str]]:
-    return [(row["line"], row["rule"]) for row in parsed.rejected.to_pylist()]
+def write_example(values: example.Values) -> bytes:
+    file = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(example.list_canonical_records(values)), file)
+    return file.getvalue()
 
 
-def test_a_line_is_a_reading_and_its_number_is_kept_as_written(tmp_path: Path) -> None:
-    exact = '"value": 12345678901.123456789'
-    first = json.dumps(GOOD).replace('"value": 0.125', exact)
-    parsed = read_file(ndjson(tmp_path, first, "", GOOD | {"reading_ts": "2024-02-01T00:15:00Z"}, end=""))
-    assert (parsed.format, parsed.readings.schema) == ("canonical_ndjson", PARSED)
-    assert parsed.readings["value"].to_pylist() == [Decimal("12345678901.123456789"), Decimal("0.125")]
-    assert (parsed.readings["line"].to_pylist(), rules(parsed)) == ([1, 3], [])
-
-
-@pytest.mark.parametrize(
-    ("record", "rule"),
-    [
-        (GOOD | {"value": None}, "ROW-QUALITY"),
-        (GOOD | {"value": "abc"}, "ROW-VALUE"),
-        (json.dumps(GOOD | {"value": float("nan")}), "ROW-VALUE"),
-        (json.dumps(GOOD | {"value": float("inf")}), "ROW-VALUE"),
-        (GOOD | {"value": 1e308}, "ROW-PRECISION"),
-        (GOOD | {"reading_ts": "0001-01-01T00:00:00"}, "ROW-TIMESTAMP"),
-        (GOOD | {"interval_seconds": 0}, "ROW-INTERVAL"),
-        (GOOD | {"colour": "red"}, "JSON-RECORD"),
-        (GOOD | {"value": [1]}, "JSON-RECORD"),
-        (GOOD | {"value": True}, "JSON-RECORD"),
-        ({name: value for name, value in GOOD.items() if name != "unit"}, "ROW-UNIT"),
-        ("[1]", "JSON-RECORD"),
-        ("{", "JSON-RECORD"),
-        ("[" * 100_000, "JSON-RECORD"),
-        ('{"identifier": "\ufffd"}', "ROW-ENCODING"),
-    ],
-)
-def test_a_wrong_line_is_rejected_and_no_other(
-    tmp_path: Path, record: dict[str, Any] | str, rule: str
-) -> None:
-    parsed = read_file(ndjson(tmp_path, GOOD, record, GOOD | {"identifier": "M2"}))
-    assert rules(parsed) == [(2, rule)]
-    assert parsed.readings["identifier"].to_pylist() == ["M1", "M2"]
-
-
-def test_a_last_line_that_is_no_whole_object_refuses_the_file(tmp_path: Path) -> None:
-    path = ndjson(tmp_path, GOOD, json.dumps(GOOD)[:-4], end="")
-    with pytest.raises(RefusedFile, match="line 2: FILE-CUT"):
-        read_file(path)
+EXAMPLE = example.Example(write_example)
 
 
 def test_parquet_is_read_by_its_types(tmp_path: Path) -> None:
@@ -165,7 +112,7 @@ def test_parquet_that_is_damaged_or_too_large_is_refused(
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.decimals(0, 99_999_999, places=9) | st.none(), min_size=1, max_size=20))
-def test_the_three_canonical_formats_say_the_same(
+def test_the_three_canonical_formats_give_equal_readings(
     tmp_path_factory: pytest.TempPathFactory, values: list[Decimal | None]
 ) -> None:
     folder = tmp_path_factory.mktemp("same")

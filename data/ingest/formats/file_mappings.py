@@ -1,0 +1,150 @@
+"""Mapping files: read and check one, identify it, and find what a file still needs declared.
+
+Not here: the fields of a mapping (`mapping`), or the choice among the mappings of an inbox
+(`data.ingest.readings.mappings`).
+"""
+
+import difflib
+import hashlib
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from data.ingest.errors import IngestError
+from data.ingest.formats.container import refuse
+from data.ingest.formats.format import MappingUse
+from data.ingest.formats.mapping import Columns, CsvMapping, Day, FileMapping, JsonMapping, Value
+from data.ingest.formats.registry import FORMATS
+from data.ingest.schema import FileInParts
+
+# A mapping takes a few hundred bytes: a larger file was given by mistake.
+MAX_MAPPING_BYTES = 1 << 20
+MAX_REPORTED_FAULTS = 5
+_USES: dict[str, MappingUse] = {
+    format.name: format.mapping for format in FORMATS.values() if format.mapping is not None
+}
+_FIELDS = {
+    field.alias or name
+    for model in (CsvMapping, JsonMapping, Columns, Value, Day)
+    for name, field in model.model_fields.items()
+}
+
+
+class MappingError(IngestError):
+    """A mapping file cannot be used. The message names the file, the field and the expected content."""
+
+
+def load_mapping(path: Path | str) -> FileMapping:
+    """Read the mapping in a YAML file (`.yaml`, `.yml`) or a TOML file (`.toml`). Raises `MappingError`."""
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_MAPPING_BYTES + 1)
+    except OSError as error:
+        raise MappingError(f"{path}: the mapping cannot be read: {error}. Check the path") from error
+    return read_mapping(data, str(path))
+
+
+def read_mapping(data: bytes, source: str) -> FileMapping:
+    """Read the mapping in the bytes of a file; its name `source` ends with .toml, or the file is YAML.
+
+    Raises `MappingError`.
+    """
+    if len(data) > MAX_MAPPING_BYTES:
+        limit = f"{MAX_MAPPING_BYTES >> 20} MiB"
+        raise MappingError(
+            f"{source}: the file is larger than {limit}, so it is not a mapping. Check the path"
+        )
+    is_toml = source.lower().endswith(".toml")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise MappingError(f"{source}: the mapping cannot be read: {error}. Write it in UTF-8") from error
+    try:
+        content = tomllib.loads(text) if is_toml else yaml.safe_load(text)
+    except (tomllib.TOMLDecodeError, yaml.YAMLError, ValueError, RecursionError) as error:
+        syntax = "TOML" if is_toml else "YAML"
+        raise MappingError(f"{source}: the mapping is not valid {syntax}: {error}") from error
+    return parse_mapping(content, source)
+
+
+def parse_mapping(content: object, source: str) -> FileMapping:
+    """Check a mapping given as plain values, as YAML, TOML and JSON have them. Raises `MappingError`."""
+    if not isinstance(content, dict):
+        raise MappingError(f"{source}: a mapping is a table of names and values, see docs/formats.md")
+    use = _USES.get(str(content.get("format")))
+    if use is None:
+        raise _report_faults(source, [f"format: a mapping starts with its format, one of {', '.join(_USES)}"])
+    try:
+        mapping = use.model.model_validate(content)
+    except ValidationError as error:
+        faults = [f"{_name_place(fault)}: {_explain_fault(fault)}" for fault in error.errors()]
+        raise _report_faults(source, faults) from error
+    excluded = [
+        f"{field}: {why}" for field, why in use.excludes.items() if getattr(mapping, field) is not None
+    ]
+    if excluded:
+        raise _report_faults(source, [f"{fault}, so leave the field out" for fault in excluded])
+    return mapping
+
+
+def write_canonical_text(mapping: FileMapping) -> str:
+    """Write a mapping as JSON without defaults, sorted by key: equal mappings give equal texts."""
+    content: dict[str, Any] = mapping.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    return json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def identify_load(content_hash: str, mapping: FileMapping | None) -> str:
+    """Return what makes two loads the same: SHA-256 in hexadecimal over the content hash and the mapping.
+
+    Without a mapping it is the content hash itself.
+    """
+    if mapping is None:
+        return content_hash
+    return hashlib.sha256(f"{content_hash}\n{write_canonical_text(mapping)}".encode()).hexdigest()
+
+
+def list_undeclared(parsed: FileInParts, mapping: FileMapping | None) -> list[str]:
+    """List the mapping fields without which the file can be inspected, but not loaded.
+
+    Without a zone, readers take local times for UTC; they leave the meter's name or the unit empty.
+    """
+    use = _USES.get(parsed.format)
+    if use is None or use.is_required:
+        return []
+    return sorted(parsed.left_empty) + [name for name in use.needs if getattr(mapping, name, None) is None]
+
+
+def refuse_undeclared(parsed: FileInParts, mapping: FileMapping | None) -> None:
+    """Raise `RefusedFile` if `list_undeclared` finds a field."""
+    missing = list_undeclared(parsed, mapping)
+    if missing:
+        reason = f"neither the {parsed.format} file nor a mapping states {' and '.join(missing)}"
+        refusal = refuse(parsed.path, None, "FILE-MAPPING", reason)
+        refusal.format = parsed.format
+        raise refusal
+
+
+def _report_faults(source: str, faults: list[str]) -> MappingError:
+    listed = "; ".join(faults[:MAX_REPORTED_FAULTS])
+    return MappingError(f"{source}: {listed}. docs/formats.md lists the fields of a mapping")
+
+
+def _name_place(fault: ErrorDetails) -> str:
+    """Return the key path of a fault."""
+    return ".".join(map(str, fault["loc"])) or "mapping"
+
+
+def _explain_fault(fault: ErrorDetails) -> str:
+    """Explain a fault, and for an unknown key suggest the one that may be meant."""
+    if fault["type"] == "missing":
+        return "the field is missing"
+    if fault["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(fault["loc"][-1]), _FIELDS, 1)
+        return "there is no such field" + (f", perhaps {near[0]!r} is meant" if near else "")
+    return fault["msg"].removeprefix("Value error, ")

@@ -1,0 +1,150 @@
+"""The layout of a mapped CSV: where the table starts, and in which place each column of the mapping stands.
+
+Here: finding the header below titles and notes, and checking it against the mapping. Not here: reading rows
+(`mapped_table`).
+"""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from data.ingest.formats.columns import split_lines
+from data.ingest.formats.container import refuse
+from data.ingest.formats.mapping import CsvMapping, Day
+
+# Exports put titles, addresses and notes above the header; below more lines starts another table.
+HEADER_LINES = 100
+# The header and everything above it: a longer head does not belong to a table.
+HEAD_BYTES = 2 << 20
+# Clocks are never put back by more than this.
+LONGEST_CHANGE_MINUTES = 120
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The names of all columns (empty without a header), and the place of each column of the mapping."""
+
+    mapping: CsvMapping
+    names: list[str]
+    places: dict[str | int, int]
+
+    def find_place(self, field: str) -> int | None:
+        """Return the place of a field of `mapping.columns`, None if the mapping has no such column."""
+        column = getattr(self.mapping.columns, field)
+        return None if column is None else self.places[column]
+
+    def list_cells(self, day: Day) -> range:
+        """Return the places of the values of a day."""
+        return range(self.places[day.first], self.places[day.last] + 1, day.step)
+
+
+def find_layout(path: Path, blocks: Iterator[bytes], mapping: CsvMapping) -> tuple[Layout, bytes, int]:
+    """Find the header; return the layout, the text below it that was read, and the line of that text.
+
+    Raises `RefusedFile` if the file lacks a column of the mapping.
+    """
+    head = b""
+    for block in blocks:
+        head += block
+        if head.count(b"\n") > HEADER_LINES + mapping.skip_lines or len(head) > HEAD_BYTES:
+            break
+    lines = list(split_lines(head))
+    if mapping.has_header:
+        names, line = _find_header(path, lines, mapping)
+        first = line
+    else:
+        names, line = _count_columns(path, lines, mapping)
+        first = line - 1
+    layout = Layout(mapping, names, _locate_columns(path, line, names, mapping))
+    for run in mapping.day:
+        _check_day(path, line, layout, run)
+    return layout, _skip_lines(head, first), first + 1
+
+
+def split_fields(text: str, delimiter: str) -> list[str]:
+    """Split one line of a CSV; a line that the csv module refuses has no fields."""
+    try:
+        return next(csv.reader([text], delimiter=delimiter), [])
+    except csv.Error:
+        # No field of a meter file exceeds the limit of the csv module.
+        return []
+
+
+def _find_header(path: Path, lines: list[str], mapping: CsvMapping) -> tuple[list[str], int]:
+    """Return (names, line) of the first line with all columns of the mapping."""
+    best: tuple[int, int, list[str]] = (-1, 1, [])
+    wanted = [column for column in mapping.list_columns() if isinstance(column, str)]
+    skip = mapping.skip_lines
+    for line, text in enumerate(lines[skip : skip + HEADER_LINES], skip + 1):
+        names = [_normalize_name(name) for name in split_fields(text, mapping.delimiter)]
+        missing = [name for name in wanted if _normalize_name(name) not in names]
+        if not missing and _has_positions(names, mapping):
+            return names, line
+        if len(wanted) - len(missing) > best[0] and wanted:
+            best = (len(wanted) - len(missing), line, missing)
+    nearest = f"; line {best[1]} is the closest and lacks {_quote_names(best[2])}" if best[0] > 0 else ""
+    reason = f"the first lines do not contain the columns {_quote_names(wanted)} of the mapping{nearest}"
+    raise refuse(path, best[1], "MAP-COLUMNS", reason)
+
+
+def _count_columns(path: Path, lines: list[str], mapping: CsvMapping) -> tuple[list[str], int]:
+    """Return (empty names, line) of the first row of a table without a header."""
+    skip = mapping.skip_lines
+    first = next((place for place, text in enumerate(lines) if place >= skip and text.strip()), None)
+    if first is None:
+        raise refuse(path, None, "FILE-NO-DATA", "the file holds no row")
+    names = [""] * len(split_fields(lines[first], mapping.delimiter))
+    if not _has_positions(names, mapping):
+        wanted = max(place for place in mapping.list_columns() if isinstance(place, int))
+        reason = f"the row has {len(names)} columns, but the mapping names column {wanted}"
+        raise refuse(path, first + 1, "MAP-COLUMNS", reason)
+    return names, first + 1
+
+
+def _has_positions(names: list[str], mapping: CsvMapping) -> bool:
+    return all(place <= len(names) for place in mapping.list_columns() if isinstance(place, int))
+
+
+def _locate_columns(path: Path, line: int, names: list[str], mapping: CsvMapping) -> dict[str | int, int]:
+    places: dict[str | int, int] = {}
+    for column in mapping.list_columns():
+        if isinstance(column, int):
+            places[column] = column - 1
+            continue
+        if names.count(_normalize_name(column)) > 1:
+            reason = f"the column {column!r} stands twice: name it by its position in the mapping"
+            raise refuse(path, line, "MAP-COLUMNS", reason)
+        places[column] = names.index(_normalize_name(column))
+    return places
+
+
+def _check_day(path: Path, line: int, layout: Layout, day: Day) -> None:
+    minutes = layout.mapping.interval_minutes
+    cells = layout.list_cells(day)
+    spare_minutes = (len(cells) - 1440 // minutes) * minutes
+    longest = LONGEST_CHANGE_MINUTES if day.clock_change == "elapsed" else 0
+    if not 0 <= spare_minutes <= longest:
+        reason = (
+            f"there are {len(cells)} columns of values from {day.first!r} to {day.last!r}, but a day of "
+            f"{minutes} minutes has {1440 // minutes}"
+        )
+        raise refuse(path, line, "MAP-COLUMNS", reason)
+    if day.quality_offset is not None and cells[-1] + day.quality_offset >= len(layout.names):
+        reason = f"there is no column for the flag of the value in {day.last!r}"
+        raise refuse(path, line, "MAP-COLUMNS", reason)
+
+
+def _normalize_name(name: str) -> str:
+    """Return a column name for comparison: without blanks around it, in lower case."""
+    return name.strip().strip("\ufeff").lower()
+
+
+def _quote_names(names: list[str]) -> str:
+    return ", ".join(map(repr, names))
+
+
+def _skip_lines(text: bytes, lines: int) -> bytes:
+    for _ in range(lines):
+        _, _, text = text.partition(b"\n")
+    return text

@@ -1,0 +1,139 @@
+"""The rows of a mapped CSV as columns of strings, one block at a time.
+
+Here: splitting text, and dropping rows that are not data. Not here: the meaning of a column (`mapped_csv`,
+`mapped_times`).
+"""
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+
+from data.ingest.formats.columns import Mask, Rejections, is_damaged, split_lines, to_mask
+from data.ingest.formats.mapped_layout import Layout, split_fields
+from data.ingest.formats.wallclock import Ints
+
+
+@dataclass(frozen=True)
+class RowTable:
+    """The rows of a block: `strings` has every column by its place, `lines` the line of each row."""
+
+    strings: pa.Table
+    lines: Ints
+
+    def take_column(self, place: int | None) -> pa.Array:
+        """Return a column without blanks around its texts, null where it is empty or absent."""
+        if place is None:
+            return pa.nulls(len(self.lines), pa.string())
+        chunked = self.strings.column(place)
+        flat = pc.utf8_trim_whitespace(pa.concat_arrays(chunked.chunks) if chunked.chunks else pa.array([""]))
+        return pc.if_else(pc.equal(flat, ""), pa.scalar(None, pa.string()), flat)
+
+    def filter_rows(self, keep: Mask) -> "RowTable":
+        """Keep the rows where `keep` is true."""
+        return RowTable(self.strings.filter(pa.array(keep)), self.lines[keep])
+
+
+def split_block(block: bytes, first_line: int, layout: Layout, rejections: Rejections) -> RowTable:
+    """Split a block to its rows of data; `first_line` is the line on which it starts."""
+    table = _split_rows(block, first_line, layout, rejections)
+    if not block.endswith(b"\n"):
+        _report_open_end(block, first_line + block.count(b"\n"), rejections)
+    return _drop_other_rows(table, layout)
+
+
+def _split_rows(block: bytes, first_line: int, layout: Layout, rejections: Rejections) -> RowTable:
+    """Let Arrow split an ordinary block, and split any other line by line."""
+    signs = (b"\0", "\ufffd".encode(), b"\n\n")
+    if not any(sign in block for sign in signs) and not block.startswith(b"\n"):
+        try:
+            strings = _split_fast(block, layout)
+        except pa.ArrowInvalid:
+            return _split_slowly(block, first_line, layout, rejections)
+        # A lone quote swallows line ends, which the number of rows shows.
+        if strings.num_rows == block.count(b"\n") + (not block.endswith(b"\n")):
+            return RowTable(strings, np.arange(first_line, first_line + strings.num_rows, dtype=np.int64))
+    return _split_slowly(block, first_line, layout, rejections)
+
+
+def _split_fast(block: bytes, layout: Layout) -> pa.Table:
+    names = [str(place) for place in range(len(layout.names))]
+    return pacsv.read_csv(
+        io.BytesIO(block),
+        read_options=pacsv.ReadOptions(column_names=names, use_threads=False, block_size=len(block) + 1),
+        parse_options=pacsv.ParseOptions(delimiter=layout.mapping.delimiter, ignore_empty_lines=False),
+        convert_options=pacsv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+        ),
+    ).combine_chunks()
+
+
+def _split_slowly(block: bytes, first_line: int, layout: Layout, rejections: Rejections) -> RowTable:
+    width = len(layout.names)
+    rows: list[list[str]] = []
+    lines: list[int] = []
+    for line, text in enumerate(split_lines(block), first_line):
+        # Old systems end a file with Ctrl-Z or fill its last block with NUL.
+        if not text.strip(" \t\x1a\0" + layout.mapping.delimiter):
+            continue
+        fields = split_fields(text, layout.mapping.delimiter)
+        if _is_ignored(fields, layout):
+            continue
+        if is_damaged(text):
+            rejections.add(line, "ROW-ENCODING", "the row holds bytes that are not valid text", text)
+        elif len(fields) < _count_needed_fields(block, text, layout) or any(map(str.strip, fields[width:])):
+            reason = f"the row has {len(fields)} fields, {width} expected"
+            rejections.add(line, "CSV-COLUMNS", reason, text)
+        else:
+            rows.append([*fields[:width], *[""] * (width - len(fields))])
+            lines.append(line)
+    columns = zip(*rows, strict=True) if rows else ([] for _ in range(width))
+    arrays = [pa.array(list(column), type=pa.string()) for column in columns]
+    strings = pa.table(arrays, names=[str(place) for place in range(width)])
+    return RowTable(strings, np.array(lines, dtype=np.int64))
+
+
+def _count_needed_fields(block: bytes, text: str, layout: Layout) -> int:
+    """Count the fields that a row must have: some senders omit empty ones at the end.
+
+    A last row without its line end may be cut, so it must have all fields.
+    """
+    if not block.endswith(b"\n") and block.endswith(text.encode()):
+        return len(layout.names)
+    return max(layout.places.values()) + 1
+
+
+def _is_ignored(fields: list[str], layout: Layout) -> bool:
+    first = fields[0].strip().lower() if fields else ""
+    return any(first.startswith(word.lower()) for word in layout.mapping.ignore_rows)
+
+
+def _drop_other_rows(table: RowTable, layout: Layout) -> RowTable:
+    """Drop the rows that are not data: repeated headers, and rows that the mapping ignores."""
+    if not table.strings.num_rows:
+        return table
+    unwanted = np.zeros(table.strings.num_rows, dtype=np.bool_)
+    first = _normalize_texts(table.strings.column(0))
+    for word in layout.mapping.ignore_rows:
+        unwanted |= to_mask(pc.starts_with(first, word.lower()))
+    if any(layout.names):
+        named = sorted(set(layout.places.values()))
+        again = to_mask(pc.equal(_normalize_texts(table.strings.column(named[0])), layout.names[named[0]]))
+        for place in named[1:] if again.any() else []:
+            again &= to_mask(pc.equal(_normalize_texts(table.strings.column(place)), layout.names[place]))
+        unwanted |= again
+    return table.filter_rows(~unwanted) if unwanted.any() else table
+
+
+def _normalize_texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.utf8_lower(pc.utf8_trim_whitespace(column))
+
+
+def _report_open_end(block: bytes, line: int, rejections: Rejections) -> None:
+    text = list(split_lines(block))[-1]
+    if text.strip(" \t\x1a\0"):
+        reason = "the last row has no line end: it was kept, but it may be cut"
+        rejections.add(line, "CSV-LAST-ROW", reason, text)

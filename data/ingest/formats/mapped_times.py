@@ -1,0 +1,153 @@
+"""The times of a mapped CSV: when the interval of each row or cell starts.
+
+Here: the columns and formats that the mapping declares for times. Not here: the resolution of local times
+(`wallclock`), or values (`mapped_csv`).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from data.ingest.formats.columns import Mask, Violation, null_where, parse_instants, to_mask
+from data.ingest.formats.mapped_layout import Layout
+from data.ingest.formats.mapped_table import RowTable
+from data.ingest.formats.mapping import OFFSET_FORMATS
+from data.ingest.formats.wallclock import DAY_US, US, Ints, TimeFormat, WallClock
+from data.ingest.schema import TIMESTAMP
+
+NO_TIME = "the time is missing or does not exist"
+SKIPPED = "the local time does not exist: the clocks skip it"
+# The last microsecond of the year 9999, in seconds.
+_LAST_SECOND = 253_402_300_799
+
+
+@dataclass(frozen=True)
+class RowTimes:
+    """Start (microseconds UTC) and length of the interval of each row, and the violations of its times."""
+
+    start_us: Ints
+    seconds: Ints
+    violations: list[Violation]
+
+    def filter_rows(self, keep: Mask) -> "RowTimes":
+        """Keep the rows where `keep` is true."""
+        violations = [(rule, reason, mask[keep]) for rule, reason, mask in self.violations]
+        return RowTimes(self.start_us[keep], self.seconds[keep], violations)
+
+    def find_skipped(self) -> Mask:
+        """Find the rows whose local time the clocks skip."""
+        skipped = np.zeros(len(self.start_us), dtype=np.bool_)
+        for _, reason, mask in self.violations:
+            if reason == SKIPPED:
+                skipped |= mask
+        return skipped
+
+
+class TimeColumns:
+    """Reads the declared time columns of tables, in the order of the file."""
+
+    def __init__(self, layout: Layout) -> None:
+        mapping = layout.mapping
+        self._layout = layout
+        self._mapping = mapping
+        # Times with an offset never use the clock, so any zone will do.
+        self.clock = WallClock(mapping.timezone or "UTC", is_descending=mapping.order == "descending")
+        self._formats = {
+            name: TimeFormat(text)
+            for name in ("timestamp", "date", "time")
+            if (text := getattr(mapping, f"{name}_format")) is not None and text not in OFFSET_FORMATS
+        }
+        self.interval_us = mapping.interval_minutes * 60 * US
+
+    def read_times(self, table: RowTable, name_series: Callable[[RowTable], pa.Array]) -> RowTimes:
+        """Return the interval of each row; `name_series` names the series of each row."""
+        if self._mapping.is_daily:
+            days, bad = self.read_wall_clock(table)
+            midnight, seconds = self.measure_days(np.where(bad, 0, days), US)
+            return RowTimes(midnight, seconds, [("ROW-TIMESTAMP", NO_TIME, bad)])
+        start_us, violations = self._read_starts(table, name_series)
+        seconds = np.full(len(start_us), self.interval_us // US, dtype=np.int64)
+        return RowTimes(start_us, seconds, violations)
+
+    def read_wall_clock(self, table: RowTable) -> tuple[Ints, Mask]:
+        """Return (microseconds on the wall clock, is not a time) of each row."""
+        columns = self._mapping.columns
+        if columns.timestamp is not None:
+            local, bad = self._parse_column(table, "timestamp")
+        else:
+            local, bad = self._parse_column(table, "date")
+        if columns.time is not None:
+            of_day, wrong = self._parse_column(table, "time")
+            local, bad = local + of_day, bad | wrong
+        if self._mapping.midnight_ends_day and columns.period is None:
+            texts = self._take_column(table, "time" if columns.time is not None else "timestamp")
+            # The format has moved 24:00 to the end of its day already.
+            is_moved = to_mask(pc.match_substring_regex(texts, r"(^|[^0-9])24(:?00)"))
+            local = local + np.where((local % DAY_US == 0) & ~is_moved, DAY_US, 0)
+        return local, bad
+
+    def measure_days(self, days: Ints, length_us: int) -> tuple[Ints, Ints]:
+        """Return (midnight in UTC, number of whole lengths) of local days; few days are distinct."""
+        distinct, places = np.unique(days, return_inverse=True)
+        midnight = self.clock.find_midnights(distinct)
+        count = (self.clock.find_midnights(distinct + DAY_US) - midnight) // length_us
+        return midnight[places], count[places]
+
+    def _take_column(self, table: RowTable, field: str) -> pa.Array:
+        return table.take_column(self._layout.find_place(field))
+
+    def _parse_column(self, table: RowTable, field: str) -> tuple[Ints, Mask]:
+        return self._formats[field].parse(self._take_column(table, field))
+
+    def _read_starts(
+        self, table: RowTable, name_series: Callable[[RowTable], pa.Array]
+    ) -> tuple[Ints, list[Violation]]:
+        """Return (start of the interval of each row in microseconds UTC, violations of its times)."""
+        if self._mapping.timestamp_format in OFFSET_FORMATS:
+            return self._read_offset_starts(table)
+        local, bad = self.read_wall_clock(table)
+        if self._mapping.columns.period is not None:
+            return self._read_period_starts(table, local, bad)
+        label = self._mapping.label
+        if label == "wall_end":
+            local = local - self.interval_us
+        start_us = np.zeros(len(local), dtype=np.int64)
+        skipped = np.zeros(len(local), dtype=np.bool_)
+        good = np.flatnonzero(~bad)
+        resolve = self.clock.resolve_ends if label == "end" else self.clock.resolve_starts
+        start_us[good], skipped[good] = resolve(local[good], name_series(table).take(pa.array(good)))
+        if label == "end":
+            start_us -= self.interval_us
+        return start_us, [("ROW-TIMESTAMP", NO_TIME, bad), ("ROW-TIMESTAMP", SKIPPED, skipped)]
+
+    def _read_offset_starts(self, table: RowTable) -> tuple[Ints, list[Violation]]:
+        texts = self._take_column(table, "timestamp")
+        absent = to_mask(pc.is_null(texts))
+        if self._mapping.timestamp_format == "iso8601":
+            found, bad = parse_instants(texts)
+        else:
+            bad = ~to_mask(pc.match_substring_regex(texts, r"^[0-9]{1,13}$"))
+            scale = 1_000 if self._mapping.timestamp_format == "unix_ms" else US
+            counted = pc.cast(null_where(texts, bad), pa.int64())
+            bad |= to_mask(pc.greater(counted, _LAST_SECOND * US // scale))
+            found = pc.multiply(null_where(counted, bad), scale).cast(TIMESTAMP)
+        start_us = pc.fill_null(found.cast(pa.int64()), 0).to_numpy(zero_copy_only=False).copy()
+        if self._mapping.label != "start":
+            start_us -= self.interval_us
+        return start_us, [("ROW-TIMESTAMP", NO_TIME, bad | absent)]
+
+    def _read_period_starts(self, table: RowTable, days: Ints, bad: Mask) -> tuple[Ints, list[Violation]]:
+        """Return starts by period: periods count from 1 at local midnight, so a long day has more of them."""
+        texts = self._take_column(table, "period")
+        wrong = ~to_mask(pc.match_substring_regex(texts, r"^0*[0-9]{1,4}$"))
+        period = pc.fill_null(pc.cast(null_where(texts, wrong), pa.int64()), 0).to_numpy(zero_copy_only=False)
+        midnight, count = self.measure_days(np.where(bad, 0, days), self.interval_us)
+        outside = ~wrong & ~bad & ((period < 1) | (period > count))
+        start_us = midnight + (period - 1) * self.interval_us
+        return np.where(bad | wrong, 0, start_us), [
+            ("ROW-TIMESTAMP", NO_TIME, bad | wrong),
+            ("ROW-TIMESTAMP", "the day has no period with this number", outside),
+        ]

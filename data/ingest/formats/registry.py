@@ -1,0 +1,38 @@
+"""The formats that the platform reads, in the order in which a file is compared with them.
+
+A new format is one more line here. Detection, reading, mappings, the table in docs/formats.md, the tests of
+damaged files and the fuzzer iterate over `FORMATS`.
+"""
+
+from data.ingest.formats import (
+    canonical_csv,
+    canonical_ndjson,
+    canonical_parquet,
+    green_button,
+    mapped_csv,
+    mscons,
+    n3rgy_json,
+    nem12,
+    nem13,
+    octopus_json,
+    solaredge_json,
+)
+from data.ingest.formats.format import FileFormat
+
+# The first format that recognizes a text reads it: what is more specific stands above.
+FORMATS: dict[str, FileFormat] = {
+    format.name: format
+    for format in (
+        canonical_parquet.FORMAT,
+        green_button.FORMAT,
+        mscons.FORMAT,
+        canonical_ndjson.FORMAT,
+        solaredge_json.FORMAT,
+        n3rgy_json.FORMAT,
+        octopus_json.FORMAT,
+        nem13.FORMAT,
+        nem12.FORMAT,
+        canonical_csv.FORMAT,
+        mapped_csv.FORMAT,
+    )
+}

@@ -1,0 +1,1 @@
+"""Propose a file mapping by the content of a file."""

@@ -1,0 +1,141 @@
+"""Which column of a sample holds the date, the meter, the unit, the register or the quality.
+
+Here: guesses by name and content. Not here: the values (`meaning`), or the layout (`day_rows`,
+`reading_rows`).
+"""
+
+import itertools
+import re
+from collections.abc import Sequence
+
+from data.ingest.formats.assemble import AMOUNTS
+from data.ingest.formats.columns import UNITS
+from data.ingest.formats.suggest.date_formats import EPOCHS, find_formats
+from data.ingest.formats.suggest.sample import TOTAL, Sample, has_numbers
+
+# Import and export by tariff, and four quadrants of reactive energy: a register column has at most these.
+MAX_REGISTERS = 12
+MAX_NOTES = 5
+EPOCH_NAME = re.compile(r"time|date|zeit|stamp|epoch", re.I)
+METER = re.compile(
+    r"mp(a|r)n?\b|mpan|mprn|nmi|cups|meter(?! ?type)|z(ä|ae?)hler|serial|point|site|device|prm|pod|\bean"
+    r"|esi ?id|\bid\b",
+    re.I,
+)
+# National names of a connection point.
+_POINT_NAME = re.compile(r"^(mpan|mprn|nmi|cups)$", re.I)
+# Numbers of connection points: United Kingdom, Spain, Germany and Austria, elsewhere GS1.
+_POINT = re.compile(
+    r"[0-9]{13}|ES[0-9]{16}[A-Z]{2}([0-9][A-Z])?|(DE|AT)[0-9]{11}[0-9A-Z]{20}|(=\")?[0-9]{18}\"?"
+)
+VALUE = re.compile(
+    r"k?m?wh|kvarh|\bm3\b|consum|import|export|deliver|receiv|usage|value|energ|bezug|einspeis|generat"
+    r"|verbrauch|menge|mængde|förbrukning|forbrug|määrä|quantity|volume|inflow|outflow|inje[cç]",
+    re.I,
+)
+UNIT = re.compile(r"(?<![a-z])(kWh|MWh|Wh|kvarh|varh|m3|m³|therms?|lit(?:er|re)s?)(?![a-z])", re.I)
+_QUALITY = re.compile(
+    r"qualit|status|read ?type|estima[td]|flag|method|metodo|actual|kvalitet|calidad|laatu|validat", re.I
+)
+_UNIT_COLUMN = re.compile(
+    r"^(units?( of measure| type)?|uom|einheit|m(å|aa)leenhed|eenheid|unidad|unit[eé])$", re.I
+)
+# A unit in the words of a row.
+UNIT_IN_BRACKETS = re.compile(r"\((k?W|k?Wh)\)", re.I)
+
+
+def find_date_formats(sample: Sample, place: int) -> list[str]:
+    """Return the formats that match the dates of a column, none if it is not a column of dates."""
+    texts = sample.take_texts(place)
+    # Totals and notes below the table are not dates.
+    known = [text for text in texts if re.search(r"[0-9]", text) and not TOTAL.match(text)]
+    if not known or len(known) < 0.9 * len(sample.rows) or re.fullmatch(r"[0-9.,]{1,7}", known[0]):
+        return []
+    if EPOCH_NAME.search(sample.names[place]):
+        for form, epoch in EPOCHS.items():
+            if all(map(epoch.fullmatch, known)):
+                return [form]
+    # A few notes may follow the table.
+    cuts = range(min(MAX_NOTES, len(known) - 1) + 1)
+    return next((found for cut in cuts if (found := find_formats(known[: len(known) - cut], dates=True))), [])
+
+
+def find_meter_column(sample: Sample, dated: dict[int, list[str]]) -> int | None:
+    """Find the column of the meter: by values, by name, or without a header by a constant long text."""
+    others = [n for n in range(len(sample.names)) if n not in dated]
+    by_point = (n for n in others if _POINT_NAME.match(sample.names[n]))
+    by_number = (
+        n for n in others if sample.take_texts(n) and all(map(_POINT.fullmatch, sample.take_texts(n)))
+    )
+    by_name = (
+        n
+        for n in others
+        if re.search(r"mpan|mprn?|nmi|cups|meter(?! ?type)", sample.names[n], re.I)
+        and not VALUE.search(sample.names[n])
+    )
+    by_any_name = (n for n in others if METER.search(sample.names[n]) and not UNIT.search(sample.names[n]))
+    without_header = (n for n in others if not any(sample.names) and _may_name_meter(sample, n))
+    return next(itertools.chain(by_point, by_number, by_name, by_any_name, without_header), None)
+
+
+def _may_name_meter(sample: Sample, place: int) -> bool:
+    texts = sample.take_texts(place)
+    return bool(texts) and len(set(texts)) * 5 <= len(texts) + 4 and all(len(text) > 5 for text in texts)
+
+
+def find_quality_column(sample: Sample, taken: set[int | None]) -> int | None:
+    """Find the column with the quality of each row."""
+    named = (n for n, name in enumerate(sample.names) if _QUALITY.search(name) and n not in taken)
+    return next(
+        (
+            n
+            for n in named
+            if sample.take_texts(n) and not has_numbers(sample, n) and not _names_values(sample, n)
+        ),
+        None,
+    )
+
+
+def _names_values(sample: Sample, place: int) -> bool:
+    """Whether the words of a column describe the values with their unit, so that they are not a quality."""
+    return any(map(UNIT_IN_BRACKETS.search, set(sample.take_texts(place))))
+
+
+def find_unit_column(sample: Sample, taken: set[int | None]) -> int | None:
+    """Find the column with the unit of each row."""
+    for n, name in enumerate(sample.names):
+        units = {UNITS.get(text.lower()) for text in sample.take_texts(n)} if n not in taken else set()
+        # A column of "A" without a name may also hold the flag of actual values.
+        if units and None not in units and (_UNIT_COLUMN.match(name) or (not name and units <= {*AMOUNTS})):
+            return n
+    return None
+
+
+def find_register_column(
+    sample: Sample, meter: int | None, times: Sequence[object], taken: set[int | None]
+) -> int | None:
+    """Find the column that distinguishes series of one meter, if a time occurs once for each of them."""
+    if not repeats_times(sample, meter, times):
+        return None
+    keys = _pair_keys(sample, meter, times)
+    found: list[tuple[int, int]] = []
+    for n in range(len(sample.names)):
+        words = {row[n].strip() for row in sample.rows} if n not in taken else set()
+        whole = (
+            {(key, row[n].strip()) for key, row in zip(keys, sample.rows, strict=True)} if words else set()
+        )
+        # In a short file the repeated hour is a large share.
+        if 2 <= len(words) <= MAX_REGISTERS and "" not in words and len(whole) > 0.95 * len(keys):
+            found.append((len(words), n))
+    return min(found)[1] if found else None
+
+
+def _pair_keys(sample: Sample, meter: int | None, times: Sequence[object]) -> list[tuple[str, object]]:
+    names = [row[meter] if meter is not None else "" for row in sample.rows]
+    return list(zip(names, times, strict=True))
+
+
+def repeats_times(sample: Sample, meter: int | None, times: Sequence[object]) -> bool:
+    """Whether a meter has the same time in several rows, more often than a clock change explains."""
+    keys = _pair_keys(sample, meter, times)
+    return len(set(keys)) <= 0.9 * len(keys)

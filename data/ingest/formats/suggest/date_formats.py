@@ -1,0 +1,79 @@
+"""Date and time formats that read a text, as `suggest` tries them.
+
+Here: texts alone. Not here: columns or tables (`sample`, `columns`).
+"""
+
+import functools
+import re
+
+import pyarrow as pa
+
+from data.ingest.formats.mapping import OFFSET_FORMATS
+from data.ingest.formats.wallclock import DAY_US, TimeFormat
+
+_DATES = ("%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d/%m/%y", "%m/%d/%y", "%d.%m.%Y", "%d-%m-%Y", "%Y/%m/%d")
+_MORE_DATES = ("%d.%m.%y", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%d %B %Y", "%b %d, %Y", "%m-%d-%Y", "%Y%m%d")
+_DATES_IN_WORDS = ("%d/%b/%Y", "%b %d %Y", "%d %b %y", "%a %d %b %Y")
+_TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M%p", "%I:%M:%S %p", "%H%M", "%H:%M:%S.%f")
+# Seconds and milliseconds since 1970, in this century; only a column name distinguishes other long numbers.
+EPOCHS = {"unix": re.compile(r"1[0-9]{9}"), "unix_ms": re.compile(r"1[0-9]{12}")}
+# A range of times: the second time is the end of the interval, and is ignored.
+_RANGE = re.compile(r"^(.*[0-9])(\s+(?:to|until|bis|-|–)\s+)(?:.*[0-9].*)$")
+_JOINS = (" ", "T", "", ":", ", ")
+
+
+def is_dated(text: str) -> bool:
+    """Whether a text is a date, with or without a time."""
+    if any(epoch.fullmatch(text.strip()) for epoch in EPOCHS.values()):
+        return True
+    return bool(re.search(r"[0-9]", text)) and bool(find_formats([text.strip()], dates=True))
+
+
+@functools.cache
+def _list_candidates(dates: bool) -> tuple[TimeFormat, ...]:
+    if not dates:
+        return tuple(map(TimeFormat, _TIMES))
+    every = (*_DATES, *_MORE_DATES, *_DATES_IN_WORDS)
+    joined = (f"{date}{join}{time}" for date in every for join in _JOINS for time in _TIMES)
+    return tuple(map(TimeFormat, (*every, *joined)))
+
+
+def find_formats(texts: list[str], *, dates: bool) -> list[str]:
+    """Return the known formats that match every text: those with a date, or those without."""
+    if not texts:
+        return []
+    sample = list(dict.fromkeys(texts))[:2000]
+    found = [form.text for form in _list_candidates(dates) if all(map(form.matches, sample))]
+    ranges = [_RANGE.match(text) for text in sample] if dates and not found else []
+    if ranges and all(ranges):
+        to = {" ".join(match.group(2).split()) for match in ranges if match}
+        starts = find_formats([match.group(1) for match in ranges if match], dates=True)
+        return [f"{form} {to.pop()} %*" for form in starts[:1]] if len(to) == 1 else []
+    if (
+        dates
+        and not found
+        and all(re.fullmatch(r"\d{4}-\d\d-\d\d[T ].*(Z|[+-]\d\d:?\d\d)", t) for t in texts)
+    ):
+        return ["iso8601"]
+    return found
+
+
+def rank_formats(texts: list[str], forms: list[str], timezone: str | None) -> list[str]:
+    """Sort formats by the fewest days between the dates, then by the custom of the zone."""
+    if len(forms) < 2 or forms[0] in OFFSET_FORMATS:
+        return forms
+    distinct = pa.array(list(dict.fromkeys(texts))[:2000])
+    is_american = timezone is not None and timezone.startswith(("America/", "US/"))
+
+    def rank(form: str) -> tuple[int, bool]:
+        days = TimeFormat(form).parse(distinct)[0] // DAY_US
+        return int(days.max() - days.min()), is_american != form.startswith("%m")
+
+    return sorted(forms, key=rank) if is_american else sorted(forms, key=lambda form: rank(form)[0])
+
+
+def lacks_date(text: str, form: str) -> bool:
+    """Whether a text is not a date of the format."""
+    if form in OFFSET_FORMATS:
+        return not (EPOCHS[form].fullmatch if form in EPOCHS else re.compile(r"\d{4}-").match)(text.strip())
+    return not TimeFormat(form).matches(text.strip())

@@ -1,0 +1,155 @@
+"""What the values of a column mean, as lines of a mapping: channel, unit, qualities and number marks."""
+
+import itertools
+import json
+import re
+
+from data.ingest.formats.columns import UNITS
+from data.ingest.formats.suggest.columns import MAX_REGISTERS, UNIT, UNIT_IN_BRACKETS
+from data.ingest.formats.suggest.sample import Sample, name_column
+
+# This many values do not rise one after the other by chance.
+MIN_DIAL_ROWS = 12
+_EXPORT = re.compile(
+    r"export|receiv|einspeis|abgabe|vertid|feed|inje[cç]|return|surplus|terug|outflow|(^|_)as(_|$)|#b[0-9]$",
+    re.I,
+)
+_GENERATION = re.compile(r"genera[tc]|solar|pv\b|produ", re.I)
+# Energy that stays behind the meter: stored, or generated and used there.
+_INSIDE = re.compile(r"batter|stored|autocons|self.?cons", re.I)
+# Units that the platform does not know, or that have two meanings.
+_OTHER_UNIT = re.compile(r"(?<![a-z])(ccf|hcf|mcf|k?gal(?:lons?)?|[gm]j|(?:mm)?btu|dth|kvah)(?![a-z])", re.I)
+_NO_ELECTRICITY = ("m3", "l", "therm")
+_POWER = re.compile(r"(?<![a-z])(kW|MW|W)(?![a-z])", re.I)
+_ESTIMATED, _ACTUAL = (
+    re.compile(r"^(e|s|est.*|sub.*|ersatz.*|gesch.*)$", re.I),
+    re.compile(r"^(a|r|w|v|act(?!ive).*|real|meas.*|valid|wahr.*|m[åa]lt|gemeten|uitgelezen|good|ok)$", re.I),
+)
+_ANSWERS = {"": "actual", "n": "actual", "no": "actual", "y": "estimated", "yes": "estimated"}
+CHECK = "check"
+
+
+def write_meaning(sample: Sample, place: int, register: int | None, unit: int | None) -> list[str]:
+    """Write channel and unit of a column of values, unless a column states them for each row."""
+    name = sample.names[place]
+    found = UNIT.search(name)
+    is_reactive = found is not None and found.group(1).lower().endswith("varh")
+    channel = _guess_channel(name, is_reactive)
+    if channel == "import" and found is not None and UNITS[found.group(1).lower()] in _NO_ELECTRICITY:
+        channel = "consumption"
+    lines = [] if register is not None else [f"channel: {channel}  # {CHECK}"]
+    if register is None and _only_rises(sample.take_values(place)):
+        # Left empty, so that nobody loads the state of a dial as the energy of an interval.
+        lines = ["channel:  # the values only rise: reads of a dial are not the energy of an interval"]
+    if unit is not None:
+        return lines
+    stated = found or _POWER.search(name)
+    other = None if stated else _OTHER_UNIT.search(name)
+    if other is not None:
+        return [
+            *lines,
+            f"unit:  # the column states {other.group()}: write a unit that docs/formats.md names",
+        ]
+    word = stated.group(1) if stated else _find_unit_in_words(sample) or _find_unit_above(sample)
+    if word is None:
+        return [*lines, f"unit: kWh  # {CHECK}: the file does not state it"]
+    lines.append(f"unit: {UNITS[word.lower()]}")
+    if _POWER.fullmatch(word):
+        lines.append(
+            f"average_power: true  # {CHECK}: power is energy only if it is the average of its interval"
+        )
+    return lines
+
+
+def _only_rises(texts: list[str]) -> bool:
+    """Whether the values only rise, or only fall since the newest row comes first."""
+    if len(texts) < MIN_DIAL_ROWS:
+        return False
+    try:
+        numbers = [float(text.replace(",", ".")) for text in texts]
+    except ValueError:
+        return False
+    steps = [after - before for before, after in itertools.pairwise(numbers)]
+    moves = sum(step != 0 for step in steps)
+    return 2 * moves > len(steps) and (min(steps) >= 0 or max(steps) <= 0)
+
+
+def _find_unit_in_words(sample: Sample) -> str | None:
+    """Return the only unit in brackets in the words of the rows."""
+    found = set()
+    for n in range(len(sample.names)):
+        words = set(sample.take_texts(n))
+        if len(words) <= MAX_REGISTERS:
+            found |= {match.group(1) for word in words if (match := UNIT_IN_BRACKETS.search(word))}
+    return found.pop() if len(found) == 1 else None
+
+
+def _find_unit_above(sample: Sample) -> str | None:
+    """Return the only unit that stands alone in a cell above the header."""
+    found = {cell for cell in sample.above if UNIT.fullmatch(cell) or _POWER.fullmatch(cell)}
+    return found.pop() if len(found) == 1 else None
+
+
+def _guess_channel(name: str, is_reactive: bool = False) -> str:
+    if is_reactive:
+        return "reactive_export" if _EXPORT.search(name) else "reactive_import"
+    if _INSIDE.search(name):
+        return "other"
+    return "export" if _EXPORT.search(name) else "generation" if _GENERATION.search(name) else "import"
+
+
+def write_columns(sample: Sample, **places: int | None) -> list[str]:
+    """Write the given fields of `columns` that have a place."""
+    return [f"  {name}: {name_column(sample, place)}" for name, place in places.items() if place is not None]
+
+
+def write_channels(sample: Sample, register: int | None) -> list[str]:
+    """Write the channel of each register in a column."""
+    if register is None:
+        return []
+    words = sorted(set(sample.take_texts(register)))
+    return [
+        "channels:",
+        *(f"  {json.dumps(word, ensure_ascii=False)}: {_guess_channel(word)}  # {CHECK}" for word in words),
+    ]
+
+
+def write_qualities_of_column(sample: Sample, quality: int | None) -> list[str]:
+    """Write the quality of each word in a column."""
+    if quality is None:
+        return []
+    words = sorted({row[quality].strip() for row in sample.rows})
+    return write_qualities(
+        words, asks_if_estimated=sample.names[quality].strip().lower().startswith("estimated")
+    )
+
+
+def write_qualities(words: list[str], *, asks_if_estimated: bool = False) -> list[str]:
+    """Write the quality of each word; with `asks_if_estimated` yes means estimated."""
+    lines = ["qualities:"]
+    for word in words[:50]:
+        kind = "estimated" if _ESTIMATED.match(word) else "actual" if _ACTUAL.match(word) else ""
+        if asks_if_estimated and word.lower() in _ANSWERS:
+            kind = _ANSWERS[word.lower()]
+        note = "" if kind else "  # actual, edited, estimated or null"
+        lines.append(f"  {json.dumps(word, ensure_ascii=False)}: {kind}{note}".rstrip())
+    return lines
+
+
+def write_number_marks(sample: Sample, numeric: list[int]) -> list[str]:
+    """Write the decimal and thousands marks of the values."""
+    texts = [text for place in numeric for text in sample.take_values(place)]
+    groups = {sign for text in texts for sign in re.findall(r"[0-9](['\u00a0\u202f ])[0-9]{3}", text)}
+    comma_last = any(re.search(r",[0-9]{1,2}$|,[0-9]{4,}$|\.[0-9]{3},|^[+-]?0,", text) for text in texts)
+    # A semicolon between fields suggests that the comma is the decimal mark.
+    comma_last |= sample.delimiter == ";" and not any("." in text for text in texts)
+    if comma_last and any("," in text for text in texts):
+        groups |= {"."} if any("." in text for text in texts) else set()
+        return ['decimal: ","', *_write_thousands(groups)]
+    return _write_thousands(
+        groups | ({","} if any(re.search(r"[0-9],[0-9]{3}", text) for text in texts) else set())
+    )
+
+
+def _write_thousands(signs: set[str]) -> list[str]:
+    return [f"thousands: {json.dumps(signs.pop())}"] if len(signs) == 1 else []

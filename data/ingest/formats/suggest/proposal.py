@@ -1,0 +1,145 @@
+"""A mapping proposed for a file, for a data engineer to check: what `inspect --suggest-mapping` prints.
+
+Here: guesses by the content, marked where the content does not decide. Not here: reading a file for
+loading, which never guesses. What cannot be known (the zone, a meter without a name) stays empty, so that
+the proposal is refused until somebody has filled it in.
+"""
+
+import json
+import re
+from pathlib import Path
+
+from data.ingest.errors import RefusedFile
+from data.ingest.formats.container import open_members
+from data.ingest.formats.detect import detect_text
+from data.ingest.formats.file_mappings import MappingError
+from data.ingest.formats.format import MappingUse
+from data.ingest.formats.mapping import OFFSET_FORMATS
+from data.ingest.formats.suggest.columns import METER, find_date_formats, find_meter_column
+from data.ingest.formats.suggest.date_formats import lacks_date, rank_formats
+from data.ingest.formats.suggest.day_rows import find_day_runs, write_day_body
+from data.ingest.formats.suggest.meaning import write_number_marks
+from data.ingest.formats.suggest.reading_rows import write_reading_body
+from data.ingest.formats.suggest.sample import (
+    TOTAL,
+    Sample,
+    find_beginnings,
+    has_numbers,
+    name_column,
+    read_sample,
+)
+
+# How much of a file is examined: enough for months of one meter.
+SAMPLE_BYTES = 1 << 20
+# Documents that are not tables: pages, XML, JSON, PDF, Parquet.
+_DOCUMENT = re.compile(r"\s*(<|\{|\[\s*\{|%PDF|PAR1)")
+
+
+def suggest_mapping(path: Path | str, timezone: str | None = None) -> str:
+    """Propose a mapping in YAML for a file, with comments where somebody must decide.
+
+    Raises `RefusedFile` if the file cannot be read, `MappingError` if it holds no table or needs no mapping.
+    """
+    path = Path(path)
+    text = _read_head(path, None)
+    encoding = None
+    if "\ufffd" in text:
+        encoding, text = "cp1252", _read_head(path, "cp1252")
+    try:
+        format = detect_text(path, text)
+    except RefusedFile:
+        if _DOCUMENT.match(text):
+            raise
+    else:
+        if format.mapping is None:
+            raise MappingError(f"{path}: {format.name} needs no mapping: inspect or ingest the file as it is")
+        return _suggest_for_portal(format.name, format.mapping, timezone)
+    sample = read_sample(path, text)
+    sample.encoding = encoding
+    return "\n".join(_write_lines(path, sample, timezone)) + "\n"
+
+
+def _suggest_for_portal(format: str, use: MappingUse, timezone: str | None) -> str:
+    lines = [f"format: {format}", "identifier:  # the meter's name, unless the file states it"]
+    if "timezone" in use.needs:
+        lines.append(_write_zone(timezone))
+    return "\n".join(lines) + "\n"
+
+
+def _write_zone(zone: str | None) -> str:
+    if zone is not None:
+        return f"timezone: {json.dumps(zone)}"
+    return "timezone:  # not in the file: the zone of its times, such as Europe/London or Etc/GMT"
+
+
+def _write_zone_of_column(sample: Sample, place: int, zone: str | None) -> str:
+    says_utc = re.search(r"(?<![a-z])UTC(?![a-z])", sample.names[place], re.I)
+    return 'timezone: "UTC"  # by the name of the column' if says_utc else _write_zone(zone)
+
+
+def _read_head(path: Path, encoding: str | None) -> str:
+    for member in open_members(path, encoding):
+        text = b""
+        for block in member.blocks:
+            text += block
+            if len(text) >= SAMPLE_BYTES:
+                break
+        return text.decode(errors="replace")
+    return ""
+
+
+def _write_lines(path: Path, sample: Sample, timezone: str | None) -> list[str]:
+    dated = {
+        place: rank_formats(sample.take_texts(place), found, timezone)
+        for place in range(len(sample.names))
+        if (found := find_date_formats(sample, place))
+    }
+    if not dated:
+        raise MappingError(
+            f"{path}: the file has no column of dates. Write the mapping by hand, see docs/formats.md"
+        )
+    # The first one, unless many rows share its date, like the day of an export or of a revision.
+    distinct = {n: len(set(sample.take_texts(n))) for n in dated}
+    place = next(n for n in dated if 2 * distinct[n] > max(distinct.values()))
+    form = dated[place][0]
+    notes = [row[0] for row in sample.rows if lacks_date(row[place], form)]
+    sample.rows = [row for row in sample.rows if not lacks_date(row[place], form)]
+    # Words with which neither a row of data nor a repeated header begins.
+    words = find_beginnings([note for note in notes if note.strip() != sample.names[0]])
+    words = {word for word in words if not any(row[0].strip().startswith(word) for row in sample.rows)}
+    sample.totals = sorted({*sample.totals, *words})
+    numeric = [n for n in range(len(sample.names)) if n not in dated and has_numbers(sample, n)]
+    meter = find_meter_column(sample, dated)
+    # A total after the values, or a site number before them, is not one of the values.
+    cells = [n for n in numeric if n != meter and not TOTAL.search(sample.names[n])]
+    day = find_day_runs(sample, [n for n in cells if not METER.search(sample.names[n])])
+    body = (
+        write_day_body(sample, place, form, day, meter)
+        if day
+        else write_reading_body(sample, place, form, numeric, meter)
+    )
+    ambiguous = len({text.replace("%y", "%Y")[:2] for text in dated[place] if text[:2] in ("%d", "%m")}) > 1
+    lines = [
+        f"# Proposed from {path.name}: check every line before you use it.",
+        "format: mapped_csv",
+        *([] if form in OFFSET_FORMATS else [_write_zone_of_column(sample, place, timezone)]),
+        *(
+            ["# Day or month first: both fit; chosen is the order with the fewest days between the dates."]
+            if ambiguous
+            else []
+        ),
+        *body[0],
+        *([f"delimiter: {json.dumps(sample.delimiter)}"] if sample.delimiter != "," else []),
+        *([f"encoding: {sample.encoding}"] if sample.encoding else []),
+        *([] if any(sample.names) else ["has_header: false"]),
+        *([f"skip_lines: {sample.skip}"] if sample.skip and not any(sample.names) else []),
+        *write_number_marks(sample, numeric if not day else [n for cells in day[0] for n in cells]),
+        *([f"no_value: {json.dumps(sorted(sample.no_values))}"] if sample.no_values else []),
+        *([f"ignore_rows: {json.dumps(sample.totals)}"] if sample.totals else []),
+        "columns:",
+        *([f"  identifier: {name_column(sample, meter)}"] if meter is not None else []),
+        *body[1],
+    ]
+    if meter is None:
+        lines.insert(2, "identifier:  # no column names the meter: write its name, or columns.identifier")
+    return lines

@@ -1,0 +1,176 @@
+"""Tables with a row for each reading: times, the length and label of intervals, and the columns of values."""
+
+import json
+import re
+from collections import Counter
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from data.ingest.formats.file_mappings import MappingError
+from data.ingest.formats.mapping import OFFSET_FORMATS
+from data.ingest.formats.suggest.columns import (
+    UNIT,
+    VALUE,
+    find_quality_column,
+    find_register_column,
+    find_unit_column,
+    repeats_times,
+)
+from data.ingest.formats.suggest.date_formats import EPOCHS, find_formats
+from data.ingest.formats.suggest.meaning import (
+    CHECK,
+    write_channels,
+    write_columns,
+    write_meaning,
+    write_qualities_of_column,
+)
+from data.ingest.formats.suggest.sample import NO_VALUES, Sample, name_column
+from data.ingest.formats.wallclock import DAY_US, US, TimeFormat
+
+LONG_NUMBER = re.compile(r"[0-9]{8,}")
+# A column with the difference of two others.
+NET = re.compile(r"(?<![a-z])(net|netto|saldo)(?![a-z])", re.I)
+PERIOD = re.compile(r"period|\bsp\b|\bhh\b|interval no|\bhora\b|\bhour\b", re.I)
+_END = re.compile(r"(?<![a-z])(end|to|bis|until|fin)(?![a-z])", re.I)
+
+
+def write_reading_body(
+    sample: Sample, place: int, form: str, numeric: list[int], meter: int | None
+) -> tuple[list[str], list[str]]:
+    """Write the lines before and after `columns:` for a row per reading."""
+    head, when, micros = read_row_times(sample, place, form)
+    minutes, label, why = _guess_rhythm(sample, micros, meter, sample.names[place])
+    if form.endswith(" %*"):
+        label, why = "start", "the file gives start and end of an interval"
+    if form not in OFFSET_FORMATS or label:
+        head = [f"interval_minutes: {minutes}", *head]
+    unit = find_unit_column(sample, {place, meter, *numeric})
+    register = find_register_column(sample, meter, micros, {place, meter, unit, *numeric})
+    is_date_alone = not any(line.startswith(("  period:", "  time:", "  timestamp:")) for line in when)
+    comes_again = is_date_alone and register is None and repeats_times(sample, meter, micros)
+    if comes_again or (is_date_alone and minutes != 1440):
+        raise MappingError(
+            f"{sample.path}: the dates have no time of day and do not follow day by day, so the values are "
+            "not totals of days. Only totals of days can be loaded by date, see docs/formats.md"
+        )
+    if not is_date_alone and not any(line.startswith("  period:") for line in when):
+        head.append(f"label: {label}  # {why}")
+    if form not in OFFSET_FORMATS and _is_descending(sample, micros, meter):
+        head.append("order: descending")
+    quality = find_quality_column(sample, {meter, register, unit, *numeric})
+    values = [
+        n for n in numeric if n != meter and (VALUE.search(sample.names[n]) or UNIT.search(sample.names[n]))
+    ]
+    period = [line.split()[1] for line in when if line.startswith("  period:")]
+    others = (
+        n for n in numeric if n != meter and not PERIOD.search(sample.names[n]) and str(n + 1) not in period
+    )
+    values = values or [n for n in others if not all(map(LONG_NUMBER.fullmatch, sample.take_texts(n)))]
+    values = [n for n in values if not NET.search(sample.names[n])] or values
+    sample.no_values = {text for n in values for text in sample.take_texts(n) if text.lower() in NO_VALUES}
+    lines = [*when, *write_columns(sample, quality=quality, register=register, unit=unit), "values:"]
+    if register is None and repeats_times(sample, meter, micros):
+        lines.insert(
+            0, f"  # {CHECK}: the same time stands in several rows, and no column distinguishes them"
+        )
+    for n in values[:1] if register is not None else values:
+        lines += [
+            f"  - column: {name_column(sample, n)}",
+            *(f"    {line}" for line in write_meaning(sample, n, register, unit)),
+            *(
+                []
+                if sample.names[n] or register is not None
+                else [f"    register: {_name_register(n, values)}"]
+            ),
+        ]
+    return head, [*lines, *write_qualities_of_column(sample, quality), *write_channels(sample, register)]
+
+
+def _name_register(place: int, values: list[int]) -> str:
+    return "kWh" if len(values) == 1 else f"column {place + 1}"
+
+
+def read_row_times(sample: Sample, place: int, form: str) -> tuple[list[str], list[str], list[int]]:
+    """Return (formats, columns, times in microseconds on the wall clock) for a row per reading."""
+    texts = pa.array([row[place].strip() for row in sample.rows])
+    if form in EPOCHS:
+        scale = US if form == "unix" else US // 1000
+        micros = [int(row[place]) * scale for row in sample.rows]
+        return [f"timestamp_format: {form}"], [f"  timestamp: {name_column(sample, place)}"], micros
+    if form in OFFSET_FORMATS:
+        wall = pc.utf8_slice_codeunits(pc.replace_substring(texts, "T", " "), 0, 16)
+        micros = [int(value) for value in TimeFormat("%Y-%m-%d %H:%M").parse(wall)[0]]
+        return [f"timestamp_format: {form}"], [f"  timestamp: {name_column(sample, place)}"], micros
+    parsed = TimeFormat(form)
+    days = [int(value) for value in parsed.parse(texts)[0]]
+    if parsed.has_time:
+        head = [f"timestamp_format: {json.dumps(form)}"]
+        return head, [f"  timestamp: {name_column(sample, place)}"], days
+    head, when = [f"date_format: {json.dumps(form)}"], [f"  date: {name_column(sample, place)}"]
+    for other in range(len(sample.names)):
+        found = find_formats(sample.take_texts(other), dates=False) if other != place else []
+        if found and ":" in sample.take_texts(other)[0]:
+            of_day = TimeFormat(found[0]).parse(pa.array([row[other].strip() for row in sample.rows]))[0]
+            head.append(f"time_format: {json.dumps(found[0])}")
+            when.append(f"  time: {name_column(sample, other)}")
+            return head, when, [day + int(time) for day, time in zip(days, of_day, strict=True)]
+    period = next((n for n, name in enumerate(sample.names) if PERIOD.search(name)), None)
+    if period is None and not any(sample.names):
+        period = next((n for n in range(len(sample.names)) if _counts_intervals(sample, n, days)), None)
+    if period is not None:
+        numbers = [int(row[period]) if row[period].strip().isdigit() else 0 for row in sample.rows]
+        last = max(numbers)
+        step = 1440 // (24 if last <= 25 else 48 if last <= 50 else 96) * 60 * US
+        is_hour = min(numbers) == 0 and last < 24
+        if is_hour:
+            # Periods count from 1, so this is the hour of the clock.
+            head.append('time_format: "%H"')
+        when.append(f"  {'time' if is_hour else 'period'}: {name_column(sample, period)}")
+        return head, when, [day + number * step for number, day in zip(numbers, days, strict=True)]
+    return head, when, days
+
+
+def _counts_intervals(sample: Sample, place: int, days: list[int]) -> bool:
+    """Whether a column without a name numbers the intervals of a day from 1."""
+    texts = [row[place].strip() for row in sample.rows]
+    if not all(re.fullmatch(r"[0-9]{1,3}", text) for text in texts):
+        return False
+    of_first = [int(text) for text, day in zip(texts, days, strict=True) if day == days[0]]
+    count = len(set(of_first))
+    return count in (23, 24, 25, 46, 48, 50, 92, 96, 100) and set(of_first) == {*range(1, count + 1)}
+
+
+def _is_descending(sample: Sample, micros: list[int], meter: int | None) -> bool:
+    steps = [
+        micros[row] - micros[row - 1]
+        for row in range(1, len(micros))
+        if meter is None or sample.rows[row][meter] == sample.rows[row - 1][meter]
+    ]
+    return sum(step < 0 for step in steps) > sum(step > 0 for step in steps)
+
+
+def _guess_rhythm(sample: Sample, micros: list[int], meter: int | None, name: str) -> tuple[int, str, str]:
+    """Return (minutes, label, reason) by the steps between the rows of a meter and the start of its days."""
+    meters = [row[meter] if meter is not None else "" for row in sample.rows]
+    steps = Counter(
+        abs(micros[row] - micros[row - 1])
+        for row in range(1, len(micros))
+        if meters[row] == meters[row - 1] and micros[row] != micros[row - 1]
+    )
+    step = steps.most_common(1)[0][0] if steps else 30 * 60 * US
+    minutes = max(step // (60 * US), 1)
+    if minutes > 1440 or 1440 % minutes:
+        minutes = 30
+    step = minutes * 60 * US
+    own = sorted(micros[row] for row in range(len(micros)) if meters[row] == meters[0])
+    begins, ends = own[0] % DAY_US, own[-1] % DAY_US
+    if _END.search(name) or (begins == step and ends == 0):
+        return (
+            minutes,
+            "end",
+            "the days begin with the end of their first interval" if begins == step else CHECK,
+        )
+    if begins == 0 and ends == DAY_US - step:
+        return minutes, "start", "the days begin at midnight"
+    return minutes, "start", f"{CHECK}: start or end of the interval"

@@ -1,0 +1,99 @@
+"""The head of a file as a table: its delimiter, its header, its rows and what stands around them.
+
+Not here: the meaning of a column (`columns`, `meaning`).
+"""
+
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from data.ingest.formats.file_mappings import MappingError
+from data.ingest.formats.mapped_layout import split_fields
+from data.ingest.formats.suggest.date_formats import is_dated
+
+MIN_TITLE_CHARS = 4
+_DELIMITERS = (",", ";", "\t", "|")
+TOTAL = re.compile(r"^(grand |daily |day )?(total|sum|summe|gesamt|suma|totale)\b", re.I)
+NO_VALUES = ("n/a", "na", "nan", "null", "none", "-", "--")
+
+
+@dataclass
+class Sample:
+    """The head of a file as a table."""
+
+    path: Path
+    delimiter: str
+    names: list[str]
+    rows: list[list[str]]
+    encoding: str | None = None
+    totals: list[str] = field(default_factory=list)
+    # The cells above the header, and the words for a missing value in the rows.
+    above: list[str] = field(default_factory=list)
+    skip: int = 0
+    no_values: set[str] = field(default_factory=set)
+
+    def take_texts(self, place: int) -> list[str]:
+        """Return the texts of a column that are not empty."""
+        return [text for row in self.rows if (text := row[place].strip())]
+
+    def take_values(self, place: int) -> list[str]:
+        """Return the texts of a column that are values."""
+        return [text for text in self.take_texts(place) if text.lower() not in NO_VALUES]
+
+
+def read_sample(path: Path, text: str) -> Sample:
+    """Find the table in the head of a file. Raises `MappingError` if no row has a date."""
+    lines = [line for line in text.split("\n") if line.strip()] or [""]
+    best: tuple[int, str, int, list[list[str]]] = (0, ",", 0, [])
+    for delimiter in _DELIMITERS:
+        rows = [split_fields(line, delimiter) for line in lines]
+        width, count = max(Counter(map(len, rows)).items(), key=lambda entry: entry[1] * min(entry[0], 8))
+        score = count * min(width, 8) if width > 1 else 0
+        if score > best[0]:
+            best = (score, delimiter, width, rows)
+    _, delimiter, width, rows = best
+    table = [row for row in rows if len(row) == width]
+    first = next((place for place, row in enumerate(table) if any(map(is_dated, row))), None)
+    if first is None:
+        raise MappingError(
+            f"{path}: the file has no rows with a date. Write the mapping by hand, see docs/formats.md"
+        )
+    start = rows.index(table[first])
+    header = rows[start - 1] if start else []
+    # Rows may omit fields at their end that the header names.
+    is_header = len(header) > width and not any(map(is_dated, header))
+    if not is_header:
+        header = table[first - 1] if first else [""] * width
+    names = [name.strip() for name in header]
+    table = [row + [""] * (len(names) - width) for row in table]
+    totals = {row[0].strip() for row in table[first:] if TOTAL.match(row[0].strip())}
+    # The first words of titles between the days of a table, without the date that follows.
+    below = rows[start:]
+    totals |= find_beginnings([row[0] for row in below if row and len(row) < width])
+    skip = text.split("\n").index(lines[start])
+    above = [cell.strip() for row in rows[:start] if row != header for cell in row]
+    return Sample(path, delimiter, names, table[first:], totals=sorted(totals), above=above, skip=skip)
+
+
+def find_beginnings(texts: list[str]) -> set[str]:
+    """Return the first words of titles and notes, without the date or number that follows."""
+    words = {re.split(r"[:0-9]", text)[0].strip() for text in texts}
+    return {word for word in words if len(word) >= MIN_TITLE_CHARS}
+
+
+def name_column(sample: Sample, place: int) -> str:
+    """Write how a mapping names a column: by its name if that is unique, else by position from 1."""
+    name = sample.names[place]
+    unique = name and [other.lower() for other in sample.names].count(name.lower()) == 1
+    return json.dumps(name, ensure_ascii=False) if unique else str(place + 1)
+
+
+def has_numbers(sample: Sample, place: int) -> bool:
+    """Whether all values of a column are numbers."""
+    texts = sample.take_values(place)
+    return bool(texts) and all(
+        re.fullmatch(r"[+-]?[0-9][0-9.,' \u00a0\u202f]*(e-?[0-9]+)?|[+-]?\.[0-9]+", text, re.I)
+        for text in texts
+    )
