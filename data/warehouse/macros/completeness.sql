@@ -31,7 +31,7 @@
     ),
 
     days as (
-        {{ date_spine(range_bound('start_date'), range_bound('end_date')) }}
+        {{ date_series(range_bound('start_date'), range_bound('end_date')) }}
     ),
 
     -- A register is of a meter and property since all three are what they are.

@@ -10,7 +10,7 @@
         change of sign in the bracket has no row. That there is one root alone is for the caller to see to. -#}
     {%- set columns = keys | join(', ') -%}
     irr_points as (
-        {{ integers(0, 16) }}
+        {{ integer_series(0, 17) }}
     ),
 
     irr_0 as (

@@ -3,7 +3,7 @@
 {% macro beginning() -%}
     {#- Before the first state that a snapshot saw, that state is taken: history that was loaded later than it
         happened finds the property it belongs to. -#}
-    cast('1900-01-01 00:00:00+00' as {{ type_instant() }})
+    cast('1900-01-01 00:00:00+00' as {{ sql_type('timestamp') }})
 {%- endmacro %}
 
 {% macro versions(snapshot, ids) -%}
@@ -18,6 +18,59 @@
         dbt_valid_to as valid_to,
         dbt_valid_to is null as is_current
     from {{ ref(snapshot) }}
+{%- endmacro %}
+
+{% macro versioned_dimension(snapshot, id, unknown=none) -%}
+    {#- A dimension of all versions in a snapshot: its key, then the columns of the model's contract.
+
+        `unknown` gives the unknown member its values by column; the columns that it leaves out are NULL. A fact without
+        a property, say, refers to it. Each tenant has its own, so that a join by key stays within the tenant. Without
+        `unknown` there is no such member. -#}
+    {%- set ids = ['tenant_id', id] | unique | list -%}
+    {%- set key = id | replace('_id', '_key') -%}
+    {%- set columns = model.columns.values() | rejectattr('name', 'equalto', key) | list -%}
+    {%- set names = columns | map(attribute='name') | join(',\n        ') -%}
+    with versions as (
+        {{ versions(snapshot, ids) }}
+    ),
+
+    {% if unknown is not none -%}
+    tenants as (
+        select distinct tenant_id from {{ ref('stg_oltp__tenants') }}
+    ),
+
+    {% endif -%}
+    members as (
+        select
+        {{ names }}
+        from versions
+        {%- if unknown is not none %}
+        union all
+        select
+        {%- for column in columns %}
+            {{ unknown_value(column, id, unknown) }} as {{ column.name }}{{ ',' if not loop.last }}
+        {%- endfor %}
+        from tenants
+        {%- endif %}
+    )
+
+    select
+        {{ surrogate_key(ids + [epoch_micros('valid_from')]) }} as {{ key }},
+        {{ names }}
+    from members
+{%- endmacro %}
+
+{% macro unknown_value(column, id, unknown) -%}
+    {#- SQL of a column of the unknown member, which is current and in force at all times. -#}
+    {%- set name = column.name -%}
+    {%- if name == 'tenant_id' -%} tenant_id
+    {%- elif name == id -%} 'unknown'
+    {%- elif name == 'valid_from' -%} {{ beginning() }}
+    {%- elif name == 'is_current' -%} true
+    {%- elif unknown[name] is string -%} '{{ unknown[name] }}'
+    {%- elif name in unknown -%} {{ unknown[name] | lower }}
+    {%- else -%} cast(null as {{ sql_type(column.data_type) }})
+    {%- endif -%}
 {%- endmacro %}
 
 {% macro in_force(version, instant) -%}

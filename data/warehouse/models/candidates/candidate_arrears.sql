@@ -1,5 +1,3 @@
-{{ config(materialized='table') }}
-
 -- From the ledger and not from the invoices: it alone knows when a payment bounced or an invoice was voided.
 with entries as (
     select * from {{ ref('stg_oltp__ledger_entries') }}
@@ -148,8 +146,8 @@ select
     tenancy_id,
     user_id,
     currency,
-    cast(open_invoices as {{ type_integer() }}) as open_invoices,
-    cast(overdue_invoices as {{ type_integer() }}) as overdue_invoices,
+    cast(open_invoices as {{ sql_type('integer') }}) as open_invoices,
+    cast(overdue_invoices as {{ sql_type('integer') }}) as overdue_invoices,
     {{ as_decimal('outstanding_amount', 14, 2) }} as outstanding_amount,
     {{ as_decimal('current_amount', 14, 2) }} as current_amount,
     {{ as_decimal('days_1_30_amount', 14, 2) }} as days_1_30_amount,
@@ -159,5 +157,5 @@ select
     {{ as_decimal('outstanding_amount - current_amount', 14, 2) }} as overdue_amount,
     {{ as_decimal('overpaid_amount', 14, 2) }} as overpaid_amount,
     oldest_due_date,
-    cast(max_days_overdue as {{ type_integer() }}) as max_days_overdue
+    cast(max_days_overdue as {{ sql_type('integer') }}) as max_days_overdue
 from summed

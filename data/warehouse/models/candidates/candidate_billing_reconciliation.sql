@@ -1,5 +1,3 @@
-{{ config(materialized='table') }}
-
 with allocations as (
     select * from {{ ref('stg_oltp__allocation_ledger') }}
     where tenancy_id is not null
@@ -143,12 +141,12 @@ documents as (
         allocations.tenancy_id,
         tenancies.user_id,
         allocations.allocation_id,
-        cast(null as {{ type_text() }}) as invoice_id,
-        cast(null as {{ type_text() }}) as invoice_number,
+        cast(null as {{ sql_type('string') }}) as invoice_id,
+        cast(null as {{ sql_type('string') }}) as invoice_number,
         'not billed' as status,
         allocations.period_from,
         allocations.period_to,
-        cast(null as {{ type_text() }}) as currency,
+        cast(null as {{ sql_type('string') }}) as currency,
         {{ as_decimal('null', 14, 2) }} as total_amount,
         {{ as_decimal('null', 14, 2) }} as claimed_amount
     from allocations

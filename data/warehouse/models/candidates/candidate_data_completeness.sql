@@ -1,13 +1,6 @@
-{{ config(
-    materialized='incremental',
-    incremental_strategy=range_strategy(),
-    partition_by={'field': 'reading_date', 'data_type': 'date', 'granularity': 'day'},
-    partitions=range_partitions(),
+{{ by_reading_date(
     cluster_by=['tenant_id', 'property_id', 'meter_id'],
-    require_partition_filter=range_filter_required(),
-    on_schema_change='fail',
-    full_refresh=false,
-    indexes=[{'columns': ['reading_date', 'tenant_id', 'meter_id', 'channel'], 'unique': true}],
+    indexes=[{'columns': ['reading_date', 'tenant_id', 'meter_id', 'channel'], 'unique': true}]
 ) }}
 
 with readings as (
@@ -76,7 +69,7 @@ select
     meter_days.reading_date,
     meter_days.expected_intervals,
     meter_days.actual_intervals,
-    cast(meter_days.estimated_intervals as {{ type_integer() }}) as estimated_intervals,
+    cast(meter_days.estimated_intervals as {{ sql_type('integer') }}) as estimated_intervals,
     -- A day on which a meter changed its length may have more than are due.
     greatest(meter_days.expected_intervals - meter_days.actual_intervals, 0) as missing_intervals,
     {{ share_pct('meter_days.actual_intervals', 'meter_days.expected_intervals') }} as completeness_pct,

@@ -1,5 +1,3 @@
-{{ config(materialized='table') }}
-
 with appraisals as (
     select * from {{ ref('stg_oltp__solar_appraisals') }}
 ),
@@ -93,7 +91,7 @@ assumed as (
 ),
 
 years as (
-    {{ integers(0, 50) }}
+    {{ integer_series(0, 51) }}
 ),
 
 -- Floating point from here on: these are powers of assumed rates, rounded where they become columns.
@@ -218,7 +216,7 @@ select
     {{ as_decimal('totals.payback_years', 9, 4) }} as payback_years,
     {{ as_decimal('totals.discounted_payback_years', 9, 4) }} as discounted_payback_years,
     {{ as_decimal('totals.lcoe', 14, 6) }} as lcoe_per_kwh,
-    cast(coalesce(realised.days, 0) as {{ type_integer() }}) as realised_days,
+    cast(coalesce(realised.days, 0) as {{ sql_type('integer') }}) as realised_days,
     realised.first_day as realised_from,
     realised.last_day as realised_to,
     {{ as_energy('realised.generation_kwh') }} as realised_generation_kwh,

@@ -1,13 +1,6 @@
-{{ config(
-    materialized='incremental',
-    incremental_strategy=range_strategy(),
-    partition_by={'field': 'reading_date', 'data_type': 'date', 'granularity': 'day'},
-    partitions=range_partitions(),
+{{ by_reading_date(
     cluster_by=['tenant_id', 'property_id'],
-    require_partition_filter=range_filter_required(),
-    on_schema_change='fail',
-    full_refresh=false,
-    indexes=[{'columns': ['reading_date', 'tenant_id', 'property_id'], 'unique': true}],
+    indexes=[{'columns': ['reading_date', 'tenant_id', 'property_id'], 'unique': true}]
 ) }}
 
 with usage as (
@@ -250,8 +243,8 @@ select
         as self_consumption,
     reference_method,
     reference_version,
-    cast(generation_expected + export_expected as {{ type_integer() }}) as expected_intervals,
-    cast(generation_actual + export_actual as {{ type_integer() }}) as actual_intervals,
+    cast(generation_expected + export_expected as {{ sql_type('integer') }}) as expected_intervals,
+    cast(generation_actual + export_actual as {{ sql_type('integer') }}) as actual_intervals,
     {{ share_pct('generation_actual + export_actual', 'generation_expected + export_expected') }} as completeness_pct,
     {{ share_pct('generation_actual', 'generation_expected') }} as generation_completeness_pct,
     {{ share_pct('export_actual', 'export_expected') }} as export_completeness_pct,

@@ -1,5 +1,3 @@
-{{ config(materialized='table') }}
-
 with tickets as (
     select * from {{ ref('fact_service_ticket') }}
 ),
@@ -62,10 +60,10 @@ select
     opened_month,
     opened,
     resolved,
-    cast(cancelled as {{ type_integer() }}) as cancelled,
-    cast(within_sla as {{ type_integer() }}) as within_sla,
-    cast(missed_sla as {{ type_integer() }}) as missed_sla,
-    cast(open_past_target as {{ type_integer() }}) as open_past_target,
+    cast(cancelled as {{ sql_type('integer') }}) as cancelled,
+    cast(within_sla as {{ sql_type('integer') }}) as within_sla,
+    cast(missed_sla as {{ sql_type('integer') }}) as missed_sla,
+    cast(open_past_target as {{ sql_type('integer') }}) as open_past_target,
     {{ share_pct('within_sla', 'within_sla + missed_sla') }} as sla_met_pct,
     median_seconds_to_resolve,
     p90_seconds_to_resolve,

@@ -1,16 +1,9 @@
-{{ config(
-    materialized='incremental',
-    incremental_strategy=range_strategy(),
-    partition_by={'field': 'reading_date', 'data_type': 'date', 'granularity': 'day'},
-    partitions=range_partitions(),
+{{ by_reading_date(
     cluster_by=['tenant_id', 'property_id', 'meter_id'],
-    require_partition_filter=range_filter_required(),
-    on_schema_change='fail',
-    full_refresh=false,
     indexes=[
         {'columns': ['reading_date', 'tenant_id', 'property_id']},
         {'columns': ['tenant_id', 'meter_id', 'channel', 'reading_ts'], 'unique': true},
-    ],
+    ]
 ) }}
 
 with readings as (
@@ -114,8 +107,8 @@ counted as (
 clocked as (
     select
         counted.*,
-        cast(extract(hour from local_ts) as {{ type_integer() }}) as local_hour,
-        cast(extract(hour from local_ts) * 60 + extract(minute from local_ts) as {{ type_integer() }}) as local_minute,
+        cast(extract(hour from local_ts) as {{ sql_type('integer') }}) as local_hour,
+        cast(extract(hour from local_ts) * 60 + extract(minute from local_ts) as {{ sql_type('integer') }}) as local_minute,
         {{ date_part_integer('year', 'reading_date') }} as reading_year,
         case when {{ iso_day_of_week('reading_date') }} >= 6 then 'weekend' else 'weekday' end as day_kind
     from counted

@@ -1,5 +1,3 @@
-{{ config(materialized='table', cluster_by=['tenant_id']) }}
-
 with tickets as (
     select * from {{ ref('stg_oltp__service_tickets') }}
 ),
@@ -156,8 +154,8 @@ select
     coalesce(quotes, 0) as quotes,
     {{ as_decimal('accepted_amount', 14, 2) }} as accepted_amount,
     currency,
-    cast(coalesce(visits_done, 0) as {{ type_integer() }}) as visits_done,
-    cast(coalesce(visits_missed, 0) as {{ type_integer() }}) as visits_missed,
+    cast(coalesce(visits_done, 0) as {{ sql_type('integer') }}) as visits_done,
+    cast(coalesce(visits_missed, 0) as {{ sql_type('integer') }}) as visits_missed,
     coalesce(activities, 0) as activities,
-    cast(coalesce(ai_actions, 0) as {{ type_integer() }}) as ai_actions
+    cast(coalesce(ai_actions, 0) as {{ sql_type('integer') }}) as ai_actions
 from gathered

@@ -1,16 +1,9 @@
-{{ config(
-    materialized='incremental',
-    incremental_strategy=range_strategy(),
-    partition_by={'field': 'reading_date', 'data_type': 'date', 'granularity': 'day'},
-    partitions=range_partitions(),
+{{ by_reading_date(
     cluster_by=['tenant_id', 'property_id', 'participant_id'],
-    require_partition_filter=range_filter_required(),
-    on_schema_change='fail',
-    full_refresh=false,
     indexes=[
         {'columns': ['reading_date', 'tenant_id', 'property_id']},
         {'columns': ['tenant_id', 'property_id', 'interval_started_at', 'participant_id'], 'unique': true},
-    ],
+    ]
 ) }}
 
 -- The rules of docs/billing.md, computed a second time from the fact, so that the ledger can be held against them.

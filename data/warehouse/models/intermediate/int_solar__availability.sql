@@ -1,13 +1,6 @@
-{{ config(
-    materialized='incremental',
-    incremental_strategy=range_strategy(),
-    partition_by={'field': 'reading_date', 'data_type': 'date', 'granularity': 'day'},
-    partitions=range_partitions(),
+{{ by_reading_date(
     cluster_by=['tenant_id', 'property_id'],
-    require_partition_filter=range_filter_required(),
-    on_schema_change='fail',
-    full_refresh=false,
-    indexes=[{'columns': ['reading_date', 'tenant_id', 'property_id'], 'unique': true}],
+    indexes=[{'columns': ['reading_date', 'tenant_id', 'property_id'], 'unique': true}]
 ) }}
 
 with reference_series as (
@@ -44,7 +37,7 @@ generation as (
 ),
 
 days as (
-    {{ date_spine(range_bound('start_date'), range_bound('end_date')) }}
+    {{ date_series(range_bound('start_date'), range_bound('end_date')) }}
 ),
 
 in_service as (
@@ -235,8 +228,8 @@ select
     {{ as_energy('reference_days.expected_kwh') }} as expected_kwh,
     {{ as_energy('property_days.measured_kwh') }} as measured_kwh,
     {{ as_energy('property_days.measured_rated_kwh') }} as measured_rated_kwh,
-    cast(property_days.bright_intervals as {{ type_integer() }}) as bright_intervals,
-    cast(property_days.out_intervals as {{ type_integer() }}) as out_intervals,
+    cast(property_days.bright_intervals as {{ sql_type('integer') }}) as bright_intervals,
+    cast(property_days.out_intervals as {{ sql_type('integer') }}) as out_intervals,
     -- The day's weather is that of the intervals in which it ran; with none, the sky was clear: the most it can be.
     {{ as_energy(
         'case when property_days.bright_intervals = 0 then null '
