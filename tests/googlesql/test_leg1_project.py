@@ -132,7 +132,7 @@ CHANGELOG = WAREHOUSE / "CHANGELOG.md"
 
 
 def test_a_change_of_a_public_view_is_in_the_changelog(bigquery_build: Build) -> None:
-    """After an intended change add a line to the changelog and run once with `MYPROPERTY_WRITE_SNAPSHOT=1`."""
+    """After an intended change add a changelog line and run once with `MYPROPERTY_WRITE_SNAPSHOT=1`."""
     public = {n["alias"] for n in of_type(bigquery_build.manifest, "model") if n["access"] == "public"}
     found = {
         t.relation.path[2]: {c.name: c.type.lower() for c in t.relation.columns}

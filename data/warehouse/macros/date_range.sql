@@ -1,6 +1,6 @@
 {#
-  The one mechanism that says what a run rebuilds: [start_date, end_date) from the vars.
-  The bounds are put into every read of a partitioned relation as literals, so that BigQuery prunes partitions.
+  The only mechanism that decides what a run rebuilds: [start_date, end_date) from the vars.
+  Every read of a partitioned relation has the bounds as literals, so that BigQuery prunes partitions.
 #}
 
 {% macro range_bound(name) -%}
@@ -27,7 +27,7 @@
 
 {% macro range_partitions() -%}
     {#- BigQuery's static partition list: every day of the range, so a day that lost its rows is emptied too.
-        While dbt parses there may be no range; a run without one fails in the model's own filter. -#}
+        A parse may have no range; a run without one fails in the model's own filter. -#}
     {%- if var('start_date', none) is none or var('end_date', none) is none -%}
         {{ return([]) }}
     {%- endif -%}
@@ -62,7 +62,7 @@
 {%- endmacro %}
 
 {% macro range_filter_required() -%}
-    {#- Off on the emulator alone: it does not see that the partition list in the MERGE of insert_overwrite is a filter. -#}
+    {#- Off only on the emulator, which does not take the partition list in the MERGE of insert_overwrite as a filter. -#}
     {{ return(target.name != 'emulator') }}
 {%- endmacro %}
 
@@ -83,7 +83,7 @@
     {%- if not where -%}
         {%- do return(relation) -%}
     {%- endif -%}
-    {#- Asked for a range only where it is named: dimensions are tested without one. -#}
+    {#- The range is needed only where it is named: dimensions are tested without one. -#}
     {%- if '__in_range__' in where -%}
         {%- set where = where | replace('__in_range__', in_range()) -%}
     {%- endif -%}
@@ -94,7 +94,7 @@
 {%- endmacro %}
 
 {% macro ever(column='reading_date') -%}
-    {#- All that was ever built, for what sums up a whole life: of tables with a row a day and property, never of
-        intervals. Literal all the same, as BigQuery wants a filter on every partitioned table. -#}
+    {#- All dates, for sums over a whole life: only on tables with one row per day and property, never on intervals.
+        The dates are literals because BigQuery requires a filter on every partitioned table. -#}
     {{ column }} >= date '2000-01-01' and {{ column }} < date '2200-01-01'
 {%- endmacro %}

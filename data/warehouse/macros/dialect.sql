@@ -1,4 +1,4 @@
-{# All that BigQuery and PostgreSQL say differently. Default is BigQuery; `postgres__` is the embedded engine. #}
+{# All differences between BigQuery and PostgreSQL. `default__` is BigQuery, `postgres__` the embedded engine. #}
 
 {# -- types -------------------------------------------------------------------------------------------- #}
 
@@ -24,8 +24,8 @@
     {{ return(names.get(name, name)) }}
 {%- endmacro %}
 
-{# -- decimals: BigQuery types a product of NUMERICs wider, so every result is cast back. It takes no precision in
-      a cast: NUMERIC is (38, 9) there, and a shorter scale is a rounding, half away from zero as in PostgreSQL. -- #}
+{# -- decimals: BigQuery gives a product of NUMERICs a wider type, so every result is cast back. Its casts take no
+      precision: NUMERIC is (38, 9), and a shorter scale is rounded, half away from zero as in PostgreSQL. -- #}
 
 {% macro as_decimal(expression, precision, scale) -%}
     {{ return(adapter.dispatch('as_decimal')(expression, precision, scale)) }}
@@ -59,8 +59,8 @@
 {%- endmacro %}
 
 {% macro hash_joins_alone() -%}
-    {#- Models join what they have computed: PostgreSQL guesses one row of each and would compare all with all, or merge
-        them by tenant alone, for minutes instead of seconds. A hook that is empty, as on BigQuery, is not run. -#}
+    {#- Models join computed rows. PostgreSQL estimates one row for each side and would compare all rows with all rows,
+        or merge them by tenant only: minutes instead of seconds. dbt does not run an empty hook, as on BigQuery. -#}
     {%- set others_off = 'set local enable_nestloop = off; set local enable_mergejoin = off' -%}
     {{ return(others_off if target.type == 'postgres' else '') }}
 {%- endmacro %}
@@ -68,7 +68,7 @@
 {# -- keys ----------------------------------------------------------------------------------------------- #}
 
 {% macro surrogate_key(columns) -%}
-    {#- The md5, in hex, of the columns' text joined by '|'; the same on both engines. -#}
+    {#- Hexadecimal md5 of the columns' texts, joined by '|'; equal on both engines. -#}
     {%- set parts = [] -%}
     {%- for column in columns -%}
         {%- do parts.append("coalesce(cast(" ~ column ~ " as " ~ sql_type('string') ~ "), '')") -%}
@@ -79,10 +79,10 @@
 {# -- time ----------------------------------------------------------------------------------------------- #}
 
 {% macro local_timestamp(instant, zone) -%}
-    {#- Wall-clock time of an instant in an IANA zone, without zone. -#}
+    {#- Wall-clock time of an instant in an IANA zone, as a type without zone. -#}
     {{ return(adapter.dispatch('local_timestamp')(instant, zone)) }}
 {%- endmacro %}
-{#- Not datetime(instant, zone): the emulator takes a zone from a column only here, and they mean the same. -#}
+{#- Not datetime(instant, zone), which means the same: the emulator accepts a zone from a column only in this form. -#}
 {% macro default__local_timestamp(instant, zone) -%}
     extract(datetime from {{ instant }} at time zone {{ zone }})
 {%- endmacro %}
@@ -102,7 +102,7 @@
     {#- The first instant of a local date. -#}
     {{ return(adapter.dispatch('day_start')(day, zone)) }}
 {%- endmacro %}
-{#- Not timestamp(day, zone), for the same reason as above; and not %F, which GoogleSQL writes but does not read. -#}
+{#- Not timestamp(day, zone), for the same reason; and not %F, which GoogleSQL can write but not read. -#}
 {% macro default__day_start(day, zone) -%} parse_timestamp('%Y-%m-%d', format_date('%Y-%m-%d', {{ day }}), {{ zone }}) {%- endmacro %}
 {% macro postgres__day_start(day, zone) -%}
     {#- Where clocks go back at midnight (Havana), 00:00 happens twice and PostgreSQL takes the second. -#}
@@ -115,7 +115,7 @@
 {%- endmacro %}
 
 {% macro day_seconds(day, zone) -%}
-    {#- Length of a local date: 82 800, 86 400 or 90 000 s where summer time moves by an hour. -#}
+    {#- Length of a local date in seconds: 82 800, 86 400 or 90 000 where summer time moves clocks by an hour. -#}
     {{ return(adapter.dispatch('day_seconds')(day, zone)) }}
 {%- endmacro %}
 {% macro default__day_seconds(day, zone) -%}

@@ -1,13 +1,13 @@
-{# Slowly changing dimensions: versions from a snapshot, and which of them is in force. #}
+{# Slowly changing dimensions: their versions from a snapshot, and the version in force at a time. #}
 
 {% macro beginning() -%}
-    {#- Before the first state that a snapshot saw, that state is taken: history that was loaded later than it
-        happened finds the property it belongs to. -#}
+    {#- The first state that a snapshot saw counts for all time before it, so that readings of the past find their
+        property. -#}
     cast('1900-01-01 00:00:00+00' as {{ sql_type('timestamp') }})
 {%- endmacro %}
 
 {% macro versions(snapshot, ids) -%}
-    {#- The rows of a snapshot with valid_from, valid_to (exclusive; NULL for the current one) and is_current. -#}
+    {#- The rows of a snapshot with valid_from, valid_to (exclusive; NULL for the current version) and is_current. -#}
     select
         *,
         case
@@ -74,18 +74,18 @@
 {%- endmacro %}
 
 {% macro in_force(version, instant) -%}
-    {#- Whether a version was the one in force at an instant. -#}
+    {#- Whether a version was in force at an instant. -#}
     {{ version }}.valid_from <= {{ instant }} and ({{ version }}.valid_to is null or {{ version }}.valid_to > {{ instant }})
 {%- endmacro %}
 
 {% macro on_date(row, column, first, end) -%}
-    {#- Whether a half-open range of local dates, either end of which may be NULL, holds the date. -#}
+    {#- Whether a half-open range of local dates contains the date; either end may be NULL. -#}
     {{ column }} >= coalesce({{ row }}.{{ first }}, date '0001-01-01')
     and {{ column }} < coalesce({{ row }}.{{ end }}, date '9999-12-31')
 {%- endmacro %}
 
 {% test versions_do_not_overlap(model, columns) %}
-{#- Half-open: the next version begins where this one ends, or later if it was gone in between. -#}
+{#- Half-open: the next version begins where this one ends, or later if the row was deleted in between. -#}
 select
     {{ columns | join(', ') }},
     valid_from

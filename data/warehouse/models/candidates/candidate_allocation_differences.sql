@@ -33,7 +33,7 @@ computed as (
     group by ledger.tenant_id, ledger.allocation_id
 ),
 
--- A period is compared when all of its days are in the warehouse and none lacks an interval.
+-- A period is compared when all of its days are in the warehouse and all of their intervals are complete.
 compared as (
     select
         ledger.tenant_id,

@@ -1,4 +1,5 @@
--- From the ledger and not from the invoices: it alone knows when a payment bounced or an invoice was voided.
+-- From the ledger, not from the invoices: only the ledger has the dates on which payments bounced and invoices were
+-- voided.
 with entries as (
     select * from {{ ref('stg_oltp__ledger_entries') }}
     where
@@ -33,7 +34,7 @@ movements as (
     group by entries.tenant_id, coalesce(payments.invoice_id, entries.reference_id), entries.entry_date
 ),
 
--- What is open of an invoice from one date on which something was booked to before the next.
+-- The open amount of an invoice from one booking date (included) to the next (excluded).
 balances as (
     select
         tenant_id,
@@ -48,7 +49,8 @@ balances as (
     from movements
 ),
 
--- Up to when the warehouse knows the ledger: a table that is landed whole tells, so that a rebuild says the same.
+-- The last date for which the warehouse has the ledger. A table that is landed whole gives it, so a rebuild gives the
+-- same date.
 known as (
     select
         tenant_id,

@@ -42,7 +42,7 @@ upstream as (
         and basis = 'location'
 ),
 
--- Where no residual mix is known the market is the average of the grid (GHG Protocol, Scope 2 Guidance), and says so.
+-- Without a residual mix the market-based figure uses the grid's average (GHG Protocol, Scope 2 Guidance), with a flag.
 factored as (
     select
         solar.tenant_id,

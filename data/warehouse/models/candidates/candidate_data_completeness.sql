@@ -29,7 +29,7 @@ properties as (
     from {{ ref('dim_property') }}
 ),
 
--- Not energy alone: water, gas and voltage are due as well. What validation estimated did not arrive.
+-- Not only energy: water, gas and voltage are expected too. A value that validation estimated did not arrive.
 received as (
     select
         tenant_id,
@@ -70,7 +70,7 @@ select
     meter_days.expected_intervals,
     meter_days.actual_intervals,
     cast(meter_days.estimated_intervals as {{ sql_type('integer') }}) as estimated_intervals,
-    -- A day on which a meter changed its length may have more than are due.
+    -- If a meter changed its interval length during the day, more intervals than expected may be present.
     greatest(meter_days.expected_intervals - meter_days.actual_intervals, 0) as missing_intervals,
     {{ share_pct('meter_days.actual_intervals', 'meter_days.expected_intervals') }} as completeness_pct,
     {{ share_pct('meter_days.estimated_intervals', 'meter_days.actual_intervals') }} as estimated_share_pct,

@@ -15,7 +15,7 @@ assets as (
     group by tenant_id, property_id
 ),
 
--- What happened since, of the days that are in the warehouse: the owner's revenue and the residents' saving apart.
+-- Realised figures of the days in the warehouse: revenue of the owner and savings of the residents, apart.
 allocated as (
     select
         tenant_id,
@@ -62,7 +62,7 @@ realised as (
     group by appraisals.tenant_id, appraisals.appraisal_id
 ),
 
--- What the appraisal leaves open is what the assets cost, if all of that is in the currency of the appraisal.
+-- Costs that the appraisal leaves out come from the assets, if they are all in the currency of the appraisal.
 assumed as (
     select
         appraisals.tenant_id,
@@ -94,7 +94,7 @@ years as (
     {{ integer_series(0, 51) }}
 ),
 
--- Floating point from here on: these are powers of assumed rates, rounded where they become columns.
+-- Floating point from here: powers of assumed rates, rounded in the last step.
 yearly as (
     select
         assumed.tenant_id,
@@ -153,7 +153,7 @@ running as (
     from flows
 ),
 
--- The year in which the sum crosses zero is passed in proportion; who never gets there has no payback.
+-- The year in which the sum crosses zero counts in proportion. An appraisal whose sum stays below zero has no payback.
 totals as (
     select
         tenant_id,
@@ -175,7 +175,7 @@ totals as (
     group by tenant_id, appraisal_id
 ),
 
--- Money out, then money in: by the rule of signs there is one rate at most, and else it means nothing.
+-- Only if cash is first paid out and then comes in: by the rule of signs there is then at most one rate.
 conventional as (
     select
         flows.tenant_id,

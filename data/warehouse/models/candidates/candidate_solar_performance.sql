@@ -75,7 +75,7 @@ judged_meter_days as (
     from meter_days
 ),
 
--- One row a property and day; a channel is the sum of its meters.
+-- One row per property and day; a channel is the sum of its meters.
 property_days as (
     select
         tenant_id,
@@ -210,7 +210,7 @@ judged as (
         export_expected > 0 and export_insufficient = 0 as has_export,
         import_expected > 0 and import_insufficient = 0 as has_import
     from assembled
-    -- A property that neither generates nor exports has no solar performance.
+    -- A property that neither generates nor exports has no row.
     where generation_expected > 0 or export_expected > 0 or solar_capacity_kw > 0
 )
 
@@ -227,7 +227,7 @@ select
         as specific_yield_kwh_per_kw,
     irradiation_kwh_per_m2,
     expected_kwh,
-    -- Over the intervals that both have, so that a gap in the readings is no bad performance.
+    -- Over the intervals that both have, so a gap in the readings does not lower the performance.
     {{ as_energy(divide('case when has_generation then measured_kwh end', 'measured_rated_kwh')) }}
         as performance_ratio,
     {{ as_energy(

@@ -18,7 +18,7 @@ placed as (
             and tickets.property_id = properties.property_id
 ),
 
--- Those that are not resolved come last, so the ranks of the others are among themselves.
+-- Unresolved tickets come last, so resolved tickets have the first ranks.
 ranked as (
     select
         placed.*,
@@ -32,7 +32,7 @@ ranked as (
     from placed
 ),
 
--- Percentiles by nearest rank: the shortest time that at least that share of the resolved tickets did not exceed.
+-- Percentiles by nearest rank: the shortest time that at least this share of the resolved tickets does not exceed.
 months as (
     select
         tenant_id,

@@ -56,7 +56,7 @@ ranked as (
     from calls
 ),
 
--- Percentiles by nearest rank: the smallest latency that at least that share of the calls does not exceed.
+-- Percentiles by nearest rank: the smallest latency that at least this share of the calls does not exceed.
 tools as (
     select
         tenant_id,

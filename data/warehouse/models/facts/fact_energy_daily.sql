@@ -22,7 +22,7 @@ with usage as (
     where {{ in_range() }}
 ),
 
--- Unit, tenancy and plan hold for whole dates, so a meter and date have one of each.
+-- Unit, tenancy and rate plan hold for whole dates, so a meter has one of each on a date.
 days as (
     select
         tenant_id,

@@ -55,7 +55,7 @@ in_service as (
     group by arrays.tenant_id, arrays.property_id, days.date_day
 ),
 
--- What an array would make at the irradiance of its rating is irradiation x capacity: of several arrays, the sum.
+-- Irradiation x capacity is the energy of an array at its rating; several arrays are summed.
 array_intervals as (
     select
         reference_series.tenant_id,
@@ -75,7 +75,7 @@ array_intervals as (
             and reference_series.solar_asset_id = arrays.solar_asset_id
 ),
 
--- A day of which one array has no reference has none.
+-- A day has a reference only if all arrays have one.
 reference_days as (
     select
         array_intervals.tenant_id,
@@ -175,7 +175,7 @@ intervals as (
     group by tenant_id, property_id, reading_date, interval_number
 ),
 
--- Measured: every meter has the whole of it. Bright: the sky alone would give enough to start an inverter.
+-- Measured: every meter has the whole interval. Bright: the clear sky is enough to start an inverter.
 judged as (
     select
         intervals.tenant_id,
@@ -200,7 +200,7 @@ judged as (
             and intervals.reading_date = reference_days.reading_date
 ),
 
--- Out: nothing was made although it was bright. Running: the other measured intervals in which it was bright.
+-- Out: bright and measured, but nothing was generated. Running: the other bright measured intervals.
 property_days as (
     select
         tenant_id,
@@ -230,7 +230,7 @@ select
     {{ as_energy('property_days.measured_rated_kwh') }} as measured_rated_kwh,
     cast(property_days.bright_intervals as {{ sql_type('integer') }}) as bright_intervals,
     cast(property_days.out_intervals as {{ sql_type('integer') }}) as out_intervals,
-    -- The day's weather is that of the intervals in which it ran; with none, the sky was clear: the most it can be.
+    -- The weather of the day is that of its running intervals. Without one, a clear sky is assumed: the highest loss.
     {{ as_energy(
         'case when property_days.bright_intervals = 0 then null '
         ~ 'when property_days.running_expected_kwh = 0 then property_days.out_expected_kwh else '
