@@ -40,17 +40,15 @@ def test_every_model_and_every_column_is_described(manifest: dict[str, Any]) -> 
     assert bare == []
 
 
-def last_select(sql: str) -> list[str]:
-    """The columns of the last SELECT of a model's file; the house style lists them one a line."""
-    listed = re.split(r"^select\n", sql, flags=re.MULTILINE)[-1].split("\nfrom ")[0]
-    return re.findall(r"^\s+(?:.*\bas )?(?:\w+\.)?(\w+),?$", listed, re.MULTILINE)
+def made_columns(build: Build) -> dict[str, list[str]]:
+    """The columns of each relation that the build made, by the relation's name."""
+    return {t.relation.path[2]: [c.name for c in t.relation.columns] for t in build.tables}
 
 
-def test_no_column_of_a_model_is_left_out_of_its_description(manifest: dict[str, Any]) -> None:
-    for node in of_type(manifest, "model"):
-        columns = last_select((WAREHOUSE / node["original_file_path"]).read_text())
-        assert columns, node["name"]
-        assert set(columns) == set(node["columns"]), node["name"]
+def test_no_column_of_a_model_is_left_out_of_its_description(bigquery_build: Build) -> None:
+    made = made_columns(bigquery_build)
+    for node in of_type(bigquery_build.manifest, "model"):
+        assert set(made[node["alias"]]) == set(node["columns"]), node["name"]
 
 
 def test_every_model_has_a_test_of_its_key(manifest: dict[str, Any]) -> None:
@@ -82,11 +80,16 @@ def test_every_mart_has_a_consumer_with_owner_and_address(manifest: dict[str, An
         assert exposure["description"].strip(), exposure["name"]
 
 
+# Intermediates do not read candidates, with this exception: solar energy is shared out only on complete days,
+# and the candidate determines which days are complete. A second computation could give another answer.
+READ_UPWARDS = {("int_allocation__intervals", "candidate_data_completeness")}
+
+
 def test_layers_read_what_lies_below_them(manifest: dict[str, Any]) -> None:
-    """Staging is 1:1 on a source, a public view reads published tables alone, and nothing reads upwards."""
+    """Staging is 1:1 on a source, a public view reads only published tables, and nothing reads upwards."""
     allowed = {
         "staging": {"raw"},
-        "intermediate": {"staging", "intermediate", "candidates", "dimensions", "facts", "seed"},
+        "intermediate": {"staging", "intermediate", "dimensions", "facts", "seed"},
         "dimensions": {"staging", "snapshot", "seed", "dimensions"},
         "facts": {"staging", "dimensions", "facts"},
         "candidates": {"staging", "intermediate", "candidates", "dimensions", "facts", "seed"},
@@ -102,7 +105,12 @@ def test_layers_read_what_lies_below_them(manifest: dict[str, Any]) -> None:
 
     wrong = []
     for node in of_type(manifest, "model"):
-        read = {layer(parent) for parent in node["depends_on"]["nodes"]}
+        parents = [
+            parent
+            for parent in node["depends_on"]["nodes"]
+            if (node["name"], parent.split(".")[-1]) not in READ_UPWARDS
+        ]
+        read = {layer(parent) for parent in parents}
         wrong += [f"{node['name']} reads {below}" for below in read - allowed[layer(node["unique_id"])]]
         if layer(node["unique_id"]) == "staging" and len(node["depends_on"]["nodes"]) != 1:
             wrong.append(f"{node['name']} is not 1:1")
@@ -123,12 +131,13 @@ CONTRACTS = Path(__file__).with_name("public_contracts.json")
 CHANGELOG = WAREHOUSE / "CHANGELOG.md"
 
 
-def test_a_change_of_a_public_view_is_in_the_changelog(manifest: dict[str, Any]) -> None:
-    """After a change that is meant: a line in the changelog, and `MYPROPERTY_WRITE_SNAPSHOT=1` here once."""
+def test_a_change_of_a_public_view_is_in_the_changelog(bigquery_build: Build) -> None:
+    """After an intended change add a changelog line and run once with `MYPROPERTY_WRITE_SNAPSHOT=1`."""
+    public = {n["alias"] for n in of_type(bigquery_build.manifest, "model") if n["access"] == "public"}
     found = {
-        node["alias"]: {name: column["data_type"] for name, column in node["columns"].items()}
-        for node in of_type(manifest, "model")
-        if node["access"] == "public"
+        t.relation.path[2]: {c.name: c.type.lower() for c in t.relation.columns}
+        for t in bigquery_build.tables
+        if t.relation.path[2] in public
     }
     if os.environ.get("MYPROPERTY_WRITE_SNAPSHOT"):
         CONTRACTS.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
@@ -155,17 +164,3 @@ def test_singular_tests_are_named_after_the_model_they_guard(manifest: dict[str,
     names = [path.stem for path in (WAREHOUSE / "tests").glob("*.sql")]
     assert names
     assert [name for name in names if name.rsplit("__", 1)[0] not in models] == []
-
-
-@pytest.mark.parametrize(
-    ("sql", "columns"),
-    [
-        (
-            "with a as (\n    select\n        x\n    from b\n)\n\nselect\n    x,\n    y as z\nfrom a\n",
-            ["x", "z"],
-        ),
-        ("-- a word\nselect\n    a.x,\n    {{ macro('y') }}\n        as z\nfrom a\n", ["x", "z"]),
-    ],
-)
-def test_the_columns_of_a_file_are_read(sql: str, columns: list[str]) -> None:
-    assert last_select(sql) == columns

@@ -1,6 +1,6 @@
 """Run the dbt project on a PostgreSQL database in tests: raw tables from CSV, dbt in process, rows back.
 
-Not here: what a scenario says (folders below `scenarios/`) and BigQuery (`tests/googlesql`).
+Not here: the scenarios (folders below `scenarios/`) and BigQuery (`tests/googlesql`).
 """
 
 import csv
@@ -24,9 +24,9 @@ from data.raw.postgres import PostgresWarehouse
 
 PROJECT = Path(__file__).parents[2] / "data" / "warehouse"
 SCENARIOS = Path(__file__).parent / "scenarios"
-# A short dim_date: no test here looks at it, and eight years of days cost seconds in each build.
+# A short dim_date: no test here reads it, and decades of days cost seconds in each build.
 CALENDAR = {"calendar_start": "2026-01-01", "calendar_end": "2026-01-11"}
-# What every row of the operational database has, and few cases are about.
+# Columns that every row of the operational database has and few cases are about.
 HISTORY: dict[str, Any] = {
     "created_at": "2026-01-01T00:00:00Z",
     "updated_at": "2026-01-01T00:00:00Z",
@@ -36,9 +36,9 @@ HISTORY: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class Ran:
-    """One dbt invocation: whether it succeeded, the message of each node that did not, by name, and what
-    became of every node, by unique id (such as `unit_test.myproperty.<model>.<name>`)."""
+class DbtRun:
+    """Result of a dbt invocation: its success, the messages of failed nodes by name, and the status of each
+    node by unique id (such as `unit_test.myproperty.<model>.<name>`)."""
 
     success: bool
     failures: dict[str, str]
@@ -46,7 +46,7 @@ class Ran:
 
 
 def create_raw(dsn: str) -> None:
-    """Schema `raw` with every source table, empty; whatever a previous test left in it is dropped."""
+    """Create the schema `raw` with every source table, empty; drop it first if it exists."""
     with psycopg.connect(dsn) as connection:
         connection.execute("drop schema if exists raw cascade")
     warehouse = PostgresWarehouse(dsn)
@@ -55,12 +55,12 @@ def create_raw(dsn: str) -> None:
 
 
 def own_tenant(folder: Path, tenant_id: str) -> str:
-    """The tenant id of a scenario folder among others: all else in it may be named alike."""
+    """Return a tenant id that is unique to the scenario folder; all other ids may be equal in two folders."""
     return f"{folder.name}/{tenant_id}"
 
 
 def scenario_rows(folder: Path) -> dict[str, list[dict[str, Any]]]:
-    """Each `when/<table>.csv` as text; an empty field, or a column not given but for HISTORY, is NULL."""
+    """Read each `when/<table>.csv` as text. An empty field is NULL; HISTORY gives the defaults."""
     found = {}
     for path in sorted((folder / "when").glob("*.csv")):
         with path.open(newline="") as lines:
@@ -94,7 +94,7 @@ def insert_rows(connection: psycopg.Connection[Any], table: str, rows: Sequence[
 
 @contextmanager
 def environment(dsn: str, prefix: str = "") -> Iterator[None]:
-    """The variables by which dbt's profile reaches the database of `dsn`."""
+    """Set the variables with which dbt's profile connects to the database of `dsn`."""
     parts = urlsplit(dsn)
     values = {
         "MYPROPERTY_DBT_HOST": parts.hostname or "127.0.0.1",
@@ -126,7 +126,7 @@ def run_dbt(
     *,
     project: Path = PROJECT,
     prefix: str = "",
-) -> Ran:
+) -> DbtRun:
     """Run one dbt command (such as ["build"]) in this process for [start, end) on the database of `dsn`."""
     ranged = start is not None and end is not None
     variables = CALENDAR | ({"start_date": str(start), "end_date": str(end)} if ranged else {})
@@ -146,10 +146,12 @@ def run_dbt(
     }
     if outcome.exception is not None:
         failures["dbt"] = str(outcome.exception)
-    return Ran(outcome.success, failures, {result.node.unique_id: str(result.status) for result in results})
+    return DbtRun(
+        outcome.success, failures, {result.node.unique_id: str(result.status) for result in results}
+    )
 
 
 def fetch(dsn: str, query: sql.SQL | sql.Composed) -> list[dict[str, Any]]:
-    """The rows of a query that a test wrote out, as dicts, with instants in UTC."""
+    """Return the rows of a query as dicts, with instants in UTC."""
     with psycopg.connect(dsn, row_factory=dict_row, options="-c timezone=UTC") as connection:
         return list(connection.execute(query))

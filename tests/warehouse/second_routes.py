@@ -1,4 +1,4 @@
-"""What the marts say by another route: returns by numpy-financial, allocations by the code that bills."""
+"""Compute figures of the marts a second way: returns by numpy-financial, allocations by billing's code."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -19,7 +19,7 @@ QUANTA = 1_000_000_000
 
 @dataclass(frozen=True)
 class Return:
-    """The figures of an appraisal; None where there is none."""
+    """Figures of an appraisal; None stands for NULL."""
 
     npv: float
     irr_pct: float | None
@@ -29,7 +29,7 @@ class Return:
 
 
 def random_appraisals(count: int, seed: int) -> list[Row]:
-    """Appraisals of all kinds: good, bad, without any cost of operation, with more of it than revenue."""
+    """Make appraisals of all kinds: good, bad, without cost of operation, with more cost than revenue."""
     rng = np.random.default_rng(seed)
 
     def rate(low: float, high: float) -> str:
@@ -59,7 +59,7 @@ def random_appraisals(count: int, seed: int) -> list[Row]:
 
 
 def returns_of(appraisal: Row) -> Return:
-    """Year by year in Python, present value and return by numpy-financial."""
+    """Compute the cash year by year in Python; present value and return come from numpy-financial."""
     a = {name: float(value) for name, value in appraisal.items() if name not in NOT_NUMBERS}
     years = range(1, int(a["lifetime_years"]) + 1)
     energy = [a["first_year_kwh"] * (1 - a["degradation_rate"]) ** (t - 1) for t in years]
@@ -97,14 +97,14 @@ def _crossing(flows: list[float]) -> float | None:
 
 @dataclass(frozen=True)
 class Shared:
-    """A property that shares by each method on a day of its own: raw rows, and what billing gives."""
+    """A property with one day for each method: its raw rows, and the allocation by the billing code."""
 
     tables: dict[str, list[Row]]
     solar_kwh: dict[tuple[str, datetime], Decimal]
 
 
 def random_property(seed: int, participants: int, intervals: int) -> Shared:
-    """The tenant `random-<seed>/acme`: awkward energies and shares, and a vacant flat.
+    """Make the tenant `random-<seed>/acme` with awkward energies and shares, and a vacant flat.
 
     The first participant is the common area.
     """

@@ -1,9 +1,9 @@
-"""A full refresh equals what runs over dates made of late, revised and past changes, in any order, at once.
+"""Test that a full refresh equals the runs over dates after late, revised and past changes, in any order.
 
-The company of the demo with readings of its own, over both changes of clocks in Sydney: built once, changed
-in the operational database as people and files change it, run over the dates that are pending then by what
-the pipeline runs (landing, raw, its dbt steps, the ledger), and refreshed whole in a copy. Not here:
-validation, gates and Dagster around these steps (`tests/end_to_end`).
+The company of the demo gets its own readings over both changes of clocks in Sydney. It is built once and
+changed as people and files change it. Then the steps of the pipeline (landing, raw, dbt, the ledger) run over
+the pending dates, and a copy gets a full refresh. Not here: validation, gates and Dagster around these steps
+(`tests/end_to_end`).
 """
 
 import threading
@@ -56,8 +56,8 @@ Layers = dict[str, Rows]
 
 
 @dataclass(frozen=True)
-class Warehouse:
-    """Both databases, and where dbt and files are put."""
+class Databases:
+    """Both databases, and the folders of dbt and of files."""
 
     oltp: str
     dsn: str
@@ -70,7 +70,7 @@ class Warehouse:
         assert (result.status, result.quarantined) == ("loaded", 0), result
 
     def run(self, dates: Window, run_id: str) -> None:
-        """What the pipeline does with a range of reading dates after validation, without its gates."""
+        """Run the pipeline for a range of reading dates after validation, without its gates."""
         write_reference_yields(self.oltp, *dates.bounds)
         raw = PostgresWarehouse(self.dsn)
         for name, entity in ENTITIES.items():
@@ -89,7 +89,7 @@ class Warehouse:
 def reported(
     meter: Meter, site: Site, day: date, version: str = FIRST, step: Decimal = Decimal("0.01")
 ) -> Iterator[str]:
-    """The lines of a local day of a meter, of 23, 24 or 25 hours; each value differs from its neighbours'."""
+    """Make the lines of a local day of a meter, of 23, 24 or 25 hours; neighbouring values differ."""
     zone = ZoneInfo(site.timezone)
     start, end = (
         datetime(d.year, d.month, d.day, tzinfo=zone).astimezone(UTC) for d in (day, day + timedelta(days=1))
@@ -109,7 +109,7 @@ def reported(
 
 
 def in_use(site: Site, day: date) -> list[Meter]:
-    """The meters that measure on a day."""
+    """Return the meters that measure on a day."""
     return [
         meter
         for meter in (*site.former_meters, *site.meters)
@@ -117,8 +117,8 @@ def in_use(site: Site, day: date) -> list[Meter]:
     ]
 
 
-def first_delivery(warehouse: Warehouse) -> None:
-    """Three days around each change of clocks, without the roof on the long day, and once in Los Angeles."""
+def load_first_files(databases: Databases) -> None:
+    """Load three days around each change of clocks, without the roof on the long day, once in Los Angeles."""
     missing = {("sydney", "solar", SUMMER_ENDS), ("los-angeles", "solar", OCTOBER.start)}
     for site, windows in ((SYDNEY, (APRIL, OCTOBER)), (LOS_ANGELES, (OCTOBER,))):
         lines = (
@@ -129,23 +129,23 @@ def first_delivery(warehouse: Warehouse) -> None:
             if (site.place, meter.role, day) not in missing
             for line in reported(meter, site, day)
         )
-        warehouse.ingest(f"first-{site.place}", lines, site)
+        databases.ingest(f"first-{site.place}", lines, site)
 
 
-def change(warehouse: Warehouse) -> None:
-    """All that may happen afterwards, in files and in the operational database."""
+def change_company(databases: Databases) -> None:
+    """Make all changes that may come afterwards, in files and in the operational database."""
     solar = SYDNEY.meter("solar")
-    warehouse.ingest("late", reported(solar, SYDNEY, SUMMER_ENDS))
-    warehouse.ingest("revised", reported(solar, SYDNEY, SUMMER_BEGINS, SECOND, Decimal("0.03")))
-    with psycopg.connect(warehouse.oltp) as connection:
+    databases.ingest("late", reported(solar, SYDNEY, SUMMER_ENDS))
+    databases.ingest("revised", reported(solar, SYDNEY, SUMMER_BEGINS, SECOND, Decimal("0.03")))
+    with psycopg.connect(databases.oltp) as connection:
         statements: tuple[tuple[str, tuple[Any, ...]], ...] = (
-            # A price that was wrong all along, until the prices of July.
+            # A price that was wrong from its start until the prices of July.
             (
                 "update myproperty.rate_plan_bands set unit_amount = unit_amount + 0.05"
                 " where charge = 'grid' and upper(valid_during) = '2025-07-01' and tenant_id = %s",
                 (tenant_of(SYDNEY),),
             ),
-            # The flat's meter was exchanged, and its residents moved out and others in, a while ago.
+            # In the past, the flat's meter was exchanged and other residents moved in.
             (
                 "update myproperty.meter_assignments set assigned_during = daterange("
                 "lower(assigned_during), %s) where unit_id = %s",
@@ -160,7 +160,7 @@ def change(warehouse: Warehouse) -> None:
                 " order by u.id limit 1",
                 (MOVED, SYDNEY.unit_id("101"), MOVED),
             ),
-            # From now on: the roof is larger and measured by another device, a property is given up.
+            # From now: the roof is larger and has another meter, and a property is closed.
             ("update myproperty.properties set solar_capacity_kw = 99 where id = %s", (SYDNEY.id,)),
             ("update myproperty.meters set status = 'retired' where id = %s", (solar.id,)),
             ("update myproperty.properties set status = 'inactive' where id = %s", (LOS_ANGELES.id,)),
@@ -168,14 +168,14 @@ def change(warehouse: Warehouse) -> None:
         )
         for statement, parameters in statements:
             assert connection.execute(statement.encode(), parameters).rowcount > 0, statement
-    # Entered on another day than the registers of the demo, which are all made at once.
-    put_meter(warehouse, "roof-2", "generation")
-    new = put_meter(warehouse, "new-101", "consumption", unit="101")
-    warehouse.ingest("exchanged", reported(new, SYDNEY, MOVED))
+    # Created on another day than the registers of the demo, which are all created at once.
+    put_meter(databases, "roof-2", "generation")
+    new = put_meter(databases, "new-101", "consumption", unit="101")
+    databases.ingest("exchanged", reported(new, SYDNEY, MOVED))
 
 
-def put_meter(warehouse: Warehouse, role: str, channel: str, unit: str | None = None) -> Meter:
-    """Enter a meter with one register, and the unit that it serves since `MOVED`."""
+def put_meter(databases: Databases, role: str, channel: str, unit: str | None = None) -> Meter:
+    """Create a meter with one register, and assign it to its unit from `MOVED`."""
     kind: Literal["solar", "grid"] = "solar" if channel == "generation" else "grid"
     statement = """
         with m as (
@@ -199,7 +199,7 @@ def put_meter(warehouse: Warehouse, role: str, channel: str, unit: str | None = 
         "unit": SYDNEY.unit_id(unit) if unit else None,
         "moved": MOVED,
     }
-    with psycopg.connect(warehouse.oltp) as connection:
+    with psycopg.connect(databases.oltp) as connection:
         connection.execute(statement, values)
     return Meter(SYDNEY.key, role, kind, role, (Register("1", channel),), unit)
 
@@ -209,7 +209,7 @@ def tenant_of(site: Site) -> uuid.UUID:
 
 
 def layers(dsn: str, schemas: tuple[str, ...] = REBUILT) -> Layers:
-    """Every row of every table of these schemas, by table, in an order of their own."""
+    """Return every row of every table of these schemas by table, in a fixed order."""
     tables = fetch(
         dsn,
         sql.SQL(
@@ -229,7 +229,7 @@ def layers(dsn: str, schemas: tuple[str, ...] = REBUILT) -> Layers:
 
 
 def of_dates(found: Layers, dates: set[date]) -> Layers:
-    """The rows of these reading dates, of the tables that have them."""
+    """Return the rows of these reading dates, from the tables that have reading dates."""
     return {
         name: [row for row in rows if row["reading_date"] in dates]
         for name, rows in found.items()
@@ -238,7 +238,7 @@ def of_dates(found: Layers, dates: set[date]) -> Layers:
 
 
 def differing(one: Layers, other: Layers) -> dict[str, list[Any]]:
-    """The first rows of each table that only one side has."""
+    """Return the first rows of each table that only one side has."""
     assert one.keys() == other.keys()
     return {
         name: [row for row in one[name] if row not in other[name]][:3]
@@ -249,8 +249,8 @@ def differing(one: Layers, other: Layers) -> dict[str, list[Any]]:
 
 
 @contextmanager
-def copy_of(dsn: str) -> Iterator[str]:
-    """A copy of a database, gone at the end."""
+def copied_database(dsn: str) -> Iterator[str]:
+    """Yield a copy of a database and drop it at the end."""
     source = urlsplit(dsn)
     name = f"full_{uuid.uuid4().hex[:8]}"
     template = sql.Identifier(source.path.lstrip("/"))
@@ -262,13 +262,13 @@ def copy_of(dsn: str) -> Iterator[str]:
             connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
 
-def at_once(warehouse: Warehouse, windows: list[Window], name: str) -> None:
-    """Run the windows in as many threads; each must succeed."""
+def run_at_once(databases: Databases, windows: list[Window], name: str) -> None:
+    """Run each window in its own thread, all at the same time; each must succeed."""
     failed: list[BaseException] = []
 
     def run(window: Window) -> None:
         try:
-            warehouse.run(window, f"{name}-{window.start}")
+            databases.run(window, f"{name}-{window.start}")
         except BaseException as error:  # noqa: BLE001 - a thread would only print it
             failed.append(error)
 
@@ -283,39 +283,39 @@ def at_once(warehouse: Warehouse, windows: list[Window], name: str) -> None:
 @pytest.fixture(scope="module")
 def changed(
     fresh_database: DatabaseMaker, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Warehouse, Layers, list[date]]]:
-    """The platform after the changes and their runs; its tables before; the dates that were pending."""
+) -> Iterator[tuple[Databases, Layers, list[date]]]:
+    """Yield the platform after the changes and runs, its tables before, and the dates that were pending."""
     with fresh_database("oltp") as oltp, fresh_database("warehouse") as dsn:
         upgrade(oltp)
         apply_company(oltp)
-        warehouse = Warehouse(oltp, dsn, tmp_path_factory.mktemp("incremental"))
+        databases = Databases(oltp, dsn, tmp_path_factory.mktemp("incremental"))
         with psycopg.connect(oltp) as connection:
             connection.execute(
                 "insert into myproperty.properties (tenant_id, name, timezone) values (%s, %s, 'UTC')",
                 (tenant_of(SYDNEY), "Entered by mistake"),
             )
-        first_delivery(warehouse)
-        warehouse.run(WHOLE, "base")
+        load_first_files(databases)
+        databases.run(WHOLE, "base")
         assert published_dates.pending_dates(oltp) == []
         before = layers(dsn)
-        change(warehouse)
+        change_company(databases)
         pending = published_dates.pending_dates(oltp)
-        at_once(warehouse, contiguous(pending), "again")
-        yield warehouse, before, pending
+        run_at_once(databases, contiguous(pending), "again")
+        yield databases, before, pending
 
 
-def test_exactly_the_dates_that_a_change_has_effect_on_are_pending(
-    changed: tuple[Warehouse, Layers, list[date]],
+def test_only_the_dates_that_a_change_affects_are_pending(
+    changed: tuple[Databases, Layers, list[date]],
 ) -> None:
     """April by its price (and its late file), then what was revised, then the move; not 4 October."""
-    warehouse, _, pending = changed
+    databases, _, pending = changed
     assert pending == [*APRIL.dates, SUMMER_BEGINS, MOVED]
-    assert published_dates.pending_dates(warehouse.oltp) == []
+    assert published_dates.pending_dates(databases.oltp) == []
 
 
-def test_the_changes_are_in_the_facts_and_marts(changed: tuple[Warehouse, Layers, list[date]]) -> None:
-    warehouse, before, _ = changed
-    after = layers(warehouse.dsn)
+def test_the_changes_are_in_the_facts_and_marts(changed: tuple[Databases, Layers, list[date]]) -> None:
+    databases, before, _ = changed
+    after = layers(databases.dsn)
     sydney = {
         row["reading_date"]: row
         for row in after["marts.mart_solar_performance"]
@@ -344,36 +344,36 @@ def test_the_changes_are_in_the_facts_and_marts(changed: tuple[Warehouse, Layers
     assert [row["is_current"] for row in ended] == [False]
 
 
-def test_other_dates_are_as_they_were(changed: tuple[Warehouse, Layers, list[date]]) -> None:
-    warehouse, before, pending = changed
+def test_other_dates_are_unchanged(changed: tuple[Databases, Layers, list[date]]) -> None:
+    databases, before, pending = changed
     kept = set(WHOLE.dates) - set(pending)
     assert of_dates(before, kept)["marts.mart_solar_performance"]
-    assert differing(of_dates(before, kept), of_dates(layers(warehouse.dsn), kept)) == {}
+    assert differing(of_dates(before, kept), of_dates(layers(databases.dsn), kept)) == {}
 
 
 def test_a_full_refresh_equals_the_runs_over_changed_dates(
-    changed: tuple[Warehouse, Layers, list[date]],
+    changed: tuple[Databases, Layers, list[date]],
 ) -> None:
-    """Snapshots stay: they alone cannot be built again, and what is built of them has the same keys."""
-    warehouse, _, _ = changed
-    with copy_of(warehouse.dsn) as dsn:
+    """Snapshots stay, because they cannot be rebuilt; the tables built from them have the same keys."""
+    databases, _, _ = changed
+    with copied_database(databases.dsn) as dsn:
         with psycopg.connect(dsn) as connection:
             for schema in (*REBUILT, "bi"):
                 connection.execute(sql.SQL("drop schema {} cascade").format(sql.Identifier(schema)))
         words = ("build", "--exclude-resource-type", "test", "unit_test")
-        refreshed = run_dbt(dsn, warehouse.folder / "refresh", words, *WHOLE.bounds)
+        refreshed = run_dbt(dsn, databases.folder / "refresh", words, *WHOLE.bounds)
         assert refreshed.success, refreshed.failures
         for schemas in (REBUILT, ("snapshots",)):
-            assert differing(layers(warehouse.dsn, schemas), layers(dsn, schemas)) == {}
+            assert differing(layers(databases.dsn, schemas), layers(dsn, schemas)) == {}
 
 
-def test_ranges_that_overlap_run_again_at_once_change_nothing(
-    changed: tuple[Warehouse, Layers, list[date]],
+def test_overlapping_ranges_at_the_same_time_change_nothing(
+    changed: tuple[Databases, Layers, list[date]],
 ) -> None:
-    warehouse, _, _ = changed
+    databases, _, _ = changed
     schemas = (*REBUILT, "snapshots")
-    once = layers(warehouse.dsn, schemas)
-    at_once(warehouse, [OCTOBER, Window(APRIL.start, SUMMER_BEGINS)], "overlap")
-    assert differing(once, layers(warehouse.dsn, schemas)) == {}
-    rows = fetch(warehouse.dsn, sql.SQL("select count(*) as n, count(distinct id) as ids from raw.meters"))
+    once = layers(databases.dsn, schemas)
+    run_at_once(databases, [OCTOBER, Window(APRIL.start, SUMMER_BEGINS)], "overlap")
+    assert differing(once, layers(databases.dsn, schemas)) == {}
+    rows = fetch(databases.dsn, sql.SQL("select count(*) as n, count(distinct id) as ids from raw.meters"))
     assert rows[0]["n"] == rows[0]["ids"]

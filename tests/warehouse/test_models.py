@@ -1,10 +1,11 @@
-"""The dbt models on PostgreSQL: the scenario folders, and what a rebuild of a range touches.
+"""Test the dbt models on PostgreSQL: the scenario folders, and the effect of a rebuild of a range.
 
-One build of all scenarios, each a tenant of its own, serves every test here; a test that changes something
-works on a copy of that database.
+All tests share one build of all scenarios, each with its own tenants. A test that changes something works on
+a copy of that database.
 """
 
 import csv
+import json
 import os
 import re
 import runpy
@@ -31,7 +32,7 @@ from docs.lineage import Lineage
 from .dbt_project import (
     PROJECT,
     SCENARIOS,
-    Ran,
+    DbtRun,
     create_raw,
     environment,
     fetch,
@@ -46,8 +47,8 @@ pytestmark = pytest.mark.engine
 
 FOLDERS = {folder.name: folder for folder in sorted(SCENARIOS.iterdir()) if folder.is_dir()}
 THEN = sorted(path for folder in FOLDERS.values() for path in (folder / "then").glob("*.csv"))
-# They hold no tenant's rows: the calendar, the hours of a day, and the seed of factors as it is published.
-OF_NO_TENANT = {"dim_date", "dim_hour", "dim_emission_factor"}
+# Without rows of tenants: the calendar, the hours of a day, and the published emission factors.
+WITHOUT_TENANT = {"dim_date", "dim_hour", "dim_emission_factor"}
 DATED = ("run", "--select", "fact_energy_usage+")
 REBUILT = {
     "core.fact_energy_usage": ("tenant_id", "meter_id", "channel", "reading_ts"),
@@ -57,21 +58,21 @@ REBUILT = {
 
 @dataclass(frozen=True)
 class Built:
-    """The database in which all scenarios are built, and what dbt said of it."""
+    """The database in which all scenarios are built, and the result of dbt."""
 
     dsn: str
-    ran: Ran
+    ran: DbtRun
 
 
 @pytest.fixture(scope="module")
 def target_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One folder for dbt's output, so that a second run parses only what changed."""
+    """Return one folder for dbt's output, so that a second run parses only changed files."""
     return tmp_path_factory.mktemp("dbt")
 
 
 @pytest.fixture(scope="module")
 def built(fresh_database: Callable[[str], AbstractContextManager[str]], target_path: Path) -> Iterator[Built]:
-    """`dbt build` with snapshots, data tests and unit tests, once, over the dates of all scenarios."""
+    """Run `dbt build` once for the dates of all scenarios, with snapshots, data tests and unit tests."""
     with fresh_database("warehouse") as dsn:
         create_raw(dsn)
         for folder in FOLDERS.values():
@@ -83,7 +84,7 @@ def built(fresh_database: Callable[[str], AbstractContextManager[str]], target_p
 
 @pytest.fixture
 def copied(built: Built) -> Iterator[str]:
-    """A copy of the built database that a test may change."""
+    """Yield a copy of the built database that a test may change."""
     assert built.ran.success, built.ran.failures
     source = urlsplit(built.dsn)
     name = f"copy_{uuid.uuid4().hex[:8]}"
@@ -99,14 +100,14 @@ def copied(built: Built) -> Iterator[str]:
 
 
 def scenario_range(folder: Path) -> tuple[date, date]:
-    """The half-open range that a scenario's README names in its line `range: FROM TO`."""
+    """Return the half-open range in the line `range: FROM TO` of a scenario's README."""
     found = re.search(r"^range: (\S+) (\S+)$", (folder / "README.md").read_text(), re.MULTILINE)
     assert found, f"{folder}/README.md has no line 'range: FROM TO'"
     return date.fromisoformat(found[1]), date.fromisoformat(found[2])
 
 
-def run(dsn: str, target_path: Path, words: tuple[str, ...], first: str, last: str) -> Ran:
-    """A dbt command for the days from first to last, both included, which has to succeed."""
+def run(dsn: str, target_path: Path, words: tuple[str, ...], first: str, last: str) -> DbtRun:
+    """Run a dbt command that must succeed, for the days from first to last (both included)."""
     end = date.fromordinal(date.fromisoformat(last).toordinal() + 1)
     ran = run_dbt(dsn, target_path, words, date.fromisoformat(first), end)
     assert ran.success, ran.failures
@@ -114,7 +115,7 @@ def run(dsn: str, target_path: Path, words: tuple[str, ...], first: str, last: s
 
 
 def as_text(value: Any) -> str:
-    """One spelling a value, on the side of the CSV and on the side of the database."""
+    """Spell a value of a CSV file or of the database in the same way."""
     match value:
         case None:
             return ""
@@ -143,7 +144,7 @@ def expected_rows(path: Path) -> list[dict[str, str]]:
 
 
 def actual_rows(dsn: str, path: Path, columns: list[str]) -> list[dict[str, str]]:
-    """What the scenario's tenants have in a table of `then`; of a dated one, on the scenario's days."""
+    """Return the rows of the scenario's tenants in a table of `then`; of dated tables, on its dates."""
     folder, table = path.parents[1], path.stem
     schema = {"mart": "marts", "int": "staging"}.get(table.split("_")[0], "core")
     query = sql.SQL("select {} from {} where starts_with(tenant_id, {})").format(
@@ -158,23 +159,26 @@ def actual_rows(dsn: str, path: Path, columns: list[str]) -> list[dict[str, str]
 
 
 @pytest.mark.parametrize("path", THEN, ids=lambda path: f"{path.parents[1].name}-{path.stem}")
-def test_a_scenario_gives_the_rows_an_expert_wrote_down(path: Path, built: Built) -> None:
+def test_a_scenario_gives_its_expected_rows(path: Path, built: Built) -> None:
     expected = expected_rows(path)
     assert in_order(actual_rows(built.dsn, path, list(expected[0]))) == in_order(expected)
 
 
-def test_every_dimension_fact_and_mart_is_held_by_a_scenario() -> None:
+def test_every_dimension_fact_and_mart_is_in_a_scenario() -> None:
     models = {path.stem for path in (PROJECT / "models").rglob("*.sql")}
     judged = {name for name in models if name.split("_")[0] in ("dim", "bridge", "fact", "mart")}
-    assert judged - {path.stem for path in THEN} == OF_NO_TENANT
-    assert {path.parents[1].name for path in THEN} == set(FOLDERS), "a folder that expects nothing"
+    assert judged - {path.stem for path in THEN} == WITHOUT_TENANT
+    assert {path.parents[1].name for path in THEN} == set(FOLDERS), "a folder without expected rows"
 
 
-def test_the_data_tests_and_unit_tests_pass_on_sound_rows_gaps_and_all(built: Built) -> None:
+def test_all_data_tests_and_unit_tests_ran_and_pass(built: Built, target_path: Path) -> None:
+    """The raw rows are sound; gaps in readings are a part of them."""
     assert built.ran.success, built.ran.failures
-    passed = [name for name, status in built.ran.statuses.items() if status == "pass"]
-    assert len([name for name in passed if name.startswith("test.")]) > 100
-    assert len([name for name in passed if name.startswith("unit_test.")]) == 18
+    manifest = json.loads((target_path / "manifest.json").read_text())
+    tests = {name for name, node in manifest["nodes"].items() if node["resource_type"] == "test"}
+    passed = {name for name, status in built.ran.statuses.items() if status == "pass"}
+    assert tests and manifest["unit_tests"]
+    assert (tests | set(manifest["unit_tests"])) - passed == set()
 
 
 def whole(dsn: str, where: str = "true") -> dict[str, list[dict[str, Any]]]:
@@ -184,7 +188,7 @@ def whole(dsn: str, where: str = "true") -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def test_days_built_apart_twice_and_backwards_equal_the_range_built_at_once(
+def test_days_built_one_by_one_twice_and_in_reverse_equal_one_run_over_the_range(
     built: Built, copied: str, target_path: Path
 ) -> None:
     with psycopg.connect(copied) as connection:
@@ -195,13 +199,13 @@ def test_days_built_apart_twice_and_backwards_equal_the_range_built_at_once(
     run(copied, target_path, DATED, "2026-07-02", "2026-07-02")
     for relation, rows in whole(copied).items():
         days = {str(row["reading_date"]) for row in rows}
-        assert days == {"2026-07-02"}, f"{relation}: the first run has to keep to its range too"
+        assert days == {"2026-07-02"}, f"{relation}: the first run must keep to its range too"
     run(copied, target_path, DATED, "2026-07-01", "2026-07-01")
     run(copied, target_path, DATED, "2026-07-02", "2026-07-03")
     assert whole(copied) == whole(built.dsn, "reading_date between '2026-07-01' and '2026-07-03'")
 
 
-def test_a_rebuild_restates_its_day_and_no_other(built: Built, copied: str, target_path: Path) -> None:
+def test_a_rebuild_changes_only_its_day(built: Built, copied: str, target_path: Path) -> None:
     with psycopg.connect(copied) as connection:
         connection.execute("delete from raw.meter_readings where reading_date = '2026-07-02'")
         connection.execute("delete from raw.meter_registers")
@@ -209,10 +213,10 @@ def test_a_rebuild_restates_its_day_and_no_other(built: Built, copied: str, targ
     run(copied, target_path, DATED, "2026-07-02", "2026-07-02")
     kept = whole(built.dsn, "reading_date <> '2026-07-02'")
     assert all(kept.values())
-    assert whole(copied) == kept, "the emptied day is gone and the others are as they were"
+    assert whole(copied) == kept, "the emptied day has no rows and the others are unchanged"
 
 
-def test_a_planted_fault_fails_what_guards_against_it(copied: str, target_path: Path) -> None:
+def test_a_planted_fault_fails_its_data_test(copied: str, target_path: Path) -> None:
     days = date(2026, 7, 1), date(2026, 7, 5)
     with psycopg.connect(copied) as connection:
         connection.execute(
@@ -232,14 +236,14 @@ def test_a_planted_fault_fails_what_guards_against_it(copied: str, target_path: 
 
 
 def near(found: Decimal | None, expected: float | None, tolerance: float) -> bool:
-    """Whether both are nothing, or differ by no more than the tolerance."""
+    """Say whether both are None or differ by at most the tolerance."""
     if found is None or expected is None:
         return found is None and expected is None
     return abs(float(found) - expected) <= tolerance
 
 
 def test_returns_equal_those_of_numpy_financial(copied: str, target_path: Path) -> None:
-    """To half of the last place shown: a cent, a millionth of a percent, a ten-thousandth of a year."""
+    """To half of the last decimal place: a cent, a millionth of a percent, a ten-thousandth of a year."""
     appraisals = random_appraisals(400, seed=7)
     with psycopg.connect(copied) as connection:
         insert_rows(connection, "solar_appraisals", appraisals)
@@ -259,7 +263,7 @@ def test_returns_equal_those_of_numpy_financial(copied: str, target_path: Path) 
 
 
 def test_allocation_equals_the_code_that_bills(copied: str, target_path: Path) -> None:
-    """To the last billionth of a kWh, by all three methods, with a vacant flat."""
+    """To a billionth of a kWh, by all three methods, with a vacant flat."""
     expected: dict[tuple[Any, ...], Decimal] = {}
     with psycopg.connect(copied) as connection:
         for seed, participants in ((1, 3), (2, 5), (3, 12)):
@@ -286,7 +290,7 @@ def test_a_run_without_a_range_is_refused(copied: str, target_path: Path) -> Non
     assert "The var 'start_date' is missing" in ran.failures["mart_solar_performance"]
 
 
-def test_a_seed_that_got_a_column_is_loaded_into_a_warehouse_of_before(
+def test_a_seed_with_a_new_column_is_loaded_into_an_existing_warehouse(
     copied: str, target_path: Path
 ) -> None:
     with psycopg.connect(copied) as connection:
@@ -296,7 +300,7 @@ def test_a_seed_that_got_a_column_is_loaded_into_a_warehouse_of_before(
     assert {row["gases"] for row in found} == {"CO2", "CO2e"}
 
 
-def test_the_snapshot_keeps_what_a_property_was(copied: str, target_path: Path) -> None:
+def test_the_snapshot_keeps_past_states_of_a_property(copied: str, target_path: Path) -> None:
     with psycopg.connect(copied) as connection:
         connection.execute(
             "update raw.properties set solar_capacity_kw = 12, updated_at = '2026-06-01Z'"
@@ -317,14 +321,14 @@ def test_the_snapshot_keeps_what_a_property_was(copied: str, target_path: Path) 
     ]
 
 
-def test_a_source_that_was_not_landed_lately_is_stale(copied: str, target_path: Path) -> None:
+def test_a_source_without_recent_landing_is_stale(copied: str, target_path: Path) -> None:
     expected = {}
     with psycopg.connect(copied) as connection:
         for table in ENTITIES:
             age = {"meters": "40 hours", "meter_readings": "80 hours"}.get(table, "1 hour")
             update = sql.SQL("update raw.{} set landed_at = now() - {}::interval")
             updated = connection.execute(update.format(sql.Identifier(table), sql.Literal(age)))
-            # Of a table without rows nobody knows when it was landed last.
+            # The last landing of a table without rows is unknown.
             expected[table] = "pass" if updated.rowcount else "error"
     ran = run_dbt(copied, target_path, ("source", "freshness"), date(2026, 7, 1), date(2026, 7, 5))
     found = {name.rsplit(".", 1)[1]: status for name, status in ran.statuses.items()}
@@ -333,35 +337,35 @@ def test_a_source_that_was_not_landed_lately_is_stale(copied: str, target_path: 
 
 
 def test_a_changed_model_is_built_beside_what_is_published(built: Built, tmp_path: Path) -> None:
-    """Slim CI: only what differs from the published manifest is built, and it reads the rest from there."""
+    """Slim CI builds only what differs from the published manifest, and reads the published tables."""
     state = tmp_path / "published"
     assert run_dbt(built.dsn, state, ("parse",), None, None).success
     project = tmp_path / "warehouse"
     shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns("target", "logs"))
-    changed = project / "models" / "dimensions" / "dim_tenant.sql"
+    changed = project / "models" / "dimensions" / "bridge_unit_tenancy.sql"
     text = changed.read_text()
-    changed.write_text(text.replace("    tenant_name,\n", "    upper(tenant_name) as tenant_name,\n"))
+    changed.write_text(text.replace("tenancies.user_id,", "upper(tenancies.user_id) as user_id,"))
     assert changed.read_text() != text
     words = ("run", "--select", "state:modified", "--defer", "--state", str(state))
-    # Other dates than the published ones: a range by itself is no change.
+    # The dates differ from the published ones: another range is not a change.
     first, last = date(2026, 1, 1), date(2026, 1, 2)
     ran = run_dbt(built.dsn, tmp_path / "target", words, first, last, project=project, prefix="slim_")
     assert ran.success, ran.failures
-    assert list(ran.statuses) == ["model.myproperty.dim_tenant"]
+    assert list(ran.statuses) == ["model.myproperty.bridge_unit_tenancy"]
     with psycopg.connect(built.dsn) as connection:
         made = connection.execute(
             "select table_schema, table_name from information_schema.tables where table_schema like 'slim%'"
         ).fetchall()
-        assert made == [("slim_core", "dim_tenant")]
+        assert made == [("slim_core", "bridge_unit_tenancy")]
         differing = connection.execute(
-            "select count(*), count(*) filter (where n.tenant_name <> upper(o.tenant_name)) "
-            "from slim_core.dim_tenant as n join core.dim_tenant as o using (tenant_id)"
+            "select count(*), count(*) filter (where n.user_id <> upper(o.user_id)) "
+            "from slim_core.bridge_unit_tenancy as n join core.bridge_unit_tenancy as o using (tenancy_key)"
         ).fetchone()
         connection.execute("drop schema slim_core cascade")
-    assert differing is not None and differing[0] >= len(FOLDERS) and differing[1] == 0
+    assert differing is not None and differing[0] > 1 and differing[1] == 0
 
 
-def test_the_page_of_lineage_says_what_the_models_do(built: Built, tmp_path: Path) -> None:
+def test_the_page_of_lineage_is_up_to_date(built: Built, tmp_path: Path) -> None:
     words = ("compile", "--no-introspect", "--no-populate-cache")
     assert run_dbt(built.dsn, tmp_path, words, date(2026, 1, 1), date(2026, 1, 2)).success
     found = Lineage(tmp_path)
@@ -380,7 +384,7 @@ def test_the_page_of_lineage_says_what_the_models_do(built: Built, tmp_path: Pat
 
 
 def metricflow(project: Path, dsn: str, *words: str) -> str:
-    """What MetricFlow says; it has to succeed."""
+    """Run MetricFlow, which must succeed, and return its output."""
     with environment(dsn):
         done = subprocess.run(
             [Path(sys.executable).parent / "mf", *words],
@@ -394,7 +398,7 @@ def metricflow(project: Path, dsn: str, *words: str) -> str:
     return done.stdout
 
 
-def test_metrics_are_valid_and_say_what_sql_says(built: Built, tmp_path: Path) -> None:
+def test_metrics_are_valid_and_equal_sql(built: Built, tmp_path: Path) -> None:
     project = tmp_path / "warehouse"
     shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns("target", "logs"))
     assert run_dbt(built.dsn, project / "target", ("parse",), None, None, project=project).success

@@ -1,4 +1,4 @@
-"""The reference seeds as files: whence each row comes, and what another calendar says of the same days."""
+"""Test the reference seeds as files: the origin of each row, and the same holidays in another calendar."""
 
 import csv
 from collections import defaultdict
@@ -29,15 +29,15 @@ def holidays(calendar: str) -> dict[date, str]:
 
 
 @pytest.mark.parametrize("name", [path.stem for path in SEEDS])
-def test_every_row_says_whence_it_comes(name: str) -> None:
+def test_every_row_has_its_origin(name: str) -> None:
     rows = seed(name)
     assert rows
     for row in rows:
         assert all(row[column].strip() for column in ("source", "edition", "published", "licence")), row
 
 
-def test_federal_holidays_are_those_of_pandas() -> None:
-    """pandas moves a holiday on a weekend; the day itself is one too."""
+def test_federal_holidays_equal_those_of_pandas() -> None:
+    """pandas moves a holiday that falls on a weekend; the seed has the day itself too."""
     ours = holidays("US")
     theirs = USFederalHolidayCalendar().holidays(f"{min(YEARS)}-01-01", f"{max(YEARS)}-12-31").date
     assert set(theirs) <= set(ours)
@@ -52,7 +52,7 @@ def test_federal_holidays_are_those_of_pandas() -> None:
         ("DE-BE", {"Good Friday": -2, "Easter Monday": 1, "Ascension Day": 39, "Whit Monday": 50}),
     ],
 )
-def test_movable_feasts_go_by_easter(calendar: str, days_after_easter: dict[str, int]) -> None:
+def test_movable_feasts_follow_easter(calendar: str, days_after_easter: dict[str, int]) -> None:
     ours = holidays(calendar)
     for year in YEARS:
         easter_sunday = (pd.Timestamp(year, 1, 1) + Easter()).date()
@@ -64,8 +64,8 @@ def test_movable_feasts_go_by_easter(calendar: str, days_after_easter: dict[str,
     assert fixed == {date(2024, 1, 1), date(2024, 12, 25)}
 
 
-def test_prices_of_the_demo_cover_each_day_once() -> None:
-    """A plan has one price a charge and minute of the day, from its first day on without a gap."""
+def test_demo_prices_cover_each_day_once() -> None:
+    """A plan has one price per charge and minute of the day, without a gap from its first day."""
     bands: dict[tuple[str, str, str, str], list[tuple[int, int]]] = defaultdict(list)
     validity: dict[tuple[str, str, str], set[tuple[str, str]]] = defaultdict(set)
     for row in seed("demo_tariff_bands"):

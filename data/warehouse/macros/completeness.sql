@@ -1,11 +1,11 @@
-{# What should have reported on a day, beside what did. #}
+{# Expected and reported intervals of a day. #}
 
 {% macro meter_days(registers) -%}
-    {#- Common table expressions up to `meter_days`: a row a meter, channel and day of the run's range that reported or
-        should have, with expected_intervals, actual_intervals, estimated_intervals and energy_kwh.
+    {#- Common table expressions up to `meter_days`: one row for each meter, channel and day of the run's range that
+        reported or was expected to, with expected_intervals, actual_intervals, estimated_intervals and energy_kwh.
 
-        Above it stand `reported`, the same of the days that have readings, and `properties`, all their versions.
-        `registers` is SQL on meter_registers: which of them count. -#}
+        The query needs two expressions above it: `reported` (the same columns for the days with readings) and
+        `properties` (all versions). `registers` is an SQL condition on meter_registers: those that count. -#}
     meters as (
         select
             tenant_id,
@@ -31,10 +31,10 @@
     ),
 
     days as (
-        {{ date_spine(range_bound('start_date'), range_bound('end_date')) }}
+        {{ date_series(range_bound('start_date'), range_bound('end_date')) }}
     ),
 
-    -- A register is of a meter and property since all three are what they are.
+    -- A register belongs to a meter and property from the time at which all three exist.
     placed_registers as (
         select
             registers.tenant_id,
@@ -72,10 +72,11 @@
         from reported
     ),
 
-    -- What should report, whether or not it did: else a silent meter would leave its day complete and its energy low.
-    -- History that is older than the registers of a property counts on the days that it has any. A register that comes
-    -- to them on a later date, as of a meter that was exchanged, is expected from then on. Whether meter and property are
-    -- in use is of the versions in force as the day begins: what is retired later leaves the day as it was.
+    -- Registers that are expected to report, whether or not they did: without them the day of a silent meter would look
+    -- complete, with too little energy. Before the first registers of a property were configured, only days with
+    -- readings count. A register that is added later, as when a meter is exchanged, is expected from the day after. The
+    -- versions in force as the day begins decide whether meter and property are in use: a later retirement changes no
+    -- past day.
     configured as (
         select
             compared_registers.tenant_id,
@@ -116,8 +117,8 @@
             )
     ),
 
-    -- The length a meter reported that day comes first: ingestion held it to the configuration of its time, which may
-    -- have changed since. Nothing here looks at other days, so a day rebuilt alone equals the day in any range.
+    -- The interval length that a meter reported that day comes first: ingestion checked it against the configuration of
+    -- the time, which may have changed since. No other day is read, so a day rebuilt alone equals the day in any range.
     meter_days as (
         select
             coalesce(configured.tenant_id, reported.tenant_id) as tenant_id,

@@ -1,6 +1,6 @@
 {#
-  The one mechanism that says what a run rebuilds: [start_date, end_date) from the vars.
-  The bounds are put into every read of a partitioned relation as literals, so that BigQuery prunes partitions.
+  The only mechanism that decides what a run rebuilds: [start_date, end_date) from the vars.
+  Every read of a partitioned relation has the bounds as literals, so that BigQuery prunes partitions.
 #}
 
 {% macro range_bound(name) -%}
@@ -27,7 +27,7 @@
 
 {% macro range_partitions() -%}
     {#- BigQuery's static partition list: every day of the range, so a day that lost its rows is emptied too.
-        While dbt parses there may be no range; a run without one fails in the model's own filter. -#}
+        A parse may have no range; a run without one fails in the model's own filter. -#}
     {%- if var('start_date', none) is none or var('end_date', none) is none -%}
         {{ return([]) }}
     {%- endif -%}
@@ -45,12 +45,24 @@
     {{ return(partitions) }}
 {%- endmacro %}
 
-{% macro range_strategy() -%}
-    {{ return('insert_overwrite' if target.type == 'bigquery' else 'replace_range') }}
+{% macro by_reading_date(cluster_by, indexes) -%}
+    {#- Configure a model that is built for the days of the run's range alone and keeps all other days.
+
+        Here and not in dbt_project.yml, which can neither call range_partitions() nor leave out the tables. A change of
+        columns fails, since the days outside the range would lack it; a full refresh would keep these days alone. -#}
+    {{ config(
+        materialized='incremental',
+        partition_by={'field': 'reading_date', 'data_type': 'date', 'granularity': 'day'},
+        partitions=range_partitions(),
+        cluster_by=cluster_by,
+        indexes=indexes,
+        require_partition_filter=range_filter_required(),
+        full_refresh=false,
+    ) }}
 {%- endmacro %}
 
 {% macro range_filter_required() -%}
-    {#- Off on the emulator alone: it sees no filter in the MERGE of insert_overwrite, whose partition list is one. -#}
+    {#- Off only on the emulator, which does not take the partition list in the MERGE of insert_overwrite as a filter. -#}
     {{ return(target.name != 'emulator') }}
 {%- endmacro %}
 
@@ -71,7 +83,7 @@
     {%- if not where -%}
         {%- do return(relation) -%}
     {%- endif -%}
-    {#- Asked for a range only where it is named: dimensions are tested without one. -#}
+    {#- The range is needed only where it is named: dimensions are tested without one. -#}
     {%- if '__in_range__' in where -%}
         {%- set where = where | replace('__in_range__', in_range()) -%}
     {%- endif -%}
@@ -82,7 +94,7 @@
 {%- endmacro %}
 
 {% macro ever(column='reading_date') -%}
-    {#- All that was ever built, for what sums up a whole life: of tables with a row a day and property, never of
-        intervals. Literal all the same, as BigQuery wants a filter on every partitioned table. -#}
+    {#- All dates, for sums over a whole life: only on tables with one row per day and property, never on intervals.
+        The dates are literals because BigQuery requires a filter on every partitioned table. -#}
     {{ column }} >= date '2000-01-01' and {{ column }} < date '2200-01-01'
 {%- endmacro %}

@@ -1,25 +1,31 @@
-{# All that BigQuery and PostgreSQL say differently. Default is BigQuery; `postgres__` is the embedded engine. #}
+{# All differences between BigQuery and PostgreSQL. `default__` is BigQuery, `postgres__` the embedded engine. #}
 
 {# -- types -------------------------------------------------------------------------------------------- #}
 
-{% macro type_instant() -%} {{ return(adapter.dispatch('type_instant')()) }} {%- endmacro %}
-{% macro default__type_instant() -%} timestamp {%- endmacro %}
-{% macro postgres__type_instant() -%} timestamptz {%- endmacro %}
+{% macro sql_type(name) -%}
+    {#- The engine's name of a type, as models and contracts write it: string, integer, float, boolean, date, timestamp
+        (an instant), datetime (a wall clock) or numeric(precision,scale). A table of BigQuery has NUMERIC alone. -#}
+    {%- set known = ['string', 'integer', 'float', 'boolean', 'date', 'timestamp', 'datetime'] -%}
+    {%- if name not in known and not modules.re.fullmatch('numeric[(][0-9]+,[0-9]+[)]', name | string) -%}
+        {{ exceptions.raise_compiler_error(
+            "The type '" ~ name ~ "' is unknown: write " ~ known | join(', ') ~ " or numeric(precision,scale).") }}
+    {%- endif -%}
+    {{ return(adapter.dispatch('sql_type')(name)) }}
+{%- endmacro %}
+{% macro default__sql_type(name) -%}
+    {%- set names = {'integer': 'int64', 'float': 'float64', 'boolean': 'bool'} -%}
+    {{ return('numeric' if name.startswith('numeric') else names.get(name, name)) }}
+{%- endmacro %}
+{% macro postgres__sql_type(name) -%}
+    {%- set names = {
+        'string': 'text', 'integer': 'bigint', 'float': 'double precision',
+        'timestamp': 'timestamptz', 'datetime': 'timestamp'
+    } -%}
+    {{ return(names.get(name, name)) }}
+{%- endmacro %}
 
-{% macro type_integer() -%} {{ return(adapter.dispatch('type_integer')()) }} {%- endmacro %}
-{% macro default__type_integer() -%} int64 {%- endmacro %}
-{% macro postgres__type_integer() -%} bigint {%- endmacro %}
-
-{% macro type_text() -%} {{ return(adapter.dispatch('type_text')()) }} {%- endmacro %}
-{% macro default__type_text() -%} string {%- endmacro %}
-{% macro postgres__type_text() -%} text {%- endmacro %}
-
-{% macro type_boolean() -%} {{ return(adapter.dispatch('type_boolean')()) }} {%- endmacro %}
-{% macro default__type_boolean() -%} bool {%- endmacro %}
-{% macro postgres__type_boolean() -%} boolean {%- endmacro %}
-
-{# -- decimals: BigQuery types a product of NUMERICs wider, so every result is cast back. It takes no precision in
-      a cast: NUMERIC is (38, 9) there, and a shorter scale is a rounding, half away from zero as in PostgreSQL. -- #}
+{# -- decimals: BigQuery gives a product of NUMERICs a wider type, so every result is cast back. Its casts take no
+      precision: NUMERIC is (38, 9), and a shorter scale is rounded, half away from zero as in PostgreSQL. -- #}
 
 {% macro as_decimal(expression, precision, scale) -%}
     {{ return(adapter.dispatch('as_decimal')(expression, precision, scale)) }}
@@ -53,8 +59,8 @@
 {%- endmacro %}
 
 {% macro hash_joins_alone() -%}
-    {#- Models join what they have computed: PostgreSQL guesses one row of each and would compare all with all, or merge
-        them by tenant alone, for minutes instead of seconds. A hook that is empty, as on BigQuery, is not run. -#}
+    {#- Models join computed rows. PostgreSQL estimates one row for each side and would compare all rows with all rows,
+        or merge them by tenant only: minutes instead of seconds. dbt does not run an empty hook, as on BigQuery. -#}
     {%- set others_off = 'set local enable_nestloop = off; set local enable_mergejoin = off' -%}
     {{ return(others_off if target.type == 'postgres' else '') }}
 {%- endmacro %}
@@ -62,23 +68,21 @@
 {# -- keys ----------------------------------------------------------------------------------------------- #}
 
 {% macro surrogate_key(columns) -%}
-    {#- The md5, in hex, of the columns' text joined by '|'; the same on both engines. -#}
+    {#- Hexadecimal md5 of the columns' texts, joined by '|'; equal on both engines. -#}
     {%- set parts = [] -%}
     {%- for column in columns -%}
-        {%- do parts.append("coalesce(cast(" ~ column ~ " as " ~ type_text() ~ "), '')") -%}
+        {%- do parts.append("coalesce(cast(" ~ column ~ " as " ~ sql_type('string') ~ "), '')") -%}
     {%- endfor -%}
-    {{ return(adapter.dispatch('md5_hex')(parts | join(" || '|' || "))) }}
+    {{ return(dbt.hash(parts | join(" || '|' || "))) }}
 {%- endmacro %}
-{% macro default__md5_hex(expression) -%} to_hex(md5({{ expression }})) {%- endmacro %}
-{% macro postgres__md5_hex(expression) -%} md5({{ expression }}) {%- endmacro %}
 
 {# -- time ----------------------------------------------------------------------------------------------- #}
 
 {% macro local_timestamp(instant, zone) -%}
-    {#- Wall-clock time of an instant in an IANA zone, without zone. -#}
+    {#- Wall-clock time of an instant in an IANA zone, as a type without zone. -#}
     {{ return(adapter.dispatch('local_timestamp')(instant, zone)) }}
 {%- endmacro %}
-{#- Not datetime(instant, zone): the emulator takes a zone from a column only here, and they mean the same. -#}
+{#- Not datetime(instant, zone), which means the same: the emulator accepts a zone from a column only in this form. -#}
 {% macro default__local_timestamp(instant, zone) -%}
     extract(datetime from {{ instant }} at time zone {{ zone }})
 {%- endmacro %}
@@ -87,7 +91,7 @@
 {% macro local_date(instant, zone) -%} cast({{ local_timestamp(instant, zone) }} as date) {%- endmacro %}
 
 {% macro local_hour(instant, zone) -%}
-    cast(extract(hour from {{ local_timestamp(instant, zone) }}) as {{ type_integer() }})
+    cast(extract(hour from {{ local_timestamp(instant, zone) }}) as {{ sql_type('integer') }})
 {%- endmacro %}
 
 {% macro minute_of_day(wall_clock) -%}
@@ -98,7 +102,7 @@
     {#- The first instant of a local date. -#}
     {{ return(adapter.dispatch('day_start')(day, zone)) }}
 {%- endmacro %}
-{#- Not timestamp(day, zone), for the same reason as above; and not %F, which GoogleSQL writes but does not read. -#}
+{#- Not timestamp(day, zone), for the same reason; and not %F, which GoogleSQL can write but not read. -#}
 {% macro default__day_start(day, zone) -%} parse_timestamp('%Y-%m-%d', format_date('%Y-%m-%d', {{ day }}), {{ zone }}) {%- endmacro %}
 {% macro postgres__day_start(day, zone) -%}
     {#- Where clocks go back at midnight (Havana), 00:00 happens twice and PostgreSQL takes the second. -#}
@@ -111,7 +115,7 @@
 {%- endmacro %}
 
 {% macro day_seconds(day, zone) -%}
-    {#- Length of a local date: 82 800, 86 400 or 90 000 s where summer time moves by an hour. -#}
+    {#- Length of a local date in seconds: 82 800, 86 400 or 90 000 where summer time moves clocks by an hour. -#}
     {{ return(adapter.dispatch('day_seconds')(day, zone)) }}
 {%- endmacro %}
 {% macro default__day_seconds(day, zone) -%}
@@ -144,30 +148,30 @@
 {% macro default__whole_quotient(dividend, divisor) -%} div({{ dividend }}, nullif({{ divisor }}, 0)) {%- endmacro %}
 {% macro postgres__whole_quotient(dividend, divisor) -%} (({{ dividend }}) / nullif({{ divisor }}, 0)) {%- endmacro %}
 
-{% macro date_spine(first, last) -%}
-    {#- One row a date, column `date_day`, from first up to but not including last (ISO dates). -#}
-    {{ return(adapter.dispatch('date_spine')(first, last)) }}
+{% macro date_series(first, end) -%}
+    {#- One row for each date, column `date_day`, from first (included) to end (excluded); both are ISO dates. -#}
+    {{ return(adapter.dispatch('date_series')(first, end)) }}
 {%- endmacro %}
-{% macro default__date_spine(first, last) -%}
+{% macro default__date_series(first, end) -%}
     select date_day
-    from unnest(generate_date_array(date '{{ first }}', date_sub(date '{{ last }}', interval 1 day))) as date_day
+    from unnest(generate_date_array(date '{{ first }}', date_sub(date '{{ end }}', interval 1 day))) as date_day
 {%- endmacro %}
-{% macro postgres__date_spine(first, last) -%}
+{% macro postgres__date_series(first, end) -%}
     select cast(generated as date) as date_day
-    from generate_series(timestamp '{{ first }}', timestamp '{{ last }}' - interval '1 day', interval '1 day') as generated
+    from generate_series(timestamp '{{ first }}', timestamp '{{ end }}' - interval '1 day', interval '1 day') as generated
 {%- endmacro %}
 
-{% macro integer_spine(first, last) -%}
-    {#- One row an integer, column `n`, from first up to but not including last. -#}
-    {{ return(adapter.dispatch('integer_spine')(first, last)) }}
+{% macro integer_series(first, end) -%}
+    {#- One row for each integer, column `number`, from first (included) to end (excluded). -#}
+    {{ return(adapter.dispatch('integer_series')(first, end)) }}
 {%- endmacro %}
-{% macro default__integer_spine(first, last) -%}
-    select n
-    from unnest(generate_array({{ first }}, {{ last - 1 }})) as n
+{% macro default__integer_series(first, end) -%}
+    select number
+    from unnest(generate_array({{ first }}, {{ end - 1 }})) as number
 {%- endmacro %}
-{% macro postgres__integer_spine(first, last) -%}
-    select cast(generated as bigint) as n
-    from generate_series({{ first }}, {{ last - 1 }}) as generated
+{% macro postgres__integer_series(first, end) -%}
+    select cast(generated as bigint) as number
+    from generate_series({{ first }}, {{ end - 1 }}) as generated
 {%- endmacro %}
 
 {% macro iso_day_of_week(day) -%} {{ return(adapter.dispatch('iso_day_of_week')(day)) }} {%- endmacro %}
@@ -184,21 +188,6 @@
     cast(extract({{ names.get(part, part) }} from {{ day }}) as bigint)
 {%- endmacro %}
 
-{# -- floating point: for what is a model of the future (returns), never for what was metered or paid ---------- #}
+{# -- floating point: only for what models the future (returns), never for what was metered or paid -------- #}
 
-{% macro type_float() -%} {{ return(adapter.dispatch('type_float')()) }} {%- endmacro %}
-{% macro default__type_float() -%} float64 {%- endmacro %}
-{% macro postgres__type_float() -%} double precision {%- endmacro %}
-
-{% macro as_float(expression) -%} cast({{ expression }} as {{ type_float() }}) {%- endmacro %}
-
-{% macro integers(first, last) -%}
-    {#- One row a whole number, column `number`, from first to last, both included. -#}
-    {{ return(adapter.dispatch('integers')(first, last)) }}
-{%- endmacro %}
-{% macro default__integers(first, last) -%}
-    select number from unnest(generate_array({{ first }}, {{ last }})) as number
-{%- endmacro %}
-{% macro postgres__integers(first, last) -%}
-    select cast(generated as bigint) as number from generate_series({{ first }}, {{ last }}) as generated
-{%- endmacro %}
+{% macro as_float(expression) -%} cast({{ expression }} as {{ sql_type('float') }}) {%- endmacro %}

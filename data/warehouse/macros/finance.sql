@@ -1,16 +1,16 @@
 {#
-  The internal rate of return, which no engine has: the root of the net present value, by a search of fixed depth.
+  The internal rate of return, which neither engine has: the root of the net present value, by a search of fixed depth.
 #}
 
 {% macro irr_steps(flows, keys) -%}
-    {#- Common table expressions irr_0 .. irr_10, the last with the columns of `keys` and `irr`; to be put behind `with`.
+    {#- Common table expressions irr_0 to irr_10, then `irr` with the columns of `keys` and `irr`. Put them after `with`.
 
-        `flows` has `keys`, year_number and cash (float), once for each year. The bracket [-0.9, 15.1) is cut into 16
-        parts ten times, which leaves 1.5e-11: the result is right to eight places. A flow whose present value has no
-        change of sign in the bracket has no row. That there is one root alone is for the caller to see to. -#}
+        `flows` has the columns of `keys`, year_number and cash (float), one row for each year. The bracket [-0.9, 15.1)
+        is cut into 16 parts ten times, which leaves 1.5e-11: the result is exact to eight places. A flow whose present
+        value does not change its sign in the bracket has no row. The caller makes sure that there is only one root. -#}
     {%- set columns = keys | join(', ') -%}
     irr_points as (
-        {{ integers(0, 16) }}
+        {{ integer_series(0, 17) }}
     ),
 
     irr_0 as (

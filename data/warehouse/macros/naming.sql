@@ -1,7 +1,7 @@
-{# Where relations live and what a statement says of itself. #}
+{# The schemas of relations, and the labels of statements. #}
 
 {% macro generate_schema_name(custom_schema_name, node) -%}
-    {#- The custom name alone: `core`, not `<target schema>_core`; the prefix keeps environments apart. -#}
+    {#- Only the custom name: `core`, not `<target schema>_core`; the prefix separates environments. -#}
     {%- if custom_schema_name is none -%}
         {{ target.schema }}
     {%- else -%}
@@ -10,7 +10,7 @@
 {%- endmacro %}
 
 {% macro query_labels(node) -%}
-    {#- The run is Dagster's, where it has one: a statement's cost leads to the run that caused it. -#}
+    {#- `run` is Dagster's run where there is one: the cost of a statement leads to the run that caused it. -#}
     {%- set run = env_var('MYPROPERTY_RUN_ID', invocation_id) -%}
     {%- set labels = {'app': 'myproperty', 'target': target.name, 'run': run} -%}
     {%- if node is not none and node.name is defined -%}

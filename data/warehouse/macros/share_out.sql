@@ -1,6 +1,6 @@
 {#
-  Whole numbers divided by largest remainder, as data/billing/allocation.py does it: what is shared out of an interval
-  adds up exactly, and nobody's order of rows changes who gets the last billionth.
+  Whole numbers divided by largest remainder, as in data/billing/allocation.py: the parts of an interval add up exactly,
+  and the order of rows does not decide who gets the last billionth.
 #}
 
 {% macro share_out(name, source, total, weight) -%}
@@ -9,7 +9,7 @@
 
         All are whole numbers (billionths of a kWh, hundred-millionths of a share) in NUMERIC, whose 29 places before
         the point hold the product of any two. `total` and `weight` are SQL on the columns of `source`; `total` is the
-        same for all rows of an interval. Who has no weight gets nothing; without any weight nothing is shared out. -#}
+        same for all rows of an interval. A row without weight gets nothing; if all have none, nothing is shared out. -#}
     {%- set kept = [
         'tenant_id', 'property_id', 'reading_date', 'interval_number', 'participant_id', 'allocation_method',
         'generation_q', 'total_load_q', 'load_q', 'share_q'
@@ -25,7 +25,7 @@
         from {{ source }}
     ),
 
-    -- The quotient is rounded, so its floor may be one too high or too low: the product tells.
+    -- The quotient is rounded, so its floor may be one too high or too low; the product shows it.
     {{ name }}_quotients as (
         select
             {{ kept | join(',\n            ') }},
@@ -74,7 +74,7 @@
 {%- endmacro %}
 
 {% macro as_quanta(expression) -%}
-    {#- A whole number that may be larger than an INT64. -#}
+    {#- Whole number that may be larger than an INT64. -#}
     {{ return(adapter.dispatch('as_quanta')(expression)) }}
 {%- endmacro %}
 {% macro default__as_quanta(expression) -%} cast({{ expression }} as numeric) {%- endmacro %}

@@ -1,4 +1,4 @@
-{# The project's own generic tests; each returns the rows that break the rule. #}
+{# The project's generic tests; each returns the rows that break its rule. #}
 
 {% test unique_combination(model, columns) %}
 select
@@ -10,9 +10,9 @@ having count(*) > 1
 {% endtest %}
 
 {% test relationships_within_tenant(model, column_name, to, field=none) %}
-{#- A child whose parent is absent, or is another tenant's, is a leak or a loss. NULL refers to nothing. -#}
+{#- A child without a parent of the same tenant is a leak or a loss. NULL refers to nothing. -#}
 {%- set parent_field = field or column_name %}
-{#- tenant_id itself may be the child's key; named twice it would be ambiguous. -#}
+{#- tenant_id itself may be the child's key; twice in the list it would be ambiguous. -#}
 {%- set key = ['tenant_id', column_name] | unique | list %}
 select
     child.{{ key | join(', child.') }}

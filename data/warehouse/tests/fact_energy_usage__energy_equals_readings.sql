@@ -1,4 +1,4 @@
--- No join may lose or double energy: the fact holds what the readings held, per tenant, meter, channel and day.
+-- No join may lose or double energy: fact and readings have equal sums per tenant, meter, channel and day.
 with readings as (
     select
         tenant_id,

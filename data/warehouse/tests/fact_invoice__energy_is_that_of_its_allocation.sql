@@ -1,5 +1,5 @@
--- Invoice to ledger: what was billed of an allocation, less what was credited, is what was allocated. An adjusted
--- allocation is corrected on a later invoice, until when it differs: it is left out.
+-- Billed less credited energy equals the allocation. An adjusted allocation is left out: it differs until a later
+-- invoice corrects it.
 with lines as (
     select
         invoice_lines.tenant_id,

@@ -1,4 +1,4 @@
--- To the cent: what a resident is asked for is the sum of the lines, and no join loses or doubles one.
+-- The total of an invoice equals the sum of its lines to the cent: no join loses or doubles a line.
 with lines as (
     select
         tenant_id,

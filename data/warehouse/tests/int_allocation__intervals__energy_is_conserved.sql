@@ -1,5 +1,5 @@
--- Of a whole interval: what participants were given and the surplus are the generation, solar and grid energy the
--- load, to the last place; and the hybrid method has shared out all that somebody could still use.
+-- In a complete interval, to the last place: allocated energy plus surplus equals the generation, solar plus grid
+-- energy equals the load, and the hybrid method has shared out all energy that a participant could still use.
 with intervals as (
     select
         tenant_id,

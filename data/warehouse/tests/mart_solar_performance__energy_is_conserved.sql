@@ -1,4 +1,4 @@
--- On a complete day all generation was either used on site or exported.
+-- On a complete day all generation is either used on site or exported.
 select
     tenant_id,
     property_id,

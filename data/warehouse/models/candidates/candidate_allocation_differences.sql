@@ -1,5 +1,3 @@
-{{ config(materialized='table') }}
-
 with ledger as (
     select * from {{ ref('stg_oltp__allocation_ledger') }}
 ),
@@ -35,7 +33,7 @@ computed as (
     group by ledger.tenant_id, ledger.allocation_id
 ),
 
--- A period is compared when all of its days are in the warehouse and none lacks an interval.
+-- A period is compared when all of its days are in the warehouse and all of their intervals are complete.
 compared as (
     select
         ledger.tenant_id,
@@ -93,8 +91,8 @@ select
     period_from,
     period_to,
     allocation_method,
-    cast(period_days as {{ type_integer() }}) as period_days,
-    cast(computed_days as {{ type_integer() }}) as computed_days,
+    cast(period_days as {{ sql_type('integer') }}) as period_days,
+    cast(computed_days as {{ sql_type('integer') }}) as computed_days,
     ledger_solar_kwh,
     ledger_grid_kwh,
     {{ as_energy('case when is_compared then computed_solar_kwh end') }} as computed_solar_kwh,
@@ -102,8 +100,8 @@ select
     {{ as_energy('case when is_compared then ledger_solar_kwh - computed_solar_kwh end') }} as solar_difference_kwh,
     {{ as_energy('case when is_compared then ledger_grid_kwh - computed_grid_kwh end') }} as grid_difference_kwh,
     finding,
-    cast(incomplete_intervals as {{ type_integer() }}) as incomplete_intervals,
-    cast(revised_intervals as {{ type_integer() }}) as revised_intervals,
+    cast(incomplete_intervals as {{ sql_type('integer') }}) as incomplete_intervals,
+    cast(revised_intervals as {{ sql_type('integer') }}) as revised_intervals,
     first_revised_at,
     last_revised_at,
     {{ share_pct('estimated_kwh', 'load_kwh') }} as estimated_share_pct,

@@ -1,6 +1,5 @@
-{{ config(materialized='table') }}
-
--- From the ledger and not from the invoices: it alone knows when a payment bounced or an invoice was voided.
+-- From the ledger, not from the invoices: only the ledger has the dates on which payments bounced and invoices were
+-- voided.
 with entries as (
     select * from {{ ref('stg_oltp__ledger_entries') }}
     where
@@ -35,7 +34,7 @@ movements as (
     group by entries.tenant_id, coalesce(payments.invoice_id, entries.reference_id), entries.entry_date
 ),
 
--- What is open of an invoice from one date on which something was booked to before the next.
+-- The open amount of an invoice from one booking date (included) to the next (excluded).
 balances as (
     select
         tenant_id,
@@ -50,7 +49,8 @@ balances as (
     from movements
 ),
 
--- Up to when the warehouse knows the ledger: a table that is landed whole tells, so that a rebuild says the same.
+-- The last date for which the warehouse has the ledger. A table that is landed whole gives it, so a rebuild gives the
+-- same date.
 known as (
     select
         tenant_id,
@@ -148,8 +148,8 @@ select
     tenancy_id,
     user_id,
     currency,
-    cast(open_invoices as {{ type_integer() }}) as open_invoices,
-    cast(overdue_invoices as {{ type_integer() }}) as overdue_invoices,
+    cast(open_invoices as {{ sql_type('integer') }}) as open_invoices,
+    cast(overdue_invoices as {{ sql_type('integer') }}) as overdue_invoices,
     {{ as_decimal('outstanding_amount', 14, 2) }} as outstanding_amount,
     {{ as_decimal('current_amount', 14, 2) }} as current_amount,
     {{ as_decimal('days_1_30_amount', 14, 2) }} as days_1_30_amount,
@@ -159,5 +159,5 @@ select
     {{ as_decimal('outstanding_amount - current_amount', 14, 2) }} as overdue_amount,
     {{ as_decimal('overpaid_amount', 14, 2) }} as overpaid_amount,
     oldest_due_date,
-    cast(max_days_overdue as {{ type_integer() }}) as max_days_overdue
+    cast(max_days_overdue as {{ sql_type('integer') }}) as max_days_overdue
 from summed

@@ -1,5 +1,3 @@
-{{ config(materialized='table') }}
-
 with allocations as (
     select * from {{ ref('stg_oltp__allocation_ledger') }}
     where tenancy_id is not null
@@ -69,7 +67,7 @@ metered as (
     group by allocations.tenant_id, allocations.allocation_id
 ),
 
--- Of an allocation a later invoice may bill what was missing, or credit what was too much.
+-- A later invoice may bill what the first one left out of an allocation, or credit what was too much.
 billed_energy as (
     select
         tenant_id,
@@ -134,7 +132,7 @@ documents as (
         period_to,
         currency,
         total_amount,
-        -- A draft and a void invoice claim nothing.
+        -- Draft and void invoices claim nothing.
         case when status in ('draft', 'void') then 0 else total_amount end as claimed_amount
     from invoiced
     union all
@@ -143,12 +141,12 @@ documents as (
         allocations.tenancy_id,
         tenancies.user_id,
         allocations.allocation_id,
-        cast(null as {{ type_text() }}) as invoice_id,
-        cast(null as {{ type_text() }}) as invoice_number,
+        cast(null as {{ sql_type('string') }}) as invoice_id,
+        cast(null as {{ sql_type('string') }}) as invoice_number,
         'not billed' as status,
         allocations.period_from,
         allocations.period_to,
-        cast(null as {{ type_text() }}) as currency,
+        cast(null as {{ sql_type('string') }}) as currency,
         {{ as_decimal('null', 14, 2) }} as total_amount,
         {{ as_decimal('null', 14, 2) }} as claimed_amount
     from allocations
@@ -230,7 +228,7 @@ gathered as (
             and documents.invoice_id = payment_amounts.invoice_id
 ),
 
--- With a day missing the meter says nothing of the period.
+-- If a day is missing, the metered energy of the period is unknown.
 compared as (
     select
         gathered.*,

@@ -1,13 +1,6 @@
-{{ config(
-    materialized='incremental',
-    incremental_strategy=range_strategy(),
-    partition_by={'field': 'reading_date', 'data_type': 'date', 'granularity': 'day'},
-    partitions=range_partitions(),
+{{ by_reading_date(
     cluster_by=['tenant_id', 'property_id'],
-    require_partition_filter=range_filter_required(),
-    on_schema_change='fail',
-    full_refresh=false,
-    indexes=[{'columns': ['reading_date', 'tenant_id', 'property_id'], 'unique': true}],
+    indexes=[{'columns': ['reading_date', 'tenant_id', 'property_id'], 'unique': true}]
 ) }}
 
 with solar as (
@@ -49,7 +42,7 @@ upstream as (
         and basis = 'location'
 ),
 
--- Where no residual mix is known the market is the average of the grid (GHG Protocol, Scope 2 Guidance), and says so.
+-- Without a residual mix the market-based figure uses the grid's average (GHG Protocol, Scope 2 Guidance), with a flag.
 factored as (
     select
         solar.tenant_id,

@@ -1,13 +1,6 @@
-{{ config(
-    materialized='incremental',
-    incremental_strategy=range_strategy(),
-    partition_by={'field': 'reading_date', 'data_type': 'date', 'granularity': 'day'},
-    partitions=range_partitions(),
+{{ by_reading_date(
     cluster_by=['tenant_id', 'property_id', 'meter_id'],
-    require_partition_filter=range_filter_required(),
-    on_schema_change='fail',
-    full_refresh=false,
-    indexes=[{'columns': ['reading_date', 'tenant_id', 'meter_id', 'channel'], 'unique': true}],
+    indexes=[{'columns': ['reading_date', 'tenant_id', 'meter_id', 'channel'], 'unique': true}]
 ) }}
 
 with readings as (
@@ -36,7 +29,7 @@ properties as (
     from {{ ref('dim_property') }}
 ),
 
--- Not energy alone: water, gas and voltage are due as well. What validation estimated did not arrive.
+-- Not only energy: water, gas and voltage are expected too. A value that validation estimated did not arrive.
 received as (
     select
         tenant_id,
@@ -76,8 +69,8 @@ select
     meter_days.reading_date,
     meter_days.expected_intervals,
     meter_days.actual_intervals,
-    cast(meter_days.estimated_intervals as {{ type_integer() }}) as estimated_intervals,
-    -- A day on which a meter changed its length may have more than are due.
+    cast(meter_days.estimated_intervals as {{ sql_type('integer') }}) as estimated_intervals,
+    -- If a meter changed its interval length during the day, more intervals than expected may be present.
     greatest(meter_days.expected_intervals - meter_days.actual_intervals, 0) as missing_intervals,
     {{ share_pct('meter_days.actual_intervals', 'meter_days.expected_intervals') }} as completeness_pct,
     {{ share_pct('meter_days.estimated_intervals', 'meter_days.actual_intervals') }} as estimated_share_pct,

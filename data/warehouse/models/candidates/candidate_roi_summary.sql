@@ -1,5 +1,3 @@
-{{ config(materialized='table') }}
-
 with appraisals as (
     select * from {{ ref('stg_oltp__solar_appraisals') }}
 ),
@@ -17,7 +15,7 @@ assets as (
     group by tenant_id, property_id
 ),
 
--- What happened since, of the days that are in the warehouse: the owner's revenue and the residents' saving apart.
+-- Realised figures of the days in the warehouse: revenue of the owner and savings of the residents, apart.
 allocated as (
     select
         tenant_id,
@@ -64,7 +62,7 @@ realised as (
     group by appraisals.tenant_id, appraisals.appraisal_id
 ),
 
--- What the appraisal leaves open is what the assets cost, if all of that is in the currency of the appraisal.
+-- Costs that the appraisal leaves out come from the assets, if they are all in the currency of the appraisal.
 assumed as (
     select
         appraisals.tenant_id,
@@ -93,10 +91,10 @@ assumed as (
 ),
 
 years as (
-    {{ integers(0, 50) }}
+    {{ integer_series(0, 51) }}
 ),
 
--- Floating point from here on: these are powers of assumed rates, rounded where they become columns.
+-- Floating point from here: powers of assumed rates, rounded in the last step.
 yearly as (
     select
         assumed.tenant_id,
@@ -155,7 +153,7 @@ running as (
     from flows
 ),
 
--- The year in which the sum crosses zero is passed in proportion; who never gets there has no payback.
+-- The year in which the sum crosses zero counts in proportion. An appraisal whose sum stays below zero has no payback.
 totals as (
     select
         tenant_id,
@@ -177,7 +175,7 @@ totals as (
     group by tenant_id, appraisal_id
 ),
 
--- Money out, then money in: by the rule of signs there is one rate at most, and else it means nothing.
+-- Only if cash is first paid out and then comes in: by the rule of signs there is then at most one rate.
 conventional as (
     select
         flows.tenant_id,
@@ -218,7 +216,7 @@ select
     {{ as_decimal('totals.payback_years', 9, 4) }} as payback_years,
     {{ as_decimal('totals.discounted_payback_years', 9, 4) }} as discounted_payback_years,
     {{ as_decimal('totals.lcoe', 14, 6) }} as lcoe_per_kwh,
-    cast(coalesce(realised.days, 0) as {{ type_integer() }}) as realised_days,
+    cast(coalesce(realised.days, 0) as {{ sql_type('integer') }}) as realised_days,
     realised.first_day as realised_from,
     realised.last_day as realised_to,
     {{ as_energy('realised.generation_kwh') }} as realised_generation_kwh,

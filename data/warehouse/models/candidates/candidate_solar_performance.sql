@@ -1,13 +1,6 @@
-{{ config(
-    materialized='incremental',
-    incremental_strategy=range_strategy(),
-    partition_by={'field': 'reading_date', 'data_type': 'date', 'granularity': 'day'},
-    partitions=range_partitions(),
+{{ by_reading_date(
     cluster_by=['tenant_id', 'property_id'],
-    require_partition_filter=range_filter_required(),
-    on_schema_change='fail',
-    full_refresh=false,
-    indexes=[{'columns': ['reading_date', 'tenant_id', 'property_id'], 'unique': true}],
+    indexes=[{'columns': ['reading_date', 'tenant_id', 'property_id'], 'unique': true}]
 ) }}
 
 with usage as (
@@ -82,7 +75,7 @@ judged_meter_days as (
     from meter_days
 ),
 
--- One row a property and day; a channel is the sum of its meters.
+-- One row per property and day; a channel is the sum of its meters.
 property_days as (
     select
         tenant_id,
@@ -217,7 +210,7 @@ judged as (
         export_expected > 0 and export_insufficient = 0 as has_export,
         import_expected > 0 and import_insufficient = 0 as has_import
     from assembled
-    -- A property that neither generates nor exports has no solar performance.
+    -- A property that neither generates nor exports has no row.
     where generation_expected > 0 or export_expected > 0 or solar_capacity_kw > 0
 )
 
@@ -234,7 +227,7 @@ select
         as specific_yield_kwh_per_kw,
     irradiation_kwh_per_m2,
     expected_kwh,
-    -- Over the intervals that both have, so that a gap in the readings is no bad performance.
+    -- Over the intervals that both have, so a gap in the readings does not lower the performance.
     {{ as_energy(divide('case when has_generation then measured_kwh end', 'measured_rated_kwh')) }}
         as performance_ratio,
     {{ as_energy(
@@ -250,8 +243,8 @@ select
         as self_consumption,
     reference_method,
     reference_version,
-    cast(generation_expected + export_expected as {{ type_integer() }}) as expected_intervals,
-    cast(generation_actual + export_actual as {{ type_integer() }}) as actual_intervals,
+    cast(generation_expected + export_expected as {{ sql_type('integer') }}) as expected_intervals,
+    cast(generation_actual + export_actual as {{ sql_type('integer') }}) as actual_intervals,
     {{ share_pct('generation_actual + export_actual', 'generation_expected + export_expected') }} as completeness_pct,
     {{ share_pct('generation_actual', 'generation_expected') }} as generation_completeness_pct,
     {{ share_pct('export_actual', 'export_expected') }} as export_completeness_pct,

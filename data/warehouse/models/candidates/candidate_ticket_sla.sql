@@ -1,5 +1,3 @@
-{{ config(materialized='table') }}
-
 with tickets as (
     select * from {{ ref('fact_service_ticket') }}
 ),
@@ -20,7 +18,7 @@ placed as (
             and tickets.property_id = properties.property_id
 ),
 
--- Those that are not resolved come last, so the ranks of the others are among themselves.
+-- Unresolved tickets come last, so resolved tickets have the first ranks.
 ranked as (
     select
         placed.*,
@@ -34,7 +32,7 @@ ranked as (
     from placed
 ),
 
--- Percentiles by nearest rank: the shortest time that at least that share of the resolved tickets did not exceed.
+-- Percentiles by nearest rank: the shortest time that at least this share of the resolved tickets does not exceed.
 months as (
     select
         tenant_id,
@@ -62,10 +60,10 @@ select
     opened_month,
     opened,
     resolved,
-    cast(cancelled as {{ type_integer() }}) as cancelled,
-    cast(within_sla as {{ type_integer() }}) as within_sla,
-    cast(missed_sla as {{ type_integer() }}) as missed_sla,
-    cast(open_past_target as {{ type_integer() }}) as open_past_target,
+    cast(cancelled as {{ sql_type('integer') }}) as cancelled,
+    cast(within_sla as {{ sql_type('integer') }}) as within_sla,
+    cast(missed_sla as {{ sql_type('integer') }}) as missed_sla,
+    cast(open_past_target as {{ sql_type('integer') }}) as open_past_target,
     {{ share_pct('within_sla', 'within_sla + missed_sla') }} as sla_met_pct,
     median_seconds_to_resolve,
     p90_seconds_to_resolve,

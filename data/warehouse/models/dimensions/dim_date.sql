@@ -1,5 +1,5 @@
 with days as (
-    {{ date_spine(var('calendar_start'), var('calendar_end')) }}
+    {{ date_series(var('calendar_start'), var('calendar_end')) }}
 ),
 
 parts as (

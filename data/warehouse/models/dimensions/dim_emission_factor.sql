@@ -1,4 +1,4 @@
--- A factor is used from its year on until the next edition for the same grid; never for a year before it.
+-- A factor is used from its year until the next edition for the same grid, never for an earlier year.
 select
     factor_id,
     region,

@@ -1,53 +1,9 @@
-with versions as (
-    {{ versions('snap_properties', ['tenant_id', 'property_id']) }}
-),
-
-tenants as (
-    select distinct tenant_id from {{ ref('stg_oltp__tenants') }}
-),
-
-members as (
-    select
-        tenant_id,
-        property_id,
-        property_name,
-        timezone,
-        solar_capacity_kw,
-        status,
-        created_at,
-        updated_at,
-        valid_from,
-        valid_to,
-        is_current
-    from versions
-    union all
-    -- What a fact without one refers to: a member a tenant, so that a join by key keeps to the tenant.
-    select
-        tenant_id,
-        'unknown' as property_id,
-        'unknown' as property_name,
-        'UTC' as timezone,
-        {{ as_decimal('null', 12, 3) }} as solar_capacity_kw,
-        'unknown' as status,
-        cast(null as {{ type_instant() }}) as created_at,
-        cast(null as {{ type_instant() }}) as updated_at,
-        {{ beginning() }} as valid_from,
-        cast(null as {{ type_instant() }}) as valid_to,
-        true as is_current
-    from tenants
-)
-
-select
-    {{ surrogate_key(['tenant_id', 'property_id'] + [epoch_micros('valid_from')]) }} as property_key,
-    tenant_id,
-    property_id,
-    property_name,
-    timezone,
-    solar_capacity_kw,
-    status,
-    created_at,
-    updated_at,
-    valid_from,
-    valid_to,
-    is_current
-from members
+{{ versioned_dimension(
+    snapshot='snap_properties',
+    id='property_id',
+    unknown={
+        'property_name': 'unknown',
+        'timezone': 'UTC',
+        'status': 'unknown'
+    }
+) }}

@@ -1,5 +1,3 @@
-{{ config(materialized='table', cluster_by=['tenant_id']) }}
-
 with messages as (
     select * from {{ ref('stg_oltp__agent_messages') }}
 ),
@@ -58,7 +56,7 @@ ranked as (
     from calls
 ),
 
--- Percentiles by nearest rank: the smallest latency that at least that share of the calls does not exceed.
+-- Percentiles by nearest rank: the smallest latency that at least this share of the calls does not exceed.
 tools as (
     select
         tenant_id,
@@ -111,13 +109,13 @@ select
     ended_at,
     {{ epoch_seconds('ended_at') }} - {{ epoch_seconds('started_at') }} as duration_seconds,
     coalesce(messages, 0) as messages,
-    cast(coalesce(user_turns, 0) as {{ type_integer() }}) as user_turns,
-    cast(coalesce(agent_turns, 0) as {{ type_integer() }}) as agent_turns,
+    cast(coalesce(user_turns, 0) as {{ sql_type('integer') }}) as user_turns,
+    cast(coalesce(agent_turns, 0) as {{ sql_type('integer') }}) as agent_turns,
     coalesce(tool_calls, 0) as tool_calls,
     coalesce(tools, 0) as tools,
-    cast(coalesce(calls_succeeded, 0) as {{ type_integer() }}) as calls_succeeded,
-    cast(coalesce(calls_failed, 0) as {{ type_integer() }}) as calls_failed,
-    cast(coalesce(calls_refused, 0) as {{ type_integer() }}) as calls_refused,
+    cast(coalesce(calls_succeeded, 0) as {{ sql_type('integer') }}) as calls_succeeded,
+    cast(coalesce(calls_failed, 0) as {{ sql_type('integer') }}) as calls_failed,
+    cast(coalesce(calls_refused, 0) as {{ sql_type('integer') }}) as calls_refused,
     coalesce(last_outcome, 'no tool') as outcome,
     latency_p50_ms,
     latency_p95_ms,

@@ -1,13 +1,6 @@
-{{ config(
-    materialized='incremental',
-    incremental_strategy=range_strategy(),
-    partition_by={'field': 'reading_date', 'data_type': 'date', 'granularity': 'day'},
-    partitions=range_partitions(),
+{{ by_reading_date(
     cluster_by=['tenant_id', 'property_id', 'meter_id'],
-    require_partition_filter=range_filter_required(),
-    on_schema_change='fail',
-    full_refresh=false,
-    indexes=[{'columns': ['reading_date', 'tenant_id', 'meter_id', 'channel'], 'unique': true}],
+    indexes=[{'columns': ['reading_date', 'tenant_id', 'meter_id', 'channel'], 'unique': true}]
 ) }}
 
 with usage as (
@@ -29,7 +22,7 @@ with usage as (
     where {{ in_range() }}
 ),
 
--- Unit, tenancy and plan hold for whole dates, so a meter and date have one of each.
+-- Unit, tenancy and rate plan hold for whole dates, so a meter has one of each on a date.
 days as (
     select
         tenant_id,
@@ -64,7 +57,7 @@ select
     {{ as_energy('cost_amount') }} as cost_amount,
     expected_intervals,
     actual_intervals,
-    cast(estimated_intervals as {{ type_integer() }}) as estimated_intervals,
+    cast(estimated_intervals as {{ sql_type('integer') }}) as estimated_intervals,
     {{ share_pct('actual_intervals', 'expected_intervals') }} as completeness_pct,
     {{ share_pct('estimated_intervals', 'actual_intervals') }} as estimated_share_pct
 from days

@@ -1,16 +1,9 @@
-{{ config(
-    materialized='incremental',
-    incremental_strategy=range_strategy(),
-    partition_by={'field': 'reading_date', 'data_type': 'date', 'granularity': 'day'},
-    partitions=range_partitions(),
+{{ by_reading_date(
     cluster_by=['tenant_id', 'property_id', 'meter_id'],
-    require_partition_filter=range_filter_required(),
-    on_schema_change='fail',
-    full_refresh=false,
     indexes=[
         {'columns': ['reading_date', 'tenant_id', 'property_id']},
         {'columns': ['tenant_id', 'meter_id', 'channel', 'reading_ts'], 'unique': true},
-    ],
+    ]
 ) }}
 
 with readings as (
@@ -29,7 +22,7 @@ plans as (
     select * from {{ ref('stg_oltp__rate_plan_assignments') }}
 ),
 
--- What a kWh of the grid costs; the price of solar depends on how it is shared out, which is not of an interval.
+-- Prices of energy from the grid. The price of solar energy depends on its allocation, which this model does not know.
 bands as (
     select * from {{ ref('dim_rate_plan_band') }}
     where charge = 'grid'
@@ -55,7 +48,7 @@ regions as (
     select * from {{ ref('stg_oltp__emission_factor_regions') }}
 ),
 
--- What a kWh of the grid emits where it is drawn: the average of the location.
+-- Emissions of a kWh of the grid, by the average of the location (scope 2).
 factors as (
     select * from {{ ref('dim_emission_factor') }}
     where
@@ -63,8 +56,8 @@ factors as (
         and basis = 'location'
 ),
 
--- Energy alone: reactive power, voltage, water and gas have no kWh and would count as gaps. Where a meter is and what
--- its clock says are of the version in force, so that a day that is built again later is the same.
+-- Only energy: reactive power, voltage, water and gas have no kWh and would count as gaps. Place and zone of a meter
+-- come from the version in force, so a day that is rebuilt later stays the same.
 energy as (
     select
         readings.tenant_id,
@@ -114,15 +107,16 @@ counted as (
 clocked as (
     select
         counted.*,
-        cast(extract(hour from local_ts) as {{ type_integer() }}) as local_hour,
-        cast(extract(hour from local_ts) * 60 + extract(minute from local_ts) as {{ type_integer() }}) as local_minute,
+        cast(extract(hour from local_ts) as {{ sql_type('integer') }}) as local_hour,
+        cast(extract(hour from local_ts) * 60 + extract(minute from local_ts) as {{ sql_type('integer') }})
+            as local_minute,
         {{ date_part_integer('year', 'reading_date') }} as reading_year,
         case when {{ iso_day_of_week('reading_date') }} >= 6 then 'weekend' else 'weekday' end as day_kind
     from counted
 ),
 
--- The wall clock at the start of an interval decides its price, on the days on which clocks change too: an hour that
--- happens twice has one price both times. What is generated or exported has none.
+-- The wall clock at the start of an interval decides its price, also when clocks change: an hour that happens twice has
+-- the same price both times. Generated and exported energy has no price.
 priced as (
     select
         clocked.*,

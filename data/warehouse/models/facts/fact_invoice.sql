@@ -1,5 +1,3 @@
-{{ config(materialized='table', cluster_by=['tenant_id']) }}
-
 with invoice_lines as (
     select * from {{ ref('stg_oltp__invoice_lines') }}
 ),

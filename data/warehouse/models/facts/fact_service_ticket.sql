@@ -1,5 +1,3 @@
-{{ config(materialized='table', cluster_by=['tenant_id']) }}
-
 with tickets as (
     select * from {{ ref('stg_oltp__service_tickets') }}
 ),
@@ -73,7 +71,7 @@ gathered as (
         tickets.ticket_id,
         tickets.property_id,
         tickets.unit_id,
-        -- Whose quote was accepted does the work; without one, who was to come last.
+        -- The provider of the accepted quote does the work; without one, the provider of the last planned visit.
         coalesce(quotes.provider_id, visitors.provider_id) as provider_id,
         tickets.category,
         tickets.priority,
@@ -83,7 +81,7 @@ gathered as (
         visits.scheduled_at,
         tickets.resolved_at,
         tickets.sla_target_at,
-        -- An open ticket is judged at the time up to which it is known, so that a rebuild says the same.
+        -- An open ticket is judged at the time of its last landing, so a rebuild gives the same result.
         case
             when tickets.sla_target_at is null or tickets.status = 'cancelled' then null
             when tickets.resolved_at is not null then tickets.resolved_at <= tickets.sla_target_at
@@ -156,8 +154,8 @@ select
     coalesce(quotes, 0) as quotes,
     {{ as_decimal('accepted_amount', 14, 2) }} as accepted_amount,
     currency,
-    cast(coalesce(visits_done, 0) as {{ type_integer() }}) as visits_done,
-    cast(coalesce(visits_missed, 0) as {{ type_integer() }}) as visits_missed,
+    cast(coalesce(visits_done, 0) as {{ sql_type('integer') }}) as visits_done,
+    cast(coalesce(visits_missed, 0) as {{ sql_type('integer') }}) as visits_missed,
     coalesce(activities, 0) as activities,
-    cast(coalesce(ai_actions, 0) as {{ type_integer() }}) as ai_actions
+    cast(coalesce(ai_actions, 0) as {{ sql_type('integer') }}) as ai_actions
 from gathered

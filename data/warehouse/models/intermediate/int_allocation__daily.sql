@@ -1,16 +1,9 @@
-{{ config(
-    materialized='incremental',
-    incremental_strategy=range_strategy(),
-    partition_by={'field': 'reading_date', 'data_type': 'date', 'granularity': 'day'},
-    partitions=range_partitions(),
+{{ by_reading_date(
     cluster_by=['tenant_id', 'property_id', 'participant_id'],
-    require_partition_filter=range_filter_required(),
-    on_schema_change='fail',
-    full_refresh=false,
     indexes=[
         {'columns': ['reading_date', 'tenant_id', 'property_id']},
         {'columns': ['tenant_id', 'participant_id', 'reading_date'], 'unique': true},
-    ],
+    ]
 ) }}
 
 with intervals as (
@@ -51,9 +44,9 @@ select
     reading_date,
     tenancy_id,
     allocation_method,
-    cast(intervals as {{ type_integer() }}) as intervals,
-    cast(incomplete_intervals as {{ type_integer() }}) as incomplete_intervals,
-    cast(revised_intervals as {{ type_integer() }}) as revised_intervals,
+    cast(intervals as {{ sql_type('integer') }}) as intervals,
+    cast(incomplete_intervals as {{ sql_type('integer') }}) as incomplete_intervals,
+    cast(revised_intervals as {{ sql_type('integer') }}) as revised_intervals,
     first_revised_at,
     last_revised_at,
     {{ as_energy('load_kwh') }} as load_kwh,

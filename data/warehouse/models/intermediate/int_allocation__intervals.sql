@@ -1,19 +1,12 @@
-{{ config(
-    materialized='incremental',
-    incremental_strategy=range_strategy(),
-    partition_by={'field': 'reading_date', 'data_type': 'date', 'granularity': 'day'},
-    partitions=range_partitions(),
+{{ by_reading_date(
     cluster_by=['tenant_id', 'property_id', 'participant_id'],
-    require_partition_filter=range_filter_required(),
-    on_schema_change='fail',
-    full_refresh=false,
     indexes=[
         {'columns': ['reading_date', 'tenant_id', 'property_id']},
         {'columns': ['tenant_id', 'property_id', 'interval_started_at', 'participant_id'], 'unique': true},
-    ],
+    ]
 ) }}
 
--- The rules of docs/billing.md, computed a second time from the fact, so that the ledger can be held against them.
+-- The rules of docs/billing.md, computed a second time from the fact, to compare the ledger with them.
 with usage as (
     select
         tenant_id,
@@ -69,7 +62,7 @@ days_due as (
     where {{ in_range() }}
 ),
 
--- Water and gas are consumed too, and have no part in this.
+-- Water and gas are consumed too, but are not shared out.
 energy_registers as (
     select distinct
         tenant_id,
@@ -81,7 +74,7 @@ energy_registers as (
         and coalesce(unit, 'kWh') in ('kWh', 'Wh', 'MWh')
 ),
 
--- A register that is silent all day has no reading to tell of it, and yet nothing of that day is whole.
+-- A register that is silent all day has no readings here, but it makes all intervals of the day incomplete.
 silent as (
     select
         days_due.tenant_id,
@@ -183,7 +176,7 @@ loads as (
     group by tenant_id, property_id, reading_date, interval_number, participant_id
 ),
 
--- What changed since it was first read explains a difference from what was billed, whichever register it was.
+-- A reading that was replaced explains a difference from the bill, whatever register it belongs to.
 revisions as (
     select
         tenant_id,
@@ -195,7 +188,7 @@ revisions as (
     group by tenant_id, property_id, reading_date, interval_number
 ),
 
--- Who takes part on a day: the common area always, who has a share, and who used energy.
+-- Participants of a day: the common area always, units with a share, and units that used energy.
 participants as (
     select
         tenant_id,
@@ -225,7 +218,7 @@ participants as (
     from loads
 ),
 
--- A vacant unit has no tenancy: it gets no solar, and what it draws is grid energy.
+-- A vacant unit has no tenancy: it gets no solar energy, and all of its load is grid energy.
 entitled as (
     select
         participants.tenant_id,
@@ -379,7 +372,7 @@ shared as (
     from round_{{ var('hybrid_rounds') | int + 1 }}
 ),
 
--- The price of a kWh with tax, by local wall clock and kind of day; who has no rate plan has no price.
+-- Price of a kWh with tax, by local wall clock and kind of day; NULL without a rate plan.
 prices as (
     select
         rows_of_intervals.tenant_id,

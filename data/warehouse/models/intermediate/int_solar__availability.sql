@@ -1,13 +1,6 @@
-{{ config(
-    materialized='incremental',
-    incremental_strategy=range_strategy(),
-    partition_by={'field': 'reading_date', 'data_type': 'date', 'granularity': 'day'},
-    partitions=range_partitions(),
+{{ by_reading_date(
     cluster_by=['tenant_id', 'property_id'],
-    require_partition_filter=range_filter_required(),
-    on_schema_change='fail',
-    full_refresh=false,
-    indexes=[{'columns': ['reading_date', 'tenant_id', 'property_id'], 'unique': true}],
+    indexes=[{'columns': ['reading_date', 'tenant_id', 'property_id'], 'unique': true}]
 ) }}
 
 with reference_series as (
@@ -44,7 +37,7 @@ generation as (
 ),
 
 days as (
-    {{ date_spine(range_bound('start_date'), range_bound('end_date')) }}
+    {{ date_series(range_bound('start_date'), range_bound('end_date')) }}
 ),
 
 in_service as (
@@ -62,7 +55,7 @@ in_service as (
     group by arrays.tenant_id, arrays.property_id, days.date_day
 ),
 
--- What an array would make at the irradiance of its rating is irradiation x capacity: of several arrays, the sum.
+-- Irradiation x capacity is the energy of an array at its rating; several arrays are summed.
 array_intervals as (
     select
         reference_series.tenant_id,
@@ -82,7 +75,7 @@ array_intervals as (
             and reference_series.solar_asset_id = arrays.solar_asset_id
 ),
 
--- A day of which one array has no reference has none.
+-- A day has a reference only if all arrays have one.
 reference_days as (
     select
         array_intervals.tenant_id,
@@ -182,7 +175,7 @@ intervals as (
     group by tenant_id, property_id, reading_date, interval_number
 ),
 
--- Measured: every meter has the whole of it. Bright: the sky alone would give enough to start an inverter.
+-- Measured: every meter has the whole interval. Bright: the clear sky is enough to start an inverter.
 judged as (
     select
         intervals.tenant_id,
@@ -207,7 +200,7 @@ judged as (
             and intervals.reading_date = reference_days.reading_date
 ),
 
--- Out: nothing was made although it was bright. Running: the other measured intervals in which it was bright.
+-- Out: bright and measured, but nothing was generated. Running: the other bright measured intervals.
 property_days as (
     select
         tenant_id,
@@ -235,9 +228,9 @@ select
     {{ as_energy('reference_days.expected_kwh') }} as expected_kwh,
     {{ as_energy('property_days.measured_kwh') }} as measured_kwh,
     {{ as_energy('property_days.measured_rated_kwh') }} as measured_rated_kwh,
-    cast(property_days.bright_intervals as {{ type_integer() }}) as bright_intervals,
-    cast(property_days.out_intervals as {{ type_integer() }}) as out_intervals,
-    -- The day's weather is that of the intervals in which it ran; with none, the sky was clear: the most it can be.
+    cast(property_days.bright_intervals as {{ sql_type('integer') }}) as bright_intervals,
+    cast(property_days.out_intervals as {{ sql_type('integer') }}) as out_intervals,
+    -- The weather of the day is that of its running intervals. Without one, a clear sky is assumed: the highest loss.
     {{ as_energy(
         'case when property_days.bright_intervals = 0 then null '
         ~ 'when property_days.running_expected_kwh = 0 then property_days.out_expected_kwh else '

@@ -5,7 +5,7 @@ select
     agent_id,
     tool_name,
     outcome,
-    cast(latency_ms as {{ type_integer() }}) as latency_ms,
+    cast(latency_ms as {{ sql_type('integer') }}) as latency_ms,
     trace_id,
     performed_by_user_id as user_id,
     occurred_at,

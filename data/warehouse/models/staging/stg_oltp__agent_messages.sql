@@ -2,7 +2,7 @@ select
     tenant_id,
     id as agent_message_id,
     session_id,
-    cast(sequence as {{ type_integer() }}) as sequence,
+    cast(sequence as {{ sql_type('integer') }}) as sequence,
     agent_id,
     user_id,
     role as message_role,

@@ -2,7 +2,7 @@ select
     tenant_id,
     id as invoice_line_id,
     invoice_id,
-    cast(line_number as {{ type_integer() }}) as line_number,
+    cast(line_number as {{ sql_type('integer') }}) as line_number,
     category,
     {{ as_energy('quantity') }} as quantity,
     {{ as_decimal('unit_amount', 14, 6) }} as unit_amount,

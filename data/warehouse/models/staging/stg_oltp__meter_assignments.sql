@@ -1,4 +1,4 @@
--- assigned_to is exclusive; NULL at either end means without end.
+-- assigned_to is exclusive; NULL at either end means unbounded.
 select
     tenant_id,
     id as meter_assignment_id,

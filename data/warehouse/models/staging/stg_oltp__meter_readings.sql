@@ -7,7 +7,7 @@ select
     channel,
     reading_ts,
     reading_date,
-    cast(interval_seconds as {{ type_integer() }}) as interval_seconds,
+    cast(interval_seconds as {{ sql_type('integer') }}) as interval_seconds,
     {{ as_decimal('value_native', 20, 9) }} as value_native,
     unit,
     {{ as_energy('value_kwh') }} as value_kwh,
@@ -17,7 +17,7 @@ select
     is_estimated,
     source,
     source_version,
-    cast(version as {{ type_integer() }}) as version,
+    cast(version as {{ sql_type('integer') }}) as version,
     updated_at
 from {{ source('raw', 'meter_readings') }}
 where {{ in_range() }}

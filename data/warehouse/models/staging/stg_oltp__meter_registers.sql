@@ -6,7 +6,7 @@ select
     register,
     channel,
     unit,
-    cast(interval_seconds as {{ type_integer() }}) as interval_seconds,
+    cast(interval_seconds as {{ sql_type('integer') }}) as interval_seconds,
     created_at,
     updated_at,
     landed_at

@@ -1,4 +1,4 @@
--- utility_account_number and the free-form metadata stay in raw: nothing downstream needs them.
+-- utility_account_number and the free-form metadata stay in raw: no model needs them.
 select
     tenant_id,
     id as property_id,

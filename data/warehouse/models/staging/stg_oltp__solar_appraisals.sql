@@ -12,7 +12,7 @@ select
     {{ as_decimal('price_growth_rate', 7, 6) }} as price_growth_rate,
     {{ as_decimal('cost_growth_rate', 7, 6) }} as cost_growth_rate,
     {{ as_decimal('discount_rate', 7, 6) }} as discount_rate,
-    cast(lifetime_years as {{ type_integer() }}) as lifetime_years,
+    cast(lifetime_years as {{ sql_type('integer') }}) as lifetime_years,
     valid_from,
     valid_to,
     created_at,

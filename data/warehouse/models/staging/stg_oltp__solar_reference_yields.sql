@@ -6,7 +6,7 @@ select
     solar_asset_id,
     reading_ts,
     reading_date,
-    cast(interval_seconds as {{ type_integer() }}) as interval_seconds,
+    cast(interval_seconds as {{ sql_type('integer') }}) as interval_seconds,
     {{ as_decimal('irradiation_kwh_per_m2', 20, 9) }} as irradiation_kwh_per_m2,
     {{ as_energy('expected_kwh') }} as expected_kwh,
     method,
