@@ -12,7 +12,7 @@ from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
 Scale = Literal["small", "medium"]
-FileFormat = Literal["nem12", "canonical_csv"]
+DemoFormat = Literal["nem12", "canonical_csv"]
 
 _NAMESPACE = UUID("3d5b2f4e-6c1a-5d0e-9a77-0c5e1f7a9b42")
 _ONBOARDED = date(2025, 10, 21)
@@ -73,7 +73,7 @@ class DemoProperty:
     standard_offset_hours: int
     latitude: float
     longitude: float
-    file_format: FileFormat
+    file_format: DemoFormat
     file_unit: Literal["kWh", "Wh"]
     interval_seconds: int
     unit_count: int

@@ -7,7 +7,7 @@ from typing import Literal
 
 import pandas as pd
 
-from data.demo.company import FileFormat, Scale
+from data.demo.company import DemoFormat, Scale
 
 FileKind = Literal["history", "first", "late", "revised", "bad_rows"]
 
@@ -22,7 +22,7 @@ class DemoFile:
 
     path: Path
     tenant: str
-    format: FileFormat
+    format: DemoFormat
     kind: FileKind
     readings: int
     changes: int
