@@ -78,11 +78,11 @@ def main(
 def measure_pipeline(settings: Settings) -> list[Measurement]:
     """One day of the demo at `medium`, from readings to marts, in a database that holds all its days."""
     from dagster_project.runner import run_pipeline
-    from data.demo import apply_company, generate
+    from data.demo import apply_company, generate_files
 
     dsn = engines.dsn(settings)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        generate(Path(folder), "medium", None)
+        generate_files(Path(folder), "medium", None)
         apply_company(dsn, "medium")
         readings, seconds = 0, 0.0
         for path in sorted(path for path in Path(folder).rglob("*") if path.is_file()):

@@ -28,9 +28,9 @@ def run(
     from psycopg.types.range import DateRange
 
     from data.billing import reports
+    from data.billing.allocation_ledger import find_period
     from data.billing.database import as_tenant, find_property
     from data.billing.invoices import draft_invoices
-    from data.billing.ledger import period_in_ledger
     from myproperty import engines
 
     check_order(first, last)
@@ -38,7 +38,7 @@ def run(
     with as_tenant(engines.dsn(get_settings()), tenant) as connection:
         property_id = find_property(connection, property)
         drafted = draft_invoices(connection, property_id, period)
-        allocated = reports.allocations(connection, period_in_ledger(connection, property_id, period))
+        allocated = reports.read_allocations(connection, find_period(connection, property_id, period))
     if json:
         console.print_json({"allocations": allocated, "drafted": [str(invoice) for invoice in drafted]})
     else:
@@ -59,7 +59,7 @@ def ties(
     from myproperty import engines
 
     with as_tenant(engines.dsn(get_settings()), tenant) as connection:
-        rows = reports.ties(connection, invoice)
+        rows = reports.read_invoice_ties(connection, invoice)
     if json:
         console.print_json(rows)
     else:
@@ -82,7 +82,7 @@ def tasks(
 
     with as_tenant(engines.dsn(get_settings()), tenant) as connection:
         found = [
-            adjustments.describe(connection, task)
+            adjustments.describe_task(connection, task)
             for task in adjustments.find_tasks(connection, is_open=not every)
         ]
     if json:
@@ -101,16 +101,16 @@ def adjust(
 ) -> None:
     """Take revised readings into the allocation ledger; the next invoice bills or credits the difference."""
     from data.billing import adjustments
-    from data.billing.database import as_tenant, tenant_of_task
+    from data.billing.database import as_tenant, find_tenant_of_task
     from myproperty import engines
 
     dsn = engines.dsn(get_settings())
-    with as_tenant(dsn, tenant_of_task(dsn, task)) as connection:
+    with as_tenant(dsn, find_tenant_of_task(dsn, task)) as connection:
         if dismiss:
-            adjustments.dismiss(connection, task, by=by, because=because)
+            adjustments.dismiss_task(connection, task, by=by, because=because)
             console.out.print("Dismissed: the allocation stays as billed.")
             return
-        changed = adjustments.adjust(connection, task, by=by, because=because)
+        changed = adjustments.adjust_allocation(connection, task, by=by, because=because)
     console.out.print(
         f"{len(changed)} allocations adjusted; the next invoice of a tenancy bills or credits the difference."
     )
@@ -125,7 +125,7 @@ def balance(tenant: OneTenant, json: AsJson = False) -> None:
     from myproperty import engines
 
     with as_tenant(engines.dsn(get_settings()), tenant) as connection:
-        sheet, accounts = reports.balance_sheet(connection), reports.balances(connection)
+        sheet, accounts = reports.read_balance_sheets(connection), reports.read_balances(connection)
     if json:
         console.print_json({"balance_sheet": sheet, "accounts": accounts})
     else:

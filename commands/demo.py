@@ -18,7 +18,7 @@ from myproperty.database.roles import READONLY_ROLE
 from myproperty.settings import CHECKOUT, Settings, get_settings
 
 if TYPE_CHECKING:
-    from data.demo import DemoPlan, Scale
+    from data.demo import DemoScope, Scale
 
 MART = """
 select t.tenant_name as tenant, p.property_name as property, count(*) as days,
@@ -111,61 +111,61 @@ def _run_steps(settings: Settings, scale: "Scale", days: int | None) -> None:
     from myproperty import engines
 
     dsn = engines.dsn(settings)
-    plans = _create_company(settings, dsn, scale, days)
-    plan = plans[-1]
+    scopes = _create_company(settings, dsn, scale, days)
+    scope = scopes[-1]
     console.out.print(
-        f"{sum(len(each.files) for each in plans)} meter files of two invented tenants are in "
-        f"{_shorten(settings.inbox)}: {sum(each.readings for each in plans):,} readings, "
-        f"{plans[0].start} to before {plan.end}."
+        f"{sum(len(each.files) for each in scopes)} meter files of two invented tenants are in "
+        f"{_shorten(settings.inbox)}: {sum(each.readings for each in scopes):,} readings, "
+        f"{scopes[0].start} to before {scope.end}."
     )
     with console.output_to(settings.run_log):
         ingested = ingest_inbox(settings, console.show_progress)
         # Before the pipeline: it copies the invoices into the warehouse.
         if scale == "small":
             apply_billing(dsn, scale, console.show_progress)
-        report = run_pipeline(plan.start, plan.end, settings, console.show_progress)
+        report = run_pipeline(scope.start, scope.end, settings, console.show_progress)
     views.show_ingests(ingested)
     views.show_validations(report.validated)
     views.show_runs([report])
     views.show_run_failures([report])
     if not report.success:
         raise typer.Exit(1)
-    _show_marts(settings, plan.start.isoformat(), plan.end.isoformat())
+    _show_marts(settings, scope.start.isoformat(), scope.end.isoformat())
     views.show_gates(last_verdicts(dsn))
     _show_quarantine(dsn)
     if scale == "small":
         _show_billing(dsn)
 
 
-def _create_company(settings: Settings, dsn: str, scale: "Scale", days: int | None) -> "Sequence[DemoPlan]":
-    """Create the schema, the company's rows and its files; the plans of the files, the oldest first."""
-    from data.demo import apply_company, generate, history
+def _create_company(settings: Settings, dsn: str, scale: "Scale", days: int | None) -> "Sequence[DemoScope]":
+    """Create the schema, the company's rows and its files; the scopes of the files, the oldest first."""
+    from data.demo import apply_company, generate_files, generate_history
     from myproperty.sealing import Sealer
     from oltp_schema.migrate import upgrade
 
     with console.step("Creating the schema and the demo company"), Sealer(dsn, settings) as sealer:
         upgrade(dsn)
         apply_company(dsn, scale, sealer)
-        plan = generate(Path(settings.inbox), scale, days)
+        scope = generate_files(Path(settings.inbox), scale, days)
         if scale != "small":
-            return [plan]
-        return [history(Path(settings.inbox), scale, end=plan.start), plan]
+            return [scope]
+        return [generate_history(Path(settings.inbox), scale, end=scope.start), scope]
 
 
 def _show_billing(dsn: str) -> None:
     """Show the balance sheets, and one invoice down to the meter."""
     from data.billing import reports
     from data.billing.database import as_tenant
-    from data.demo.company import company
+    from data.demo.company import list_tenants
 
-    for tenant in company("small"):
+    for tenant in list_tenants("small"):
         with as_tenant(dsn, tenant.id) as connection:
-            console.print_table(f"Accounts of {tenant.name}", reports.balances(connection))
-            console.print_table(f"Balance sheet of {tenant.name}", reports.balance_sheet(connection))
-            ties = reports.ties(connection)
+            console.print_table(f"Accounts of {tenant.name}", reports.read_balances(connection))
+            console.print_table(f"Balance sheet of {tenant.name}", reports.read_balance_sheets(connection))
+            ties = reports.read_invoice_ties(connection)
             newest = max(ties, key=lambda row: str(row["invoice"]))
-            lines = reports.invoice_lines(connection, newest["invoice"])
-            query, answer = reports.invoice_by_query(connection, newest["invoice"])
+            lines = reports.read_invoice_lines(connection, newest["invoice"])
+            query, answer = reports.query_invoice(connection, newest["invoice"])
     as_reader = f"set role {READONLY_ROLE};\nset app.tenant_id = '{tenant.id}';"
     console.print_query(f"{as_reader}\n{reports.SHEET.strip()};")
     title = f"Invoice {newest['invoice']} of {tenant.name}, unit {newest['unit']}, {newest['billing_period']}"

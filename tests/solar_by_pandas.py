@@ -1,6 +1,6 @@
 """Compute the shares of solar energy and their value again: in floats, from the rows of the OLTP.
 
-Bills, marts and the rounding to billionths of a kWh (`data.billing.allocation`) are not computed here.
+Bills, marts and the rounding to billionths of a kWh (`data.billing.sharing`) are not computed here.
 """
 
 from datetime import date, datetime

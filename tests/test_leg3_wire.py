@@ -29,7 +29,7 @@ from google.cloud import bigquery
 from dagster_project import runner
 from dagster_project.defs.warehouse.assets import copy_partial_parse
 from dagster_project.resources import dbt as dbt_calls
-from data.demo import DemoPlan, apply_company, generate
+from data.demo import DemoScope, apply_company, generate_files
 from data.demo.billing import apply_billing
 from data.ingest.errors import QueryRefused
 from data.landing.entities import ENTITIES
@@ -62,7 +62,7 @@ class Wire:
     """The company in the emulator: `dates` have been rebuilt and published, `reports` say how."""
 
     settings: Settings
-    plan: DemoPlan
+    plan: DemoScope
     dates: Window
     reports: list[runner.RunReport]
 
@@ -88,7 +88,7 @@ def wire() -> Iterator[Wire]:
         dsn = engines.dsn(settings)
         upgrade(dsn)
         apply_company(dsn, "small")
-        plan = generate(Path(settings.inbox), "small", 5)
+        plan = generate_files(Path(settings.inbox), "small", 5)
         runner.ingest_inbox(settings)
         runner.validate_due(settings)
         assert apply_billing(dsn, since=plan.start) > 0

@@ -1,4 +1,4 @@
-"""From readings to money: solar shared out, allocations kept, invoices made, the ledger balanced.
+"""From readings to money: share solar, keep allocations, draft invoices, book them in the ledger.
 
 Nothing here reads files or writes readings.
 """

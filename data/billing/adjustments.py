@@ -1,7 +1,7 @@
-"""Billing periods whose readings changed after they were allocated: what would differ, and the decision.
+"""Billing periods whose readings changed after allocation: show the difference, then adjust or dismiss.
 
-Here: the tasks that loads open (`data.ingest.readings.adjustment_tasks`). Not here: the corrections on the
-next invoice (`invoices`), which follow from an adjusted allocation.
+Loads open the tasks (`data.ingest.readings.adjustment_tasks`). Not here: the corrections on the next
+invoice (`invoices`), which follow from an adjusted allocation.
 """
 
 import uuid
@@ -13,9 +13,15 @@ import psycopg
 from psycopg.rows import class_row, dict_row
 from psycopg.types.range import DateRange
 
+from data.billing.allocation_ledger import (
+    Allocation,
+    allocate_period,
+    build_ledger_rows,
+    lock_billing,
+    to_kwh,
+)
 from data.billing.errors import BillingError
 from data.billing.invoices import redraft_invoices
-from data.billing.ledger import Allocation, compute, kwh, ledger_rows, lock_billing
 
 TASKS = """
 select t.id, t.status, t.allocation_period_id as period_id, p.property_id, h.name as property,
@@ -56,8 +62,8 @@ order by u.label nulls last, l.billing_period
 
 
 @dataclass(frozen=True)
-class Task:
-    """A task as it is in its table; `period` is the billing period of the property, in local dates."""
+class AdjustmentTask:
+    """A row of `adjustment_tasks`; `period` is the billing period of the property, in local dates."""
 
     id: uuid.UUID
     status: str
@@ -73,8 +79,8 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Energies:
-    """What a row of the ledger holds, in kWh; `confidence` is the share that was measured."""
+class LedgerEnergies:
+    """The energies of an allocation, in kWh; `confidence` is the measured share of the load."""
 
     solar_kwh: Decimal
     grid_kwh: Decimal
@@ -83,35 +89,35 @@ class Energies:
 
 
 @dataclass(frozen=True)
-class Difference:
-    """A row of the ledger as it stands, and as the current readings make it."""
+class LedgerDifference:
+    """An allocation as the allocation ledger has it and as the current readings give it."""
 
     allocation_id: uuid.UUID
     unit: str
     during: DateRange
-    before: Energies
-    after: Energies
+    before: LedgerEnergies
+    after: LedgerEnergies
 
     @property
     def is_of_energy(self) -> bool:
-        """Whether more differs than how much of it was measured."""
+        """Whether an energy differs, not only the confidence."""
         return (self.before.solar_kwh, self.before.grid_kwh, self.before.loss_kwh) != (
             self.after.solar_kwh, self.after.grid_kwh, self.after.loss_kwh,
         )  # fmt: skip
 
 
-def find_tasks(connection: psycopg.Connection, *, is_open: bool = True) -> list[Task]:
-    """The tasks of the tenant, the oldest first; those that are open, or all."""
-    with connection.cursor(row_factory=class_row(Task)) as cursor:
+def find_tasks(connection: psycopg.Connection, *, is_open: bool = True) -> list[AdjustmentTask]:
+    """Return the open tasks of the tenant, or all tasks, oldest first."""
+    with connection.cursor(row_factory=class_row(AdjustmentTask)) as cursor:
         return cursor.execute(
             TASKS + "where t.status = 'open' or not %s order by t.id", (is_open,)
         ).fetchall()
 
 
-def describe(connection: psycopg.Connection, task: Task) -> dict[str, Any]:
-    """A task with the readings that made it, the invoices it concerns and what would differ, unit by unit.
+def describe_task(connection: psycopg.Connection, task: AdjustmentTask) -> dict[str, Any]:
+    """Return a task with its changed readings, its issued invoices and the difference for each unit.
 
-    `problem` says why the period cannot be allocated anew, where it cannot.
+    `problem` names the reason if the period cannot be allocated again.
     """
     with connection.cursor(row_factory=dict_row) as cursor:
         readings = cursor.execute(READINGS, (task.id,)).fetchall()
@@ -119,7 +125,7 @@ def describe(connection: psycopg.Connection, task: Task) -> dict[str, Any]:
     problem, units = None, []
     if task.status == "open":
         try:
-            units = [_as_row(each) for each in differences(connection, task)]
+            units = [_describe_difference(each) for each in find_differences(connection, task)]
         except BillingError as error:
             problem = str(error)
     return {
@@ -139,61 +145,63 @@ def describe(connection: psycopg.Connection, task: Task) -> dict[str, Any]:
     }
 
 
-def differences(connection: psycopg.Connection, task: Task) -> list[Difference]:
-    """What differs of a period between the ledger and the current readings; writes nothing."""
-    return _differences(connection, task, _compute(connection, task))
+def find_differences(connection: psycopg.Connection, task: AdjustmentTask) -> list[LedgerDifference]:
+    """Compare the allocation ledger with the current readings for a period; writes nothing."""
+    return _compare_with_ledger(connection, task, _allocate_again(connection, task))
 
 
-def adjust(connection: psycopg.Connection, task_id: uuid.UUID, *, by: str, because: str) -> list[Difference]:
-    """Take what the readings say now into the allocation ledger and close the task; returns what differed.
+def adjust_allocation(
+    connection: psycopg.Connection, task_id: uuid.UUID, *, by: str, because: str
+) -> list[LedgerDifference]:
+    """Write the current readings into the allocation ledger, close the task and return the differences.
 
-    `by` is a user of the tenant, by id or e-mail address. Drafts of the period are written anew; what was
-    issued stands, and the next draft of each tenancy bills or credits the difference. Raises `BillingError`
-    if the task is decided already, a reason is missing, or the period cannot be allocated.
+    `by` is a user of the tenant, by id or e-mail address. Drafts of the period are rewritten. Issued invoices
+    stay, and the next draft of each tenancy bills or credits the difference. Raises `BillingError` if the
+    task is already decided, the reason is missing, or the period cannot be allocated.
     """
-    task, person = _begin(connection, task_id, by, because)
-    allocation = _compute(connection, task)
-    found = _differences(connection, task, allocation)
+    task, person = _begin_decision(connection, task_id, by, because)
+    allocation = _allocate_again(connection, task)
+    found = _compare_with_ledger(connection, task, allocation)
     metered = allocation.metered
     connection.execute(
         "update myproperty.allocation_periods set generation_kwh = %s, import_kwh = %s, export_kwh = %s, "
         "consumption_kwh = %s, surplus_kwh = %s where id = %s",
         (
-            *(kwh(energy.sum()) for energy in (metered.generation, metered.imported, metered.exported)),
-            kwh(metered.loads.sum()),
-            kwh(allocation.surplus),
+            *(to_kwh(energy.sum()) for energy in (metered.generation, metered.imported, metered.exported)),
+            to_kwh(metered.loads.sum()),
+            to_kwh(allocation.surplus),
             task.period_id,
         ),
     )
     for each in found:
-        _adjust_row(connection, each, person, f"{because} (adjustment task {task.id})")
+        _adjust_ledger_row(connection, each, person, f"{because} (adjustment task {task.id})")
     redraft_invoices(connection, allocation, task.period_id)
-    _decide(connection, task, "done", person, because)
+    _close_task(connection, task, "done", person, because)
     return found
 
 
-def dismiss(connection: psycopg.Connection, task_id: uuid.UUID, *, by: str, because: str) -> None:
-    """Close a task and let the allocation stand as it was billed. Raises `BillingError` as `adjust` does."""
-    task, person = _begin(connection, task_id, by, because)
-    _decide(connection, task, "dismissed", person, because)
+def dismiss_task(connection: psycopg.Connection, task_id: uuid.UUID, *, by: str, because: str) -> None:
+    """Close a task and keep the billed allocation. Raises `BillingError` as `adjust_allocation` does."""
+    task, person = _begin_decision(connection, task_id, by, because)
+    _close_task(connection, task, "dismissed", person, because)
 
 
-def _begin(
+def _begin_decision(
     connection: psycopg.Connection, task_id: uuid.UUID, by: str, because: str
-) -> tuple[Task, uuid.UUID]:
+) -> tuple[AdjustmentTask, uuid.UUID]:
     if not because.strip():
-        raise BillingError("an adjustment names who decided and why: give both, the trail has nothing else")
+        raise BillingError(
+            "an adjustment needs a user and a reason: give both, since the audit trail keeps nothing else"
+        )
     lock_billing(connection)
-    with connection.cursor(row_factory=class_row(Task)) as cursor:
+    with connection.cursor(row_factory=class_row(AdjustmentTask)) as cursor:
         task = cursor.execute(TASKS + "where t.id = %s", (task_id,)).fetchone()
     if task is None:
         raise BillingError(
-            f"the tenant has no adjustment task {task_id}: `myproperty billing tasks` shows them"
+            f"the tenant has no adjustment task {task_id}: `myproperty billing tasks` lists them"
         )
     if task.status != "open":
-        raise BillingError(
-            f"the adjustment task {task_id} is {task.status}: it was decided by {task.decided_by}"
-        )
+        raise BillingError(f"adjustment task {task_id} is {task.status}: {task.decided_by} decided it")
     row = connection.execute(
         "select id from myproperty.users "
         "where (id::text = lower(%(by)s) or email = %(by)s) and status = 'active' and role <> 'resident'",
@@ -201,13 +209,15 @@ def _begin(
     ).fetchone()
     if row is None:
         raise BillingError(
-            f"the tenant has no active user {by!r} who may adjust: give the id or e-mail address"
+            f"the tenant has no active user {by!r} who may adjust: give an id or e-mail address"
         )
     connection.execute("select set_config('app.user_id', %s, true)", (str(row[0]),))
     return task, row[0]
 
 
-def _decide(connection: psycopg.Connection, task: Task, status: str, person: uuid.UUID, because: str) -> None:
+def _close_task(
+    connection: psycopg.Connection, task: AdjustmentTask, status: str, person: uuid.UUID, because: str
+) -> None:
     connection.execute(
         "update myproperty.adjustment_tasks "
         "set status = %s, decided_by = %s, decided_at = clock_timestamp(), reason = %s where id = %s",
@@ -215,36 +225,42 @@ def _decide(connection: psycopg.Connection, task: Task, status: str, person: uui
     )
 
 
-def _compute(connection: psycopg.Connection, task: Task) -> Allocation:
-    allocation = compute(connection, task.property_id, task.period)
+def _allocate_again(connection: psycopg.Connection, task: AdjustmentTask) -> Allocation:
+    allocation = allocate_period(connection, task.property_id, task.period)
     if allocation.method != task.method:
         raise BillingError(
-            f"{task.property} was allocated by {task.method} in {task.period}, and {allocation.method} holds "
-            "now: put the method back in myproperty.allocation_methods, then adjust"
+            f"{task.property} was allocated with method {task.method} in {task.period}, but now has "
+            f"{allocation.method}: restore the method in myproperty.allocation_methods, then adjust"
         )
     return allocation
 
 
-def _differences(connection: psycopg.Connection, task: Task, allocation: Allocation) -> list[Difference]:
+def _compare_with_ledger(
+    connection: psycopg.Connection, task: AdjustmentTask, allocation: Allocation
+) -> list[LedgerDifference]:
     with connection.cursor(row_factory=dict_row) as cursor:
         kept = {(row["unit_id"], row["during"]): row for row in cursor.execute(LEDGER, (task.period_id,))}
-    found = {(span.unit_id, span.during): Energies(*energy) for span, energy in ledger_rows(allocation)}
+    found = {
+        (span.unit_id, span.during): LedgerEnergies(*energy) for span, energy in build_ledger_rows(allocation)
+    }
     if kept.keys() != found.keys():
         raise BillingError(
-            f"units or tenancies of {task.property} changed since {task.period} was allocated: put them back "
-            "as they were, or void the invoices of the period and settle it by hand"
+            f"units or tenancies of {task.property} changed after {task.period} was allocated: restore them, "
+            "or void the invoices of the period and settle it by hand"
         )
     rows = (
-        Difference(
+        LedgerDifference(
             row["id"], row["unit"], row["during"],
-            Energies(row["solar_kwh"], row["grid_kwh"], row["loss_kwh"], row["confidence"]), found[key],
+            LedgerEnergies(row["solar_kwh"], row["grid_kwh"], row["loss_kwh"], row["confidence"]), found[key],
         )
         for key, row in kept.items()
     )  # fmt: skip
     return [row for row in rows if row.before != row.after]
 
 
-def _adjust_row(connection: psycopg.Connection, each: Difference, person: uuid.UUID, notes: str) -> None:
+def _adjust_ledger_row(
+    connection: psycopg.Connection, each: LedgerDifference, person: uuid.UUID, notes: str
+) -> None:
     after = each.after
     connection.execute(
         "update myproperty.allocation_ledger set confidence = %s where id = %s",
@@ -258,7 +274,7 @@ def _adjust_row(connection: psycopg.Connection, each: Difference, person: uuid.U
         )
 
 
-def _as_row(each: Difference) -> dict[str, Any]:
+def _describe_difference(each: LedgerDifference) -> dict[str, Any]:
     return {
         "unit": each.unit,
         "from": each.during.lower,

@@ -1,4 +1,4 @@
-"""One transaction as the application: under the policies of one tenant, with the person it acts for."""
+"""One transaction as the application: under the policies of one tenant, for one person."""
 
 import uuid
 from collections.abc import Iterator
@@ -15,11 +15,10 @@ from myproperty.tenants import find_tenant
 def as_tenant(
     dsn: str, tenant: str | uuid.UUID, user: uuid.UUID | None = None
 ) -> Iterator[psycopg.Connection]:
-    """A transaction under the policies of `tenant` (id or exact name); `user` is named in the audit trail.
+    """Open a transaction under the policies of `tenant` (id or exact name); the audit trail names `user`.
 
-    Commits at the end of the block, with all checks at commit; rolls back on any error. Raises
-    `TenantError` for an unknown or suspended tenant, and `BillingError` for a rule that the database refuses
-    to break.
+    Commits at the end of the block, after all checks at commit; rolls back on any error. Raises `TenantError`
+    for an unknown or suspended tenant, and `BillingError` if the database refuses the change.
     """
     tenant_id = tenant if isinstance(tenant, uuid.UUID) else find_tenant(dsn, tenant).id
     try:
@@ -37,20 +36,20 @@ def as_tenant(
         raise BillingError(f"{error.diag.message_primary}. {hint}") from error
 
 
-def tenant_of_task(dsn: str, task_id: uuid.UUID) -> uuid.UUID:
-    """The tenant of an adjustment task. Raises `BillingError`."""
+def find_tenant_of_task(dsn: str, task_id: uuid.UUID) -> uuid.UUID:
+    """Return the tenant of an adjustment task. Raises `BillingError` for an unknown id."""
     with psycopg.connect(dsn) as connection:
         connection.execute(f"set local role {ETL_ROLE}")
         row = connection.execute(
             "select tenant_id from myproperty.adjustment_tasks where id = %s", (task_id,)
         ).fetchone()
     if row is None:
-        raise BillingError(f"there is no adjustment task {task_id}: `myproperty billing tasks` shows them")
+        raise BillingError(f"no adjustment task {task_id} exists: `myproperty billing tasks` lists them")
     return uuid.UUID(str(row[0]))
 
 
 def find_property(connection: psycopg.Connection, wanted: str) -> uuid.UUID:
-    """The id of the tenant's property with this id or exact name. Raises `BillingError`."""
+    """Return the id of a property of the tenant, by id or exact name. Raises `BillingError` if unknown."""
     row = connection.execute(
         "select id from myproperty.properties where id::text = lower(%(wanted)s) or name = %(wanted)s",
         {"wanted": wanted},

@@ -1,7 +1,7 @@
-"""Errors of billing that a person can mend."""
+"""Billing errors that a person can fix."""
 
 from myproperty.errors import PlatformError
 
 
 class BillingError(PlatformError):
-    """Energy cannot be allocated or billed as it stands; the message says what is missing and what to do."""
+    """Energy cannot be allocated or billed yet; the message names the cause and the next step."""

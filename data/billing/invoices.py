@@ -1,6 +1,7 @@
-"""Invoices: what a resident's energy costs by the bands of the rate plan in force at each interval.
+"""Invoices: the price of a resident's energy by the band of the rate plan in force at each interval.
 
-Here: drafts and their lines. Not here: how much energy it was (`ledger`), booking and paying (`accounts`).
+Here: drafts and their lines. Not here: the allocated energy (`allocation_ledger`), booking and paying
+(`ledger`).
 """
 
 import uuid
@@ -19,9 +20,17 @@ from psycopg.rows import class_row, dict_row
 from psycopg.types.json import Jsonb
 from psycopg.types.range import DateRange
 
+from data.billing.allocation_ledger import (
+    Allocation,
+    Span,
+    allocate_period,
+    build_ledger_rows,
+    lock_billing,
+    to_kwh,
+    write_allocation,
+)
 from data.billing.errors import BillingError
-from data.billing.ledger import Allocation, Span, compute, keep, kwh, ledger_rows, lock_billing
-from data.billing.metered import QUANTUM, bounds
+from data.billing.metered import QUANTUM, get_bounds
 
 CENT = Decimal("0.01")
 CHARGES = {"solar": "Solar energy", "grid": "Grid energy", "daily": "Daily charge"}
@@ -37,8 +46,8 @@ where a.unit_id = %(unit)s and not isempty(b.valid_during * a.assigned_during * 
 order by b.charge, b.band, during, b.unit_amount, b.tax_rate, b.day_kind, first_minute
 """
 
-# Allocations of a tenancy that were adjusted after they were billed, and not wholly corrected yet. Energy may
-# have moved between bands alone: then only the time of the decision tells.
+# Allocations of a tenancy that were adjusted after billing and are not fully corrected yet. If energy only
+# moved between bands, the sums are equal and the time of the decision shows it.
 ADJUSTED = """
 select a.id, a.billing_period as during, a.solar_kwh, a.grid_kwh, p.property_id, p.billing_period as period
 from myproperty.allocation_ledger a
@@ -77,7 +86,7 @@ order by 1, 2, 3, 4
 
 @dataclass(frozen=True)
 class Band:
-    """A price as it holds for a unit: on which local dates, kind of day and minutes of the day."""
+    """The price of a unit for certain local dates, kind of day and minutes of the day."""
 
     id: uuid.UUID
     charge: str
@@ -93,7 +102,7 @@ class Band:
 
 @dataclass(frozen=True)
 class Line:
-    """One line: `quantity` in kWh, or days of a daily charge; amounts in the currency of the invoice."""
+    """An invoice line: `quantity` in kWh, or in days for a daily charge; amounts in the invoice currency."""
 
     description: str
     category: str
@@ -106,35 +115,35 @@ class Line:
 
     @property
     def total_amount(self) -> Decimal:
-        """With tax, rounded half away from zero to the cent."""
+        """The amount with tax, rounded half away from zero to the cent."""
         return (self.quantity * self.unit_amount * (1 + self.tax_rate)).quantize(CENT, ROUND_HALF_UP)
 
 
 def draft_invoices(
     connection: psycopg.Connection, property_id: uuid.UUID, period: DateRange
 ) -> list[uuid.UUID]:
-    """Allocate a billing period, keep it in the ledger and draft an invoice for each tenancy in it.
+    """Allocate a billing period, write it to the allocation ledger and draft an invoice for each tenancy.
 
-    A tenancy that has an invoice for these days keeps it: the same call again drafts nothing. A draft also
-    bills or credits what was adjusted of earlier periods since. Returns the ids of new drafts. Raises
-    `BillingError` if readings, shares or prices are missing.
+    A tenancy with an invoice for these days keeps it, so the same call again drafts nothing. A draft also
+    bills or credits adjustments of earlier periods. Returns the ids of new drafts. Raises `BillingError` if
+    readings, shares or prices are missing.
     """
     lock_billing(connection)
-    allocation = compute(connection, property_id, period)
-    period_id = keep(connection, allocation)
-    pricing = _Pricing(connection)
+    allocation = allocate_period(connection, property_id, period)
+    period_id = write_allocation(connection, allocation)
+    pricing = _Pricer(connection)
     return [
-        _draft(connection, span, pricing.price(allocation, span, allocation_id), allocation.method)
-        for span, allocation_id in _allocations(connection, allocation, period_id)
+        _write_draft(connection, span, pricing.price(allocation, span, allocation_id), allocation.method)
+        for span, allocation_id in _pair_with_ledger(connection, allocation, period_id)
         if not _has_invoice(connection, span)
     ]
 
 
 def redraft_invoices(connection: psycopg.Connection, allocation: Allocation, period_id: uuid.UUID) -> int:
-    """Write the drafts of a period anew, after its allocation was adjusted; returns how many those were."""
-    pricing = _Pricing(connection)
+    """Rewrite the drafts of a period after its allocation was adjusted and return their number."""
+    pricing = _Pricer(connection)
     drafts = 0
-    for span, allocation_id in _allocations(connection, allocation, period_id):
+    for span, allocation_id in _pair_with_ledger(connection, allocation, period_id):
         row = connection.execute(
             "select id from myproperty.invoices "
             "where tenancy_id = %s and billing_period = %s and status = 'draft'",
@@ -152,10 +161,10 @@ def redraft_invoices(connection: psycopg.Connection, allocation: Allocation, per
     return drafts
 
 
-def _allocations(
+def _pair_with_ledger(
     connection: psycopg.Connection, allocation: Allocation, period_id: uuid.UUID
 ) -> Iterator[tuple[Span, uuid.UUID]]:
-    """The spans of an allocation that somebody pays for, each with its row of the ledger."""
+    """Yield the spans of an allocation that have a tenancy, each with its id in the allocation ledger."""
     ledger: dict[str, uuid.UUID] = dict(
         connection.execute(
             "select (tenancy_id, lower(billing_period))::text, id from myproperty.allocation_ledger "
@@ -165,7 +174,7 @@ def _allocations(
     )
     for span in allocation.spans:
         if span.tenancy_id is not None:
-            yield span, ledger[f"({span.tenancy_id},{bounds(span.during)[0]})"]
+            yield span, ledger[f"({span.tenancy_id},{get_bounds(span.during)[0]})"]
 
 
 def _has_invoice(connection: psycopg.Connection, span: Span) -> bool:
@@ -177,8 +186,8 @@ def _has_invoice(connection: psycopg.Connection, span: Span) -> bool:
 
 
 @dataclass(frozen=True)
-class Priced:
-    """The lines of an invoice, in its currency."""
+class PricedLines:
+    """The lines of an invoice and their currency."""
 
     lines: list[Line]
     currency: str
@@ -189,61 +198,65 @@ class Priced:
         return sum((line.total_amount for line in self.lines), Decimal(0))
 
 
-class _Pricing:
-    """What spans cost, with what was adjusted of earlier periods; each of those is computed once."""
+class _Pricer:
+    """Price spans and corrections of earlier periods; each earlier period is allocated once."""
 
     def __init__(self, connection: psycopg.Connection) -> None:
         self._connection = connection
-        self._compute = lru_cache(maxsize=None)(self._compute_again)
+        self._allocate_once = lru_cache(maxsize=None)(self._allocate)
 
     def price(
         self, allocation: Allocation, span: Span, allocation_id: uuid.UUID, invoice: uuid.UUID | None = None
-    ) -> Priced:
-        """The lines of the span, then corrections. `invoice` is the draft that is written anew, if one is."""
-        bands = self._bands(span)
+    ) -> PricedLines:
+        """Return the lines of the span, then corrections. `invoice` is the draft to be rewritten, if any."""
+        bands = self._read_bands(span)
         currencies = {band.currency for band in bands}
         if len(currencies) != 1:
             raise BillingError(
                 f"the unit {span.unit_id} has rate plans in {len(currencies)} currencies in {span.during}: "
-                "complete myproperty.rate_plan_assignments, one currency a billing period"
+                "complete myproperty.rate_plan_assignments, with one currency for each billing period"
             )
         lines = [
-            *_lines(allocation, span, bands, allocation_id),
-            *self._corrections(span, allocation_id, invoice),
+            *_build_lines(allocation, span, bands, allocation_id),
+            *self._build_corrections(span, allocation_id, invoice),
         ]
-        return Priced(list(_affordable(lines)), currencies.pop())
+        return PricedLines(list(_limit_credits(lines)), currencies.pop())
 
-    def _bands(self, span: Span) -> list[Band]:
+    def _read_bands(self, span: Span) -> list[Band]:
         with self._connection.cursor(row_factory=class_row(Band)) as cursor:
             return cursor.execute(BANDS, {"unit": span.unit_id, "during": span.during}).fetchall()
 
-    def _corrections(self, span: Span, allocation_id: uuid.UUID, invoice: uuid.UUID | None) -> Iterator[Line]:
-        """What adjusted allocations of the tenancy cost, less what was billed of them, price by price."""
+    def _build_corrections(
+        self, span: Span, allocation_id: uuid.UUID, invoice: uuid.UUID | None
+    ) -> Iterator[Line]:
+        """Build lines for adjusted allocations of the tenancy: new cost less billed cost, price by price."""
         with self._connection.cursor(row_factory=dict_row) as cursor:
             adjusted = cursor.execute(
                 ADJUSTED, {"tenancy": span.tenancy_id, "allocation": allocation_id, "invoice": invoice}
             ).fetchall()
         for row in adjusted:
-            allocation = self._compute(row["property_id"], row["period"])
-            for earlier, energy in ledger_rows(allocation):
+            allocation = self._allocate_once(row["property_id"], row["period"])
+            for earlier, energy in build_ledger_rows(allocation):
                 is_the_row = (earlier.tenancy_id, earlier.during) == (span.tenancy_id, row["during"])
-                # Where readings changed once more, the ledger is adjusted first: its task is open.
+                # If readings changed again, the open task must first adjust the allocation ledger.
                 if is_the_row and energy[:2] == (row["solar_kwh"], row["grid_kwh"]):
-                    lines = _lines(allocation, earlier, self._bands(earlier), row["id"])
-                    yield from _differences(lines, self._billed(row["id"]), row["id"], row["during"])
+                    lines = _build_lines(allocation, earlier, self._read_bands(earlier), row["id"])
+                    yield from _build_difference_lines(
+                        lines, self._read_billed(row["id"]), row["id"], row["during"]
+                    )
 
-    def _billed(self, allocation_id: uuid.UUID) -> list[dict[str, Any]]:
+    def _read_billed(self, allocation_id: uuid.UUID) -> list[dict[str, Any]]:
         with self._connection.cursor(row_factory=dict_row) as cursor:
             return cursor.execute(BILLED, (allocation_id,)).fetchall()
 
-    def _compute_again(self, property_id: uuid.UUID, period: DateRange) -> Allocation:
-        return compute(self._connection, property_id, period)
+    def _allocate(self, property_id: uuid.UUID, period: DateRange) -> Allocation:
+        return allocate_period(self._connection, property_id, period)
 
 
-def _differences(
+def _build_difference_lines(
     lines: Iterable[Line], billed: list[dict[str, Any]], allocation_id: uuid.UUID, during: DateRange
 ) -> Iterator[Line]:
-    """Lines that bill what is missing of an allocation, and credit what is too much."""
+    """Build lines that bill missing energy of an allocation and credit excess energy."""
     quantities: dict[tuple[str, str | None, Decimal, Decimal], Decimal] = {}
     bands: dict[tuple[str, str | None, Decimal, Decimal], uuid.UUID | None] = {}
     for row in billed:
@@ -258,7 +271,7 @@ def _differences(
         charge, band, unit_amount, tax_rate = key
         if quantity:
             yield Line(
-                description=f"Correction: {CHARGES[charge]}, {band}, {_days(during)}",
+                description=f"Correction: {CHARGES[charge]}, {band}, {_format_dates(during)}",
                 category=charge if quantity > 0 else "credit",
                 quantity=abs(quantity),
                 unit_amount=unit_amount if quantity > 0 else -unit_amount,
@@ -269,8 +282,8 @@ def _differences(
             )
 
 
-def _affordable(lines: list[Line]) -> Iterator[Line]:
-    """The lines, credits last and as far as the invoice goes: what is left waits for the next one."""
+def _limit_credits(lines: list[Line]) -> Iterator[Line]:
+    """Move credits last and cut them at an invoice total of zero. The rest waits for the next invoice."""
     total = Decimal(0)
     for line in sorted(lines, key=lambda line: line.category == "credit"):
         if total + line.total_amount < 0:
@@ -281,7 +294,7 @@ def _affordable(lines: list[Line]) -> Iterator[Line]:
             yield line
 
 
-def _draft(connection: psycopg.Connection, span: Span, priced: Priced, method: str) -> uuid.UUID:
+def _write_draft(connection: psycopg.Connection, span: Span, priced: PricedLines, method: str) -> uuid.UUID:
     row = connection.execute(
         """
         insert into myproperty.invoices
@@ -290,7 +303,7 @@ def _draft(connection: psycopg.Connection, span: Span, priced: Priced, method: s
         returning id
         """,
         (
-            _next_number(connection, bounds(span.during)[1].year),
+            _take_next_number(connection, get_bounds(span.during)[1].year),
             span.user_id,
             span.tenancy_id,
             span.during,
@@ -322,16 +335,18 @@ def _write_lines(connection: psycopg.Connection, invoice_id: uuid.UUID, lines: l
         )  # fmt: skip
 
 
-def _next_number(connection: psycopg.Connection, year: int) -> str:
-    """Invoice numbers of a tenant run without a gap: `lock_billing` makes drafts wait for each other."""
+def _take_next_number(connection: psycopg.Connection, year: int) -> str:
+    """Return the next invoice number. It leaves no gap: `lock_billing` makes drafts wait for each other."""
     row = connection.execute(
         "select count(*) from myproperty.invoices where starts_with(number, %s)", (f"{year}-",)
     ).fetchone()
     return f"{year}-{(row[0] if row else 0) + 1:05d}"
 
 
-def _lines(allocation: Allocation, span: Span, bands: list[Band], allocation_id: uuid.UUID) -> Iterator[Line]:
-    """One line for each charge, band and price: kinds of day and times of day are added up."""
+def _build_lines(
+    allocation: Allocation, span: Span, bands: list[Band], allocation_id: uuid.UUID
+) -> Iterator[Line]:
+    """Build one line for each charge, band and price, summed over kinds of day and times of day."""
     metered = allocation.metered
     inside = span.covers(metered.dates)
     energies = {"solar": allocation.solar[span.row], "grid": allocation.grid[span.row]}
@@ -339,15 +354,15 @@ def _lines(allocation: Allocation, span: Span, bands: list[Band], allocation_id:
     for _, same in groupby(bands, key=lambda b: (b.charge, b.band, b.during, b.unit_amount, b.tax_rate)):
         parts = list(same)
         band = parts[0]
-        in_band = inside & np.logical_or.reduce([_in_force(allocation, part) for part in parts])
+        in_band = inside & np.logical_or.reduce([_mark_in_force(allocation, part) for part in parts])
         if band.charge == "daily":
             quantity = Decimal(len(set(metered.dates[in_band])))
         else:
-            quantity = kwh(energies[band.charge][in_band].sum())
+            quantity = to_kwh(energies[band.charge][in_band].sum())
             unpriced[band.charge] &= ~in_band
         if quantity:
             yield Line(
-                description=f"{CHARGES[band.charge]}, {band.band}, {_days(band.during)}",
+                description=f"{CHARGES[band.charge]}, {band.band}, {_format_dates(band.during)}",
                 category=band.charge,
                 quantity=quantity,
                 unit_amount=band.unit_amount,
@@ -365,10 +380,10 @@ def _lines(allocation: Allocation, span: Span, bands: list[Band], allocation_id:
             )
 
 
-def _in_force(allocation: Allocation, band: Band) -> npt.NDArray[np.bool_]:
-    """Intervals (n,) in which the price holds, by the local wall clock at their start."""
+def _mark_in_force(allocation: Allocation, band: Band) -> npt.NDArray[np.bool_]:
+    """Mark the intervals (n,) in which the price holds, by the local wall clock at their start."""
     metered = allocation.metered
-    first, end = bounds(band.during)
+    first, end = get_bounds(band.during)
     return np.asarray(
         (metered.dates >= first)
         & (metered.dates < end)
@@ -378,6 +393,6 @@ def _in_force(allocation: Allocation, band: Band) -> npt.NDArray[np.bool_]:
     )
 
 
-def _days(during: DateRange) -> str:
-    first, end = bounds(during)
+def _format_dates(during: DateRange) -> str:
+    first, end = get_bounds(during)
     return f"{first} to {end - timedelta(days=1)}"

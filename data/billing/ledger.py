@@ -1,269 +1,246 @@
-"""The allocation ledger: how much solar and grid energy each tenancy had in a billing period.
+"""The double-entry ledger: issue and void invoices, take and reverse payments.
 
-Here: who takes part when, and the rows of the ledger. Not here: the sharing itself (`allocation`), readings
-(`metered`), money (`invoices`).
+Each function is one step in the life of an invoice and books it in the same transaction. The database
+refuses a commit in which invoices, payments and ledger do not tie. Not here: drafts and their lines
+(`invoices`), allocated energy (`allocation_ledger`).
 """
 
 import uuid
 from dataclasses import dataclass
-from decimal import Decimal
+from datetime import datetime
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import psycopg
-from psycopg.rows import dict_row
-from psycopg.types.range import DateRange
+from psycopg.rows import class_row, dict_row
 
-from data.billing.allocation import Method, Quanta, allocate
 from data.billing.errors import BillingError
-from data.billing.metered import QUANTUM, Metered, bounds, read_metered
-from myproperty.database import locks
+from data.billing.invoices import CENT
 
-SHARES_IN_ONE = 10**8
-Days = npt.NDArray[np.object_]
-
-
-@dataclass(frozen=True)
-class Span:
-    """Days of a billing period in which a participant stays the same.
-
-    `row` is the participant's row in `Metered`; `tenancy_id` is None for a vacant unit and the common area.
-    """
-
-    row: int
-    unit_id: uuid.UUID | None
-    tenancy_id: uuid.UUID | None
-    user_id: uuid.UUID | None
-    during: DateRange
-
-    def covers(self, dates: Days) -> npt.NDArray[np.bool_]:
-        """Which of the dates (n,) lie in the span."""
-        return np.asarray((dates >= self.during.lower) & (dates < self.during.upper))
+RECEIVABLES, BANK, TAX = "receivables", "bank", "tax_payable"
+INCOME = {
+    "solar": "solar_income",
+    "grid": "grid_income",
+    "daily": "daily_income",
+    "service": "service_income",
+    "credit": "service_income",
+}
+ACCOUNTS = {
+    RECEIVABLES: ("Receivables", "asset"),
+    BANK: ("Bank", "asset"),
+    TAX: ("Tax payable", "liability"),
+    "owner_equity": ("Owner's equity", "equity"),
+    "solar_income": ("Solar energy sold", "income"),
+    "grid_income": ("Grid energy sold", "income"),
+    "daily_income": ("Daily charges", "income"),
+    "service_income": ("Services and credits", "income"),
+}
 
 
 @dataclass(frozen=True)
-class Allocation:
-    """A billing period shared out: `solar` (m, n) of the loads of `metered`, and the spans it is kept by."""
+class Invoice:
+    """An invoice as read. An update sends `version` back, so that it never overwrites a newer row."""
 
-    metered: Metered
-    method: Method
-    solar: Quanta
-    spans: tuple[Span, ...]
-
-    @property
-    def grid(self) -> Quanta:
-        """What each participant (m, n) drew beside its solar."""
-        return np.asarray(self.metered.loads - self.solar)
-
-    @property
-    def surplus(self) -> int:
-        """Solar that nobody was given."""
-        return int(self.metered.generation.sum() - self.solar.sum())
-
-    @property
-    def loss(self) -> int:
-        """What went in and was not measured again: a fault of a meter if it is below zero."""
-        m = self.metered
-        return int(m.generation.sum() + m.imported.sum() - m.exported.sum() - m.loads.sum())
+    id: uuid.UUID
+    number: str
+    status: str
+    total_amount: Decimal
+    currency: str
+    version: int
 
 
-def lock_billing(connection: psycopg.Connection) -> None:
-    """Hold off loads and other billing of the tenant until this transaction ends.
+@dataclass(frozen=True)
+class LedgerEntry:
+    """An amount debited to one account and credited to another, for an invoice or a payment."""
 
-    Else a load could change a period between its readings being summed and its allocation being seen.
-    """
-    locks.lock_billing(connection)
+    debit: str
+    credit: str
+    amount: Decimal
+    reference_type: str
+    reference_id: uuid.UUID
+    description: str
 
 
-def compute(connection: psycopg.Connection, property_id: uuid.UUID, period: DateRange) -> Allocation:
-    """Share out the solar of a property over a period of local dates; writes nothing.
-
-    Raises `BillingError` if readings, shares or a method are missing, or if a meter is at fault.
-    """
-    metered = read_metered(connection, property_id, period)
-    method = _method(connection, property_id, period)
-    spans = _spans(connection, metered)
-    occupied = np.zeros(metered.loads.shape, dtype=bool)
-    for span in spans:
-        if span.tenancy_id is not None or span.unit_id is None:
-            occupied[span.row] |= span.covers(metered.dates)
-    solar = allocate(
-        method,
-        metered.generation,
-        np.where(occupied, metered.loads, 0),
-        _shares(connection, metered),
-        metered.names,
-    ).astype(np.int64)
-    found = Allocation(metered, method, solar, spans)
-    _check_losses(found)
+def read_invoice(connection: psycopg.Connection, invoice_id: uuid.UUID) -> Invoice:
+    """Return an invoice of the tenant. Raises `BillingError` for an unknown id."""
+    with connection.cursor(row_factory=class_row(Invoice)) as cursor:
+        found = cursor.execute(
+            "select id, number, status, total_amount, currency, version "
+            "from myproperty.invoices where id = %s",
+            (invoice_id,),
+        ).fetchone()
+    if found is None:
+        raise BillingError(f"the tenant has no invoice {invoice_id}")
     return found
 
 
-def keep(connection: psycopg.Connection, allocation: Allocation) -> uuid.UUID:
-    """Write an allocation into the ledger and return the id of its period.
-
-    The same allocation again changes nothing. Raises `BillingError` if the period is in the ledger with other
-    figures: readings were revised, or the allocation was adjusted, and a person has to decide.
-    """
-    metered = allocation.metered
-    period_id = period_in_ledger(connection, metered.property_id, metered.period)
-    if period_id is not None:
-        _check_unchanged(connection, allocation, period_id)
-        return period_id
-    row = connection.execute(
-        """
-        insert into myproperty.allocation_periods
-            (tenant_id, property_id, billing_period, allocation_method, generation_kwh, import_kwh,
-             export_kwh, consumption_kwh, surplus_kwh)
-        values (current_setting('app.tenant_id')::uuid, %s, %s, %s, %s, %s, %s, %s, %s)
-        returning id
-        """,
-        (
-            metered.property_id,
-            metered.period,
-            allocation.method,
-            *(kwh(energy.sum()) for energy in (metered.generation, metered.imported, metered.exported)),
-            kwh(metered.loads.sum()),
-            kwh(allocation.surplus),
-        ),
-    ).fetchone()
-    assert row is not None  # an insert returns its row or raises
+def open_accounts(connection: psycopg.Connection) -> None:
+    """Create the accounts that the tenant does not have yet."""
     with connection.cursor() as cursor:
         cursor.executemany(
-            """
-            insert into myproperty.allocation_ledger
-                (tenant_id, property_id, allocation_period_id, unit_id, tenancy_id, billing_period, solar_kwh,
-                 grid_kwh, loss_kwh, allocation_method, confidence)
-            values (current_setting('app.tenant_id')::uuid, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-            """,
-            [
-                (metered.property_id, row[0], span.unit_id, span.tenancy_id, span.during,
-                 solar, grid, loss, allocation.method, confidence)
-                for span, (solar, grid, loss, confidence) in ledger_rows(allocation)
-            ],
-        )  # fmt: skip
+            "insert into myproperty.ledger_accounts (tenant_id, code, name, kind) "
+            "values (current_setting('app.tenant_id')::uuid, %s, %s, %s) "
+            "on conflict (tenant_id, code) do nothing",
+            [(code, name, kind) for code, (name, kind) in ACCOUNTS.items()],
+        )
+
+
+def issue_invoice(
+    connection: psycopg.Connection, invoice_id: uuid.UUID, issued_at: datetime, due_at: datetime
+) -> None:
+    """Issue a draft: its amount is now owed and its lines are frozen. A total of zero counts as paid."""
+    invoice = read_invoice(connection, invoice_id)
+    connection.execute(
+        "update myproperty.invoices set status = %s, issued_at = %s, due_at = %s, version = %s where id = %s",
+        ("issued" if invoice.total_amount else "paid", issued_at, due_at, invoice.version, invoice.id),
+    )
+    with connection.cursor(row_factory=dict_row) as cursor:
+        lines = cursor.execute(
+            "select category, quantity, unit_amount, total_amount from myproperty.invoice_lines "
+            "where invoice_id = %s",
+            (invoice.id,),
+        ).fetchall()
+    for account, amount in sorted(_split_income_and_tax(lines).items()):
+        # A credit reduces income, so debit and credit swap.
+        debit, credit = (RECEIVABLES, account) if amount > 0 else (account, RECEIVABLES)
+        entry = LedgerEntry(debit, credit, abs(amount), "invoice", invoice.id, f"Invoice {invoice.number}")
+        _book_entry(connection, entry, invoice.currency, issued_at)
+
+
+def _split_income_and_tax(lines: list[dict[str, Any]]) -> dict[str, Decimal]:
+    """Return the amount for each account. Income and tax of a line add up to its total, to the cent."""
+    amounts: dict[str, Decimal] = {}
+    for line in lines:
+        net = (line["quantity"] * line["unit_amount"]).quantize(CENT, ROUND_HALF_UP)
+        for account, amount in ((INCOME[line["category"]], net), (TAX, line["total_amount"] - net)):
+            amounts[account] = amounts.get(account, Decimal(0)) + amount
+    return {account: amount for account, amount in amounts.items() if amount}
+
+
+def take_payment(
+    connection: psycopg.Connection,
+    invoice_id: uuid.UUID,
+    amount: Decimal,
+    *,
+    method: str,
+    reference: str,
+    received_at: datetime,
+) -> uuid.UUID:
+    """Record money received for an invoice and return the id of the payment.
+
+    The invoice is paid once its payments cover it. The same `reference` again changes nothing.
+    """
+    # Payments for one invoice wait for each other, so the second sees what the first one covered.
+    connection.execute("select 1 from myproperty.invoices where id = %s for no key update", (invoice_id,))
+    invoice = read_invoice(connection, invoice_id)
+    if invoice.status in ("draft", "void"):
+        raise BillingError(f"invoice {invoice.number} has status {invoice.status}: nothing is owed on it")
+    row = connection.execute(
+        """
+        insert into myproperty.payments
+            (tenant_id, invoice_id, amount, currency, method, reference, received_at)
+        values (current_setting('app.tenant_id')::uuid, %s, %s, %s, %s, %s, %s)
+        on conflict (tenant_id, reference) do nothing
+        returning id
+        """,
+        (invoice.id, amount, invoice.currency, method, reference, received_at),
+    ).fetchone()
+    if row is None:
+        return _find_payment(connection, invoice, amount, reference)
+    entry = LedgerEntry(BANK, RECEIVABLES, amount, "payment", row[0], f"Payment of invoice {invoice.number}")
+    _book_entry(connection, entry, invoice.currency, received_at)
+    _update_status(connection, invoice)
     return uuid.UUID(str(row[0]))
 
 
-def period_in_ledger(
-    connection: psycopg.Connection, property_id: uuid.UUID, period: DateRange
-) -> uuid.UUID | None:
-    """The id of a billing period of a property, if it is allocated."""
+def _find_payment(
+    connection: psycopg.Connection, invoice: Invoice, amount: Decimal, reference: str
+) -> uuid.UUID:
     row = connection.execute(
-        "select id from myproperty.allocation_periods where property_id = %s and billing_period = %s",
-        (property_id, period),
+        "select id, invoice_id, amount from myproperty.payments where reference = %s", (reference,)
     ).fetchone()
-    return None if row is None else uuid.UUID(str(row[0]))
+    if row is None or (row[1], row[2]) != (invoice.id, amount):
+        raise BillingError(f"payment {reference} is already recorded for another invoice or amount")
+    return uuid.UUID(str(row[0]))
 
 
-def kwh(quanta: int | np.integer) -> Decimal:
-    """A number of quanta as kWh, exactly."""
-    return int(quanta) * QUANTUM
+def reverse_payment(connection: psycopg.Connection, payment_id: uuid.UUID, reversed_at: datetime) -> None:
+    """Reverse the entry of a payment that bounced. The invoice is owed again."""
+    row = connection.execute(
+        "update myproperty.payments set status = 'reversed' where id = %s and status = 'received' "
+        "returning invoice_id",
+        (payment_id,),
+    ).fetchone()
+    if row is None:
+        raise BillingError(f"the tenant has no received payment {payment_id} to be reversed")
+    _reverse_entries(connection, "payment", payment_id, reversed_at)
+    _update_status(connection, read_invoice(connection, row[0]))
 
 
-def ledger_rows(
-    allocation: Allocation,
-) -> list[tuple[Span, tuple[Decimal, Decimal, Decimal, Decimal | None]]]:
-    """Each span with its solar, grid and loss in kWh, and the share of its load that was measured."""
-    rows = []
-    for span in allocation.spans:
-        inside = span.covers(allocation.metered.dates)
-        solar = int(allocation.solar[span.row, inside].sum())
-        load = int(allocation.metered.loads[span.row, inside].sum())
-        estimated = int(allocation.metered.estimated[span.row, inside].sum())
-        loss = allocation.loss if span.unit_id is None else 0
-        confidence = round(1 - Decimal(estimated) / Decimal(load), 4) if load else None
-        rows.append((span, (kwh(solar), kwh(load - solar), kwh(loss), confidence)))
-    return rows
-
-
-def _check_unchanged(connection: psycopg.Connection, allocation: Allocation, period_id: uuid.UUID) -> None:
-    kept = connection.execute(
-        "select unit_id, billing_period, solar_kwh, grid_kwh from myproperty.allocation_ledger "
-        "where allocation_period_id = %s",
-        (period_id,),
-    ).fetchall()
-    found = [(span.unit_id, span.during, *energy[:2]) for span, energy in ledger_rows(allocation)]
-    different = sorted({str(unit or "the common area") for unit, *_ in set(kept) ^ set(found)})
-    if different:
-        raise BillingError(
-            f"the allocation of {allocation.metered.period} is in the ledger with other figures for "
-            f"{', '.join(different)}: readings were revised or the allocation was adjusted since. "
-            "`myproperty billing tasks` shows the difference, `myproperty billing adjust` takes it over, and "
-            "the next invoice credits or bills it"
-        )
-
-
-def _method(connection: psycopg.Connection, property_id: uuid.UUID, period: DateRange) -> Method:
-    rows = connection.execute(
-        "select method, valid_during @> %(period)s::daterange from myproperty.allocation_methods "
-        "where property_id = %(property)s and valid_during && %(period)s",
-        {"property": property_id, "period": period},
-    ).fetchall()
-    if len(rows) != 1 or not rows[0][1]:
-        raise BillingError(
-            f"{len(rows)} methods of allocation are in force in {period}: exactly one has to hold for all of "
-            "a billing period. Complete myproperty.allocation_methods, or split the period where it changes"
-        )
-    method: Method = rows[0][0]
-    return method
-
-
-def _shares(connection: psycopg.Connection, metered: Metered) -> Quanta:
-    """Shares (m, n) in hundred-millionths, as they were in force on each date."""
-    rows = connection.execute(
-        "select unit_id, (share * 100000000)::bigint, valid_during from myproperty.allocation_keys "
-        "where property_id = %s and valid_during && %s",
-        (metered.property_id, metered.period),
-    ).fetchall()
-    shares = np.zeros(metered.loads.shape, dtype=np.int64)
-    row_of = {unit: row for row, unit in enumerate(metered.participants)}
-    for unit, share, during in rows:
-        if unit not in row_of:
-            raise BillingError(f"the unit {unit} has a share of solar and no meter: assign it one")
-        in_force = metered.dates >= during.lower
-        if during.upper is not None:
-            in_force &= metered.dates < during.upper
-        shares[row_of[unit], in_force] = share
-    without = metered.dates[shares.sum(axis=0) != SHARES_IN_ONE]
-    if without.size:
-        raise BillingError(
-            f"there are no shares of solar on {without[0]}: complete myproperty.allocation_keys"
-        )
-    return shares
-
-
-def _spans(connection: psycopg.Connection, metered: Metered) -> tuple[Span, ...]:
-    """Tenancies and the vacancies between them, of each unit, cut to the period; the common area whole."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        tenancies = cursor.execute(
-            "select id, unit_id, user_id, occupied_during * %(period)s as during from myproperty.tenancies "
-            "where unit_id = any(%(units)s) and occupied_during && %(period)s order by occupied_during",
-            {"period": metered.period, "units": [unit for unit in metered.participants if unit]},
-        ).fetchall()
-    first, end = bounds(metered.period)
-    spans = []
-    for row, unit in enumerate(metered.participants):
-        day = first
-        for tenancy in (each for each in tenancies if each["unit_id"] == unit and unit is not None):
-            during = tenancy["during"]
-            if day < during.lower:
-                spans.append(Span(row, unit, None, None, DateRange(day, during.lower)))
-            spans.append(Span(row, unit, tenancy["id"], tenancy["user_id"], during))
-            day = during.upper
-        if day < end:
-            spans.append(Span(row, unit, None, None, DateRange(day, end)))
-    return tuple(spans)
-
-
-def _check_losses(allocation: Allocation) -> None:
-    if allocation.loss >= 0:
-        return
-    m = allocation.metered
-    by_interval = m.generation + m.imported - m.exported - m.loads.sum(axis=0)
-    worst = m.starts[int(np.argmin(by_interval))].tz_convert(m.timezone)
-    raise BillingError(
-        f"the sub-meters measured {kwh(-allocation.loss)} kWh more than went into the property in "
-        f"{m.period}, most of it at {worst:%Y-%m-%d %H:%M} local time: a meter is at fault or "
-        "counted twice. Check the registers and assignments of its meters"
+def void_invoice(connection: psycopg.Connection, invoice_id: uuid.UUID, voided_at: datetime) -> None:
+    """Void an invoice and reverse its entries. Raises `BillingError` while it has payments."""
+    invoice = read_invoice(connection, invoice_id)
+    if paid := _sum_payments(connection, invoice):
+        raise BillingError(f"{paid} is paid on invoice {invoice.number}: reverse its payments first")
+    connection.execute(
+        "update myproperty.invoices set status = 'void', version = %s where id = %s",
+        (invoice.version, invoice.id),
     )
+    if invoice.status != "draft":
+        _reverse_entries(connection, "invoice", invoice.id, voided_at)
+
+
+def mark_overdue(connection: psycopg.Connection, as_of: datetime) -> int:
+    """Mark unpaid invoices due before `as_of` as overdue and return their number."""
+    return connection.execute(
+        "update myproperty.invoices set status = 'overdue' where status = 'issued' and due_at < %s",
+        (as_of,),
+    ).rowcount
+
+
+def _sum_payments(connection: psycopg.Connection, invoice: Invoice) -> Decimal:
+    row = connection.execute(
+        "select coalesce(sum(amount), 0) from myproperty.payments "
+        "where invoice_id = %s and status = 'received'",
+        (invoice.id,),
+    ).fetchone()
+    return Decimal(row[0] if row else 0)
+
+
+def _update_status(connection: psycopg.Connection, invoice: Invoice) -> None:
+    covered = _sum_payments(connection, invoice) >= invoice.total_amount
+    if covered != (invoice.status == "paid"):
+        connection.execute(
+            "update myproperty.invoices set status = %s, version = %s where id = %s",
+            ("paid" if covered else "issued", invoice.version, invoice.id),
+        )
+
+
+def _reverse_entries(
+    connection: psycopg.Connection, reference_type: str, reference_id: uuid.UUID, at: datetime
+) -> None:
+    connection.execute(
+        """
+        insert into myproperty.ledger_entries
+            (tenant_id, entry_date, debit_account, credit_account, amount, currency, reference_type,
+             reference_id, description, reverses_id)
+        select tenant_id, %(date)s, credit_account, debit_account, amount, currency, reference_type,
+               reference_id, 'Reversal: ' || description, id
+        from myproperty.ledger_entries
+        where reference_type = %(type)s and reference_id = %(id)s and reverses_id is null
+        """,
+        {"date": at.date(), "type": reference_type, "id": reference_id},
+    )
+
+
+def _book_entry(connection: psycopg.Connection, entry: LedgerEntry, currency: str, at: datetime) -> None:
+    connection.execute(
+        """
+        insert into myproperty.ledger_entries
+            (tenant_id, entry_date, debit_account, credit_account, amount, currency, reference_type,
+             reference_id, description)
+        values (current_setting('app.tenant_id')::uuid, %s, %s, %s, %s, %s, %s, %s, %s)
+        """,
+        (at.date(), entry.debit, entry.credit, entry.amount, currency, entry.reference_type,
+         entry.reference_id, entry.description),
+    )  # fmt: skip

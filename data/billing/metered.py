@@ -1,6 +1,6 @@
-"""The energy of a property over a billing period, as its meters measured it, aligned by interval.
+"""Metered energy of a property over a billing period, aligned by interval.
 
-Here: readings in, matrices out. Not here: who gets which part of it (`allocation`), or what it costs.
+Here: readings in, matrices out. Not here: sharing (`sharing`) and prices (`invoices`).
 """
 
 import uuid
@@ -14,10 +14,10 @@ import pandas as pd
 import psycopg
 from psycopg.types.range import DateRange
 
-from data.billing.allocation import Quanta
 from data.billing.errors import BillingError
+from data.billing.sharing import Quanta
 
-# What energies are counted in, in kWh: the last decimal of a reading.
+# The unit in which energies are counted, in kWh: the last decimal of a reading.
 QUANTUM = Decimal("1e-9")
 
 METERS = """
@@ -29,14 +29,14 @@ join myproperty.meter_registers r on r.tenant_id = m.tenant_id and r.meter_id = 
 left join myproperty.meter_assignments a
     on a.tenant_id = m.tenant_id and a.meter_id = m.id and a.assigned_during && %(period)s
 where m.property_id = %(property)s and r.channel in ('generation', 'import', 'export', 'consumption')
-  -- A meter that served units, and none of them in this period, is not one of the common area.
+  -- A meter that served a unit at another time does not belong to the common area.
   and (a.id is not null or not exists (
       select from myproperty.meter_assignments o where o.tenant_id = m.tenant_id and o.meter_id = m.id
   ))
   and (m.status = 'active' or a.id is not null)
 """
 
-# The dates stand in the statement as a list, which prunes partitions as one constant does.
+# A list of dates prunes partitions at plan time, as a constant does.
 READINGS = """
 select meter_id, channel, reading_ts, reading_date, interval_seconds,
        (value_kwh / %(quantum)s)::bigint as energy, is_estimated
@@ -51,8 +51,8 @@ class Metered:
     """n intervals of a property and its m participants; energies in billionths of a kWh (int64).
 
     `starts` (n,) are UTC instants with their local `dates` (n,) and `minutes` of the local day (n,).
-    `participants` are unit ids, and None for the common area; `loads` and `estimated` (m, n) are what each
-    used, and how much of it is an estimate.
+    `participants` are unit ids, and None for the common area. `loads` (m, n) is the energy that each one used
+    and `estimated` (m, n) the estimated part of it.
     """
 
     property_id: uuid.UUID
@@ -84,43 +84,43 @@ class Metered:
 
     @property
     def names(self) -> list[str]:
-        """The participants by name, in order of the rows."""
+        """Names of the participants, in row order."""
         return [str(unit or self.property_id) for unit in self.participants]
 
 
 def read_metered(connection: psycopg.Connection, property_id: uuid.UUID, period: DateRange) -> Metered:
-    """The energy of a property in a period of local dates, as the current readings say.
+    """Read the energy of a property over a period of local dates from the current readings.
 
-    Raises `BillingError` if a meter that should have measured did not, for the whole of an interval: what is
-    missing is to be loaded or estimated first, never taken as nothing.
+    Raises `BillingError` if a meter lacks a reading for all or part of an interval. A missing reading is not
+    zero: load or estimate it first.
     """
-    timezone = _timezone(connection, property_id)
-    days = _days(period)
+    timezone = _read_timezone(connection, property_id)
+    days = _list_days(period)
     arguments = {"property": property_id, "period": period}
-    meters = _frame(connection, METERS, arguments)
+    meters = _read_frame(connection, METERS, arguments)
     if meters.empty:
-        raise BillingError(f"the property {property_id} has no energy meter in {period}")
+        raise BillingError(f"property {property_id} has no energy meter in {period}")
     ids = list(meters["meter_id"].unique())
-    readings = _frame(connection, READINGS, {"dates": days, "meters": ids, "quantum": QUANTUM})
+    readings = _read_frame(connection, READINGS, {"dates": days, "meters": ids, "quantum": QUANTUM})
     readings = readings.merge(meters, on=["meter_id", "channel"])
     readings = readings[
         (readings["reading_date"] >= readings["first"]) & (readings["reading_date"] < readings["end"])
     ]
     if readings.empty:
-        raise BillingError(f"there are no readings of the property {property_id} in {period}: load its files")
+        raise BillingError(f"property {property_id} has no readings in {period}: load its files")
     length = int(readings["interval_seconds"].max())
-    starts = _starts(days, timezone, length)
+    starts = _list_starts(days, timezone, length)
     readings["start"] = readings["reading_ts"].dt.floor(f"{length}s")
     _check_complete(readings, meters, starts.tz_convert(timezone))
     units = sorted({unit for unit in meters["unit_id"] if isinstance(unit, uuid.UUID)}, key=str)
     participants: tuple[uuid.UUID | None, ...] = (*units, None)
     sub_meters = readings[readings["channel"] == "consumption"]
 
-    def total(rows: pd.DataFrame) -> Quanta:
+    def sum_by_interval(rows: pd.DataFrame) -> Quanta:
         found = rows.groupby("start")["energy"].sum()
         return np.asarray(found.reindex(starts, fill_value=0).to_numpy(dtype=np.int64))
 
-    def of(rows: pd.DataFrame, unit: uuid.UUID | None) -> pd.DataFrame:
+    def select_unit(rows: pd.DataFrame, unit: uuid.UUID | None) -> pd.DataFrame:
         return rows[rows["unit_id"].isna()] if unit is None else rows[rows["unit_id"] == unit]
 
     estimates = sub_meters[sub_meters["is_estimated"].astype(bool)]
@@ -128,17 +128,17 @@ def read_metered(connection: psycopg.Connection, property_id: uuid.UUID, period:
         property_id=property_id,
         period=period,
         starts=starts,
-        generation=total(readings[readings["channel"] == "generation"]),
-        imported=total(readings[readings["channel"] == "import"]),
-        exported=total(readings[readings["channel"] == "export"]),
+        generation=sum_by_interval(readings[readings["channel"] == "generation"]),
+        imported=sum_by_interval(readings[readings["channel"] == "import"]),
+        exported=sum_by_interval(readings[readings["channel"] == "export"]),
         participants=participants,
-        loads=np.vstack([total(of(sub_meters, unit)) for unit in participants]),
-        estimated=np.vstack([total(of(estimates, unit)) for unit in participants]),
+        loads=np.vstack([sum_by_interval(select_unit(sub_meters, unit)) for unit in participants]),
+        estimated=np.vstack([sum_by_interval(select_unit(estimates, unit)) for unit in participants]),
         timezone=timezone,
     )
 
 
-def _timezone(connection: psycopg.Connection, property_id: uuid.UUID) -> str:
+def _read_timezone(connection: psycopg.Connection, property_id: uuid.UUID) -> str:
     row = connection.execute(
         "select timezone from myproperty.properties where id = %s", (property_id,)
     ).fetchone()
@@ -147,25 +147,25 @@ def _timezone(connection: psycopg.Connection, property_id: uuid.UUID) -> str:
     return str(row[0])
 
 
-def bounds(period: DateRange) -> tuple[date, date]:
-    """The first day of a billing period and the day after its last."""
+def get_bounds(period: DateRange) -> tuple[date, date]:
+    """Return the first day of a billing period and the day after its last day."""
     if period.lower is None or period.upper is None:
-        raise BillingError("a billing period has a first day, and a day after its last")
+        raise BillingError("a billing period needs a first day and an end")
     return period.lower, period.upper
 
 
-def _days(period: DateRange) -> list[date]:
-    first, end = bounds(period)
+def _list_days(period: DateRange) -> list[date]:
+    first, end = get_bounds(period)
     return [first + timedelta(days=day) for day in range((end - first).days)]
 
 
-def _starts(days: list[date], timezone: str, length: int) -> pd.DatetimeIndex:
-    """Every interval of the local days: 23 or 25 hours of them where the clock changes."""
+def _list_starts(days: list[date], timezone: str, length: int) -> pd.DatetimeIndex:
+    """List the interval starts of the local days, which have 23 or 25 hours where clocks change."""
     edges = pd.DatetimeIndex([days[0], days[-1] + timedelta(days=1)]).tz_localize(timezone).tz_convert("UTC")
     return pd.date_range(edges[0], edges[1], freq=f"{length}s", inclusive="left", unit="us")
 
 
-def _frame(connection: psycopg.Connection, query: str, arguments: dict[str, object]) -> pd.DataFrame:
+def _read_frame(connection: psycopg.Connection, query: str, arguments: dict[str, object]) -> pd.DataFrame:
     with connection.cursor(binary=True) as cursor:
         cursor.execute(query, arguments)
         names = [column.name for column in cursor.description or ()]
@@ -176,7 +176,7 @@ def _frame(connection: psycopg.Connection, query: str, arguments: dict[str, obje
 
 
 def _check_complete(readings: pd.DataFrame, meters: pd.DataFrame, starts: pd.DatetimeIndex) -> None:
-    """Each register measured the whole of each interval (local starts) in which it was to measure."""
+    """Check that each register covers each interval (local starts) of its dates completely."""
     dates = pd.Series(starts.date, index=starts)
     length = (starts[1] - starts[0]).total_seconds()
     series = readings.groupby(["meter_id", "channel", "first"])
@@ -188,7 +188,7 @@ def _check_complete(readings: pd.DataFrame, meters: pd.DataFrame, starts: pd.Dat
         missing = covered[covered != length]
         if not missing.empty:
             raise BillingError(
-                f"the meter {meter.serial_number} has no whole reading of {meter.channel} for {len(missing)} "
+                f"meter {meter.serial_number} has no complete reading of {meter.channel} for {len(missing)} "
                 f"of {len(expected)} intervals, the first at {missing.index[0]:%Y-%m-%d %H:%M} local time: "
                 "load or estimate them, then allocate again"
             )

@@ -1,4 +1,4 @@
-"""What people look at: allocations, invoices beside allocation and meter, the balance sheet."""
+"""Reports for people: allocations, invoices compared with allocation and meter, the balance sheet."""
 
 from datetime import timedelta
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from data.billing.metered import bounds
+from data.billing.metered import get_bounds
 
 Rows = list[dict[str, Any]]
 
@@ -65,7 +65,7 @@ where a.unit_id = %(unit)s and r.channel = 'consumption' and r.reading_date = an
   and a.assigned_during @> r.reading_date
 """
 
-# One invoice, each figure asked of the table that it stands in; what later invoices corrected is in TIES.
+# One invoice; each figure is read from its own table. Corrections by later invoices are in TIES.
 INVOICE = """
 select i.total_amount as invoice_total,
        (select sum(l.total_amount) from myproperty.invoice_lines l where l.invoice_id = i.id) as sum_of_lines,
@@ -88,50 +88,50 @@ where i.number = %(number)s
 """
 
 
-def balances(connection: psycopg.Connection) -> Rows:
-    """The accounts of the tenant, by kind."""
-    return _rows(connection, BALANCES)
+def read_balances(connection: psycopg.Connection) -> Rows:
+    """Return the accounts of the tenant, by kind."""
+    return _read_rows(connection, BALANCES)
 
 
-def balance_sheet(connection: psycopg.Connection) -> Rows:
-    """Assets against liabilities, equity and result, by currency; `difference` is zero."""
-    return _rows(connection, SHEET)
+def read_balance_sheets(connection: psycopg.Connection) -> Rows:
+    """Return assets against liabilities, equity and result, by currency; `difference` is zero."""
+    return _read_rows(connection, SHEET)
 
 
-def allocations(connection: psycopg.Connection, period_id: object) -> Rows:
-    """The rows of the allocation ledger that share out one period of a property."""
-    rows = _rows(connection, ALLOCATIONS, (period_id,))
-    return [{**row, "billing_period": _readable(row["billing_period"])} for row in rows]
+def read_allocations(connection: psycopg.Connection, period_id: object) -> Rows:
+    """Return the rows of the allocation ledger for one billing period of a property."""
+    rows = _read_rows(connection, ALLOCATIONS, (period_id,))
+    return [{**row, "billing_period": _format_period(row["billing_period"])} for row in rows]
 
 
-def invoice_lines(connection: psycopg.Connection, number: str) -> Rows:
-    """The lines of the invoice with this number."""
-    return _rows(connection, LINES, (number,))
+def read_invoice_lines(connection: psycopg.Connection, number: str) -> Rows:
+    """Return the lines of the invoice with this number."""
+    return _read_rows(connection, LINES, (number,))
 
 
-def invoice_by_query(connection: psycopg.Connection, number: str) -> tuple[str, Rows]:
-    """A query that holds one invoice against lines, ledger, allocation and meter, as it was run; and its row.
+def query_invoice(connection: psycopg.Connection, number: str) -> tuple[str, Rows]:
+    """Return a query that compares one invoice with lines, ledger, allocation and meter, and its result.
 
-    Asked apart from `ties`, and fit to be run by hand: the tenant has to be set.
+    The query is independent of `read_invoice_ties`. A person can run it after setting `app.tenant_id`.
     """
     query = "select billing_period from myproperty.invoices where number = %s"
-    first, end = bounds(connection.execute(query, (number,)).fetchall()[0][0])
+    first, end = get_bounds(connection.execute(query, (number,)).fetchall()[0][0])
     text = psycopg.ClientCursor(connection).mogrify(INVOICE, {"number": number, "first": first, "end": end})
-    return text.strip(), _rows(connection, text)
+    return text.strip(), _read_rows(connection, text)
 
 
-def ties(connection: psycopg.Connection, number: str | None = None) -> Rows:
-    """Each invoice (or the one with this number) beside lines, ledger, allocation and meter.
+def read_invoice_ties(connection: psycopg.Connection, number: str | None = None) -> Rows:
+    """Compare each invoice (or the one with this number) with lines, ledger, allocation and meter.
 
-    `invoice_total`, `sum_of_lines` and, once issued, `booked` are equal. So are `billed_kwh` with what later
-    invoices corrected (`corrected_kwh`), `allocated_kwh` and `metered_kwh`, which is summed from the current
-    readings. `ties` says whether they are: it is false from when readings are revised until the allocation is
-    adjusted and the next invoice has its correction.
+    An invoice ties (`ties`) if two groups are equal: `invoice_total`, `sum_of_lines` and, once issued,
+    `booked`; and `billed_kwh` plus corrections on later invoices (`corrected_kwh`), `allocated_kwh` and
+    `metered_kwh`, the sum of the current readings. After a revision of readings it does not tie until the
+    allocation is adjusted and the next invoice carries the correction.
     """
-    rows = [row for row in _rows(connection, TIES) if number in (None, row["invoice"])]
+    rows = [row for row in _read_rows(connection, TIES) if number in (None, row["invoice"])]
     for row in rows:
-        row["metered_kwh"] = _metered(connection, row.pop("unit_id"), row["billing_period"])
-        row["billing_period"] = _readable(row["billing_period"])
+        row["metered_kwh"] = _sum_metered(connection, row.pop("unit_id"), row["billing_period"])
+        row["billing_period"] = _format_period(row["billing_period"])
         row["ties"] = (
             row["invoice_total"] == row["sum_of_lines"]
             and row["booked"] in (None, row["invoice_total"])
@@ -140,19 +140,21 @@ def ties(connection: psycopg.Connection, number: str | None = None) -> Rows:
     return rows
 
 
-def _metered(connection: psycopg.Connection, unit: object, period: Any) -> Any:
-    """The energy that the meters of a unit measured: asked of the readings, not of the ledger."""
-    first, end = bounds(period)
+def _sum_metered(connection: psycopg.Connection, unit: object, period: Any) -> Any:
+    """Sum the energy of a unit's meters from the readings, not from the allocation ledger."""
+    first, end = get_bounds(period)
     dates = [first.fromordinal(day) for day in range(first.toordinal(), end.toordinal())]
     row = connection.execute(METERED, {"unit": unit, "dates": dates}).fetchone()
     return row[0] if row else None
 
 
-def _rows(connection: psycopg.Connection, query: str, parameters: tuple[object, ...] | None = None) -> Rows:
+def _read_rows(
+    connection: psycopg.Connection, query: str, parameters: tuple[object, ...] | None = None
+) -> Rows:
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(query, parameters).fetchall()
 
 
-def _readable(period: Any) -> str:
-    first, end = bounds(period)
+def _format_period(period: Any) -> str:
+    first, end = get_bounds(period)
     return f"{first} to {end - timedelta(days=1)}"

@@ -1,4 +1,4 @@
-"""What people of the demo asked agents, and which tools those used, at fixed times."""
+"""Conversations of demo people with agents and the tools that the agents used, at fixed times."""
 
 import hashlib
 import json
@@ -8,15 +8,15 @@ from datetime import date, timedelta
 from typing import Literal
 from uuid import UUID
 
-from data.demo.company import Site, Tenant, named
-from data.demo.people import resident, staff
+from data.demo.company import DemoProperty, DemoTenant, make_id
+from data.demo.people import find_resident, list_staff
 from data.demo.rows import Row, Rows, Secret
 from data.demo.service import SERVICE_DESK
 
 
 @dataclass(frozen=True)
 class Said:
-    """A message, so many seconds after the start of the session."""
+    """A message, `after` seconds after the start of the session."""
 
     after: int
     role: Literal["user", "agent", "tool"]
@@ -25,7 +25,7 @@ class Said:
 
 @dataclass(frozen=True)
 class Used:
-    """A tool that the agent used, what with, and what came of it."""
+    """A tool call of an agent: arguments, outcome and latency."""
 
     after: int
     tool: str
@@ -35,8 +35,8 @@ class Used:
 
 
 @dataclass(frozen=True)
-class Session:
-    """A talk of a person (a role of the staff, or resident-<unit>) with an agent; local start."""
+class AgentSession:
+    """A conversation of a person (a staff role or resident-<unit>) with an agent; `start` is local time."""
 
     key: str
     place: str
@@ -48,7 +48,7 @@ class Session:
 
 
 SESSIONS = (
-    Session(
+    AgentSession(
         "hot-water", "sydney", SERVICE_DESK, "resident-101", "2024-11-18 06:50:00",
         (
             Said(0, "user", "There is no hot water and the light on the heater is off."),
@@ -61,7 +61,7 @@ SESSIONS = (
             Used(118, "set_priority", {"ticket": "hot-water", "priority": "urgent"}, "succeeded", 61),
         ),
     ),
-    Session(
+    AgentSession(
         "solar-share", "sydney", "billing-assistant", "resident-101", "2025-02-06 19:22:00",
         (
             Said(0, "user", "Why is my solar share smaller than next door?"),
@@ -75,7 +75,7 @@ SESSIONS = (
             Used(77, "read_invoices", {"unit": "102"}, "refused", 12),
         ),
     ),
-    Session(
+    AgentSession(
         "hail", "sydney", "energy-analyst", "technician", "2025-07-22 08:00:00",
         (
             Said(0, "user", "Did the hail cost us output?"),
@@ -88,7 +88,7 @@ SESSIONS = (
             Used(100, "read_inverter", {"asset": "inverter", "what": "strings"}, "failed", 20000),
         ),
     ),
-    Session(
+    AgentSession(
         "breaker", "los-angeles", SERVICE_DESK, "resident-102", "2025-10-22 18:50:00",
         (
             Said(0, "user", "My breaker keeps tripping."),
@@ -98,7 +98,7 @@ SESSIONS = (
         ),
         (Used(49, "create_ticket", {"ticket": "tripping-breaker"}, "succeeded", 203),),
     ),
-    Session(
+    AgentSession(
         "vendor", "los-angeles", "energy-analyst", "manager", "2025-11-10 07:40:00",
         (
             Said(0, "user", "Which rows of the meter file were turned away, and why?"),
@@ -112,7 +112,7 @@ SESSIONS = (
             Used(80, "draft_message", {"to": "vendor"}, "succeeded", 1450),
         ),
     ),
-    Session(
+    AgentSession(
         "missing-day", "berlin", SERVICE_DESK, "technician", "2025-11-03 10:00:00",
         (
             Said(0, "user", "The grid meter is missing for Saturday. Can you ask for it?"),
@@ -127,37 +127,37 @@ SESSIONS = (
 )  # fmt: skip
 
 
-def audit_rows(tenant: Tenant) -> Rows:
-    """The tools that agents used: what went in as a hash alone."""
-    for site, session in _sessions(tenant):
+def build_audit_rows(tenant: DemoTenant) -> Rows:
+    """Build rows for the tool calls of agents; arguments are kept as a hash only."""
+    for site, session in _list_sessions(tenant):
         for number, use in enumerate(session.used):
             arguments = json.dumps(use.arguments, sort_keys=True, separators=(",", ":"))
             yield (
                 "agent_audit",
                 {
-                    "id": named("agent-action", site.key, session.key, str(number)),
-                    "session_id": _session_id(site, session),
+                    "id": make_id("agent-action", site.key, session.key, str(number)),
+                    "session_id": _make_session_id(site, session),
                     "agent_id": session.agent,
                     "tool_name": use.tool,
                     "input_hash": hashlib.sha256(arguments.encode()).hexdigest(),
                     "outcome": use.outcome,
                     "latency_ms": use.latency_ms,
-                    "trace_id": named("trace", site.key, session.key).hex,
-                    "performed_by_user_id": _user_id(tenant, site, session),
+                    "trace_id": make_id("trace", site.key, session.key).hex,
+                    "performed_by_user_id": _find_user_id(tenant, site, session),
                     "occurred_at": site.at(session.start) + timedelta(seconds=use.after),
                 },
             )
 
 
-def message_rows(tenant: Tenant) -> Iterator[tuple[Row, Secret]]:
-    """Rows of `agent_messages` without their content, and the content, to be sealed."""
-    for site, session in _sessions(tenant):
-        user = _user_id(tenant, site, session)
+def build_message_rows(tenant: DemoTenant) -> Iterator[tuple[Row, Secret]]:
+    """Build rows of `agent_messages` without content, each with its content to be sealed."""
+    for site, session in _list_sessions(tenant):
+        user = _find_user_id(tenant, site, session)
         for sequence, message in enumerate(session.said, start=1):
             yield (
                 {
-                    "id": named("message", site.key, session.key, str(sequence)),
-                    "session_id": _session_id(site, session),
+                    "id": make_id("message", site.key, session.key, str(sequence)),
+                    "session_id": _make_session_id(site, session),
                     "sequence": sequence,
                     "agent_id": session.agent,
                     "user_id": user,
@@ -168,19 +168,19 @@ def message_rows(tenant: Tenant) -> Iterator[tuple[Row, Secret]]:
             )
 
 
-def _sessions(tenant: Tenant) -> Iterator[tuple[Site, Session]]:
+def _list_sessions(tenant: DemoTenant) -> Iterator[tuple[DemoProperty, AgentSession]]:
     for site in tenant.sites:
         for session in SESSIONS:
             if session.place == site.place:
                 yield site, session
 
 
-def _session_id(site: Site, session: Session) -> UUID:
-    return named("session", site.key, session.key)
+def _make_session_id(site: DemoProperty, session: AgentSession) -> UUID:
+    return make_id("session", site.key, session.key)
 
 
-def _user_id(tenant: Tenant, site: Site, session: Session) -> UUID:
+def _find_user_id(tenant: DemoTenant, site: DemoProperty, session: AgentSession) -> UUID:
     role, _, label = session.who.partition("-")
     if role == "resident":
-        return resident(tenant, site, label, date.fromisoformat(session.start[:10])).id
-    return staff(tenant)[role].id
+        return find_resident(tenant, site, label, date.fromisoformat(session.start[:10])).id
+    return list_staff(tenant)[role].id

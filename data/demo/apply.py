@@ -1,4 +1,4 @@
-"""The rows of the demo company in the OLTP database: all of it by one call, that may be repeated."""
+"""Write the rows of the demo company to the OLTP database with one repeatable call."""
 
 from datetime import date
 from uuid import UUID, uuid5
@@ -7,50 +7,50 @@ import psycopg
 from psycopg import sql
 from psycopg.types.range import DateRange
 
-from data.billing.accounts import open_accounts
-from data.demo.agents import audit_rows, message_rows
-from data.demo.assets import asset_rows
-from data.demo.company import Meter, Scale, Site, Tenant, company
-from data.demo.people import people_rows, personal_fields
-from data.demo.rows import Rows, Sealer, Secret, act_for, put, qualified, write_rows
-from data.demo.service import service_rows
-from data.demo.tariffs import tariff_rows
+from data.billing.ledger import open_accounts
+from data.demo.agents import build_audit_rows, build_message_rows
+from data.demo.assets import build_asset_rows
+from data.demo.company import DemoMeter, DemoProperty, DemoTenant, Scale, list_tenants
+from data.demo.people import build_people_rows, list_personal_fields
+from data.demo.rows import FieldSealer, Rows, Secret, act_for_tenant, qualify_table, upsert_row, write_rows
+from data.demo.service import build_service_rows
+from data.demo.tariffs import build_tariff_rows
 
 _METERED_FROM = date(2024, 10, 1)
 
 
-def apply_company(dsn: str, scale: Scale = "small", sealer: Sealer | None = None) -> None:
-    """Insert the company's rows, or bring them back to what they should be; a second call changes none.
+def apply_company(dsn: str, scale: Scale = "small", sealer: FieldSealer | None = None) -> None:
+    """Insert the company's rows or restore changed ones; a second call changes nothing.
 
-    What people go on with, as users and tickets, is left as they leave it. `sealer` encrypts the personal
-    fields; without one, names stay empty and what was said to agents is left out, until a call with one.
-    `dsn` is a libpq URI of the OLTP database, of a login that may take on `myproperty_owner`, which makes
-    tenants, `originfd`, which makes projects, and `myproperty_app`, which makes the rest: row security holds
-    for all. Raises `psycopg.Error`; nothing is written then.
+    Rows that people change, such as users and tickets, stay as they are. `sealer` encrypts the personal
+    fields. Without it, names stay empty and messages to agents are left out until a call with a sealer. `dsn`
+    is a libpq URI of the OLTP database. Its login must be able to take on `myproperty_owner` (writes
+    tenants), `originfd` (projects) and `myproperty_app` (the rest); row security applies to all. Raises
+    `psycopg.Error` and then writes nothing.
     """
     with psycopg.connect(dsn) as connection:
-        for tenant in company(scale):
-            write_rows(connection, tenant.id, _rows(tenant))
+        for tenant in list_tenants(scale):
+            write_rows(connection, tenant.id, _build_rows(tenant))
             open_accounts(connection)
     if sealer is not None:
-        for tenant in company(scale):
-            _seal(dsn, tenant, sealer)
+        for tenant in list_tenants(scale):
+            _seal_fields(dsn, tenant, sealer)
 
 
-def _rows(tenant: Tenant) -> Rows:
-    """Everything of a tenant, parents first."""
+def _build_rows(tenant: DemoTenant) -> Rows:
+    """Build all rows of a tenant, parents first."""
     metadata = {"demo": True}
     yield "tenants", {"id": tenant.id, "name": tenant.name, "region": tenant.region, "metadata": metadata}
     for site in tenant.sites:
-        yield from _site_rows(site)
-    yield from people_rows(tenant)
-    yield from asset_rows(tenant)
-    yield from tariff_rows(tenant)
-    yield from service_rows(tenant)
-    yield from audit_rows(tenant)
+        yield from _build_property_rows(site)
+    yield from build_people_rows(tenant)
+    yield from build_asset_rows(tenant)
+    yield from build_tariff_rows(tenant)
+    yield from build_service_rows(tenant)
+    yield from build_audit_rows(tenant)
 
 
-def _site_rows(site: Site) -> Rows:
+def _build_property_rows(site: DemoProperty) -> Rows:
     yield (
         "properties",
         {
@@ -68,10 +68,10 @@ def _site_rows(site: Site) -> Rows:
             {"id": site.unit_id(label), "property_id": site.id, "label": label, "floor": label[:-2]},
         )
     for meter in (*site.former_meters, *site.meters):
-        yield from _meter_rows(site, meter)
+        yield from _build_meter_rows(site, meter)
 
 
-def _meter_rows(site: Site, meter: Meter) -> Rows:
+def _build_meter_rows(site: DemoProperty, meter: DemoMeter) -> Rows:
     yield (
         "meters",
         {
@@ -109,10 +109,10 @@ def _meter_rows(site: Site, meter: Meter) -> Rows:
         )
 
 
-def _seal(dsn: str, tenant: Tenant, sealer: Sealer) -> None:
-    """Seal what is not yet: a seal is another one each time, so it is never made a second time.
+def _seal_fields(dsn: str, tenant: DemoTenant, sealer: FieldSealer) -> None:
+    """Seal the fields that are still empty. Sealing again would change the stored value.
 
-    The people are committed by now, since a sealer keeps the ledger of their keys by a connection of its own.
+    The users must be committed first: a sealer registers their keys over its own connection.
     """
 
     def sealed(table: str, column: str, row_id: UUID, secret: Secret) -> bytes:
@@ -121,24 +121,24 @@ def _seal(dsn: str, tenant: Tenant, sealer: Sealer) -> None:
         )
 
     with psycopg.connect(dsn) as connection:
-        act_for(connection, tenant.id)
-        # Nothing is sealed for who was erased.
-        people = _ids(connection, "users", sql.SQL("status <> 'erased'"))
-        for table, column, secrets in personal_fields(tenant):
+        act_for_tenant(connection, tenant.id)
+        # Seal nothing for an erased person.
+        people = _read_ids(connection, "users", sql.SQL("status <> 'erased'"))
+        for table, column, secrets in list_personal_fields(tenant):
             statement = sql.SQL("UPDATE {} SET {} = %s WHERE id = %s").format(
-                qualified(table), sql.Identifier(column)
+                qualify_table(table), sql.Identifier(column)
             )
-            empty = _ids(connection, table, sql.SQL("{} IS NULL").format(sql.Identifier(column)))
+            empty = _read_ids(connection, table, sql.SQL("{} IS NULL").format(sql.Identifier(column)))
             for row_id, secret in secrets.items():
                 if row_id in empty and secret.user in people:
                     connection.execute(statement, (sealed(table, column, row_id, secret), row_id))
-        sent = _ids(connection, "agent_messages", sql.SQL("true"))
-        for row, secret in message_rows(tenant):
+        sent = _read_ids(connection, "agent_messages", sql.SQL("true"))
+        for row, secret in build_message_rows(tenant):
             if row["id"] not in sent and secret.user in people:
                 content = sealed("agent_messages", "content", row["id"], secret)
-                put(connection, "agent_messages", {**row, "content": content, "tenant_id": tenant.id})
+                upsert_row(connection, "agent_messages", {**row, "content": content, "tenant_id": tenant.id})
 
 
-def _ids(connection: psycopg.Connection, table: str, condition: sql.Composable) -> set[UUID]:
-    query = sql.SQL("SELECT id FROM {} WHERE {}").format(qualified(table), condition)
+def _read_ids(connection: psycopg.Connection, table: str, condition: sql.Composable) -> set[UUID]:
+    query = sql.SQL("SELECT id FROM {} WHERE {}").format(qualify_table(table), condition)
     return {row[0] for row in connection.execute(query)}

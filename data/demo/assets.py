@@ -1,4 +1,4 @@
-"""What stands on the roofs of the demo, what it cost, which rules it keeps, and the projects it came from."""
+"""Solar assets of the demo: their cost, compliance rules, appraisals and projects."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -6,17 +6,17 @@ from decimal import Decimal
 
 from psycopg.types.range import DateRange
 
-from data.demo.company import Site, Tenant, named
+from data.demo.company import DemoProperty, DemoTenant, make_id
 from data.demo.rows import Rows
 
-# Invented, of the order of small commercial systems: per kW of the array, in the currency of the property.
+# Invented, in the range of small commercial systems: per kW of the array, in the currency of the property.
 _ARRAY_COST, _INVERTER_COST, _YEARLY_COST = Decimal(1150), Decimal(240), Decimal(18)
 _EVALUATED_AT = datetime(2025, 11, 1, 3, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class Roof:
-    """How an array lies (degrees; azimuth clockwise from north), since when, and the currency of its cost."""
+    """Position of an array (degrees; azimuth clockwise from north), start of service, currency of cost."""
 
     tilt: int
     azimuth: int
@@ -33,7 +33,7 @@ ROOFS = {
 
 @dataclass(frozen=True)
 class Appraisal:
-    """What an owner counts on, from a date on: energy a kW and year, and what a kWh earns; shares a year."""
+    """An owner's assumptions from a date: energy per kW and year, price per kWh, yearly rates."""
 
     valid_from: date
     kwh_per_kw: int
@@ -42,7 +42,7 @@ class Appraisal:
     discount: str
 
 
-# Invented too. Sydney's owner looked again when prices rose.
+# Invented too. Sydney's owner appraised again when prices rose.
 _APPRAISALS = {
     "sydney": (
         Appraisal(date(2023, 9, 1), 1200, "0.118", "0.02", "0.065"),
@@ -51,7 +51,7 @@ _APPRAISALS = {
     "los-angeles": (Appraisal(date(2024, 3, 15), 1550, "0.165", "0.025", "0.065"),),
     "berlin": (Appraisal(date(2024, 5, 1), 930, "0.195", "0.02", "0.04"),),
 }
-# Rule, state, when it is due again.
+# Rule, state, next due date.
 _RULES = {
     "sydney": (
         ("INVERTER-INSPECTION", "compliant", date(2026, 9, 1)),
@@ -68,7 +68,7 @@ _RULES = {
         ("SUB-METER-CALIBRATION", "unknown", None),
     ),
 }
-# Key, name, type, status with OriginFD, status with us, scope, target.
+# Key, name, type, status at OriginFD, status here, scope, target date.
 _PROJECTS = {
     "sydney": (
         (
@@ -115,20 +115,20 @@ _PROJECTS = {
 }
 
 
-def currency(site: Site) -> str:
-    """The ISO 4217 code of what is paid at a property."""
+def get_currency(site: DemoProperty) -> str:
+    """Return the ISO 4217 currency code of a property."""
     return ROOFS[site.place].currency
 
 
-def asset_rows(tenant: Tenant) -> Rows:
-    """Solar assets, states of rules, projects and their links."""
+def build_asset_rows(tenant: DemoTenant) -> Rows:
+    """Build rows for solar assets, compliance states, projects and their links."""
     for site in tenant.sites:
-        yield from _solar_rows(site)
+        yield from _build_solar_rows(site)
         for rule, state, due_on in _RULES[site.place]:
             yield (
                 "compliance_rule_states",
                 {
-                    "id": named("rule", site.key, rule),
+                    "id": make_id("rule", site.key, rule),
                     "property_id": site.id,
                     "rule_code": rule,
                     "state": state,
@@ -136,11 +136,11 @@ def asset_rows(tenant: Tenant) -> Rows:
                     "due_on": due_on,
                 },
             )
-        yield from _project_rows(site)
-        yield from _appraisal_rows(site)
+        yield from _build_project_rows(site)
+        yield from _build_appraisal_rows(site)
 
 
-def _solar_rows(site: Site) -> Rows:
+def _build_solar_rows(site: DemoProperty) -> Rows:
     roof, capacity = ROOFS[site.place], Decimal(str(site.solar_kw))
     common = {
         "property_id": site.id,
@@ -152,7 +152,7 @@ def _solar_rows(site: Site) -> Rows:
     yield (
         "solar_assets",
         {
-            "id": named("asset", site.key, "array"),
+            "id": make_id("asset", site.key, "array"),
             "kind": "array",
             "make_model": "Invented Panel 400",
             "serial_number": f"DEMO-{site.key}-ARRAY".upper(),
@@ -166,7 +166,7 @@ def _solar_rows(site: Site) -> Rows:
     yield (
         "solar_assets",
         {
-            "id": named("asset", site.key, "inverter"),
+            "id": make_id("asset", site.key, "inverter"),
             "kind": "inverter",
             "make_model": "Invented Inverter 3P",
             "serial_number": f"DEMO-{site.key}-INVERTER".upper(),
@@ -177,19 +177,19 @@ def _solar_rows(site: Site) -> Rows:
     )
 
 
-def _appraisal_rows(site: Site) -> Rows:
-    """What the arrays and inverters cost is with them: the appraisal says nothing of it."""
+def _build_appraisal_rows(site: DemoProperty) -> Rows:
+    """Build the appraisal rows. They hold no cost: arrays and inverters have it."""
     appraisals = _APPRAISALS[site.place]
     ends = (*(later.valid_from for later in appraisals[1:]), None)
     for appraisal, end in zip(appraisals, ends, strict=True):
         yield (
             "solar_appraisals",
             {
-                "id": named("appraisal", site.key, str(appraisal.valid_from)),
+                "id": make_id("appraisal", site.key, str(appraisal.valid_from)),
                 "property_id": site.id,
                 "first_year_kwh": appraisal.kwh_per_kw * Decimal(str(site.solar_kw)),
                 "price_per_kwh": Decimal(appraisal.price),
-                "currency": currency(site),
+                "currency": get_currency(site),
                 "degradation_rate": Decimal("0.005"),
                 "price_growth_rate": Decimal(appraisal.price_growth),
                 "cost_growth_rate": Decimal("0.025"),
@@ -200,14 +200,14 @@ def _appraisal_rows(site: Site) -> Rows:
         )
 
 
-def _project_rows(site: Site) -> Rows:
+def _build_project_rows(site: DemoProperty) -> Rows:
     for key, name, kind, their_status, status, scope, target in _PROJECTS[site.place]:
-        project_id = named("project", site.key, key)
+        project_id = make_id("project", site.key, key)
         yield "originfd.projects", {"id": project_id, "name": name, "status": their_status}
         yield (
             "project_links",
             {
-                "id": named("project-link", site.key, key),
+                "id": make_id("project-link", site.key, key),
                 "property_id": site.id,
                 "originfd_project_id": project_id,
                 "project_type": kind,

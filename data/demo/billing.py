@@ -1,7 +1,7 @@
-"""A year of bills for the demo: allocated from its readings, issued, and paid as people pay.
+"""Bill a year of the demo: allocate its readings, issue invoices and record payments.
 
-The amounts are whatever the readings and rate plans make them; only when and how well somebody pays is made
-up here. Everything goes through `data.billing`, as the application's own calls do.
+Amounts follow from readings and rate plans. Only the payment habits are invented here. Everything goes
+through `data.billing`, as the calls of the application do.
 """
 
 import uuid
@@ -13,12 +13,12 @@ from decimal import Decimal
 import psycopg
 from psycopg.types.range import DateRange
 
-from data.billing import accounts
+from data.billing import ledger
 from data.billing.database import as_tenant
 from data.billing.invoices import CENT, draft_invoices
-from data.billing.metered import bounds
-from data.demo.assets import currency
-from data.demo.company import Scale, Site, Tenant, company
+from data.billing.metered import get_bounds
+from data.demo.assets import get_currency
+from data.demo.company import DemoProperty, DemoTenant, Scale, list_tenants
 
 END = date(2025, 11, 1)
 TODAY = datetime(2025, 11, 20, 12, tzinfo=UTC)
@@ -28,14 +28,14 @@ _OPENING_BALANCE = Decimal(5000)
 
 @dataclass(frozen=True)
 class Instalment:
-    """Part of an invoice that is paid, `days` after it is due; one that `bounces` is reversed two days on."""
+    """A payment of part of an invoice, `days` after it is due; if it `bounces`, reversed two days later."""
 
     share: Decimal
     days: int
     bounces: bool = False
 
 
-# How residents pay, by turns: on time, late, in two parts, by a debit that bounces first.
+# Payment habits, assigned to residents in turn: on time, late, in two parts, by a debit that first bounces.
 HABITS = (
     (Instalment(Decimal(1), -3),),
     (Instalment(Decimal(1), 12),),
@@ -44,8 +44,8 @@ HABITS = (
 )
 
 
-def periods(site: Site, first_day: date) -> list[DateRange]:
-    """The billing periods of a property with readings from `first_day`: months, the first one cut short."""
+def list_periods(site: DemoProperty, first_day: date) -> list[DateRange]:
+    """List the billing periods from `first_day`: calendar months, the first one shortened."""
     since = max(first_day, site.opened)
     found = []
     while since < END:
@@ -58,28 +58,28 @@ def periods(site: Site, first_day: date) -> list[DateRange]:
 def apply_billing(
     dsn: str, scale: Scale = "small", progress: Callable[[str], None] | None = None, since: date = date.min
 ) -> int:
-    """Bill every property of the demo from its readings, and pay; returns the number of new invoices.
+    """Bill every property of the demo from its readings, record payments, return the number of new invoices.
 
     `since` is the first day with readings. A second call changes nothing. Raises `BillingError` if readings
     are missing.
     """
     drafted = 0
-    for tenant in company(scale):
+    for tenant in list_tenants(scale):
         with as_tenant(dsn, tenant.id) as connection:
-            accounts.open_accounts(connection)
-            _open_balance(connection, tenant)
+            ledger.open_accounts(connection)
+            _book_opening_balance(connection, tenant)
         for site in tenant.sites:
-            for period in periods(site, since):
-                drafted += _bill(dsn, tenant, site, period)
+            for period in list_periods(site, since):
+                drafted += _bill_period(dsn, tenant, site, period)
             if progress:
-                progress(f"billed {site.name}: {len(periods(site, since))} periods")
+                progress(f"billed {site.name}: {len(list_periods(site, since))} periods")
         with as_tenant(dsn, tenant.id) as connection:
-            _pay(connection)
+            _pay_invoices(connection)
     return drafted
 
 
-def _open_balance(connection: psycopg.Connection, tenant: Tenant) -> None:
-    """What the owner put into the bank account at the start."""
+def _book_opening_balance(connection: psycopg.Connection, tenant: DemoTenant) -> None:
+    """Book the money that the owner paid into the bank account at the start."""
     connection.execute(
         """
         insert into myproperty.ledger_entries
@@ -94,23 +94,23 @@ def _open_balance(connection: psycopg.Connection, tenant: Tenant) -> None:
             "tenant": tenant.id,
             "date": tenant.sites[0].opened,
             "amount": _OPENING_BALANCE,
-            "currency": currency(tenant.sites[0]),
+            "currency": get_currency(tenant.sites[0]),
         },
     )
 
 
-def _bill(dsn: str, tenant: Tenant, site: Site, period: DateRange) -> int:
-    """Draft and issue the invoices of a period, two days after its end, due in two weeks."""
-    issued_at = datetime.combine(bounds(period)[1], datetime.min.time(), UTC) + _TO_ISSUE
+def _bill_period(dsn: str, tenant: DemoTenant, site: DemoProperty, period: DateRange) -> int:
+    """Draft and issue the invoices of a period: two days after its end, due two weeks later."""
+    issued_at = datetime.combine(get_bounds(period)[1], datetime.min.time(), UTC) + _TO_ISSUE
     with as_tenant(dsn, tenant.id) as connection:
         drafts = draft_invoices(connection, site.id, period)
         for invoice in drafts:
-            accounts.issue_invoice(connection, invoice, issued_at, issued_at + _TO_PAY)
+            ledger.issue_invoice(connection, invoice, issued_at, issued_at + _TO_PAY)
     return len(drafts)
 
 
-def _pay(connection: psycopg.Connection) -> None:
-    """Everything that residents paid until today, in order of time; what is due and unpaid is overdue."""
+def _pay_invoices(connection: psycopg.Connection) -> None:
+    """Record the payments until `TODAY` in order of time and mark unpaid invoices as overdue."""
     if connection.execute("select 1 from myproperty.payments limit 1").fetchone():
         return
     events: list[tuple[datetime, str, Callable[[datetime], object]]] = []
@@ -132,9 +132,9 @@ def _pay(connection: psycopg.Connection) -> None:
                 events.append((at + timedelta(days=2), payment.reference, payment.bounce))
     for at, _, act in sorted(events, key=lambda event: event[:2]):
         if at <= TODAY:
-            accounts.mark_overdue(connection, at)
+            ledger.mark_overdue(connection, at)
             act(at)
-    accounts.mark_overdue(connection, TODAY)
+    ledger.mark_overdue(connection, TODAY)
 
 
 @dataclass
@@ -147,7 +147,7 @@ class _Payment:
     id: uuid.UUID | None = None
 
     def take(self, at: datetime) -> None:
-        self.id = accounts.take_payment(
+        self.id = ledger.take_payment(
             self.connection,
             self.invoice_id,
             self.amount,
@@ -158,4 +158,4 @@ class _Payment:
 
     def bounce(self, at: datetime) -> None:
         if self.id is not None:
-            accounts.reverse_payment(self.connection, self.id, at)
+            ledger.reverse_payment(self.connection, self.id, at)

@@ -1,6 +1,6 @@
-"""Who exists in the demo: tenants, properties, units and meters.
+"""The tenants, properties, units and meters of the demo.
 
-No reading belongs here, and no row. The two scales are different tenants, so that both can live in one
+No reading and no database row belongs here. The two scales have different tenants, so both fit in one
 database.
 """
 
@@ -12,37 +12,37 @@ from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
 Scale = Literal["small", "medium"]
-FileFormat = Literal["nem12", "canonical_csv"]
+DemoFormat = Literal["nem12", "canonical_csv"]
 
 _NAMESPACE = UUID("3d5b2f4e-6c1a-5d0e-9a77-0c5e1f7a9b42")
 _ONBOARDED = date(2025, 10, 21)
 
 
-def named(*parts: str) -> UUID:
-    """The id of something of the demo: the same one for the same parts, on every run."""
+def make_id(*parts: str) -> UUID:
+    """Make the id of a demo object; the same parts give the same id on every run."""
     return uuid5(_NAMESPACE, "/".join(parts))
 
 
 @dataclass(frozen=True)
-class Register:
-    """What a file calls a series (`register`) and what it is to us (`channel`)."""
+class DemoRegister:
+    """A series of a meter: its name in files (`register`) and its `channel`."""
 
     register: str
     channel: str
 
 
 @dataclass(frozen=True)
-class Meter:
-    """A device; `unit_label` is None for the meters that serve the whole property.
+class DemoMeter:
+    """A device; `unit_label` is None for meters of the whole property.
 
-    It measures from local midnight of `installed` to that of `removed`; None is always.
+    It measures from local midnight of `installed` to local midnight of `removed`; None means no limit.
     """
 
     property_key: str
     role: str
     type: str
     identifier: str
-    registers: tuple[Register, ...]
+    registers: tuple[DemoRegister, ...]
     unit_label: str | None = None
     installed: date | None = None
     removed: date | None = None
@@ -53,15 +53,15 @@ class Meter:
 
     @property
     def id(self) -> UUID:
-        return named("meter", self.property_key, self.role)
+        return make_id("meter", self.property_key, self.role)
 
 
 @dataclass(frozen=True)
-class Site:
-    """A property, where it stands (degrees north and east) and how its meter files are written.
+class DemoProperty:
+    """A property, its location (degrees north and east) and the format of its meter files.
 
-    `opened` is the first local day that it is billed for; `exchanged` says which unit's meter was replaced,
-    and on which local date.
+    A variable of this class is called `site`, since `property` is a Python builtin. `opened` is the first
+    local day that is billed; `exchanged` names the unit whose meter was replaced, and the local date.
     """
 
     key: str
@@ -73,7 +73,7 @@ class Site:
     standard_offset_hours: int
     latitude: float
     longitude: float
-    file_format: FileFormat
+    file_format: DemoFormat
     file_unit: Literal["kWh", "Wh"]
     interval_seconds: int
     unit_count: int
@@ -84,15 +84,15 @@ class Site:
 
     @property
     def id(self) -> UUID:
-        return named("property", self.key)
+        return make_id("property", self.key)
 
     @property
     def place(self) -> str:
-        """The key whatever the scale."""
+        """The key without the scale."""
         return self.key.removesuffix("-medium")
 
     def at(self, local: str) -> datetime:
-        """The instant of an ISO wall-clock time at the property."""
+        """Return the instant of an ISO wall-clock time at the property."""
         return datetime.fromisoformat(local).replace(tzinfo=ZoneInfo(self.timezone))
 
     @property
@@ -104,30 +104,30 @@ class Site:
         return tuple(f"{1 + index // 10}{1 + index % 10:02d}" for index in range(self.unit_count))
 
     @cached_property
-    def meters(self) -> tuple[Meter, ...]:
-        """Grid, solar and common-area meter, then one sub-meter for each unit, as they are today."""
-        plan = [
+    def meters(self) -> tuple[DemoMeter, ...]:
+        """Current meters: grid, solar and common area, then one sub-meter for each unit."""
+        roles = [
             ("grid", "grid", ("import", "export"), None),
             ("solar", "solar", ("generation",), None),
             ("common", "grid", ("consumption",), None),
             *((f"unit-{label}", "grid", ("consumption",), label) for label in self.unit_labels),
         ]
         return tuple(
-            Meter(
+            DemoMeter(
                 self.key,
                 role,
                 kind,
                 self.identifier_pattern.format(number),
-                tuple(Register(self.registers[channel], channel) for channel in channels),
+                tuple(DemoRegister(self.registers[channel], channel) for channel in channels),
                 label,
                 installed=self._exchanged_on(label),
             )
-            for number, (role, kind, channels, label) in enumerate(plan, start=1)
+            for number, (role, kind, channels, label) in enumerate(roles, start=1)
         )
 
     @cached_property
-    def former_meters(self) -> tuple[Meter, ...]:
-        """What was replaced: another device under another identifier at the same unit."""
+    def former_meters(self) -> tuple[DemoMeter, ...]:
+        """Replaced meters: other devices with other identifiers at the same unit."""
         return tuple(
             replace(
                 meter,
@@ -143,39 +143,39 @@ class Site:
     def _exchanged_on(self, label: str | None) -> date | None:
         return self.exchanged[1] if self.exchanged is not None and self.exchanged[0] == label else None
 
-    def meter(self, role: str) -> Meter:
-        """The meter of that role; `StopIteration` cannot happen for grid, solar and common."""
+    def meter(self, role: str) -> DemoMeter:
+        """Return the meter of a role. Grid, solar and common always exist."""
         return next(meter for meter in self.meters if meter.role == role)
 
     def unit_id(self, label: str) -> UUID:
-        return named("unit", self.key, label)
+        return make_id("unit", self.key, label)
 
 
 @dataclass(frozen=True)
-class Tenant:
+class DemoTenant:
     """A customer of the platform; its name is also its folder in the inbox."""
 
     name: str
     region: str
     title: str
-    sites: tuple[Site, ...]
+    sites: tuple[DemoProperty, ...]
 
     @property
     def domain(self) -> str:
-        """Of its e-mail addresses: one that never exists (RFC 2606)."""
+        """The domain of its e-mail addresses, reserved by RFC 2606."""
         return f"{self.name.split('-')[1]}.example"
 
     @property
     def id(self) -> UUID:
-        return named("tenant", self.name)
+        return make_id("tenant", self.name)
 
 
 @lru_cache
-def company(scale: Scale) -> tuple[Tenant, ...]:
-    """All tenants of a scale; `medium` has 66 units a property, and 5 minutes instead of 30 in Sydney."""
+def list_tenants(scale: Scale) -> tuple[DemoTenant, ...]:
+    """List all tenants of a scale. `medium` has 66 units per property and 5-minute intervals in Sydney."""
     suffix, medium = {"small": ("", False), "medium": ("-medium", True)}[scale]
     wattlebird, sonnenhof = f"demo-wattlebird{suffix}", f"demo-sonnenhof{suffix}"
-    sydney = Site(
+    sydney = DemoProperty(
         key=f"sydney{suffix}",
         number=1,
         tenant=wattlebird,
@@ -194,7 +194,7 @@ def company(scale: Scale) -> tuple[Tenant, ...]:
         opened=date(2024, 11, 1),
         exchanged=None if medium else ("102", date(2025, 6, 16)),
     )
-    los_angeles = Site(
+    los_angeles = DemoProperty(
         key=f"los-angeles{suffix}",
         number=2,
         tenant=wattlebird,
@@ -212,7 +212,7 @@ def company(scale: Scale) -> tuple[Tenant, ...]:
         registers={"import": "1", "export": "19", "generation": "1", "consumption": "1"},
         opened=_ONBOARDED,
     )
-    berlin = Site(
+    berlin = DemoProperty(
         key=f"berlin{suffix}",
         number=3,
         tenant=sonnenhof,
@@ -236,6 +236,6 @@ def company(scale: Scale) -> tuple[Tenant, ...]:
         opened=_ONBOARDED,
     )
     return (
-        Tenant(sonnenhof, "DE", "Sonnenhof Wohnen (demo)", (berlin,)),
-        Tenant(wattlebird, "AU", "Wattlebird Homes (demo)", (sydney, los_angeles)),
+        DemoTenant(sonnenhof, "DE", "Sonnenhof Wohnen (demo)", (berlin,)),
+        DemoTenant(wattlebird, "AU", "Wattlebird Homes (demo)", (sydney, los_angeles)),
     )

@@ -1,6 +1,6 @@
-"""The people of the demo, all invented: staff, residents, who lives where and when, and what they want told.
+"""The invented people of the demo: staff, residents, tenancies and notification preferences.
 
-E-mail addresses end in .example, which never exists; telephone numbers are from ranges set aside for fiction.
+E-mail addresses end in .example, which never exists. Telephone numbers come from ranges for fiction.
 """
 
 from collections.abc import Iterator
@@ -10,15 +10,15 @@ from uuid import UUID
 
 from psycopg.types.range import DateRange
 
-from data.demo.company import Site, Tenant, named
+from data.demo.company import DemoProperty, DemoTenant, make_id
 from data.demo.rows import Rows, Secret
 
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody with a login; `address` is the part of the e-mail address before the @."""
+    """A person with a login; `address` is the part of the e-mail address before the @."""
 
-    tenant: Tenant
+    tenant: DemoTenant
     name: str
     address: str
     role: str
@@ -26,14 +26,14 @@ class Person:
 
     @property
     def id(self) -> UUID:
-        return named("user", self.tenant.name, self.address)
+        return make_id("user", self.tenant.name, self.address)
 
 
 @dataclass(frozen=True)
-class Stay:
-    """A tenancy: from `start` to before `end`, None while it lasts."""
+class Tenancy:
+    """A tenancy from `start` to before `end`; None means it still lasts."""
 
-    site: Site
+    site: DemoProperty
     label: str
     person: Person
     start: date
@@ -41,7 +41,7 @@ class Stay:
 
     @property
     def id(self) -> UUID:
-        return named("tenancy", self.site.key, self.label, self.start.isoformat())
+        return make_id("tenancy", self.site.key, self.label, self.start.isoformat())
 
 
 # Role: name, telephone number.
@@ -59,12 +59,12 @@ _STAFF = {
         "technician": ("Till Kabelmann", "+49 30 23125 015"),
     },
 }
-# By place and unit: who, from, to before. A unit that is named with nobody is vacant throughout.
+# By place and unit: name, start, end (exclusive). A unit with an empty tuple is always vacant.
 _STAYS: dict[str, dict[str, tuple[tuple[str, date, date | None], ...]]] = {
     "sydney": {
         "101": (("Juniper Ashgrove", date(2023, 8, 5), None),),
         "102": (("Caspian Moss", date(2024, 2, 10), None),),
-        # Out and in within a month, vacant between.
+        # Vacant between two tenancies, within a month.
         "103": (
             ("Tansy Fairweather", date(2024, 5, 1), date(2025, 3, 14)),
             ("Wilf Underhill", date(2025, 4, 9), None),
@@ -99,34 +99,34 @@ _TOPICS = {
 }
 
 
-def staff(tenant: Tenant) -> dict[str, Person]:
-    """By role."""
+def list_staff(tenant: DemoTenant) -> dict[str, Person]:
+    """Return the staff of a tenant by role."""
     return {
-        role: Person(tenant, name, _address(name), role, phone)
+        role: Person(tenant, name, _make_address(name), role, phone)
         for role, (name, phone) in _STAFF[tenant.region].items()
     }
 
 
-def stays(tenant: Tenant, site: Site) -> Iterator[Stay]:
-    """Every tenancy of a property, unit by unit, each in order of time."""
+def list_stays(tenant: DemoTenant, site: DemoProperty) -> Iterator[Tenancy]:
+    """Yield every tenancy of a property, by unit and time."""
     for label in site.unit_labels:
         unnamed = ((f"Resident {label}", _SINCE, None),)
         for name, start, end in _STAYS[site.place].get(label, unnamed):
-            address = _address(name) if name[-1].isalpha() else f"{_address(name)}.{site.place}"
-            yield Stay(site, label, Person(tenant, name, address, "resident"), start, end)
+            address = _make_address(name) if name[-1].isalpha() else f"{_make_address(name)}.{site.place}"
+            yield Tenancy(site, label, Person(tenant, name, address, "resident"), start, end)
 
 
-def resident(tenant: Tenant, site: Site, label: str, day: date) -> Person:
-    """Who lives in a unit on a day. Raises `ValueError` while it is vacant."""
-    for stay in stays(tenant, site):
+def find_resident(tenant: DemoTenant, site: DemoProperty, label: str, day: date) -> Person:
+    """Return the resident of a unit on a day. Raises `ValueError` if it is vacant."""
+    for stay in list_stays(tenant, site):
         if stay.label == label and stay.start <= day and (stay.end is None or day < stay.end):
             return stay.person
     raise ValueError(f"nobody lives in {site.key} {label} on {day}")
 
 
-def people_rows(tenant: Tenant) -> Rows:
-    """Users, what they want to be told, tenancies."""
-    everybody = _everybody(tenant)
+def build_people_rows(tenant: DemoTenant) -> Rows:
+    """Build rows for users, notification preferences and tenancies."""
+    everybody = _list_people(tenant)
     for person in everybody:
         is_resident = person.role == "resident"
         yield (
@@ -141,11 +141,11 @@ def people_rows(tenant: Tenant) -> Rows:
         )
     for person in everybody:
         for topic in _TOPICS[person.role]:
-            yield "notification_preferences", _preference(person, topic, "email")
+            yield "notification_preferences", _build_preference(person, topic, "email")
         if person.phone is not None:
-            yield "notification_preferences", _preference(person, "outage", "sms")
+            yield "notification_preferences", _build_preference(person, "outage", "sms")
     for site in tenant.sites:
-        for stay in stays(tenant, site):
+        for stay in list_stays(tenant, site):
             yield (
                 "tenancies",
                 {
@@ -157,34 +157,34 @@ def people_rows(tenant: Tenant) -> Rows:
             )
 
 
-def personal_fields(tenant: Tenant) -> Iterator[tuple[str, str, dict[UUID, Secret]]]:
-    """(table, column, text by id of the row) of what is sealed in the rows of people."""
-    everybody = _everybody(tenant)
+def list_personal_fields(tenant: DemoTenant) -> Iterator[tuple[str, str, dict[UUID, Secret]]]:
+    """Yield the sealed fields of people: table, column, and secret by row id."""
+    everybody = _list_people(tenant)
     yield "users", "full_name", {p.id: Secret(f"{p.name} (demo)", p.id) for p in everybody}
     yield (
         "notification_preferences",
         "destination",
         {
-            named("preference", str(p.id), "outage", "sms"): Secret(p.phone, p.id)
+            make_id("preference", str(p.id), "outage", "sms"): Secret(p.phone, p.id)
             for p in everybody
             if p.phone is not None
         },
     )
 
 
-def _everybody(tenant: Tenant) -> list[Person]:
-    residents = [stay.person for site in tenant.sites for stay in stays(tenant, site)]
-    return [*staff(tenant).values(), *residents]
+def _list_people(tenant: DemoTenant) -> list[Person]:
+    residents = [stay.person for site in tenant.sites for stay in list_stays(tenant, site)]
+    return [*list_staff(tenant).values(), *residents]
 
 
-def _preference(person: Person, topic: str, channel: str) -> dict[str, object]:
+def _build_preference(person: Person, topic: str, channel: str) -> dict[str, object]:
     return {
-        "id": named("preference", str(person.id), topic, channel),
+        "id": make_id("preference", str(person.id), topic, channel),
         "user_id": person.id,
         "topic": topic,
         "channel": channel,
     }
 
 
-def _address(name: str) -> str:
+def _make_address(name: str) -> str:
     return name.lower().replace(" ", ".")

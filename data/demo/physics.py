@@ -1,7 +1,7 @@
-"""How much a demo property makes and uses in each interval, in whole watt-hours.
+"""Simulate generation and consumption of a demo property in each interval, in whole watt-hours.
 
-Only arrays here. Every value depends on the site and the instant alone, never on the range asked for,
-so a longer demo extends a shorter one without changing it.
+Only arrays here. Every value depends only on the property and the instant, not on the requested range, so a
+longer demo keeps the values of a shorter one.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from data.demo.company import Site
+from data.demo.company import DemoProperty
 from data.ingest.rules.sky import clear_sky_w_per_m2, solar_elevation_sine
 
 Floats = npt.NDArray[np.float64]
@@ -23,10 +23,10 @@ _SYSTEM_EFFICIENCY = 0.85
 
 
 @dataclass(frozen=True)
-class Series:
-    """One property over n intervals; energies in Wh of the interval.
+class SimulatedEnergy:
+    """Energies of one property over n intervals, in Wh per interval.
 
-    `starts` (n,) UTC interval starts; `loads` (1 + units, n), the common area first. Per interval
+    `starts` (n,) are UTC interval starts; `loads` (1 + units, n) begin with the common area. In each interval
     `imported + generation == loads.sum(0) + exported`, exactly.
     """
 
@@ -37,21 +37,21 @@ class Series:
     exported: Energy
 
 
-def simulate(site: Site, first_day: date, last_day: date) -> Series:
-    """Whole days of the site's standard time, `first_day` to `last_day` inclusive."""
+def simulate_energy(site: DemoProperty, first_day: date, last_day: date) -> SimulatedEnergy:
+    """Simulate whole days of the property's standard time, `first_day` to `last_day` inclusive."""
     days = [first_day + timedelta(days=i) for i in range((last_day - first_day).days + 1)]
     per_day = 86_400 // site.interval_seconds
     midnight = np.datetime64(first_day, "s") - np.timedelta64(site.standard_offset_hours * 3600, "s")
     starts = midnight + np.arange(len(days) * per_day) * np.timedelta64(site.interval_seconds, "s")
-    cloud, noise = _weather_and_habits(site, days, per_day)
-    generation = _generation(site, starts, cloud)
-    loads = _loads(site, starts, noise)
+    cloud, noise = _draw_weather_and_habits(site, days, per_day)
+    generation = _compute_generation(site, starts, cloud)
+    loads = _compute_loads(site, starts, noise)
     net = loads.sum(axis=0) - generation
-    return Series(starts, generation, loads, np.maximum(net, 0), np.maximum(-net, 0))
+    return SimulatedEnergy(starts, generation, loads, np.maximum(net, 0), np.maximum(-net, 0))
 
 
-def _weather_and_habits(site: Site, days: list[date], per_day: int) -> tuple[Floats, Floats]:
-    """Cloud factor (n,) in 0..1 and load noise (1 + units, n) around 1: one generator a site and day."""
+def _draw_weather_and_habits(site: DemoProperty, days: list[date], per_day: int) -> tuple[Floats, Floats]:
+    """Draw cloud factors (n,) in 0..1 and load noise (1 + units, n) around 1, seeded by property and day."""
     cloud, noise = [], []
     for day in days:
         rng = np.random.default_rng([SEED, site.number, day.toordinal()])
@@ -60,16 +60,16 @@ def _weather_and_habits(site: Site, days: list[date], per_day: int) -> tuple[Flo
     return np.concatenate(cloud), np.concatenate(noise, axis=1)
 
 
-def _generation(site: Site, starts: Instants, cloud: Floats) -> Energy:
-    """Wh (n,) at interval midpoints, 0 with the sun below the horizon."""
+def _compute_generation(site: DemoProperty, starts: Instants, cloud: Floats) -> Energy:
+    """Compute Wh (n,) at interval midpoints; 0 when the sun is below the horizon."""
     middle = starts + np.timedelta64(site.interval_seconds // 2, "s")
     sine = solar_elevation_sine(middle, site.latitude, site.longitude)
     power_w = site.solar_kw * clear_sky_w_per_m2(sine) * cloud * _SYSTEM_EFFICIENCY
     return np.rint(power_w * site.interval_seconds / 3600).astype(np.int64)
 
 
-def _loads(site: Site, starts: Instants, noise: Floats) -> Energy:
-    """Wh (1 + units, n): homes with a morning and an evening peak on local clocks, a steadier common area."""
+def _compute_loads(site: DemoProperty, starts: Instants, noise: Floats) -> Energy:
+    """Compute Wh (1 + units, n): homes peak on local mornings and evenings, the common area is steadier."""
     local = pd.DatetimeIndex(starts).tz_localize("UTC").tz_convert(site.timezone)
     hour = (local.hour + local.minute / 60).to_numpy(dtype=np.float64)
     home_w = 180 + 650 * np.exp(-(((hour - 7.3) / 1.3) ** 2)) + 1300 * np.exp(-(((hour - 19.2) / 2.1) ** 2))

@@ -1,4 +1,4 @@
-"""What a row is, and how it gets into its table: by a fixed id, and without a change if it is there."""
+"""Write rows into their tables by a fixed id; an equal row stays unchanged."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from psycopg.types.json import Jsonb
 from myproperty.database.roles import APP_ROLE, ORIGINFD_ROLE, OWNER_ROLE
 
 Row = dict[str, Any]
-# (table, row): the id is the first column of a row, the tenant is added when it is written.
+# (table, row): the id is the first column of a row; writing adds the tenant.
 Rows = Iterator[tuple[str, Row]]
 
-# Written once and then left alone: history, and what people of the demo go on with.
+# Written once and not changed again: history, and rows that people of the demo change.
 _WRITTEN_ONCE = frozenset(
     {
         "users",
@@ -28,7 +28,7 @@ _WRITTEN_ONCE = frozenset(
         "agent_audit",
     }
 )
-# A row of these stays with its rate plan or property: only this may be written again.
+# Rows of these tables keep their rate plan or property; only these columns may change.
 _CHANGEABLE = {
     "rate_plan_bands": ("band", "minutes_of_day", "unit_amount", "tax_rate", "valid_during"),
     "allocation_keys": ("share", "valid_during"),
@@ -36,8 +36,8 @@ _CHANGEABLE = {
 _OWNERS = {"tenants": OWNER_ROLE, "originfd.projects": ORIGINFD_ROLE}
 
 
-class Sealer(Protocol):
-    """Encrypts personal text of a tenant, under the key of a person or, with no `user`, of the tenant."""
+class FieldSealer(Protocol):
+    """Encrypts personal text under the key of a person or, without `user`, of the tenant."""
 
     def seal(
         self, text: str, *, tenant: UUID, user: UUID | None, table: str, column: str, row: UUID
@@ -46,46 +46,48 @@ class Sealer(Protocol):
 
 @dataclass(frozen=True)
 class Secret:
-    """Text that is stored sealed, and whose it is: of a person, or of the tenant if `user` is None."""
+    """Text to be stored sealed. It belongs to a person, or to the tenant if `user` is None."""
 
     text: str
     user: UUID | None
 
 
 def write_rows(connection: psycopg.Connection, tenant_id: UUID, rows: Rows) -> None:
-    """Write the rows of a tenant, parents first, under row security and as the role that may."""
-    act_for(connection, tenant_id)
+    """Write the rows of a tenant, parents first, under row security and with the role of each table."""
+    act_for_tenant(connection, tenant_id)
     acting = APP_ROLE
     for table, row in rows:
         role = _OWNERS.get(table, APP_ROLE)
         if role != acting:
             connection.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(role)))
             acting = role
-        put(connection, table, row if table == "tenants" else {**row, "tenant_id": tenant_id})
-    act_for(connection, tenant_id)
+        upsert_row(connection, table, row if table == "tenants" else {**row, "tenant_id": tenant_id})
+    act_for_tenant(connection, tenant_id)
 
 
-def act_for(connection: psycopg.Connection, tenant_id: UUID) -> None:
-    """Be the application of this tenant to the end of the transaction."""
+def act_for_tenant(connection: psycopg.Connection, tenant_id: UUID) -> None:
+    """Act as the application of this tenant until the transaction ends."""
     connection.execute("SELECT set_config('app.tenant_id', %s, true)", (str(tenant_id),))
     connection.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(APP_ROLE)))
 
 
-def put(connection: psycopg.Connection, table: str, row: Row) -> None:
-    """Insert by id; an existing row is updated only if it differs, so its version stays."""
+def upsert_row(connection: psycopg.Connection, table: str, row: Row) -> None:
+    """Insert a row by id. An existing row is updated only if it differs, so its version stays."""
     changed = () if table in _WRITTEN_ONCE else _CHANGEABLE.get(table, tuple(row)[1:])
     columns = [sql.Identifier(name) for name in row]
     statement = sql.SQL(
         "INSERT INTO {table} AS stored ({columns}) VALUES ({values}) ON CONFLICT (id) "
     ).format(
-        table=qualified(table),
+        table=qualify_table(table),
         columns=sql.SQL(", ").join(columns),
         values=sql.SQL(", ").join(sql.Placeholder() for _ in columns),
     )
-    connection.execute(statement + _on_conflict(changed), [_adapted(value) for value in row.values()])
+    connection.execute(
+        statement + _build_on_conflict(changed), [_adapt_value(value) for value in row.values()]
+    )
 
 
-def _on_conflict(changed: tuple[str, ...]) -> sql.Composable:
+def _build_on_conflict(changed: tuple[str, ...]) -> sql.Composable:
     if not changed:
         return sql.SQL("DO NOTHING")
     return sql.SQL("DO UPDATE SET ({changed}) = ROW ({new}) WHERE ({old}) IS DISTINCT FROM ({new})").format(
@@ -95,11 +97,11 @@ def _on_conflict(changed: tuple[str, ...]) -> sql.Composable:
     )
 
 
-def qualified(table: str) -> sql.Identifier:
-    """The name of a table with its schema, `myproperty` if it is not said."""
+def qualify_table(table: str) -> sql.Identifier:
+    """Return the name of a table with its schema, `myproperty` by default."""
     schema, _, name = table.rpartition(".")
     return sql.Identifier(schema or "myproperty", name)
 
 
-def _adapted(value: object) -> object:
+def _adapt_value(value: object) -> object:
     return Jsonb(value) if isinstance(value, (dict, list)) else value

@@ -1,4 +1,4 @@
-"""A year of service tickets of the demo: what broke, who came, what it was to cost, and what was said."""
+"""A year of service tickets of the demo, with quotes, visits and timelines."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -8,16 +8,16 @@ from uuid import UUID
 
 from psycopg.types.range import TimestamptzRange
 
-from data.demo.assets import currency
-from data.demo.company import Site, Tenant, named
-from data.demo.people import resident, staff
+from data.demo.assets import get_currency
+from data.demo.company import DemoProperty, DemoTenant, make_id
+from data.demo.people import find_resident, list_staff
 from data.demo.rows import Row, Rows
-from data.demo.tariffs import provider_id
+from data.demo.tariffs import make_provider_id
 
 Kind = Literal["status_change", "note", "ai_action"]
 
 SERVICE_DESK = "service-desk"
-# From the report to the repair.
+# Time from opening to resolution.
 SLA = {
     "urgent": timedelta(hours=24),
     "high": timedelta(days=3),
@@ -28,7 +28,7 @@ SLA = {
 
 @dataclass(frozen=True)
 class Step:
-    """Something on the timeline, in local wall-clock time, by a role of the staff, the resident or an agent.
+    """An entry of the timeline, in local wall-clock time, by a staff role, the resident or an agent.
 
     The text of a status_change is the new status.
     """
@@ -41,7 +41,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Quote:
-    """What a provider asks, in the currency of the property."""
+    """The price of a provider, in the currency of the property."""
 
     at: str
     provider: str
@@ -51,7 +51,7 @@ class Quote:
 
 @dataclass(frozen=True)
 class Visit:
-    """When somebody comes, in local wall-clock time; `provider` None is our own technician."""
+    """A visit, in local wall-clock time; `provider` None means our own technician."""
 
     at: str
     hours: int
@@ -61,7 +61,7 @@ class Visit:
 
 @dataclass(frozen=True)
 class Ticket:
-    """A ticket; its status, and when it was resolved, are what the timeline says."""
+    """A ticket; the timeline gives its status and its time of resolution."""
 
     key: str
     place: str
@@ -82,7 +82,7 @@ class Ticket:
 
     @property
     def resolved(self) -> str | None:
-        """The local time of the last change to resolved, if it was not taken back."""
+        """The local time of the last change to resolved, or None if the ticket is open again."""
         if self.status not in ("resolved", "closed"):
             return None
         return [step.at for step in self.steps if step.text == "resolved"][-1]
@@ -349,47 +349,47 @@ TICKETS = (
 )  # fmt: skip
 
 
-def ticket_id(site: Site, key: str) -> UUID:
-    """The id of the ticket with this key at a property."""
-    return named("ticket", site.key, key)
+def make_ticket_id(site: DemoProperty, key: str) -> UUID:
+    """Make the id of the ticket with this key at a property."""
+    return make_id("ticket", site.key, key)
 
 
-def service_rows(tenant: Tenant) -> Rows:
-    """Tickets, and what was quoted, agreed, done and said about each."""
+def build_service_rows(tenant: DemoTenant) -> Rows:
+    """Build rows for tickets with their quotes, visits and timelines."""
     for site in tenant.sites:
         for ticket in TICKETS:
             if ticket.place == site.place:
-                yield from _ticket_rows(tenant, site, ticket)
+                yield from _build_ticket_rows(tenant, site, ticket)
 
 
-def _ticket_rows(tenant: Tenant, site: Site, ticket: Ticket) -> Rows:
-    the_id, opened = ticket_id(site, ticket.key), site.at(ticket.opened)
+def _build_ticket_rows(tenant: DemoTenant, site: DemoProperty, ticket: Ticket) -> Rows:
+    the_id, opened = make_ticket_id(site, ticket.key), site.at(ticket.opened)
     yield (
         "service_tickets",
         {
             "id": the_id,
             "property_id": site.id,
             "unit_id": None if ticket.unit is None else site.unit_id(ticket.unit),
-            "opened_by": _person(tenant, site, ticket, ticket.opened_by),
+            "opened_by": _find_person(tenant, site, ticket, ticket.opened_by),
             "status": ticket.status,
             "priority": ticket.priority,
             "summary": ticket.summary,
             "description": ticket.description,
             "category": ticket.category,
-            # Hours and days that pass, whatever the clock on the wall does.
+            # Elapsed hours and days, independent of clock changes.
             "sla_target_at": opened.astimezone(UTC) + SLA[ticket.priority],
             "opened_at": opened,
             "resolved_at": None if ticket.resolved is None else site.at(ticket.resolved),
         },
     )
     for number, quote in enumerate(ticket.quotes):
-        yield "ticket_quotes", _quote(tenant, site, quote, the_id, number)
+        yield "ticket_quotes", _build_quote(tenant, site, quote, the_id, number)
     for number, visit in enumerate(ticket.visits):
-        yield "ticket_schedules", _visit(tenant, site, visit, the_id, number)
+        yield "ticket_schedules", _build_visit(tenant, site, visit, the_id, number)
     status = "open"
     for number, step in enumerate(ticket.steps):
         row: Row = {
-            "id": named("activity", str(the_id), str(number)),
+            "id": make_id("activity", str(the_id), str(number)),
             "ticket_id": the_id,
             "kind": step.kind,
             "occurred_at": site.at(step.at),
@@ -397,7 +397,7 @@ def _ticket_rows(tenant: Tenant, site: Site, ticket: Ticket) -> Rows:
         if step.kind == "ai_action":
             row |= {"agent_id": step.who, "body": step.text}
         else:
-            row |= {"user_id": _person(tenant, site, ticket, step.who)}
+            row |= {"user_id": _find_person(tenant, site, ticket, step.who)}
         if step.kind == "note":
             row |= {"body": step.text}
         elif step.kind == "status_change":
@@ -406,35 +406,35 @@ def _ticket_rows(tenant: Tenant, site: Site, ticket: Ticket) -> Rows:
         yield "ticket_activities", row
 
 
-def _quote(tenant: Tenant, site: Site, quote: Quote, ticket: UUID, number: int) -> Row:
+def _build_quote(tenant: DemoTenant, site: DemoProperty, quote: Quote, ticket: UUID, number: int) -> Row:
     quoted_at = site.at(quote.at)
     return {
-        "id": named("quote", str(ticket), str(number)),
+        "id": make_id("quote", str(ticket), str(number)),
         "ticket_id": ticket,
-        "provider_id": provider_id(tenant, quote.provider),
+        "provider_id": make_provider_id(tenant, quote.provider),
         "amount": Decimal(quote.amount),
-        "currency": currency(site),
+        "currency": get_currency(site),
         "status": quote.status,
         "quoted_at": quoted_at,
         "valid_until": quoted_at.date() + timedelta(days=30),
     }
 
 
-def _visit(tenant: Tenant, site: Site, visit: Visit, ticket: UUID, number: int) -> Row:
+def _build_visit(tenant: DemoTenant, site: DemoProperty, visit: Visit, ticket: UUID, number: int) -> Row:
     start = site.at(visit.at).astimezone(UTC)
     return {
-        "id": named("visit", str(ticket), str(number)),
+        "id": make_id("visit", str(ticket), str(number)),
         "ticket_id": ticket,
-        "provider_id": None if visit.provider is None else provider_id(tenant, visit.provider),
+        "provider_id": None if visit.provider is None else make_provider_id(tenant, visit.provider),
         "scheduled_during": TimestamptzRange(start, start + timedelta(hours=visit.hours), "[)"),
         "status": visit.status,
     }
 
 
-def _person(tenant: Tenant, site: Site, ticket: Ticket, who: str) -> UUID:
-    """A role of the staff, the resident of the ticket's unit, or the resident of another, as resident-104."""
+def _find_person(tenant: DemoTenant, site: DemoProperty, ticket: Ticket, who: str) -> UUID:
+    """Find a person by staff role, `resident` (of the ticket's unit) or `resident-104` (of another unit)."""
     role, _, label = who.partition("-")
     if role != "resident":
-        return staff(tenant)[role].id
+        return list_staff(tenant)[role].id
     day: date = datetime.fromisoformat(ticket.opened).date()
-    return resident(tenant, site, label or str(ticket.unit), day).id
+    return find_resident(tenant, site, label or str(ticket.unit), day).id

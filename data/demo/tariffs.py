@@ -1,6 +1,6 @@
-"""What energy costs in the demo, on which grid it is drawn and how solar is shared; all invented.
+"""Invented energy prices, grids and solar shares of the demo.
 
-Prices are the seed that the warehouse loads too.
+Prices come from the seed that the warehouse loads too.
 """
 
 import csv
@@ -14,8 +14,8 @@ from uuid import UUID
 
 from psycopg.types.range import DateRange, Int4Range
 
-from data.demo.assets import currency
-from data.demo.company import Site, Tenant, named
+from data.demo.assets import get_currency
+from data.demo.company import DemoProperty, DemoTenant, make_id
 from data.demo.rows import Rows
 from myproperty.settings import CHECKOUT
 
@@ -27,8 +27,8 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A rate plan of a provider at a place; its bands are the rows of `BANDS` of that name."""
+class DemoRatePlan:
+    """A rate plan of a provider at a place; its bands are the rows of `BANDS` with its name."""
 
     key: str
     name: str
@@ -37,12 +37,12 @@ class Plan:
 
 
 _PLANS = (
-    Plan("time-of-use", "Terraces time of use", "sydney", "retailer"),
-    Plan("anytime", "Terraces anytime", "sydney", "retailer"),
-    Plan("time-of-use", "Canyon evenings", "los-angeles", "us-retailer"),
-    Plan("flat", "Hofstrom", "berlin", "retailer"),
+    DemoRatePlan("time-of-use", "Terraces time of use", "sydney", "retailer"),
+    DemoRatePlan("anytime", "Terraces anytime", "sydney", "retailer"),
+    DemoRatePlan("time-of-use", "Canyon evenings", "los-angeles", "us-retailer"),
+    DemoRatePlan("flat", "Hofstrom", "berlin", "retailer"),
 )
-# By place and unit: the plans in order, and from which day on. Anything else: the time of use of its place.
+# By place and unit: rate plans in order, each with its first day. Other units have the usual plan.
 _USUAL = {"sydney": "time-of-use", "los-angeles": "time-of-use", "berlin": "flat"}
 _PLANS_OF_UNITS = {
     ("sydney", "104"): (("anytime", date(2024, 11, 1)), ("time-of-use", PLAN_CHANGE)),
@@ -74,7 +74,7 @@ _METHODS = {
     "los-angeles": (("dynamic", date(2025, 10, 21)),),
     "berlin": (("hybrid", date(2025, 10, 21)),),
 }
-# Share of the common area, from which day on; the units have the rest.
+# Share of the common area and its first day; the units have the rest.
 _COMMON_SHARES = {
     "sydney": ((Decimal("0.12"), date(2024, 11, 1)), (Decimal("0.08"), SHARES_CHANGE)),
     "los-angeles": ((Decimal("0.10"), date(2025, 10, 21)),),
@@ -82,47 +82,47 @@ _COMMON_SHARES = {
 }
 
 
-def provider_id(tenant: Tenant, key: str) -> UUID:
-    """The id of one of the tenant's providers, as retailer, electrician or plumber."""
-    return named("provider", tenant.name, key)
+def make_provider_id(tenant: DemoTenant, key: str) -> UUID:
+    """Make the id of a provider of the tenant, such as retailer, electrician or plumber."""
+    return make_id("provider", tenant.name, key)
 
 
-def tariff_rows(tenant: Tenant) -> Rows:
-    """Providers, rate plans and their bands, who is on which plan, grids, methods and shares."""
+def build_tariff_rows(tenant: DemoTenant) -> Rows:
+    """Build rows for providers, rate plans, bands, plan assignments, grids, methods and shares."""
     for key, name, kind, region in _PROVIDERS[tenant.region]:
-        row = {"id": provider_id(tenant, key), "name": name, "kind": kind, "region": region}
+        row = {"id": make_provider_id(tenant, key), "name": name, "kind": kind, "region": region}
         yield "providers", row
     for site in tenant.sites:
         for plan in _PLANS:
             if plan.place == site.place:
-                yield from _plan_rows(tenant, site, plan)
+                yield from _build_plan_rows(tenant, site, plan)
         for label in site.unit_labels:
-            yield from _assignment_rows(site, label)
+            yield from _build_assignment_rows(site, label)
         yield (
             "emission_factor_regions",
             {
-                "id": named("grid", site.key),
+                "id": make_id("grid", site.key),
                 "property_id": site.id,
                 "region": _GRIDS[site.place],
                 "valid_during": DateRange(date(2024, 1, 1), None, "[)"),
             },
         )
-        for method, during in _each_until_the_next(_METHODS[site.place]):
+        for method, during in _add_ends(_METHODS[site.place]):
             yield (
                 "allocation_methods",
                 {
-                    "id": named("method", site.key, str(during.lower)),
+                    "id": make_id("method", site.key, str(during.lower)),
                     "property_id": site.id,
                     "method": method,
                     "valid_during": during,
                 },
             )
-        for common, during in _each_until_the_next(_COMMON_SHARES[site.place]):
-            yield from _key_rows(site, common, during)
+        for common, during in _add_ends(_COMMON_SHARES[site.place]):
+            yield from _build_key_rows(site, common, during)
 
 
-def shares(site: Site, common: Decimal) -> dict[str | None, Decimal]:
-    """The share of each unit and of the common area (None), which takes the rounding: they sum to 1."""
+def compute_shares(site: DemoProperty, common: Decimal) -> dict[str | None, Decimal]:
+    """Compute shares of units and common area (None) that sum to 1; the common area takes the rounding."""
     weights = {label: 4 + number % 3 for number, label in enumerate(site.unit_labels)}
     total = sum(weights.values())
     units: dict[str | None, Decimal] = {
@@ -132,28 +132,28 @@ def shares(site: Site, common: Decimal) -> dict[str | None, Decimal]:
     return {**units, None: 1 - sum(units.values(), Decimal(0))}
 
 
-def _plan_id(site: Site, key: str) -> UUID:
-    return named("rate-plan", site.key, key)
+def _make_plan_id(site: DemoProperty, key: str) -> UUID:
+    return make_id("rate-plan", site.key, key)
 
 
-def _plan_rows(tenant: Tenant, site: Site, plan: Plan) -> Rows:
+def _build_plan_rows(tenant: DemoTenant, site: DemoProperty, plan: DemoRatePlan) -> Rows:
     yield (
         "rate_plans",
         {
-            "id": _plan_id(site, plan.key),
-            "provider_id": provider_id(tenant, plan.provider),
+            "id": _make_plan_id(site, plan.key),
+            "provider_id": make_provider_id(tenant, plan.provider),
             "name": plan.name,
-            "currency": currency(site),
+            "currency": get_currency(site),
         },
     )
-    for band in _bands()[plan.name]:
-        during = DateRange(date.fromisoformat(band["valid_from"]), _date_or_none(band["valid_to"]), "[)")
+    for band in _read_bands()[plan.name]:
+        during = DateRange(date.fromisoformat(band["valid_from"]), _parse_date(band["valid_to"]), "[)")
         key = band["charge"], band["day_kind"], band["minutes_from"], band["valid_from"]
         yield (
             "rate_plan_bands",
             {
-                "id": named("band", site.key, plan.key, *key),
-                "rate_plan_id": _plan_id(site, plan.key),
+                "id": make_id("band", site.key, plan.key, *key),
+                "rate_plan_id": _make_plan_id(site, plan.key),
                 "charge": band["charge"],
                 "band": band["band"],
                 "day_kind": band["day_kind"],
@@ -166,8 +166,8 @@ def _plan_rows(tenant: Tenant, site: Site, plan: Plan) -> Rows:
 
 
 @cache
-def _bands() -> dict[str, list[dict[str, str]]]:
-    """The rows of `BANDS` by name of the plan."""
+def _read_bands() -> dict[str, list[dict[str, str]]]:
+    """Return the rows of `BANDS` by rate plan name."""
     found: dict[str, list[dict[str, str]]] = {}
     with BANDS.open(newline="", encoding="utf-8") as lines:
         for row in csv.DictReader(lines):
@@ -175,30 +175,30 @@ def _bands() -> dict[str, list[dict[str, str]]]:
     return found
 
 
-def _date_or_none(text: str) -> date | None:
+def _parse_date(text: str) -> date | None:
     return date.fromisoformat(text) if text else None
 
 
-def _assignment_rows(site: Site, label: str) -> Rows:
+def _build_assignment_rows(site: DemoProperty, label: str) -> Rows:
     usual = ((_USUAL[site.place], site.opened),)
-    for key, during in _each_until_the_next(_PLANS_OF_UNITS.get((site.place, label), usual)):
+    for key, during in _add_ends(_PLANS_OF_UNITS.get((site.place, label), usual)):
         yield (
             "rate_plan_assignments",
             {
-                "id": named("rate-plan-assignment", site.key, label, str(during.lower)),
+                "id": make_id("rate-plan-assignment", site.key, label, str(during.lower)),
                 "unit_id": site.unit_id(label),
-                "rate_plan_id": _plan_id(site, key),
+                "rate_plan_id": _make_plan_id(site, key),
                 "assigned_during": during,
             },
         )
 
 
-def _key_rows(site: Site, common: Decimal, during: DateRange) -> Rows:
-    for label, share in shares(site, common).items():
+def _build_key_rows(site: DemoProperty, common: Decimal, during: DateRange) -> Rows:
+    for label, share in compute_shares(site, common).items():
         yield (
             "allocation_keys",
             {
-                "id": named("share", site.key, label or "common", str(during.lower)),
+                "id": make_id("share", site.key, label or "common", str(during.lower)),
                 "property_id": site.id,
                 "unit_id": None if label is None else site.unit_id(label),
                 "share": share,
@@ -207,8 +207,8 @@ def _key_rows(site: Site, common: Decimal, during: DateRange) -> Rows:
         )
 
 
-def _each_until_the_next(values: tuple[tuple[_T, date], ...]) -> Iterator[tuple[_T, DateRange]]:
-    """(value, dates in force) of values that each hold from a date on."""
+def _add_ends(values: tuple[tuple[_T, date], ...]) -> Iterator[tuple[_T, DateRange]]:
+    """Yield each value with its dates in force; a value ends where the next one starts."""
     ends = [start for _, start in values[1:]]
     for (value, start), end in zip(values, [*ends, None], strict=True):
         yield value, DateRange(start, end, "[)")

@@ -1,1 +1,1 @@
-"""What the solar of a property is measured against."""
+"""Reference yields: the energy that solar arrays would make under a clear sky."""

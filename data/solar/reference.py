@@ -1,10 +1,9 @@
-"""What an array would get and make under a clear sky, by interval: the models of pvlib, put together.
+"""Compute irradiation and energy of an array under a clear sky, by interval, with the models of pvlib.
 
-Here: the series of one array from its place, its position and its size; pure. Not here: which arrays there
-are and where the rows go (`store`), or the height of the sun by which readings are judged
-(`data.ingest.rules.sky`).
+Here: the series of one array from its location, position and size; pure. Not here: the list of arrays and
+the storage of rows (`store`), or the height of the sun for rules on readings (`data.ingest.rules.sky`).
 
-pvlib is imported inside: it takes seconds.
+pvlib is imported inside a function because the import takes seconds.
 """
 
 from dataclasses import dataclass
@@ -17,16 +16,16 @@ import pandas as pd
 
 METHOD = "clear_sky_ineichen+haydavies+pvwatts"
 INTERVAL_SECONDS = 1800
-# The sun moves 1.25 degrees in it; means over these steps differ by less than 0.1 % from those over seconds.
+# The sun moves 1.25 degrees per step; means over steps differ by less than 0.1 % from means over seconds.
 _STEP_SECONDS = 300
-# A day without weather: the defaults of pvlib's own chain of models.
+# No weather: the defaults of pvlib's own model chain.
 _AIR_TEMPERATURE_C, _WIND_M_PER_S = 20.0, 0.0
 _POWER_PER_KELVIN, _INVERTER_EFFICIENCY = -0.004, 0.96
 _QUANTUM = Decimal("1e-9")
 
 
 @dataclass(frozen=True)
-class Array:
+class SolarArray:
     """An array of modules: degrees north and east, tilt from the horizontal, azimuth clockwise from north."""
 
     latitude: float
@@ -37,13 +36,13 @@ class Array:
     capacity_kw: float
 
 
-def method_version() -> str:
-    """The version of this combination, and of the library that it is made of."""
+def get_method_version() -> str:
+    """Return the version of this combination of models and of pvlib."""
     return f"1+pvlib-{metadata.version('pvlib')}"
 
 
-def reference_yield(array: Array, first: date, end: date) -> pd.DataFrame:
-    """The series of whole local days in [first, end): 46, 48 or 50 rows a day.
+def compute_reference_yield(array: SolarArray, first: date, end: date) -> pd.DataFrame:
+    """Compute the series of whole local days in [first, end): 46, 48 or 50 rows per day.
 
     Columns: reading_ts (UTC start), reading_date (local), irradiation_kwh_per_m2 on the plane of the array
     and expected_kwh (AC), both Decimal with nine places; 0 at night.
@@ -52,34 +51,34 @@ def reference_yield(array: Array, first: date, end: date) -> pd.DataFrame:
     holds. Plane of array: Hay and Davies, 1980. Modules, losses and inverter: A. P. Dobos, PVWatts version 5,
     NREL/TP-6A20-62641, 2014, at 20 degrees without wind, with its usual losses of 14 %.
     """
-    starts = _starts(array.timezone, first, end)
+    starts = _list_starts(array.timezone, first, end)
     steps = INTERVAL_SECONDS // _STEP_SECONDS
     middles = pd.to_timedelta(
         np.tile(np.arange(steps) * _STEP_SECONDS + _STEP_SECONDS // 2, len(starts)), unit="s"
     )
     instants = starts.repeat(steps) + middles
-    irradiance, power = _models(array, instants)
+    irradiance, power = _run_models(array, instants)
     hours = INTERVAL_SECONDS / 3600 / 1000
     return pd.DataFrame(
         {
             "reading_ts": starts,
             "reading_date": starts.tz_convert(array.timezone).date,
-            "irradiation_kwh_per_m2": _decimals(irradiance.reshape(-1, steps).mean(axis=1) * hours),
-            "expected_kwh": _decimals(power.reshape(-1, steps).mean(axis=1) * hours),
+            "irradiation_kwh_per_m2": _to_decimals(irradiance.reshape(-1, steps).mean(axis=1) * hours),
+            "expected_kwh": _to_decimals(power.reshape(-1, steps).mean(axis=1) * hours),
         }
     )
 
 
-def _starts(timezone: str, first: date, end: date) -> pd.DatetimeIndex:
-    """Every interval of the local days; where a day's midnight does not exist it begins an hour later."""
+def _list_starts(timezone: str, first: date, end: date) -> pd.DatetimeIndex:
+    """List the interval starts of the local days. A day without midnight begins an hour later."""
     days = [first + timedelta(days=day) for day in range((end - first).days + 1)]
     edges = pd.DatetimeIndex(days).tz_localize(timezone, ambiguous=True, nonexistent="shift_forward")
     edges = edges.tz_convert("UTC")
     return pd.date_range(edges[0], edges[-1], freq=f"{INTERVAL_SECONDS}s", inclusive="left", unit="us")
 
 
-def _models(array: Array, instants: pd.DatetimeIndex) -> tuple[np.ndarray, np.ndarray]:
-    """Irradiance on the plane (W/m2) and AC power (W) at each instant."""
+def _run_models(array: SolarArray, instants: pd.DatetimeIndex) -> tuple[np.ndarray, np.ndarray]:
+    """Compute irradiance on the plane (W/m2) and AC power (W) at each instant."""
     from pvlib import inverter, irradiance, pvsystem, temperature
     from pvlib.location import Location
 
@@ -110,5 +109,5 @@ def _models(array: Array, instants: pd.DatetimeIndex) -> tuple[np.ndarray, np.nd
     return plane.to_numpy(), np.maximum(np.asarray(power), 0.0)
 
 
-def _decimals(values: np.ndarray) -> list[Decimal]:
+def _to_decimals(values: np.ndarray) -> list[Decimal]:
     return [Decimal(repr(float(value))).quantize(_QUANTUM) for value in values]

@@ -1,6 +1,6 @@
-"""The reference yields of all arrays in the operational database: computed for dates, and kept there.
+"""Compute the reference yields of all arrays for given dates and store them in the operational database.
 
-Here: which arrays have what a reference needs, and their rows. Not here: the physics (`reference`).
+Here: arrays with the required data, and their rows. Not here: the physics (`reference`).
 """
 
 from datetime import date
@@ -10,10 +10,16 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from data.solar.reference import INTERVAL_SECONDS, METHOD, Array, method_version, reference_yield
+from data.solar.reference import (
+    INTERVAL_SECONDS,
+    METHOD,
+    SolarArray,
+    compute_reference_yield,
+    get_method_version,
+)
 from myproperty.database.roles import ETL_ROLE
 
-# Who lacks a place or a position has no reference, and performance against it is unknown.
+# An array without location or position has no reference, so its performance ratio is unknown.
 ARRAYS = """
 select a.tenant_id, a.id, a.capacity_kw::float8 as capacity_kw, a.tilt_degrees::float8 as tilt,
        a.azimuth_degrees::float8 as azimuth, p.timezone,
@@ -35,7 +41,7 @@ create temporary table computed (
     irradiation_kwh_per_m2 numeric(20, 9), expected_kwh numeric(20, 9), method text, method_version text
 ) on commit drop
 """
-# What is the same is left alone, so that a second run changes no row; what has no array any more goes.
+# Equal rows stay unchanged, so a second run changes nothing. Rows of removed arrays are deleted.
 MERGE = """
 merge into myproperty.solar_reference_yields as r
 using computed as c
@@ -62,12 +68,12 @@ Row = tuple[Any, Any, Any, date, int, Decimal, Decimal, str, str]
 
 
 def write_reference_yields(dsn: str, start: date, end: date) -> int:
-    """Compute the reference yields of reading dates in [start, end) and make the table hold exactly these.
+    """Replace the reference yields of reading dates in [start, end) and return the number of rows.
 
-    Returns how many rows there are of these dates. One transaction; raises `psycopg.Error`.
+    One transaction; raises `psycopg.Error`.
     """
     dates = {"start": start, "end": end}
-    version = method_version()
+    version = get_method_version()
     with psycopg.connect(dsn) as connection:
         connection.execute(f"set local role {ETL_ROLE}")
         arrays = connection.cursor(row_factory=dict_row).execute(ARRAYS, dates).fetchall()
@@ -75,21 +81,21 @@ def write_reference_yields(dsn: str, start: date, end: date) -> int:
         rows = 0
         with connection.cursor().copy(COPY) as stream:
             for found in arrays:
-                for row in _rows(found, version):
+                for row in _compute_rows(found, version):
                     stream.write_row(row)
                     rows += 1
         connection.execute(MERGE, dates)
     return rows
 
 
-def _rows(found: dict[str, Any], version: str) -> list[Row]:
-    array = Array(
+def _compute_rows(found: dict[str, Any], version: str) -> list[Row]:
+    array = SolarArray(
         **{
             name: found[name]
             for name in ("latitude", "longitude", "timezone", "tilt", "azimuth", "capacity_kw")
         }
     )
-    series = reference_yield(array, found["first"], found["end"])
+    series = compute_reference_yield(array, found["first"], found["end"])
     return [
         (found["tenant_id"], found["id"], at, day, INTERVAL_SECONDS, irradiation, expected, METHOD, version)
         for at, day, irradiation, expected in series.itertuples(index=False, name=None)

@@ -1,4 +1,4 @@
-"""A house with three units and the published vectors of solar sharing as its readings."""
+"""A house with three units, whose readings are the published vectors of solar sharing."""
 
 import uuid
 from collections.abc import Iterator
@@ -12,8 +12,8 @@ import pytest
 from psycopg import sql
 from psycopg.types.range import DateRange, Int4Range
 
-from data.billing.accounts import open_accounts
 from data.billing.database import as_tenant
+from data.billing.ledger import open_accounts
 
 # In Berlin this Sunday has 25 hours. The five intervals of the vectors are hours of it.
 DAY = date(2025, 10, 26)
@@ -41,7 +41,7 @@ class House:
     job: uuid.UUID = field(default_factory=uuid.uuid4)
 
     def connect(self) -> Any:
-        """A transaction as the application, for the manager."""
+        """Open a transaction as the application, for the manager."""
         return as_tenant(self.dsn, self.tenant, self.manager)
 
     def add(self, connection: psycopg.Connection, table: str, **row: Any) -> uuid.UUID:
@@ -60,7 +60,7 @@ class House:
 
 
 def build(dsn: str, method: str) -> House:
-    """The house with its people, meters, a day of readings, shares and prices."""
+    """Build the house with people, meters, one day of readings, shares and prices."""
     house = House(dsn)
     since = DateRange(date(2025, 1, 1), None)
     with psycopg.connect(dsn) as db:
@@ -91,7 +91,7 @@ def build(dsn: str, method: str) -> House:
 
 
 def _add_prices(db: psycopg.Connection, house: House, since: DateRange) -> None:
-    """Grid: 0.40 from 8 to 10 o'clock and 0.30 else; solar 0.20; 0.25 a day; 19 % tax."""
+    """Add prices: grid 0.40 from 8 to 10 o'clock, otherwise 0.30; solar 0.20; daily 0.25; 19 % tax."""
     provider = house.add(db, "providers", name="Musterstrom", kind="retailer", region="DE")
     plan = house.add(db, "rate_plans", provider_id=provider, name="Two prices", currency="EUR")
     bands = (
@@ -153,7 +153,7 @@ def _add_readings(db: psycopg.Connection, house: House) -> None:
 def add_reading(
     db: psycopg.Connection, house: House, series: tuple[str, str], hour: int, energy: Decimal
 ) -> None:
-    """One hour of the day, counted from local midnight, of a (meter, channel)."""
+    """Add the reading of one hour, counted from local midnight, for a (meter, channel)."""
     meter, channel = series
     house.add(
         db, "meter_readings", meter_id=house.meters[meter], channel=channel,
@@ -165,5 +165,5 @@ def add_reading(
 
 @pytest.fixture
 def house(oltp_dsn: str) -> Iterator[House]:
-    """A house of its own for each test, in the database of the module: dynamic sharing."""
+    """A new house for each test in the database of the module, with dynamic sharing."""
     yield build(oltp_dsn, "dynamic")

@@ -1,4 +1,4 @@
-"""Readings revised after billing: a task, a decision, and the difference on the next invoice, by hand."""
+"""Readings revised after billing: task, decision, and the difference on the next invoice, by hand."""
 
 import json
 import uuid
@@ -13,8 +13,8 @@ from psycopg.types.range import DateRange
 from typer.testing import CliRunner
 
 from commands import main as cli
-from data.billing import accounts, reports
-from data.billing.adjustments import adjust, describe, dismiss, find_tasks
+from data.billing import ledger, reports
+from data.billing.adjustments import adjust_allocation, describe_task, dismiss_task, find_tasks
 from data.billing.errors import BillingError
 from data.billing.invoices import draft_invoices
 from data.ingest.readings.adjustment_tasks import wait_for_billing
@@ -51,7 +51,7 @@ def bill(house: House, period: DateRange = PERIOD, *, issue: bool = True) -> Non
     with house.connect() as connection:
         for invoice in draft_invoices(connection, house.property, period):
             if issue:
-                accounts.issue_invoice(connection, invoice, ISSUED, ISSUED + timedelta(days=14))
+                ledger.issue_invoice(connection, invoice, ISSUED, ISSUED + timedelta(days=14))
 
 
 def rows(house: House, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
@@ -62,19 +62,19 @@ def rows(house: House, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
 def the_task(house: House) -> dict[str, Any]:
     with house.connect() as connection:
         (task,) = find_tasks(connection)
-        return describe(connection, task)
+        return describe_task(connection, task)
 
 
 def decide(house: House, *, by: str = "manager@house.example", because: str = "meter exchanged") -> None:
     with house.connect() as connection:
         (task,) = find_tasks(connection)
-        adjust(connection, task.id, by=by, because=because)
+        adjust_allocation(connection, task.id, by=by, because=because)
 
 
 def next_day(house: House, folder: Path, without: tuple[str, int] | None = None) -> None:
-    """The day after, with the loads of the vectors and no sun: all of it from the grid.
+    """Load the next day with the loads of the vectors and no sun, so all energy comes from the grid.
 
-    `without` leaves out the value of a meter at an hour.
+    `without` omits the value of a meter at an hour.
     """
     hours = dict.fromkeys(range(25, 49), 0)
     series: Load = {
@@ -90,30 +90,30 @@ def next_day(house: House, folder: Path, without: tuple[str, int] | None = None)
 
 
 def ties(house: House) -> dict[str, tuple[Any, ...]]:
-    """By unit, of the first day: billed, corrected, allocated, metered, and whether they tie."""
+    """Return billed, corrected, allocated, metered energy of the first day and whether they tie, by unit."""
     with house.connect() as connection:
         return {
             row["unit"]: (
                 row["billed_kwh"], row["corrected_kwh"], row["allocated_kwh"], row["metered_kwh"],
                 row["ties"],
             )
-            for row in reports.ties(connection)
+            for row in reports.read_invoice_ties(connection)
             if row["billing_period"].startswith(str(DAY))
         }  # fmt: skip
 
 
-# The grid delivers one kWh less at the eleventh hour, as b used one kWh less there.
+# b used one kWh less in the eleventh hour, so the grid delivered one kWh less.
 LESS: Load = {("b", "consumption"): {11: "0"}, ("grid", "import"): {11: "2"}}
 
 
-def test_a_load_outside_of_a_billed_period_makes_no_task(house: House, tmp_path: Path) -> None:
+def test_a_load_outside_a_billed_period_opens_no_task(house: House, tmp_path: Path) -> None:
     assert load(house, tmp_path, LESS).adjustment_tasks == []
     bill(house)
     next_day(house, tmp_path)
     assert rows(house, "select 1 from myproperty.adjustment_tasks") == []
 
 
-def test_a_revision_makes_one_task_that_further_loads_extend(house: House, tmp_path: Path) -> None:
+def test_a_revision_opens_one_task_that_later_loads_extend(house: House, tmp_path: Path) -> None:
     bill(house)
     first = load(house, tmp_path, {("b", "consumption"): {11: "0"}})
     second = load(house, tmp_path, {("grid", "import"): {11: "2"}}, "2025-11-06T00:00:00Z")
@@ -129,11 +129,11 @@ def test_a_revision_makes_one_task_that_further_loads_extend(house: House, tmp_p
     assert [(u["unit"], u["grid_kwh_billed"], u["grid_kwh"], u["difference_kwh"]) for u in task["units"]] == [
         ("b", Decimal("7.6"), Decimal("6.6"), -1)
     ]
-    # Until somebody decides, nothing is adjusted, and the report says that the meter differs.
+    # Before a decision nothing is adjusted, and the report shows that the meter differs.
     assert {unit: row[-1] for unit, row in ties(house).items()} == {"a": True, "b": False, "c": True}
 
 
-def test_a_reading_that_arrives_first_after_billing_makes_a_task_too(house: House, tmp_path: Path) -> None:
+def test_a_new_reading_after_billing_opens_a_task(house: House, tmp_path: Path) -> None:
     bill(house)
     with psycopg.connect(house.dsn) as db:
         house.add(db, "meters", id=(extra := uuid.uuid4()), property_id=house.property, type="grid",
@@ -147,12 +147,12 @@ def test_a_reading_that_arrives_first_after_billing_makes_a_task_too(house: Hous
         ("extra", 0, Decimal("0.5"))
     ]
     assert "extra" in task["problem"]
-    with pytest.raises(BillingError, match="extra has no whole reading"):
+    with pytest.raises(BillingError, match="extra has no complete reading"):
         decide(house)
 
 
-def test_an_actual_value_that_replaces_a_billed_estimate_makes_a_task(house: House, tmp_path: Path) -> None:
-    """Billed is the value on the line between its neighbours; what the meter said came after."""
+def test_an_actual_value_that_replaces_a_billed_estimate_opens_a_task(house: House, tmp_path: Path) -> None:
+    """The bill has the interpolated value; the value of the meter arrives later."""
     bill(house)
     next_day(house, tmp_path, without=("b", 34))
     validate(house.dsn, tenant=str(house.tenant), first=NEXT_DAY, last=NEXT_DAY)
@@ -166,7 +166,7 @@ def test_an_actual_value_that_replaces_a_billed_estimate_makes_a_task(house: Hou
 
 
 def test_an_adjusted_period_is_credited_on_the_next_invoice(house: House, tmp_path: Path) -> None:
-    """b paid 1 kWh at 0.30 too much, 0.36 with tax: its next invoice gives it back, and the books say so."""
+    """b paid 1 kWh at 0.30 too much, 0.36 with tax. The next invoice credits it and the books balance."""
     bill(house)
     load(house, tmp_path, LESS)
     decide(house)
@@ -193,13 +193,13 @@ def test_an_adjusted_period_is_credited_on_the_next_invoice(house: House, tmp_pa
         "a": (7, 0, 7, 7, True), "b": (19, -1, 18, 18, True), "c": (5, 0, 5, 5, True),
     }  # fmt: skip
     with house.connect() as connection:
-        assert all(row["ties"] for row in reports.ties(connection))
-        assert [row["is_balanced"] for row in reports.balance_sheet(connection)] == [True]
+        assert all(row["ties"] for row in reports.read_invoice_ties(connection))
+        assert [row["is_balanced"] for row in reports.read_balance_sheets(connection)] == [True]
         assert draft_invoices(connection, house.property, PERIOD) == []
 
 
 def test_more_energy_is_billed_and_solar_moves_between_units(house: House, tmp_path: Path) -> None:
-    """At the first hour a used 5 kWh and not 2: of 10 kWh of sun 9 are used, and nothing is drawn."""
+    """In the first hour a used 5 kWh, not 2. So 9 of 10 kWh solar are used, with no grid energy."""
     bill(house)
     load(house, tmp_path, {("a", "consumption"): {8: "5"}, ("grid", "export"): {8: "1"}})
     decide(house)
@@ -215,12 +215,12 @@ def test_more_energy_is_billed_and_solar_moves_between_units(house: House, tmp_p
     assert {unit: row[-1] for unit, row in ties(house).items()} == {"a": True, "b": True, "c": True}
 
 
-def test_energy_that_moved_to_a_dearer_hour_is_corrected_though_its_sum_is_the_same(
+def test_energy_that_moved_to_a_dearer_hour_is_corrected_with_equal_sum(
     oltp_dsn: str, tmp_path: Path
 ) -> None:
-    """1 kWh of b from the grid was used at local 8:00, where it is dear, and not at 10:00.
+    """b used 1 kWh from the grid at local 8:00 (high price), not at 10:00 (low price).
 
-    Its sum is as it was, and so is its solar, by static shares.
+    The sum does not change, nor does the solar, since shares are static.
     """
     house = build(oltp_dsn, "static")
     bill(house)
@@ -240,9 +240,9 @@ def test_energy_that_moved_to_a_dearer_hour_is_corrected_though_its_sum_is_the_s
     assert ties(house)["b"] == (19, 0, 19, 19, True)
 
 
-def test_a_credit_beyond_the_invoice_waits_for_the_one_after(house: House, tmp_path: Path) -> None:
+def test_a_credit_beyond_the_invoice_waits_for_the_next_one(house: House, tmp_path: Path) -> None:
     bill(house)
-    # b used nothing at all: 19 kWh are to be given back, and the next day costs it less than that.
+    # b used nothing, so 19 kWh must be credited. The next invoice is smaller than that credit.
     load(house, tmp_path, {
         ("b", "consumption"): {8: "0", 9: "0", 10: "0", 11: "0"},
         ("grid", "import"): {9: "0", 10: "0", 11: "2"},
@@ -260,7 +260,7 @@ def test_a_credit_beyond_the_invoice_waits_for_the_one_after(house: House, tmp_p
     assert -19 < corrected < 0
 
 
-def test_a_draft_is_written_anew_and_no_correction_follows(house: House, tmp_path: Path) -> None:
+def test_a_draft_is_rewritten_and_needs_no_correction(house: House, tmp_path: Path) -> None:
     bill(house, issue=False)
     load(house, tmp_path, LESS)
     decide(house)
@@ -270,7 +270,7 @@ def test_a_draft_is_written_anew_and_no_correction_follows(house: House, tmp_pat
     assert rows(house, "select 1 from myproperty.invoice_lines where description like 'Correction%%'") == []
 
 
-def test_a_dismissed_task_leaves_the_allocation_and_the_next_load_opens_another(
+def test_a_dismissed_task_keeps_the_allocation_and_the_next_load_opens_another(
     house: House, tmp_path: Path
 ) -> None:
     bill(house)
@@ -279,21 +279,21 @@ def test_a_dismissed_task_leaves_the_allocation_and_the_next_load_opens_another(
     before = rows(house, query)
     with house.connect() as connection:
         (task,) = find_tasks(connection)
-        dismiss(connection, task.id, by=str(house.manager), because="goodwill")
+        dismiss_task(connection, task.id, by=str(house.manager), because="goodwill")
     assert rows(house, query) == before
     again = load(house, tmp_path, {("b", "consumption"): {11: "0.5"}}, "2025-11-07T00:00:00Z")
     assert again.adjustment_tasks not in ([], [str(task.id)])
     with (
         house.connect() as connection,
-        pytest.raises(BillingError, match=r"is dismissed: it was decided by manager@"),
+        pytest.raises(BillingError, match=r"is dismissed: manager@.* decided it"),
     ):
-        adjust(connection, task.id, by=str(house.manager), because="again")
+        adjust_allocation(connection, task.id, by=str(house.manager), because="again")
 
 
 @pytest.mark.parametrize(
     ("by", "because", "message"),
     [
-        ("manager@house.example", " ", "who decided and why"),
+        ("manager@house.example", " ", "needs a user and a reason"),
         ("nobody@house.example", "late data", "no active user 'nobody@house.example'"),
         ("a@house.example", "late data", "no active user 'a@house.example'"),
     ],
@@ -308,8 +308,8 @@ def test_a_decision_without_person_or_reason_is_refused(
     assert the_task(house)["status"] == "open"
 
 
-def test_a_load_waits_for_billing_that_has_begun(house: House) -> None:
-    """Else it would change readings that were summed already, with no period there yet to see it by."""
+def test_a_load_waits_for_running_billing(house: House) -> None:
+    """Otherwise it would change readings that are already summed, before the period is visible."""
     with house.connect() as connection:
         draft_invoices(connection, house.property, PERIOD)
         with (
@@ -322,7 +322,7 @@ def test_a_load_waits_for_billing_that_has_begun(house: House) -> None:
         wait_for_billing(session, house.tenant)
 
 
-def test_the_command_lists_tasks_and_decides_them(
+def test_the_command_lists_and_decides_tasks(
     house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cli, "get_settings", lambda: Settings(home=tmp_path, oltp_dsn=house.dsn))

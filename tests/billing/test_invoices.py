@@ -1,4 +1,4 @@
-"""Invoices by hand-worked prices, and the life of an invoice in the double-entry ledger."""
+"""Invoices checked against prices computed by hand, and the life of an invoice in the ledger."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from data.billing import accounts
+from data.billing import ledger
 from data.billing.errors import BillingError
 from data.billing.invoices import draft_invoices
 from tests.billing.conftest import PERIOD, House
@@ -25,8 +25,8 @@ order by u.label, l.category, l.solar_band, l.line_number
 """
 
 
-def drafted(house: House) -> list[Any]:
-    """The drafts of the day, by unit label."""
+def draft(house: House) -> list[Any]:
+    """Draft the invoices of the day and return their ids in order of unit label."""
     with house.connect() as connection:
         ids = draft_invoices(connection, house.property, PERIOD)
         labels = dict(
@@ -45,11 +45,11 @@ def balances(house: House) -> dict[str, Decimal]:
 
 
 def test_lines_by_hand(house: House) -> None:
-    """Local 07:00-11:00 are the five intervals, since the clock went back: the second and third are dear.
+    """The five intervals start at local 07:00 to 11:00, since the clock went back; two have the high price.
 
     Solar of b by interval: 3, 3, 5.4, 0, 0 and grid 0, 3, 3.6, 1, 0: 6.6 kWh at 0.40, 1 kWh at 0.30.
     """
-    drafted(house)
+    draft(house)
     with house.connect() as connection:
         rows = [row for row in connection.execute(LINES).fetchall() if row[0] == "b"]
     assert rows == [
@@ -61,7 +61,7 @@ def test_lines_by_hand(house: House) -> None:
 
 
 def test_an_invoice_ties_to_its_allocation(house: House) -> None:
-    drafted(house)
+    draft(house)
     with house.connect() as connection:
         ties = connection.execute(
             "select total_amount = lines_amount, billed_solar_kwh = allocated_solar_kwh, "
@@ -71,8 +71,8 @@ def test_an_invoice_ties_to_its_allocation(house: House) -> None:
 
 
 def test_drafting_again_drafts_nothing_and_numbers_have_no_gap(house: House) -> None:
-    assert len(drafted(house)) == 3
-    assert drafted(house) == []
+    assert len(draft(house)) == 3
+    assert draft(house) == []
     with house.connect() as connection:
         numbers = connection.execute("select number from myproperty.invoices order by 1").fetchall()
     assert [number for (number,) in numbers] == ["2025-00001", "2025-00002", "2025-00003"]
@@ -82,19 +82,19 @@ def test_energy_without_a_price_is_refused(house: House) -> None:
     with house.connect() as connection:
         connection.execute("delete from myproperty.rate_plan_bands where charge = 'grid'")
     with pytest.raises(BillingError, match=r"Grid energy of the unit .* has no price at 2025-10-26 \d\d:00"):
-        drafted(house)
+        draft(house)
     with house.connect() as connection:
         connection.execute("delete from myproperty.rate_plan_assignments")
     with pytest.raises(BillingError, match="rate plans in 0 currencies"):
-        drafted(house)
+        draft(house)
 
 
 def test_the_life_of_an_invoice(house: House) -> None:
-    """Issued, paid in part, overdue, paid, bounced, paid again: the books are right at each step."""
-    _, b, _ = drafted(house)
+    """Issue, pay in part, overdue, pay, bounce, pay again: the books balance at each step."""
+    _, b, _ = draft(house)
     assert balances(house) == {}
     with house.connect() as connection:
-        accounts.issue_invoice(connection, b, ISSUED, DUE)
+        ledger.issue_invoice(connection, b, ISSUED, DUE)
     # Net 0.25 + 2.64 + 0.30 + 2.28 = 5.47; gross 6.51.
     assert balances(house) == {
         "receivables": Decimal("6.51"), "daily_income": Decimal("0.25"), "grid_income": Decimal("2.94"),
@@ -103,17 +103,17 @@ def test_the_life_of_an_invoice(house: House) -> None:
     _pay(house, b, "2.00", "T1")
     assert (status(house, b), balances(house)["receivables"]) == ("issued", Decimal("4.51"))
     with house.connect() as connection:
-        assert accounts.mark_overdue(connection, DUE) == 0
-        assert accounts.mark_overdue(connection, DUE + timedelta(days=1)) == 1
+        assert ledger.mark_overdue(connection, DUE) == 0
+        assert ledger.mark_overdue(connection, DUE + timedelta(days=1)) == 1
     rest = _pay(house, b, "4.51", "T2")
     assert (status(house, b), balances(house)["receivables"]) == ("paid", Decimal(0))
     with house.connect() as connection:
-        accounts.reverse_payment(connection, rest, DUE)
+        ledger.reverse_payment(connection, rest, DUE)
     assert (status(house, b), balances(house)["receivables"]) == ("issued", Decimal("4.51"))
-    with pytest.raises(BillingError, match=r"no payment .* reversed"), house.connect() as connection:
-        accounts.reverse_payment(connection, rest, DUE)
+    with pytest.raises(BillingError, match=r"no received payment .* reversed"), house.connect() as connection:
+        ledger.reverse_payment(connection, rest, DUE)
     with pytest.raises(BillingError, match="reverse its payments first"), house.connect() as connection:
-        accounts.void_invoice(connection, b, DUE)
+        ledger.void_invoice(connection, b, DUE)
     _pay(house, b, "4.51", "T3")
     assert (status(house, b), balances(house)["bank"]) == ("paid", Decimal("6.51"))
     with house.connect() as connection:
@@ -123,20 +123,20 @@ def test_the_life_of_an_invoice(house: House) -> None:
     assert sheet == (0, True)
 
 
-def test_a_voided_invoice_leaves_nothing_owed_and_is_billed_anew(house: House) -> None:
-    a, _, _ = drafted(house)
+def test_a_voided_invoice_owes_nothing_and_is_billed_again(house: House) -> None:
+    a, _, _ = draft(house)
     with house.connect() as connection:
-        accounts.issue_invoice(connection, a, ISSUED, DUE)
-        accounts.void_invoice(connection, a, ISSUED)
+        ledger.issue_invoice(connection, a, ISSUED, DUE)
+        ledger.void_invoice(connection, a, ISSUED)
     assert set(balances(house).values()) == {Decimal(0)}
-    assert len(drafted(house)) == 1
+    assert len(draft(house)) == 1
 
 
-def test_a_payment_told_twice_is_taken_once(house: House) -> None:
-    a, b, _ = drafted(house)
+def test_a_payment_reported_twice_is_recorded_once(house: House) -> None:
+    a, b, _ = draft(house)
     with house.connect() as connection:
-        accounts.issue_invoice(connection, a, ISSUED, DUE)
-        accounts.issue_invoice(connection, b, ISSUED, DUE)
+        ledger.issue_invoice(connection, a, ISSUED, DUE)
+        ledger.issue_invoice(connection, b, ISSUED, DUE)
     assert _pay(house, a, "1.00", "T1") == _pay(house, a, "1.00", "T1")
     assert balances(house)["bank"] == 1
     with pytest.raises(BillingError, match="another invoice or amount"):
@@ -144,18 +144,18 @@ def test_a_payment_told_twice_is_taken_once(house: House) -> None:
 
 
 def test_a_draft_cannot_be_paid(house: House) -> None:
-    a, *_ = drafted(house)
+    a, *_ = draft(house)
     with pytest.raises(BillingError, match="nothing is owed"):
         _pay(house, a, "1.00", "T1")
 
 
 def _pay(house: House, invoice: Any, amount: str, reference: str) -> Any:
     with house.connect() as connection:
-        return accounts.take_payment(
+        return ledger.take_payment(
             connection, invoice, Decimal(amount), method="bank_transfer", reference=reference, received_at=DUE
         )
 
 
 def status(house: House, invoice: Any) -> str:
     with house.connect() as connection:
-        return accounts.read_invoice(connection, invoice).status
+        return ledger.read_invoice(connection, invoice).status

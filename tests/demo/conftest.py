@@ -1,4 +1,4 @@
-"""The demo's files as other libraries read them: `nemreader` for NEM12, pandas for the CSV."""
+"""Read the demo's files with other libraries: `nemreader` for NEM12, pandas for CSV."""
 
 from pathlib import Path
 
@@ -8,29 +8,29 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from data.demo import DemoPlan, generate
-from data.demo.company import Site, company
+from data.demo import DemoScope, generate_files
+from data.demo.company import DemoProperty, list_tenants
 
 
 @pytest.fixture(scope="session")
-def plan(tmp_path_factory: pytest.TempPathFactory) -> DemoPlan:
-    """The small demo over 30 days: the clock changes of all three zones are inside."""
-    return generate(tmp_path_factory.mktemp("inbox"), "small", 30)
+def scope(tmp_path_factory: pytest.TempPathFactory) -> DemoScope:
+    """The small demo over 30 days, which include the clock changes of all three zones."""
+    return generate_files(tmp_path_factory.mktemp("inbox"), "small", 30)
 
 
 @pytest.fixture(scope="session")
-def sites() -> dict[str, Site]:
-    return {site.key: site for tenant in company("small") for site in tenant.sites}
+def sites() -> dict[str, DemoProperty]:
+    return {site.key: site for tenant in list_tenants("small") for site in tenant.sites}
 
 
 @pytest.fixture(scope="session")
-def readings(plan: DemoPlan, sites: dict[str, Site]) -> pd.DataFrame:
-    """What all files together say: property, role, channel, reading_ts (UTC), local (naive), energy_wh.
+def readings(scope: DemoScope, sites: dict[str, DemoProperty]) -> pd.DataFrame:
+    """Readings of all files: property, role, channel, reading_ts (UTC), local (naive), energy_wh.
 
-    The later file wins an interval. Bad rows are left out, as nothing of that file is new.
+    A later file replaces an earlier one. The file with bad rows is left out, since it has no new reading.
     """
     frames = []
-    for file in plan.files:
+    for file in scope.files:
         if file.kind != "bad_rows":
             frames.append(read_nem12(file.path) if file.format == "nem12" else read_csv(file.path))
     rows = pd.concat(frames, ignore_index=True)
@@ -53,18 +53,18 @@ def readings(plan: DemoPlan, sites: dict[str, Site]) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def row_counts(plan: DemoPlan) -> dict[str, int]:
-    """Rows by file name, good and bad."""
+def row_counts(scope: DemoScope) -> dict[str, int]:
+    """Number of valid and invalid rows by file name."""
     return {
         file.path.name: len(read_nem12(file.path) if file.format == "nem12" else pd.read_csv(file.path))
-        for file in plan.files
+        for file in scope.files
     }
 
 
 @pytest.fixture(scope="session")
-def superseded(plan: DemoPlan, readings: pd.DataFrame) -> pd.DataFrame:
-    """Readings of the first files that a later file gave another value: old value and final one."""
-    first = [read_nem12(file.path) for file in plan.of_kind("first") if file.format == "nem12"]
+def superseded(scope: DemoScope, readings: pd.DataFrame) -> pd.DataFrame:
+    """Readings that a later file changed, with first and final value."""
+    first = [read_nem12(file.path) for file in scope.list_files("first") if file.format == "nem12"]
     key = ["identifier", "register", "reading_ts"]
     both = pd.concat(first).merge(readings, on=key, suffixes=("_first", ""), validate="one_to_one")
     return both[both["energy_wh_first"] != both["energy_wh"]]
@@ -93,7 +93,7 @@ def read_csv(path: Path) -> pd.DataFrame:
 
 
 def contents(dsn: str) -> dict[str, list[str]]:
-    """Every row of every table as text, by table, the trail included."""
+    """Return every row of every table as text, by table, including the audit trail."""
     with psycopg.connect(dsn) as connection:
         tables = connection.execute(
             "select n.nspname, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace "

@@ -1,7 +1,7 @@
-"""October of the demo, billed: held against its physics, its tariffs, and the queries of the docs.
+"""October of the demo, billed and checked against its physics, its tariffs and the queries of the docs.
 
-The oracle knows neither readings nor the billing code: energies come from the arrays behind the files, and
-prices, methods and shares from the demo's tables by pandas and fractions.
+The oracle uses neither readings nor billing code. Energies come from the arrays behind the files; pandas
+reads prices, methods and shares from the demo's tables.
 """
 
 import re
@@ -18,10 +18,10 @@ import pytest
 
 from data.billing import reports
 from data.billing.database import as_tenant
-from data.demo import apply_company, generate, history
+from data.demo import apply_company, generate_files, generate_history
 from data.demo.billing import apply_billing
-from data.demo.company import Site, company
-from data.demo.physics import simulate
+from data.demo.company import DemoProperty, list_tenants
+from data.demo.physics import simulate_energy
 from data.ingest.readings.load import ingest_file
 
 pytestmark = pytest.mark.engine
@@ -32,11 +32,11 @@ DOCS = Path(__file__).parents[2] / "docs" / "billing.md"
 
 @pytest.fixture(scope="module")
 def billed(oltp_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The demo with a history from October on, billed."""
+    """The demo with a history from October, billed."""
     out = tmp_path_factory.mktemp("inbox")
     apply_company(oltp_dsn)
-    plan = generate(out, "small", 14)
-    for file in (*history(out, start=OCTOBER, end=plan.start).files, *plan.files):
+    scope = generate_files(out, "small", 14)
+    for file in (*generate_history(out, start=OCTOBER, end=scope.start).files, *scope.files):
         ingest_file(file.path, tenant=file.tenant, dsn=oltp_dsn)
     # Sydney's October, and what Los Angeles and Berlin have of it.
     assert apply_billing(oltp_dsn, since=OCTOBER) == 4 + 6 + 2
@@ -45,14 +45,14 @@ def billed(oltp_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def wattlebird(billed: str) -> Iterator[psycopg.Connection]:
-    tenant = next(tenant for tenant in company("small") if tenant.name == "demo-wattlebird")
+    tenant = next(tenant for tenant in list_tenants("small") if tenant.name == "demo-wattlebird")
     with as_tenant(billed, tenant.id) as connection:
         yield connection
 
 
-def october(site: Site) -> pd.DataFrame:
-    """Interval by interval: local time, generation, and the load of each participant, in Wh."""
-    series = simulate(site, date(2025, 9, 30), date(2025, 11, 1))
+def october(site: DemoProperty) -> pd.DataFrame:
+    """Return local time, generation and the load of each participant by interval, in Wh."""
+    series = simulate_energy(site, date(2025, 9, 30), date(2025, 11, 1))
     local = pd.DatetimeIndex(series.starts).tz_localize("UTC").tz_convert(site.timezone)
     frame = pd.DataFrame({"local": local, "generation": series.generation, "common": series.loads[0]})
     for label, load in zip(site.unit_labels, series.loads[1:], strict=True):
@@ -61,12 +61,12 @@ def october(site: Site) -> pd.DataFrame:
 
 
 def test_sydneys_allocation_is_dynamic_sharing_of_the_physics(
-    wattlebird: psycopg.Connection, sites: dict[str, Site]
+    wattlebird: psycopg.Connection, sites: dict[str, DemoProperty]
 ) -> None:
     site = sites["sydney"]
     energy = october(site)
     loads = energy[["common", *site.unit_labels]]
-    # 31 days and the hour that the clock skipped on the fifth.
+    # 31 days less the hour that the clock skipped on the fifth.
     assert len(energy) == 31 * 48 - 2
     solar = loads.mul(np.minimum(1, energy["generation"] / loads.sum(axis=1)), axis=0).sum()
     rows = wattlebird.execute(
@@ -82,8 +82,10 @@ def test_sydneys_allocation_is_dynamic_sharing_of_the_physics(
         assert solar_kwh + grid_kwh == Decimal(int(used[label])) / 1000, label
 
 
-def test_a_bill_is_the_tariff_on_the_energy(wattlebird: psycopg.Connection, sites: dict[str, Site]) -> None:
-    """Unit 101 of Sydney, its tariff read from the database and applied by pandas."""
+def test_a_bill_is_the_tariff_on_the_energy(
+    wattlebird: psycopg.Connection, sites: dict[str, DemoProperty]
+) -> None:
+    """Unit 101 of Sydney: pandas applies the tariff from the database."""
     site = sites["sydney"]
     energy = october(site)
     share = np.minimum(1, energy["generation"] / energy[["common", *site.unit_labels]].sum(axis=1))
@@ -121,20 +123,20 @@ def prices(connection: psycopg.Connection, unit: Any) -> list[tuple[Any, ...]]:
 
 
 def test_every_invoice_ties_to_the_cent_and_the_watt_hour(wattlebird: psycopg.Connection) -> None:
-    ties = reports.ties(wattlebird)
+    ties = reports.read_invoice_ties(wattlebird)
     assert len(ties) == 10
     assert [row for row in ties if not row["ties"]] == []
 
 
-def test_the_query_that_the_demo_shows_ties_as_well_run_by_hand(
+def test_the_query_that_the_demo_prints_ties_when_run_by_hand(
     billed: str, wattlebird: psycopg.Connection
 ) -> None:
-    """As a reader who copies it; its figures are those that `ties` finds on another way."""
-    ties = reports.ties(wattlebird)
-    asked = {row["invoice"]: reports.invoice_by_query(wattlebird, row["invoice"]) for row in ties}
+    """A read-only login runs the copied query; its figures equal those of `read_invoice_ties`."""
+    ties = reports.read_invoice_ties(wattlebird)
+    asked = {row["invoice"]: reports.query_invoice(wattlebird, row["invoice"]) for row in ties}
     with psycopg.connect(billed) as reader:
         reader.execute("set local role myproperty_readonly")
-        reader.execute(f"set local app.tenant_id = '{company('small')[1].id}'".encode())
+        reader.execute(f"set local app.tenant_id = '{list_tenants('small')[1].id}'".encode())
         for row in ties:
             query, (answer,) = asked[row["invoice"]]
             assert "reading_date >= '2025-10-" in query
@@ -144,8 +146,8 @@ def test_the_query_that_the_demo_shows_ties_as_well_run_by_hand(
             assert reader.execute(query.encode()).fetchall() == [tuple(answer.values())]
 
 
-def test_an_invoice_that_does_not_tie_is_told(billed: str, wattlebird: psycopg.Connection) -> None:
-    """A reading that changed after the bill: the meter no longer says what was billed."""
+def test_an_invoice_that_does_not_tie_is_reported(billed: str, wattlebird: psycopg.Connection) -> None:
+    """A reading changed after billing, so the meter differs from the bill."""
     wattlebird.rollback()
     with psycopg.connect(billed) as db:
         db.execute(
@@ -154,8 +156,8 @@ def test_an_invoice_that_does_not_tie_is_told(billed: str, wattlebird: psycopg.C
             "and reading_ts = '2025-10-15 02:00+00'"
         )
         db.execute("set local role myproperty_app")
-        db.execute("select set_config('app.tenant_id', %s, true)", (str(company("small")[1].id),))
-        assert [row["ties"] for row in reports.ties(db)].count(False) == 4
+        db.execute("select set_config('app.tenant_id', %s, true)", (str(list_tenants("small")[1].id),))
+        assert [row["ties"] for row in reports.read_invoice_ties(db)].count(False) == 4
         db.rollback()
 
 
@@ -182,8 +184,8 @@ def test_some_pay_late_in_parts_or_not_yet(wattlebird: psycopg.Connection) -> No
 
 
 def test_billing_again_changes_nothing(billed: str, wattlebird: psycopg.Connection) -> None:
-    before = reports.balances(wattlebird)
+    before = reports.read_balances(wattlebird)
     wattlebird.commit()
     assert apply_billing(billed, since=OCTOBER) == 0
-    with as_tenant(billed, company("small")[1].id) as connection:
-        assert reports.balances(connection) == before
+    with as_tenant(billed, list_tenants("small")[1].id) as connection:
+        assert reports.read_balances(connection) == before

@@ -1,4 +1,4 @@
-"""The demo's OLTP rows: whole, stable, apart by tenant, and with the cases that billing has to meet."""
+"""The demo's OLTP rows: complete, stable, separate by tenant, with the special cases for billing."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -9,7 +9,7 @@ import pytest
 from psycopg.types.range import DateRange
 
 from data.demo import apply_company
-from data.demo.company import company
+from data.demo.company import list_tenants
 from data.demo.tariffs import PLAN_CHANGE
 from tests.demo.conftest import contents
 
@@ -32,7 +32,7 @@ def db(dsn: str) -> Iterator[psycopg.Connection]:
         connection.rollback()
 
 
-def test_a_second_time_changes_no_row_and_leaves_no_trace(dsn: str) -> None:
+def test_a_second_call_changes_no_row_and_no_audit_trail(dsn: str) -> None:
     before = contents(dsn)
     apply_company(dsn)
     assert contents(dsn) == before
@@ -61,8 +61,8 @@ def test_a_second_time_changes_no_row_and_leaves_no_trace(dsn: str) -> None:
     assert all(before[table] for table in filled)
 
 
-def test_a_row_that_was_changed_comes_back(dsn: str) -> None:
-    site = company("small")[0].sites[0]
+def test_a_changed_row_is_restored(dsn: str) -> None:
+    site = list_tenants("small")[0].sites[0]
     with psycopg.connect(dsn) as connection:
         connection.execute("update myproperty.properties set name = 'other' where id = %s", (site.id,))
     apply_company(dsn)
@@ -73,7 +73,7 @@ def test_a_row_that_was_changed_comes_back(dsn: str) -> None:
     assert row == (site.name,)
 
 
-def test_what_people_go_on_with_is_left_alone(dsn: str) -> None:
+def test_rows_that_people_change_stay_as_they_are(dsn: str) -> None:
     with psycopg.connect(dsn) as connection:
         connection.execute("update myproperty.service_tickets set priority = 'low'")
     apply_company(dsn)
@@ -82,9 +82,9 @@ def test_what_people_go_on_with_is_left_alone(dsn: str) -> None:
     assert rows == [("low",)]
 
 
-def test_a_tenant_sees_its_own_meters_alone(db: psycopg.Connection) -> None:
+def test_a_tenant_sees_only_its_own_meters(db: psycopg.Connection) -> None:
     db.execute("set role myproperty_app")
-    for tenant in company("small"):
+    for tenant in list_tenants("small"):
         db.execute("select set_config('app.tenant_id', %s, true)", (str(tenant.id),))
         seen = {row[0] for row in db.execute("select id from myproperty.meters")}
         assert seen == {m.id for site in tenant.sites for m in (*site.meters, *site.former_meters)}
@@ -99,13 +99,13 @@ def test_both_scales_live_in_one_database(oltp_dsn: str, dsn: str) -> None:
     assert len(both["units"]) == 12 + 3 * 66
 
 
-def test_every_address_is_of_a_domain_that_never_exists(db: psycopg.Connection) -> None:
+def test_every_address_has_a_reserved_domain(db: psycopg.Connection) -> None:
     rows = db.execute("select email from myproperty.users").fetchall()
     assert rows
     assert [email for (email,) in rows if not email.endswith(".example")] == []
 
 
-def test_units_are_vacant_when_the_demo_says_so(db: psycopg.Connection) -> None:
+def test_units_are_vacant_on_the_planned_dates(db: psycopg.Connection) -> None:
     query = """
         select p.name, u.label, unnest(
             datemultirange(daterange(
@@ -122,10 +122,10 @@ def test_units_are_vacant_when_the_demo_says_so(db: psycopg.Connection) -> None:
     """
     vacant = {(name, label): during for name, label, during in db.execute(query)}
     assert vacant == {
-        # Within a month: out on one day, the next one in on another.
+        # Within a month: a gap between two tenancies.
         ("Wattlebird Terraces (demo)", "103"): DateRange(date(2025, 3, 14), date(2025, 4, 9)),
         ("Cedar Canyon Lofts (demo)", "103"): DateRange(date(2025, 10, 26), date(2025, 10, 28)),
-        # From the start, and throughout.
+        # From the start, and for the whole period.
         ("Wattlebird Terraces (demo)", "104"): DateRange(date(2024, 11, 1), date(2025, 1, 18)),
         ("Sonnenhof 7 (demo)", "103"): DateRange(date(2025, 10, 21), BILLED_TO),
     }
@@ -246,7 +246,7 @@ def test_promises_are_kept_broken_and_open(db: psycopg.Connection) -> None:
 
 
 def test_a_ticket_is_what_its_timeline_says(db: psycopg.Connection) -> None:
-    """Each change begins where the one before it ended, and the last one is the status."""
+    """Each change starts from the previous status, and the last one is the status of the ticket."""
     changes = """
         select t.id, t.status, t.opened_at, array_agg(a.details ->> 'from' order by a.occurred_at),
                array_agg(a.details ->> 'to' order by a.occurred_at), min(a.occurred_at),

@@ -1,4 +1,4 @@
-"""The history of Sydney: it meets the ordinary files without gap or overlap; one meter is exchanged."""
+"""The history of Sydney: no gap or overlap with the ordinary files; one exchanged meter."""
 
 from datetime import date, timedelta
 from pathlib import Path
@@ -8,10 +8,10 @@ import pandas as pd
 import psycopg
 import pytest
 
-from data.demo import DemoPlan, apply_company, generate, history
-from data.demo.company import Site
+from data.demo import DemoScope, apply_company, generate_files, generate_history
+from data.demo.company import DemoProperty
 from data.demo.history import START
-from data.demo.physics import simulate
+from data.demo.physics import simulate_energy
 from data.ingest.readings.load import ingest_file
 from tests.demo.conftest import read_nem12
 
@@ -19,18 +19,18 @@ EXCHANGE = date(2025, 6, 16)
 
 
 @pytest.fixture(scope="module")
-def exchange(tmp_path_factory: pytest.TempPathFactory) -> DemoPlan:
+def exchange(tmp_path_factory: pytest.TempPathFactory) -> DemoScope:
     """Four days around the exchange of a meter."""
     out = tmp_path_factory.mktemp("history")
-    return history(out, start=EXCHANGE - timedelta(days=2), end=EXCHANGE + timedelta(days=2))
+    return generate_history(out, start=EXCHANGE - timedelta(days=2), end=EXCHANGE + timedelta(days=2))
 
 
-def test_each_meter_has_the_energy_of_its_days(exchange: DemoPlan, sites: dict[str, Site]) -> None:
-    """Against physics, by nemreader: the exchange lies at midnight of both the file and the local day."""
+def test_each_meter_has_the_energy_of_its_days(exchange: DemoScope, sites: dict[str, DemoProperty]) -> None:
+    """Compare physics with nemreader. The exchange is at midnight of the file and of the local day."""
     (file,) = exchange.files
     rows = read_nem12(file.path)
     assert len(rows) == file.readings == exchange.readings
-    series = simulate(sites["sydney"], date(2025, 6, 14), date(2025, 6, 17))
+    series = simulate_energy(sites["sydney"], date(2025, 6, 14), date(2025, 6, 17))
     unit_102 = rows[rows["identifier"].isin(["6DEM000005", "6DEM000905"])].sort_values("reading_ts")
     assert unit_102["energy_wh"].tolist() == series.loads[2].tolist()
     assert unit_102["identifier"].tolist() == ["6DEM000905"] * 96 + ["6DEM000005"] * 96
@@ -42,11 +42,11 @@ def test_each_meter_has_the_energy_of_its_days(exchange: DemoPlan, sites: dict[s
 
 
 def test_it_ends_where_the_ordinary_files_begin(tmp_path: Path) -> None:
-    ordinary = generate(tmp_path, "small", 5)
-    past = history(tmp_path, start=ordinary.start - timedelta(days=3), end=ordinary.start)
+    ordinary = generate_files(tmp_path, "small", 5)
+    past = generate_history(tmp_path, start=ordinary.start - timedelta(days=3), end=ordinary.start)
     names = sorted(path.name for path in past.files[0].path.parent.iterdir())
     assert names[0] == past.files[0].path.name == "20251104-sydney-history.zip"
-    first = [file.path for file in ordinary.of_kind("first") if file.format == "nem12"]
+    first = [file.path for file in ordinary.list_files("first") if file.format == "nem12"]
     rows = pd.concat(read_nem12(path) for path in (past.files[0].path, *first))
     series = rows.groupby(["identifier", "register"])["reading_ts"]
     assert len(series) == 8
@@ -56,10 +56,10 @@ def test_it_ends_where_the_ordinary_files_begin(tmp_path: Path) -> None:
 
 
 def test_the_year_begins_before_the_first_local_day_of_billing(tmp_path: Path) -> None:
-    plan = history(tmp_path)
-    days = plan.expected.groupby("reading_date")["readings"].sum()
-    assert (plan.start, plan.end) == (START, date(2025, 10, 21))
-    # One retired meter, and the new one after it: always eight series.
+    scope = generate_history(tmp_path)
+    days = scope.expected.groupby("reading_date")["readings"].sum()
+    assert (scope.start, scope.end) == (START, date(2025, 10, 21))
+    # The retired meter is followed by the new one, so there are always eight series.
     assert days[date(2024, 11, 1)] == days[date(2025, 6, 15)] == days[EXCHANGE] == 8 * 48
     assert len(days) == (date(2025, 10, 20) - date(2024, 10, 31)).days + 1
     # The two changes of the clock.
@@ -70,14 +70,16 @@ def test_the_year_begins_before_the_first_local_day_of_billing(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("scale", "end", "message"), [("medium", None, "no history"), ("small", START, "holds no day")]
 )
-def test_what_has_no_history_is_refused(tmp_path: Path, scale: str, end: date | None, message: str) -> None:
+def test_a_request_without_history_is_refused(
+    tmp_path: Path, scale: str, end: date | None, message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
-        history(tmp_path, scale, end=end)  # type: ignore[arg-type]
+        generate_history(tmp_path, scale, end=end)  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.engine
-def test_it_is_ingested_whole(exchange: DemoPlan, oltp_dsn: str) -> None:
+def test_it_is_ingested_completely(exchange: DemoScope, oltp_dsn: str) -> None:
     apply_company(oltp_dsn)
     (file,) = exchange.files
     result = ingest_file(file.path, tenant=file.tenant, dsn=oltp_dsn)

@@ -1,4 +1,4 @@
-"""The demo's files through the platform's own reader and rules: only what is planned is turned away."""
+"""The demo's files read and judged by the platform: only the planned rows are quarantined."""
 
 from collections import Counter
 from datetime import UTC, datetime
@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 
-from data.demo import DemoPlan
-from data.demo.company import company
+from data.demo import DemoScope
+from data.demo.company import list_tenants
 from data.ingest.formats.reading import read_file
 from data.ingest.rules.judge import judge
 from data.ingest.schema import REGISTERS
@@ -36,19 +36,19 @@ def registers() -> dict[str, pa.Table]:
             ],
             schema=REGISTERS,
         )
-        for tenant in company("small")
+        for tenant in list_tenants("small")
     }
 
 
-def test_only_the_planned_rows_are_turned_away(plan: DemoPlan, registers: dict[str, pa.Table]) -> None:
-    for file in plan.files:
+def test_only_the_planned_rows_are_quarantined(scope: DemoScope, registers: dict[str, pa.Table]) -> None:
+    for file in scope.files:
         judged = judge(read_file(file.path), registers[file.tenant], now=NOW)
         assert judged.readings.num_rows == file.readings, file.path.name
         assert judged.quarantined.num_rows == file.quarantined, file.path.name
 
 
-def test_each_fault_breaks_the_rule_it_is_made_for(plan: DemoPlan, registers: dict[str, pa.Table]) -> None:
-    (bad,) = plan.of_kind("bad_rows")
+def test_each_fault_breaks_its_rule(scope: DemoScope, registers: dict[str, pa.Table]) -> None:
+    (bad,) = scope.list_files("bad_rows")
     judged = judge(read_file(bad.path), registers[bad.tenant], now=NOW)
     assert Counter(judged.quarantined["rule"].to_pylist()) == {
         "ROW-VALUE": 1,

@@ -1,4 +1,4 @@
-"""Personal fields of the demo: sealed once, and never again for who was erased."""
+"""Personal fields of the demo are sealed once, and never again for an erased person."""
 
 import os
 from uuid import UUID
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.engine
 
 
 class CountingSealer:
-    """Shaped like a sealed value, readable, and another one each time, as by its nonce."""
+    """Returns readable values in the shape of sealed ones; each call differs, as a nonce does."""
 
     def __init__(self) -> None:
         self.sealed = 0
@@ -25,7 +25,7 @@ class CountingSealer:
         return b"\x01" + os.urandom(28) + text.encode() + bytes(16)
 
 
-def test_what_is_sealed_is_sealed_once(oltp_dsn: str) -> None:
+def test_a_field_is_sealed_once(oltp_dsn: str) -> None:
     apply_company(oltp_dsn)
     sealer = CountingSealer()
     apply_company(oltp_dsn, sealer=sealer)
@@ -44,7 +44,7 @@ def test_what_is_sealed_is_sealed_once(oltp_dsn: str) -> None:
     assert all(name.removesuffix(bytes(16)).endswith(b"(demo)") for name in names)
 
 
-def test_who_was_erased_stays_erased(oltp_dsn: str) -> None:
+def test_an_erased_person_stays_erased(oltp_dsn: str) -> None:
     sealer = CountingSealer()
     apply_company(oltp_dsn, sealer=sealer)
     with psycopg.connect(oltp_dsn) as db:

@@ -18,9 +18,9 @@ from dagster_project.runner import (
     run_pending,
     validate_due,
 )
-from data.demo import apply_company, generate
+from data.demo import apply_company, generate_files
 from data.demo.billing import apply_billing
-from data.demo.company import company
+from data.demo.company import list_tenants
 from myproperty.settings import Settings
 from oltp_schema.migrate import upgrade
 from tests.conftest import DatabaseMaker
@@ -36,7 +36,7 @@ def platform(fresh_database: DatabaseMaker, tmp_path_factory: pytest.TempPathFac
         settings = Settings(home=home, warehouse="postgres", oltp_dsn=oltp, warehouse_dsn=warehouse)
         upgrade(oltp)
         apply_company(oltp)
-        plan = generate(Path(settings.inbox), "small", DAYS)
+        plan = generate_files(Path(settings.inbox), "small", DAYS)
         # Ingesting moves the files to the archive, where the tests can still read them.
         ingested = ingest_inbox(settings)
         assert [result.status for result in ingested] == ["loaded"] * len(plan.files)
@@ -84,12 +84,12 @@ def energy_of_files(platform: Platform, tmp_path_factory: pytest.TempPathFactory
         latest.update({(meter, register, start): value for meter, register, start, value in rows})
     places = {
         (meter.identifier, register.register): (site, meter, register)
-        for tenant in company("small")
+        for tenant in list_tenants("small")
         for site in tenant.sites
         for meter in site.meters
         for register in meter.registers
     }
-    sites = {site.key: tenant.id for tenant in company("small") for site in tenant.sites}
+    sites = {site.key: tenant.id for tenant in list_tenants("small") for site in tenant.sites}
     rows_ = []
     for (identifier, name, start), value in latest.items():
         site, meter, register = places[identifier, name]

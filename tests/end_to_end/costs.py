@@ -8,7 +8,7 @@ import pandas as pd
 import psycopg
 from psycopg.rows import dict_row
 
-from data.demo.company import company
+from data.demo.company import list_tenants
 from myproperty import engines
 from tests.end_to_end.support import Platform
 
@@ -31,7 +31,7 @@ def check_costs(platform: Platform) -> None:
     )
     with psycopg.connect(engines.dsn(platform.settings), row_factory=dict_row) as connection:
         bands = pd.DataFrame(connection.execute(BANDS.encode()).fetchall())
-    zones = {str(site.id): site.timezone for tenant in company("small") for site in tenant.sites}
+    zones = {str(site.id): site.timezone for tenant in list_tenants("small") for site in tenant.sites}
     parts = []
     for property_id, rows in usage.groupby("property_id"):
         local_ts = rows["reading_ts"].dt.tz_convert(ZoneInfo(zones[str(property_id)]))

@@ -9,7 +9,7 @@ import pandas as pd
 import psycopg
 
 from dagster_project.runner import RunReport
-from data.demo import DemoPlan
+from data.demo import DemoScope
 from data.ingest.validation.run import Validation
 from data.raw import warehouse as warehouses
 from myproperty import engines
@@ -36,7 +36,7 @@ class Platform:
     """A platform on which the demo has run once."""
 
     settings: Settings
-    plan: DemoPlan
+    plan: DemoScope
     validated: list[Validation]
     reports: list[RunReport]
 

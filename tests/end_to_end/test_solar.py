@@ -11,7 +11,7 @@ from pvlib.irradiance import get_extra_radiation, get_total_irradiance
 from pvlib.location import Location
 
 from data.demo.assets import ROOFS
-from data.demo.company import Site, company
+from data.demo.company import DemoProperty, list_tenants
 from myproperty import engines
 from tests.end_to_end.support import DAYS, MART, Platform, rows_of
 from tests.solar_by_pandas import shared as shared_solar
@@ -35,7 +35,7 @@ group by a.tenant_id, a.id
 """
 
 
-def irradiation(site: Site, day: date) -> float:
+def irradiation(site: DemoProperty, day: date) -> float:
     """Compute kWh/m2 of a clear local day on the plane of a site's array with pvlib, minute by minute."""
     start = pd.Timestamp(day, tz=site.timezone)
     times = pd.date_range(start, start + pd.DateOffset(days=1), freq="1min", inclusive="left")
@@ -61,7 +61,7 @@ def test_performance_equals_that_of_pvlib_and_the_files(
 ) -> None:
     generation = energy_of_files[energy_of_files["channel"] == "generation"]
     made = generation.groupby(["property_id", "reading_date"])["energy_kwh"].sum().to_dict()
-    sites = {str(site.id): site for tenant in company("small") for site in tenant.sites}
+    sites = {str(site.id): site for tenant in list_tenants("small") for site in tenant.sites}
     mart = platform.query(MART)
     # Estimates are not in the files.
     whole = mart[(mart["completeness_pct"] == 100) & (mart["estimated_share_pct"] == 0)]
@@ -91,7 +91,7 @@ def test_carbon_equals_the_energy_of_the_files_by_the_published_factors(
         "los-angeles": (Decimal("0.19504"), None),
         "berlin": (Decimal("0.363"), Decimal("0.72456")),
     }
-    sites = {str(site.id): site for tenant in company("small") for site in tenant.sites}
+    sites = {str(site.id): site for tenant in list_tenants("small") for site in tenant.sites}
     solar = energy_of_files[energy_of_files["channel"].isin(["generation", "export"])]
     files = solar.pivot_table(
         index=["property_id", "reading_date"], columns="channel", values="energy_kwh", aggfunc="sum"

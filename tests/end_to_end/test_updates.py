@@ -21,8 +21,8 @@ from dagster_project.runner import (
     run_pending,
     run_pipeline,
 )
-from data.demo import generate
-from data.demo.company import company
+from data.demo import generate_files
+from data.demo.company import list_tenants
 from data.landing import land as landing
 from data.raw.postgres import PostgresWarehouse
 from myproperty import engines
@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 def test_a_second_run_changes_nothing(platform: Platform) -> None:
     before = platform.query(FACT + " order by 1, 2, 3, 4"), platform.query(MART)
-    generate(Path(platform.settings.inbox), "small", DAYS)
+    generate_files(Path(platform.settings.inbox), "small", DAYS)
     again = ingest_inbox(platform.settings)
     assert {result.status for result in again} == {"unchanged"}
     assert sum(result.accepted + result.new_versions for result in again) == 0
@@ -49,7 +49,7 @@ def test_a_second_run_changes_nothing(platform: Platform) -> None:
 def test_a_revised_file_rebuilds_only_the_dates_it_touched(platform: Platform) -> None:
     tenant, site = next(
         (tenant, site)
-        for tenant in company("small")
+        for tenant in list_tenants("small")
         for site in tenant.sites
         if site.timezone == "Australia/Sydney"
     )

@@ -1,4 +1,4 @@
-"""The reference series of an array: what any sky gives, and the same by pvlib's chain of models."""
+"""The reference series of an array, checked against the calendar, the sun and pvlib's model chain."""
 
 from datetime import date
 from decimal import Decimal
@@ -6,15 +6,15 @@ from decimal import Decimal
 import pandas as pd
 import pytest
 
-from data.solar.reference import INTERVAL_SECONDS, Array, reference_yield
+from data.solar.reference import INTERVAL_SECONDS, SolarArray, compute_reference_yield
 
-SYDNEY = Array(-33.87, 151.21, "Australia/Sydney", 20, 0, 12)
-BERLIN = Array(52.52, 13.40, "Europe/Berlin", 35, 180, 9)
-LOS_ANGELES = Array(34.05, -118.24, "America/Los_Angeles", 15, 180, 15)
+SYDNEY = SolarArray(-33.87, 151.21, "Australia/Sydney", 20, 0, 12)
+BERLIN = SolarArray(52.52, 13.40, "Europe/Berlin", 35, 180, 9)
+LOS_ANGELES = SolarArray(34.05, -118.24, "America/Los_Angeles", 15, 180, 15)
 
 
-def minute_by_minute(array: Array, day: date) -> tuple[float, float]:
-    """Irradiation on the plane (kWh/m2) and AC energy (kWh) of a local day by pvlib's chain of models."""
+def run_model_chain(array: SolarArray, day: date) -> tuple[float, float]:
+    """Compute irradiation (kWh/m2) and AC energy (kWh) of a local day with pvlib's model chain."""
     from pvlib.location import Location
     from pvlib.modelchain import ModelChain
     from pvlib.pvsystem import PVSystem
@@ -42,15 +42,15 @@ def minute_by_minute(array: Array, day: date) -> tuple[float, float]:
 
 @pytest.mark.parametrize("array", [SYDNEY, BERLIN, LOS_ANGELES])
 @pytest.mark.parametrize("day", [date(2025, 6, 21), date(2025, 11, 8), date(2026, 3, 29)])
-def test_a_day_equals_the_chain_of_models_of_pvlib(array: Array, day: date) -> None:
-    series = reference_yield(array, day, date.fromordinal(day.toordinal() + 1))
-    irradiation, energy = minute_by_minute(array, day)
+def test_a_day_equals_the_model_chain_of_pvlib(array: SolarArray, day: date) -> None:
+    series = compute_reference_yield(array, day, date.fromordinal(day.toordinal() + 1))
+    irradiation, energy = run_model_chain(array, day)
     assert float(series["irradiation_kwh_per_m2"].sum()) == pytest.approx(irradiation, rel=0.003)
     assert float(series["expected_kwh"].sum()) == pytest.approx(energy, rel=0.003)
 
 
 def test_days_have_the_intervals_of_the_clock() -> None:
-    series = reference_yield(BERLIN, date(2026, 3, 28), date(2026, 10, 26))
+    series = compute_reference_yield(BERLIN, date(2026, 3, 28), date(2026, 10, 26))
     counts = series.groupby("reading_date").size()
     assert counts[date(2026, 3, 28)] == 48
     assert counts[date(2026, 3, 29)] == 46
@@ -59,14 +59,14 @@ def test_days_have_the_intervals_of_the_clock() -> None:
     assert list(steps) == [pd.Timedelta(seconds=INTERVAL_SECONDS)]
 
 
-def test_a_range_is_its_days_and_the_same_each_time() -> None:
-    whole = reference_yield(SYDNEY, date(2025, 10, 4), date(2025, 10, 7))
-    parts = [reference_yield(SYDNEY, date(2025, 10, d), date(2025, 10, d + 1)) for d in (4, 5, 6)]
+def test_a_range_equals_its_days() -> None:
+    whole = compute_reference_yield(SYDNEY, date(2025, 10, 4), date(2025, 10, 7))
+    parts = [compute_reference_yield(SYDNEY, date(2025, 10, d), date(2025, 10, d + 1)) for d in (4, 5, 6)]
     pd.testing.assert_frame_equal(whole, pd.concat(parts, ignore_index=True))
 
 
-def test_night_gives_nothing_and_day_no_more_than_the_rating() -> None:
-    series = reference_yield(SYDNEY, date(2025, 12, 20), date(2025, 12, 22))
+def test_night_is_zero_and_day_stays_below_the_rating() -> None:
+    series = compute_reference_yield(SYDNEY, date(2025, 12, 20), date(2025, 12, 22))
     hours = series["reading_ts"].dt.tz_convert(SYDNEY.timezone).dt.hour
     night = series[(hours >= 21) | (hours < 4)]
     assert set(night["expected_kwh"]) == {Decimal(0)} == set(night["irradiation_kwh_per_m2"])
@@ -77,7 +77,9 @@ def test_night_gives_nothing_and_day_no_more_than_the_rating() -> None:
 def test_the_equator_side_gets_more() -> None:
     day = (date(2026, 6, 21), date(2026, 6, 22))
     north, south = (
-        reference_yield(Array(-33.87, 151.21, "Australia/Sydney", 30, azimuth, 1), *day)["expected_kwh"].sum()
+        compute_reference_yield(SolarArray(-33.87, 151.21, "Australia/Sydney", 30, azimuth, 1), *day)[
+            "expected_kwh"
+        ].sum()
         for azimuth in (0, 180)
     )
     assert north > 2 * south

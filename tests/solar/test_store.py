@@ -1,4 +1,4 @@
-"""Reference yields in the operational database: who has one, and that a second run changes no row."""
+"""Reference yields in the operational database: arrays that have one, and repeated runs."""
 
 from datetime import date
 
@@ -7,12 +7,12 @@ import pytest
 from psycopg.rows import dict_row
 
 from data.demo import apply_company
-from data.demo.company import company, named
+from data.demo.company import list_tenants, make_id
 from data.solar.store import write_reference_yields
 
 pytestmark = pytest.mark.engine
 FIRST, END = date(2025, 10, 4), date(2025, 10, 6)
-SITES = [site for tenant in company("small") for site in tenant.sites]
+SITES = [site for tenant in list_tenants("small") for site in tenant.sites]
 
 
 def stored(dsn: str) -> dict[tuple[object, object], dict[str, object]]:
@@ -32,12 +32,12 @@ def dsn(oltp_dsn: str) -> str:
     return oltp_dsn
 
 
-def test_every_array_has_its_local_days_and_again_changes_nothing(dsn: str) -> None:
+def test_every_array_has_its_local_days_and_a_second_run_changes_nothing(dsn: str) -> None:
     # Sydney's clocks go forward on 5 October.
     assert write_reference_yields(dsn, FIRST, END) == 3 * 96 - 2
     first = stored(dsn)
     assert {row["solar_asset_id"] for row in first.values()} == {
-        named("asset", site.key, "array") for site in SITES
+        make_id("asset", site.key, "array") for site in SITES
     }
     assert write_reference_yields(dsn, FIRST, END) == len(first)
     assert stored(dsn) == first
@@ -52,7 +52,7 @@ def test_a_range_touches_no_other_date(dsn: str) -> None:
         assert (row == changed[key]) == (row["reading_date"] == FIRST)
 
 
-def test_what_lacks_a_place_or_a_position_has_no_reference(dsn: str) -> None:
+def test_an_array_without_location_or_position_has_no_reference(dsn: str) -> None:
     sydney, los_angeles, berlin = (
         next(site for site in SITES if site.place == place) for place in ("sydney", "los-angeles", "berlin")
     )
@@ -67,6 +67,6 @@ def test_what_lacks_a_place_or_a_position_has_no_reference(dsn: str) -> None:
     )
     assert write_reference_yields(dsn, FIRST, END) == 48
     assert {(row["solar_asset_id"], row["reading_date"]) for row in stored(dsn).values()} == {
-        (named("asset", berlin.key, "array"), date(2025, 10, 5))
+        (make_id("asset", berlin.key, "array"), date(2025, 10, 5))
     }
     apply_company(dsn)

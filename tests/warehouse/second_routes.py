@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy_financial as npf
 
-from data.billing.allocation import METHODS, allocate
+from data.billing.sharing import METHODS, share_out_solar
 
 from .dbt_project import HISTORY
 
@@ -164,7 +164,7 @@ def random_property(seed: int, participants: int, intervals: int) -> Shared:
         generation = rng.integers(0, 3 * participants * QUANTA, intervals) * rng.integers(0, 2, intervals)
         entitled = loads.copy()
         entitled[-1] = 0
-        found = allocate(method, generation, entitled, np.tile(shares[:, None], (1, intervals)), names)
+        found = share_out_solar(method, generation, entitled, np.tile(shares[:, None], (1, intervals)), names)
         for i, start in enumerate(starts):
             roof = _reading("meter-roof", "generation", start, int(generation[i]))
             tables["meter_readings"].append(common | roof)

@@ -24,7 +24,7 @@ from psycopg import sql
 
 from dagster_project.defs.warehouse.assets import STEPS
 from data.demo import apply_company
-from data.demo.company import Meter, Register, Site, company
+from data.demo.company import DemoMeter, DemoProperty, DemoRegister, list_tenants
 from data.ingest.readings.load import ingest_file
 from data.landing import published_dates
 from data.landing.entities import ENTITIES
@@ -47,7 +47,7 @@ SUMMER_ENDS, SUMMER_BEGINS = date(2025, 4, 6), date(2025, 10, 5)
 MOVED = date(2025, 10, 6)
 OF_A_FLAT = ("meter_id", "tenancy_id")
 FIRST, SECOND = "2025-11-01T00:00:00Z", "2025-11-02T00:00:00Z"
-SITES = {site.place: site for tenant in company("small") for site in tenant.sites}
+SITES = {site.place: site for tenant in list_tenants("small") for site in tenant.sites}
 SYDNEY, LOS_ANGELES = SITES["sydney"], SITES["los-angeles"]
 HEADER = "identifier,register,channel,unit,reading_ts,interval_seconds,value,quality,source_version"
 REBUILT = ("core", "staging", "marts")
@@ -63,7 +63,7 @@ class Databases:
     dsn: str
     folder: Path
 
-    def ingest(self, name: str, lines: Iterator[str], site: Site = SYDNEY) -> None:
+    def ingest(self, name: str, lines: Iterator[str], site: DemoProperty = SYDNEY) -> None:
         path = self.folder / f"{name}.csv"
         path.write_text("\n".join([HEADER, *lines]) + "\n")
         result = ingest_file(path, tenant=site.tenant, dsn=self.oltp)
@@ -87,7 +87,7 @@ class Databases:
 
 
 def reported(
-    meter: Meter, site: Site, day: date, version: str = FIRST, step: Decimal = Decimal("0.01")
+    meter: DemoMeter, site: DemoProperty, day: date, version: str = FIRST, step: Decimal = Decimal("0.01")
 ) -> Iterator[str]:
     """Make the lines of a local day of a meter, of 23, 24 or 25 hours; neighbouring values differ."""
     zone = ZoneInfo(site.timezone)
@@ -108,7 +108,7 @@ def reported(
             )
 
 
-def in_use(site: Site, day: date) -> list[Meter]:
+def in_use(site: DemoProperty, day: date) -> list[DemoMeter]:
     """Return the meters that measure on a day."""
     return [
         meter
@@ -174,7 +174,7 @@ def change_company(databases: Databases) -> None:
     databases.ingest("exchanged", reported(new, SYDNEY, MOVED))
 
 
-def put_meter(databases: Databases, role: str, channel: str, unit: str | None = None) -> Meter:
+def put_meter(databases: Databases, role: str, channel: str, unit: str | None = None) -> DemoMeter:
     """Create a meter with one register, and assign it to its unit from `MOVED`."""
     kind: Literal["solar", "grid"] = "solar" if channel == "generation" else "grid"
     statement = """
@@ -201,11 +201,11 @@ def put_meter(databases: Databases, role: str, channel: str, unit: str | None = 
     }
     with psycopg.connect(databases.oltp) as connection:
         connection.execute(statement, values)
-    return Meter(SYDNEY.key, role, kind, role, (Register("1", channel),), unit)
+    return DemoMeter(SYDNEY.key, role, kind, role, (DemoRegister("1", channel),), unit)
 
 
-def tenant_of(site: Site) -> uuid.UUID:
-    return next(tenant.id for tenant in company("small") if tenant.name == site.tenant)
+def tenant_of(site: DemoProperty) -> uuid.UUID:
+    return next(tenant.id for tenant in list_tenants("small") if tenant.name == site.tenant)
 
 
 def layers(dsn: str, schemas: tuple[str, ...] = REBUILT) -> Layers:

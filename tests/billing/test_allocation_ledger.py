@@ -1,4 +1,4 @@
-"""From readings to the allocation ledger: the published vectors, vacancies, and what may not be allocated."""
+"""From readings to the allocation ledger: the published vectors, vacancies, and refused allocations."""
 
 from datetime import date, timedelta
 from decimal import Decimal
@@ -8,8 +8,8 @@ import psycopg
 import pytest
 from psycopg.types.range import DateRange
 
+from data.billing.allocation_ledger import allocate_period, write_allocation
 from data.billing.errors import BillingError
-from data.billing.ledger import compute, keep
 from tests.billing.conftest import DAY, LOSS_KWH, PERIOD, House, add_reading, build
 
 pytestmark = pytest.mark.engine
@@ -21,10 +21,10 @@ order by u.label nulls last, l.billing_period
 """
 
 
-def allocated(house: House, period: DateRange = PERIOD) -> list[tuple[Any, ...]]:
-    """Allocate, keep, and read the ledger again."""
+def allocate_and_read(house: House, period: DateRange = PERIOD) -> list[tuple[Any, ...]]:
+    """Allocate, write and read back the allocation ledger."""
     with house.connect() as connection:
-        keep(connection, compute(connection, house.property, period))
+        write_allocation(connection, allocate_period(connection, house.property, period))
     with house.connect() as connection:
         return list(connection.execute(LEDGER).fetchall())
 
@@ -41,7 +41,7 @@ def test_the_published_vectors(
     oltp_dsn: str, method: str, solar: tuple[str, ...], grid: tuple[str, ...], surplus: str
 ) -> None:
     house = build(oltp_dsn, method)
-    rows = allocated(house)
+    rows = allocate_and_read(house)
     assert [row[1] for row in rows] == [*map(Decimal, solar), 0]
     assert [row[2] for row in rows] == [*map(Decimal, grid), 0]
     assert [row[3] for row in rows] == [0, 0, 0, LOSS_KWH]
@@ -54,12 +54,12 @@ def test_the_published_vectors(
 
 
 def test_the_same_allocation_again_changes_nothing(house: House) -> None:
-    first = allocated(house)
-    assert allocated(house) == first
+    first = allocate_and_read(house)
+    assert allocate_and_read(house) == first
 
 
-def test_a_revised_reading_is_not_taken_over_in_silence(house: House) -> None:
-    allocated(house)
+def test_a_revised_reading_does_not_silently_change_the_ledger(house: House) -> None:
+    allocate_and_read(house)
     with psycopg.connect(house.dsn) as db:
         db.execute(
             "update myproperty.meter_readings set value_kwh = 3, value_native = 3 "
@@ -67,7 +67,7 @@ def test_a_revised_reading_is_not_taken_over_in_silence(house: House) -> None:
             (DAY, house.meters["a"]),
         )
     with pytest.raises(BillingError, match=str(house.units["a"])):
-        allocated(house)
+        allocate_and_read(house)
 
 
 def test_a_vacant_unit_gets_no_solar_and_a_move_splits_the_period(oltp_dsn: str) -> None:
@@ -79,8 +79,8 @@ def test_a_vacant_unit_gets_no_solar_and_a_move_splits_the_period(oltp_dsn: str)
             (house.tenancies["b"],),
         )
     with house.connect() as connection:
-        found = compute(connection, house.property, PERIOD)
-        keep(connection, found)
+        found = allocate_period(connection, house.property, PERIOD)
+        write_allocation(connection, found)
         rows = connection.execute(LEDGER).fetchall()
     # Without b: min(G, load) = 3, 6, 1, 0, 0 of loads a 2, 4, 0, 1 and c 1, 2, 1, 1.
     assert [(row[0], row[1], row[2]) for row in rows] == [
@@ -96,24 +96,24 @@ def test_estimated_energy_lowers_the_confidence(house: House) -> None:
             "where reading_date = %s and meter_id = %s and value_kwh = 9",
             (DAY, house.meters["b"]),
         )
-    # 9 of the 19 kWh of b.
-    assert [row[4] for row in allocated(house)] == [1, round(Decimal(10) / 19, 4), 1, None]
+    # 9 of 19 kWh of b are estimated.
+    assert [row[4] for row in allocate_and_read(house)] == [1, round(Decimal(10) / 19, 4), 1, None]
 
 
-def test_a_missing_reading_is_never_nothing(house: House) -> None:
+def test_a_missing_reading_is_not_zero(house: House) -> None:
     with psycopg.connect(house.dsn) as db:
         db.execute(
             "delete from myproperty.meter_readings "
             "where reading_date = %s and meter_id = %s and value_kwh = 9",
             (DAY, house.meters["b"]),
         )
-    # The tenth hour of a day on which two o'clock comes twice.
-    message = r"meter b has no whole reading of consumption for 1 of 25 intervals, the first at .* 09:00"
+    # The tenth hour of a day with two hours at two o'clock.
+    message = r"meter b has no complete reading of consumption for 1 of 25 intervals, the first at .* 09:00"
     with pytest.raises(BillingError, match=message):
-        allocated(house)
+        allocate_and_read(house)
 
 
-def test_more_measured_than_went_in_is_a_fault_of_a_meter(house: House) -> None:
+def test_sub_meters_above_the_supply_name_a_faulty_meter(house: House) -> None:
     with psycopg.connect(house.dsn) as db:
         db.execute(
             "update myproperty.meter_readings set value_kwh = 10, value_native = 10 "
@@ -122,31 +122,31 @@ def test_more_measured_than_went_in_is_a_fault_of_a_meter(house: House) -> None:
             (DAY, house.meters["c"]),
         )
     with pytest.raises(BillingError, match=r"8\.0+ kWh more than went into the property.* 18:00"):
-        allocated(house)
+        allocate_and_read(house)
 
 
 @pytest.mark.parametrize(
     ("statement", "message"),
     [
         ("delete from myproperty.allocation_methods", "0 methods of allocation"),
-        ("delete from myproperty.allocation_keys", "no shares of solar on 2025-10-26"),
+        ("delete from myproperty.allocation_keys", "shares of solar on 2025-10-26 do not sum to 1"),
         ("delete from myproperty.meter_assignments", "more than went|has a share of solar and no meter"),
     ],
 )
-def test_what_is_missing_is_named(house: House, statement: str, message: str) -> None:
+def test_the_message_names_missing_contract_data(house: House, statement: str, message: str) -> None:
     with house.connect() as connection:
         connection.execute(statement)
     with pytest.raises(BillingError, match=message):
-        allocated(house)
+        allocate_and_read(house)
 
 
 def test_a_period_without_readings_is_refused(house: House) -> None:
     with pytest.raises(BillingError, match="no readings"):
-        allocated(house, DateRange(date(2025, 3, 1), date(2025, 3, 1) + timedelta(days=1)))
+        allocate_and_read(house, DateRange(date(2025, 3, 1), date(2025, 3, 1) + timedelta(days=1)))
 
 
-def test_a_finer_meter_is_summed_to_the_intervals_of_the_coarsest(house: House) -> None:
-    expected = allocated(build(house.dsn, "dynamic"))
+def test_a_finer_meter_is_summed_to_the_coarsest_intervals(house: House) -> None:
+    expected = allocate_and_read(build(house.dsn, "dynamic"))
     with psycopg.connect(house.dsn) as db:
         db.execute(
             "delete from myproperty.meter_readings where reading_date = %s and meter_id = %s",
@@ -172,4 +172,4 @@ def test_a_finer_meter_is_summed_to_the_intervals_of_the_coarsest(house: House) 
             """,
             (DAY, house.meters["a"]),
         )
-    assert allocated(house) == expected
+    assert allocate_and_read(house) == expected

@@ -1,4 +1,4 @@
-"""Sharing out solar: the published vectors, the invariants, and a second way of computing each method."""
+"""Sharing solar: the published vectors, the invariants, and a second computation of each method."""
 
 from fractions import Fraction
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.billing.allocation import METHODS, Method, allocate, divide
+from data.billing.sharing import METHODS, Method, divide_by_largest_remainder, share_out_solar
 
 # Section 4 of the domain's vectors: five intervals, shares .5/.3/.2, in tenths of a kWh here.
 GENERATION = np.array([100, 60, 60, 0, 50])
@@ -26,7 +26,7 @@ NAMES = ("a", "b", "c")
     ],
 )
 def test_vectors(method: Method, solar: list[int], grid: list[int], surplus: int) -> None:
-    found = allocate(method, GENERATION, LOADS, SHARES, NAMES)
+    found = share_out_solar(method, GENERATION, LOADS, SHARES, NAMES)
     assert found.sum(axis=1).tolist() == solar
     assert (LOADS - found).sum(axis=1).tolist() == grid
     assert GENERATION.sum() - found.sum() == surplus
@@ -34,7 +34,7 @@ def test_vectors(method: Method, solar: list[int], grid: list[int], surplus: int
 
 def test_netting_a_whole_period_at_once_would_overstate_solar() -> None:
     whole = min(GENERATION.sum(), LOADS.sum())
-    by_interval = allocate("dynamic", GENERATION, LOADS, SHARES, NAMES).sum()
+    by_interval = share_out_solar("dynamic", GENERATION, LOADS, SHARES, NAMES).sum()
     assert (whole, by_interval) == (270, 180)
 
 
@@ -55,19 +55,19 @@ def cases(draw: Any) -> tuple[Any, Any, Any]:
 def test_invariants(method: Method, case: tuple[Any, Any, Any]) -> None:
     generation, loads, shares = case
     names = [f"unit-{number}" for number in range(len(loads))]
-    solar = allocate(method, generation, loads, shares, names)
+    solar = share_out_solar(method, generation, loads, shares, names)
     assert (solar >= 0).all() and (solar <= loads).all()
     assert (solar.sum(axis=0) <= generation).all()
-    reversed_ = allocate(method, generation, loads[::-1], shares[::-1], names[::-1])
+    reversed_ = share_out_solar(method, generation, loads[::-1], shares[::-1], names[::-1])
     assert (reversed_[::-1] == solar).all()
 
 
 @pytest.mark.parametrize("method", METHODS)
 @given(case=cases())
 def test_each_is_within_a_quantum_of_exact_fractions(method: Method, case: tuple[Any, Any, Any]) -> None:
-    """Computed once more with fractions, one interval at a time; hybrid rounds once for each filling."""
+    """Compare with fractions, one interval at a time; hybrid rounds once for each round of filling."""
     generation, loads, shares = case
-    solar = allocate(method, generation, loads, shares, [str(number) for number in range(len(loads))])
+    solar = share_out_solar(method, generation, loads, shares, [str(number) for number in range(len(loads))])
     oracle = {"static": exact_static, "dynamic": exact_dynamic, "hybrid": exact_hybrid}[method]
     tolerance = len(loads) if method == "hybrid" else 1
     for interval in range(generation.size):
@@ -92,7 +92,7 @@ def exact_dynamic(generation: int, loads: list[int], shares: list[Fraction]) -> 
 
 
 def exact_hybrid(generation: int, loads: list[int], shares: list[Fraction]) -> list[Fraction]:
-    """The level of water: all who want more have the same solar a share; found by trying each level."""
+    """Water filling: participants that want more have equal solar per share. Try each level."""
     levels = sorted({Fraction(load) / share for load, share in zip(loads, shares, strict=True) if share})
     given_at: list[Fraction | int] = [
         sum(
@@ -113,14 +113,14 @@ def exact_hybrid(generation: int, loads: list[int], shares: list[Fraction]) -> l
     return [min(share * level, Fraction(load)) for load, share in zip(loads, shares, strict=True)]
 
 
-def test_a_tie_goes_by_name_and_not_by_place() -> None:
-    found = allocate("dynamic", np.array([1]), np.array([[1], [1]]), np.array([[1], [1]]), ("b", "a"))
+def test_a_tie_goes_by_name_not_by_position() -> None:
+    found = share_out_solar("dynamic", np.array([1]), np.array([[1], [1]]), np.array([[1], [1]]), ("b", "a"))
     assert found.tolist() == [[0], [1]]
 
 
 def test_largest_remainder() -> None:
-    assert divide(np.array([10]), np.array([[5], [3], [3]])).tolist() == [[4], [3], [3]]
-    assert divide(np.array([10]), np.array([[0], [0]])).tolist() == [[0], [0]]
+    assert divide_by_largest_remainder(np.array([10]), np.array([[5], [3], [3]])).tolist() == [[4], [3], [3]]
+    assert divide_by_largest_remainder(np.array([10]), np.array([[0], [0]])).tolist() == [[0], [0]]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_largest_remainder() -> None:
         ({"method": "guess"}, "unknown method"),
         ({"loads": LOADS[:, :2]}, "a column for each"),
         ({"participants": ("a", "a", "b")}, "named twice"),
-        ({"generation": -GENERATION}, "never negative"),
+        ({"generation": -GENERATION}, "must not be negative"),
     ],
 )
 def test_wrong_input_is_refused(change: dict[str, Any], message: str) -> None:
@@ -137,4 +137,4 @@ def test_wrong_input_is_refused(change: dict[str, Any], message: str) -> None:
         "method": "static", "generation": GENERATION, "loads": LOADS, "shares": SHARES, "participants": NAMES,
     }  # fmt: skip
     with pytest.raises(ValueError, match=message):
-        allocate(**{**case, **change})
+        share_out_solar(**{**case, **change})
