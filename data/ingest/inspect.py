@@ -115,7 +115,7 @@ class _ChannelSummary:
 
 
 def _count_values(column: pa.ChunkedArray) -> dict[Any, int]:
-    return {row["values"]: row["counts"] for row in pc.value_count_values(column).to_pylist()}
+    return {row["values"]: row["counts"] for row in pc.value_counts(column).to_pylist()}
 
 
 def decimal_text(value: Decimal) -> str:
