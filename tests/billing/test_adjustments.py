@@ -12,7 +12,8 @@ import pytest
 from psycopg.types.range import DateRange
 from typer.testing import CliRunner
 
-from commands import main as cli
+from commands import billing
+from commands.main import app
 from data.billing import ledger, reports
 from data.billing.adjustments import adjust_allocation, describe_task, dismiss_task, find_tasks
 from data.billing.errors import BillingError
@@ -325,21 +326,21 @@ def test_a_load_waits_for_running_billing(house: House) -> None:
 def test_the_command_lists_and_decides_tasks(
     house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "get_settings", lambda: Settings(home=tmp_path, oltp_dsn=house.dsn))
+    monkeypatch.setattr(billing, "get_settings", lambda: Settings(home=tmp_path, oltp_dsn=house.dsn))
     run = CliRunner().invoke
     tasks = ["billing", "tasks", "--tenant", str(house.tenant)]
     decision = ["--by", "manager@house.example", "--because", "meter exchanged"]
     bill(house)
     load(house, tmp_path, LESS)
-    (task,) = json.loads(run(cli.app, [*tasks, "--json"]).stdout)
+    (task,) = json.loads(run(app, [*tasks, "--json"]).stdout)
     assert [(unit["unit"], unit["difference_kwh"]) for unit in task["units"]] == [("b", "-1.000000000")]
-    assert "2025-00001" in run(cli.app, tasks).stdout
-    done = run(cli.app, ["billing", "adjust", "--task", task["task"], *decision])
+    assert "2025-00001" in run(app, tasks).stdout
+    done = run(app, ["billing", "adjust", "--task", task["task"], *decision])
     assert (done.exit_code, done.stdout.splitlines()[0][:23]) == (0, "1 allocations adjusted;")
-    assert json.loads(run(cli.app, [*tasks, "--json"]).stdout) == []
-    (closed,) = json.loads(run(cli.app, [*tasks, "--all", "--json"]).stdout)
+    assert json.loads(run(app, [*tasks, "--json"]).stdout) == []
+    (closed,) = json.loads(run(app, [*tasks, "--all", "--json"]).stdout)
     assert (closed["status"], closed["decided_by"]) == ("done", "manager@house.example")
-    again = run(cli.app, ["billing", "adjust", "--task", task["task"], "--dismiss", *decision])
+    again = run(app, ["billing", "adjust", "--task", task["task"], "--dismiss", *decision])
     assert again.exit_code == 1
-    unknown = run(cli.app, ["billing", "adjust", "--task", str(uuid.uuid4()), *decision])
+    unknown = run(app, ["billing", "adjust", "--task", str(uuid.uuid4()), *decision])
     assert unknown.exit_code == 1
