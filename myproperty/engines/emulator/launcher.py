@@ -75,7 +75,7 @@ DECORATED = re.compile(r"^(?P<table>.+)\$(?P<id>\d{4}|\d{6}|\d{8}|\d{10})$")
 ID_LENGTH = {"YEAR": 4, "MONTH": 6, "DAY": 8, "HOUR": 10}
 
 
-class Partition(NamedTuple):
+class PartitionId(NamedTuple):
     """One partition of a table: `id` is 2026, 202601, 20260101 or 2026010100."""
 
     table: Reference
@@ -123,10 +123,10 @@ class Partition(NamedTuple):
         return f"({name} >= {start} AND {name} < {end})"
 
 
-def split(reference: Reference) -> Partition | None:
+def split(reference: Reference) -> PartitionId | None:
     """Return the partition that a decorated name means, None for a plain name."""
     found = DECORATED.match(reference[2] or "")
-    return Partition((*reference[:2], found["table"]), found["id"]) if found else None
+    return PartitionId((*reference[:2], found["table"]), found["id"]) if found else None
 
 
 def plain(reference: Reference) -> Reference:
@@ -181,7 +181,14 @@ def add_partition_decorators() -> None:
 
 
 def write_partition(
-    cur: Any, writer: Any, sql: str, params: Any, partition: Partition, config: Any, default: str, prefix: str
+    cur: Any,
+    writer: Any,
+    sql: str,
+    params: Any,
+    partition: PartitionId,
+    config: Any,
+    default: str,
+    prefix: str,
 ) -> None:
     """Replace, fill or extend one partition in one transaction; refuse rows of other partitions."""
     name, condition = tables.name(*partition.table), partition.condition()
