@@ -36,6 +36,27 @@ _TEXTS = re.compile(
     re.DOTALL | re.MULTILINE | re.VERBOSE,
 )
 
+# The tables of history got the comments of their columns from `create table (like ... including comments)`.
+_COPY_COMMENTS = """
+do $$
+declare
+    c record;
+begin
+    for c in
+        select h.oid::regclass as history, a.attname, col_description(t.oid, b.attnum) as comment
+        from unnest(array['invoices', 'ledger_entries']) as n (name)
+        join pg_class as t on t.oid = format('myproperty.%I', n.name)::regclass
+        join pg_class as h on h.oid = format('audit.%I', n.name || '_history')::regclass
+        join pg_attribute as a on a.attrelid = h.oid
+        join pg_attribute as b on b.attrelid = t.oid and b.attname = a.attname
+        where a.attnum > 0 and col_description(t.oid, b.attnum) is not null
+    loop
+        execute format('comment on column %s.%I is %L', c.history, c.attname, c.comment);
+    end loop;
+end;
+$$
+"""
+
 
 class SquashError(PlatformError):
     """A database cannot be carried over; the message says why and what to do."""
@@ -47,7 +68,7 @@ def adopt_old_head(connection: psycopg.Connection) -> None:
     Raises `SquashError` if anything else differs from the schema of `NEW_HEAD`.
     """
     try:
-        for statement in text_statements():
+        for statement in [*text_statements(), _COPY_COMMENTS]:
             connection.execute(statement.encode())
     except psycopg.Error as error:
         raise SquashError(f"{_DIFFERS} ({error.diag.message_primary}). {_REMEDY}") from error

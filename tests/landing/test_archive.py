@@ -223,7 +223,7 @@ def test_a_partition_is_kept_if_its_file_differs(
 def test_the_database_counts_the_readings_again(loaded: Company, store: str) -> None:
     with psycopg.connect(loaded.dsn) as connection:
         connection.execute("set local role myproperty_loader")
-        with pytest.raises(psycopg.DatabaseError, match="has 26 readings, its archive 25") as caught:
+        with pytest.raises(psycopg.DatabaseError, match="has 26 readings, its archive has 25") as caught:
             connection.execute("select myproperty.drop_readings_partition(%s, 25, 'u', 1)", (DAY,))
     assert caught.value.sqlstate == "MP004"
 

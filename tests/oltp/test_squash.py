@@ -22,12 +22,13 @@ DatabaseMaker = Callable[[str], AbstractContextManager[str]]
 
 @contextmanager
 def old_database(fresh_database: DatabaseMaker) -> Iterator[str]:
-    """A database as the old revisions left it: their last name, and a comment and a message in old words."""
+    """A database as the old revisions left it: their last name, and comments and a message in old words."""
     with fresh_database("old") as dsn:
         upgrade(dsn, NEW_HEAD)
         with psycopg.connect(dsn) as connection:
             connection.execute("update public.alembic_version set version_num = %s", (OLD_HEAD,))
             connection.execute("comment on table myproperty.units is 'in old words'")
+            connection.execute("comment on column audit.invoices_history.number is 'in old words'")
             connection.execute("""
                 create or replace function myproperty.refuse_change() returns trigger language plpgsql
                 set search_path = pg_catalog, pg_temp
