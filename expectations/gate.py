@@ -6,7 +6,7 @@ it. Suites are in `expectations.suites`, frames in `expectations.frames`, verdic
 
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -24,14 +24,6 @@ SAMPLE_SIZE = 5
 _SAMPLE_TYPES = (bool, int, float, str)
 # Great Expectations has three severities; ours say what happens next.
 _GX_SEVERITY: dict[Severity, str] = {"block": "critical", "warn": "warning"}
-
-
-class GateFailed(Exception):
-    """A gate failed. The message is that of its verdict; a retry does not help."""
-
-    def __init__(self, verdicts: Iterable[Verdict]) -> None:
-        self.verdicts = [verdict for verdict in verdicts if not verdict.passed]
-        super().__init__("\n".join(verdict.message for verdict in self.verdicts))
 
 
 def run_gate(

@@ -18,7 +18,6 @@ from dagster_project.partitions import run_tags, window_of
 from dagster_project.resources import dbt
 from data.ingest.readings import inbox
 from data.raw.transfer import load_key
-from expectations.gate import GateFailed
 from myproperty.database.retry import is_retryable
 from myproperty.dates import Window, contiguous
 from myproperty.settings import Settings
@@ -119,7 +118,6 @@ def test_a_model_outside_the_layers_is_refused() -> None:
         (psycopg.errors.InvalidPassword("no"), False),
         (psycopg.errors.UndefinedTable("no"), False),
         (ValueError("no"), False),
-        (GateFailed([]), False),
     ],
 )
 def test_only_errors_that_a_retry_can_fix_are_retried(error: Exception, retryable: bool) -> None:

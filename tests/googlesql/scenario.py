@@ -18,8 +18,9 @@ from tests.warehouse.dbt_project import SCENARIOS, scenario_rows
 from .engine import Row
 from .in_memory import from_text
 from .raw import COLUMNS
+from .scenario_billing import make_shares
+from .scenario_row import FIRST_DAY, LAST_DAY, LONG_AGO, MADE, make_row
 
-FIRST_DAY, LAST_DAY = date(2026, 4, 4), date(2026, 4, 5)
 VARIABLES = {
     "start_date": "2026-04-04",
     "end_date": "2026-10-26",
@@ -27,7 +28,6 @@ VARIABLES = {
     "calendar_end": "2026-04-10",
 }
 REVISED_VARIABLES = VARIABLES | {"start_date": "2026-04-05", "end_date": "2026-04-06"}
-MADE = datetime(2026, 4, 7, 1, 2, 3, 456789, tzinfo=UTC)
 REVISED = datetime(2026, 4, 9, 12, 0, tzinfo=UTC)
 # meter: tenant, property, type, zone, interval in seconds, channels
 METERS: dict[str, tuple[str, str, str, str, int, tuple[str, ...]]] = {
@@ -49,7 +49,6 @@ ARRAYS = {
     "s-syd-2": ("p-syd", Decimal(10), Decimal(90), Decimal("2.2")),
     "s-la": ("p-la", Decimal(15), Decimal(180), Decimal("7.125")),
 }
-LONG_AGO = date(2020, 1, 1)
 SILENT = {("m-syd-solar-2", LAST_DAY), ("m-ber-solar", FIRST_DAY), ("m-ber-solar", LAST_DAY)}
 ANY_LENGTH = {"m-syd-solar-2"}
 # From the local day after this on meter and register are there and should report, be they the only ones.
@@ -59,25 +58,16 @@ CAPACITY = {"p-syd": Decimal("6.600"), "p-la": Decimal("7.125"), "p-ber": None}
 TENANT_OF = {"p-syd": "t1", "p-la": "t2", "p-ber": "t2"}
 
 
-def _row(table: str, at: datetime = MADE, **values: Any) -> Row:
-    carried = {"created_at": MADE, "updated_at": at, "version": 1 if at == MADE else 2, "landed_at": at}
-    names = [column.name for column in COLUMNS[table]]
-    unknown = set(values) - set(names)
-    if unknown:
-        raise KeyError(f"{table} has no columns {sorted(unknown)}")
-    return tuple((carried | values).get(name) for name in names)
-
-
 def _company(revised: bool) -> dict[str, list[Row]]:
     at = REVISED if revised else MADE
     capacity = CAPACITY | ({"p-la": Decimal("9.5")} if revised else {})
     return {
         "tenants": [
-            _row("tenants", id=t, tenant_id=t, name=name, region=region, status="active")
+            make_row("tenants", id=t, tenant_id=t, name=name, region=region, status="active")
             for t, name, region in (("t1", "Harbour Homes", "AU"), ("t2", "Sunset Lofts", "US"))
         ],
         "properties": [
-            _row(
+            make_row(
                 "properties",
                 at if p == "p-la" else MADE,
                 id=p,
@@ -90,11 +80,16 @@ def _company(revised: bool) -> dict[str, list[Row]]:
             for p, zone in ZONES.items()
         ],
         "units": [
-            _row("units", id="u-ber", tenant_id="t2", property_id="p-ber", label="1", sq_ft=Decimal("850.5")),
-            *(_row("units", id=u, tenant_id="t1", property_id="p-syd", label=u) for u in UNIT_OF.values()),
+            make_row(
+                "units", id="u-ber", tenant_id="t2", property_id="p-ber", label="1", sq_ft=Decimal("850.5")
+            ),
+            *(
+                make_row("units", id=u, tenant_id="t1", property_id="p-syd", label=u)
+                for u in UNIT_OF.values()
+            ),
         ],
         "meters": [
-            _row(
+            make_row(
                 "meters",
                 id=m,
                 tenant_id=t,
@@ -107,7 +102,7 @@ def _company(revised: bool) -> dict[str, list[Row]]:
             for m, (t, p, kind, zone, _, _) in METERS.items()
         ],
         "meter_registers": [
-            _row(
+            make_row(
                 "meter_registers",
                 id=f"{m}-{channel}",
                 tenant_id=t,
@@ -123,7 +118,7 @@ def _company(revised: bool) -> dict[str, list[Row]]:
             for channel in channels
         ],
         "meter_assignments": [
-            _row(
+            make_row(
                 "meter_assignments",
                 id="a1",
                 tenant_id="t2",
@@ -132,7 +127,7 @@ def _company(revised: bool) -> dict[str, list[Row]]:
                 assigned_from=date(2026, 4, 5),
             ),
             *(
-                _row(
+                make_row(
                     "meter_assignments",
                     id=f"a-{u}",
                     tenant_id="t1",
@@ -144,7 +139,8 @@ def _company(revised: bool) -> dict[str, list[Row]]:
             ),
         ],
         **_solar(),
-        **_sharing(),
+        **make_shares(),
+        **_service(),
     }
 
 
@@ -163,7 +159,7 @@ def _solar() -> dict[str, list[Row]]:
     grids = {"p-syd": "AU-NSW", "p-la": "US-CAMX", "p-ber": "DE"}
     return {
         "solar_assets": [
-            _row(
+            make_row(
                 "solar_assets",
                 id=asset,
                 tenant_id=TENANT_OF[p],
@@ -181,7 +177,7 @@ def _solar() -> dict[str, list[Row]]:
             for asset, (p, tilt, azimuth, kw) in ARRAYS.items()
         ],
         "solar_appraisals": [
-            _row(
+            make_row(
                 "solar_appraisals",
                 id=f"appraisal-{p}",
                 tenant_id=TENANT_OF[p],
@@ -194,7 +190,7 @@ def _solar() -> dict[str, list[Row]]:
             for p, (currency, price) in prices.items()
         ],
         "emission_factor_regions": [
-            _row(
+            make_row(
                 "emission_factor_regions",
                 id=f"grid-{p}",
                 tenant_id=TENANT_OF[p],
@@ -205,7 +201,7 @@ def _solar() -> dict[str, list[Row]]:
             for p, region in grids.items()
         ],
         "solar_reference_yields": [
-            _row(
+            make_row(
                 "solar_reference_yields",
                 id=f"{asset}-{instant:%Y%m%dT%H%M}",
                 tenant_id=TENANT_OF[p],
@@ -226,318 +222,12 @@ def _solar() -> dict[str, list[Row]]:
     }
 
 
-def _sharing() -> dict[str, list[Row]]:
-    """Sydney shares by the hybrid method, then by load, with a flat that is vacant on the first day."""
-    sydney: dict[str, Any] = {"tenant_id": "t1", "property_id": "p-syd"}
-    stays = (("u-a", LONG_AGO), ("u-b", LAST_DAY))
-    bands = (
-        ("solar", 0, 1440, "0.145"),
-        ("grid", 0, 900, "0.2465"),
-        ("grid", 900, 1260, "0.489"),
-        ("grid", 1260, 1440, "0.186"),
-    )
-    return {
-        "allocation_methods": [
-            _row(
-                "allocation_methods",
-                id="am1",
-                method="hybrid",
-                valid_from=LONG_AGO,
-                valid_to=LAST_DAY,
-                **sydney,
-            ),
-            _row("allocation_methods", id="am2", method="dynamic", valid_from=LAST_DAY, **sydney),
-            _row(
-                "allocation_methods",
-                id="am3",
-                tenant_id="t2",
-                property_id="p-ber",
-                method="static",
-                valid_from=LONG_AGO,
-            ),
-        ],
-        "allocation_keys": [
-            _row(
-                "allocation_keys",
-                id=f"ak-{unit}",
-                unit_id=unit,
-                share=Decimal(share),
-                valid_from=LONG_AGO,
-                **sydney,
-            )
-            for unit, share in (("u-a", "0.33333333"), ("u-b", "0.46666667"), (None, "0.2"))
-        ],
-        "tenancies": [
-            _row(
-                "tenancies", id=f"stay-{unit}", tenant_id="t1", unit_id=unit, user_id="p1", occupied_from=day
-            )
-            for unit, day in stays
-        ],
-        "rate_plan_assignments": [
-            _row(
-                "rate_plan_assignments",
-                id=f"rp-{unit}",
-                tenant_id="t1",
-                unit_id=unit,
-                rate_plan_id="plan",
-                assigned_from=LONG_AGO,
-            )
-            for unit in ("u-a", "u-b")
-        ],
-        "rate_plan_bands": [
-            _row(
-                "rate_plan_bands",
-                id=f"{charge}-{first}-{kind}",
-                tenant_id="t1",
-                rate_plan_id="plan",
-                charge=charge,
-                band=charge,
-                day_kind=kind,
-                minutes_from=first,
-                minutes_to=end,
-                unit_amount=Decimal(price),
-                tax_rate=Decimal("0.1"),
-                valid_from=LONG_AGO,
-            )
-            for charge, first, end, price in bands
-            for kind in ("weekday", "weekend")
-        ],
-        "allocation_ledger": [
-            _row(
-                "allocation_ledger",
-                id="al1",
-                allocation_period_id="ap1",
-                unit_id="u-a",
-                tenancy_id="stay-u-a",
-                period_from=FIRST_DAY,
-                period_to=date(2026, 4, 6),
-                solar_kwh=Decimal("1.5"),
-                grid_kwh=Decimal("2.5"),
-                loss_kwh=Decimal(0),
-                allocation_method="hybrid",
-                **sydney,
-            )
-        ],
-        **_lettings(),
-        **_bills(),
-        **_service(),
-    }
-
-
-def _lettings() -> dict[str, list[Row]]:
-    """Who lives in the unit and what a kWh costs: both change at midnight of Berlin, and a band at 21:00."""
-    bands = (
-        ("b-old", "grid", "flat", "weekend", 0, 1440, "0.123457", FIRST_DAY, LAST_DAY),
-        ("b-day", "grid", "day", "weekend", 0, 1260, "0.311111", LAST_DAY, None),
-        ("b-night", "grid", "night", "weekend", 1260, 1440, "0.222223", LAST_DAY, None),
-        ("b-solar", "solar", "roof", "weekend", 0, 1440, "0.1", FIRST_DAY, None),
-    )
-    return {
-        "users": [
-            _row("users", id="r1", tenant_id="t2", role="resident", status="active", mfa_enabled=False)
-        ],
-        "tenancies": [
-            _row(
-                "tenancies",
-                id=name,
-                tenant_id="t2",
-                unit_id="u-ber",
-                user_id="r1",
-                occupied_from=first,
-                occupied_to=end,
-            )
-            for name, first, end in (("y1", FIRST_DAY, LAST_DAY), ("y2", LAST_DAY, None))
-        ],
-        "providers": [
-            _row("providers", id="v1", tenant_id="t2", name="Spree Power", kind="retailer", region="DE")
-        ],
-        "rate_plans": [
-            _row("rate_plans", id="w1", tenant_id="t2", provider_id="v1", name="Tagstrom", currency="EUR")
-        ],
-        "rate_plan_assignments": [
-            _row(
-                "rate_plan_assignments",
-                id="x1",
-                tenant_id="t2",
-                unit_id="u-ber",
-                rate_plan_id="w1",
-                assigned_from=FIRST_DAY,
-            )
-        ],
-        "rate_plan_bands": [
-            _row(
-                "rate_plan_bands",
-                id=name,
-                tenant_id="t2",
-                rate_plan_id="w1",
-                charge=charge,
-                band=band,
-                day_kind=kind,
-                minutes_from=first,
-                minutes_to=end,
-                unit_amount=Decimal(price),
-                tax_rate=Decimal("0.19"),
-                valid_from=since,
-                valid_to=until,
-            )
-            for name, charge, band, kind, first, end, price, since, until in bands
-        ],
-    }
-
-
-def _bills() -> dict[str, list[Row]]:
-    """An invoice with a line of each kind of rounding, paid twice, once in vain; and one that is late.
-
-    Of the late one a part was paid, and the ledger has booked a cent less than it is over.
-    """
-    due = MADE + timedelta(days=14)
-    lines = (
-        (1, "grid", "1.000000005", "0.311111", "0.37", "b-day"),
-        (2, "solar", "2.5", "0.1", "0.30", "b-solar"),
-        (3, "credit", "1", "-0.005", "-0.01", None),
-    )
-    return {
-        "allocation_ledger": [
-            _row(
-                "allocation_ledger",
-                id="l1",
-                tenant_id="t2",
-                property_id="p-ber",
-                unit_id="u-ber",
-                tenancy_id="y1",
-                period_from=FIRST_DAY,
-                period_to=LAST_DAY,
-                solar_kwh=Decimal("2.5"),
-                grid_kwh=Decimal("1.000000005"),
-                loss_kwh=Decimal(0),
-                allocation_method="static",
-            )
-        ],
-        "invoices": [
-            _row(
-                "invoices",
-                id="i1",
-                tenant_id="t2",
-                number="B-1",
-                tenant_user_id="r1",
-                tenancy_id="y1",
-                period_from=FIRST_DAY,
-                period_to=LAST_DAY,
-                status="paid",
-                total_amount=Decimal("0.66"),
-                currency="EUR",
-                issued_at=MADE,
-                due_at=due,
-            ),
-            _row(
-                "invoices",
-                id="i2",
-                tenant_id="t2",
-                number="B-2",
-                tenant_user_id="r1",
-                period_from=date(2026, 2, 1),
-                period_to=date(2026, 3, 1),
-                status="overdue",
-                total_amount=Decimal("12.34"),
-                currency="EUR",
-                issued_at=MADE - timedelta(days=50),
-                due_at=MADE - timedelta(days=36),
-            ),
-        ],
-        "invoice_lines": [
-            _row(
-                "invoice_lines",
-                id=f"n{number}",
-                tenant_id="t2",
-                invoice_id="i1",
-                line_number=number,
-                category=category,
-                quantity=Decimal(quantity),
-                unit_amount=Decimal(price),
-                tax_rate=Decimal("0.19"),
-                total_amount=Decimal(total),
-                allocation_id=None if category == "credit" else "l1",
-                rate_plan_band_id=band,
-            )
-            for number, category, quantity, price, total, band in lines
-        ]
-        + [
-            _row(
-                "invoice_lines",
-                id="n4",
-                tenant_id="t2",
-                invoice_id="i2",
-                line_number=1,
-                category="service",
-                quantity=Decimal(1),
-                unit_amount=Decimal("10.37"),
-                tax_rate=Decimal("0.19"),
-                total_amount=Decimal("12.34"),
-            )
-        ],
-        "payments": [
-            _row(
-                "payments",
-                id=name,
-                tenant_id="t2",
-                invoice_id="i1",
-                amount=Decimal(amount),
-                currency="EUR",
-                method="direct_debit",
-                status=status,
-                received_at=due + timedelta(hours=hours),
-            )
-            for name, amount, status, hours in (
-                ("q1", "0.66", "reversed", -30),
-                ("q2", "0.66", "received", 47),
-            )
-        ]
-        + [
-            _row(
-                "payments",
-                id="q3",
-                tenant_id="t2",
-                invoice_id="i2",
-                amount=Decimal(5),
-                currency="EUR",
-                method="card",
-                status="received",
-                received_at=MADE - timedelta(days=6),
-            )
-        ],
-        "ledger_entries": [
-            _row(
-                "ledger_entries",
-                id=f"le{number}",
-                tenant_id="t2",
-                entry_date=(MADE - timedelta(days=days)).date(),
-                debit_account=debit,
-                credit_account=credit,
-                amount=Decimal(amount),
-                currency="EUR",
-                reference_type="payment" if reference.startswith("q") else "invoice",
-                reference_id=reference,
-            )
-            for number, (reference, days, debit, credit, amount) in enumerate(
-                (
-                    ("i1", 0, "receivables", "grid_income", "0.56"),
-                    ("i1", 0, "receivables", "tax_payable", "0.10"),
-                    ("q1", 0, "bank", "receivables", "0.66"),
-                    ("q1", 0, "receivables", "bank", "0.66"),
-                    ("i2", 50, "receivables", "service_income", "12.33"),
-                    ("q3", 6, "bank", "receivables", "5"),
-                )
-            )
-        ],
-    }
-
-
 def _service() -> dict[str, list[Row]]:
     """A ticket that is resolved too late, one that is open, and a session with five calls and a message."""
     hour = timedelta(hours=1)
     return {
         "service_tickets": [
-            _row(
+            make_row(
                 "service_tickets",
                 id=name,
                 tenant_id="t2",
@@ -557,7 +247,7 @@ def _service() -> dict[str, list[Row]]:
             )
         ],
         "ticket_quotes": [
-            _row(
+            make_row(
                 "ticket_quotes",
                 id=f"o{n}",
                 tenant_id="t2",
@@ -571,7 +261,7 @@ def _service() -> dict[str, list[Row]]:
             for n in range(2)
         ],
         "ticket_schedules": [
-            _row(
+            make_row(
                 "ticket_schedules",
                 id=f"d{n}",
                 tenant_id="t2",
@@ -583,7 +273,7 @@ def _service() -> dict[str, list[Row]]:
             for n, status in enumerate(("cancelled", "missed", "done"))
         ],
         "ticket_activities": [
-            _row(
+            make_row(
                 "ticket_activities",
                 id=f"e{n}",
                 tenant_id="t2",
@@ -595,7 +285,7 @@ def _service() -> dict[str, list[Row]]:
             for n, kind in enumerate(("note", "ai_action"))
         ],
         "agent_messages": [
-            _row(
+            make_row(
                 "agent_messages",
                 id=f"g{n}",
                 tenant_id="t2",
@@ -608,7 +298,7 @@ def _service() -> dict[str, list[Row]]:
             for n, role in enumerate(("user", "agent", "user"))
         ],
         "agent_audit": [
-            _row(
+            make_row(
                 "agent_audit",
                 id=f"h{n}",
                 tenant_id="t2",
@@ -653,7 +343,7 @@ def _readings(revised: bool) -> list[Row]:
                     continue  # withdrawn
                 value = Decimal("4.000000005") if late else value
                 rows.append(
-                    _row(
+                    make_row(
                         "meter_readings",
                         REVISED if late else MADE,
                         id=f"{meter}-{channel}-{instant:%Y%m%dT%H%M}",

@@ -21,6 +21,7 @@ from .conftest import NO_TESTS, WAREHOUSE, Stages
 from .engine import Row
 from .in_memory import InMemoryBigQuery, Stored
 from .raw import raw_tables
+from .scenario_row import LAST_DAY
 
 pytestmark = pytest.mark.engine
 # Views hold no rows of their own: staging reads raw, and bi reads the tables that are compared.
@@ -125,7 +126,7 @@ def test_every_table_of_the_project_is_compared(compared: Compared) -> None:
 def test_the_revision_changed_the_second_day_and_kept_the_first(compared: Compared) -> None:
     before, after = (set(compared.google[stage]["fact_energy_usage"]) for stage in (0, 1))
     days = {row[11] for row in before ^ after}
-    assert days == {scenario.LAST_DAY}
+    assert days == {LAST_DAY}
     assert len(compared.google[1]["snap_properties"]) == len(compared.google[0]["snap_properties"]) + 1
 
 
@@ -133,14 +134,14 @@ def test_silent_meters_are_missing_on_both_engines(compared: Compared) -> None:
     """One of two roofs in Sydney on its day of 25 hours; Berlin's only one, from its second day on."""
     for stage in (compared.google[0], compared.postgres[0]):
         days = {(row[1], row[2]): row for row in stage["mart_solar_performance"]}
-        sydney = days["p-syd", scenario.LAST_DAY]
+        sydney = days["p-syd", LAST_DAY]
         assert sydney[3] is None, "generation"
         assert 150 in sydney, "expected intervals: two roofs and export, 50 half-hours each"
-        silent = (date.fromisoformat(scenario.VARIABLES["end_date"]) - scenario.LAST_DAY).days
+        silent = (date.fromisoformat(scenario.VARIABLES["end_date"]) - LAST_DAY).days
         assert sorted(day for house, day in days if house == "p-ber") == [
-            scenario.LAST_DAY + timedelta(days=number) for number in range(silent)
+            LAST_DAY + timedelta(days=number) for number in range(silent)
         ]
-        assert 96 in days["p-ber", scenario.LAST_DAY], "expected intervals"
+        assert 96 in days["p-ber", LAST_DAY], "expected intervals"
 
 
 def test_a_planted_difference_is_found(compared: Compared) -> None:

@@ -18,11 +18,6 @@ def check_sufficiency(days: Days) -> pd.DataFrame:
     return make_issues("VEE-SUFFICIENCY", rows[rows["share"] > limit], ["missing", "due", "share"])
 
 
-def is_period_sufficient(sufficient_days: int, days: int, of_period: float) -> bool:
-    """Return whether a period has so few insufficient days that its figures can be shown."""
-    return days > 0 and (days - sufficient_days) <= of_period * days
-
-
 def check_spike(days: Days) -> pd.DataFrame:
     """VEE-SPIKE: (highest - third highest) / third highest of a day."""
     grid = days.own.dropna(subset=["measured"])

@@ -3,10 +3,7 @@
 Not here: whether a value is right (`judge`).
 """
 
-import datetime
-from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
@@ -69,33 +66,3 @@ def reading_dates(reading_ts: pa.Array | pa.ChunkedArray, timezones: pa.Array | 
         local = pc.local_timestamp(part.cast(pa.timestamp("us", tz=zone)))
         dates[rows] = local.cast(pa.date32()).cast(pa.int32()).to_numpy()
     return pa.array(dates).cast(pa.date32())
-
-
-def expected_intervals(timezone: str, dates: Iterable[datetime.date], interval_seconds: int) -> list[int]:
-    """Return the number of intervals of each local day: of 24 h, or of 23 h or 25 h when the clocks change.
-
-    Raises `ValueError` if the length does not divide a day, `ZoneInfoNotFoundError` for an unknown zone.
-    """
-    zone = ZoneInfo(timezone)
-    counts: list[int] = []
-    for date in dates:
-        seconds = _midnight(date + datetime.timedelta(days=1), zone) - _midnight(date, zone)
-        if interval_seconds <= 0 or seconds % interval_seconds:
-            raise ValueError(f"{interval_seconds} s do not divide the {seconds} s of {date} in {timezone}")
-        counts.append(seconds // interval_seconds)
-    return counts
-
-
-def _midnight(date: datetime.date, zone: ZoneInfo) -> int:
-    return int(datetime.datetime.combine(date, datetime.time(), tzinfo=zone).timestamp())
-
-
-def completeness(
-    timezone: str, reading_date: Sequence[datetime.date], counts: Sequence[int], interval_seconds: int
-) -> list[Decimal]:
-    """Return the percentage of the expected intervals that each local day has, to three decimals."""
-    expected = expected_intervals(timezone, reading_date, interval_seconds)
-    return [
-        (Decimal(count) * 100 / Decimal(due)).quantize(Decimal("0.001"))
-        for count, due in zip(counts, expected, strict=True)
-    ]

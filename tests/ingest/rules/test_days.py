@@ -3,6 +3,7 @@
 import datetime
 from collections.abc import Sequence
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -21,9 +22,7 @@ from data.ingest.rules.levels import (
     check_outlier,
     check_spike,
     check_sufficiency,
-    is_period_sufficient,
 )
-from data.ingest.rules.measures import expected_intervals
 from data.ingest.rules.runs import check_stale, check_zero_run, find_zero_run_candidates
 from data.ingest.rules.sky import clear_sky_w_per_m2, solar_elevation_sine
 from data.ingest.rules.solar import check_solar
@@ -132,7 +131,11 @@ def test_a_day_has_the_intervals_that_a_second_count_expects(zone: str, date: st
     day = datetime.date.fromisoformat(date)
     frame = series_of({"timezone": zone, "interval_seconds": float(seconds), "first_date": pd.NaT})
     grid = list_due_intervals(readings_of([]), frame, [day], NOW)
-    assert [len(grid)] == expected_intervals(zone, [day], seconds)
+    midnights = [
+        datetime.datetime.combine(date, datetime.time(), ZoneInfo(zone)).timestamp()
+        for date in (day, day + datetime.timedelta(days=1))
+    ]
+    assert len(grid) * seconds == midnights[1] - midnights[0]
     assert grid["reading_ts"].is_unique
 
 
@@ -147,12 +150,6 @@ def test_more_than_half_of_a_day_missing_is_insufficient() -> None:
     assert check_sufficiency(days_of(readings_of([1.0] * 12))).empty
     [(rule, details)] = found(check_sufficiency(days_of(readings_of([1.0] * 11))))
     assert (rule, details) == ("VEE-SUFFICIENCY", {"missing": 13, "due": 24, "share": 0.541667})
-
-
-def test_a_tenth_of_the_days_of_a_period_may_be_missing() -> None:
-    assert is_period_sufficient(27, 30, 0.1)
-    assert not is_period_sufficient(26, 30, 0.1)
-    assert not is_period_sufficient(0, 0, 0.1)
 
 
 @pytest.mark.parametrize(("highest", "ratio"), [(4.0, None), (4.002, 1.001)])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from data.ingest.rules.energy import energy_balance
 from data.ingest.rules.judge import judge
-from data.ingest.rules.measures import completeness, expected_intervals, reading_dates, to_kwh
+from data.ingest.rules.measures import reading_dates, to_kwh
 from data.ingest.rules.table import RULES
 from data.ingest.schema import PARSED, READING, REGISTERS, REJECTED, Judged, ParsedFile
 
@@ -168,18 +168,13 @@ def test_energy_is_converted_exactly_or_not_at_all() -> None:
 def test_a_local_day_has_as_many_intervals_as_its_clock_shows(
     zone: str, date: datetime.date, half_hours: int
 ) -> None:
-    assert expected_intervals(zone, [date], 1800) == [half_hours]
-    # A second count: the instants of the days around it that have this local date.
+    # The instants of the days around it that have this local date.
     around = datetime.datetime.combine(date, datetime.time(), UTC) - datetime.timedelta(days=1)
     instants = pa.array(
         [around + datetime.timedelta(minutes=30 * i) for i in range(144)], pa.timestamp("us", tz="UTC")
     )
     dates = reading_dates(instants, pa.array([zone] * 144))
     assert dates.to_pylist().count(date) == half_hours
-
-
-def test_24_rows_of_a_25_hour_day_are_not_complete() -> None:
-    assert completeness("Europe/Berlin", [datetime.date(2024, 10, 27)], [24], 3600) == [Decimal("96.000")]
 
 
 def test_local_dates_follow_the_zone_of_each_row() -> None:
