@@ -10,7 +10,6 @@ from data.ingest.errors import IngestError
 from data.landing import drift
 from data.landing.entities import ENTITIES
 from data.landing.land import land
-from oltp_schema.migrate import upgrade
 from tests.conftest import DatabaseMaker
 from tests.ingest.conftest import Company
 
@@ -18,10 +17,9 @@ pytestmark = pytest.mark.engine
 
 
 @pytest.fixture
-def oltp_copy(fresh_database: DatabaseMaker) -> Iterator[str]:
+def oltp_copy(migrated_database: DatabaseMaker) -> Iterator[str]:
     """A migrated database for one test, which may change its tables."""
-    with fresh_database("drift") as dsn:
-        upgrade(dsn)
+    with migrated_database("drift") as dsn:
         yield dsn
 
 
