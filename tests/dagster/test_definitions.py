@@ -147,6 +147,13 @@ def test_each_suite_of_gate_d_checks_an_asset_whose_step_has_the_dates_that_it_s
         assert (graph.get(asset).partitions_def is not None) == suite.is_step_partitioned
 
 
+def test_each_candidate_of_a_mart_has_a_suite_of_gate_d(definitions: dg.Definitions) -> None:
+    keys = definitions.resolve_asset_graph().get_all_asset_keys()
+    candidates = {key.path[-1] for key in keys if key.path[-1].startswith("candidate_")}
+    assert len(candidates) >= 8
+    assert candidates - {suite.table for suite in warehouse_suites()} == set()
+
+
 def test_each_dbt_model_is_in_exactly_one_step(definitions: dg.Definitions) -> None:
     steps = {
         node.name: set(assets.keys)

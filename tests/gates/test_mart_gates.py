@@ -9,7 +9,8 @@ import pytest
 
 from expectations.frames import prepare_frame
 from expectations.gate import run_gate
-from expectations.rules import WarehouseSuite
+from expectations.rules import GateRule, WarehouseSuite, is_zero
+from expectations.suites import warehouse_suites
 from expectations.suites.warehouse.candidate_allocation_differences import SUITE as DIFFERENCES
 from expectations.suites.warehouse.candidate_arrears import SUITE as ARREARS
 from expectations.suites.warehouse.candidate_billing_reconciliation import SUITE as RECONCILIATION
@@ -45,11 +46,34 @@ ARREARS_ROW: Row = {"tenant_id": "t1", "currency": "EUR", "ledger_difference": 0
 SLA_ROW: Row = {"tenant_id": "t1", "priority": "high", "ticket_difference": 0, "disordered": 0}
 
 
+def zero_column(rule: GateRule) -> str:
+    """Return the column of a rule, or "" if it has several."""
+    return str(rule.condition.arguments.get("column", ""))
+
+
+# Suites in which each rule says that one count is zero: these need no test of their own.
+ZERO_SUITES = [
+    suite
+    for suite in warehouse_suites()
+    if suite.derive is None and all(rule.condition == is_zero(zero_column(rule)) for rule in suite.rules)
+]
+
+
 def run_on(suite: WarehouseSuite, row: Row, key: str, changes: Row) -> tuple[set[str], Verdict]:
     """Run the gate on a correct row and on another with the changes; return the rules broken."""
     frame = prepare_frame(suite, pd.DataFrame([row, row | {key: "other"} | changes]))
     verdict = run_gate(suite, frame, **DAY)
     return {failed["rule"] for failed in verdict.failed}, verdict
+
+
+@pytest.mark.parametrize("suite", ZERO_SUITES, ids=lambda suite: suite.table)
+def test_each_count_that_must_be_zero_breaks_its_own_rule(suite: WarehouseSuite) -> None:
+    columns = {zero_column(rule): rule.id for rule in suite.rules}
+    row = dict.fromkeys(suite.id_columns, "one") | dict.fromkeys(columns, 0)
+    key = suite.id_columns[-1]
+    assert run_on(suite, row, key, {})[0] == set()
+    for column, rule in columns.items():
+        assert run_on(suite, row, key, {column: 1})[0] == {rule}
 
 
 @pytest.mark.parametrize(
