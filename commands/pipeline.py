@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 @reports_errors
 def run(first: FirstDate = None, last: LastDate = None, json: AsJson = False) -> None:
     """Run the pipeline in this process, for the given dates or for the inbox and all changed dates."""
-    from dagster_project import runner
-
-    settings = get_settings()
-    validated: list[Validation] = []
     if (first is None) != (last is None):
         raise typer.BadParameter("give both --from and --to, or neither")
     if first and last:
         check_order(first, last)
+    from dagster_project import runner  # after the checks: Dagster takes seconds to import
+
+    settings = get_settings()
+    validated: list[Validation] = []
     with console.output_to(settings.run_log):
         if first and last:
             end = last.date() + timedelta(days=1)

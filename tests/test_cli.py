@@ -35,7 +35,7 @@ def test_inspect_prints_one_json_document(tmp_path: Path) -> None:
         ("6102000001", "E1", "import", "3.75")
     ]
     assert report["rejected"] == [
-        {"reason": "NEM12-VALUE-COUNT: 1 values, 2 expected", "count": 1, "first_line": 4}
+        {"reason": "NEM12-VALUE-COUNT: the 300 record has 1 values, 2 expected", "count": 1, "first_line": 4}
     ]
 
 
