@@ -45,17 +45,16 @@
     {{ return(partitions) }}
 {%- endmacro %}
 
-{% macro by_reading_date(cluster_by, indexes) -%}
-    {#- Configure a model that is built for the days of the run's range alone and keeps all other days.
+{% macro by_reading_date() -%}
+    {#- Configure a model that is built only for the days of the run's range and keeps all other days.
 
-        Here and not in dbt_project.yml, which can neither call range_partitions() nor leave out the tables. A change of
-        columns fails, since the days outside the range would lack it; a full refresh would keep these days alone. -#}
+        Here and not in dbt_project.yml, which can neither call range_partitions() nor leave out the tables. A full
+        refresh would keep only the days of the range. The model sets cluster_by and indexes in a config() of its own:
+        dbt then compares states by that call as it is written, and the dates here do not make the model modified. -#}
     {{ config(
         materialized='incremental',
         partition_by={'field': 'reading_date', 'data_type': 'date', 'granularity': 'day'},
         partitions=range_partitions(),
-        cluster_by=cluster_by,
-        indexes=indexes,
         require_partition_filter=range_filter_required(),
         full_refresh=false,
     ) }}

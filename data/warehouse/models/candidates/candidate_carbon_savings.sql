@@ -1,7 +1,8 @@
-{{ by_reading_date(
+{{ config(
     cluster_by=['tenant_id', 'property_id'],
-    indexes=[{'columns': ['reading_date', 'tenant_id', 'property_id'], 'unique': true}]
+    indexes=[{'columns': ['reading_date', 'tenant_id', 'property_id'], 'unique': true}],
 ) }}
+{{ by_reading_date() }}
 
 with solar as (
     select

@@ -1,7 +1,8 @@
-{{ by_reading_date(
+{{ config(
     cluster_by=['tenant_id', 'property_id', 'meter_id'],
-    indexes=[{'columns': ['reading_date', 'tenant_id', 'meter_id', 'channel'], 'unique': true}]
+    indexes=[{'columns': ['reading_date', 'tenant_id', 'meter_id', 'channel'], 'unique': true}],
 ) }}
+{{ by_reading_date() }}
 
 with usage as (
     select

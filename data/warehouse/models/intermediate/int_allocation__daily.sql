@@ -1,10 +1,11 @@
-{{ by_reading_date(
+{{ config(
     cluster_by=['tenant_id', 'property_id', 'participant_id'],
     indexes=[
         {'columns': ['reading_date', 'tenant_id', 'property_id']},
         {'columns': ['tenant_id', 'participant_id', 'reading_date'], 'unique': true},
-    ]
+    ],
 ) }}
+{{ by_reading_date() }}
 
 with intervals as (
     select * from {{ ref('int_allocation__intervals') }}

@@ -1,10 +1,11 @@
-{{ by_reading_date(
+{{ config(
     cluster_by=['tenant_id', 'property_id', 'participant_id'],
     indexes=[
         {'columns': ['reading_date', 'tenant_id', 'property_id']},
         {'columns': ['tenant_id', 'property_id', 'interval_started_at', 'participant_id'], 'unique': true},
-    ]
+    ],
 ) }}
+{{ by_reading_date() }}
 
 -- The rules of docs/billing.md, computed a second time from the fact, to compare the ledger with them.
 with usage as (
