@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlglot import parse_one
+from sqlglot import exp, parse_one
 
 from .compile import Build
 from .conftest import WAREHOUSE
@@ -46,7 +46,9 @@ def test_no_column_of_a_model_is_left_out_of_its_description(bigquery_build: Bui
     made = {t.relation.path[2]: {c.name for c in t.relation.columns} for t in bigquery_build.tables}
     for node in of_type(bigquery_build.manifest, "model"):
         if node["config"]["materialized"] == "ephemeral":
-            made[node["alias"]] = set(parse_one(node["compiled_code"], dialect="bigquery").named_selects)
+            query = parse_one(node["compiled_code"], dialect="bigquery")
+            assert isinstance(query, exp.Query)
+            made[node["alias"]] = set(query.named_selects)
         assert made[node["alias"]] == set(node["columns"]), node["name"]
 
 
