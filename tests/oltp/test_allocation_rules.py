@@ -187,7 +187,7 @@ def test_not_even_the_owner_deletes_a_part(app: Any, companies: Any, february: R
 @pytest.mark.parametrize(
     ("has_actor", "notes"),
     [(False, "meter exchanged"), (True, None), (True, "  "), (True, "measured")],
-    ids=["nobody", "no reason", "blank", "the reason of before"],
+    ids=["nobody", "no reason", "blank", "the previous reason"],
 )
 def test_an_adjustment_says_who_and_why(
     app: Any, companies: Any, february: Rows, has_actor: bool, notes: str | None
