@@ -13,7 +13,8 @@ import psycopg
 import pytest
 from typer.testing import CliRunner
 
-from commands import main as cli
+from commands import keys as key_commands
+from commands.main import app
 from myproperty.sealing import (
     ErasedError,
     Keyring,
@@ -122,7 +123,7 @@ def test_without_the_right_master_key_nothing_opens(company: SealedCompany, tmp_
     with company.sealer() as sealer:
         ann = company.named(sealer, "ann@acacia.example", "Ann")
     for given, message in (
-        ({"b": MASTER}, "wrapped by the master key a, which is not among those given"),
+        ({"b": MASTER}, "wrapped by the master key a, which is not in MYPROPERTY_MASTER_KEYS"),
         ({"a": bytes(32)}, "does not open with the master key a"),
     ):
         other = settings_of(company.settings.home, **given)
@@ -238,8 +239,8 @@ def test_a_lock_held_by_someone_else_is_a_clear_error(
 @pytest.fixture
 def run(company: SealedCompany, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     settings = company.settings.model_copy(update={"oltp_dsn": company.dsn})
-    monkeypatch.setattr(cli, "get_settings", lambda: settings)
-    return lambda *arguments, **more: CliRunner().invoke(cli.app, ["keys", *arguments], **more)
+    monkeypatch.setattr(key_commands, "get_settings", lambda: settings)
+    return lambda *arguments, **more: CliRunner().invoke(app, ["keys", *arguments], **more)
 
 
 def test_the_command_lists_rotates_and_erases(company: SealedCompany, run: Callable[..., Any]) -> None:
@@ -250,7 +251,7 @@ def test_the_command_lists_rotates_and_erases(company: SealedCompany, run: Calla
     assert [row["in_store"] for row in listed] == ["wrapped by master:a", f"wrapped by {listed[0]['key']}"]
 
     assert "2 new keys" in run("rotate", "--tenant", company.name).stdout
-    assert "0 keys are newly wrapped by the master key a" in run("rotate", "--master").stdout
+    assert "0 keys are now wrapped by the master key a" in run("rotate", "--master").stdout
     asked = ("erase", "--tenant", company.name, "--user", "ann@acacia.example", "--because", BECAUSE)
     refused = run(*asked, input="n\n")
     assert refused.exit_code != 0 and company.key_rows(ann) == ["retired", "active"]
