@@ -83,7 +83,9 @@ def test_definitions_equal_the_snapshot(definitions: dg.Definitions) -> None:
     found = describe_definitions(definitions)
     if os.environ.get("MYPROPERTY_WRITE_SNAPSHOT"):
         SNAPSHOT.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
-    assert found == json.loads(SNAPSHOT.read_text())
+    assert found == json.loads(SNAPSHOT.read_text()), (
+        "if the change is meant: MYPROPERTY_WRITE_SNAPSHOT=1 .venv/bin/python -m pytest tests/dagster"
+    )
 
 
 def test_great_expectations_is_not_loaded_with_the_definitions() -> None:
@@ -151,7 +153,8 @@ def test_each_candidate_of_a_mart_has_a_suite_of_gate_d(definitions: dg.Definiti
     keys = definitions.resolve_asset_graph().get_all_asset_keys()
     candidates = {key.path[-1] for key in keys if key.path[-1].startswith("candidate_")}
     assert len(candidates) >= 8
-    assert candidates - {suite.table for suite in warehouse_suites()} == set()
+    missing = candidates - {suite.table for suite in warehouse_suites()}
+    assert not missing, f"write a suite in expectations/suites/warehouse for {sorted(missing)}"
 
 
 def test_each_dbt_model_is_in_exactly_one_step(definitions: dg.Definitions) -> None:

@@ -10,7 +10,7 @@ from data.ingest.formats.file_mappings import list_undeclared
 from data.ingest.formats.reading import read_parts
 from data.ingest.formats.registry import FORMATS
 from tests.formats.example import DAY
-from tests.formats.gallery import declare_example, write_example
+from tests.formats.gallery import EXAMPLES, declare_example, write_example
 
 ROOT = Path(__file__).resolve().parents[2]
 VALUES = [Decimal(number) / 8 for number in range(DAY)]
@@ -20,6 +20,7 @@ VALUES = [Decimal(number) / 8 for number in range(DAY)]
 def test_the_example_of_a_format_is_recognized_unless_a_mapping_is_required(
     tmp_path: Path, format: str
 ) -> None:
+    assert format in EXAMPLES, f"write EXAMPLE in tests/formats/test_{format}.py: docs/guides/add-a-format.md"
     path = tmp_path / "file"
     path.write_bytes(write_example(format, VALUES))
     use = FORMATS[format].mapping

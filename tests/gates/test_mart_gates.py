@@ -73,7 +73,7 @@ def test_each_count_that_must_be_zero_breaks_its_own_rule(suite: WarehouseSuite)
     key = suite.id_columns[-1]
     assert run_on(suite, row, key, {})[0] == set()
     for column, rule in columns.items():
-        assert run_on(suite, row, key, {column: 1})[0] == {rule}
+        assert run_on(suite, row, key, {column: 1})[0] == {rule}, f"{rule} must look at {column} alone"
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,8 @@ def test_every_mart_has_a_consumer_with_owner_and_address(manifest: dict[str, An
     }
     behind = {mart for view in read & set(views) for mart in views[view]}
     assert marts
-    assert marts - read - behind == set()
+    unread = sorted(marts - read - behind)
+    assert not unread, f"name a reader under `exposures` in the yml of {unread}"
     assert {mart for seen in views.values() for mart in seen} & read == set(), "name its public view"
     for exposure in exposures:
         assert exposure["owner"]["name"] and exposure["owner"]["email"], exposure["name"]
