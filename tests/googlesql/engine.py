@@ -348,6 +348,25 @@ def _decode_cell(cell: Any) -> Any:
     return DECODERS[field](getattr(cell, field))
 
 
+_ENCODED: OrderedDict[int, tuple[Contents, Any]] = OrderedDict()
+MOST_ENCODED = 64
+
+
+def _encoded(table: Contents) -> Any:
+    """Return the rows as the engine reads them; the last tables are kept, since queries repeat them."""
+    known = _ENCODED.get(id(table.rows))
+    if known is None or known[0].rows is not table.rows or known[0].relation != table.relation:
+        types = [type_name(c.type) for c in table.relation.columns]
+        data = local_service_pb2.TableData()
+        for row in table.rows:
+            data.row.add().cell.extend([_encode(v, t) for v, t in zip(row, types, strict=True)])
+        known = _ENCODED[id(table.rows)] = table, data
+        if len(_ENCODED) > MOST_ENCODED:
+            _ENCODED.popitem(last=False)
+    _ENCODED.move_to_end(id(table.rows))
+    return known[1]
+
+
 def _request(sql: str, contents: Sequence[Contents]) -> tuple[str, Any]:
     """Contents are found by names of one part only, so every path of three parts becomes one quoted name."""
     request = local_service_pb2.RegisterCatalogRequest()
@@ -356,11 +375,9 @@ def _request(sql: str, contents: Sequence[Contents]) -> tuple[str, Any]:
         name = ".".join(table.relation.path)
         sql = sql.replace(table.relation.quoted, f"`{name}`")
         _add_table(request.simple_catalog, name, table.relation.columns)
-        types = [type_name(c.type) for c in table.relation.columns]
         data = request.table_content[name].table_data
         data.SetInParent()  # a table without rows still has contents
-        for row in table.rows:
-            data.row.add().cell.extend([_encode(v, t) for v, t in zip(row, types, strict=True)])
+        data.CopyFrom(_encoded(table))
     return sql, request
 
 

@@ -110,6 +110,8 @@ class InMemoryBigQuery:
         self.tables: dict[Path, Stored] = {t.relation.path: t for t in tables}
         self.datasets: set[str] = {t.relation.path[1] for t in self.tables.values()}
         self._answers: dict[Path, Result] = {}
+        # The rows of a view, with the rows of all tables that it is made of when they were computed.
+        self._views: dict[Path, tuple[list[list[Row]], list[Row]]] = {}
 
     # What dbt asks of tables and datasets
 
@@ -202,13 +204,32 @@ class InMemoryBigQuery:
         return [s.relation for s in self.tables.values()]
 
     def select(self, sql: str) -> tuple[tuple[Column, ...], list[Row]]:
-        """Run a query on the tables and views that its text names."""
-        return execute(sql, [self._contents(s) for s in self.tables.values() if s.relation.quoted in sql])
+        """Run a query on the tables and views that its text names.
+
+        One that ends in LIMIT 0 is only analysed: dbt asks so for the columns of a model.
+        """
+        named = [s for s in self.tables.values() if s.relation.quoted in sql]
+        if script.has_limit_zero(sql):
+            return analyse(sql, [s.relation for s in named]).columns, []
+        return execute(sql, [self._contents(s) for s in named])
 
     def _contents(self, stored: Stored) -> Contents:
         if stored.query is None:
             return Contents(stored.relation, stored.rows)
-        return Contents(stored.relation, self.select(stored.query)[1])
+        sources = self._sources(stored)
+        known = self._views.get(stored.relation.path)
+        # A change of a table gives it another list of rows, so the same lists are the same rows.
+        if known is None or [id(rows) for rows in known[0]] != [id(rows) for rows in sources]:
+            known = self._views[stored.relation.path] = sources, self.select(stored.query)[1]
+        return Contents(stored.relation, known[1])
+
+    def _sources(self, view: Stored) -> list[list[Row]]:
+        """Return the rows of all tables behind a view, through other views."""
+        found: list[list[Row]] = []
+        for stored in self.tables.values():
+            if stored.relation.quoted in (view.query or ""):
+                found.extend([stored.rows] if stored.query is None else self._sources(stored))
+        return found
 
     def _run(self, sql: str, job_id: str) -> Job:
         if script.is_query(sql):  # the reference implementation analyses it first
@@ -248,6 +269,7 @@ class InMemoryBigQuery:
         is_view = script.is_view(sql)
         rows = [] if is_view else self.select(query)[1]
         partition, cluster = _layout(sql)
+        self._views.pop(path, None)
         self.tables[path] = Stored(
             Relation(path, columns), rows, query if is_view else None, partition, cluster
         )

@@ -48,6 +48,24 @@ def query_of(create: str) -> str:
     raise ValueError(f"no AS in\n{create}")
 
 
+def has_limit_zero(query: str) -> bool:
+    """Whether the whole query ends in LIMIT 0, so that its answer has columns and no row."""
+    words = tokens(query)
+    while words[0].token_type == TokenType.L_PAREN and _closing(words) == len(words) - 1:
+        words = words[1:-1]
+    return [t.text.upper() for t in words[-2:]] == ["LIMIT", "0"]
+
+
+def _closing(words: list[Token]) -> int | None:
+    """The place of the token that closes the first one."""
+    depth = 0
+    for place, token in enumerate(words):
+        depth += (token.token_type in OPEN) - (token.token_type in CLOSE)
+        if depth == 0:
+            return place
+    return None
+
+
 def between_parentheses(sql: str, opening: int) -> tuple[str, int]:
     """The text inside the parenthesis that opens at offset `opening`, and the offset after its end."""
     depth = 0
