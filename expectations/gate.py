@@ -1,29 +1,22 @@
 """Run a gate: a suite over a frame becomes a verdict that blocks or lets pass.
 
-Great Expectations is imported inside functions: it takes seconds, and Dagster's definitions must load without
-it. Suites are in `expectations.suites`, frames in `expectations.frames`, verdicts in `expectations.verdicts`.
+Suites are in `expectations.suites`, frames in `expectations.frames`, the calls of Great Expectations in
+`expectations.validation`, verdicts in `expectations.verdicts`.
 """
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from datetime import date
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
-from expectations.rules import GateSuite, Severity
+from expectations.rules import GateSuite
+from expectations.validation import SAMPLE_SIZE, validate_frame
 from expectations.verdicts import Verdict
 
-if TYPE_CHECKING:
-    from great_expectations import ExpectationSuite
-
-SAMPLE_SIZE = 5
 # Samples are stored and shown to people: they hold ids and dates, never a name, address or serial number.
 _SAMPLE_TYPES = (bool, int, float, str)
-# Great Expectations has three severities; ours say what happens next.
-_GX_SEVERITY: dict[Severity, str] = {"block": "critical", "warn": "warning"}
 
 
 def run_gate(
@@ -44,7 +37,7 @@ def run_gate(
     rows = int(frame["rows"].sum()) if _has_row_counts(frame) else len(frame)
     must = suite.rows_required if rows_expected is None else rows_expected
     failed = [_describe_missing_rows(suite)] if must and rows == 0 else []
-    results = _validate_frame(suite, frame)
+    results = validate_frame(suite, frame)
     failed += [_describe_failure(result, suite.id_columns) for result in results if not result["success"]]
     return Verdict(
         gate=suite.gate,
@@ -57,30 +50,6 @@ def run_gate(
         date_to=date_to,
         run_id=run_id,
     )
-
-
-def build_gx_suite(suite: GateSuite) -> "ExpectationSuite":
-    """Build Great Expectations' suite, one expectation for each rule.
-
-    Raises what Great Expectations raises for an unknown expectation.
-    """
-    import great_expectations as gx
-
-    expectations = [
-        {
-            "type": rule.condition.expectation,
-            "kwargs": dict(rule.condition.arguments),
-            "severity": _GX_SEVERITY[rule.severity],
-            "meta": {
-                "rule": rule.id,
-                "severity": rule.severity,
-                "what": rule.what,
-                "remedy": rule.remedy,
-            },
-        }
-        for rule in suite.rules
-    ]
-    return gx.ExpectationSuite(name=f"{suite.gate}-{suite.table}", expectations=expectations)
 
 
 def _has_row_counts(frame: pd.DataFrame) -> bool:
@@ -99,34 +68,6 @@ def _describe_missing_rows(suite: GateSuite) -> dict[str, Any]:
         "unexpected_count": 0,
         "sample": [],
     }
-
-
-@cache
-def _dataframe_batches() -> Any:
-    """Make Great Expectations' handle on data frames once: its context costs more than most suites."""
-    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
-    import great_expectations as gx
-    from great_expectations.data_context.types.base import ProgressBarsConfig
-
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    asset = context.data_sources.add_pandas("frames").add_dataframe_asset("frame")
-    return asset.add_batch_definition_whole_dataframe("whole")
-
-
-def _validate_frame(suite: GateSuite, frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Validate the frame; return the results as plain objects, in the order of rule ids."""
-    batch = _dataframe_batches().get_batch(batch_parameters={"dataframe": frame})
-    validated = batch.validate(
-        build_gx_suite(suite),
-        result_format={
-            "result_format": "SUMMARY",
-            "unexpected_index_column_names": list(suite.id_columns),
-            "partial_unexpected_count": SAMPLE_SIZE,
-        },
-    )
-    results = [result.to_json_dict() for result in validated.results]
-    return sorted(results, key=lambda result: str(result["expectation_config"]["meta"]["rule"]))
 
 
 def _describe_failure(result: Mapping[str, Any], ids: Sequence[str]) -> dict[str, Any]:

@@ -7,17 +7,19 @@ from decimal import Decimal
 from typing import Any
 from unittest.mock import Mock
 
+import great_expectations as gx
 import pandas as pd
 import pytest
 
 from data.landing.entities import ENTITIES
 from expectations.frames import canonical_text, compare_frames, prepare_frame, read_warehouse_frame
-from expectations.gate import build_gx_suite, run_gate
+from expectations.gate import run_gate
 from expectations.rules import GateSuite
 from expectations.suites import load_suite, warehouse_suites
 from expectations.suites.oltp import meter_readings as readings
 from expectations.suites.warehouse.candidate_solar_performance import SUITE as SOLAR
 from expectations.suites.warehouse.fact_energy_usage import SUITE as FACT
+from expectations.validation import SAMPLE_SIZE, build_gx_suite, rule_id, validate_frame
 from expectations.verdicts import Verdict
 from myproperty.dates import Window
 
@@ -220,6 +222,35 @@ def test_an_empty_frame_fails_where_rows_are_expected(
     assert not verdict.passed
     assert broken(verdict) == {f"{suite.gate}-ROWS-000"}
     assert run_gate(suite, empty(), rows_expected=False, **DAY).passed
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        readings_profile(),
+        readings_profile(negative_rows=2, uncovered_seconds=-300),
+        readings_profile(rows=0).drop(columns="future_rows"),
+        readings_profile().drop(columns="meter_id"),
+    ],
+    ids=["correct", "two broken", "no column", "no id column"],
+)
+def test_the_results_are_those_of_one_whole_validation(frame: pd.DataFrame) -> None:
+    """The counting first validation and the computed configurations change no result."""
+    details = {
+        "result_format": "SUMMARY",
+        "partial_unexpected_count": SAMPLE_SIZE,
+        "unexpected_index_column_names": list(readings.SUITE.id_columns),
+    }
+    batch = gx.get_context(mode="ephemeral").data_sources.pandas_default.read_dataframe(frame)
+    whole = batch.validate(build_gx_suite(readings.SUITE), result_format=details).results
+    expected = {rule_id(each): each for each in (result.to_json_dict() for result in whole)}
+    for result in validate_frame(readings.SUITE, frame):
+        other = expected.pop(rule_id(result))
+        assert result["success"] == other["success"]
+        if not result["success"]:
+            assert result["result"] == other["result"]
+            assert bool(result["exception_info"]) == bool(other["exception_info"])
+    assert expected == {}
 
 
 def test_an_expectation_that_cannot_be_evaluated_has_failed() -> None:

@@ -1,0 +1,128 @@
+"""Validate a frame by the rules of a suite with Great Expectations, and spare what it computes in vain.
+
+Here: the calls of Great Expectations. Not here: what a result means (`expectations.gate`). Great Expectations
+is imported inside functions: it takes seconds, and Dagster's definitions must load without it.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from expectations.rules import GateRule, GateSuite, Severity
+
+if TYPE_CHECKING:
+    from great_expectations import ExpectationSuite
+
+SAMPLE_SIZE = 5
+# Great Expectations has three severities; ours say what happens next.
+_GX_SEVERITY: dict[Severity, str] = {"block": "critical", "warn": "warning"}
+# The configurations computed so far, by the identity of their expectation, which is kept beside them.
+_configurations: ContextVar[dict[int, tuple[Any, Any]] | None] = ContextVar("configurations", default=None)
+
+
+def build_gx_suite(suite: GateSuite, rules: Sequence[GateRule] | None = None) -> "ExpectationSuite":
+    """Build Great Expectations' suite, one expectation for each of `rules` (default: all of the suite).
+
+    Raises what Great Expectations raises for an unknown expectation.
+    """
+    import great_expectations as gx
+
+    expectations = [
+        {
+            "type": rule.condition.expectation,
+            "kwargs": dict(rule.condition.arguments),
+            "severity": _GX_SEVERITY[rule.severity],
+            "meta": {
+                "rule": rule.id,
+                "severity": rule.severity,
+                "what": rule.what,
+                "remedy": rule.remedy,
+            },
+        }
+        for rule in (suite.rules if rules is None else rules)
+    ]
+    return gx.ExpectationSuite(name=f"{suite.gate}-{suite.table}", expectations=expectations)
+
+
+def validate_frame(suite: GateSuite, frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Validate the frame; return the results as plain objects, in the order of rule ids.
+
+    Samples cost as much as the check itself. So the first validation only counts, and a second one takes
+    samples for the broken rules. Without an id column no sample can be taken: then no rule can be evaluated.
+    """
+    if not set(suite.id_columns) <= set(frame.columns):
+        return _validate(suite, suite.rules, frame, "SUMMARY")
+    results = _validate(suite, suite.rules, frame, "BASIC")
+    broken_ids = {rule_id(result) for result in results if not result["success"]}
+    if not broken_ids:
+        return results
+    broken = [rule for rule in suite.rules if rule.id in broken_ids]
+    with_samples = {rule_id(result): result for result in _validate(suite, broken, frame, "SUMMARY")}
+    return [with_samples.get(rule_id(result), result) for result in results]
+
+
+def rule_id(result: dict[str, Any]) -> str:
+    """Return the id of the rule that a result is about."""
+    return str(result["expectation_config"]["meta"]["rule"])
+
+
+def _validate(
+    suite: GateSuite, rules: Sequence[GateRule], frame: pd.DataFrame, result_format: str
+) -> list[dict[str, Any]]:
+    batch = _dataframe_batches().get_batch(batch_parameters={"dataframe": frame})
+    details: dict[str, Any] = {"result_format": result_format, "partial_unexpected_count": SAMPLE_SIZE}
+    if result_format == "SUMMARY":
+        details["unexpected_index_column_names"] = list(suite.id_columns)
+    with _configurations_computed_once():
+        validated = batch.validate(build_gx_suite(suite, rules), result_format=details)
+    return sorted((result.to_json_dict() for result in validated.results), key=rule_id)
+
+
+@cache
+def _dataframe_batches() -> Any:
+    """Make Great Expectations' handle on data frames once: its context costs more than most suites."""
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    asset = context.data_sources.add_pandas("frames").add_dataframe_asset("frame")
+    return asset.add_batch_definition_whole_dataframe("whole")
+
+
+@contextmanager
+def _configurations_computed_once() -> Iterator[None]:
+    """Let each expectation compute its configuration once in this block.
+
+    Great Expectations reads `Expectation.configuration` about 120 times for each rule and computes it each
+    time: half of the time of a gate. An expectation does not change while it is validated.
+    """
+    _make_configurations_reusable()
+    token = _configurations.set({})
+    try:
+        yield
+    finally:
+        _configurations.reset(token)
+
+
+@cache
+def _make_configurations_reusable() -> None:
+    from great_expectations.expectations.expectation import Expectation
+
+    compute: Callable[[Any], Any] = vars(Expectation)["configuration"].fget
+
+    def configuration(expectation: Any) -> Any:
+        computed = _configurations.get()
+        if computed is None:
+            return compute(expectation)
+        if id(expectation) not in computed:
+            computed[id(expectation)] = (expectation, compute(expectation))
+        return computed[id(expectation)][1]
+
+    Expectation.configuration = property(configuration)  # type: ignore[assignment]
