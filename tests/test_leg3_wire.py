@@ -27,7 +27,6 @@ from google.api_core.exceptions import BadRequest
 from google.cloud import bigquery
 
 from dagster_project import runner
-from dagster_project.defs.warehouse.assets import copy_partial_parse
 from dagster_project.resources import dbt as dbt_calls
 from data.demo import DemoScope, apply_company, generate_files
 from data.demo.billing import apply_billing
@@ -257,13 +256,17 @@ def one_day(day: date) -> Window:
 def run_dbt(settings: Settings, command: str, dates: Window, *selected: str) -> list[dict[str, Any]]:
     """Run a dbt command on the nodes selected, with the pipeline's arguments; return dbt's results."""
     target = settings.home / f"dbt_{command}"
-    # A run of the same dates has parsed the project already; dbt parses anew where its vars differ.
-    copy_partial_parse(sorted(dbt_calls.target_path(settings).glob("runs/*-dbt_facts")), target)
     project = str(dbt_calls.PROJECT_DIR)
-    words = [dbt_calls.executable(), *dbt_calls.arguments(command, dates), "--select", *selected]
+    words = [
+        dbt_calls.executable("myproperty-dbt"),
+        *dbt_calls.arguments(command, dates),
+        "--select",
+        *selected,
+    ]
     words += ["--project-dir", project, "--profiles-dir", project, "--target", settings.warehouse]
     words += ["--target-path", str(target), "--log-path", str(target)]
-    with dbt_calls.environment(dbt_calls.connection(settings)):
+    variables = dbt_calls.connection(settings) | dbt_calls.with_parse(settings, target)
+    with dbt_calls.environment(variables):
         done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     found: list[dict[str, Any]] = json.loads((target / "run_results.json").read_text())["results"]

@@ -24,11 +24,15 @@ from myproperty.settings import CHECKOUT, Settings
 
 PROJECT_DIR = CHECKOUT / "data" / "warehouse"
 _NOT_SOURCES = {"target", "logs", "dbt_packages"}
+_PARTIAL_PARSE = "partial_parse.msgpack"
+# The names of relations and the version of dbt that the last parse holds for.
+_PARSED_FOR = "parsed_for.json"
+KEPT_STEPS = 30
 
 
-def executable() -> str:
-    """Return the dbt of this Python environment, ignoring PATH. Raises FileNotFoundError if it is missing."""
-    found = Path(sys.executable).parent / "dbt"
+def executable(name: str = "dbt") -> str:
+    """Return a program of this Python environment, ignoring PATH. Raises FileNotFoundError if missing."""
+    found = Path(sys.executable).parent / name
     if not found.is_file():
         raise FileNotFoundError(f"{found} is missing: any `make` target installs the pinned libraries")
     return str(found)
@@ -52,12 +56,15 @@ class Dbt(DbtCliResource):
 
 
 def resource(settings: Settings) -> Dbt:
-    """Return the dbt resource of this environment."""
+    """Return the dbt resource of this environment: it runs on a project that is already parsed.
+
+    The environment of its calls names the folder of the parse: see `with_parse`.
+    """
     return Dbt(
         project_dir=str(PROJECT_DIR),
         profiles_dir=str(PROJECT_DIR),
         target=settings.warehouse,
-        dbt_executable=executable(),
+        dbt_executable=executable("myproperty-dbt"),
     )
 
 
@@ -68,18 +75,22 @@ def connection(settings: Settings) -> dict[str, str]:
     """
     from myproperty import engines
 
-    variables = {
-        "MYPROPERTY_DBT_TARGET": settings.warehouse,
-        "MYPROPERTY_DATASET_PREFIX": settings.dataset_prefix,
-    }
+    variables = {"MYPROPERTY_DBT_TARGET": settings.warehouse, **names_of_relations(settings)}
     if settings.warehouse == "postgres":
         return variables | from_dsn(engines.dsn(settings, "warehouse"))
-    variables |= {
-        "MYPROPERTY_BIGQUERY_PROJECT": settings.bigquery_project,
-        "MYPROPERTY_BIGQUERY_LOCATION": settings.bigquery_location,
-    }
+    variables["MYPROPERTY_BIGQUERY_LOCATION"] = settings.bigquery_location
     endpoint = settings.bigquery_endpoint or engines.status(settings).warehouse.get("endpoint")
     return variables | ({"MYPROPERTY_BIGQUERY_ENDPOINT": endpoint} if endpoint else {})
+
+
+def names_of_relations(settings: Settings) -> dict[str, str]:
+    """Return the environment variables that dbt names relations by; a parse holds for the same ones only."""
+    variables = {"MYPROPERTY_DATASET_PREFIX": settings.dataset_prefix}
+    if settings.warehouse != "postgres":
+        return variables | {"MYPROPERTY_BIGQUERY_PROJECT": settings.bigquery_project}
+    external = from_dsn(settings.warehouse_dsn) if settings.warehouse_dsn else {}
+    database = external.get("MYPROPERTY_DBT_DATABASE", "warehouse")
+    return variables | {"MYPROPERTY_DBT_DATABASE": database}
 
 
 def from_dsn(dsn: str) -> dict[str, str]:
@@ -163,7 +174,7 @@ def newest_source(project: Path) -> float:
 
 
 def manifest(settings: Settings, project: Path = PROJECT_DIR) -> Path:
-    """Return the path of the project's manifest; parse the project if a file of it is newer.
+    """Return the path of the project's manifest; parse the project if the last parse no longer holds.
 
     Parsing needs no server. Raises RuntimeError with dbt's output if the project cannot be parsed.
     """
@@ -171,11 +182,48 @@ def manifest(settings: Settings, project: Path = PROJECT_DIR) -> Path:
     found = target / "manifest.json"
     target.mkdir(parents=True, exist_ok=True)
     with FileLock(target / "parse.lock"):
-        if not found.is_file() or found.stat().st_mtime < newest_source(project):
+        if not _is_current(settings, project, found):
             _parse_project(settings, project, target)
             # A parse without changes may keep the old file, so mark it as new.
             found.touch()
+            (target / _PARSED_FOR).write_text(_conditions(settings))
     return found
+
+
+def with_parse(settings: Settings, target: Path) -> dict[str, str]:
+    """Copy a current parse to `target`; return the environment variable that tells dbt to run on it.
+
+    A copy, because a change of the project's files makes another process replace the parse. Raises
+    RuntimeError with dbt's output if the project cannot be parsed.
+    """
+    parsed = manifest(settings).with_name(_PARTIAL_PARSE)
+    target.mkdir(parents=True, exist_ok=True)
+    with FileLock(parsed.with_name("parse.lock")):
+        shutil.copyfile(parsed, target / _PARTIAL_PARSE)
+    return {"MYPROPERTY_DBT_PARSED": str(target)}
+
+
+def delete_old_runs(settings: Settings) -> None:
+    """Keep the folders that dbt wrote in the last KEPT_STEPS steps; each has some 10 MB."""
+    runs = [path for path in (target_path(settings) / "runs").glob("*") if path.is_dir()]
+    newest_first = sorted(runs, key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in newest_first[KEPT_STEPS:]:
+        shutil.rmtree(path)
+
+
+def _is_current(settings: Settings, project: Path, found: Path) -> bool:
+    parsed_for = found.with_name(_PARSED_FOR)
+    return (
+        found.is_file()
+        and found.with_name(_PARTIAL_PARSE).is_file()
+        and found.stat().st_mtime >= newest_source(project)
+        and parsed_for.is_file()
+        and parsed_for.read_text() == _conditions(settings)
+    )
+
+
+def _conditions(settings: Settings) -> str:
+    return json.dumps({"dbt": metadata.version("dbt-core"), **names_of_relations(settings)}, sort_keys=True)
 
 
 def _parse_project(settings: Settings, project: Path, target: Path) -> None:
@@ -183,7 +231,7 @@ def _parse_project(settings: Settings, project: Path, target: Path) -> None:
     options += ["--target-path", str(target), "--log-path", str(target)]
     done = subprocess.run(
         [executable(), "parse", *options],
-        env={**os.environ, "MYPROPERTY_DATASET_PREFIX": settings.dataset_prefix},
+        env={**os.environ, **names_of_relations(settings)},
         capture_output=True,
         text=True,
         check=False,

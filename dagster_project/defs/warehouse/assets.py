@@ -64,28 +64,16 @@ def _build(
 ) -> Iterator[Any]:
     """Run dbt and stream its events. A failure has dbt's own message as its reason and is not retried."""
     settings = platform.settings
-    parsed = dbt_calls.target_path(settings)
-    steps = {name: parsed / "runs" / f"{context.run.run_id[:8]}-{name}" for name in STEPS}
-    target = steps[context.op.name]
-    # dbt parses again when its vars change, so a step of this run with the same vars is the best start.
-    same_vars = [steps[name] for name, step in STEPS.items() if step[2] == (dates is not None)]
-    copy_partial_parse([*same_vars, parsed], target)
+    run_id = context.run.run_id
+    target = dbt_calls.target_path(settings) / "runs" / f"{run_id[:8]}-{context.op.name}"
     with permanent_unless_retryable(), one_dbt_at_a_time(platform.oltp_dsn):
-        run = {"MYPROPERTY_RUN_ID": context.run.run_id}
-        with dbt_calls.environment(dbt_calls.connection(settings) | run):
+        variables = dbt_calls.connection(settings) | dbt_calls.with_parse(settings, target)
+        with dbt_calls.environment(variables | {"MYPROPERTY_RUN_ID": run_id}):
             call = dbt.cli(dbt_calls.arguments("build", dates), context=context, target_path=target)
         for event in call.stream():
             if isinstance(event, dg.Output):
                 platform.progress(f"dbt built {event.output_name.replace('__', '/', 1)}")
             yield event
-
-
-def copy_partial_parse(parsed: Sequence[Path], target: Path) -> None:
-    """Copy the first parsed project found in these folders to `target`: parsing it again takes seconds."""
-    target.mkdir(parents=True, exist_ok=True)
-    found = next((file for folder in parsed if (file := folder / "partial_parse.msgpack").is_file()), None)
-    if found is not None and found.parent != target:
-        (target / found.name).write_bytes(found.read_bytes())
 
 
 def publish_step(dbt_steps: Sequence[dg.AssetsDefinition]) -> dg.AssetsDefinition:
@@ -108,6 +96,7 @@ def publish_step(dbt_steps: Sequence[dg.AssetsDefinition]) -> dg.AssetsDefinitio
         with permanent_unless_retryable():
             publish_dates(platform.oltp_dsn, dates.dates, context.run.run_id)
             dbt_calls.keep_manifest(platform.settings)
+            dbt_calls.delete_old_runs(platform.settings)
         platform.progress(f"published {dates.start} to before {dates.end}")
         return dg.MaterializeResult(metadata={"dates": len(dates.dates)})
 

@@ -26,11 +26,7 @@
 {%- endmacro %}
 
 {% macro range_partitions() -%}
-    {#- BigQuery's static partition list: every day of the range, so a day that lost its rows is emptied too.
-        A parse may have no range; a run without one fails in the model's own filter. -#}
-    {%- if var('start_date', none) is none or var('end_date', none) is none -%}
-        {{ return([]) }}
-    {%- endif -%}
+    {#- BigQuery's static partition list: every day of the range, so a day that lost its rows is emptied too. -#}
     {%- set first = modules.datetime.date.fromisoformat(range_bound('start_date')) -%}
     {%- set days = (modules.datetime.date.fromisoformat(range_bound('end_date')) - first).days -%}
     {%- if days < 1 -%}
@@ -48,15 +44,24 @@
 {% macro by_reading_date() -%}
     {#- Configure a model that is built only for the days of the run's range and keeps all other days.
 
-        Here and not in dbt_project.yml, which can neither call range_partitions() nor leave out the tables. A full
-        refresh would keep only the days of the range. The model sets cluster_by and indexes in a config() of its own:
-        dbt then compares states by that call as it is written, and the dates here do not make the model modified. -#}
+        Here and not in dbt_project.yml, which cannot leave out the tables. A full refresh would keep only the days of
+        the range. The dates of the run are not part of the configuration, which is as old as the parse. -#}
     {{ config(
         materialized='incremental',
         partition_by={'field': 'reading_date', 'data_type': 'date', 'granularity': 'day'},
-        partitions=range_partitions(),
         require_partition_filter=range_filter_required(),
         full_refresh=false,
+    ) }}
+{%- endmacro %}
+
+{% macro bq_insert_overwrite_sql(
+    tmp_relation, target_relation, sql, unique_key, partition_by, partitions, dest_columns, tmp_relation_exists,
+    copy_partitions
+) -%}
+    {#- Replaces the macro of dbt-bigquery, which takes the partitions from the configuration of the model. -#}
+    {{ bq_static_insert_overwrite_sql(
+        tmp_relation, target_relation, sql, partition_by, range_partitions(), dest_columns, tmp_relation_exists,
+        copy_partitions
     ) }}
 {%- endmacro %}
 

@@ -1,0 +1,1 @@
+"""The dbt project of the warehouse, and the program that runs it on a parsed project (`preparsed`)."""
