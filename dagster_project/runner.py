@@ -3,6 +3,7 @@
 The jobs are defined in `dagster_project.defs.<stage>.jobs`.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,6 +28,19 @@ if TYPE_CHECKING:
     from data.ingest.readings.results import IngestResult
     from data.ingest.validation.run import Validation
 
+# What `<home>/dagster/dagster.yaml` says; one that a person changed is kept.
+_FORMER_INSTANCES = ("telemetry:\n  enabled: false\nnux:\n  enabled: false\n",)
+_INSTANCE = """\
+telemetry:
+  enabled: false
+nux:
+  enabled: false
+event_log_storage:
+  module: dagster_project.event_log
+  class: PooledSqliteEventLogStorage
+  config:
+    base_dir: {events}
+"""
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -175,8 +189,8 @@ def instance(home: Path) -> Iterator[dg.DagsterInstance]:
     folder = home.absolute() / "dagster"
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "dagster.yaml"
-    if not config.exists():
-        config.write_text("telemetry:\n  enabled: false\nnux:\n  enabled: false\n")
+    if not config.exists() or config.read_text() in _FORMER_INSTANCES:
+        config.write_text(_INSTANCE.format(events=json.dumps(str(folder / "history" / "runs"))))
     with dg.DagsterInstance.from_config(str(folder)) as opened:
         yield opened
 

@@ -21,7 +21,7 @@ def read_manifest(folder: Path) -> Manifest:
     """Return the manifest that `dbt parse` left in `folder`. Raises OSError if there is none."""
     parsed = (folder / PARTIAL_PARSE_FILE_NAME).read_bytes()
     manifest = Manifest.from_msgpack(parsed, decoder=extended_mashumuro_decoder)
-    manifest.build_flat_graph()
+    manifest.build_flat_graph()  # type: ignore[no-untyped-call]
     return manifest
 
 

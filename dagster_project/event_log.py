@@ -1,0 +1,87 @@
+"""The event log of a Dagster instance in files, for environments without a storage of their own.
+
+Dagster's own log in SQLite opens a connection for each of the thousands of events of a run, compiles its
+statements anew and waits for the disk. Here the connections stay open.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as db
+from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
+from dagster._serdes import ConfigurableClassData
+
+# One file holds the events of assets of all runs, the others those of one run each.
+MOST_OPEN_FILES = 8
+
+
+class PooledSqliteEventLogStorage(SqliteEventLogStorage):
+    """Dagster's event log in SQLite, with one open connection for each of the last files used.
+
+    A crash of the machine may lose the last events of a run, not the files: SQLite writes its log ahead.
+    """
+
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        # First: Dagster's constructor opens a file.
+        self._engines: OrderedDict[str, db.Engine] = OrderedDict()
+        super().__init__(base_dir, inst_data)
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Any
+    ) -> "PooledSqliteEventLogStorage":
+        """Make the storage that `dagster.yaml` describes."""
+        return cls(inst_data=inst_data, **config_value)
+
+    @contextmanager
+    def _connect(self, shard: str) -> Iterator[db.Connection]:
+        with self._db_lock:
+            engine = self._open(shard)
+            if shard not in self._initialized_dbs:
+                self._initdb(engine)
+                self._initialized_dbs.add(shard)
+            with engine.connect() as connection, connection.begin():
+                yield connection
+
+    def _open(self, shard: str) -> db.Engine:
+        if shard not in self._engines:
+            self._engines[shard] = _make_engine(self.conn_string_for_shard(shard))
+            if len(self._engines) > MOST_OPEN_FILES:
+                self._engines.popitem(last=False)[1].dispose()
+        self._engines.move_to_end(shard)
+        return self._engines[shard]
+
+    def wipe(self) -> None:
+        """Close and delete the files."""
+        self._close_all()
+        super().wipe()
+
+    def dispose(self) -> None:
+        """Close the files."""
+        self._close_all()
+        super().dispose()
+
+    def _close_all(self) -> None:
+        with self._db_lock:
+            while self._engines:
+                self._engines.popitem()[1].dispose()
+
+
+def _make_engine(address: str) -> db.Engine:
+    # The storage hands out one connection at a time, to any thread; making a file takes a second one.
+    engine = db.create_engine(
+        address,
+        poolclass=db.QueuePool,
+        pool_size=1,
+        max_overflow=1,
+        connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
+    )
+    db.event.listen(engine, "connect", _do_not_wait_for_the_disk)
+    return engine
+
+
+def _do_not_wait_for_the_disk(connection: Any, _: Any) -> None:
+    connection.execute("pragma synchronous = normal")
