@@ -55,6 +55,11 @@ OTHERS: Mapping[str, OtherVariable] = {
     "MYPROPERTY_DBT_MAXIMUM_BYTES_BILLED": OtherVariable(
         "whole number", "Bytes that one statement may bill on BigQuery; a larger one fails.", "dbt"
     ),
+    "MYPROPERTY_DBT_PARSED": OtherVariable(
+        "path",
+        "Folder of the parsed dbt project that `myproperty-dbt` runs on. A run of the pipeline sets it.",
+        "dbt; set by Dagster",
+    ),
     "MYPROPERTY_RAW_PREFIX": OtherVariable(
         "text",
         "Prefix of the dataset `raw` that the models read. Unset: `MYPROPERTY_DATASET_PREFIX`.",
