@@ -10,17 +10,22 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import psycopg
 from dbt.cli.main import dbtRunner
+from dbt.constants import PARTIAL_PARSE_FILE_NAME
+from dbt.contracts.graph.manifest import Manifest
 from psycopg import sql
 from psycopg.rows import dict_row
 
 from data.landing.entities import ENTITIES
 from data.raw.postgres import PostgresWarehouse
+from data.warehouse.preparsed import read_manifest
 
 PROJECT = Path(__file__).parents[2] / "data" / "warehouse"
 SCENARIOS = Path(__file__).parent / "scenarios"
@@ -117,6 +122,31 @@ def environment(dsn: str, prefix: str = "") -> Iterator[None]:
                 os.environ[name] = value
 
 
+@cache
+def parse_once() -> tuple[str, bytes]:
+    """Parse the project; return the database that it was parsed for, and the parse."""
+    with TemporaryDirectory() as folder:
+        paths = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target-path", folder]
+        words = ["parse", *paths, "--target", "postgres", "--log-path", folder, "--quiet"]
+        outcome = dbtRunner().invoke([*words, "--vars", json.dumps(CALENDAR)])
+        assert outcome.success, outcome.exception
+        return os.environ["MYPROPERTY_DBT_DATABASE"], (Path(folder) / PARTIAL_PARSE_FILE_NAME).read_bytes()
+
+
+def parsed_project(database: str) -> Manifest:
+    """Return the parsed project, its relations in `database`: tests build in many databases."""
+    parsed_for, content = parse_once()
+    with TemporaryDirectory() as folder:
+        (Path(folder) / PARTIAL_PARSE_FILE_NAME).write_bytes(content)
+        manifest = read_manifest(Path(folder))
+    for node in (*manifest.nodes.values(), *manifest.sources.values()):
+        node.database = database
+        if node.relation_name:
+            node.relation_name = node.relation_name.replace(f'"{parsed_for}".', f'"{database}".', 1)
+    manifest.build_flat_graph()  # type: ignore[no-untyped-call]
+    return manifest
+
+
 def run_dbt(
     dsn: str,
     target_path: Path,
@@ -127,7 +157,10 @@ def run_dbt(
     project: Path = PROJECT,
     prefix: str = "",
 ) -> DbtRun:
-    """Run one dbt command (such as ["build"]) in this process for [start, end) on the database of `dsn`."""
+    """Run one dbt command (such as ["build"]) in this process for [start, end) on the database of `dsn`.
+
+    A command that builds nodes of the project itself runs on a parse that all tests of a session share.
+    """
     ranged = start is not None and end is not None
     variables = CALENDAR | ({"start_date": str(start), "end_date": str(end)} if ranged else {})
     arguments = [
@@ -136,8 +169,10 @@ def run_dbt(
         *("--target-path", str(target_path), "--log-path", str(target_path), "--threads", "2", "--quiet"),
         *("--vars", json.dumps(variables)),
     ]
+    is_shared = words[0] in {"build", "run"} and project == PROJECT and not prefix
     with environment(dsn, prefix):
-        outcome = dbtRunner().invoke(arguments)
+        manifest = parsed_project(urlsplit(dsn).path.lstrip("/")) if is_shared else None
+        outcome = dbtRunner(manifest).invoke(arguments)
     results = list(getattr(outcome.result, "results", None) or [])
     failures = {
         result.node.name: str(result.message)
