@@ -55,7 +55,7 @@ from myproperty.settings import Settings
 from oltp_schema.migrate import upgrade
 from tests.engine_support import emulator_venv, temporary_home
 
-pytestmark = [pytest.mark.emulator, pytest.mark.engine, pytest.mark.slow(minutes=6)]
+pytestmark = [pytest.mark.emulator, pytest.mark.engine, pytest.mark.slow(minutes=7)]
 
 READINGS = ENTITIES["meter_readings"]
 FACT = "core.fact_energy_usage"
