@@ -41,8 +41,7 @@ def inspect(
     else:
         views.show_inspection(file, report)
     if report["status"] == "refused":
-        reasons = "; ".join(f"line {r['first_line']}: {r['reason']}" for r in report["rejected"])
-        console.print_error("refused", f"{file}: {reasons}")
+        views.show_refusal(file, report["refusal"])
         raise typer.Exit(1)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from commands import console
+from data.ingest.rules.table import RULES
 
 if TYPE_CHECKING:
     from dagster_project.runner import RunReport
@@ -52,13 +53,27 @@ def show_inspection(file: Path, report: Mapping[str, Any]) -> None:
         }
         for channel in report["channels"]
     ]
-    console.print_table(
-        f"{file.name}: {report['format']}, {report['status']}", channels, empty=report["status"]
-    )
-    if report["rejected"]:
-        console.print_table("Rejected", report["rejected"])
+    title = f"{file.name}: {report['format'] or 'unknown format'}"
+    console.print_table(title, channels, empty="nothing can be loaded")
+    # A refused file without a rejected row: its reason is shown as the refusal.
+    rejected = [entry for entry in report["rejected"] if entry["first_line"] is not None]
+    if rejected:
+        console.print_table("Rejected", [_describe_rejected(entry) for entry in rejected])
     if report.get("undeclared"):
         console.err.print(f"to ingest it, a mapping must declare: {', '.join(report['undeclared'])}")
+
+
+def _describe_rejected(entry: console.Row) -> console.Row:
+    """Add the remedy of the rule that `reason` begins with."""
+    rule = RULES.get(str(entry["reason"]).partition(":")[0])
+    return {**entry, "next": rule.remedy if rule is not None else ""}
+
+
+def show_refusal(file: Path, refusal: Mapping[str, Any]) -> None:
+    """Show, on standard error, where and why a file was refused, and what to do next."""
+    from data.ingest.errors import Refusal  # pyarrow takes long to import
+
+    console.print_error("refused", Refusal(**refusal).describe(str(file)))
 
 
 def show_ingests(results: "Sequence[IngestResult]") -> None:
@@ -80,8 +95,8 @@ def show_ingests(results: "Sequence[IngestResult]") -> None:
     ]
     console.print_table("Ingested", rows)
     for result in results:
-        if result.status == "failed":
-            console.print_error("failed", _describe_refusal(result))
+        if result.status == "failed" and result.refusal is not None:
+            console.print_error("failed", result.refusal.describe(result.path))
     if tasks := {task for result in results for task in result.adjustment_tasks}:
         console.out.print(
             f"Readings changed in {len(tasks)} allocated billing periods: see `myproperty billing tasks`."
@@ -91,15 +106,8 @@ def show_ingests(results: "Sequence[IngestResult]") -> None:
 def show_refusals(refused: "Sequence[IngestResult]") -> None:
     """Show why each of these files was refused."""
     for result in refused:
-        console.print_error("refused", _describe_refusal(result))
-
-
-def _describe_refusal(result: "IngestResult") -> str:
-    refusal = result.refusal
-    if refusal is None:
-        return result.path
-    place = f"{result.path}, line {refusal.line}" if refusal.line is not None else result.path
-    return f"{place}: {refusal.rule}: {refusal.reason}. {refusal.remedy}"
+        if result.refusal is not None:
+            console.print_error("refused", result.refusal.describe(result.path))
 
 
 def show_validations(results: "Sequence[Validation]") -> None:

@@ -7,8 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner, Result
 
+from commands.main import app
 from commands.views import unique_names
+from data.ingest.rules.table import RULES
 
 NEM12 = """100,NEM12,202511010000,MDP1,RET1
 200,6102000001,E1,1,E1,N1,SN1,kWh,720,
@@ -22,6 +25,11 @@ def myproperty(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "MYPROPERTY_HOME": str(home)}
     command = [sys.executable, "-m", "commands.main", *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+def run_command(arguments: list[str]) -> Result:
+    """Run a command that needs no home, in this process."""
+    return CliRunner().invoke(app, arguments)
 
 
 def test_inspect_prints_one_json_document(tmp_path: Path) -> None:
@@ -53,6 +61,29 @@ def test_a_refused_file_exits_with_1_and_says_where_and_why(tmp_path: Path) -> N
     assert done.returncode == 1
     assert json.loads(done.stdout)["status"] == "refused"
     assert str(file) in done.stderr and "FILE-CUT" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "rule"),
+    [
+        ("", "FILE-EMPTY"),
+        ("this is no meter file\n", "FILE-FORMAT"),
+        (NEM12.replace("1.5,2.25", "x,y").replace("300,20251031,1.5,A", "300,20251031,x,A"), "FILE-NOTHING"),
+        # The last one can be read, but its readings lie in the future.
+        (NEM12.replace("2025103", "2065103"), "VEE-FUTURE"),
+    ],
+)
+def test_a_refused_file_is_shown_with_its_rule_and_remedy(tmp_path: Path, content: str, rule: str) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text(content)
+    shown = run_command(["inspect", str(file)])
+    report = json.loads(run_command(["inspect", str(file), "--json"]).stdout)
+    refusal = report["refusal"]
+    assert shown.exit_code == 1
+    assert refusal["rule"].startswith(rule) and refusal["remedy"] == RULES[refusal["rule"]].remedy
+    assert refusal["remedy"] in shown.stderr and refusal["reason"] in shown.stderr
+    for text in (shown.stdout, shown.stderr):
+        assert "None" not in text and "refused: refused" not in text
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,28 @@
 Wrong rows are not errors: they are rows of the schema `REJECTED`.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
 from data.ingest.schema import REJECTED
 from myproperty.errors import PlatformError
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a whole file was refused, where, and what to do. `line` is None if the fault is not in one line."""
+
+    line: int | None
+    rule: str
+    reason: str
+    remedy: str
+
+    def describe(self, path: Path | str) -> str:
+        """Return the message for a person, beginning with the place in the file."""
+        place = f"{path}, line {self.line}" if self.line is not None else str(path)
+        return f"{place}: {self.rule}: {self.reason}. {self.remedy}"
 
 
 class IngestError(PlatformError):
@@ -45,6 +61,10 @@ class RefusedFile(IngestError):
         self.rejected: pa.Table = REJECTED.empty_table()
         super().__init__(path, line, rule, reason, remedy)
 
+    @property
+    def refusal(self) -> Refusal:
+        """The refusal without the file."""
+        return Refusal(self.line, self.rule, self.reason, self.remedy)
+
     def __str__(self) -> str:
-        place = f"{self.path}, line {self.line}" if self.line is not None else str(self.path)
-        return f"{place}: {self.rule}: {self.reason}. {self.remedy}"
+        return self.refusal.describe(self.path)

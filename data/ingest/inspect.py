@@ -6,6 +6,7 @@ Here: sums and counts for each register of a file. Not here: whether its meters 
 
 import datetime
 from collections import Counter, defaultdict
+from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from data.ingest.errors import RefusedFile
+from data.ingest.errors import Refusal, RefusedFile
 from data.ingest.formats.file_mappings import list_undeclared
 from data.ingest.formats.mapping import FileMapping
 from data.ingest.formats.reading import read_parts
 from data.ingest.rules.judge import screen
+from data.ingest.rules.table import RULES
 from data.ingest.schema import KVARH_PER_UNIT_POWER_OF_TEN, KWH_PER_UNIT_POWER_OF_TEN
 
 _BASE_UNITS = {
@@ -41,7 +43,8 @@ def inspect(
     kvarh. Rows that a later row of the same file replaced count as rejected only if they contradict it.
     `mapping` declares what the file does not state. `now` (default: the clock) decides which times are in the
     future. `undeclared` lists the mapping fields that ingestion requires and does not have; times without a
-    zone are shown as UTC.
+    zone are shown as UTC. A refused file has a `refusal`: its rule, reason and remedy, and its line, None if
+    the fault is not in one line.
     """
     try:
         parsed = read_parts(path, format, mapping)
@@ -51,6 +54,7 @@ def inspect(
             "format": refusal.format,
             "channels": [],
             "rejected": _list_rejected(refusal),
+            "refusal": asdict(refusal.refusal),
         }
     now = now or datetime.datetime.now(datetime.UTC)
     channels: defaultdict[_Series, _ChannelSummary] = defaultdict(_ChannelSummary)
@@ -70,6 +74,8 @@ def inspect(
         "channels": [channel.as_json(series) for series, channel in in_order],
         "rejected": rejected.as_json(),
     }
+    if not channels:
+        document["refusal"] = asdict(rejected.refuse())
     missing = list_undeclared(parsed, mapping)
     return document | ({"undeclared": missing} if missing else {})
 
@@ -149,6 +155,12 @@ class _RejectedSummary:
             entry = self._entries.setdefault(rule, new)
             entry["count"] += 1
             entry["first_line"] = min(entry["first_line"], line)
+
+    def refuse(self) -> Refusal:
+        """Return why nothing of the file can be loaded: the rule that most of its rows break."""
+        rule, entry = max(self._entries.items(), key=lambda item: int(item[1]["count"]))
+        reason = entry["reason"].removeprefix(f"{rule}: ")
+        return Refusal(entry["first_line"], rule, reason, RULES[rule].remedy)
 
     def as_json(self) -> list[dict[str, Any]]:
         return list(self._entries.values())

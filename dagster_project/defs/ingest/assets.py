@@ -1,12 +1,18 @@
 """The asset `meter_files`: files in the inbox become readings, and the ledger records their dates."""
 
 from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from pydantic import Field
 
 from dagster_project.failures import RETRY, permanent_unless_retryable
+from dagster_project.markdown import escape_text, write_table
 from dagster_project.resources.platform import Platform
+
+if TYPE_CHECKING:
+    from data.ingest.readings.results import IngestResult
 
 
 class InboxConfig(dg.Config):
@@ -37,20 +43,35 @@ def meter_files(
                 f" {result.unchanged} unchanged, {result.new_versions} new versions,"
                 f" {result.quarantined} quarantined"
             )
-            if result.status == "failed" and result.refusal is not None:
-                context.log.error(f"{result.path}: {result.refusal.reason}. {result.refusal.remedy}")
+            if result.refusal is not None:
+                context.log.error(f"{result.status}: {result.refusal.describe(result.path)}")
     touched = sorted({day.isoformat() for result in results for day in result.dates_touched})
     return dg.MaterializeResult(
         metadata={
             "files": len(results),
             "refused": sum(result.status == "refused" for result in results),
             "failed": [result.path for result in results if result.status == "failed"],
+            "not_loaded": dg.MetadataValue.md(describe_refusals(results)),
             "accepted": sum(result.accepted for result in results),
             "quarantined": sum(result.quarantined for result in results),
             "quarantined_by_rule": dict(sum((Counter(result.rules) for result in results), Counter())),
             "adjustment_tasks": sorted({task for result in results for task in result.adjustment_tasks}),
             "dates_touched": touched,
         }
+    )
+
+
+def describe_refusals(results: Sequence["IngestResult"]) -> str:
+    """Return a Markdown table of the refused and failed files, with the reason and the remedy of each."""
+    refused = [(result, result.refusal) for result in results if result.refusal is not None]
+    if not refused:
+        return "none"
+    cells = [
+        (result.path, result.status, refusal.line, refusal.rule, refusal.reason, refusal.remedy)
+        for result, refusal in refused
+    ]
+    return write_table(
+        ("file", "result", "line", "rule", "reason", "next"), [[*map(escape_text, row)] for row in cells]
     )
 
 

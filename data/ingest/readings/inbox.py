@@ -17,12 +17,13 @@ from typing import Any
 
 import fsspec
 
+from data.ingest.errors import Refusal
 from data.ingest.formats.container import hash_file
 from data.ingest.formats.mapping import FileMapping
 from data.ingest.readings.load import read_file_for
 from data.ingest.readings.mappings import find_mapping
 from data.ingest.readings.parallel import Turn, count_workers, run_in_turns
-from data.ingest.readings.results import IngestResult, Refusal
+from data.ingest.readings.results import IngestResult
 from myproperty.database.retry import is_retryable
 from myproperty.database.session import Connections
 from myproperty.settings import Settings

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from data.ingest.errors import RefusedFile
 from data.ingest.formats.file_mappings import parse_mapping, write_canonical_text
 from data.ingest.formats.mapping import FileMapping
-from data.ingest.readings.results import IngestResult, Refusal
+from data.ingest.readings.results import IngestResult
 from data.ingest.rules.energy import EnergyBalance
 from data.ingest.schema import FileInParts
 from myproperty.database.ids import uuid7
@@ -212,5 +212,5 @@ def record_refusal(
         status="refused",
         job_id=str(job.id) if content else None,
         content_hash=content,
-        refusal=Refusal(refused.line, refused.rule, refused.reason, refused.remedy),
+        refusal=refused.refusal,
     )

@@ -4,19 +4,10 @@ import datetime
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from data.ingest.errors import Refusal
 from data.ingest.rules.energy import EnergyBalance
 
 Status = Literal["loaded", "unchanged", "refused", "failed"]
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """Why a whole file was refused, where, and what to do."""
-
-    line: int | None
-    rule: str
-    reason: str
-    remedy: str
 
 
 @dataclass(frozen=True)
