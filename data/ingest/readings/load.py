@@ -37,6 +37,7 @@ from data.ingest.readings.registers import (
     describe_new_meters,
     list_series,
     read_registers,
+    refuse_unknown_meters,
 )
 from data.ingest.readings.results import IngestResult
 from data.ingest.readings.store import Staged, read_archived_dates, stage_readings, write_staged
@@ -69,7 +70,13 @@ class ReadFile:
             return self.found
         if isinstance(self.found, RefusedFile):
             return self._refuse(self.found)
-        parsed, job = self.found, self.job
+        try:
+            return self._write(self.found, now)
+        except RefusedFile as refused:
+            return self._refuse(refused)
+
+    def _write(self, parsed: FileInParts, now: datetime.datetime | None) -> IngestResult:
+        job = self.job
         with transaction(self.database, LOADER_ROLE) as session:
             lock_content(session, job.tenant, parsed.content_hash)
             known = find_loaded_job(session, job.tenant, parsed.content_hash)
@@ -210,6 +217,7 @@ def load(
     new_meters = None
     if create_meters is not None:
         new_meters, registers = _add_new_meters(session, parsed, job, create_meters)
+    refuse_unknown_meters(parsed, registers)
     judged = _judge_parts(session, parsed, registers, now or datetime.datetime.now(datetime.UTC))
     staged = stage_readings(session, judged.readings.tables(), job.tenant.id, job.id)
     if staged.needs_ledger_lock:

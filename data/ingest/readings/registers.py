@@ -11,11 +11,14 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from data.ingest.errors import IngestError
-from data.ingest.schema import REGISTERS
+from data.ingest.formats.container import refuse
+from data.ingest.schema import REGISTERS, FileInParts
 from myproperty.database.ids import uuid7
 from myproperty.database.session import Session
 
 _SERIES = ["identifier", "register", "channel", "unit"]
+# Identifiers that a message names.
+_SHOWN = 3
 _CONFIGURED = """
     select r.identifier, r.register, r.meter_id::text as meter_id, r.channel, r.unit, r.interval_seconds,
            m.type as meter_type, m.timezone
@@ -78,6 +81,19 @@ class NewMeters:
 def read_registers(session: Session, tenant_id: uuid.UUID) -> pa.Table:
     """Return the configured registers of a tenant (schema `REGISTERS`)."""
     return session.arrow(_CONFIGURED, REGISTERS, (str(tenant_id),))
+
+
+def refuse_unknown_meters(parsed: FileInParts, registers: pa.Table) -> None:
+    """Raise `RefusedFile` if no meter of the file is in `registers`: its rows belong to another tenant, or to
+    nobody yet. An unknown register of a known meter is a matter of its rows.
+    """
+    named = {identifier for identifier, _ in parsed.spans}
+    named.update(parsed.register_reads["identifier"].to_pylist())
+    if named and named.isdisjoint(registers["identifier"].to_pylist()):
+        first = sorted(named)[:_SHOWN]
+        more = f" and {len(named) - len(first)} more" if len(named) > len(first) else ""
+        reason = f"this tenant has none of the meters of the file: {', '.join(first)}{more}"
+        raise refuse(parsed.path, None, "FILE-METERS", reason)
 
 
 def describe_new_meters(

@@ -76,6 +76,13 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
         "the file holds at least one reading",
         "Nothing to ingest; ask the sender if readings were due.",
     ),
+    (
+        "FILE-METERS",
+        "terminate",
+        "at least one meter of the file is configured for the tenant that it is ingested for",
+        "If the file is another tenant's, ingest it with --tenant of that tenant. If its meters are new, "
+        "ingest it again with --create-meters PROPERTY. If a mapping names its meters, check the mapping.",
+    ),
     ("FILE-NOTHING-LEFT", "terminate", "at least one reading of the file can be used", _ASK_SENDER),
     ("ROW-ENCODING", "reject", "a row is valid text: no invalid byte, no NUL", _ASK_SENDER),
     ("ROW-VALUE", "reject", "a value is a plain decimal number", _ASK_SENDER),

@@ -320,10 +320,10 @@ def test_another_tenants_identifier_is_unknown_and_not_revealed(
     theirs = csv_file("a.csv", hours(2), identifier="ONLY-THEIRS")
     assert ingest_file(theirs, tenant=other.name, dsn=other.dsn, create_meters="Site").accepted == 2
     result = ingest_file(theirs, tenant=company.name, dsn=company.dsn)
-    assert (result.accepted, result.rules) == (0, {"VEE-REGISTER": 2})
+    assert (result.status, result.accepted) == ("refused", 0)
     reported = str(result.as_json()) + str(
         company.rows(
-            "select to_jsonb(q) from warehouse_staging.quarantined_readings q where tenant_id = %s",
+            "select to_jsonb(q) from warehouse_staging.invalid_files q where tenant_id = %s",
             company.tenant_id,
         )
     )

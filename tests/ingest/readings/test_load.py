@@ -128,22 +128,49 @@ def test_bad_rows_are_quarantined_and_no_energy_is_lost(company: Company, csv_fi
     assert stored == [(3, "VEE-NEGATIVE", Decimal(-2)), (5, "VEE-REGISTER", Decimal(4))]
 
 
-def test_another_tenants_register_is_unknown(company: Company, csv_file: FileMaker) -> None:
+def test_another_tenants_file_is_refused_and_its_rows_belong_to_nobody(
+    company: Company, csv_file: FileMaker
+) -> None:
     other = make_company(company.dsn, f"other of {company.name}")
     other_file = csv_file("a.csv", hours(2), identifier="M2")
     assert ingest(other, other_file, create_meters=other.property_id).accepted == 2
     result = ingest(company, other_file)
-    assert (counts(result), result.rules) == ((0, 0, 0, 0, 2), {"VEE-REGISTER": 2})
+    assert (result.status, counts(result)) == ("refused", (0, 0, 0, 0, 0))
+    assert result.refusal is not None
+    assert (result.refusal.rule, result.refusal.reason) == (
+        "FILE-METERS",
+        "this tenant has none of the meters of the file: M2",
+    )
     assert company.current() == []
+    of_tenant = "from warehouse_staging.quarantined_readings where tenant_id = %s"
+    assert company.rows(f"select 1 {of_tenant}", company.tenant_id) == []
+
+
+def test_a_new_meter_beside_a_known_one_is_quarantined_alone(company: Company, csv_file: FileMaker) -> None:
+    path = csv_file("a.csv", hours(2))
+    stranger = csv_file("b.csv", hours(3), identifier="M9")
+    path.write_text(path.read_text() + "".join(stranger.read_text().splitlines(keepends=True)[1:]))
+    result = ingest(company, path)
+    assert (result.status, counts(result)) == ("loaded", (2, 0, 0, 0, 3))
+    assert result.rules == {"VEE-REGISTER": 3}
+
+
+def test_a_refused_file_is_loaded_once_its_meters_are_known(company: Company, csv_file: FileMaker) -> None:
+    path = csv_file("a.csv", hours(2), identifier="M8")
+    assert ingest(company, path).status == "refused"
+    created = ingest(company, path, create_meters=company.property_id)
+    assert (created.status, created.accepted) == ("loaded", 2)
+    assert ingest(company, path).status == "unchanged"
 
 
 def test_create_meters_keeps_registers_of_one_channel_apart(company: Company, csv_file: FileMaker) -> None:
-    path = csv_file("a.csv", hours(2), identifier="N1", register="E1")
-    second = csv_file("b.csv", hours(2, "8"), identifier="N1", register="E2")
-    path.write_text(path.read_text() + "".join(second.read_text().splitlines(keepends=True)[1:]))
+    path = csv_file("a.csv", hours(1))
+    for register, first in (("E1", "1.5"), ("E2", "8")):
+        more = csv_file("b.csv", hours(2, first), identifier="N1", register=register)
+        path.write_text(path.read_text() + "".join(more.read_text().splitlines(keepends=True)[1:]))
     assert ingest(company, path).quarantined == 4
     result = ingest(company, path, create_meters=company.property_id)
-    assert (result.status, counts(result)) == ("loaded", (4, 0, 0, 0, 0))
+    assert (result.status, counts(result)) == ("loaded", (4, 1, 0, 0, 0))
     serials = company.rows(
         "select serial_number from myproperty.meters "
         "where tenant_id = %s and serial_number like 'N1%%' order by 1",
