@@ -62,7 +62,7 @@ def print_table(title: str, rows: Sequence[Row], *, empty: str = "none") -> None
     out.print(title, style="bold", markup=False, highlight=False)
     table = Table(header_style="bold")
     for name, value in rows[0].items():
-        table.add_column(name, justify=_choose_side(value), overflow="fold")
+        table.add_column(name, justify=_choose_side(value), overflow="fold", no_wrap=name == "id")
     for row in rows:
         table.add_row(*map(_format_value, row.values()))
     out.print(table)

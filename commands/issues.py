@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from commands import console, views
-from commands.options import AsJson, OnlyTenant, reports_errors
+from commands import console, resolutions, views
+from commands.options import AsJson, DryRun, OnlyFile, OnlyJob, OnlyRule, OnlyTenant, reports_errors
 from myproperty.settings import get_settings
 
 app = typer.Typer(no_args_is_help=True, help="Issues that validation found in loaded readings.")
@@ -20,7 +20,7 @@ def list_(
     limit: Annotated[int, typer.Option(help="Largest number of issues to show.")] = 100,
     json: AsJson = False,
 ) -> None:
-    """Show open issues, the newest reading date first."""
+    """Show open issues, the most severe first, then the newest reading date."""
     from data.ingest.validation.issues import list_issues
     from myproperty import engines
 
@@ -35,13 +35,29 @@ def list_(
 @app.command()
 @reports_errors
 def resolve(
-    id: Annotated[str, typer.Argument(metavar="ID", help="From `issues list`.")],
-    by: Annotated[str, typer.Option(help="Who decided.")],
-    note: Annotated[str, typer.Option(help="Why the readings may stand.")],
+    id: Annotated[str | None, typer.Argument(metavar="[ID]", help="From `issues list`.")] = None,
+    *,
+    by: Annotated[str | None, typer.Option(help="Who decided.")] = None,
+    note: Annotated[str | None, typer.Option(help="Why the readings may stand.")] = None,
+    rule: OnlyRule = None,
+    file: OnlyFile = None,
+    job: OnlyJob = None,
+    tenant: OnlyTenant = None,
+    dry_run: DryRun = False,
 ) -> None:
-    """Close an issue; it opens again if a later validation finds it changed."""
+    """Close issues, one by its id or many by rule, file and job; each opens again if it is found changed."""
+    from data.ingest.resolutions import ISSUES, Selection
     from data.ingest.validation.issues import resolve_issue
     from myproperty import engines
 
-    resolve_issue(engines.dsn(get_settings()), id, by=by, note=note)
-    console.out.print(f"{id} is resolved.")
+    selection = Selection(tenant, rule, file, job)
+    resolutions.check_choice(id, selection)
+    dsn = engines.dsn(get_settings())
+    if id is None:
+        resolutions.resolve_many(dsn, ISSUES, selection, by=by, note=note, dry_run=dry_run)
+    elif dry_run:
+        console.out.print(f"Would be resolved: {id}")
+    else:
+        decided_by, reason = resolutions.require_reason(by, note)
+        resolve_issue(dsn, id, by=decided_by, note=reason)
+        console.out.print(f"{id} is resolved.")

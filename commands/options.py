@@ -29,6 +29,10 @@ MappingFile = Annotated[
     Path | None,
     typer.Option("--mapping", help="A YAML or TOML file that declares what the meter file leaves out."),
 ]
+OnlyRule = Annotated[str | None, typer.Option("--rule", help="All open ones of this rule.")]
+OnlyFile = Annotated[str | None, typer.Option("--file", help="All open ones of this meter file: its name.")]
+OnlyJob = Annotated[str | None, typer.Option("--job", help="All open ones of this ingestion job: its id.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Count them and change nothing.")]
 OneTenant = Annotated[str, typer.Option(help="A tenant's name or id.")]
 OnlyTenant = Annotated[str | None, typer.Option(help="Only this tenant: name or id.")]
 

@@ -5,9 +5,18 @@ from typing import Annotated
 
 import typer
 
-from commands import console, views
+from commands import console, resolutions, views
 from commands.files import read_mapping
-from commands.options import AsJson, MappingFile, OnlyTenant, reports_errors
+from commands.options import (
+    AsJson,
+    DryRun,
+    MappingFile,
+    OnlyFile,
+    OnlyJob,
+    OnlyRule,
+    OnlyTenant,
+    reports_errors,
+)
 from myproperty.settings import get_settings
 
 app = typer.Typer(no_args_is_help=True, help="Readings that broke a rule, and their status.")
@@ -70,13 +79,29 @@ def replay(id: QuarantineId, mapping: MappingFile = None, json: AsJson = False) 
 @app.command()
 @reports_errors
 def resolve(
-    id: QuarantineId,
-    by: Annotated[str, typer.Option(help="Who decided.")],
-    note: Annotated[str, typer.Option(help="Why the row will not be loaded.")],
+    id: Annotated[str | None, typer.Argument(metavar="[ID]", help="From `quarantine list`.")] = None,
+    *,
+    by: Annotated[str | None, typer.Option(help="Who decided.")] = None,
+    note: Annotated[str | None, typer.Option(help="Why the rows will not be loaded.")] = None,
+    rule: OnlyRule = None,
+    file: OnlyFile = None,
+    job: OnlyJob = None,
+    tenant: OnlyTenant = None,
+    dry_run: DryRun = False,
 ) -> None:
-    """Close a row for good: it stays on record and is not loaded."""
+    """Close rows for good, one by its id or many by rule, file and job: they stay on record, not loaded."""
     from data.ingest.readings import quarantine
+    from data.ingest.resolutions import QUARANTINE, Selection
     from myproperty import engines
 
-    row = quarantine.resolve_quarantined(engines.dsn(get_settings()), id, by=by, note=note)
-    console.out.print(f"{row.id} is {row.status}.")
+    selection = Selection(tenant, rule, file, job)
+    resolutions.check_choice(id, selection)
+    dsn = engines.dsn(get_settings())
+    if id is None:
+        resolutions.resolve_many(dsn, QUARANTINE, selection, by=by, note=note, dry_run=dry_run)
+    elif dry_run:
+        views.show_quarantined(quarantine.show_quarantined(dsn, id), None)
+    else:
+        decided_by, reason = resolutions.require_reason(by, note)
+        row = quarantine.resolve_quarantined(dsn, id, by=decided_by, note=reason)
+        console.out.print(f"{row.id} is {row.status}.")

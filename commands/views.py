@@ -200,7 +200,18 @@ def show_quarantined(row: "QuarantinedReading", remedy: str | None) -> None:
 
 def show_issues(issues: Sequence[console.Row]) -> None:
     """Show the issues of validation."""
-    names = ("id", "tenant", "property", "meter", "channel", "reading_date", "rule", "details", "status")
+    names = (
+        "severity",
+        "reading_date",
+        "tenant",
+        "property",
+        "meter",
+        "channel",
+        "rule",
+        "details",
+        "status",
+        "id",
+    )
     console.print_table("Issues", [{name: row[name] for name in names} for row in issues], empty="none")
 
 

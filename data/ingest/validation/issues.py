@@ -104,7 +104,7 @@ class Issue:
 def list_issues(
     dsn: str, *, tenant: str | None = None, with_resolved: bool = False, limit: int = 100
 ) -> list[Issue]:
-    """Return issues, the newest date first: the open ones above severity info, or all of them."""
+    """Return issues, the most severe first, then the newest date: open ones above severity info, or all."""
     owner = str(find_tenant(dsn, tenant).id) if tenant is not None else ""
     with transaction(dsn, LOADER_ROLE) as session:
         rows = session.rows(
@@ -117,7 +117,9 @@ def list_issues(
             left join myproperty.meters as m on m.tenant_id = i.tenant_id and m.id = i.meter_id
             where ($1 = '' or i.tenant_id::text = $1)
               and ($2 or (i.status = 'open' and i.severity <> 'info'))
-            order by i.reading_date desc, i.rule, i.id limit $3
+            order by i.status = 'open' desc,
+                array_position(array['severe', 'issue', 'info'], i.severity),
+                i.reading_date desc, i.rule, i.id limit $3
             """,
             (owner, with_resolved, limit),
         )
