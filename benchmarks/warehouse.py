@@ -311,7 +311,7 @@ def _one_day(settings: Settings) -> dict[str, float]:
     every: list[float] = []
     for _ in range(ROUNDS):
         seconds: dict[str, float] = {}
-        for select, exclude, has_dates in STEPS.values():
+        for select, exclude, has_dates, _ in STEPS.values():
             if has_dates:
                 left_out = ["--exclude", *exclude.split()] if exclude else []
                 words = ["--select", *select.split(), *left_out]

@@ -16,11 +16,16 @@ from myproperty.database.roles import ETL_ROLE
 
 # The run id of a verdict that was made outside of a run.
 BY_HAND = "by hand"
+# What is done and what is not when a gate has failed; the graph of `dagster_project` makes it true. Gate D
+# checks tables without dates before facts are built, and all others before marts are built.
 _HELD_BACK = {
-    "A": "Nothing of these dates left the OLTP database.",
-    "B": "Nothing of these dates was loaded into the warehouse.",
-    "C": "No model was built from these dates.",
-    "D": "Nothing was published: the marts are unchanged.",
+    "A": "No table was landed or loaded in this run. The warehouse is unchanged.",
+    "B": "Tables were landed, none was loaded. The warehouse is unchanged.",
+    "C": "Raw tables were loaded, no model was built from them. Core tables and marts are unchanged.",
+}
+_HELD_BACK_BY_D = {
+    False: "Seeds, dimensions and facts without dates were rebuilt. Facts of dates and marts are unchanged.",
+    True: "Facts and candidates of these dates were rebuilt. The marts are unchanged.",
 }
 
 
@@ -52,6 +57,11 @@ class Verdict:
         }
 
     @property
+    def held_back(self) -> str:
+        """Return what a run has done and not done when this gate stops it."""
+        return _HELD_BACK.get(self.gate) or _HELD_BACK_BY_D[self.date_from is not None]
+
+    @property
     def message(self) -> str:
         """Return the text for the person on call: gate, table, dates, each broken rule and its remedy."""
         where = f"Gate {self.gate} on {self.table}{_describe_dates(self.date_from, self.date_to)}"
@@ -60,7 +70,7 @@ class Verdict:
         blocking = sum(broken["severity"] == "block" for broken in self.failed)
         head = f"{where} {'passed with warnings' if self.passed else 'FAILED'}: "
         head += f"{blocking} blocking of {self.expectations} expectations broken, {self.rows} rows."
-        lines = [head] if self.passed else [head, _HELD_BACK[self.gate]]
+        lines = [head] if self.passed else [head, self.held_back]
         for broken in self.failed:
             lines.append(f"  {broken['rule']} ({broken['severity']}): expected that {broken['what']}.")
             lines.append(f"    observed: {broken['observed']}")

@@ -16,10 +16,14 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.execution.api import create_execution_plan
+from dagster._core.execution.plan.step import ExecutionStep
 
 from dagster_project.build import build_defs
 from dagster_project.defs.warehouse.assets import STEPS
+from dagster_project.defs.warehouse.jobs import VERSIONED
 from dagster_project.defs.warehouse.translator import LAYERS
+from dagster_project.fences import LANDING_PASSED, READINGS_PASSED
 from data.landing.entities import ENTITIES
 from expectations.suites import warehouse_suites
 from myproperty.settings import Settings
@@ -110,8 +114,8 @@ def test_each_entity_flows_from_oltp_through_landing_to_raw(definitions: dg.Defi
     graph = definitions.resolve_asset_graph()
     for name, entity in ENTITIES.items():
         landing, raw = (graph.get(dg.AssetKey([stage, name])) for stage in ("landing", "raw"))
-        assert landing.parent_keys == {dg.AssetKey(name)}
-        assert raw.parent_keys == {landing.key}
+        assert landing.parent_keys == {dg.AssetKey(name), READINGS_PASSED}
+        assert raw.parent_keys == {landing.key, LANDING_PASSED}
         for node in (landing, raw):
             assert (node.partitions_def is not None) == entity.is_dated, node.key
 
@@ -129,6 +133,54 @@ def test_each_gate_blocks(definitions: dg.Definitions) -> None:
     gates = [key for key in graph.asset_check_keys if key.name.startswith("gate_")]
     assert {key.name for key in gates} == {"gate_a", "gate_b", "gate_c", "gate_d"}
     assert all(graph.get_check_spec(key).blocking for key in gates)
+
+
+STAGES = ("landing", "raw", "dbt_dimensions", "dbt_facts", "dbt_marts", "published_dates")
+STEPS_OF_MANY_TABLES = {"land_entities": "landing", "load_entities": "raw"}
+# The first stage that a failed gate must stop. Gate D: of tables without dates, and of the others.
+STOPPED_BY = {"A": "landing", "B": "raw", "C": "dbt_dimensions"}
+STOPPED_BY_D = {False: "dbt_facts", True: "dbt_marts"}
+
+
+def stage_of(step: str) -> str | None:
+    """Return the stage that a step builds; None for fences and the operational tables."""
+    stage = STEPS_OF_MANY_TABLES.get(step, step.split("__", maxsplit=1)[0])
+    return stage if stage in STAGES else None
+
+
+@pytest.mark.parametrize("name", ["pipeline", "snapshots"])
+def test_each_gate_is_an_ancestor_of_every_step_behind_it(definitions: dg.Definitions, name: str) -> None:
+    """In the resolved job: if a gate fails, no later stage builds anything."""
+    job = definitions.resolve_job_def(name)
+    parents = {
+        step.key: step.get_execution_dependency_keys()
+        for step in create_execution_plan(job).get_all_steps_in_topo_order()
+        if isinstance(step, ExecutionStep)
+    }
+    ancestors: dict[str, set[str]] = {}
+    for step, keys in parents.items():
+        ancestors[step] = set(keys).union(*(ancestors[key] for key in keys))
+    gates = {step: gate for step in parents if (gate := job.get_node_named(step).tags.get("gate"))}
+    assert set(gates.values()) == ({"A", "B", "C", "D"} if name == "pipeline" else {"B", "C"})
+    dated = {f"{s.schema}__{s.table}_gate_d": s.is_step_partitioned for s in warehouse_suites()}
+    unguarded = []
+    for gate_step, gate in gates.items():
+        first = STOPPED_BY.get(gate) or STOPPED_BY_D[dated[gate_step]]
+        behind = STAGES[STAGES.index(first) :]
+        unguarded += [
+            f"{step} does not wait for {gate_step}"
+            for step in parents
+            if step not in gates and stage_of(step) in behind and gate_step not in ancestors[step]
+        ]
+    assert unguarded == []
+    built = {stage_of(step) for step in parents if step not in gates} - {None}
+    assert built == set(STAGES if name == "pipeline" else STAGES[:3])
+
+
+def test_the_job_of_snapshots_has_the_entities_of_all_snapshots(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    kept = {key.path[1] for key in graph.get_all_asset_keys() if key.path[0] == "snapshots"}
+    assert kept == {f"snap_{entity}" for entity in VERSIONED}
 
 
 def test_each_landing_and_raw_asset_has_its_gate(definitions: dg.Definitions) -> None:

@@ -76,7 +76,7 @@ class Databases:
         for name, entity in ENTITIES.items():
             land(name, self.oltp, *(dates.bounds if entity.is_dated else ()))
             transfer(raw, name, self.oltp, run_id, dates.dates if entity.is_dated else None)
-        for name, (select, exclude, has_dates) in STEPS.items():
+        for name, (select, exclude, has_dates, _) in STEPS.items():
             words = ["build", "--select", *select.split(), "--exclude-resource-type", "test", "unit_test"]
             words += ["--exclude", *exclude.split()] if exclude else []
             with published_dates.one_dbt_at_a_time(self.oltp):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from dagster_project.failures import RETRY, permanent_unless_retryable
+from dagster_project.fences import LANDING_PASSED, READINGS_PASSED, make_fence
 from dagster_project.partitions import READING_DATES, SINGLE_RUN, window
 from dagster_project.resources.platform import Platform
 from data.landing.entities import ENTITIES
@@ -32,7 +33,7 @@ def describe_asset(entity: str) -> str:
     specs=[
         dg.AssetSpec(
             landing_key(entity),
-            deps=[dg.AssetKey([entity])],
+            deps=[dg.AssetKey([entity]), READINGS_PASSED],
             group_name="landing",
             description=describe_asset(entity),
             kinds={"postgres"},
@@ -62,7 +63,7 @@ def landing_asset(entity: str) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=landing_key(entity),
-        deps=[dg.AssetKey([entity])],
+        deps=[dg.AssetKey([entity]), READINGS_PASSED],
         partitions_def=READING_DATES,
         backfill_policy=SINGLE_RUN,
         group_name="landing",
@@ -99,4 +100,8 @@ def land_entity_rows(platform: Platform, entity: str, dates: Window | None) -> i
     return land(entity, platform.oltp_dsn, *(dates.bounds if dates else ()))
 
 
-assets = [land_entities, *(landing_asset(entity) for entity in DATED)]
+assets = [
+    land_entities,
+    *(landing_asset(entity) for entity in DATED),
+    make_fence(LANDING_PASSED, map(landing_key, ENTITIES)),
+]

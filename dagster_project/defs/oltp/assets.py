@@ -5,6 +5,7 @@ from collections import Counter
 import dagster as dg
 
 from dagster_project.failures import RETRY, permanent_unless_retryable
+from dagster_project.fences import READINGS_PASSED, make_fence
 from dagster_project.partitions import READING_DATES, SINGLE_RUN, window
 from dagster_project.resources.platform import Platform
 from data.landing.entities import ENTITIES
@@ -114,4 +115,5 @@ assets: list[dg.AssetSpec | dg.AssetsDefinition] = [
     reading_issues,
     meter_readings,
     solar_reference_yields,
+    make_fence(READINGS_PASSED, [meter_readings.key]),
 ]

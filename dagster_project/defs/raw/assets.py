@@ -6,6 +6,7 @@ import dagster as dg
 
 from dagster_project.defs.landing.assets import DATED, UNDATED, landing_key
 from dagster_project.failures import RETRY, permanent_unless_retryable
+from dagster_project.fences import LANDING_PASSED, RAW_PASSED, make_fence
 from dagster_project.partitions import READING_DATES, SINGLE_RUN, window
 from dagster_project.resources.platform import Platform
 from data.landing.entities import ENTITIES
@@ -26,7 +27,7 @@ def describe_asset(entity: str) -> str:
     specs=[
         dg.AssetSpec(
             raw_key(entity),
-            deps=[landing_key(entity)],
+            deps=[landing_key(entity), LANDING_PASSED],
             group_name="raw",
             description=describe_asset(entity),
             kinds={"bigquery"},
@@ -57,7 +58,7 @@ def raw_asset(entity: str) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=raw_key(entity),
-        deps=[landing_key(entity)],
+        deps=[landing_key(entity), LANDING_PASSED],
         partitions_def=READING_DATES,
         backfill_policy=SINGLE_RUN,
         group_name="raw",
@@ -79,4 +80,8 @@ def raw_asset(entity: str) -> dg.AssetsDefinition:
     return load_entity
 
 
-assets = [load_entities, *(raw_asset(entity) for entity in DATED)]
+assets = [
+    load_entities,
+    *(raw_asset(entity) for entity in DATED),
+    make_fence(RAW_PASSED, map(raw_key, ENTITIES)),
+]

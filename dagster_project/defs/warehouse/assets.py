@@ -14,38 +14,41 @@ from dagster_dbt import DbtCliResource, dbt_assets
 
 from dagster_project.defs.warehouse.translator import LAYERS, Translator
 from dagster_project.failures import RETRY, permanent_unless_retryable
+from dagster_project.fences import DIMENSIONS_PASSED, FACTS_PASSED, RAW_PASSED, make_fence
 from dagster_project.partitions import READING_DATES, SINGLE_RUN, window
 from dagster_project.resources import dbt as dbt_calls
 from dagster_project.resources.platform import Platform
 from data.landing.published_dates import one_dbt_at_a_time, publish_dates
+from expectations.suites import warehouse_suites
 from myproperty.dates import Window
 
 # Staging models that are read by reading date: they and their tests need the window.
 _DATED_STAGING = "stg_oltp__meter_readings stg_oltp__solar_reference_yields"
 _DATED = f"{_DATED_STAGING} tag:fact,config.materialized:incremental tag:mart_candidate"
-# step -> (dbt selection, dbt exclusion, has reading dates)
+# step -> (dbt selection, dbt exclusion, has reading dates, the fence before it)
 # A step excludes the later steps: dbt would run the tests that a later model has on an earlier one.
-STEPS: dict[str, tuple[str, str, bool]] = {
+STEPS: dict[str, tuple[str, str, bool, dg.AssetKey]] = {
     "dbt_dimensions": (
         "tag:seed tag:staging tag:snapshot tag:dimension tag:fact,config.materialized:table",
         f"{_DATED} tag:mart",
         False,
+        RAW_PASSED,
     ),
-    "dbt_facts": (_DATED, "tag:mart", True),
-    "dbt_marts": ("tag:mart tag:public", "", True),
+    "dbt_facts": (_DATED, "tag:mart", True, DIMENSIONS_PASSED),
+    "dbt_marts": ("tag:mart tag:public", "", True, FACTS_PASSED),
 }
 
 
 def dbt_step(name: str, manifest: Path) -> dg.AssetsDefinition:
     """Define one dbt build as a multi-asset over its selection; it also runs the tests of its models."""
-    select, exclude, has_dates = STEPS[name]
+    select, exclude, has_dates, fence = STEPS[name]
 
     @dbt_assets(
         manifest=manifest,
         select=select,
         exclude=exclude or None,
         name=name,
-        dagster_dbt_translator=Translator(),
+        dagster_dbt_translator=Translator(fence),
         partitions_def=READING_DATES if has_dates else None,
         backfill_policy=SINGLE_RUN if has_dates else None,
         retry_policy=RETRY,
@@ -103,7 +106,17 @@ def publish_step(dbt_steps: Sequence[dg.AssetsDefinition]) -> dg.AssetsDefinitio
     return published_dates
 
 
+def checked_by_gate_d(*, by_date: bool) -> list[dg.AssetKey]:
+    """Return the assets that gate D checks: those of the steps by reading date, or the others."""
+    suites = [suite for suite in warehouse_suites() if suite.is_step_partitioned == by_date]
+    return [dg.AssetKey([suite.schema, suite.table]) for suite in suites]
+
+
 def make_assets(manifest: Path) -> list[dg.AssetsDefinition]:
     """Define all assets of the stage: unlike the lists of other stages they need dbt's manifest."""
     steps = [dbt_step(name, manifest) for name in STEPS]
-    return [*steps, publish_step(steps)]
+    fences = [
+        make_fence(DIMENSIONS_PASSED, checked_by_gate_d(by_date=False)),
+        make_fence(FACTS_PASSED, checked_by_gate_d(by_date=True)),
+    ]
+    return [*steps, *fences, publish_step(steps)]
