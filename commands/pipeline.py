@@ -10,6 +10,7 @@ import typer
 
 from commands import console, views
 from commands.options import AsJson, FirstDate, LastDate, OnlyTenant, check_order, reports_errors
+from myproperty.dates import Window
 from myproperty.settings import get_settings
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ def run(first: FirstDate = None, last: LastDate = None, json: AsJson = False) ->
     validated: list[Validation] = []
     with console.output_to(settings.run_log):
         if first and last:
-            end = last.date() + timedelta(days=1)
-            reports = [runner.run_pipeline(first.date(), end, settings, console.show_progress)]
+            dates = Window(first.date(), last.date() + timedelta(days=1)).dates
+            reports = runner.run_dates(dates, settings, console.show_progress)
         else:
             ingested = runner.ingest_inbox(settings, console.show_progress)
             validated = runner.validate_due(settings, console.show_progress)

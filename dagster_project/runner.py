@@ -4,7 +4,8 @@ The jobs are defined in `dagster_project.defs.<stage>.jobs`.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -20,7 +21,7 @@ from dagster_project.defs.warehouse.jobs import pipeline
 from dagster_project.partitions import READING_DATES, run_tags
 from dagster_project.resources.platform import Platform
 from expectations.verdicts import Verdict
-from myproperty.dates import Window, contiguous
+from myproperty.dates import Window, contiguous, limited
 from myproperty.errors import PlatformError
 from myproperty.settings import Settings
 
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from data.ingest.readings.results import IngestResult
     from data.ingest.validation.run import Validation
 
+# A run of a month publishes before the next begins, and its events stay few enough for Dagster's storage.
+MOST_DATES = 31
+# After so many failed runs the cause is not a few dates.
+MOST_FAILED_RUNS = 6
 # What `<home>/dagster/dagster.yaml` says; one that a person changed is kept.
 _FORMER_INSTANCES = ("telemetry:\n  enabled: false\nnux:\n  enabled: false\n",)
 _INSTANCE = """\
@@ -70,6 +75,12 @@ class RunReport:
     def failed(self) -> list[Verdict]:
         """Return the verdicts that stopped the run."""
         return [verdict for verdict in self.verdicts if not verdict.passed]
+
+    @property
+    def stops_all(self) -> bool:
+        """Return whether the run failed by something that other dates have in common with its dates."""
+        by_dates = self.failed and all(verdict.date_from is not None for verdict in self.failed)
+        return not self.success and not by_dates
 
     def as_json(self) -> dict[str, Any]:
         """Return the report with dates as ISO text."""
@@ -146,20 +157,68 @@ def validate_due(settings: Settings, progress: Callable[[str], None] | None = No
 
 
 def run_pending(settings: Settings, progress: Callable[[str], None] | None = None) -> list[RunReport]:
-    """Run the pipeline over exactly the pending dates, one run for each contiguous range, until one fails.
+    """Run the pipeline over exactly the pending dates: see `run_dates`.
 
     A run lands changes with effect on past dates, which may make more dates pending. These dates are run too;
-    no date is run twice.
+    no date is planned twice.
     """
     reports: list[RunReport] = []
-    ran: set[date] = set()
-    while waiting := contiguous([day for day in pending_dates(settings) if day not in ran]):
-        dates = waiting[0]
-        reports.append(run_pipeline(dates.start, dates.end, settings, progress))
-        ran.update(dates.dates)
-        if not reports[-1].success:
+    planned: set[date] = set()
+    while waiting := [day for day in pending_dates(settings) if day not in planned]:
+        planned.update(waiting)
+        reports += run_dates(waiting, settings, progress)
+        if reports and reports[-1].stops_all:
             break
     return reports
+
+
+def run_dates(
+    dates: Iterable[date], settings: Settings, progress: Callable[[str], None] | None = None
+) -> list[RunReport]:
+    """Run the pipeline over these dates, in runs of at most MOST_DATES contiguous dates, in their order.
+
+    Each run publishes its dates when it has passed. A run that fails for some of its dates is followed by
+    runs of the others, so that these are published; the dates that failed keep what was published before. A
+    failure that says nothing about dates, such as a lost connection, ends it, as do MOST_FAILED_RUNS runs.
+    """
+    queue = deque(limited(contiguous(dates), MOST_DATES))
+    tell = progress or (lambda _: None)
+    tell(f"plan: {sum(len(window.dates) for window in queue)} dates in {len(queue)} runs")
+    reports: list[RunReport] = []
+    while queue and sum(not report.success for report in reports) < MOST_FAILED_RUNS:
+        window = queue.popleft()
+        tell(f"run of {window.start} to before {window.end}; {len(queue)} runs wait")
+        reports.append(run_pipeline(window.start, window.end, settings, progress))
+        if reports[-1].stops_all:
+            break
+        if not reports[-1].success and (rest := split_after(reports[-1])):
+            tell(
+                f"{sum(len(part.dates) for part in rest)} of {len(window.dates)} dates are run without the others"
+            )
+            queue.extendleft(reversed(rest))
+    if queue:
+        tell(
+            f"{len(queue)} runs were not started: {queue[0].start} to before {queue[-1].end} is not published"
+        )
+    return reports
+
+
+def split_after(report: RunReport) -> list[Window]:
+    """Return the windows of a failed run that are worth a run of their own.
+
+    The samples of the broken rules name dates that failed: the others, without them. If they name none, the
+    two halves. None of a single date.
+    """
+    named = {
+        str(example["reading_date"])
+        for verdict in report.failed
+        for broken in verdict.failed
+        for example in broken["sample"]
+        if broken["severity"] == "block" and "reading_date" in example
+    }
+    if named:
+        return contiguous([day for day in report.dates if day.isoformat() not in named])
+    return limited([Window(report.start, report.end)], -(-len(report.dates) // 2)) if report.dates[1:] else []
 
 
 def _check_dates(dates: Window) -> None:

@@ -136,7 +136,8 @@ def compare_frames(
     for name, frame in (("source", source), ("target", target)):
         side = frame[[*keys, *measures]].copy()
         for column in (*keys, *measures):
-            side[column] = [canonical_text(value) for value in side[column]]
+            # Typed, because a column without rows has no type that follows from its values.
+            side[column] = pd.Series(map(canonical_text, side[column]), index=side.index, dtype=str)
         sides.append(side.rename(columns={measure: f"{name}_{measure}" for measure in measures}))
     both = sides[0].merge(sides[1], on=list(keys), how="outer", indicator=True)
     both["on_both_sides"] = both.pop("_merge") == "both"

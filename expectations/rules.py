@@ -98,6 +98,11 @@ def is_given(column: str) -> Condition:
     return Condition("expect_column_values_to_not_be_null", {"column": column})
 
 
+def is_absent(column: str) -> Condition:
+    """Expect only NULL."""
+    return Condition("expect_column_values_to_be_null", {"column": column})
+
+
 def is_none_of(column: str, values: Collection[str]) -> Condition:
     """Expect no value to be one of `values`. NULL passes."""
     return Condition("expect_column_values_to_not_be_in_set", {"column": column, "value_set": list(values)})

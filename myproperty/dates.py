@@ -32,3 +32,15 @@ def contiguous(dates: Iterable[date]) -> list[Window]:
         else:
             windows.append(Window(day, day + timedelta(days=1)))
     return windows
+
+
+def limited(windows: Iterable[Window], most: int) -> list[Window]:
+    """Return the same dates in windows of at most `most` dates, in order."""
+    cut: list[Window] = []
+    for window in windows:
+        dates = window.dates
+        cut += [
+            Window(dates[n], dates[min(n + most, len(dates)) - 1] + timedelta(days=1))
+            for n in range(0, len(dates), most)
+        ]
+    return cut

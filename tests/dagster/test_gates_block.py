@@ -39,7 +39,8 @@ def run(dsn: str, negative_rows: int) -> tuple[dg.ExecuteInProcessResult, list[W
     def read_profile(_: Platform, dates: Window | None) -> pd.DataFrame:
         assert dates is not None
         checked.append(dates)
-        row: dict[str, Any] = dict.fromkeys(COLUMNS, 0) | {"rows": 96, "negative_rows": negative_rows}
+        row: dict[str, Any] = dict.fromkeys(COLUMNS, 0) | {"silent_sender": None}
+        row |= {"rows": 96, "negative_rows": negative_rows}
         return pd.DataFrame([row])
 
     platform = Platform(Settings(oltp_dsn=dsn), progress=lines.append)

@@ -32,7 +32,7 @@ def broken(verdict: Verdict) -> set[str]:
 
 def readings_profile(**changes: Any) -> pd.DataFrame:
     """Return two rows of a correct profile; `changes` apply to the second."""
-    row: dict[str, Any] = dict.fromkeys(readings.COLUMNS, 0)
+    row: dict[str, Any] = dict.fromkeys(readings.COLUMNS, 0) | {"silent_sender": None}
     row |= {
         "tenant_id": "t1",
         "meter_id": "m1",
@@ -87,7 +87,7 @@ def test_a_correct_profile_passes_gate_a() -> None:
     verdict = run_gate(readings.SUITE, readings_profile(), **DAY)
     assert verdict.passed
     assert verdict.failed == []
-    assert (verdict.expectations, verdict.rows) == (12, 576)
+    assert (verdict.expectations, verdict.rows) == (13, 576)
 
 
 @pytest.mark.parametrize(
@@ -302,7 +302,7 @@ def test_rule_ids_are_unique() -> None:
     assert [name for name, count in Counter(ids).items() if count > 1] == [], "give the rule another number"
     warehouse_rules = sum(len(suite.rules) for suite in warehouse_suites())
     copy_rules = sum(3 + len(entity.measures) for entity in ENTITIES.values())
-    assert len(ids) == 12 + warehouse_rules + 2 * copy_rules
+    assert len(ids) == 13 + warehouse_rules + 2 * copy_rules
     assert (len(FACT.rules), len(SOLAR.rules)) == (6, 9)
 
 

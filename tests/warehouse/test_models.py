@@ -27,7 +27,13 @@ import pytest
 from psycopg import sql
 
 from data.landing.entities import ENTITIES
+from data.raw.postgres import PostgresWarehouse
 from docs.lineage import Lineage
+from expectations.frames import read_warehouse_frame
+from expectations.gate import run_gate
+from expectations.rules import WarehouseSuite
+from expectations.suites import warehouse_suites
+from myproperty.dates import Window
 
 from .dbt_project import (
     PROJECT,
@@ -290,6 +296,16 @@ def test_a_run_without_a_range_is_refused(copied: str, target_path: Path) -> Non
     ran = run_dbt(copied, target_path, ("run", "--select", "mart_solar_performance"), None, None)
     assert not ran.success
     assert "The var 'start_date' is missing" in ran.failures["mart_solar_performance"]
+
+
+@pytest.mark.parametrize("suite", warehouse_suites(), ids=lambda suite: suite.table)
+def test_gate_d_has_a_verdict_on_a_date_on_which_nobody_sent_anything(
+    built: Built, suite: WarehouseSuite
+) -> None:
+    silent = Window(date(2031, 5, 1), date(2031, 5, 2))
+    verdict = run_gate(suite, read_warehouse_frame(suite, PostgresWarehouse(built.dsn), silent))
+    assert not [broken for broken in verdict.failed if "could not be evaluated" in broken["observed"]]
+    assert verdict.rows == 0 or not suite.is_dated
 
 
 def test_a_seed_with_a_new_column_is_loaded_into_an_existing_warehouse(

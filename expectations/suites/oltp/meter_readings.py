@@ -10,7 +10,7 @@ from datetime import date
 import pandas as pd
 
 from expectations.frames import read_oltp
-from expectations.rules import GateRule, GateSuite, is_between, is_zero
+from expectations.rules import GateRule, GateSuite, is_absent, is_between, is_zero
 
 # A module can exceed its nameplate for moments (cold, edge of cloud), but not over a whole interval.
 CAPACITY_MARGIN = "1.2"
@@ -89,7 +89,9 @@ _COUNT_RULES = (
     ),
 )
 COUNTS = tuple(rule.condition.arguments["column"] for rule in _COUNT_RULES)
-COLUMNS = (*_ID_COLUMNS, "rows", *COUNTS, "uncovered_seconds")
+COLUMNS = (*_ID_COLUMNS, "rows", *COUNTS, "uncovered_seconds", "silent_sender")
+# A sender is silent on a date if it sent for one of so many dates before, and not for this date.
+SENDER_DAYS = 7
 
 SUITE = GateSuite(
     gate="A",
@@ -111,6 +113,15 @@ SUITE = GateSuite(
             is_between("uncovered_seconds", 0, None),
             "the intervals of a meter and channel cover no more than the local day",
             "The day was loaded with two interval lengths: find the two jobs and retire the wrong one.",
+        ),
+        GateRule(
+            "A-READINGS-013",
+            is_absent("silent_sender"),
+            f"each tenant's files of a format that came for one of the {SENDER_DAYS} dates before came for "
+            "this date too",
+            "Look for the file in the inbox and the archive, and ask the sender for it. The marts show the "
+            "date without it, as missing intervals; when the file comes, the date is built again.",
+            severity="warn",
         ),
     ),
 )
@@ -153,6 +164,23 @@ ledger as (
     from myproperty.ingestion_job_dates as d
     inner join myproperty.ingestion_jobs as j on j.tenant_id = d.tenant_id and j.id = d.ingestion_job_id
     where d.reading_date >= %(start)s and d.reading_date < %(end)s and d.readings > 0 and j.status = 'loaded'
+),
+sent as (
+    select distinct d.tenant_id, j.format, d.reading_date
+    from myproperty.ingestion_job_dates as d
+    inner join myproperty.ingestion_jobs as j on j.tenant_id = d.tenant_id and j.id = d.ingestion_job_id
+    where d.reading_date >= %(start)s::date - {SENDER_DAYS} and d.reading_date < %(end)s
+      and j.status = 'loaded' and j.format <> 'estimation'
+),
+silent as (
+    select s.tenant_id, s.format, d.day::date as reading_date, max(s.reading_date) as last_sent
+    from generate_series(%(start)s::date, %(end)s::date - 1, interval '1 day') as d (day)
+    inner join sent as s on s.reading_date < d.day and s.reading_date >= d.day::date - {SENDER_DAYS}
+    where not exists (
+        select from sent as t
+        where t.tenant_id = s.tenant_id and t.format = s.format and t.reading_date = d.day
+    )
+    group by s.tenant_id, s.format, d.day
 )
 select
     coalesce(p.tenant_id, l.tenant_id)::text as tenant_id,
@@ -167,9 +195,17 @@ select
             - p.reading_date::timestamp at time zone p.timezone
         ))::bigint - p.covered_seconds,
         0
-    ) as uncovered_seconds
+    ) as uncovered_seconds,
+    null as silent_sender
 from profile as p
 full join ledger as l on l.tenant_id = p.tenant_id and l.reading_date = p.reading_date
+union all
+select
+    tenant_id::text, null, null, reading_date::text, null,
+    {", ".join("0" for _ in COUNTS)},
+    0,
+    format || ', last for ' || last_sent
+from silent
 order by 1, 4, 2, 3
 """  # noqa: S608 - filled in with constants of this module alone
 
@@ -177,7 +213,8 @@ order by 1, 4, 2, 3
 def read_profile(dsn: str, start: date, end: date) -> pd.DataFrame:
     """Count the readings of reading dates in [start, end) and return `COLUMNS`.
 
-    A loaded date without readings has a row with 0 `rows`. Raises psycopg.Error.
+    A loaded date without readings has a row with 0 `rows`. A sender that is silent on a date has a row with
+    its format and the last date that it sent for, and without `rows`. Raises psycopg.Error.
     """
     params = {
         "start": start,
