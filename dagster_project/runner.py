@@ -192,9 +192,8 @@ def run_dates(
         if reports[-1].stops_all:
             break
         if not reports[-1].success and (rest := split_after(reports[-1])):
-            tell(
-                f"{sum(len(part.dates) for part in rest)} of {len(window.dates)} dates are run without the others"
-            )
+            count = sum(len(part.dates) for part in rest)
+            tell(f"{count} of {len(window.dates)} dates are run without the others")
             queue.extendleft(reversed(rest))
     if queue:
         tell(
