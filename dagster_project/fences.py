@@ -14,7 +14,6 @@ LANDING_PASSED = dg.AssetKey(["gates", "landing_passed_gate_b"])
 RAW_PASSED = dg.AssetKey(["gates", "raw_passed_gate_c"])
 DIMENSIONS_PASSED = dg.AssetKey(["gates", "dimensions_passed_gate_d"])
 FACTS_PASSED = dg.AssetKey(["gates", "facts_passed_gate_d"])
-FENCES = (READINGS_PASSED, LANDING_PASSED, RAW_PASSED, DIMENSIONS_PASSED, FACTS_PASSED)
 
 
 def make_fence(key: dg.AssetKey, checked: Iterable[dg.AssetKey]) -> dg.AssetsDefinition:
