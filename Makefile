@@ -9,10 +9,10 @@ FUZZ_SECONDS ?= 600
 FAST := not engine and not emulator and not slow
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast fuzz dev lint lint-python lint-layout lint-sql format bench docs model-docs slim lock down clean
+.PHONY: help demo test test-fast fuzz dev lint lint-python lint-layout lint-sql format bench docs model-docs quality-docs slim lock down clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
@@ -70,6 +70,9 @@ docs: $(READY) ## regenerate the generated pages: commands, settings, rules, sch
 model-docs: $(READY) ## build the site of the models (columns, tests, lineage); needs a built warehouse
 	@$(BIN)/myproperty dbt docs generate --static --quiet --vars '{start_date: $(DAY), end_date: $(NEXT_DAY)}'
 	@echo "Open $(or $(MYPROPERTY_HOME),.local)/dbt_target/$(or $(MYPROPERTY_WAREHOUSE),postgres)/by_hand/static_index.html"
+
+quality-docs: $(READY) ## build the site of the gates from the kept verdicts (Great Expectations' Data Docs)
+	@$(BIN)/myproperty quality-docs
 
 slim: $(READY) ## build and test changed models for the dates from FROM to before TO, in schemas slim_*
 	@MYPROPERTY_RAW_PREFIX=$(MYPROPERTY_DATASET_PREFIX) MYPROPERTY_DATASET_PREFIX=slim_ $(BIN)/myproperty dbt build \

@@ -91,6 +91,25 @@ def gates(
 
 
 @reports_errors
+def quality_docs(
+    verdicts: Annotated[int, typer.Option(min=1, max=100, help="Pages for each gate and table.")] = 3,
+    json: AsJson = False,
+) -> None:
+    """Build the site of the gates (Great Expectations' Data Docs) from the kept verdicts."""
+    from expectations.data_docs import build_data_docs
+    from expectations.verdicts import recent_verdicts
+    from myproperty import engines
+
+    settings = get_settings()
+    found = recent_verdicts(engines.dsn(settings), verdicts)
+    index = build_data_docs(found, settings.home.absolute() / "quality")
+    if json:
+        console.print_json({"index": str(index), "verdicts": len(found)})
+    else:
+        console.out.print(f"{len(found)} verdicts. Open {index}", soft_wrap=True)
+
+
+@reports_errors
 def dev() -> None:
     """Open the Dagster UI on the embedded engines, until Ctrl-C."""
     from dagster_project.runner import instance

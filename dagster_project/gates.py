@@ -3,7 +3,9 @@
 Rules and frames are in `expectations`. `dagster_project.defs.<stage>.checks` says which table has which gate.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 import dagster as dg
 import pandas as pd
@@ -116,6 +118,7 @@ def run_gate_check(
     """Run one gate and store its verdict in the OLTP database."""
     from expectations.gate import run_gate
 
+    started = time.perf_counter()
     verdict = run_gate(
         suite,
         read_frame(platform, dates),
@@ -123,6 +126,7 @@ def run_gate_check(
         date_to=dates.end if dates else None,
         run_id=run_id,
     )
+    verdict = replace(verdict, seconds=time.perf_counter() - started)
     save_verdicts(platform.oltp_dsn, [verdict])
     platform.verdicts.append(verdict)
     return verdict

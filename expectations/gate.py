@@ -5,6 +5,7 @@ Suites are in `expectations.suites`, frames in `expectations.frames`, the calls 
 """
 
 import math
+import time
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from expectations.rules import GateSuite
-from expectations.validation import SAMPLE_SIZE, validate_frame
+from expectations.validation import SAMPLE_SIZE, rule_id, validate_frame
 from expectations.verdicts import Verdict
 
 # Samples are stored and shown to people: they hold ids and dates, never a name, address or serial number.
@@ -34,6 +35,7 @@ def run_gate(
     empty frame then fails by the rule `<gate>-ROWS-000`, since Great Expectations calls an empty frame a
     success. An expectation that cannot be evaluated has failed.
     """
+    started = time.perf_counter()
     rows = int(frame["rows"].sum()) if _has_row_counts(frame) else len(frame)
     must = suite.rows_required if rows_expected is None else rows_expected
     failed = [_describe_missing_rows(suite)] if must and rows == 0 else []
@@ -49,6 +51,8 @@ def run_gate(
         date_from=date_from,
         date_to=date_to,
         run_id=run_id,
+        results=[_summarise(result) for result in results],
+        seconds=time.perf_counter() - started,
     )
 
 
@@ -67,6 +71,18 @@ def _describe_missing_rows(suite: GateSuite) -> dict[str, Any]:
         "observed": "0 rows",
         "unexpected_count": 0,
         "sample": [],
+    }
+
+
+def _summarise(result: dict[str, Any]) -> dict[str, Any]:
+    """Return what the history keeps of each rule, passed or broken: counts and no value of a row."""
+    details = result["result"]
+    return {
+        "rule": rule_id(result),
+        "passed": bool(result["success"]),
+        "observed": _describe_observation(result, details),
+        "element_count": int(details.get("element_count") or 0),
+        "unexpected_count": int(details.get("unexpected_count") or 0),
     }
 
 

@@ -37,6 +37,7 @@ def build_gx_suite(suite: GateSuite, rules: Sequence[GateRule] | None = None) ->
             "type": rule.condition.expectation,
             "kwargs": dict(rule.condition.arguments),
             "severity": _GX_SEVERITY[rule.severity],
+            "notes": f"{rule.id} ({rule.severity}): {rule.what}. Next: {rule.remedy}",
             "meta": {
                 "rule": rule.id,
                 "severity": rule.severity,

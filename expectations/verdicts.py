@@ -16,6 +16,15 @@ from myproperty.database.roles import ETL_ROLE
 
 # The run id of a verdict that was made outside of a run.
 BY_HAND = "by hand"
+# So many verdicts of each gate and table keep what every rule observed.
+DETAILED_VERDICTS = 100
+_EMPTY_OLD_RESULTS = """
+    update warehouse_staging.gate_results set results = '[]'
+    where gate = %s and table_name = %s and results <> '[]' and checked_at < (
+        select checked_at from warehouse_staging.gate_results
+        where gate = %s and table_name = %s order by checked_at desc offset %s limit 1
+    )
+"""
 # What is done and what is not when a gate has failed; the graph of `dagster_project` makes it true. Gate D
 # checks tables without dates before facts are built, and all others before marts are built.
 _HELD_BACK = {
@@ -34,8 +43,9 @@ class Verdict:
     """The outcome of one gate on one table and the reading dates in [date_from, date_to).
 
     `failed` has one object for each broken rule: rule, severity, expectation, column, what, remedy, observed,
-    unexpected_count, sample. `passed` is False if one of them has the severity `block`. `rows` is the number
-    of rows that the frame stands for.
+    unexpected_count, sample. `passed` is False if one of them has the severity `block`. `results` has one
+    object for each rule: rule, passed, observed, element_count, unexpected_count. `rows` is the number of
+    rows that the frame stands for, `seconds` how long reading and checking it took.
     """
 
     gate: str
@@ -47,6 +57,8 @@ class Verdict:
     date_from: date | None = None
     date_to: date | None = None
     run_id: str | None = None
+    results: list[dict[str, Any]] = field(default_factory=list)
+    seconds: float = 0.0
     checked_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def as_json(self) -> dict[str, Any]:
@@ -88,7 +100,11 @@ def _to_line(example: dict[str, Any]) -> str:
 
 
 def save_verdicts(dsn: str, verdicts: Sequence[Verdict]) -> None:
-    """Store verdicts in `warehouse_staging.gate_results` of the OLTP database. Raises `psycopg.Error`."""
+    """Store verdicts in `warehouse_staging.gate_results` of the OLTP database. Raises `psycopg.Error`.
+
+    Older verdicts than the newest `DETAILED_VERDICTS` of the gate and table stay, without their `results`.
+    """
+    tables = sorted({(verdict.gate, verdict.table) for verdict in verdicts})
     rows = [
         (
             v.gate,
@@ -100,6 +116,9 @@ def save_verdicts(dsn: str, verdicts: Sequence[Verdict]) -> None:
             v.expectations,
             Jsonb(v.failed),
             v.checked_at,
+            v.rows,
+            v.seconds,
+            Jsonb(v.results),
         )
         for v in verdicts
     ]
@@ -107,25 +126,35 @@ def save_verdicts(dsn: str, verdicts: Sequence[Verdict]) -> None:
         cursor.execute(f"set role {ETL_ROLE}")
         cursor.executemany(
             "insert into warehouse_staging.gate_results (gate, table_name, reading_date_from,"
-            " reading_date_to, run_id, passed, expectations, failed, checked_at)"
-            " values (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            " reading_date_to, run_id, passed, expectations, failed, checked_at, row_count, seconds, results)"
+            " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             rows,
         )
+        cursor.executemany(_EMPTY_OLD_RESULTS, [(*table, *table, DETAILED_VERDICTS - 1) for table in tables])
 
 
 def last_verdicts(dsn: str, failed_only: bool = False) -> list[Verdict]:
     """Return the last verdict of each gate and table, in the order of the pipeline.
 
-    Their `rows` is 0: the table does not store it. Raises `psycopg.Error`.
+    Raises `psycopg.Error`.
+    """
+    verdicts = recent_verdicts(dsn, 1)
+    return [verdict for verdict in verdicts if not (failed_only and verdict.passed)]
+
+
+def recent_verdicts(dsn: str, per_table: int) -> list[Verdict]:
+    """Return the newest `per_table` verdicts of each gate and table, in the order of the pipeline.
+
+    Verdicts from before `rows` and `seconds` were stored have 0. Raises `psycopg.Error`.
     """
     with psycopg.connect(dsn, row_factory=dict_row) as connection:
         connection.execute(f"set role {ETL_ROLE}")
         found = connection.execute(
-            "select * from (select distinct on (gate, table_name) gate, table_name, reading_date_from,"
-            " reading_date_to, run_id, passed, expectations, failed, checked_at"
-            " from warehouse_staging.gate_results order by gate, table_name, checked_at desc) as last"
-            " where not %(failed_only)s or not passed order by gate, table_name",
-            {"failed_only": failed_only},
+            "select * from (select *, row_number() over"
+            " (partition by gate, table_name order by checked_at desc, id desc) as place"
+            " from warehouse_staging.gate_results) as numbered"
+            " where place <= %s order by gate, table_name, place",
+            (per_table,),
         ).fetchall()
     return [
         Verdict(
@@ -134,10 +163,12 @@ def last_verdicts(dsn: str, failed_only: bool = False) -> list[Verdict]:
             passed=row["passed"],
             failed=row["failed"],
             expectations=row["expectations"],
-            rows=0,
+            rows=row["row_count"] or 0,
             date_from=row["reading_date_from"],
             date_to=row["reading_date_to"],
             run_id=row["run_id"],
+            results=row["results"],
+            seconds=row["seconds"] or 0.0,
             checked_at=row["checked_at"],
         )
         for row in found

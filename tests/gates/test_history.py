@@ -1,0 +1,46 @@
+"""Keep verdicts in a real database: what is stored comes back, and old details make room."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+
+from expectations import verdicts
+from expectations.verdicts import Verdict, last_verdicts, recent_verdicts, save_verdicts
+
+pytestmark = pytest.mark.engine
+SEEN = {"rule": "A-X-001", "passed": True, "observed": "0 of 2 groups break it", "element_count": 2}
+VERDICT = Verdict(
+    "A",
+    "x",
+    True,
+    [],
+    1,
+    576,
+    run_id="r",
+    results=[SEEN],
+    seconds=0.25,
+    checked_at=datetime(2026, 1, 5, tzinfo=UTC),
+)
+
+
+def test_old_verdicts_stay_without_their_details(oltp_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verdicts, "DETAILED_VERDICTS", 2)
+    stored = [
+        replace(VERDICT, run_id=f"r{n}", passed=n != 1, checked_at=VERDICT.checked_at + timedelta(days=n))
+        for n in range(4)
+    ]
+    for verdict in stored:
+        save_verdicts(oltp_dsn, [verdict, replace(verdict, table="y")])
+    newest = recent_verdicts(oltp_dsn, 10)
+    assert [(each.table, each.run_id, bool(each.results)) for each in newest if each.table == "x"] == [
+        ("x", "r3", True), ("x", "r2", True), ("x", "r1", False), ("x", "r0", False),
+    ]  # fmt: skip
+    assert last_verdicts(oltp_dsn) == [stored[3], replace(stored[3], table="y")]
+    assert last_verdicts(oltp_dsn, failed_only=True) == []
+    with psycopg.connect(oltp_dsn) as connection:
+        found = connection.execute(
+            "select count(*), count(*) filter (where not passed) from warehouse_staging.gate_results"
+        )
+        assert found.fetchone() == (8, 2)
