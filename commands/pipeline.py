@@ -110,8 +110,9 @@ def quality_docs(
 
 
 @reports_errors
-def dev() -> None:
-    """Open the Dagster UI on the embedded engines, until Ctrl-C."""
+def dev(port: Annotated[int, typer.Option(help="Port of the Dagster UI.")] = 3000) -> None:
+    """Open the Dagster UI on the embedded engines, until Ctrl-C, and serve the documents that it links to."""
+    from commands.docs_server import serve_docs
     from dagster_project.runner import instance
     from myproperty import engines
     from oltp_schema.migrate import upgrade
@@ -122,4 +123,11 @@ def dev() -> None:
     with instance(settings.home):
         home = settings.home.absolute() / "dagster"
     command = [sys.executable, "-m", "dagster", "dev", "-m", "dagster_project.definitions"]
-    raise typer.Exit(subprocess.call(command, env={**os.environ, "DAGSTER_HOME": str(home)}))
+    command += ["--port", str(port)]
+    docs_url = settings.docs_url or serve_docs()
+    console.out.print(f"Dagster: http://127.0.0.1:{port}   Documents: {docs_url}/README.md")
+    raise typer.Exit(
+        subprocess.call(
+            command, env={**os.environ, "DAGSTER_HOME": str(home), "MYPROPERTY_DOCS_URL": docs_url}
+        )
+    )

@@ -4,9 +4,11 @@ Nothing is defined here: definitions are in `dagster_project.defs.<stage>`.
 """
 
 from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import dagster as dg
+import psycopg
 
 from dagster_project.defs.ingest import assets as ingest_assets
 from dagster_project.defs.ingest import jobs as ingest_jobs
@@ -25,24 +27,58 @@ from dagster_project.defs.warehouse import checks as warehouse_checks
 from dagster_project.defs.warehouse import jobs as warehouse_jobs
 from dagster_project.defs.warehouse import schedules as warehouse_schedules
 from dagster_project.defs.warehouse import sensors as warehouse_sensors
+from dagster_project.partitions import READING_DATES, begin_with
 from dagster_project.resources import dbt
 from dagster_project.resources.platform import Platform
+from data.landing.published_dates import read_first_date
+from myproperty import engines
+from myproperty.errors import PlatformError
 from myproperty.settings import Settings, get_settings
+
+# Of assets that dbt does not give an owner.
+OWNERS = ["data-platform@myproperty.example"]
+
+
+def find_first_date(settings: Settings) -> date | None:
+    """Return the first reading date, at the latest three days ago: the nightly run covers three dates.
+
+    None before the first reading, and if the database cannot be asked: definitions load without engines.
+    """
+    try:
+        first = read_first_date(engines.dsn(settings))
+    except (PlatformError, psycopg.Error):
+        return None
+    return None if first is None else min(first, datetime.now(UTC).date() - timedelta(days=3))
 
 
 def build_defs(
-    *, settings: Settings | None = None, resources: Mapping[str, Any] | None = None
+    *,
+    settings: Settings | None = None,
+    resources: Mapping[str, Any] | None = None,
+    first_date: date | None = None,
 ) -> dg.Definitions:
-    """Build all definitions. `resources` replaces resources by name, as tests do."""
+    """Build all definitions. `resources` replaces resources by name, as tests do.
+
+    Reading dates begin with `first_date`, if given: Dagster's pages then show no dates before it.
+    """
     settings = settings or get_settings()
+    reading_dates = begin_with(first_date) if first_date else READING_DATES
+
+    def complete(spec: dg.AssetSpec) -> dg.AssetSpec:
+        dates = reading_dates if spec.partitions_def is not None else None
+        return spec.replace_attributes(owners=spec.owners or OWNERS, partitions_def=dates)
+
     return dg.Definitions(
-        assets=[
-            *ingest_assets.assets,
-            *oltp_assets.assets,
-            *landing_assets.assets,
-            *raw_assets.assets,
-            *warehouse_assets.make_assets(dbt.manifest(settings)),
-        ],
+        assets=dg.map_asset_specs(
+            complete,
+            [
+                *ingest_assets.assets,
+                *oltp_assets.assets,
+                *landing_assets.assets,
+                *raw_assets.assets,
+                *warehouse_assets.make_assets(dbt.manifest(settings)),
+            ],
+        ),
         asset_checks=[
             *oltp_checks.checks,
             *landing_checks.checks,
@@ -52,5 +88,7 @@ def build_defs(
         jobs=[*ingest_jobs.jobs, *oltp_jobs.jobs, *warehouse_jobs.jobs],
         schedules=[*ingest_schedules.schedules, *warehouse_schedules.schedules],
         sensors=[*ingest_sensors.sensors, *oltp_sensors.sensors, *warehouse_sensors.sensors],
+        # Runs that people start in the UI: the default starts a process for each step, 10 s for each.
+        executor=dg.in_process_executor,
         resources={"platform": Platform(settings), "dbt": dbt.resource(settings), **(resources or {})},
     )

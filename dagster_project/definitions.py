@@ -1,5 +1,6 @@
-"""The definitions that Dagster loads."""
+"""The code location that `workspace.yaml` names."""
 
-from dagster_project.build import build_defs
+from dagster_project.build import build_defs, find_first_date
+from myproperty.settings import get_settings
 
-defs = build_defs()
+defs = build_defs(first_date=find_first_date(get_settings()))

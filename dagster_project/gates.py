@@ -11,7 +11,8 @@ import dagster as dg
 import pandas as pd
 
 from dagster_project.failures import RETRY, permanent_unless_retryable
-from dagster_project.partitions import READING_DATES, window
+from dagster_project.markdown import write_verdict
+from dagster_project.partitions import window
 from dagster_project.resources.platform import Platform
 from expectations.rules import GateSuite
 from expectations.verdicts import Verdict, save_verdicts
@@ -21,23 +22,26 @@ FrameReader = Callable[[Platform, Window | None], pd.DataFrame]
 
 
 def to_check_result(
-    verdict: Verdict, asset: dg.AssetKey | None = None, check_name: str | None = None
+    verdict: Verdict,
+    asset: dg.AssetKey | None = None,
+    check_name: str | None = None,
+    *,
+    docs_url: str | None = None,
 ) -> dg.AssetCheckResult:
     """Convert a verdict to Dagster's check result: broken rules that only warn show as a warning.
 
-    `asset` and `check_name` name the check in a step that has many.
+    `asset` and `check_name` name the check in a step that has many. Links lead to the pages below `docs_url`.
     """
     return dg.AssetCheckResult(
         asset_key=asset,
         check_name=check_name,
         passed=not verdict.failed,
         severity=dg.AssetCheckSeverity.WARN if verdict.passed else dg.AssetCheckSeverity.ERROR,
-        description=verdict.message,
+        # Dagster shows a description as Markdown, and metadata of Markdown only after a click.
+        description=f"{verdict.headline}\n\n{write_verdict(verdict, docs_url)}",
         metadata={
             "expectations": verdict.expectations,
             "rows": verdict.rows,
-            "rules_broken": [broken["rule"] for broken in verdict.failed],
-            "failed": dg.MetadataValue.json(verdict.failed),
         },
     )
 
@@ -47,7 +51,8 @@ def gate_check(
 ) -> dg.AssetChecksDefinition:
     """Define the blocking check `gate_<gate>` of one asset.
 
-    `partitioned` says that the step of the asset runs by reading date.
+    `partitioned` says that the step of the asset runs by reading date. The check itself has no partitions:
+    one verdict holds for the range of a run, and Dagster would show all its dates as skipped.
     """
 
     @dg.asset_check(
@@ -55,7 +60,6 @@ def gate_check(
         name=_check_name(suite.gate),
         description=_description(suite),
         blocking=True,
-        partitions_def=READING_DATES if partitioned else None,
         retry_policy=RETRY,
         op_tags={"gate": suite.gate},
     )
@@ -66,7 +70,7 @@ def gate_check(
         with permanent_unless_retryable():
             verdict = run_gate_check(platform, suite, read_frame, dates=dates, run_id=context.run.run_id)
         platform.progress(verdict.message)
-        return to_check_result(verdict)
+        return to_check_result(verdict, docs_url=platform.settings.docs_url)
 
     return check
 
@@ -105,7 +109,7 @@ def gate_checks(
             verdicts.append(verdict)
             if verdict.failed:
                 platform.progress(verdict.message)
-            yield to_check_result(verdict, asset, check_name)
+            yield to_check_result(verdict, asset, check_name, docs_url=platform.settings.docs_url)
         passed = sum(verdict.passed for verdict in verdicts)
         platform.progress(f"Gate {gate} passed on {passed} of {len(verdicts)} tables without dates.")
 

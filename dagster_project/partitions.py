@@ -10,6 +10,7 @@ import dagster as dg
 
 from myproperty.dates import Window
 
+LAUNCHED_BY = "launched_by"
 _START = "dagster/asset_partition_range_start"
 _END = "dagster/asset_partition_range_end"
 
@@ -21,9 +22,19 @@ READING_DATES = dg.DailyPartitionsDefinition(start_date="2000-01-01", end_offset
 SINGLE_RUN = dg.BackfillPolicy.single_run()
 
 
-def run_tags(window: Window) -> dict[str, str]:
-    """Return the tags that make a Dagster run cover this window."""
-    return {_START: window.start.isoformat(), _END: (window.end - timedelta(days=1)).isoformat()}
+def begin_with(first: date) -> dg.DailyPartitionsDefinition:
+    """Return the reading dates from `first` on: a page of Dagster shows no dates before the first reading."""
+    return dg.DailyPartitionsDefinition(start_date=first.isoformat(), end_offset=2)
+
+
+def run_tags(window: Window, launched_by: str) -> dict[str, str]:
+    """Return the tags that make a Dagster run cover this window, and those that the list of runs shows.
+
+    `launched_by` names a schedule, a sensor, or a person and the command.
+    """
+    first, last = window.start.isoformat(), (window.end - timedelta(days=1)).isoformat()
+    dates = first if first == last else f"{first} to {last}"
+    return {_START: first, _END: last, "reading_dates": dates, LAUNCHED_BY: launched_by}
 
 
 def window_of(first: str, last: str) -> Window:

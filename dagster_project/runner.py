@@ -3,6 +3,7 @@
 The jobs are defined in `dagster_project.defs.<stage>.jobs`.
 """
 
+import getpass
 import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +19,7 @@ from dagster_project.build import build_defs
 from dagster_project.defs.ingest.jobs import ingest
 from dagster_project.defs.oltp.jobs import validate
 from dagster_project.defs.warehouse.jobs import pipeline
-from dagster_project.partitions import READING_DATES, run_tags
+from dagster_project.partitions import LAUNCHED_BY, READING_DATES, run_tags
 from dagster_project.resources.platform import Platform
 from expectations.verdicts import Verdict
 from myproperty.dates import Window, contiguous, limited
@@ -107,7 +108,7 @@ def pending_dates(settings: Settings) -> list[date]:
 def ingest_inbox(settings: Settings, progress: Callable[[str], None] | None = None) -> list["IngestResult"]:
     """Run the job `ingest`; return one result for each file. Raises RunFailed, naming the file."""
     platform = _make_platform(settings, progress)
-    result = _execute_job(ingest.name, platform, {})
+    result = _execute_job(ingest.name, platform, {LAUNCHED_BY: _launcher()})
     if not result.success:
         raise RunFailed(f"the inbox was not emptied.\n{_describe_failure(result)}")
     return platform.ingested
@@ -124,7 +125,7 @@ def run_pipeline(
     dates = Window(start, end)
     _check_dates(dates)
     platform = _make_platform(settings, progress)
-    result = _execute_job(pipeline.name, platform, run_tags(dates))
+    result = _execute_job(pipeline.name, platform, run_tags(dates, _launcher()))
     return RunReport(
         start=start,
         end=end,
@@ -150,7 +151,7 @@ def validate_due(settings: Settings, progress: Callable[[str], None] | None = No
         day for day in find_due_dates(platform.oltp_dsn) if READING_DATES.has_partition_key(day.isoformat())
     ]
     for dates in contiguous(known):
-        result = _execute_job(validate.name, platform, run_tags(dates))
+        result = _execute_job(validate.name, platform, run_tags(dates, _launcher()))
         if not result.success:
             raise RunFailed(f"readings were not validated.\n{_describe_failure(result)}")
     return platform.validated
@@ -218,6 +219,11 @@ def split_after(report: RunReport) -> list[Window]:
     if named:
         return contiguous([day for day in report.dates if day.isoformat() not in named])
     return limited([Window(report.start, report.end)], -(-len(report.dates) // 2)) if report.dates[1:] else []
+
+
+def _launcher() -> str:
+    """Name the person at the keyboard, as the run's tag shows it."""
+    return f"{getpass.getuser()} by the command"
 
 
 def _check_dates(dates: Window) -> None:

@@ -50,7 +50,7 @@ def dates_sensor(name: str, job: Any, find_dates: Callable[[str], list[date]]) -
         for dates in contiguous(known):
             key = f"{dates.start}/{dates.end}/{since}"
             if not instance.get_runs_count(dg.RunsFilter(job_name=job.name, tags={_RUN_KEY: key})):
-                return dg.RunRequest(run_key=key, tags=run_tags(dates))
+                return dg.RunRequest(run_key=key, tags=run_tags(dates, f"sensor {name}"))
         failed = f"{len(known)} dates wait for a person: their runs failed"
         return dg.SkipReason(failed if known else "no dates wait")
 

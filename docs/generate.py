@@ -19,6 +19,7 @@ from typing import Any
 from typer.main import get_command
 
 from docs.settings import settings_page
+from expectations.rules import NO_ROWS_REMEDY, GateSuite
 from myproperty.errors import PlatformError
 from oltp_schema import pages as schema
 from oltp_schema.pages import markdown_table as table
@@ -32,6 +33,7 @@ def pages() -> dict[Path, str]:
     texts = {
         "commands.md": commands_page(),
         "rules.md": rules_page(),
+        "gates.md": gates_page(),
         "settings.md": settings_page(),
     }
     return {DOCS / name: NOTE + text for name, text in texts.items()}
@@ -115,6 +117,33 @@ def rules_page() -> str:
         "defaults: a tenant's own, by meter type and date, are in `myproperty.vee_thresholds`.\n\n"
         + table(("Rule", "Severity", "Asks that", "Thresholds", "For dates from", "When broken"), rows)
     )
+
+
+def gates_page() -> str:
+    """Return the page of the gates' rules, a section for each suite. Dagster links to its headings."""
+    from expectations.suites import load_suite, warehouse_suites
+
+    parts = [
+        "# Rules of the gates\n",
+        "A gate stands between two stages of the pipeline. `block`: nothing is built on the table until the "
+        "rule holds. `warn`: the run continues. [On call](on-call.md#a-gate-failed) has the steps.\n",
+    ]
+    for suite in (load_suite("A", "meter_readings"), *warehouse_suites()):
+        parts.append(f"## Gate {suite.gate} {suite.table}\n\n{_rules_table(suite)}")
+    for gate in ("B", "C"):
+        parts.append(
+            f"## Gate {gate} copied tables\n\nEvery copied table has these rules, with its own name in the "
+            f"id, and one more for each amount. Here for `invoices`:\n\n"
+            f"{_rules_table(load_suite(gate, 'invoices'))}"
+        )
+    return "\n".join(parts)
+
+
+def _rules_table(suite: GateSuite) -> str:
+    rows = [(f"`{rule.id}`", rule.severity, rule.what, rule.remedy) for rule in suite.rules]
+    if suite.rows_required:
+        rows.insert(0, (f"`{suite.gate}-ROWS-000`", "block", f"{suite.table} has rows", NO_ROWS_REMEDY))
+    return table(("Rule", "Severity", "Asks that", "When broken"), rows)
 
 
 def differences(found: dict[Path, str], folder: Path) -> dict[str, str]:

@@ -70,7 +70,6 @@ OTHERS: Mapping[str, OtherVariable] = {
         "Id of the run in the labels of BigQuery's jobs. Unset: dbt's own invocation id.",
         "dbt; set by Dagster",
     ),
-    "MYPROPERTY_DASHBOARD_URL": OtherVariable("URL", "Address of the dashboards in dbt's exposures.", "dbt"),
     "MYPROPERTY_KEEP_TEST_HOME": OtherVariable(
         "any text", "If set, the home of the tests stays after the session.", "tests"
     ),

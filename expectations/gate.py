@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from expectations.rules import GateSuite
+from expectations.rules import NO_ROWS_REMEDY, GateSuite
 from expectations.validation import SAMPLE_SIZE, rule_id, validate_frame
 from expectations.verdicts import Verdict
 
@@ -67,7 +67,7 @@ def _describe_missing_rows(suite: GateSuite) -> dict[str, Any]:
         "expectation": "rows_expected",
         "column": None,
         "what": f"{suite.table} has rows",
-        "remedy": "Look at the step before this gate: it wrote nothing, or it wrote to other dates.",
+        "remedy": NO_ROWS_REMEDY,
         "observed": "0 rows",
         "unexpected_count": 0,
         "sample": [],

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Severity = Literal["block", "warn"]
+# The remedy of the rule <gate>-ROWS-000, which every suite with `rows_required` has.
+NO_ROWS_REMEDY = "Look at the step before this gate: it wrote nothing, or it wrote to other dates."
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,15 @@ class Verdict:
         return _HELD_BACK.get(self.gate) or _HELD_BACK_BY_D[self.date_from is not None]
 
     @property
+    def headline(self) -> str:
+        """Return one line: gate, table, dates, and the ids of the broken rules."""
+        where = f"Gate {self.gate} on {self.table}{_describe_dates(self.date_from, self.date_to)}"
+        if not self.failed:
+            return f"{where} passed: {self.expectations} expectations over {self.rows} rows."
+        rules = ", ".join(broken["rule"] for broken in self.failed)
+        return f"{where} {'passed with warnings' if self.passed else 'FAILED'}: {rules}."
+
+    @property
     def message(self) -> str:
         """Return the text for the person on call: gate, table, dates, each broken rule and its remedy."""
         where = f"Gate {self.gate} on {self.table}{_describe_dates(self.date_from, self.date_to)}"

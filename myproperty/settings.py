@@ -83,6 +83,12 @@ class Settings(BaseSettings):
         "`qa_`.",
     )
 
+    docs_url: str | None = Field(
+        default=None,
+        description="URL of the folder `docs/` as people read it, to which Dagster's pages link. `myproperty "
+        "dev` serves it. Unset: the pages are named without a link.",
+    )
+
     @property
     def inbox(self) -> str:
         """The folder of new meter files, with one subfolder for each tenant."""

@@ -275,7 +275,7 @@ def run_again(wire: Wire, repeated: list[dict[str, Any]]) -> None:
     assert {asset_key(node) for node in repeated} <= selected
     with builds_without_tests(), runner.instance(wire.settings.home) as opened:
         done = job.get_subset(asset_selection=selected, asset_check_selection=set()).execute_in_process(
-            instance=opened, tags=run_tags(wire.dates)
+            instance=opened, tags=run_tags(wire.dates, "a test")
         )
     assert done.success
 

@@ -91,6 +91,14 @@ def pending_dates(dsn: str) -> list[date]:
         return [row[0] for row in connection.execute(_PENDING).fetchall()]
 
 
+def read_first_date(dsn: str) -> date | None:
+    """Return the first reading date of the ledger, None without readings. Raises psycopg.Error."""
+    with psycopg.connect(dsn, connect_timeout=5) as connection:
+        connection.execute(f"set role {ETL_ROLE}")
+        found = connection.execute("select min(reading_date) from myproperty.ingestion_job_dates").fetchone()
+    return found[0] if found else None
+
+
 def withdraw_changed_dates(dsn: str) -> None:
     """Make the dates pending again on which a row of the source differs from its landed copy."""
     with transaction(dsn, ETL_ROLE) as session:

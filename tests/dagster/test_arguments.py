@@ -27,7 +27,7 @@ def test_a_range_of_keys_is_a_half_open_window() -> None:
     dates = window_of("2026-02-27", "2026-03-01")
     assert dates == Window(date(2026, 2, 27), date(2026, 3, 2))
     assert dates.dates == [date(2026, 2, 27), date(2026, 2, 28), date(2026, 3, 1)]
-    assert window_of(*run_tags(dates).values()) == dates
+    assert window_of(*list(run_tags(dates, "a test").values())[:2]) == dates
 
 
 def test_windows_cover_exactly_the_dates() -> None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,12 @@ import pytest
 from dagster._core.execution.api import create_execution_plan
 from dagster._core.execution.plan.step import ExecutionStep
 
-from dagster_project.build import build_defs
+from dagster_project.build import build_defs, find_first_date
 from dagster_project.defs.warehouse.assets import STEPS
 from dagster_project.defs.warehouse.jobs import VERSIONED
 from dagster_project.defs.warehouse.translator import LAYERS
 from dagster_project.fences import LANDING_PASSED, READINGS_PASSED
+from dagster_project.partitions import begin_with
 from data.landing.entities import ENTITIES
 from expectations.suites import warehouse_suites
 from myproperty.settings import Settings
@@ -126,6 +128,33 @@ def test_dates_are_published_after_every_layer_that_people_read(definitions: dg.
     published = graph.get(dg.AssetKey("published_dates"))
     assert published.parent_keys == read
     assert published.partitions_def is not None
+
+
+def test_each_asset_has_an_owner(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    assert [key for key in graph.get_all_asset_keys() if not graph.get(key).owners] == []
+
+
+def test_runs_from_the_ui_use_one_process(definitions: dg.Definitions) -> None:
+    assert definitions.executor is dg.in_process_executor
+    assert all(job.executor_def is dg.in_process_executor for job in _jobs(definitions))
+
+
+def test_reading_dates_begin_with_the_first_reading(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, oltp_dsn=None, warehouse_dsn=None)
+    assert find_first_date(settings) is None, "definitions load without engines"
+    first = date(2025, 10, 21)
+    definitions = build_defs(settings=settings, first_date=first)
+    graph = definitions.resolve_asset_graph()
+    dated = [node for key in graph.get_all_asset_keys() if (node := graph.get(key)).partitions_def]
+    assert len(dated) > 30
+    assert {node.partitions_def for node in dated} == {begin_with(first)}
+    job = definitions.resolve_job_def("pipeline")
+    assert job.partitions_def == begin_with(first)
+
+
+def _jobs(definitions: dg.Definitions) -> list[dg.JobDefinition]:
+    return list(definitions.get_repository_def().get_all_jobs())
 
 
 def test_each_gate_blocks(definitions: dg.Definitions) -> None:

@@ -52,7 +52,7 @@ def run(dsn: str, negative_rows: int) -> tuple[dg.ExecuteInProcessResult, list[W
     )
     with dg.DagsterInstance.ephemeral() as instance:
         result = definitions.resolve_job_def("all").execute_in_process(
-            instance=instance, tags=run_tags(DATES), raise_on_error=False
+            instance=instance, tags=run_tags(DATES, "a test"), raise_on_error=False
         )
     return result, checked, platform, ran
 
@@ -63,6 +63,8 @@ def test_a_run_continues_after_a_gate_that_passes(oltp_dsn: str) -> None:
     assert result.success
     assert ran == ["landed", "undated"]
     assert checked == [DATES]
+    (evaluation,) = result.get_asset_check_evaluations()
+    assert (evaluation.passed, evaluation.partition) == (True, None)
     assert [verdict.passed for verdict in platform.verdicts] == [True]
 
 
@@ -78,4 +80,6 @@ def test_a_failed_gate_blocks_everything_downstream(oltp_dsn: str) -> None:
     assert kept.failed == platform.verdicts[0].failed
     (evaluation,) = result.get_asset_check_evaluations()
     assert not evaluation.passed
-    assert "A-READINGS-004" in (evaluation.description or "")
+    page = evaluation.description or ""
+    assert "| A-READINGS-004 (`docs/gates.md#gate-a-meter_readings`) | blocks |" in page
+    assert SUITE.rules[3].remedy.split("`")[0] in page

@@ -22,6 +22,9 @@ def nothing() -> None:
     """Give the job a step."""
 
 
+SENSOR = "sensor pending_dates"
+
+
 @dg.job(name="pipeline", partitions_def=READING_DATES)
 def pipeline() -> None:
     """Stand in for the job that the dates wait for."""
@@ -52,7 +55,7 @@ class Ticks:
         if request is None:
             return None
         self.record_run(request, dg.DagsterRunStatus.FAILURE)
-        return {name: value for name, value in request.tags.items() if "range" in name}
+        return {name: value for name, value in request.tags.items() if name in run_tags(FIRST, SENSOR)}
 
     def record_run(self, request: dg.RunRequest, status: dg.DagsterRunStatus) -> dg.DagsterRun:
         """Record a run as the daemon launches it."""
@@ -67,18 +70,18 @@ def ticks(tmp_path: Path) -> Iterator[Ticks]:
 
 
 def test_ranges_are_requested_in_order_and_a_failed_range_does_not_hold_up_others(ticks: Ticks) -> None:
-    assert ticks.window() == run_tags(FIRST)
-    assert ticks.window() == run_tags(SECOND)
+    assert ticks.window() == run_tags(FIRST, SENSOR)
+    assert ticks.window() == run_tags(SECOND, SENSOR)
     assert ticks.window() is None, "both failed and nothing has changed since"
     ticks.dates.append(date(2026, 7, 3))
-    assert ticks.window() == run_tags(Window(FIRST.start, date(2026, 7, 4)))
+    assert ticks.window() == run_tags(Window(FIRST.start, date(2026, 7, 4)), SENSOR)
 
 
 def test_a_range_that_is_pending_again_after_a_success_is_requested_again(ticks: Ticks) -> None:
     request = ticks.tick()
     assert request is not None
     ticks.record_run(request, dg.DagsterRunStatus.SUCCESS)
-    assert ticks.window() == run_tags(FIRST)
+    assert ticks.window() == run_tags(FIRST, SENSOR)
 
 
 def test_no_run_is_requested_while_one_is_under_way_or_when_no_date_waits(ticks: Ticks) -> None:

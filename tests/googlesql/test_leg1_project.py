@@ -5,7 +5,6 @@ Read from the manifest of the build for BigQuery. Not here: what the models comp
 
 import json
 import os
-import re
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +60,7 @@ def test_every_model_has_a_test_of_its_key(manifest: dict[str, Any]) -> None:
     assert {node["unique_id"] for node in of_type(manifest, "model")} - keyed == set()
 
 
-def test_every_mart_has_a_consumer_with_owner_and_address(manifest: dict[str, Any]) -> None:
+def test_every_mart_has_a_consumer_with_an_owner(manifest: dict[str, Any]) -> None:
     """A dashboard reads a mart through its public view, where it has one."""
     exposures = list(manifest["exposures"].values())
     read = {name for exposure in exposures for name in exposure["depends_on"]["nodes"]}
@@ -78,7 +77,7 @@ def test_every_mart_has_a_consumer_with_owner_and_address(manifest: dict[str, An
     assert {mart for seen in views.values() for mart in seen} & read == set(), "name its public view"
     for exposure in exposures:
         assert exposure["owner"]["name"] and exposure["owner"]["email"], exposure["name"]
-        assert re.match(r"https?://\S+", exposure["url"]), exposure["name"]
+        assert not exposure["url"], f"{exposure['name']}: no page exists yet"
         assert exposure["description"].strip(), exposure["name"]
 
 

@@ -6,6 +6,7 @@ import dagster as dg
 import fsspec
 
 from dagster_project.defs.ingest.jobs import ingest
+from dagster_project.partitions import LAUNCHED_BY
 from dagster_project.resources.platform import Platform
 from dagster_project.waiting import has_unfinished_run
 from data.ingest.readings import inbox
@@ -43,6 +44,7 @@ def inbox_files(
         reason = f"all {len(found)} files are new, still growing, or stayed after their run"
         return dg.SensorResult(skip_reason=reason, cursor=cursor)
     request = dg.RunRequest(
+        tags={LAUNCHED_BY: "sensor inbox_files"},
         run_key=inbox.files_key(filesystem, settled),
         run_config={"ops": {"meter_files": {"config": {"files": [file.path for file in settled]}}}},
     )

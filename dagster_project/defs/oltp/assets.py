@@ -17,9 +17,15 @@ tables = [
 ]
 
 COUNT = """
-select count(*), count(distinct tenant_id), coalesce(sum(value_kwh), 0), count(*) filter (where is_estimated)
-from myproperty.meter_readings where reading_date >= %s and reading_date < %s
+select count(*), count(distinct tenant_id), coalesce(sum(value_kwh), 0), count(*) filter (where is_estimated),
+    (
+        select string_agg(t.name, ', ' order by t.name) from myproperty.tenants as t
+        where t.id = any (array_agg(distinct r.tenant_id))
+    )
+from myproperty.meter_readings as r where reading_date >= %s and reading_date < %s
 """
+# Dagster shows a tag on one line.
+TAG_LENGTH = 200
 
 
 @dg.asset(
@@ -79,8 +85,9 @@ def meter_readings(
     dates = window(context)
     with permanent_unless_retryable(), psycopg.connect(platform.oltp_dsn) as connection:
         connection.execute(f"set role {ETL_ROLE}")
-        counted = connection.execute(COUNT, (dates.start, dates.end)).fetchone() or (0, 0, 0, 0)
-    rows, tenants, energy, estimated = counted
+        counted = connection.execute(COUNT, (dates.start, dates.end)).fetchone() or (0, 0, 0, 0, None)
+    rows, tenants, energy, estimated, names = counted
+    context.instance.add_run_tags(context.run.run_id, {"tenants": (names or "none")[:TAG_LENGTH]})
     platform.progress(
         f"{dates.start} to before {dates.end}: {rows} readings of {tenants} tenants, {energy:f} kWh"
     )

@@ -2,12 +2,9 @@
 
 import dagster as dg
 
-from dagster_project.partitions import READING_DATES
-
 validate = dg.define_asset_job(
     "validate",
     selection=dg.AssetSelection.assets("reading_issues"),
-    partitions_def=READING_DATES,
     description="Checks whole days of readings, and fills their gaps with estimates.",
     executor_def=dg.in_process_executor,
 )

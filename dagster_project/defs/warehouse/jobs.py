@@ -9,7 +9,6 @@ import dagster as dg
 from dagster_project.defs.landing.assets import landing_key
 from dagster_project.defs.raw.assets import raw_key
 from dagster_project.fences import LANDING_PASSED, RAW_PASSED
-from dagster_project.partitions import READING_DATES
 
 # The entities whose states are kept as versions: data/warehouse/snapshots has one file for each.
 VERSIONED = ("meters", "properties", "providers", "rate_plans", "solar_assets", "tenants", "units")
@@ -17,7 +16,6 @@ VERSIONED = ("meters", "properties", "providers", "rate_plans", "solar_assets", 
 pipeline = dg.define_asset_job(
     "pipeline",
     selection=dg.AssetSelection.all() - dg.AssetSelection.assets("meter_files"),
-    partitions_def=READING_DATES,
     description="Takes reading dates from the operational database to the marts, through gates A to D.",
     executor_def=dg.in_process_executor,
 )

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from dagster_project.defs.warehouse.jobs import pipeline, snapshots
-from dagster_project.partitions import run_tags, window_of
+from dagster_project.partitions import LAUNCHED_BY, run_tags, window_of
 
 
 def nightly_window(now: datetime, days: int = 3) -> tuple[str, str]:
@@ -26,7 +26,7 @@ def nightly_window(now: datetime, days: int = 3) -> tuple[str, str]:
 def pipeline_nightly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     """Request a run over the last three reading dates."""
     first, last = nightly_window(context.scheduled_execution_time.astimezone(UTC))
-    return dg.RunRequest(run_key=last, tags=run_tags(window_of(first, last)))
+    return dg.RunRequest(run_key=last, tags=run_tags(window_of(first, last), "schedule pipeline_nightly"))
 
 
 schedules = [
@@ -35,6 +35,7 @@ schedules = [
     dg.ScheduleDefinition(
         name="snapshots_six_hourly",
         job=snapshots,
+        tags={LAUNCHED_BY: "schedule snapshots_six_hourly"},
         cron_schedule="35 */6 * * *",
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.STOPPED,

@@ -1,0 +1,35 @@
+"""What Dagster shows of a finished run: one state for each gate, and tags that say what the run is."""
+
+from dagster import AssetCheckKey
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+
+from dagster_project.build import build_defs, find_first_date
+from dagster_project.runner import instance
+from tests.end_to_end.support import Platform
+
+
+def test_no_gate_is_left_planned_after_a_run(platform: Platform) -> None:
+    """A check with partitions stayed planned for each date of the range, and was shown as skipped."""
+    graph = build_defs(settings=platform.settings).resolve_asset_graph()
+    gates: list[AssetCheckKey] = [key for key in graph.asset_check_keys if key.name.startswith("gate_")]
+    with instance(platform.settings.home) as opened:
+        for key in gates:
+            records = opened.event_log_storage.get_asset_check_execution_history(key, limit=50)
+            assert records, key
+            assert {record.status for record in records} == {AssetCheckExecutionRecordStatus.SUCCEEDED}, key
+
+
+def test_a_run_is_tagged_with_dates_tenants_and_launcher(platform: Platform) -> None:
+    report = platform.reports[0]
+    with instance(platform.settings.home) as opened:
+        run = opened.get_run_by_id(report.run_id)
+    assert run is not None
+    assert run.tags["reading_dates"] == f"{report.dates[0]} to {report.dates[-1]}"
+    assert run.tags["launched_by"].endswith("by the command")
+    assert "demo-sonnenhof" in run.tags["tenants"]
+
+
+def test_the_pages_begin_with_the_first_date_of_the_ledger(platform: Platform) -> None:
+    assert find_first_date(platform.settings) == min(
+        day for report in platform.reports for day in report.dates
+    )
