@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 # A run of a month publishes before the next begins, and its events stay few enough for Dagster's storage.
 MOST_DATES = 31
-# After so many failed runs the cause is not a few dates.
-MOST_FAILED_RUNS = 6
+# A month is halved to one bad date in 6 failed runs; after 10 in a row the cause is not a few dates.
+MOST_FAILED_IN_A_ROW = 10
 # What `<home>/dagster/dagster.yaml` says; one that a person changed is kept.
 _FORMER_INSTANCES = ("telemetry:\n  enabled: false\nnux:\n  enabled: false\n",)
 _INSTANCE = """\
@@ -180,21 +180,24 @@ def run_dates(
 
     Each run publishes its dates when it has passed. A run that fails for some of its dates is followed by
     runs of the others, so that these are published; the dates that failed keep what was published before. A
-    failure that says nothing about dates, such as a lost connection, ends it, as do MOST_FAILED_RUNS runs.
+    failure that says nothing about dates, such as a lost connection, ends it. So do MOST_FAILED_IN_A_ROW runs
+    that fail one after the other.
     """
     queue = deque(limited(contiguous(dates), MOST_DATES))
     tell = progress or (lambda _: None)
     tell(f"plan: {sum(len(window.dates) for window in queue)} dates in {len(queue)} runs")
     reports: list[RunReport] = []
-    while queue and sum(not report.success for report in reports) < MOST_FAILED_RUNS:
+    failed_in_a_row = 0
+    while queue and failed_in_a_row < MOST_FAILED_IN_A_ROW:
         window = queue.popleft()
         tell(f"run of {window.start} to before {window.end}; {len(queue)} runs wait")
         reports.append(run_pipeline(window.start, window.end, settings, progress))
+        failed_in_a_row = 0 if reports[-1].success else failed_in_a_row + 1
         if reports[-1].stops_all:
             break
         if not reports[-1].success and (rest := split_after(reports[-1])):
-            count = sum(len(part.dates) for part in rest)
-            tell(f"{count} of {len(window.dates)} dates are run without the others")
+            again = sum(len(part.dates) for part in rest)
+            tell(f"failed; {again} of its {len(window.dates)} dates are run again in {len(rest)} runs")
             queue.extendleft(reversed(rest))
     if queue:
         tell(
@@ -206,8 +209,8 @@ def run_dates(
 def split_after(report: RunReport) -> list[Window]:
     """Return the windows of a failed run that are worth a run of their own.
 
-    The samples of the broken rules name dates that failed: the others, without them. If they name none, the
-    two halves. None of a single date.
+    If the samples of the broken rules name dates of the run, these are all dates but the named. If not, these
+    are the two halves. A run of one date has none.
     """
     named = {
         str(example["reading_date"])
@@ -216,8 +219,9 @@ def split_after(report: RunReport) -> list[Window]:
         for example in broken["sample"]
         if broken["severity"] == "block" and "reading_date" in example
     }
-    if named:
-        return contiguous([day for day in report.dates if day.isoformat() not in named])
+    others = [day for day in report.dates if day.isoformat() not in named]
+    if len(others) < len(report.dates):
+        return contiguous(others)
     return limited([Window(report.start, report.end)], -(-len(report.dates) // 2)) if report.dates[1:] else []
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dagster_project import runner
-from dagster_project.runner import MOST_DATES, MOST_FAILED_RUNS, RunReport, run_dates
+from dagster_project.runner import MOST_DATES, MOST_FAILED_IN_A_ROW, RunReport, run_dates, split_after
 from expectations.verdicts import Verdict
 from myproperty.dates import Window, limited
 from myproperty.settings import Settings
@@ -69,10 +69,37 @@ def test_the_good_dates_of_a_failed_run_are_published(run_of: Any, named: bool) 
     assert len(reports) <= 9
 
 
+@pytest.mark.parametrize("place", range(MOST_DATES))
+def test_one_bad_date_that_no_sample_names_holds_back_no_other_date_of_a_month(
+    run_of: Any, place: int
+) -> None:
+    dates = some_dates(MOST_DATES)
+    reports, _ = run_of(dates, {dates[place]}, named=False)
+    assert published(reports) == dates[:place] + dates[place + 1 :]
+    assert sum(not report.success for report in reports) <= 6
+    assert sum(len(report.dates) for report in reports) <= 6 * len(dates)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_one_bad_date_in_each_month_of_a_year_holds_back_no_other_date(run_of: Any, named: bool) -> None:
+    dates = some_dates(365)
+    bad = set(dates[3::MOST_DATES])
+    reports, lines = run_of(dates, bad, named=named)
+    assert published(reports) == [day for day in dates if day not in bad]
+    assert "were not started" not in lines[-1]
+
+
+def test_a_sample_that_names_no_date_of_the_run_halves_it() -> None:
+    window = Window(FIRST, FIRST + DAY * 4)
+    elsewhere = failed(window, {FIRST - DAY}, named=True)
+    report = RunReport(*window.bounds, "r", False, [elsewhere], {}, None, window.dates)
+    assert split_after(report) == [Window(FIRST, FIRST + DAY * 2), Window(FIRST + DAY * 2, FIRST + DAY * 4)]
+
+
 def test_a_failure_of_everything_is_not_tried_for_ever(run_of: Any) -> None:
     dates = some_dates(60)
     reports, lines = run_of(dates, set(dates), named=False)
-    assert len(reports) == MOST_FAILED_RUNS
+    assert len(reports) == MOST_FAILED_IN_A_ROW
     assert "were not started" in lines[-1]
 
 
