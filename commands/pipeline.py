@@ -49,6 +49,37 @@ def run(first: FirstDate = None, last: LastDate = None, json: AsJson = False) ->
 
 
 @reports_errors
+def reload(
+    table: Annotated[str, typer.Argument(help="A copied table, as the gate names it.")],
+    *,
+    first: FirstDate = None,
+    last: LastDate = None,
+    json: AsJson = False,
+) -> None:
+    """Copy one table again, from its source to landing and raw, and check both copies by gates B and C."""
+    if (first is None) != (last is None):
+        raise typer.BadParameter("give both --from and --to, or neither")
+    if first and last:
+        check_order(first, last)
+    from dagster_project.reload import reload_table
+    from myproperty.dates import Window
+
+    dates = Window(first.date(), last.date() + timedelta(days=1)) if first and last else None
+    settings = get_settings()
+    with console.output_to(settings.run_log):
+        verdicts = reload_table(settings, table, dates, console.show_progress)
+    if json:
+        console.print_json([verdict.as_json() for verdict in verdicts])
+    else:
+        views.show_gates(verdicts)
+    for verdict in verdicts:
+        if not verdict.passed:
+            console.err.print(console.escape(verdict.message))
+    if not all(verdict.passed for verdict in verdicts):
+        raise typer.Exit(1)
+
+
+@reports_errors
 def validate(
     first: FirstDate = None, last: LastDate = None, tenant: OnlyTenant = None, json: AsJson = False
 ) -> None:

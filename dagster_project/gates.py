@@ -38,7 +38,7 @@ def to_check_result(
         passed=not verdict.failed,
         severity=dg.AssetCheckSeverity.WARN if verdict.passed else dg.AssetCheckSeverity.ERROR,
         # Dagster shows a description as Markdown, and metadata of Markdown only after a click.
-        description=f"{verdict.headline}\n\n{write_verdict(verdict, docs_url)}",
+        description=_describe_verdict(verdict, docs_url),
         metadata={
             "expectations": verdict.expectations,
             "rows": verdict.rows,
@@ -134,6 +134,11 @@ def run_gate_check(
     save_verdicts(platform.oltp_dsn, [verdict])
     platform.verdicts.append(verdict)
     return verdict
+
+
+def _describe_verdict(verdict: Verdict, docs_url: str | None) -> str:
+    parts = [verdict.headline, "" if verdict.passed else verdict.held_back, write_verdict(verdict, docs_url)]
+    return "\n\n".join(part for part in parts if part)
 
 
 def _check_name(gate: str) -> str:

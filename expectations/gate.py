@@ -7,7 +7,7 @@ Suites are in `expectations.suites`, frames in `expectations.frames`, the calls 
 import math
 import time
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pandas as pd
@@ -41,6 +41,9 @@ def run_gate(
     failed = [_describe_missing_rows(suite)] if must and rows == 0 else []
     results = validate_frame(suite, frame)
     failed += [_describe_failure(result, suite.id_columns) for result in results if not result["success"]]
+    if date_from is not None and date_to is not None:
+        for broken in failed:
+            broken["remedy"] = _fill_dates(broken["remedy"], date_from, date_to)
     return Verdict(
         gate=suite.gate,
         table=suite.table,
@@ -54,6 +57,11 @@ def run_gate(
         results=[_summarise(result) for result in results],
         seconds=time.perf_counter() - started,
     )
+
+
+def _fill_dates(remedy: str, date_from: date, date_to: date) -> str:
+    last = date_to - timedelta(days=1)
+    return remedy.replace("{first}", date_from.isoformat()).replace("{last}", last.isoformat())
 
 
 def _has_row_counts(frame: pd.DataFrame) -> bool:

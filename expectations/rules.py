@@ -30,7 +30,7 @@ class GateRule:
 
     `id` is `<gate>-<TABLE>-<number>`; people search for it, so its meaning never changes. `condition` is what
     the frame is checked for, `what` the same in words, and `remedy` what the person on call does when the
-    rule is broken.
+    rule is broken; `{first}` and `{last}` in it stand for the first and last reading date of the run.
     """
 
     id: str

@@ -21,10 +21,18 @@ from myproperty.database.session import Session, transaction
 OVERLAP = datetime.timedelta(hours=1)
 
 
-def land(entity: str, dsn: str, start: datetime.date | None = None, end: datetime.date | None = None) -> int:
+def land(
+    entity: str,
+    dsn: str,
+    start: datetime.date | None = None,
+    end: datetime.date | None = None,
+    *,
+    is_whole: bool = False,
+) -> int:
     """Replace the landed rows of an entity, all or for reading dates in [start, end); returns their number.
 
-    Of a growing table only the changes are written, and deleted rows are removed; the number counts all rows.
+    Of a growing table only the changes are written, and deleted rows are removed, unless `is_whole`, which
+    replaces all of its rows. The number counts all rows.
     If a row with effect on past dates changed, those dates become pending again (`published_dates`). One
     transaction: readers see the old rows or the new. Raises `IngestError` for an archived date, and
     ValueError for an unknown entity, or for dates of an entity without dates.
@@ -35,9 +43,9 @@ def land(entity: str, dsn: str, start: datetime.date | None = None, end: datetim
         if dates is None:
             if described.effective is not None:
                 withdraw_dates(session, described, described.effective)
-            return (
-                _merge_changes(session, described) if described.is_growing else _replace(session, described)
-            )
+            if described.is_growing and not is_whole:
+                return _merge_changes(session, described)
+            return _replace(session, described)
         where = filter_dates(described, dates)
         if described.name == READINGS:
             _prepare_readings(session, described, dates, where)

@@ -13,16 +13,24 @@ from data.raw.warehouse import Warehouse
 
 
 def transfer(
-    warehouse: Warehouse, entity: str, dsn: str, run_id: str, dates: Sequence[datetime.date] | None = None
+    warehouse: Warehouse,
+    entity: str,
+    dsn: str,
+    run_id: str,
+    dates: Sequence[datetime.date] | None = None,
+    *,
+    is_whole: bool = False,
 ) -> int:
     """Load an entity, all or its reading dates `dates`; returns the number of these rows in raw.
+
+    Of a growing table only the rows landed since the last load are merged, unless `is_whole`.
 
     The load key names the run and the partition: a step that is retried finds its own load job. Raises the
     errors of the warehouse.
     """
     described = ENTITIES[entity]
     warehouse.ensure_table(described)
-    if described.is_growing:
+    if described.is_growing and not is_whole:
         return _transfer_changed(warehouse, entity, dsn, run_id)
     partitions: Sequence[datetime.date | None] = [None] if dates is None else dates
     loaded = sum(

@@ -10,11 +10,9 @@ from expectations.rules import GateRule, GateSuite, equals_source, is_true
 
 # No warehouse can be built without these, so an empty table means that the copy is wrong.
 _NEVER_EMPTY = ("tenants", "properties", "meters", "meter_registers")
-_COPY_AGAIN = {
-    "B": "Run the same dates again: this replaces landing. If it fails again, compare the landing "
-    "query of this table with its source.",
-    "C": "Run the same dates again: this replaces the raw partition. If it fails again, look at the "
-    "load job of this table and date.",
+_IF_AGAIN = {
+    "B": "If it fails again, the source is being written: wait for its writer, and reload once more.",
+    "C": "If it fails again, the load of this table is at fault: look at its load job in the warehouse.",
 }
 
 
@@ -35,7 +33,11 @@ def copy_suite(gate: str, table: str) -> GateSuite:
 def copy_rules(gate: str, table: str, measures: Sequence[str]) -> tuple[GateRule, ...]:
     """Return the rules of a copied table: 001 for its keys, then one for each measure, in order."""
     name = table.upper().replace("_", "-")
-    remedy = _COPY_AGAIN[gate]
+    dates = " --from {first} --to {last}" if ENTITIES[table].is_dated else ""
+    remedy = (
+        f"`myproperty reload {table}{dates}` copies it again and checks both copies; then `myproperty run`. "
+        f"{_IF_AGAIN[gate]}"
+    )
     keys = GateRule(
         f"{gate}-{name}-001",
         is_true("on_both_sides"),
