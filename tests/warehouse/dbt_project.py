@@ -159,7 +159,7 @@ def run_dbt(
 ) -> DbtRun:
     """Run one dbt command (such as ["build"]) in this process for [start, end) on the database of `dsn`.
 
-    A command that builds nodes of the project itself runs on a parse that all tests of a session share.
+    Each command but `parse` on the project itself runs on a parse that all tests of a session share.
     """
     ranged = start is not None and end is not None
     variables = CALENDAR | ({"start_date": str(start), "end_date": str(end)} if ranged else {})
@@ -169,7 +169,7 @@ def run_dbt(
         *("--target-path", str(target_path), "--log-path", str(target_path), "--threads", "2", "--quiet"),
         *("--vars", json.dumps(variables)),
     ]
-    is_shared = words[0] in {"build", "run"} and project == PROJECT and not prefix
+    is_shared = words[0] != "parse" and project == PROJECT and not prefix
     with environment(dsn, prefix):
         manifest = parsed_project(urlsplit(dsn).path.lstrip("/")) if is_shared else None
         outcome = dbtRunner(manifest).invoke(arguments)
