@@ -2,7 +2,19 @@
 
 import typer
 
-from commands import billing, demo, engines, files, issues, keys, partitions, pipeline, quarantine, warehouse
+from commands import (
+    alerts,
+    billing,
+    demo,
+    engines,
+    files,
+    issues,
+    keys,
+    partitions,
+    pipeline,
+    quarantine,
+    warehouse,
+)
 
 # Everything behind the name of the command goes to another program, options included.
 PASS_ARGUMENTS = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -29,6 +41,7 @@ app.add_typer(billing.app, name="billing")
 app.add_typer(keys.app, name="keys")
 app.add_typer(issues.app, name="issues")
 app.add_typer(partitions.app, name="partitions")
+app.add_typer(alerts.app, name="alerts")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ Definitions are in `defs/<stage>/<kind>.py`. The stages are `ingest`, `oltp`, `l
 stage has the kinds that it needs, and each file ends with a list of that name. A job and what starts it are
 in the stage where the job ends.
 
+`defs/alerts` has only sensors: they tell people about runs of all stages, by `alerts`.
+
 What the stages share is beside `defs`: `gates` (a gate as an asset check), `waiting` (sensors of dates),
 `partitions`, `failures` and `resources`. `build` puts all definitions together, `definitions` is what Dagster
 loads, and `runner` runs jobs in the caller's process.

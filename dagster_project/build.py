@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 import psycopg
 
+from dagster_project.defs.alerts import sensors as alert_sensors
 from dagster_project.defs.ingest import assets as ingest_assets
 from dagster_project.defs.ingest import jobs as ingest_jobs
 from dagster_project.defs.ingest import schedules as ingest_schedules
@@ -87,7 +88,12 @@ def build_defs(
         ],
         jobs=[*ingest_jobs.jobs, *oltp_jobs.jobs, *warehouse_jobs.jobs],
         schedules=[*ingest_schedules.schedules, *warehouse_schedules.schedules],
-        sensors=[*ingest_sensors.sensors, *oltp_sensors.sensors, *warehouse_sensors.sensors],
+        sensors=[
+            *ingest_sensors.sensors,
+            *oltp_sensors.sensors,
+            *warehouse_sensors.sensors,
+            *alert_sensors.sensors,
+        ],
         # Runs that people start in the UI: the default starts a process for each step, 10 s for each.
         executor=dg.in_process_executor,
         resources={"platform": Platform(settings), "dbt": dbt.resource(settings), **(resources or {})},

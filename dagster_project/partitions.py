@@ -4,6 +4,7 @@ The partition range of a run says which dates it covers. `window` converts it to
 `myproperty.dates.Window`, the form that functions below Dagster take.
 """
 
+from collections.abc import Mapping
 from datetime import date, timedelta
 
 import dagster as dg
@@ -35,6 +36,14 @@ def run_tags(window: Window, launched_by: str) -> dict[str, str]:
     first, last = window.start.isoformat(), (window.end - timedelta(days=1)).isoformat()
     dates = first if first == last else f"{first} to {last}"
     return {_START: first, _END: last, "reading_dates": dates, LAUNCHED_BY: launched_by}
+
+
+def dates_of_tags(tags: Mapping[str, str]) -> Window | None:
+    """Return the window of a run by its tags; None if it has no partitions."""
+    if _START in tags and _END in tags:
+        return window_of(tags[_START], tags[_END])
+    key = tags.get("dagster/partition")
+    return window_of(key, key) if key else None
 
 
 def window_of(first: str, last: str) -> Window:

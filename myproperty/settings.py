@@ -82,6 +82,32 @@ class Settings(BaseSettings):
         description="Prefix of all datasets (BigQuery) or schemas (PostgreSQL) of the warehouse, for example "
         "`qa_`.",
     )
+    alert_slack_url: SecretStr | None = Field(
+        default=None,
+        description="Incoming webhook of Slack, `https://hooks.slack.com/services/...`. Unset: no alerts to "
+        "Slack.",
+    )
+    alert_email_url: SecretStr | None = Field(
+        default=None,
+        description="Mail server and addresses of alerts, "
+        "`mailtos://USER:PASSWORD@HOST:PORT?from=FROM&to=TO`. Unset: no alerts by e-mail.",
+    )
+    alert_webhook_url: SecretStr | None = Field(
+        default=None,
+        description="URL that takes alerts as JSON: `title`, `message`, `type` and the facts in `alert`. "
+        "Unset: no alerts to a webhook.",
+    )
+    alert_quiet_minutes: int = Field(
+        default=60, ge=0, description="Number of minutes in which an alert of the same cause is not repeated."
+    )
+    alert_silent_hours: int = Field(
+        default=36,
+        gt=0,
+        description="Number of hours without a file after which a sender (a tenant and a format) is silent.",
+    )
+    alert_digest_hour: int = Field(
+        default=6, ge=0, le=23, description="Hour of the day, in UTC, from which the daily digest is sent."
+    )
 
     docs_url: str | None = Field(
         default=None,

@@ -79,7 +79,8 @@ def describe_definitions(definitions: dg.Definitions) -> dict[str, Any]:
             for schedule in repository.schedule_defs
         },
         "sensors": {
-            sensor.name: [sensor.job_name, sensor.default_status.value] for sensor in repository.sensor_defs
+            sensor.name: [sensor.job_name if sensor.targets else "", sensor.default_status.value]
+            for sensor in repository.sensor_defs
         },
     }
 

@@ -1,0 +1,1 @@
+"""What Dagster has of this stage; see `dagster_project`."""

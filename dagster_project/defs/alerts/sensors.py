@@ -1,0 +1,132 @@
+"""The sensors that tell people, on everywhere: they only write to the outbox, and `unsent_alerts` sends.
+
+They run in the daemon, never in a run: a channel that fails cannot delay or fail a run. Without a channel in
+the settings they do nothing.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import dagster as dg
+import psycopg
+
+from dagster_project.alerts import channels, facts, messages
+from dagster_project.resources.platform import Platform
+from myproperty.errors import PlatformError
+
+_ON = dg.DefaultSensorStatus.RUNNING
+NO_CHANNEL = "no channel is set: MYPROPERTY_ALERT_SLACK_URL, _EMAIL_URL or _WEBHOOK_URL"
+
+
+def _channel_names(platform: Platform) -> list[str]:
+    return list(channels.channel_addresses(platform.settings))
+
+
+@dg.run_failure_sensor(
+    name="failed_runs",
+    minimum_interval_seconds=30,
+    default_status=_ON,
+    description="Tells people about a failed run of any job: one message, with every broken rule.",
+)
+def failed_runs(
+    context: dg.RunFailureSensorContext, platform: dg.ResourceParam[Platform]
+) -> dg.SkipReason | None:
+    """Write one message for a failed run; without the database the message names checks, not rules."""
+    names = _channel_names(platform)
+    if not names:
+        return dg.SkipReason(NO_CHANNEL)
+    run, failures = context.dagster_run, context.get_step_failure_events()
+    try:
+        rules = facts.read_broken_rules(platform.oltp_dsn, context.instance, run, failures)
+    except (PlatformError, psycopg.Error):
+        rules = facts.read_broken_rules(None, context.instance, run, failures)
+    alert = messages.compose_failure(run.job_name, run.run_id, facts.dates_of_run(run), rules)
+    channels.open_outbox(platform.settings).add(alert, names, facts.utc_now())
+    return None
+
+
+@dg.run_status_sensor(
+    run_status=dg.DagsterRunStatus.SUCCESS,
+    name="recovered_runs",
+    minimum_interval_seconds=30,
+    default_status=_ON,
+    description="Tells people once that a failure has ended: a run of the job succeeded on all its dates.",
+)
+def recovered_runs(
+    context: dg.RunStatusSensorContext, platform: dg.ResourceParam[Platform]
+) -> dg.SkipReason | None:
+    """Take the dates of a successful run off the failures that were told."""
+    names = _channel_names(platform)
+    if not names:
+        return dg.SkipReason(NO_CHANNEL)
+    run = context.dagster_run
+    channels.open_outbox(platform.settings).recover_dates(
+        run.job_name, facts.dates_of_run(run), f"recovery/{run.run_id}", names, facts.utc_now()
+    )
+    return None
+
+
+def _database_sensor(
+    name: str, seconds: int, description: str, tick: Callable[[dg.SensorEvaluationContext, Platform], str]
+) -> dg.SensorDefinition:
+    """Define a sensor that starts no run and needs a channel and the database."""
+
+    @dg.sensor(name=name, minimum_interval_seconds=seconds, default_status=_ON, description=description)
+    def evaluate(context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]) -> dg.SkipReason:
+        return dg.SkipReason(tick(context, platform) if _channel_names(platform) else NO_CHANNEL)
+
+    return evaluate
+
+
+def tell_silent_senders(_: dg.SensorEvaluationContext, platform: Platform) -> str:
+    """Write a message for each sender that is silent, and one for each that has sent again."""
+    settings, names, now = platform.settings, _channel_names(platform), facts.utc_now()
+    outbox = channels.open_outbox(settings)
+    silent = facts.read_silent_senders(platform.oltp_dsn, settings.alert_silent_hours, now)
+    # Said once until the sender sends again: the digest repeats it.
+    open_causes = {cause["cause"] for cause in outbox.open_causes() if cause["cause"].startswith("silence/")}
+    for sender in silent:
+        if sender.cause not in open_causes:
+            outbox.add(messages.compose_silence(sender, settings.alert_silent_hours, now), names, now)
+    for cause in open_causes - {sender.cause for sender in silent}:
+        outbox.recover(cause, f"recovery/{cause}/{now.isoformat()}", names, now)
+    return f"{len(silent)} senders are silent"
+
+
+def tell_digest(context: dg.SensorEvaluationContext, platform: Platform) -> str:
+    """Write the digest of the day, once, from the hour of the settings on."""
+    settings, now = platform.settings, facts.utc_now()
+    if not is_digest_due(context.cursor, now, settings.alert_digest_hour):
+        return "the digest of the day is written, or its hour has not come"
+    outbox = channels.open_outbox(settings)
+    read = facts.read_digest(platform.oltp_dsn, context.instance, outbox, settings.alert_silent_hours, now)
+    outbox.add(messages.compose_digest(now.date(), read), _channel_names(platform), now)
+    context.update_cursor(now.date().isoformat())
+    return "the digest is written"
+
+
+def is_digest_due(cursor: str | None, now: datetime, hour: int) -> bool:
+    """Return whether the digest of the day is to be written; `cursor` is the day of the last one."""
+    return now.hour >= hour and cursor != now.date().isoformat()
+
+
+def send_unsent(_: dg.SensorEvaluationContext, platform: Platform) -> str:
+    """Send what waits in the outbox."""
+    counts = channels.send_waiting(platform.settings)
+    return f"{counts['sent']} sent, {counts['failed']} failed: see `myproperty alerts status`"
+
+
+sensors = [
+    failed_runs,
+    recovered_runs,
+    _database_sensor(
+        "silent_senders",
+        3600,
+        "Tells people about tenants and formats without new files.",
+        tell_silent_senders,
+    ),
+    _database_sensor("daily_digest", 600, "Tells people once a day what is open.", tell_digest),
+    _database_sensor(
+        "unsent_alerts", 60, "Sends the messages that wait, and tries failed ones again.", send_unsent
+    ),
+]
