@@ -94,7 +94,7 @@ def test_a_failed_gate_of_the_real_job_is_one_message_and_its_end_another(
     names = ["reading_issues", "meter_readings"]
     result = job.execute_in_process(
         instance=instance,
-        tags=run_tags(DATES),
+        tags=run_tags(DATES, "a test"),
         raise_on_error=False,
         asset_selection=[dg.AssetKey(name) for name in names],
     )
