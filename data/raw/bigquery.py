@@ -7,8 +7,9 @@ Here: the calls of the client, the same for Google's BigQuery and the emulator. 
 import datetime
 import hashlib
 import io
+import itertools
 import re
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 import pyarrow as pa
@@ -67,23 +68,34 @@ class BigQueryWarehouse:
     ) -> int:
         """See `Warehouse`. A second attempt finds the first job by its id, which BigQuery keeps unique.
 
-        The id is a hash of the key and the rows: other rows under the same key are another load.
+        The id is a hash of the key and the rows: other rows under the same key are another load. If the job
+        that is found ended in an error, the load runs again under the id of the next generation.
         """
         check_partition(entity, rows, partition)
         content = _parquet(rows)
         target = self._name(entity) + (f"${partition:%Y%m%d}" if partition is not None else "")
-        wanted = job_id(target, load_key, content)
+        for generation in itertools.count():
+            job = self._start_load(entity, target, content, job_id(target, load_key, content, generation))
+            if job is not None:
+                job.result()
+                break
+        return int(rows.num_rows)
+
+    def _start_load(
+        self, entity: Entity, target: str, content: bytes, wanted: str
+    ) -> bigquery.LoadJob | None:
+        """Start the job `wanted`, or return the one that has this id; None if that one ended in an error."""
         try:
-            self._client.load_table_from_file(
+            return self._client.load_table_from_file(
                 io.BytesIO(content),
                 target,
                 job_id=wanted,
                 job_config=self._load_config(entity),
                 num_retries=3,
-            ).result()
+            )
         except Conflict:
-            self._client.get_job(wanted).result()
-        return int(rows.num_rows)
+            found = cast(bigquery.LoadJob, self._client.get_job(wanted))
+            return None if found.error_result else found
 
     def merge(self, entity: Entity, rows: pa.Table, load_key: str) -> None:
         """See `Warehouse`. Loads a second table, named after the key, merges it, and drops it."""
@@ -160,13 +172,16 @@ class BigQueryWarehouse:
         return config
 
 
-def job_id(target: str, load_key: str, content: bytes) -> str:
-    """Return the same id for the same load, of characters that BigQuery allows: letters, digits, - and _."""
+def job_id(target: str, load_key: str, content: bytes, generation: int = 0) -> str:
+    """Return the same id for the same load, of characters that BigQuery allows: letters, digits, - and _.
+
+    `generation` counts the earlier jobs of this load, which all ended in an error.
+    """
     digest = hashlib.sha256()
     for part in (target.encode(), load_key.encode(), content):
         digest.update(len(part).to_bytes(8, "big"))
         digest.update(part)
-    return f"raw-{digest.hexdigest()}"
+    return f"raw-{digest.hexdigest()}" + (f"-{generation}" if generation else "")
 
 
 def merge_sql(entity: Entity, target: str, changed: str) -> str:
