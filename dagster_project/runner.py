@@ -20,6 +20,7 @@ from dagster_project.defs.ingest.jobs import ingest
 from dagster_project.defs.oltp.jobs import validate
 from dagster_project.defs.warehouse.jobs import pipeline
 from dagster_project.partitions import LAUNCHED_BY, READING_DATES, run_tags
+from dagster_project.processes import PROCESS, describe_process
 from dagster_project.resources.platform import Platform
 from expectations.verdicts import Verdict
 from myproperty.dates import Window, contiguous, limited
@@ -41,6 +42,10 @@ telemetry:
   enabled: false
 nux:
   enabled: false
+run_monitoring:
+  enabled: true
+  start_timeout_seconds: 600
+  max_runtime_seconds: 21600
 event_log_storage:
   module: dagster_project.event_log
   class: PooledSqliteEventLogStorage
@@ -247,7 +252,10 @@ def _execute_job(job: str, platform: Platform, tags: dict[str, str]) -> dg.Execu
     definitions = build_defs(settings=platform.settings, resources={"platform": platform})
     with instance(platform.settings.home) as opened:
         return definitions.resolve_job_def(job).execute_in_process(
-            instance=opened, tags=tags, run_config=_QUIET, raise_on_error=False
+            instance=opened,
+            tags=tags | {PROCESS: describe_process()},
+            run_config=_QUIET,
+            raise_on_error=False,
         )
 
 

@@ -1,4 +1,4 @@
-"""Sensors of reading dates that wait for a job, and whether a job has an unfinished run.
+"""Sensors of reading dates that wait for a job.
 
 Which dates wait for which job is in `dagster_project.defs.<stage>.sensors`.
 """
@@ -10,16 +10,11 @@ from typing import Any
 import dagster as dg
 
 from dagster_project.partitions import READING_DATES, run_tags
+from dagster_project.processes import find_unfinished_runs
 from dagster_project.resources.platform import Platform
 from myproperty.dates import contiguous
 
 _RUN_KEY = "dagster/run_key"
-_UNFINISHED = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
-
-
-def has_unfinished_run(instance: dg.DagsterInstance, job_name: str) -> bool:
-    """Return whether a run of the job is queued or under way."""
-    return instance.get_runs_count(dg.RunsFilter(job_name=job_name, statuses=_UNFINISHED)) > 0
 
 
 def dates_sensor(name: str, job: Any, find_dates: Callable[[str], list[date]]) -> dg.SensorDefinition:
@@ -41,7 +36,7 @@ def dates_sensor(name: str, job: Any, find_dates: Callable[[str], list[date]]) -
         context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
     ) -> dg.RunRequest | dg.SkipReason:
         instance = context.instance
-        if has_unfinished_run(instance, job.name):
+        if find_unfinished_runs(instance, job.name):
             return dg.SkipReason(f"a run of {job.name} is under way")
         succeeded = dg.RunsFilter(job_name=job.name, statuses=[dg.DagsterRunStatus.SUCCESS])
         since = next((run.run_id for run in instance.get_runs(succeeded, limit=1)), "start")

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from dagster_project.failures import RETRY, permanent_unless_retryable
 from dagster_project.markdown import escape_text, write_table
+from dagster_project.processes import tag_process
 from dagster_project.resources.platform import Platform
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def meter_files(
     """
     from data.ingest.readings import inbox
 
+    tag_process(context)
     results = []
     with permanent_unless_retryable():
         for result in inbox.ingest_waiting(platform.settings, platform.oltp_dsn, config.files):

@@ -7,8 +7,8 @@ import fsspec
 
 from dagster_project.defs.ingest.jobs import ingest
 from dagster_project.partitions import LAUNCHED_BY
+from dagster_project.processes import find_unfinished_runs
 from dagster_project.resources.platform import Platform
-from dagster_project.waiting import has_unfinished_run
 from data.ingest.readings import inbox
 
 # A tick reads each of these files for its hash, and has a minute.
@@ -30,7 +30,7 @@ def inbox_files(
     file that stays in the inbox after its run is tried again only when it or a mapping of its tenant changes,
     and does not hold up other files.
     """
-    if has_unfinished_run(context.instance, ingest.name):
+    if find_unfinished_runs(context.instance, ingest.name):
         return dg.SkipReason("the files of the last run are being ingested")
     filesystem, root = fsspec.core.url_to_fs(platform.settings.inbox)
     found = inbox.list_waiting(filesystem, root)

@@ -10,6 +10,7 @@ import dagster as dg
 from dagster_project.failures import RETRY, permanent_unless_retryable
 from dagster_project.fences import LANDING_PASSED, READINGS_PASSED, make_fence
 from dagster_project.partitions import READING_DATES, SINGLE_RUN, window
+from dagster_project.processes import tag_process
 from dagster_project.resources.platform import Platform
 from data.landing.entities import ENTITIES
 from myproperty.dates import Window
@@ -47,6 +48,7 @@ def land_entities(
     context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
 ) -> Iterator[dg.MaterializeResult[None]]:
     """The tables without dates, each in its own transaction; running it again changes nothing."""
+    tag_process(context)
     selected = [entity for entity in UNDATED if landing_key(entity) in context.selected_asset_keys]
     check_sources(context, platform, selected)
     rows = 0

@@ -7,6 +7,7 @@ import dagster as dg
 from dagster_project.failures import RETRY, permanent_unless_retryable
 from dagster_project.fences import READINGS_PASSED, make_fence
 from dagster_project.partitions import READING_DATES, SINGLE_RUN, window
+from dagster_project.processes import tag_process
 from dagster_project.resources.platform import Platform
 from data.landing.entities import ENTITIES
 
@@ -45,6 +46,7 @@ def reading_issues(
     """
     from data.ingest.validation.run import validate
 
+    tag_process(context)
     dates = window(context)
     with permanent_unless_retryable():
         found = validate(platform.oltp_dsn, first=dates.dates[0], last=dates.dates[-1], due_only=True)

@@ -1,0 +1,47 @@
+"""The process of a run, and the end of runs whose process was killed.
+
+Dagster keeps a killed run as started: for ever if a command ran it, else until its monitoring ends it.
+"""
+
+import socket
+from collections.abc import Sequence
+
+import dagster as dg
+import psutil
+
+# host/process id/start of the process in seconds since 1970: an id alone is used again by the system.
+PROCESS = "process"
+_UNFINISHED = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
+
+
+def describe_process() -> str:
+    """Return the value of the tag `process` for this process."""
+    process = psutil.Process()
+    return f"{socket.gethostname()}/{process.pid}/{process.create_time():.2f}"
+
+
+def tag_process(context: dg.AssetExecutionContext) -> None:
+    """Record this process as the one that executes the run: the first step of each job does."""
+    context.instance.add_run_tags(context.run.run_id, {PROCESS: describe_process()})
+
+
+def is_gone(process: str) -> bool:
+    """Return whether a process of this machine has ended. Of another machine's nothing is known: False."""
+    host, number, started = process.rsplit("/", 2)
+    if host != socket.gethostname():
+        return False
+    try:
+        return bool(abs(psutil.Process(int(number)).create_time() - float(started)) > 1)
+    except psutil.NoSuchProcess:
+        return True
+
+
+def find_unfinished_runs(instance: dg.DagsterInstance, job_name: str) -> Sequence[dg.DagsterRun]:
+    """Return the runs of the job that are queued or under way; a run whose process is gone ends as failed."""
+    unfinished = instance.get_runs(dg.RunsFilter(job_name=job_name, statuses=_UNFINISHED))
+    dead = [run for run in unfinished if PROCESS in run.tags and is_gone(run.tags[PROCESS])]
+    for run in dead:
+        instance.report_run_failed(
+            run, f"The process of this run ({run.tags[PROCESS]}) was killed or has crashed."
+        )
+    return [run for run in unfinished if run not in dead]
