@@ -1,5 +1,6 @@
 """Commands for the issues that validation found in loaded readings."""
 
+import datetime
 from dataclasses import asdict
 from typing import Annotated
 
@@ -61,3 +62,23 @@ def resolve(
         decided_by, reason = resolutions.require_reason(by, note)
         resolve_issue(dsn, id, by=decided_by, note=reason)
         console.out.print(f"{id} is resolved.")
+
+
+@app.command()
+@reports_errors
+def accept(
+    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Severe issues, from `issues list`.")],
+    by: Annotated[str, typer.Option(help="Who decided.")],
+    reason: Annotated[str, typer.Option(help="Why the values may be published.")],
+    until: Annotated[
+        datetime.datetime, typer.Option(formats=["%Y-%m-%d"], help="The last date on which this holds.")
+    ],
+) -> None:
+    """Publish the values of severe issues until a date; then the meter is held back again."""
+    from data.ingest.validation.acceptances import accept_issues
+    from myproperty import engines
+
+    count = accept_issues(engines.dsn(get_settings()), ids, by=by, reason=reason, until=until.date())
+    console.out.print(
+        f"{count} accepted until {until:%Y-%m-%d}. Their dates are pending: `myproperty run` publishes them."
+    )

@@ -61,7 +61,7 @@ AREAS = {
         "warehouse_staging.agent_audit", "warehouse_staging.solar_appraisals",
         "warehouse_staging.solar_reference_yields", "warehouse_staging.ledger_accounts",
         "warehouse_staging.allocation_adjustments", "warehouse_staging.compliance_rule_states",
-        "warehouse_staging.project_links",
+        "warehouse_staging.project_links", "warehouse_staging.reading_issues",
         "warehouse_staging.meter_readings",
     ),
 }  # fmt: skip

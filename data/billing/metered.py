@@ -36,6 +36,16 @@ where m.property_id = %(property)s and r.channel in ('generation', 'import', 'ex
   and (m.status = 'active' or a.id is not null)
 """
 
+# The meters that an open severe issue holds back on a date.
+HELD = """
+select m.serial_number, i.reading_date, i.rule, i.id
+from myproperty.reading_issues i
+join myproperty.meters m on m.tenant_id = i.tenant_id and m.id = i.meter_id
+where i.severity = 'severe' and i.status = 'open'
+  and i.meter_id = any(%(meters)s) and i.reading_date <@ %(period)s::daterange
+order by i.reading_date, m.serial_number limit 1
+"""
+
 # A list of dates prunes partitions at plan time, as a constant does.
 READINGS = """
 select meter_id, channel, reading_ts, reading_date, interval_seconds,
@@ -91,8 +101,8 @@ class Metered:
 def read_metered(connection: psycopg.Connection, property_id: uuid.UUID, period: DateRange) -> Metered:
     """Read the energy of a property over a period of local dates from the current readings.
 
-    Raises `BillingError` if a meter lacks a reading for all or part of an interval. A missing reading is not
-    zero: load or estimate it first.
+    Raises `BillingError` if a meter lacks a reading for all or part of an interval, or is held back on a
+    date. A missing reading is not zero: load or estimate it first.
     """
     timezone = _read_timezone(connection, property_id)
     days = _list_days(period)
@@ -101,6 +111,7 @@ def read_metered(connection: psycopg.Connection, property_id: uuid.UUID, period:
     if meters.empty:
         raise BillingError(f"property {property_id} has no energy meter in {period}")
     ids = list(meters["meter_id"].unique())
+    _refuse_held(connection, ids, period)
     readings = _read_frame(connection, READINGS, {"dates": days, "meters": ids, "quantum": QUANTUM})
     readings = readings.merge(meters, on=["meter_id", "channel"])
     readings = readings[
@@ -136,6 +147,16 @@ def read_metered(connection: psycopg.Connection, property_id: uuid.UUID, period:
         estimated=np.vstack([sum_by_interval(select_unit(estimates, unit)) for unit in participants]),
         timezone=timezone,
     )
+
+
+def _refuse_held(connection: psycopg.Connection, meters: list[uuid.UUID], period: DateRange) -> None:
+    row = connection.execute(HELD, {"meters": meters, "period": period}).fetchone()
+    if row is not None:
+        serial_number, date, rule, issue_id = row
+        raise BillingError(
+            f"meter {serial_number} is held back on {date} by {rule}: ingest a corrected file, or run "
+            f"`myproperty issues accept {issue_id}`, then allocate again"
+        )
 
 
 def _read_timezone(connection: psycopg.Connection, property_id: uuid.UUID) -> str:

@@ -15,6 +15,7 @@ from data.ingest.schema import DECIMAL, TIMESTAMP
 LANDED_AT = pa.field("landed_at", TIMESTAMP)
 READING_DATE = "reading_date"
 READINGS = "meter_readings"
+ISSUES = "reading_issues"
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,8 @@ _ALL = (
     _entity(
         "meters",
         "property_id uuid, type text, make_model text, serial_number text, timezone text, status text",
+        # Only validation uses it.
+        withheld="rated_kw",
     ),
     _entity(
         "meter_registers",
@@ -310,6 +313,14 @@ _ALL = (
         "ingestion_job_id uuid",
         key=("tenant_id", "meter_id", "channel", "reading_ts", READING_DATE),
         partition_column=READING_DATE,
+    ),
+    _entity(
+        ISSUES,
+        "property_id uuid, meter_id uuid, channel text, reading_date date, rule text, severity text, "
+        "status text, accepted_until date",
+        partition_column=READING_DATE,
+        withheld="first_reading_ts last_reading_ts details resolved_by resolved_at resolution_note "
+        "accepted_by accepted_at acceptance_reason changed_at",
     ),
     _entity(
         "solar_reference_yields",

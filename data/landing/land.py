@@ -9,8 +9,8 @@ import datetime
 from psycopg import sql
 
 from data.ingest.errors import IngestError
-from data.landing.entities import READINGS, Entity, find_entity
-from data.landing.published_dates import withdraw_dates
+from data.landing.entities import ISSUES, READINGS, Entity, find_entity
+from data.landing.published_dates import withdraw_dates, withdraw_held_dates
 from data.landing.sql_forms import filter_dates, landing_table, source_column, source_table
 from myproperty.database.locks import lock_landing, share_reading_dates
 from myproperty.database.roles import ETL_ROLE
@@ -47,6 +47,8 @@ def land(
                 return _merge_changes(session, described)
             return _replace(session, described)
         where = filter_dates(described, dates)
+        if described.name == ISSUES:
+            withdraw_held_dates(session)
         if described.name == READINGS:
             _prepare_readings(session, described, dates, where)
         return _replace(session, described, where)

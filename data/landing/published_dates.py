@@ -58,6 +58,22 @@ where p.reading_date <@ case
 end
 """
 
+# What is held back or accepted decides what a date shows.
+_WITHDRAW_HELD = """
+with l as (
+    select id, reading_date, status = 'open' as is_held, accepted_until
+    from warehouse_staging.reading_issues where severity = 'severe' and status <> 'resolved'
+),
+s as (
+    select id, reading_date, status = 'open' as is_held, accepted_until
+    from myproperty.reading_issues where severity = 'severe' and status <> 'resolved'
+)
+delete from warehouse_staging.published_dates as p
+using l full join s on l.id = s.id
+where p.reading_date = coalesce(s.reading_date, l.reading_date)
+  and (l.is_held, l.accepted_until) is distinct from (s.is_held, s.accepted_until)
+"""
+
 
 @contextmanager
 def one_dbt_at_a_time(dsn: str) -> Iterator[None]:
@@ -100,11 +116,20 @@ def read_first_date(dsn: str) -> date | None:
 
 
 def withdraw_changed_dates(dsn: str) -> None:
-    """Make the dates pending again on which a row of the source differs from its landed copy."""
+    """Make the dates pending again on which a row of the source differs from its landed copy.
+
+    So does a date on which something is held back, accepted or resolved that was not so when it was landed.
+    """
     with transaction(dsn, ETL_ROLE) as session:
         for entity in ENTITIES.values():
             if entity.effective is not None:
                 withdraw_dates(session, entity, entity.effective)
+        withdraw_held_dates(session)
+
+
+def withdraw_held_dates(session: Session) -> None:
+    """Withdraw the publication of dates on which other meters are held back or accepted than landed."""
+    session.execute(_WITHDRAW_HELD)
 
 
 def withdraw_dates(session: Session, entity: Entity, stem: str) -> None:

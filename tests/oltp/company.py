@@ -346,6 +346,7 @@ class Company:
             **{f"warehouse_staging.{entity}": landed for entity in LANDED},
             "warehouse_staging.meter_readings": {**landed, "reading_date": DAY},
             "warehouse_staging.solar_reference_yields": {**landed, "reading_date": DAY},
+            "warehouse_staging.reading_issues": {**landed, "reading_date": DAY},
         }  # fmt: skip
 
     def _kept(self) -> dict[str, Row]:

@@ -92,6 +92,7 @@ MAY = {
     },
     "warehouse_staging.meter_readings": May(readonly="", etl="siud", partitioner="siud"),
     "warehouse_staging.solar_reference_yields": May(readonly="", etl="siud"),
+    "warehouse_staging.reading_issues": May(readonly="", etl="siud"),
     "warehouse_staging.archived_dates": May(readonly="", loader="s", partitioner="sid"),
     "warehouse_staging.published_dates": May(readonly="", etl="siud", partitioner="s"),
     "warehouse_staging.gate_results": May(readonly="", etl="si"),

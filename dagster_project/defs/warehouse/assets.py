@@ -23,7 +23,7 @@ from expectations.suites import warehouse_suites
 from myproperty.dates import Window
 
 # Staging models that are read by reading date: they and their tests need the window.
-_DATED_STAGING = "stg_oltp__meter_readings stg_oltp__solar_reference_yields"
+_DATED_STAGING = "stg_oltp__meter_readings stg_oltp__reading_issues stg_oltp__solar_reference_yields"
 _DATED = f"{_DATED_STAGING} tag:fact,config.materialized:incremental tag:mart_candidate"
 # step -> (dbt selection, dbt exclusion, has reading dates, the fence before it)
 # A step excludes the later steps: dbt would run the tests that a later model has on an earlier one.

@@ -7,15 +7,18 @@ Values are floats in the unit of the reading, instants are UTC, dates are midnig
 - readings: meter_id, channel, reading_ts, reading_date, interval_seconds, value (NaN where null), unit,
   version, is_own (our own estimate, which counts as missing), is_withdrawn (the sender sent a newer null)
 - series, one row for each meter and channel: meter_id, channel, meter_type, timezone, interval_seconds (NaN
-  for any length), property_id, property_timezone, latitude, longitude, capacity_kw (NaN where unknown),
-  first_date (of the first reading), measured_from and measured_until (NaT where open)
-- totals, one row for each meter, channel and date: total, count, seconds
+  for any length), property_id, property_timezone, latitude, longitude, capacity_kw and rated_kw (NaN where
+  unknown), connections (1 for the meter of a unit, else 1 + the units of the property), first_date (of the
+  first reading), measured_from and measured_until (NaT where open)
+- totals, one row for each meter, channel and date: total, count, seconds, kwh and peak_kw (NaN where the unit
+  is not energy)
+- severe, one row for each meter, channel and date whose values nobody may learn from: `DAY`
 - issues: `ISSUE_COLUMNS`
 """
 
 import datetime
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -39,11 +42,19 @@ DAILY_SECONDS = 82_800
 Thresholds = Callable[[str, str, pd.DataFrame], pd.Series]
 
 
+def no_severe_days() -> pd.DataFrame:
+    """Return the frame `severe` without rows."""
+    return pd.DataFrame({name: pd.Series(dtype=object) for name in SERIES}).assign(
+        reading_date=pd.Series(dtype="datetime64[us]")
+    )
+
+
 @dataclass(frozen=True)
 class Days:
     """The dates to validate, with the readings of these dates and of the days beside them.
 
-    `grid` has every interval that is due on these days, joined with its reading where there is one.
+    `grid` has every interval that is due on these days, joined with its reading where there is one. `severe`
+    has the days with a severe issue that nobody accepted: they are in no history and in no estimate.
     """
 
     dates: list[datetime.date]
@@ -51,11 +62,20 @@ class Days:
     series: pd.DataFrame
     totals: pd.DataFrame
     thresholds: Thresholds
+    severe: pd.DataFrame = field(default_factory=no_severe_days)
 
     @property
     def own(self) -> pd.DataFrame:
         """The part of the grid that is validated."""
         return self.grid[self.grid["reading_date"].isin(pd.DatetimeIndex(self.dates))]
+
+
+def is_severe(rows: pd.DataFrame, severe: pd.DataFrame) -> pd.Series:
+    """Return for each row with the columns `DAY` whether it is of a severe day."""
+    if severe.empty:
+        return pd.Series(False, index=rows.index)
+    found = pd.MultiIndex.from_frame(rows[DAY]).isin(pd.MultiIndex.from_frame(severe[DAY]))
+    return pd.Series(found, index=rows.index)
 
 
 def make_issues(rule: str, rows: pd.DataFrame, details: Sequence[str]) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import datetime
 
 import pandas as pd
 
-from data.ingest.rules.day_frames import DAY, SERIES, Days, concat_issues, is_next, make_issues
+from data.ingest.rules.day_frames import DAY, SERIES, Days, concat_issues, is_next, is_severe, make_issues
 from data.ingest.rules.solar import is_night
 from data.ingest.schema import ONE_DIRECTION_CHANNELS
 
@@ -28,9 +28,10 @@ def find_gaps(days: Days) -> pd.DataFrame:
     """Find the missing intervals of the dates, each with the `method` that may fill it, "" for no method.
 
     A gap with no reading after it is left open: its readings may only be late. At night, missing generation
-    is no gap where the place of the property is known: some senders leave out the zeros of a roof.
+    is no gap where the place of the property is known: some senders leave out the zeros of a roof. A value of
+    a severe day is the neighbour of no gap.
     """
-    rows = _find_missing_runs(days.grid)
+    rows = _find_missing_runs(days.grid, is_severe(days.grid, days.severe))
     if rows.empty:
         return rows.assign(method="", hours=0.0)
     rows = rows[~((rows["channel"] == "generation") & is_night(rows))]
@@ -54,14 +55,15 @@ def find_gaps(days: Days) -> pd.DataFrame:
 def estimate_gaps(days: Days, gaps: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame:
     """Add `estimate` to the rows of `find_gaps`: NaN, and no `method`, where no estimate is possible.
 
-    `history` has the readings of the dates of `list_history_dates`; our own estimates in it are ignored.
+    `history` has the readings of the dates of `list_history_dates`; our own estimates and severe days in it
+    are ignored.
     """
     rows = gaps.copy()
     step = (rows["after"] - rows["before"]) / (rows["length"] + 1)
     line = rows["before"] + step * (rows["position"] + 1)
     rows["estimate"] = line.where(rows["method"] == LINEAR)
     like = rows[rows["method"] == LIKE_DAY]
-    rows.loc[like.index, "estimate"] = _average_like_days(days, like, history)
+    rows.loc[like.index, "estimate"] = _find_median_of_like_days(days, like, history)
     rows["estimate"] = rows["estimate"].round(DECIMALS)
     rows["method"] = rows["method"].where(rows["estimate"].notna(), "")
     return rows
@@ -85,16 +87,18 @@ def report_gaps(gaps: pd.DataFrame) -> pd.DataFrame:
     return concat_issues(found)
 
 
-def _find_missing_runs(grid: pd.DataFrame) -> pd.DataFrame:
+def _find_missing_runs(grid: pd.DataFrame, is_bad: pd.Series) -> pd.DataFrame:
     """Return the missing rows of the grid with their run and its neighbours.
 
     Adds `run`, `position` in the run (from 0), `length`, the values `before` and `after` the run (NaN where
-    the next reading is not adjacent), and `is_inside`: the series has measured before and after the row.
+    the next reading is not adjacent or `is_bad`), and `is_inside`: the series has measured before and after
+    the row.
     """
     is_missing = grid["measured"].isna()
     runs = (is_missing.ne(is_missing.shift()) | ~is_next(grid)).cumsum()
-    before = grid["measured"].shift().where(is_next(grid))
-    after = grid["measured"].shift(-1).where(is_next(grid).shift(-1, fill_value=False))
+    trusted = grid["measured"].where(~is_bad)
+    before = trusted.shift().where(is_next(grid))
+    after = trusted.shift(-1).where(is_next(grid).shift(-1, fill_value=False))
     stamps = grid["reading_ts"].where(~is_missing)
     known = stamps.groupby([grid[name] for name in SERIES])
     first, last = known.transform("min"), known.transform("max")
@@ -108,12 +112,12 @@ def _find_missing_runs(grid: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def _average_like_days(days: Days, rows: pd.DataFrame, history: pd.DataFrame) -> pd.Series:
-    """Return the average at the same local time of the same weekdays before, by index of `rows`."""
+def _find_median_of_like_days(days: Days, rows: pd.DataFrame, history: pd.DataFrame) -> pd.Series:
+    """Return the median at the same local time of the same weekdays before, by index of `rows`."""
     if rows.empty or history.empty:
         return pd.Series(float("nan"), index=rows.index)
     past = (
-        history[~history["is_own"]]
+        history[~history["is_own"] & ~is_severe(history, days.severe)]
         .dropna(subset=["value"])
         .merge(days.series[[*SERIES, "timezone"]], on=SERIES)
     )
@@ -131,7 +135,7 @@ def _average_like_days(days: Days, rows: pd.DataFrame, history: pd.DataFrame) ->
     back = (pairs["reading_date"] - pairs["past_date"]).dt.days
     is_like = (back > 0) & (back % 7 == 0) & (back <= pairs["back_days"])
     is_like &= pairs["past_seconds"] == pairs["interval_seconds"]
-    return pairs[is_like].groupby("row")["value"].mean().reindex(rows.index)
+    return pairs[is_like].groupby("row")["value"].median().reindex(rows.index)
 
 
 def _local_minutes(starts: pd.Series, timezones: pd.Series) -> pd.Series:

@@ -6,7 +6,15 @@ Here: rules that look at one series alone. Not here: runs of equal values (`runs
 
 import pandas as pd
 
-from data.ingest.rules.day_frames import DAILY_SECONDS, DAY, SERIES, Days, count_by_day, make_issues
+from data.ingest.rules.day_frames import (
+    DAILY_SECONDS,
+    DAY,
+    SERIES,
+    Days,
+    count_by_day,
+    is_severe,
+    make_issues,
+)
 from data.ingest.schema import ONE_DIRECTION_CHANNELS
 
 
@@ -54,13 +62,14 @@ def _totals_with_history(days: Days, rule: str) -> pd.DataFrame:
     """Return the totals of whole days, each with `average`, `median` and `iqr` of the days before it.
 
     A day needs at least `least` days before it. A day with a gap is left out, both as the day to check and
-    as a day before.
+    as a day before. A severe day is left out as a day before.
     """
     whole = days.own.groupby(DAY)["measured"].agg(["size", "count", "sum"]).reset_index()
     whole = whole[whole["size"] == whole["count"]].rename(columns={"sum": "total"})
     rows = whole.merge(days.series, on=SERIES)
     rows = rows[rows["channel"].isin(ONE_DIRECTION_CHANNELS)]
-    past = days.totals.rename(columns={"reading_date": "past_date", "total": "past"})
+    past = days.totals[~is_severe(days.totals, days.severe)]
+    past = past.rename(columns={"reading_date": "past_date", "total": "past"})
     # A day on which the clock changes is whole with 23 hours.
     past = past[past["count"] * past["seconds"] >= DAILY_SECONDS]
     pairs = rows[DAY].merge(past, on=SERIES)

@@ -9,6 +9,7 @@ from data.ingest.rules.day_frames import (
     Thresholds,
     concat_issues,
     is_next,
+    is_severe,
     make_issues,
 )
 
@@ -35,15 +36,17 @@ def find_zero_run_candidates(days: Days) -> pd.DataFrame:
     return runs[runs["hours"] >= days.thresholds("VEE-ZERO-RUN", "hours", runs)]
 
 
-def check_zero_run(candidates: pd.DataFrame, history: pd.DataFrame, thresholds: Thresholds) -> pd.DataFrame:
+def check_zero_run(
+    candidates: pd.DataFrame, history: pd.DataFrame, thresholds: Thresholds, severe: pd.DataFrame
+) -> pd.DataFrame:
     """VEE-ZERO-RUN: a run longer than on any day of the meter's `history` (readings of the days before).
 
-    A meter without history has no norm, so it has no issue.
+    A meter without history has no norm, so it has no issue. Severe days are no history.
     """
     if candidates.empty:
         return concat_issues([])
     past = history.assign(measured=history["value"].where(~history["is_own"]))
-    past = past.dropna(subset=["measured"]).sort_values([*SERIES, "reading_ts"])
+    past = past[~is_severe(past, severe)].dropna(subset=["measured"]).sort_values([*SERIES, "reading_ts"])
     norms = _longest_zero_runs(past)[[*DAY, "hours"]]
     by_day = past[DAY].drop_duplicates().merge(norms, how="left", on=DAY).fillna({"hours": 0.0})
     by_day = by_day.rename(columns={"reading_date": "past_date", "hours": "norm_hours"})

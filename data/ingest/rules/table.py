@@ -5,8 +5,9 @@ here: the code that checks a rule (`formats` for bytes and rows, `judge` for rea
 or a tenant's own thresholds, which are rows of `vee_thresholds`. An id never changes its meaning: ids are
 stored with quarantined readings and with gate results.
 
-Severities: `info` (reported, nothing to do), `issue` (row kept, somebody should look at it), `reject` (row
-quarantined), `terminate` (file refused, nothing written).
+Severities: `info` (reported, nothing to do), `issue` (row kept, somebody should look at it), `severe` (row
+kept, and its meter is held back on the date), `reject` (row quarantined), `terminate` (file refused, nothing
+written).
 """
 
 import dataclasses
@@ -15,7 +16,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Literal
 
-Severity = Literal["info", "issue", "reject", "terminate"]
+Severity = Literal["info", "issue", "severe", "reject", "terminate"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -351,7 +352,7 @@ _DAYS = (
     IngestRule(
         "VEE-GAP-LONG",
         "info",
-        "a longer gap is the average of the same weekday and time at most `days` back, method 14",
+        "a longer gap is the median of the same weekday and time at most `days` back, method 14",
         "Nothing to do: a value of the sender replaces the estimate.",
         {"days": Decimal(50)},
     ),
@@ -398,6 +399,26 @@ _DAYS = (
         "a day's total is not above the median of the `days` before by more than `iqr` interquartile ranges",
         "Compare with weather, occupancy and the meter next to it.",
         {"iqr": Decimal(3), "days": Decimal(50), "least": Decimal(7)},
+    ),
+    IngestRule(
+        "VEE-BOUND",
+        "severe",
+        "an interval of electricity is below `of_rated` times the rated power of the meter, or `of_capacity` "
+        "times the solar capacity of the property for generation; where these are not known, an interval is "
+        "below `kw` for each connection or `of_history` times the median of the daily peaks, and a day below "
+        "`day_kwh` for each connection or `of_history` times the median of the `days` before, if at least "
+        "`least` are known",
+        "Look for a wrong unit or multiplier and ask the sender for a corrected file. If the values are "
+        "right, set `meters.rated_kw` or run `myproperty issues accept`.",
+        {
+            "of_rated": Decimal("1.2"),
+            "of_capacity": Decimal(2),
+            "kw": Decimal(50),
+            "day_kwh": Decimal(400),
+            "of_history": Decimal(10),
+            "days": Decimal(50),
+            "least": Decimal(7),
+        },
     ),
     IngestRule(
         "VEE-ZERO-RUN",

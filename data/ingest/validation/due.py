@@ -11,12 +11,15 @@ import uuid
 from collections import defaultdict
 
 from data.ingest.readings.store import read_archived_dates
+from data.ingest.validation.acceptances import reopen_expired
 from data.ingest.validation.inputs import DAY, HISTORY_DAYS, SOURCE
 from myproperty.database.roles import LOADER_ROLE
 from myproperty.database.session import Session, transaction
 from myproperty.tenants import Tenant
 
 _NEVER = datetime.datetime.min.replace(tzinfo=datetime.UTC)
+# The issues that compare a date with the dates before it.
+_COMPARED = ("VEE-GAP-LONG", "VEE-HIGH-LOW", "VEE-OUTLIER", "VEE-ZERO-RUN", "VEE-BOUND")
 # An instant for each reading date.
 Instants = dict[datetime.date, datetime.datetime]
 # A date, and the first and last date that its result depends on.
@@ -26,6 +29,7 @@ Span = tuple[datetime.date, datetime.date, datetime.date]
 def find_due_dates(dsn: str) -> list[datetime.date]:
     """Return the dates that are due to be validated, of all tenants, in order."""
     with transaction(dsn, LOADER_ROLE) as session:
+        reopen_expired(session, datetime.datetime.now(datetime.UTC).date())
         found = [choose_dates(session, tenant, None, None, True) for tenant in list_tenants(session)]
     return sorted({date for dates in found for date in dates})
 
@@ -53,7 +57,9 @@ def choose_dates(
         return []
     begin, end = max(first or min(changed), min(changed)), min(last or max(changed), max(changed))
     if (first is None and last is None) or due_only:
-        wanted = _find_due(changed, _read_validated(session, tenant), _read_spans(session, tenant))
+        validated = _read_validated(session, tenant)
+        wanted = _find_due(changed, validated, _read_spans(session, tenant))
+        wanted |= _find_after_severe(_read_severe_changes(session, tenant), validated)
     else:
         wanted = {begin + DAY * step for step in range((end - begin).days + 1)}
     return sorted({date for date in wanted if begin <= date <= end} - read_archived_dates(session))
@@ -63,8 +69,8 @@ def _find_due(changed: Instants, validated: Instants, spans: list[Span]) -> set[
     """Return the dates whose result depends on a date that changed after the result.
 
     A result depends on its date and on the dates beside it. On a date without a file, it depends on the next
-    date that has one. With an open gap or a register read, it depends on a span: the dates that the gap may
-    be estimated from, or that the read is compared with.
+    date that has one. With a gap, an estimate, a mark or a register read, it depends on a span: the dates
+    that the gap is or may be estimated from, or that the day or read is compared with.
     """
     loaded = sorted(changed)
     depends_on: defaultdict[datetime.date, set[datetime.date]] = defaultdict(set)
@@ -82,6 +88,30 @@ def _find_due(changed: Instants, validated: Instants, spans: list[Span]) -> set[
         for date, others in depends_on.items()
         if any(changed[other] > validated.get(date, _NEVER) for other in others)
     }
+
+
+def _find_after_severe(changes: Instants, validated: Instants) -> set[datetime.date]:
+    """Return the validated dates that learn from a date whose severe issues changed later.
+
+    These are the previous date, whose last gap has its neighbour there, and the dates of its history after.
+    """
+    return {
+        date + DAY * step
+        for date, changed_at in changes.items()
+        for step in (-1, *range(1, HISTORY_DAYS + 1))
+        if changed_at > validated.get(date + DAY * step, changed_at)
+    }
+
+
+def _read_severe_changes(session: Session, tenant: Tenant) -> Instants:
+    rows = session.rows(
+        """
+        select reading_date, max(changed_at) from myproperty.reading_issues
+        where tenant_id = $1::uuid and severity = 'severe' group by reading_date
+        """,
+        (str(tenant.id),),
+    )
+    return dict(rows)
 
 
 def _read_changes(session: Session, tenant: Tenant) -> Instants:
@@ -119,12 +149,19 @@ def _read_validated(session: Session, tenant: Tenant) -> Instants:
 
 
 def _read_spans(session: Session, tenant: Tenant) -> list[Span]:
-    """Return the dates with an open gap or a register read, and the span that each depends on."""
+    """Return the dates with a gap, an estimate, a mark or a register read, and the span that each depends on.
+
+    An open gap also depends on the dates after it: a reading there makes it a gap that may be estimated.
+    """
     rows = session.rows(
         """
         select reading_date, reading_date - $2::integer, reading_date + $2::integer
         from myproperty.reading_issues
         where tenant_id = $1::uuid and rule = 'VEE-GAP' and status = 'open'
+        union
+        select reading_date, reading_date - $2::integer, reading_date
+        from myproperty.reading_issues
+        where tenant_id = $1::uuid and rule = any($3::text[]) and status <> 'resolved'
         union
         select read_date, lag(read_date, 1, read_date) over (
             partition by meter_id, channel order by read_date
@@ -137,6 +174,6 @@ def _read_spans(session: Session, tenant: Tenant) -> list[Span]:
             where r.tenant_id = $1::uuid
         ) as dated
         """,
-        (str(tenant.id), HISTORY_DAYS),
+        (str(tenant.id), HISTORY_DAYS, list(_COMPARED)),
     )
     return [(date, first, last) for date, first, last in rows]

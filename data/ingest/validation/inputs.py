@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 from psycopg import sql
 
+from data.ingest.rules.day_frames import DAY as DAY_COLUMNS
 from data.ingest.rules.day_frames import SERIES, Thresholds
 from data.ingest.rules.dials import compute_differences
 from data.ingest.rules.gaps import LIKE_DAY, list_history_dates
@@ -24,6 +25,8 @@ from myproperty.tenants import Tenant
 # The source of our own estimates among the readings.
 SOURCE = "estimation"
 HISTORY_DAYS = 50
+# `resolved_by` of an issue that was not found again.
+BY_VALIDATION = "validation"
 DAY = datetime.timedelta(days=1)
 
 
@@ -46,6 +49,7 @@ _SERIES = pa.schema(
         *((name, pa.string()) for name in ("meter_id", "channel", "identifier", "register", "meter_type")),
         *((name, pa.string()) for name in ("timezone", "property_id", "property_timezone", "unit")),
         *((name, pa.float64()) for name in ("interval_seconds", "latitude", "longitude", "capacity_kw")),
+        *((name, pa.float64()) for name in ("rated_kw", "connections")),
         ("is_active", pa.bool_()),
         ("measured_from", TIMESTAMP),
         ("measured_until", TIMESTAMP),
@@ -72,7 +76,14 @@ def read_series(session: Session, tenant: Tenant) -> pd.DataFrame:
                    then (p.metadata ->> 'latitude')::float8 end as latitude,
                case when jsonb_typeof(p.metadata -> 'longitude') = 'number'
                    then (p.metadata ->> 'longitude')::float8 end as longitude,
-               p.solar_capacity_kw::float8 as capacity_kw,
+               p.solar_capacity_kw::float8 as capacity_kw, m.rated_kw::float8 as rated_kw,
+               case when exists (
+                   select from myproperty.meter_assignments as a
+                   where a.tenant_id = m.tenant_id and a.meter_id = m.id
+               ) then 1 else 1 + (
+                   select count(*) from myproperty.units as u
+                   where u.tenant_id = p.tenant_id and u.property_id = p.id
+               ) end::float8 as connections,
                m.status = 'active' as is_active,
                case when d.first_kind = 'initial' then d.first_at end as measured_from,
                case when d.last_kind = 'final' then d.last_at end as measured_until
@@ -146,6 +157,8 @@ _TOTALS = pa.schema(
         ("total", pa.float64()),
         ("count", pa.int64()),
         ("seconds", pa.float64()),
+        ("kwh", pa.float64()),
+        ("peak_kw", pa.float64()),
     ]
 )
 
@@ -157,13 +170,59 @@ def read_totals(session: Session, tenant: Tenant, dates: list[datetime.date]) ->
     query = sql.SQL(
         """
         select meter_id::text as meter_id, channel, reading_date::timestamp as reading_date,
-               sum(value_native)::float8 as total, count(*) as count, max(interval_seconds)::float8 as seconds
+               sum(value_native)::float8 as total, count(*) as count,
+               max(interval_seconds)::float8 as seconds,
+               sum(value_kwh)::float8 as kwh, max(value_kwh * 3600 / interval_seconds)::float8 as peak_kw
         from myproperty.meter_readings
         where tenant_id = {} and reading_date = any({}) and value_native is not null and source <> {}
         group by meter_id, channel, reading_date
         """
     ).format(sql.Literal(tenant.id), sql.Literal(window), sql.Literal(SOURCE))
     return _read_frame(session, query, _TOTALS)
+
+
+_SEVERE = pa.schema(
+    [
+        ("meter_id", pa.string()),
+        ("channel", pa.string()),
+        ("reading_date", pa.timestamp("us")),
+        ("details", pa.string()),
+    ]
+)
+
+
+def read_severe_days(
+    session: Session, tenant: Tenant, dates: list[datetime.date]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the severe days around the dates, and the issues of the dates that a person let stand.
+
+    The severe days are those of other dates: the issues of the dates themselves are about to be found again.
+    """
+    found = _read_frame(
+        session,
+        sql.SQL(
+            """
+            select meter_id::text as meter_id, channel, reading_date::timestamp as reading_date,
+                   details::text as details
+            from myproperty.reading_issues
+            where tenant_id = {tenant} and severity = 'severe' and meter_id is not null
+              and reading_date between {first} and {last}
+              and case when reading_date = any({dates})
+                  then status = 'accepted' or (status = 'resolved' and resolved_by <> {validation})
+                  else status = 'open' end
+            """
+        ).format(
+            tenant=sql.Literal(tenant.id),
+            first=sql.Literal(dates[0] - DAY * HISTORY_DAYS),
+            last=sql.Literal(dates[-1] + DAY * HISTORY_DAYS),
+            dates=sql.Literal(dates),
+            validation=sql.Literal(BY_VALIDATION),
+        ),
+        _SEVERE,
+    )
+    is_own = found["reading_date"].isin(pd.DatetimeIndex(dates))
+    allowed = found[is_own].assign(details=[json.loads(text) for text in found.loc[is_own, "details"]])
+    return found.loc[~is_own, DAY_COLUMNS].drop_duplicates(), allowed
 
 
 def choose_reporting_series(series: pd.DataFrame, totals: pd.DataFrame) -> pd.DataFrame:

@@ -12,12 +12,11 @@ from psycopg import sql
 
 from data.ingest.errors import IngestError
 from data.ingest.rules.table import RULES
+from data.ingest.validation.inputs import BY_VALIDATION
 from myproperty.database.roles import LOADER_ROLE
 from myproperty.database.session import Session, transaction
 from myproperty.tenants import Tenant, find_tenant
 
-# `resolved_by` of an issue that was not found again.
-BY_VALIDATION = "validation"
 _FOUND = sql.SQL(
     """
     jsonb_to_recordset({found}::jsonb) as f (
@@ -26,18 +25,20 @@ _FOUND = sql.SQL(
     )
     """
 )
-# An issue that a person resolved stays resolved while it is found unchanged; a changed one opens again.
+# An issue that a person resolved or accepted stays so while it is found unchanged; a changed one opens again.
 _UPSERT = sql.SQL(
     """
     insert into myproperty.reading_issues as i (
         tenant_id, property_id, meter_id, channel, reading_date, rule, severity,
-        first_reading_ts, last_reading_ts, details
+        first_reading_ts, last_reading_ts, details, changed_at
     )
-    select {tenant}, f.* from {found}
+    select {tenant}, f.*, {changed_at}::timestamptz from {found}
     on conflict (tenant_id, property_id, meter_id, channel, reading_date, rule) do update
     set severity = excluded.severity, first_reading_ts = excluded.first_reading_ts,
         last_reading_ts = excluded.last_reading_ts, details = excluded.details,
-        status = 'open', resolved_by = null, resolved_at = null, resolution_note = null
+        status = 'open', resolved_by = null, resolved_at = null, resolution_note = null,
+        accepted_by = null, accepted_at = null, accepted_until = null, acceptance_reason = null,
+        changed_at = excluded.changed_at
     where (i.severity, i.first_reading_ts, i.last_reading_ts, i.details)
         is distinct from (
             excluded.severity, excluded.first_reading_ts, excluded.last_reading_ts, excluded.details
@@ -49,8 +50,10 @@ _RESOLVE = sql.SQL(
     """
     update myproperty.reading_issues as i
     set status = 'resolved', resolved_by = {by}, resolved_at = clock_timestamp(),
-        resolution_note = 'not found when the date was validated again'
-    where i.tenant_id = {tenant} and i.reading_date = any({dates}) and i.status = 'open'
+        resolution_note = 'not found when the date was validated again',
+        changed_at = {changed_at}::timestamptz,
+        accepted_by = null, accepted_at = null, accepted_until = null, acceptance_reason = null
+    where i.tenant_id = {tenant} and i.reading_date = any({dates}) and i.status <> 'resolved'
       and not exists (
           select from {found}
           where (f.rule, f.property_id, f.reading_date) = (i.rule, i.property_id, i.reading_date)
@@ -67,8 +70,10 @@ def keep_effective(issues: pd.DataFrame) -> pd.DataFrame:
     return issues[pd.to_datetime(issues["reading_date"]) >= since].copy()
 
 
-def replace_issues(session: Session, tenant: Tenant, dates: list[datetime.date], issues: pd.DataFrame) -> int:
-    """Replace the issues of the dates; returns how many open ones were not found again."""
+def replace_issues(
+    session: Session, tenant: Tenant, dates: list[datetime.date], issues: pd.DataFrame, changed_at: str
+) -> int:
+    """Replace the issues of the dates; returns how many unresolved ones were not found again."""
     rows = issues.astype(object).where(issues.notna(), None)
     rows["severity"] = rows["rule"].map(lambda rule: RULES[rule].severity)
     order = ["property_id", "meter_id", "channel", "reading_date", "rule", "severity"]
@@ -77,6 +82,7 @@ def replace_issues(session: Session, tenant: Tenant, dates: list[datetime.date],
         "tenant": sql.Literal(tenant.id),
         "by": sql.Literal(BY_VALIDATION),
         "dates": sql.Literal(dates),
+        "changed_at": sql.Literal(changed_at),
         "found": _FOUND.format(found=sql.Literal(json.dumps(document, default=str))),
     }
     session.execute(_UPSERT.format(**parts))
@@ -137,8 +143,10 @@ def resolve_issue(dsn: str, issue_id: str, *, by: str, note: str) -> None:
         rows = session.rows(
             """
             update myproperty.reading_issues
-            set status = 'resolved', resolved_by = $2, resolved_at = clock_timestamp(), resolution_note = $3
-            where id::text = lower($1) and status = 'open'
+            set status = 'resolved', resolved_by = $2, resolved_at = clock_timestamp(), resolution_note = $3,
+                accepted_by = null, accepted_at = null, accepted_until = null, acceptance_reason = null,
+                changed_at = clock_timestamp()
+            where id::text = lower($1) and status <> 'resolved'
             returning 1
             """,
             (issue_id, by, note),

@@ -15,12 +15,14 @@ from psycopg import sql
 
 from data.ingest.readings.adjustment_tasks import wait_for_billing
 from data.ingest.readings.ledger import lock_content
+from data.ingest.rules.bounds import find_severe_days
 from data.ingest.rules.day_frames import Days, Thresholds, concat_issues
 from data.ingest.rules.days import validate_days
 from data.ingest.rules.dials import check_rollover, check_sum
 from data.ingest.rules.due_intervals import list_due_intervals
 from data.ingest.rules.gaps import estimate_gaps, find_gaps, report_gaps
 from data.ingest.rules.runs import check_zero_run, find_zero_run_candidates
+from data.ingest.validation.acceptances import reopen_expired
 from data.ingest.validation.due import choose_dates, list_tenants
 from data.ingest.validation.estimates import load_estimates
 from data.ingest.validation.inputs import (
@@ -31,6 +33,7 @@ from data.ingest.validation.inputs import (
     read_history,
     read_readings,
     read_series,
+    read_severe_days,
     read_thresholds,
     read_totals,
     sum_intervals,
@@ -43,23 +46,31 @@ from myproperty.tenants import Tenant, find_tenant
 
 # Dates of one transaction: a day of 240 000 readings takes about 130 MB.
 CHUNK = 7
+# A severe issue that comes or goes makes later dates due, and these may make others due. More passes than two
+# are rare, and what is due after the last pass stays due.
+PASSES = 5
 
 
 @dataclass
 class Validation:
     """The result of validating some dates of a tenant.
 
-    `found` counts the current issues by rule. `estimated` counts new and changed estimates, which `jobs`
-    loaded. `resolved` counts the issues that were open and were not found again.
+    `found` counts the current issues by rule, `found_on` by date and rule. `estimated` counts new and changed
+    estimates, which `jobs` loaded. `resolved` counts the issues that were open and were not found again.
     """
 
     tenant: str
     tenant_id: str
     dates: list[datetime.date] = field(default_factory=list)
-    found: Counter[str] = field(default_factory=Counter)
+    found_on: dict[datetime.date, Counter[str]] = field(default_factory=dict)
     estimated: int = 0
     resolved: int = 0
     jobs: list[str] = field(default_factory=list)
+
+    @property
+    def found(self) -> Counter[str]:
+        """The current issues of the dates, by rule."""
+        return sum(self.found_on.values(), Counter[str]())
 
     def as_json(self) -> dict[str, Any]:
         """Return the result as a JSON document."""
@@ -100,23 +111,30 @@ def validate(
     """Validate the due dates, or the dates from `first` to `last`; returns one result for each tenant.
 
     Due are the dates whose readings or register reads changed since the last validation, and the dates that
-    depend on these: the dates beside them, days without a file before them, and dates with an open gap. With
-    `due_only`, only the due dates of a range are validated. A second run changes nothing. Raises
-    `IngestError` for an unknown tenant or an invalid threshold.
+    depend on these: the dates beside them, days without a file before them, dates with a gap, an estimate or
+    a mark that compares with their history, and the dates after a severe issue that changed. With `due_only`,
+    only the due dates of a range are validated. A second run changes nothing. Raises `IngestError` for an
+    unknown tenant or an invalid threshold.
     """
     now = now or datetime.datetime.now(datetime.UTC)
     owner = find_tenant(dsn, tenant) if tenant is not None else None
     with transaction(dsn, LOADER_ROLE) as session:
+        reopen_expired(session, now.date())
         tenants = [owner] if owner else list_tenants(session)
-        wanted = {t: choose_dates(session, t, first, last, due_only) for t in tenants}
     results = []
-    for each, dates in wanted.items():
+    for each in tenants:
         result = Validation(each.name, str(each.id))
-        for part in _split_dates(dates):
-            progress(f"{each.name}: {part[0]} to {part[-1]}")
+        for _ in range(PASSES):
             with transaction(dsn, LOADER_ROLE) as session:
-                _validate_dates(session, each, part, now, result)
-        if dates:
+                dates = choose_dates(session, each, first, last, due_only)
+            for part in _split_dates(dates):
+                progress(f"{each.name}: {part[0]} to {part[-1]}")
+                with transaction(dsn, LOADER_ROLE) as session:
+                    _validate_dates(session, each, part, now, result)
+            is_whole_range = not due_only and not (first is None and last is None)
+            if not dates or is_whole_range:
+                break
+        if result.dates:
             results.append(result)
     return results
 
@@ -136,10 +154,11 @@ def _validate_dates(
     thresholds, series = read_thresholds(session, tenant), read_series(session, tenant)
     context = _Context(session, tenant, dates, now, series, thresholds, result)
     issues = keep_effective(concat_issues([*_check_dials(context), *_check_days(context)]))
-    result.resolved += replace_issues(session, tenant, dates, issues)
+    result.resolved += replace_issues(session, tenant, dates, issues, began)
     _mark_validated(session, tenant, dates, began)
-    result.dates += dates
-    result.found.update(issues["rule"].tolist())
+    result.dates = sorted({*result.dates, *dates})
+    on = pd.to_datetime(issues["reading_date"]).dt.date
+    result.found_on |= {date: Counter(issues.loc[on == date, "rule"]) for date in dates}
 
 
 def _wait_for_loads(session: Session, tenant: Tenant, dates: list[datetime.date]) -> None:
@@ -170,11 +189,13 @@ def _check_days(context: _Context) -> list[pd.DataFrame]:
     grid = list_due_intervals(readings, choose_reporting_series(series, totals), around, context.now)
     if grid.empty:
         return []
-    days = Days(dates, grid, series, totals, context.thresholds)
+    severe, allowed = read_severe_days(session, tenant, dates)
+    days, bounds = find_severe_days(Days(dates, grid, series, totals, context.thresholds, severe), allowed)
     gaps, zero_runs = find_gaps(days), find_zero_run_candidates(days)
     history = read_history(session, tenant, gaps, zero_runs)
     gaps = estimate_gaps(days, gaps, history)
-    issues = [validate_days(days), report_gaps(gaps), check_zero_run(zero_runs, history, days.thresholds)]
+    zeros = check_zero_run(zero_runs, history, days.thresholds, days.severe)
+    issues = [bounds, validate_days(days), report_gaps(gaps), zeros]
     known = pd.concat([readings, history])
     loaded = load_estimates(session, tenant, gaps, known, series, now=context.now)
     if loaded is not None:

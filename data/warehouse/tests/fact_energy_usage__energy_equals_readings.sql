@@ -1,4 +1,5 @@
--- No join may lose or double energy: fact and readings have equal sums per tenant, meter, channel and day.
+-- No join may lose or double energy: fact, held energy included, and readings have equal sums per tenant, meter, channel
+-- and day.
 with readings as (
     select
         tenant_id,
@@ -21,7 +22,7 @@ usage as (
         channel,
         reading_date,
         count(*) as intervals,
-        sum(value_kwh) as energy_kwh
+        sum(coalesce(value_kwh, held_kwh)) as energy_kwh
     from {{ ref('fact_energy_usage') }}
     where {{ in_range() }}
     group by tenant_id, meter_id, channel, reading_date

@@ -1,5 +1,7 @@
 """Gate D for `core.fact_energy_usage`: the fact has exactly the energy of the raw readings.
 
+Energy of meters that are held back is compared apart.
+
 The warehouse sums both for each tenant, date and channel, and the frame puts them side by side.
 `candidate_solar_performance` checks solar figures.
 """
@@ -16,22 +18,32 @@ SUITE = WarehouseSuite(
     id_columns=("tenant_id", "reading_date", "channel"),
     is_dated=True,
     source_sql="""
-select tenant_id, cast(reading_date as $text) as reading_date, channel,
-       count(*) as row_count, coalesce(sum(value_kwh), 0) as value_kwh
-from ${prefix}raw.meter_readings
-where reading_date >= $start and reading_date < $end and unit in ('kWh', 'Wh', 'MWh')
-  and channel in ('import', 'export', 'generation', 'consumption')
-group by tenant_id, reading_date, channel
+select r.tenant_id, cast(r.reading_date as $text) as reading_date, r.channel,
+       count(*) as row_count,
+       coalesce(sum(case when h.meter_id is null then r.value_kwh end), 0) as value_kwh,
+       coalesce(sum(case when h.meter_id is not null then r.value_kwh end), 0) as held_kwh
+from ${prefix}raw.meter_readings as r
+left join (
+    select distinct tenant_id, meter_id, reading_date
+    from ${prefix}raw.reading_issues
+    where reading_date >= $start and reading_date < $end and severity = 'severe' and status = 'open'
+) as h
+    on h.tenant_id = r.tenant_id and h.meter_id = r.meter_id and h.reading_date = r.reading_date
+where r.reading_date >= $start and r.reading_date < $end and r.unit in ('kWh', 'Wh', 'MWh')
+  and r.channel in ('import', 'export', 'generation', 'consumption')
+group by r.tenant_id, r.reading_date, r.channel
 """,
     sql="""
 select tenant_id, cast(reading_date as $text) as reading_date, channel,
        sum(same_key) as row_count, coalesce(sum(value_kwh), 0) as value_kwh,
+       coalesce(sum(held_kwh), 0) as held_kwh,
        sum(same_key - 1) as duplicate_rows, sum(negative) as negative_rows,
        sum(without_quality) as rows_without_quality
 from (
     select tenant_id, reading_date, channel, meter_id, reading_ts,
            count(*) as same_key, sum(value_kwh) as value_kwh,
-           sum(case when value_kwh < 0 then 1 else 0 end) as negative,
+           sum(held_kwh) as held_kwh,
+           sum(case when coalesce(value_kwh, held_kwh) < 0 then 1 else 0 end) as negative,
            sum(case when quality is null then 1 else 0 end) as without_quality
     from ${prefix}core.fact_energy_usage
     where reading_date >= $start and reading_date < $end
@@ -39,7 +51,7 @@ from (
 ) as keyed
 group by tenant_id, reading_date, channel
 """,
-    measures=("row_count", "value_kwh"),
+    measures=("row_count", "value_kwh", "held_kwh"),
     counts=("duplicate_rows", "negative_rows", "rows_without_quality"),
     rules=(
         GateRule(
@@ -57,7 +69,7 @@ group by tenant_id, reading_date, channel
         GateRule(
             "D-FACT-003",
             equals_source("value_kwh"),
-            "energy of the fact equals energy of raw",
+            "energy of the fact equals energy of raw without the meters that are held back",
             _REBUILD,
         ),
         GateRule(
@@ -68,5 +80,11 @@ group by tenant_id, reading_date, channel
         ),
         GateRule("D-FACT-005", is_zero("negative_rows"), "energy is not below 0", _REBUILD),
         GateRule("D-FACT-006", is_zero("rows_without_quality"), "every row has a quality", _REBUILD),
+        GateRule(
+            "D-FACT-007",
+            equals_source("held_kwh"),
+            "energy that the fact holds back equals energy in raw of meters with an open severe issue",
+            _REBUILD,
+        ),
     ),
 )

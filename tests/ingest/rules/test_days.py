@@ -41,6 +41,8 @@ SERIES: dict[str, Any] = {
     "latitude": np.nan,
     "longitude": np.nan,
     "capacity_kw": np.nan,
+    "rated_kw": np.nan,
+    "connections": 1.0,
     "first_date": pd.Timestamp(2025, 1, 1),
     "measured_from": pd.NaT,
     "measured_until": pd.NaT,
@@ -88,6 +90,8 @@ def totals_of(values: Sequence[float], *, before: datetime.date = DAY) -> pd.Dat
             "total": np.asarray(values, dtype=float),
             "count": 24,
             "seconds": 3600.0,
+            "kwh": np.asarray(values, dtype=float),
+            "peak_kw": np.asarray(values, dtype=float) / 12,
         }
     )
 
@@ -224,9 +228,9 @@ def test_zeros_that_last_longer_than_on_any_day_before_are_an_issue(
     candidates = find_zero_run_candidates(days)
     assert len(candidates) == (0 if series else 1)
     history = readings_of([0.0] * norm + [1.0] * (24 - norm), start="2025-06-11", channel=channel)
-    issues = check_zero_run(candidates, history, days.thresholds)
+    issues = check_zero_run(candidates, history, days.thresholds, days.severe)
     assert len(issues) == hits
-    assert check_zero_run(candidates, history.iloc[:0], days.thresholds).empty
+    assert check_zero_run(candidates, history.iloc[:0], days.thresholds, days.severe).empty
 
 
 @pytest.mark.parametrize(("same", "value", "hits"), [(5, 2.0, 0), (6, 2.0, 1), (8, 0.0, 0)])

@@ -33,7 +33,9 @@ select
     meter_days.missing_intervals,
     meter_days.completeness_pct,
     meter_days.estimated_share_pct,
-    meter_days.latest_arrival_at
+    meter_days.latest_arrival_at,
+    meter_days.is_held,
+    meter_days.accepted_until
 from meter_days
 left join tenants
     on meter_days.tenant_id = tenants.tenant_id

@@ -43,7 +43,10 @@ select
     daily.actual_intervals,
     daily.estimated_intervals,
     daily.completeness_pct,
-    daily.estimated_share_pct
+    daily.estimated_share_pct,
+    daily.is_held,
+    daily.held_kwh,
+    daily.accepted_until
 from daily
 left join tenants
     on daily.tenant_id = tenants.tenant_id

@@ -8,6 +8,21 @@ with readings as (
     select * from {{ ref('stg_oltp__meter_readings') }}
 ),
 
+holds as (
+    select
+        tenant_id,
+        meter_id,
+        reading_date,
+        max(case when status = 'open' then 1 else 0 end) as open_issues,
+        min(case when status = 'accepted' then accepted_until end) as accepted_until
+    from {{ ref('stg_oltp__reading_issues') }}
+    where
+        severity = 'severe'
+        and status in ('open', 'accepted')
+        and meter_id is not null
+    group by tenant_id, meter_id, reading_date
+),
+
 devices as (
     select
         tenant_id,
@@ -75,8 +90,15 @@ select
     greatest(meter_days.expected_intervals - meter_days.actual_intervals, 0) as missing_intervals,
     {{ share_pct('meter_days.actual_intervals', 'meter_days.expected_intervals') }} as completeness_pct,
     {{ share_pct('meter_days.estimated_intervals', 'meter_days.actual_intervals') }} as estimated_share_pct,
-    received.latest_arrival_at
+    received.latest_arrival_at,
+    coalesce(holds.open_issues, 0) > 0 as is_held,
+    case when holds.open_issues = 0 then holds.accepted_until end as accepted_until
 from meter_days
+left join holds
+    on
+        meter_days.tenant_id = holds.tenant_id
+        and meter_days.meter_id = holds.meter_id
+        and meter_days.reading_date = holds.reading_date
 left join received
     on
         meter_days.tenant_id = received.tenant_id

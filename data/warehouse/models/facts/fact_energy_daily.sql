@@ -18,7 +18,10 @@ with usage as (
         rate_plan_id,
         currency,
         cost_amount,
-        day_expected_intervals
+        day_expected_intervals,
+        is_held,
+        held_kwh,
+        accepted_until
     from {{ ref('fact_energy_usage') }}
     where {{ in_range() }}
 ),
@@ -39,7 +42,10 @@ days as (
         sum(cost_amount) as cost_amount,
         max(day_expected_intervals) as expected_intervals,
         count(value_kwh) as actual_intervals,
-        sum(case when is_estimated and value_kwh is not null then 1 else 0 end) as estimated_intervals
+        sum(case when is_estimated and value_kwh is not null then 1 else 0 end) as estimated_intervals,
+        max(case when is_held then 1 else 0 end) as held,
+        sum(held_kwh) as held_kwh,
+        max(accepted_until) as accepted_until
     from usage
     group by tenant_id, meter_id, channel, reading_date
 )
@@ -60,5 +66,8 @@ select
     actual_intervals,
     cast(estimated_intervals as {{ sql_type('integer') }}) as estimated_intervals,
     {{ share_pct('actual_intervals', 'expected_intervals') }} as completeness_pct,
-    {{ share_pct('estimated_intervals', 'actual_intervals') }} as estimated_share_pct
+    {{ share_pct('estimated_intervals', 'actual_intervals') }} as estimated_share_pct,
+    held = 1 as is_held,
+    {{ as_energy('held_kwh') }} as held_kwh,
+    accepted_until
 from days

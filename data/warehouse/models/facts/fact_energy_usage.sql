@@ -11,6 +11,23 @@ with readings as (
     select * from {{ ref('stg_oltp__meter_readings') }}
 ),
 
+-- A meter with an open severe issue on a date is held back: its values count as missing, so no sum, share or saving
+-- uses them, and no energy moves to another participant.
+holds as (
+    select
+        tenant_id,
+        meter_id,
+        reading_date,
+        max(case when status = 'open' then 1 else 0 end) as open_issues,
+        min(case when status = 'accepted' then accepted_until end) as accepted_until
+    from {{ ref('stg_oltp__reading_issues') }}
+    where
+        severity = 'severe'
+        and status in ('open', 'accepted')
+        and meter_id is not null
+    group by tenant_id, meter_id, reading_date
+),
+
 assignments as (
     select * from {{ ref('stg_oltp__meter_assignments') }}
 ),
@@ -71,7 +88,10 @@ energy as (
         readings.reading_date,
         meter_versions.timezone,
         readings.interval_seconds,
-        readings.value_kwh,
+        case when coalesce(holds.open_issues, 0) = 0 then readings.value_kwh end as value_kwh,
+        case when holds.open_issues > 0 then readings.value_kwh end as held_kwh,
+        coalesce(holds.open_issues, 0) > 0 as is_held,
+        case when holds.open_issues = 0 then holds.accepted_until end as accepted_until,
         readings.quality,
         readings.quality_method,
         readings.reason_code,
@@ -84,6 +104,11 @@ energy as (
             readings.tenant_id = meter_versions.tenant_id
             and readings.meter_id = meter_versions.meter_id
             and {{ in_force('meter_versions', 'readings.reading_ts') }}
+    left join holds
+        on
+            readings.tenant_id = holds.tenant_id
+            and readings.meter_id = holds.meter_id
+            and readings.reading_date = holds.reading_date
     left join assignments
         on
             readings.tenant_id = assignments.tenant_id
@@ -222,5 +247,8 @@ select
     day_expected_intervals,
     day_actual_intervals,
     {{ share_pct('day_actual_intervals', 'day_expected_intervals') }} as day_completeness_pct,
-    day_actual_intervals >= day_expected_intervals as is_day_complete
+    day_actual_intervals >= day_expected_intervals as is_day_complete,
+    is_held,
+    {{ as_energy('held_kwh') }} as held_kwh,
+    accepted_until
 from keyed
