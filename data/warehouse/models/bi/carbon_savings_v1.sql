@@ -37,7 +37,9 @@ select
     savings.scope_3_factor_year,
     savings.scope_3_kg_co2e_per_kwh,
     savings.completeness_pct,
-    savings.estimated_share_pct
+    savings.estimated_share_pct,
+    savings.is_held,
+    savings.accepted_until
 from savings
 left join tenants
     on savings.tenant_id = tenants.tenant_id

@@ -39,7 +39,9 @@ select
     performance.completeness_pct,
     performance.generation_completeness_pct,
     performance.export_completeness_pct,
-    performance.estimated_share_pct
+    performance.estimated_share_pct,
+    performance.is_held,
+    performance.accepted_until
 from performance
 left join tenants
     on performance.tenant_id = tenants.tenant_id

@@ -13,7 +13,9 @@ with solar as (
         self_consumed_kwh,
         exported_kwh,
         completeness_pct,
-        estimated_share_pct
+        estimated_share_pct,
+        is_held,
+        accepted_until
     from {{ ref('candidate_solar_performance') }}
     where {{ in_range() }}
 ),
@@ -54,6 +56,8 @@ factored as (
         solar.exported_kwh,
         solar.completeness_pct,
         solar.estimated_share_pct,
+        solar.is_held,
+        solar.accepted_until,
         by_location.factor_id as location_factor_id,
         by_location.first_year as location_factor_year,
         by_location.kg_co2e_per_kwh as location_kg_co2e_per_kwh,
@@ -111,5 +115,7 @@ select
     scope_3_factor_year,
     {{ as_decimal('scope_3_kg_co2e_per_kwh', 12, 9) }} as scope_3_kg_co2e_per_kwh,
     completeness_pct,
-    estimated_share_pct
+    estimated_share_pct,
+    is_held,
+    accepted_until
 from factored

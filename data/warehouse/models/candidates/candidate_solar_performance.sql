@@ -15,11 +15,24 @@ with usage as (
         interval_seconds,
         value_kwh,
         is_estimated,
-        day_expected_intervals
+        day_expected_intervals,
+        is_held,
+        accepted_until
     from {{ ref('fact_energy_usage') }}
     where
         {{ in_range() }}
         and channel in ('generation', 'export', 'import')
+),
+
+holds as (
+    select
+        tenant_id,
+        property_id,
+        reading_date,
+        max(case when is_held then 1 else 0 end) as held,
+        min(accepted_until) as accepted_until
+    from usage
+    group by tenant_id, property_id, reading_date
 ),
 
 properties as (
@@ -184,8 +197,15 @@ assembled as (
         availability.out_intervals,
         availability.lost_kwh,
         availability.reference_method,
-        availability.reference_version
+        availability.reference_version,
+        coalesce(holds.held, 0) = 1 as is_held,
+        holds.accepted_until
     from property_days
+    left join holds
+        on
+            property_days.tenant_id = holds.tenant_id
+            and property_days.property_id = holds.property_id
+            and property_days.reading_date = holds.reading_date
     left join properties
         on
             property_days.tenant_id = properties.tenant_id
@@ -249,5 +269,7 @@ select
     {{ share_pct('generation_actual + export_actual', 'generation_expected + export_expected') }} as completeness_pct,
     {{ share_pct('generation_actual', 'generation_expected') }} as generation_completeness_pct,
     {{ share_pct('export_actual', 'export_expected') }} as export_completeness_pct,
-    {{ share_pct('estimated_intervals', 'generation_actual + export_actual') }} as estimated_share_pct
+    {{ share_pct('estimated_intervals', 'generation_actual + export_actual') }} as estimated_share_pct,
+    is_held,
+    accepted_until
 from judged
