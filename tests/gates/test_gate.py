@@ -58,7 +58,7 @@ def copied(table: str, *, wrong: bool = False) -> pd.DataFrame:
 
 def fact_frame(**changes: Any) -> pd.DataFrame:
     raw: dict[str, Any] = {"tenant_id": "t1", "reading_date": "2026-01-05", "channel": "generation"}
-    raw |= {"row_count": 288, "value_kwh": Decimal("21.250000000")}
+    raw |= {"row_count": 288, "value_kwh": Decimal("21.250000000"), "held_kwh": Decimal(7)}
     built = raw | {"row_count": Decimal(288)} | dict.fromkeys(FACT.counts, Decimal(0)) | changes
     return prepare_frame(FACT, pd.DataFrame([built]), source=pd.DataFrame([raw]))
 
@@ -79,6 +79,7 @@ def solar_frame(**changes: Any) -> pd.DataFrame:
         "completeness_pct": Decimal("100"),
         "estimated_share_pct": Decimal("0"),
         "fact_generation_kwh": Decimal("50.0000001"),
+        "battery_kw": None,
     }
     return prepare_frame(SOLAR, pd.DataFrame([row, row | {"property_id": "p2"} | changes]))
 
@@ -153,12 +154,13 @@ def test_gate_b_catches_a_missing_tenant() -> None:
 @pytest.mark.parametrize(
     ("change", "rules"),
     [
-        ({"channel": "export"}, {"D-FACT-001", "D-FACT-002", "D-FACT-003"}),
+        ({"channel": "export"}, {"D-FACT-001", "D-FACT-002", "D-FACT-003", "D-FACT-007"}),
         ({"row_count": 287}, {"D-FACT-002"}),
         ({"value_kwh": Decimal("21.25") + Decimal("1e-9")}, {"D-FACT-003"}),
         ({"duplicate_rows": 1}, {"D-FACT-004"}),
         ({"negative_rows": 1}, {"D-FACT-005"}),
         ({"rows_without_quality": 1}, {"D-FACT-006"}),
+        ({"held_kwh": Decimal(0)}, {"D-FACT-007"}),
     ],
 )
 def test_gate_d_catches_a_wrong_fact(change: dict[str, Any], rules: set[str]) -> None:
@@ -200,6 +202,25 @@ def test_figures_that_are_null_without_sufficient_data_pass() -> None:
         )
     )
     assert run_gate(SOLAR, solar_frame(**kpis, completeness_pct=Decimal("12.5")), **DAY).passed
+
+
+@pytest.mark.parametrize(
+    ("battery_kw", "exported", "used", "rules"),
+    [
+        ("5", "150", "-100", set()),
+        ("5", "175.1", "-125.1", {"D-SOLAR-003", "D-SOLAR-005"}),
+        (None, "50.1", "-0.1", {"D-SOLAR-003", "D-SOLAR-005"}),
+    ],
+)
+def test_a_battery_exports_energy_of_other_days_up_to_its_power(
+    battery_kw: str | None, exported: str, used: str, rules: set[str]
+) -> None:
+    figures = {
+        "battery_kw": battery_kw and Decimal(battery_kw),
+        "exported_kwh": Decimal(exported),
+        "self_consumed_kwh": Decimal(used),
+    }
+    assert broken(run_gate(SOLAR, solar_frame(**figures), **DAY)) == rules
 
 
 def test_export_above_generation_passes_on_a_day_with_gaps() -> None:
@@ -303,7 +324,7 @@ def test_rule_ids_are_unique() -> None:
     warehouse_rules = sum(len(suite.rules) for suite in warehouse_suites())
     copy_rules = sum(3 + len(entity.measures) for entity in ENTITIES.values())
     assert len(ids) == 13 + warehouse_rules + 2 * copy_rules
-    assert (len(FACT.rules), len(SOLAR.rules)) == (6, 9)
+    assert (len(FACT.rules), len(SOLAR.rules)) == (7, 9)
 
 
 def test_each_rule_of_a_suite_becomes_one_expectation() -> None:

@@ -17,11 +17,18 @@ _REBUILD = "Run the same dates again; if it fails again, compare the model's joi
 
 
 def add_comparisons(candidate: pd.DataFrame) -> pd.DataFrame:
-    """Add the difference of generation to the fact, and export on complete days, both in kWh."""
+    """Add the difference of generation to the fact, and energy without what a battery can give, in kWh.
+
+    A battery gives energy that was generated on earlier days or drawn from the grid: at most its power for
+    the 25 hours of the longest day. It is 0 without a battery.
+    """
+    from_battery = 25 * candidate["battery_kw"].fillna(0)
     return candidate.assign(
         generation_difference_kwh=candidate["generation_kwh"] - candidate["fact_generation_kwh"],
         # A gap in generation alone makes export look too high: compare them on complete days only.
-        exported_complete_day_kwh=candidate["exported_kwh"].where(candidate["completeness_pct"] >= 100),
+        exported_of_day_kwh=candidate["exported_kwh"].where(candidate["completeness_pct"] >= 100)
+        - from_battery,
+        self_consumed_or_stored_kwh=candidate["self_consumed_kwh"] + from_battery,
     )
 
 
@@ -37,7 +44,7 @@ select coalesce(c.tenant_id, f.tenant_id) as tenant_id,
        c.tenant_id is not null as is_present,
        c.generation_kwh, c.self_consumed_kwh, c.exported_kwh, c.imported_kwh,
        c.specific_yield_kwh_per_kw, c.completeness_pct, c.estimated_share_pct,
-       f.generation_kwh as fact_generation_kwh
+       f.generation_kwh as fact_generation_kwh, b.battery_kw
 from (
     select tenant_id, property_id, reading_date, generation_kwh, self_consumed_kwh, exported_kwh,
            imported_kwh, specific_yield_kwh_per_kw, completeness_pct, estimated_share_pct
@@ -51,6 +58,17 @@ full join (
     group by tenant_id, property_id, reading_date
 ) as f
     on f.tenant_id = c.tenant_id and f.property_id = c.property_id and f.reading_date = c.reading_date
+left join (
+    select d.tenant_id, d.property_id, d.reading_date, sum(a.capacity_kw) as battery_kw
+    from ${prefix}staging.candidate_solar_performance as d
+    inner join ${prefix}raw.solar_assets as a
+        on a.tenant_id = d.tenant_id and a.property_id = d.property_id
+    where d.reading_date >= $start and d.reading_date < $end
+      and a.kind = 'battery' and a.status != 'planned' and a.in_service_from <= d.reading_date
+      and (a.in_service_to is null or a.in_service_to > d.reading_date)
+    group by d.tenant_id, d.property_id, d.reading_date
+) as b
+    on b.tenant_id = c.tenant_id and b.property_id = c.property_id and b.reading_date = c.reading_date
 """,
     floats=(
         "generation_kwh",
@@ -61,6 +79,7 @@ full join (
         "completeness_pct",
         "estimated_share_pct",
         "fact_generation_kwh",
+        "battery_kw",
     ),
     derive=add_comparisons,
     rules=(
@@ -78,8 +97,8 @@ full join (
         ),
         GateRule(
             "D-SOLAR-003",
-            is_between("self_consumed_kwh", 0, None),
-            "self-consumed energy is not below 0",
+            is_between("self_consumed_or_stored_kwh", 0, None),
+            "self-consumed energy is not below 0, or by no more than the batteries of the site can give",
             _FORMULA,
         ),
         GateRule(
@@ -90,9 +109,10 @@ full join (
         ),
         GateRule(
             "D-SOLAR-005",
-            is_not_above("exported_complete_day_kwh", "generation_kwh"),
-            "export of a complete day is not above generation: no site has a battery",
-            _FORMULA,
+            is_not_above("exported_of_day_kwh", "generation_kwh"),
+            "export of a complete day is not above generation and what the batteries of the site can give",
+            "Enter a battery in `solar_assets` if the site has one; else check the registers of this "
+            "property's meters (channel swapped?), then the model's SQL.",
         ),
         GateRule(
             "D-SOLAR-006",

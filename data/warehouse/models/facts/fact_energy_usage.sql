@@ -228,7 +228,7 @@ select
     cast(local_ts as date) as local_date,
     local_hour,
     interval_seconds,
-    value_kwh,
+    {{ as_energy('value_kwh') }} as value_kwh,
     quality,
     quality_method,
     reason_code,
