@@ -20,10 +20,14 @@ _OF_FILE = "(j.source_uri = $3 or right(j.source_uri, length($3) + 1) = '/' || $
 
 @dataclass(frozen=True)
 class Target:
-    """A table with open rows that a person may close. `of_job` joins a row to the jobs `j` it comes from."""
+    """A table with open rows that a person may close. `of_job` joins a row to the jobs `j` it comes from.
+
+    `also_set` has more assignments for a closed row.
+    """
 
     table: str
     of_job: str
+    also_set: str = ""
 
 
 QUARANTINE = Target(
@@ -35,6 +39,8 @@ ISSUES = Target(
     "j.tenant_id = o.tenant_id and exists ("
     "select from myproperty.meter_readings as r where r.tenant_id = o.tenant_id and r.meter_id = o.meter_id "
     "and r.reading_date = o.reading_date and r.ingestion_job_id = j.id)",
+    # Dates that learn from a severe day are due when its issue is closed.
+    ", changed_at = clock_timestamp()",
 )
 
 
@@ -97,7 +103,7 @@ def resolve_selected(
         with transaction(dsn, LOADER_ROLE) as session:
             rows = session.rows(
                 f"update {target.table} set status = 'resolved', resolved_by = $5, "  # noqa: S608
-                "resolved_at = clock_timestamp(), resolution_note = $6 "
+                f"resolved_at = clock_timestamp(), resolution_note = $6 {target.also_set} "
                 f"where id in (select o.id from {target.table} as o where {_is_selected(target)} "
                 f"order by o.id limit {ROWS_PER_TRANSACTION} for update) returning 1",
                 (*parameters, by, note),
