@@ -66,7 +66,7 @@ def test_the_project_has_a_checkpoint_for_each_gate_and_its_results(index: Path)
 
 def test_the_history_has_counts_of_passed_rules_too(verdicts: list[Verdict]) -> None:
     seen = {result["rule"]: result for result in verdicts[0].results}
-    assert len(seen) == 12
+    assert len(seen) == 13
     assert seen["A-READINGS-001"] == {
         "rule": "A-READINGS-001", "passed": True, "observed": "0 of 2 groups break it",
         "element_count": 2, "unexpected_count": 0,

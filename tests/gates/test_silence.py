@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from expectations.gate import run_gate
-from expectations.suites.oltp.meter_readings import SENDER_DAYS, SUITE, read_profile
+from expectations.suites.oltp.meter_readings import SENDER_DATES, SENDER_DAYS, SUITE, read_profile
 
 pytestmark = pytest.mark.engine
 DAY = date(2026, 3, 1)
@@ -47,16 +47,18 @@ def test_each_silent_sender_is_named_with_the_date_it_last_sent_for(
     oltp_dsn: str, tenants: tuple[uuid.UUID, uuid.UUID]
 ) -> None:
     first, second = tenants
-    load(oltp_dsn, first, "nem12", DAY - ONE_DAY, DAY - 2 * ONE_DAY)
-    load(oltp_dsn, first, "green_button", DAY - ONE_DAY, DAY)
-    load(oltp_dsn, first, "estimation", DAY - ONE_DAY)
-    load(oltp_dsn, second, "nem12", DAY - SENDER_DAYS * ONE_DAY)
-    load(oltp_dsn, second, "mscons", DAY - (SENDER_DAYS + 1) * ONE_DAY)
+    before = [DAY - number * ONE_DAY for number in range(1, SENDER_DAYS + 2)]
+    load(oltp_dsn, first, "nem12", *before[:SENDER_DATES])
+    load(oltp_dsn, first, "green_button", DAY, *before)
+    load(oltp_dsn, first, "estimation", *before)
+    load(oltp_dsn, first, "canonical_csv", *before[: SENDER_DATES - 1])
+    load(oltp_dsn, second, "nem12", *before[SENDER_DAYS - SENDER_DATES : SENDER_DAYS])
+    load(oltp_dsn, second, "mscons", *before[SENDER_DAYS - SENDER_DATES + 1 :])
     profile = read_profile(oltp_dsn, DAY, DAY + ONE_DAY)
     silent = profile[profile["silent_sender"].notna()]
     assert {(row.tenant_id, row.silent_sender) for row in silent.itertuples()} == {
         (str(first), "nem12, last for 2026-02-28"),
-        (str(second), "nem12, last for 2026-02-22"),
+        (str(second), "nem12, last for 2026-02-24"),
     }
     verdict = run_gate(SUITE, silent, date_from=DAY, date_to=DAY + ONE_DAY)
     assert verdict.passed

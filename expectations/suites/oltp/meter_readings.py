@@ -90,8 +90,9 @@ _COUNT_RULES = (
 )
 COUNTS = tuple(rule.condition.arguments["column"] for rule in _COUNT_RULES)
 COLUMNS = (*_ID_COLUMNS, "rows", *COUNTS, "uncovered_seconds", "silent_sender")
-# A sender is silent on a date if it sent for one of so many dates before, and not for this date.
-SENDER_DAYS = 7
+# A sender is silent on a date if it sent for SENDER_DATES or more of the SENDER_DAYS dates before, and not
+# for this date. A single corrected file makes no sender.
+SENDER_DAYS, SENDER_DATES = 7, 3
 
 SUITE = GateSuite(
     gate="A",
@@ -117,8 +118,8 @@ SUITE = GateSuite(
         GateRule(
             "A-READINGS-013",
             is_absent("silent_sender"),
-            f"each tenant's files of a format that came for one of the {SENDER_DAYS} dates before came for "
-            "this date too",
+            f"each tenant's files of a format that came for {SENDER_DATES} of the {SENDER_DAYS} dates before "
+            "came for this date too",
             "Look for the file in the inbox and the archive, and ask the sender for it. The marts show the "
             "date without it, as missing intervals; when the file comes, the date is built again.",
             severity="warn",
@@ -181,6 +182,7 @@ silent as (
         where t.tenant_id = s.tenant_id and t.format = s.format and t.reading_date = d.day
     )
     group by s.tenant_id, s.format, d.day
+    having count(*) >= {SENDER_DATES}
 )
 select
     coalesce(p.tenant_id, l.tenant_id)::text as tenant_id,

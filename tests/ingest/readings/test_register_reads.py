@@ -212,7 +212,9 @@ def test_a_read_of_an_unknown_meter_is_stored_once_the_meter_is_known(
     company: Company, tmp_path: Path
 ) -> None:
     lines = ["100,NEM13,202505100000,A,B", record("00100.0", "00244.0")]
-    assert load(company, tmp_path, "a.csv", lines).register_reads == 0
     path = tmp_path / "a.csv"
+    path.write_text("\n".join([*lines, "900", ""]))
+    refused = ingest_file(path, tenant=company.name, dsn=company.dsn)
+    assert (refused.status, refused.register_reads, len(stored(company))) == ("refused", 0, 0)
     result = ingest_file(path, tenant=company.name, dsn=company.dsn, create_meters="Site")
     assert (result.register_reads, len(stored(company))) == (2, 2)
