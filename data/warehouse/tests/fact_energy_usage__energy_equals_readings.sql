@@ -1,4 +1,4 @@
--- No join may lose or double energy: fact, held energy included, and readings have equal sums per tenant, meter, channel
+-- No join may lose or double energy: fact, with held energy, and readings have equal sums per tenant, meter, channel
 -- and day.
 with readings as (
     select
