@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from dagster_project.build import build_defs
 from dagster_project.defs.ingest.jobs import ingest
 from dagster_project.defs.oltp.jobs import validate
 from dagster_project.defs.warehouse.jobs import pipeline
@@ -249,6 +248,8 @@ def _make_platform(settings: Settings, progress: Callable[[str], None] | None) -
 
 
 def _execute_job(job: str, platform: Platform, tags: dict[str, str]) -> dg.ExecuteInProcessResult:
+    from dagster_project.build import build_defs  # dagster-dbt takes seconds to import
+
     definitions = build_defs(settings=platform.settings, resources={"platform": platform})
     with instance(platform.settings.home) as opened:
         return definitions.resolve_job_def(job).execute_in_process(

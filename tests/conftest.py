@@ -3,7 +3,9 @@
 Not here: rows. A test says itself what it needs in a table.
 """
 
+import gc
 import os
+import re
 import shutil
 import tempfile
 import uuid
@@ -22,7 +24,6 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from myproperty import engines
 from myproperty.settings import Settings
-from oltp_schema.migrate import upgrade
 
 DatabaseMaker = Callable[[str], AbstractContextManager[str]]
 
@@ -30,6 +31,8 @@ DatabaseMaker = Callable[[str], AbstractContextManager[str]]
 # Folders of tests that share one expensive session fixture: one worker runs all of them, each marked `slow`.
 # Minutes on two quiet cores; only the order of the scopes depends on them.
 FOLDERS = {"tests/googlesql": 5.0, "tests/end_to_end": 4.0}
+# The tests of this folder load Great Expectations, which takes seconds: one worker runs all of them.
+TOGETHER = ("tests/gates",)
 # Where no `slow(minutes=...)` says more.
 MINUTES = {"slow": 1.0, "emulator": 0.5, "engine": 0.2}
 # Each module here that needs an engine builds the dbt project.
@@ -39,9 +42,9 @@ WITHOUT_DISK_WAITS = ("fsync", "full_page_writes", "synchronous_commit")
 
 
 def scope_of(nodeid: str) -> str:
-    """Return what one worker keeps together: one of `FOLDERS`, else the module."""
+    """Return what one worker keeps together: a folder of `FOLDERS` or `TOGETHER`, else the module."""
     module = nodeid.split("::", maxsplit=1)[0]
-    return next((folder for folder in FOLDERS if module.startswith(f"{folder}/")), module)
+    return next((folder for folder in (*FOLDERS, *TOGETHER) if module.startswith(f"{folder}/")), module)
 
 
 class ByScope(LoadScopeScheduling):  # type: ignore[misc]
@@ -61,9 +64,28 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByScope:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Spare the imports of a folder whose mark `slow` the option -m deselects."""
-    is_deselected = "not slow" in config.option.markexpr.split(" and ")
-    return True if is_deselected and collection_path in {config.rootpath / name for name in FOLDERS} else None
+    """Spare the imports of folders and modules whose own marks the option -m deselects."""
+    deselected = set(re.findall(r"(?:^|and )not (\w+)(?= and |$)", config.option.markexpr))
+    return True if deselected & marks_of(collection_path, config.rootpath) else None
+
+
+def marks_of(path: Path, root: Path) -> set[str]:
+    """Return the marks that each test below a path has: those of `pytestmark`, and `slow` in `FOLDERS`."""
+    if path.is_dir():
+        return {"slow"} if str(path.relative_to(root)) in FOLDERS else set()
+    line = re.search(r"^pytestmark = .*$", path.read_text(), re.MULTILINE)
+    return set(re.findall(r"pytest\.mark\.(\w+)", line[0])) if line else set()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Collect no garbage while the tests are imported: little of what an import makes is garbage."""
+    gc.disable()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Leave out of later collections of garbage what the imports made: it stays until the end."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -121,6 +143,8 @@ def fresh_database(postgres_settings: Settings) -> DatabaseMaker:
 @pytest.fixture(scope="session")
 def migrated_database(postgres_settings: Settings) -> Iterator[DatabaseMaker]:
     """Make databases at the head of the migrations, as `fresh_database` does; the migrations run once."""
+    from oltp_schema.migrate import upgrade  # spares most tests half a second of imports
+
     admin = engines.dsn(postgres_settings)
     with _database(admin, "template1", "migrated") as dsn:
         upgrade(dsn)

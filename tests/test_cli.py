@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from typer.testing import CliRunner, Result
 from commands.main import app
 from commands.views import unique_names
 from data.ingest.rules.table import RULES
+from myproperty.settings import get_settings
 
 NEM12 = """100,NEM12,202511010000,MDP1,RET1
 200,6102000001,E1,1,E1,N1,SN1,kWh,720,
@@ -27,17 +29,26 @@ def myproperty(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 
-def run_command(arguments: list[str]) -> Result:
-    """Run a command that needs no home, in this process."""
+def run_command(*arguments: str) -> Result:
+    """Run a command in this process."""
     return CliRunner().invoke(app, arguments)
+
+
+@pytest.fixture
+def empty_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A home that does not exist yet, for commands in this process."""
+    monkeypatch.setenv("MYPROPERTY_HOME", str(tmp_path / "empty"))
+    get_settings.cache_clear()
+    yield tmp_path / "empty"
+    get_settings.cache_clear()
 
 
 def test_inspect_prints_one_json_document(tmp_path: Path) -> None:
     file = tmp_path / "a.csv"
     file.write_text(NEM12)
-    done = myproperty(tmp_path, "inspect", str(file), "--json")
+    done = run_command("inspect", str(file), "--json")
     report = json.loads(done.stdout)
-    assert done.returncode == 0
+    assert done.exit_code == 0
     assert report["status"] == "ok"
     assert [(c["meter"], c["register"], c["channel"], c["total"]) for c in report["channels"]] == [
         ("6102000001", "E1", "import", "3.75")
@@ -76,8 +87,8 @@ def test_a_refused_file_exits_with_1_and_says_where_and_why(tmp_path: Path) -> N
 def test_a_refused_file_is_shown_with_its_rule_and_remedy(tmp_path: Path, content: str, rule: str) -> None:
     file = tmp_path / "a.csv"
     file.write_text(content)
-    shown = run_command(["inspect", str(file)])
-    report = json.loads(run_command(["inspect", str(file), "--json"]).stdout)
+    shown = run_command("inspect", str(file))
+    report = json.loads(run_command("inspect", str(file), "--json").stdout)
     refusal = report["refusal"]
     assert shown.exit_code == 1
     assert refusal["rule"].startswith(rule) and refusal["remedy"] == RULES[refusal["rule"]].remedy
@@ -96,10 +107,18 @@ def test_a_refused_file_is_shown_with_its_rule_and_remedy(tmp_path: Path, conten
         (["run", "--from", "2025-10-02"], "both"),
     ],
 )
-def test_an_error_names_its_remedy(tmp_path: Path, arguments: list[str], remedy: str) -> None:
-    done = myproperty(tmp_path / "empty", *arguments)
-    assert done.returncode != 0
+@pytest.mark.usefixtures("empty_home")
+def test_an_error_names_its_remedy(arguments: list[str], remedy: str) -> None:
+    done = run_command(*arguments)
+    assert done.exit_code != 0 and isinstance(done.exception, SystemExit)
     assert remedy in done.stderr
+    assert "Traceback" not in done.stderr and done.stdout == ""
+
+
+def test_an_error_in_a_process_is_no_traceback(tmp_path: Path) -> None:
+    done = myproperty(tmp_path / "empty", "migrate")
+    assert done.returncode != 0
+    assert "myproperty up" in done.stderr
     assert "Traceback" not in done.stderr and done.stdout == ""
 
 

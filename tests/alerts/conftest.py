@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+# The end of a server waits for its next poll.
+POLL_SECONDS = 0.01
+
 
 @dataclass
 class Web:
@@ -38,7 +41,7 @@ def web() -> Iterator[Web]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         state.port = server.server_address[1]
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(POLL_SECONDS,), daemon=True).start()
         yield state
         server.shutdown()
 
@@ -71,6 +74,6 @@ def mail() -> Iterator[Mail]:
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
         state.port = server.server_address[1]
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(POLL_SECONDS,), daemon=True).start()
         yield state
         server.shutdown()

@@ -4,6 +4,7 @@ import json
 import os
 from datetime import UTC, date, datetime
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import dagster as dg
@@ -12,15 +13,21 @@ import psycopg
 import pytest
 
 from dagster_project.defs.warehouse.schedules import nightly_window
-from dagster_project.defs.warehouse.translator import asset_key
 from dagster_project.failures import permanent_unless_retryable
 from dagster_project.partitions import run_tags, window_of
-from dagster_project.resources import dbt
 from data.ingest.readings import inbox
 from data.raw.transfer import load_key
 from myproperty.database.retry import is_retryable
 from myproperty.dates import Window, contiguous
 from myproperty.settings import Settings
+
+
+@pytest.fixture
+def dbt() -> ModuleType:
+    """The module that calls dbt. dagster-dbt takes seconds, and each worker imports each test module."""
+    from dagster_project.resources import dbt
+
+    return dbt
 
 
 def test_a_range_of_keys_is_a_half_open_window() -> None:
@@ -38,7 +45,7 @@ def test_windows_cover_exactly_the_dates() -> None:
     assert contiguous([]) == []
 
 
-def test_dbt_gets_the_window_and_no_unit_tests() -> None:
+def test_dbt_gets_the_window_and_no_unit_tests(dbt: ModuleType) -> None:
     arguments = dbt.arguments("build", Window(date(2026, 1, 5), date(2026, 1, 8)))
     assert arguments[:3] == ["build", "--exclude-resource-type", "unit_test"]
     assert json.loads(arguments[arguments.index("--vars") + 1]) == {
@@ -49,7 +56,7 @@ def test_dbt_gets_the_window_and_no_unit_tests() -> None:
     assert dbt.arguments("run") == ["run"]
 
 
-def test_a_dsn_becomes_the_variables_of_the_profile() -> None:
+def test_a_dsn_becomes_the_variables_of_the_profile(dbt: ModuleType) -> None:
     assert dbt.from_dsn("postgresql://me:p%40ss@127.0.0.1:5433/warehouse") == {
         "MYPROPERTY_DBT_HOST": "127.0.0.1",
         "MYPROPERTY_DBT_PORT": "5433",
@@ -60,7 +67,7 @@ def test_a_dsn_becomes_the_variables_of_the_profile() -> None:
 
 
 @pytest.mark.slow
-def test_changes_are_compared_with_the_published_manifest(tmp_path: Path) -> None:
+def test_changes_are_compared_with_the_published_manifest(tmp_path: Path, dbt: ModuleType) -> None:
     dsn = "postgresql://me:secret@127.0.0.1:5433/warehouse"
     settings = Settings(home=tmp_path, warehouse="postgres", warehouse_dsn=dsn)
     words, environment = dbt.command(settings, ["ls", "--select", "state:modified+"])
@@ -72,7 +79,7 @@ def test_changes_are_compared_with_the_published_manifest(tmp_path: Path) -> Non
     assert "model.myproperty.mart_solar_performance" in kept["nodes"]
 
 
-def test_the_environment_is_restored(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_is_restored(monkeypatch: pytest.MonkeyPatch, dbt: ModuleType) -> None:
     monkeypatch.setenv("MYPROPERTY_DBT_HOST", "before")
     monkeypatch.delenv("MYPROPERTY_DBT_PORT", raising=False)
     with dbt.environment({"MYPROPERTY_DBT_HOST": "during", "MYPROPERTY_DBT_PORT": "1"}):
@@ -81,7 +88,7 @@ def test_the_environment_is_restored(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "MYPROPERTY_DBT_PORT" not in os.environ
 
 
-def test_the_newest_source_ignores_what_dbt_writes(tmp_path: Path) -> None:
+def test_the_newest_source_ignores_what_dbt_writes(tmp_path: Path, dbt: ModuleType) -> None:
     (tmp_path / "target").mkdir()
     (tmp_path / "a.sql").write_text("select 1")
     (tmp_path / "target" / "b.sql").write_text("select 1")
@@ -101,10 +108,14 @@ def test_the_newest_source_ignores_what_dbt_writes(tmp_path: Path) -> None:
     ],
 )
 def test_asset_keys_of_dbt_nodes(node: dict[str, Any], path: list[str]) -> None:
+    from dagster_project.defs.warehouse.translator import asset_key
+
     assert asset_key(node).path == path
 
 
 def test_a_model_outside_the_layers_is_refused() -> None:
+    from dagster_project.defs.warehouse.translator import asset_key
+
     with pytest.raises(ValueError, match="dim_x has schema 'cor'"):
         asset_key({"resource_type": "model", "name": "dim_x", "config": {"schema": "cor"}})
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.ingest.errors import RefusedFile
-from data.ingest.formats import mscons
+from data.ingest.formats import container, mscons
 from data.ingest.formats.reading import iter_batches, read_file
 from data.ingest.inspect import inspect
 from data.ingest.rules.energy import energy_balance
@@ -85,7 +85,7 @@ def test_a_file_cut_anywhere_is_refused(write: Write) -> None:
 def test_flipped_bits_are_refused_or_rejected_without_a_crash(write: Write) -> None:
     whole = interchange(message(*line(*quarters("5", "6", "7")))).encode()
     chance = random.Random(7)
-    for _ in range(200):
+    for _ in range(80):
         damaged = bytearray(whole)
         damaged[chance.randrange(len(whole))] ^= 1 << chance.randrange(8)
         try:
@@ -98,17 +98,18 @@ def test_flipped_bits_are_refused_or_rejected_without_a_crash(write: Write) -> N
 
 
 def test_one_long_line_is_read_in_batches(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mscons, "BATCH_ROWS", 4_000)
-    monkeypatch.setattr(mscons, "MAX_SERIES_ROWS", 6_000)
-    short = [message(*line(*quarters(*range(1_000))), point=f"P{i}", number=i) for i in range(10)]
-    long = message(*line(*quarters(*range(13_000))), point="LONG", number=10)
+    monkeypatch.setattr(mscons, "BATCH_ROWS", 500)
+    monkeypatch.setattr(mscons, "MAX_SERIES_ROWS", 750)
+    monkeypatch.setattr(container, "READ_BYTES", 1 << 17)
+    short = [message(*line(*quarters(*range(125))), point=f"P{i}", number=i) for i in range(10)]
+    long = message(*line(*quarters(*range(1_625))), point="LONG", number=10)
     path = write(interchange(*short, long))
-    assert path.stat().st_size > 1 << 20
+    assert path.stat().st_size > 1 << 17
     sizes = [batch.readings.num_rows for _, batch in iter_batches(path)]
     # A batch ends with the text block that fills it: a value takes 70 characters or more.
-    assert sum(sizes) == 23_000
-    assert max(sizes) < 6_001 + (1 << 20) / 70 < 23_000
-    assert total(read_file(path)) == 10 * sum(range(1_000)) + sum(range(13_000))
+    assert sum(sizes) == 2_875
+    assert max(sizes) < 751 + (1 << 17) / 70 < 2_875
+    assert total(read_file(path)) == 10 * sum(range(125)) + sum(range(1_625))
 
 
 def test_the_hand_written_fixture_has_two_points_and_a_register_reading() -> None:

@@ -250,7 +250,7 @@ def test_damaged_files_are_refused_or_rejected_without_a_crash(tmp_path: Path) -
     chance = random.Random(13)
     path = tmp_path / "damaged.csv"
     refused = 0
-    for round_ in range(200):
+    for round_ in range(100):
         content = bytearray(whole[: chance.randrange(1, len(whole) - 4)] if round_ % 2 else whole)
         for _ in range(chance.randrange(4)):
             content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
@@ -259,4 +259,4 @@ def test_damaged_files_are_refused_or_rejected_without_a_crash(tmp_path: Path) -
             read_file(path)
         except RefusedFile as refusal:
             refused += bool(refusal.rule and refusal.remedy)
-    assert refused >= 100
+    assert refused >= 50

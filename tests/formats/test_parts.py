@@ -59,7 +59,7 @@ def as_rows(found: pa.Table) -> list[dict[str, Any]]:
     return sorted(found.to_pylist(), key=repr)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(ROWS, st.integers(1, 10))
 def test_rows_come_out_as_if_all_had_been_in_memory(rows: list[Row], batch: int) -> None:
     rows = sorted(rows, key=lambda row: row[4])

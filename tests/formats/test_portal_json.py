@@ -86,7 +86,7 @@ def test_damaged_documents_are_refused_or_rejected_without_a_crash(tmp_path: Pat
     ]
     chance = random.Random(11)
     refused = 0
-    for round_ in range(240):
+    for round_ in range(120):
         content = bytearray(wholes[round_ % 3].encode())
         if round_ % 2:
             content = content[: chance.randrange(1, len(content))]
@@ -98,7 +98,7 @@ def test_damaged_documents_are_refused_or_rejected_without_a_crash(tmp_path: Pat
             refused += bool(refusal.rule and refusal.remedy)
         else:
             assert all(row["reason"] for row in parsed.rejected.to_pylist())
-    assert refused > 100
+    assert refused > 50
 
 
 NUMBERS = st.decimals(-99_999, 99_999, places=9) | st.integers(0, 10**9) | st.none()

@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 from urllib.parse import unquote
 
-import great_expectations as gx
 import pytest
 
 from expectations.data_docs import build_data_docs
@@ -56,6 +55,8 @@ def test_no_page_loads_anything_from_another_server(index: Path) -> None:
 
 
 def test_the_project_has_a_checkpoint_for_each_gate_and_its_results(index: Path) -> None:
+    import great_expectations as gx  # takes seconds, and each worker imports each test module
+
     context = gx.get_context(mode="file", project_root_dir=index.parents[4])
     checkpoints = {
         each.name: [v.suite.name for v in each.validation_definitions] for each in context.checkpoints.all()
