@@ -51,8 +51,9 @@ def places_in_code(words: Collection[str], pattern: str) -> Iterator[str]:
             tree = ast.parse(text)
             statements = [node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)]
             for node in ast.walk(tree):
-                is_string = isinstance(node, ast.Constant) and isinstance(node.value, str)
-                if is_string and node not in statements and re.search(pattern, node.value):
+                if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
+                    continue
+                if node not in statements and re.search(pattern, node.value):
                     yield f"{path.relative_to(ROOT)}:{node.lineno}"
 
 
