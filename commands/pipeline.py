@@ -107,11 +107,12 @@ def gates(
     failed: Annotated[bool, typer.Option("--failed", help="Only failed verdicts.")] = False,
     json: AsJson = False,
 ) -> None:
-    """Show the last verdict of each gate, with the broken rules and their remedies."""
-    from expectations.verdicts import last_verdicts
+    """Show the last verdict of each gate; --failed: every verdict that holds for a date until it passes."""
+    from expectations.verdicts import failing_verdicts, last_verdicts
     from myproperty import engines
 
-    verdicts = last_verdicts(engines.dsn(get_settings()), failed_only=failed)
+    dsn = engines.dsn(get_settings())
+    verdicts = failing_verdicts(dsn) if failed else last_verdicts(dsn)
     if json:
         console.print_json([verdict.as_json() for verdict in verdicts])
         return
@@ -119,6 +120,18 @@ def gates(
     for verdict in verdicts:
         if verdict.failed:
             console.out.print(console.escape(verdict.message))
+
+
+@reports_errors
+def pending(json: AsJson = False) -> None:
+    """Show what is not published, since when, why, and what to do next."""
+    from dagster_project.runner import find_pending
+
+    found = find_pending(get_settings())
+    if json:
+        console.print_json(found.as_json())
+    else:
+        views.show_pending(found)
 
 
 @reports_errors

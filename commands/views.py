@@ -14,10 +14,15 @@ from typing import TYPE_CHECKING, Any
 from commands import console
 from data.ingest.rules.table import RULES
 
+# Of a failed run; the others are in the JSON document.
+MOST_REASONS = 10
+
 if TYPE_CHECKING:
+    from dagster_project.pending import FailedRun, Pending
     from dagster_project.runner import RunReport
     from data.ingest.readings.quarantine import QuarantinedReading
     from data.ingest.readings.results import IngestResult
+    from data.ingest.validation.acceptances import HeldDay
     from data.ingest.validation.run import Validation
     from expectations.verdicts import Verdict
 
@@ -148,6 +153,71 @@ def show_run_failures(reports: "Sequence[RunReport]") -> None:
             console.err.print(console.escape(verdict.message))
         if not report.failed:
             console.print_error("error", str(report.error))
+
+
+def show_pending(pending: "Pending") -> None:
+    """Show the dates that are not published, the meters held back, and the failed jobs without dates."""
+    dates = [
+        {
+            "reading dates": console.describe_dates(found.dates),
+            "days": len(found.dates),
+            "since": f"{found.since:%Y-%m-%d %H:%M} UTC",
+            "marts show": "the state before" if found.was_published else "nothing",
+            "state": found.state,
+            "why": found.why,
+            "next": found.next,
+        }
+        for found in pending.dates
+    ]
+    console.print_table("Dates that are not published", dates, empty="none, all dates are published")
+    _show_failed_runs([found.run for found in pending.dates if found.run is not None])
+    if pending.held:
+        console.print_table("Meters held back", _describe_held(pending.held))
+        console.out.print(
+            "Ask the sender for a corrected file. If the values are right: "
+            "`myproperty issues accept ID --by WHO --reason WHY --until DATE`, then `myproperty run`.",
+            soft_wrap=True,
+        )
+    if pending.jobs:
+        jobs = [
+            {"job": run.job, "state": run.status, "since": f"{run.requested_at:%Y-%m-%d %H:%M} UTC"}
+            for run in pending.jobs
+        ]
+        console.print_table("Jobs without dates whose last run failed", jobs)
+        _show_failed_runs(pending.jobs)
+
+
+def _show_failed_runs(runs: "Sequence[FailedRun]") -> None:
+    """Show the reasons of each run once, in full."""
+    for run in {run.run_id: run for run in runs if run.reasons}.values():
+        console.out.print(f"\nRun {run.run_id} of {run.job}:", markup=False, soft_wrap=True)
+        for reason in run.reasons[:MOST_REASONS]:
+            for line in (
+                f"  {reason['rule']} on {reason['place']}: expected that {reason['expected']}.",
+                f"    observed: {reason['observed']}",
+                f"    next: {reason['mend']}",
+            ):
+                console.out.print(line, markup=False, highlight=False, soft_wrap=True)
+        if len(run.reasons) > MOST_REASONS:
+            console.out.print(
+                f"  and {len(run.reasons) - MOST_REASONS} more: `myproperty pending --json`", markup=False
+            )
+
+
+def _describe_held(held: "Sequence[HeldDay]") -> list[console.Row]:
+    return [
+        {
+            "reading date": day.reading_date,
+            "tenant": day.tenant,
+            "property": day.property,
+            "meter": day.meter,
+            "channel": day.channel or "",
+            "rule": day.rule,
+            "since": f"{day.since:%Y-%m-%d %H:%M} UTC",
+            "id": day.issue_id,
+        }
+        for day in held
+    ]
 
 
 def show_gates(verdicts: "Sequence[Verdict]") -> None:

@@ -36,8 +36,13 @@ def is_gone(process: str) -> bool:
         return True
 
 
-def find_unfinished_runs(instance: dg.DagsterInstance, job_name: str) -> Sequence[dg.DagsterRun]:
-    """Return the runs of the job that are queued or under way; a run whose process is gone ends as failed."""
+def find_unfinished_runs(
+    instance: dg.DagsterInstance, job_name: str | None = None
+) -> Sequence[dg.DagsterRun]:
+    """Return the runs of the job, or of all jobs, that are queued or under way.
+
+    A run whose process is gone ends as failed.
+    """
     unfinished = instance.get_runs(dg.RunsFilter(job_name=job_name, statuses=_UNFINISHED))
     dead = [run for run in unfinished if PROCESS in run.tags and is_gone(run.tags[PROCESS])]
     for run in dead:

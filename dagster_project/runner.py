@@ -14,13 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+import psycopg
 
+from dagster_project import pending
 from dagster_project.defs.ingest.jobs import ingest
 from dagster_project.defs.oltp.jobs import validate
 from dagster_project.defs.warehouse.jobs import pipeline
 from dagster_project.partitions import LAUNCHED_BY, READING_DATES, run_tags
+from dagster_project.pending import Pending
 from dagster_project.processes import PROCESS, describe_process
 from dagster_project.resources.platform import Platform
+from dagster_project.run_history import record_runs
 from expectations.verdicts import Verdict
 from myproperty.dates import Window, contiguous, limited
 from myproperty.errors import PlatformError
@@ -252,12 +256,30 @@ def _execute_job(job: str, platform: Platform, tags: dict[str, str]) -> dg.Execu
 
     definitions = build_defs(settings=platform.settings, resources={"platform": platform})
     with instance(platform.settings.home) as opened:
-        return definitions.resolve_job_def(job).execute_in_process(
+        result = definitions.resolve_job_def(job).execute_in_process(
             instance=opened,
             tags=tags | {PROCESS: describe_process()},
             run_config=_QUIET,
             raise_on_error=False,
         )
+        _record_runs(opened, platform)
+    return result
+
+
+def _record_runs(opened: dg.DagsterInstance, platform: Platform) -> None:
+    """Record the runs for `myproperty pending`; without a database a later record finds them."""
+    try:
+        record_runs(opened, platform.oltp_dsn)
+    except (PlatformError, psycopg.Error) as error:
+        platform.progress(f"the run is not recorded yet: {str(error).splitlines()[0]}")
+
+
+def find_pending(settings: Settings) -> Pending:
+    """Record the runs up to now and return what is not published. Raises PlatformError or psycopg.Error."""
+    dsn = Platform(settings).oltp_dsn
+    with instance(settings.home) as opened:
+        record_runs(opened, dsn)
+    return pending.find_pending(dsn)
 
 
 @contextmanager

@@ -25,6 +25,24 @@ _EMPTY_OLD_RESULTS = """
         where gate = %s and table_name = %s order by checked_at desc offset %s limit 1
     )
 """
+_FAILING = """
+select v.* from warehouse_staging.gate_results as v
+where not v.passed and exists (
+    select from generate_series(v.reading_date_from, v.reading_date_to - 1, interval '1 day') as d (day)
+    where not exists (
+        select from warehouse_staging.gate_results as n
+        where n.gate = v.gate and n.table_name = v.table_name and n.checked_at > v.checked_at
+          and n.reading_date_from <= d.day::date and n.reading_date_to > d.day::date
+    )
+    union all
+    select from (select 1) as whole
+    where v.reading_date_from is null and not exists (
+        select from warehouse_staging.gate_results as n
+        where n.gate = v.gate and n.table_name = v.table_name and n.checked_at > v.checked_at
+    )
+)
+order by v.gate, v.table_name, v.checked_at desc
+"""
 # What is done and what is not when a gate has failed; the graph of `dagster_project` makes it true. Gate D
 # checks tables without dates before facts are built, and all others before marts are built.
 _HELD_BACK = {
@@ -142,13 +160,24 @@ def save_verdicts(dsn: str, verdicts: Sequence[Verdict]) -> None:
         cursor.executemany(_EMPTY_OLD_RESULTS, [(*table, *table, DETAILED_VERDICTS - 1) for table in tables])
 
 
-def last_verdicts(dsn: str, failed_only: bool = False) -> list[Verdict]:
+def last_verdicts(dsn: str) -> list[Verdict]:
     """Return the last verdict of each gate and table, in the order of the pipeline.
 
     Raises `psycopg.Error`.
     """
-    verdicts = recent_verdicts(dsn, 1)
-    return [verdict for verdict in verdicts if not (failed_only and verdict.passed)]
+    return recent_verdicts(dsn, 1)
+
+
+def failing_verdicts(dsn: str) -> list[Verdict]:
+    """Return the failed verdicts that still hold for a date, in the order of the pipeline.
+
+    A verdict holds for a date until the same gate judges the same table on that date again: a later range
+    that passes does not hide it. Raises `psycopg.Error`.
+    """
+    with psycopg.connect(dsn, row_factory=dict_row) as connection:
+        connection.execute(f"set role {ETL_ROLE}")
+        found = connection.execute(_FAILING).fetchall()
+    return [_to_verdict(row) for row in found]
 
 
 def recent_verdicts(dsn: str, per_table: int) -> list[Verdict]:
@@ -165,20 +194,21 @@ def recent_verdicts(dsn: str, per_table: int) -> list[Verdict]:
             " where place <= %s order by gate, table_name, place",
             (per_table,),
         ).fetchall()
-    return [
-        Verdict(
-            gate=row["gate"],
-            table=row["table_name"],
-            passed=row["passed"],
-            failed=row["failed"],
-            expectations=row["expectations"],
-            rows=row["row_count"] or 0,
-            date_from=row["reading_date_from"],
-            date_to=row["reading_date_to"],
-            run_id=row["run_id"],
-            results=row["results"],
-            seconds=row["seconds"] or 0.0,
-            checked_at=row["checked_at"],
-        )
-        for row in found
-    ]
+    return [_to_verdict(row) for row in found]
+
+
+def _to_verdict(row: dict[str, Any]) -> Verdict:
+    return Verdict(
+        gate=row["gate"],
+        table=row["table_name"],
+        passed=row["passed"],
+        failed=row["failed"],
+        expectations=row["expectations"],
+        rows=row["row_count"] or 0,
+        date_from=row["reading_date_from"],
+        date_to=row["reading_date_to"],
+        run_id=row["run_id"],
+        results=row["results"],
+        seconds=row["seconds"] or 0.0,
+        checked_at=row["checked_at"],
+    )

@@ -1,25 +1,16 @@
-"""Read what messages say: the broken rules of a run, silent senders, and the facts of the daily digest."""
+"""Read what messages say: silent senders, the dates of a run, and the facts of the daily digest."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 
 import dagster as dg
-from dagster._core.errors import DagsterAssetCheckFailedError
 
-from dagster_project.alerts.messages import DigestFacts, RuleReport, SilentSender
+from dagster_project.alerts.messages import DigestFacts, SilentSender
 from dagster_project.alerts.outbox import Outbox
 from dagster_project.partitions import dates_of_tags
 from myproperty.database.roles import ETL_ROLE
 from myproperty.database.session import transaction
 
-# Steps that a failed check stops end in this error; the check itself is reported.
-_STOPPED_BY_CHECK = DagsterAssetCheckFailedError.__name__
-_VERDICTS = """
-select table_name, failed from warehouse_staging.gate_results
-where run_id = $1 and not passed order by gate, table_name
-"""
 # An estimate is loaded by a job of its own: it is no file of a sender.
 _SENDERS = """
 select j.tenant_id::text, j.format, max(j.started_at)
@@ -37,98 +28,6 @@ where checked_at >= $1 group by 1
 _QUARANTINED = """
 select rule, count(*) from warehouse_staging.quarantined_readings where status = 'open' group by 1
 """
-
-
-def read_broken_rules(
-    dsn: str | None, instance: dg.DagsterInstance, run: dg.DagsterRun, failures: Sequence[dg.DagsterEvent]
-) -> list[RuleReport]:
-    """Return every broken rule of a failed run: of gates, of dbt tests, and its crashed steps.
-
-    Gates come from their verdicts. Without a database (`dsn` is None) the event log names only the checks.
-    Raises `PlatformError` or `psycopg.Error`.
-    """
-    reports = _read_verdicts(dsn, run.run_id) if dsn else []
-    judged = bool(reports)
-    for check in _failed_checks(instance, run.run_id):
-        if not (judged and check.check_name.startswith("gate_")):
-            reports.append(_describe_check(check))
-    for event in failures:
-        report = _describe_crash(event)
-        if report is not None:
-            reports.append(report)
-    if not reports:
-        reports.append(
-            RuleReport(
-                rule="RUN-STOPPED",
-                place=run.job_name,
-                expected="the run ends by itself",
-                observed="its process ended before a step failed",
-                mend="look for a killed process, a full disk or memory, then run again",
-            )
-        )
-    return reports
-
-
-def _read_verdicts(dsn: str, run_id: str) -> list[RuleReport]:
-    with transaction(dsn, ETL_ROLE) as session:
-        rows = session.rows(_VERDICTS, [run_id])
-    return [
-        RuleReport(
-            rule=str(broken.get("rule")),
-            place=table,
-            expected=str(broken.get("what")),
-            observed=str(broken.get("observed")),
-            mend=str(broken.get("remedy")),
-            tenants=_find_tenants(broken.get("sample") or []),
-        )
-        for table, failed in rows
-        for broken in failed
-        if broken.get("severity") == "block"
-    ]
-
-
-def _find_tenants(sample: Sequence[dict[str, Any]]) -> tuple[str, ...]:
-    return tuple(sorted({str(row["tenant_id"]) for row in sample if row.get("tenant_id")}))
-
-
-def _failed_checks(instance: dg.DagsterInstance, run_id: str) -> Iterator[dg.AssetCheckEvaluation]:
-    records = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION).records
-    for record in records:
-        event = record.event_log_entry.dagster_event
-        if event is None:
-            continue
-        check = event.asset_check_evaluation_data
-        if not check.passed and check.severity == dg.AssetCheckSeverity.ERROR:
-            yield check
-
-
-def _describe_check(check: dg.AssetCheckEvaluation) -> RuleReport:
-    rows = check.metadata.get("dagster_dbt/failed_row_count")
-    return RuleReport(
-        rule=check.check_name,
-        place=check.asset_key.to_user_string(),
-        expected="no row breaks the check",
-        observed=f"{rows.value} rows" if rows is not None else "the check failed",
-        mend="correct the rows that the check names in the run's page of Dagster",
-    )
-
-
-def _describe_crash(event: dg.DagsterEvent) -> RuleReport | None:
-    """Describe a crashed step by the class of its error: its text may hold rows, names and logins."""
-    error = event.step_failure_data.error
-    names = []
-    while error is not None:
-        names.append(error.cls_name or "error")
-        error = error.cause
-    if _STOPPED_BY_CHECK in names:
-        return None
-    return RuleReport(
-        rule=f"STEP {event.step_key}",
-        place="pipeline step",
-        expected="the step ends without an error",
-        observed=names[-1] if names else "no error was recorded",
-        mend="read the error in the run's page of Dagster, mend its cause",
-    )
 
 
 def read_silent_senders(dsn: str, hours: int, now: datetime) -> list[SilentSender]:

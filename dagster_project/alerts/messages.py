@@ -10,6 +10,7 @@ from datetime import date, datetime
 from typing import Any, Literal
 
 from dagster_project.alerts.text import clean
+from dagster_project.broken_rules import RuleReport
 
 Level = Literal["failure", "warning", "success", "info"]
 
@@ -17,22 +18,7 @@ Level = Literal["failure", "warning", "success", "info"]
 LONGEST_BODY = 2900
 MOST_RULES = 8
 MOST_NAMES = 5
-SHOW_GATES = "myproperty gates --failed"
-
-
-@dataclass(frozen=True)
-class RuleReport:
-    """A broken rule, a failed dbt test or a crashed step: what was expected and what was observed.
-
-    `tenants` are ids; empty if the rule does not name tenants.
-    """
-
-    rule: str
-    place: str
-    expected: str
-    observed: str
-    mend: str
-    tenants: tuple[str, ...] = ()
+SHOW_PENDING = "myproperty pending"
 
 
 @dataclass(frozen=True)
@@ -67,7 +53,7 @@ def compose_failure(job: str, run_id: str, dates: Sequence[date], rules: Sequenc
     names = list(dict.fromkeys(clean(rule.rule, 80) for rule in rules))
     tenants = sorted({tenant for rule in rules for tenant in rule.tenants})
     mend = _repeat(job, dates)
-    show = SHOW_GATES
+    show = SHOW_PENDING
     head = [
         f"run: {clean(run_id)}",
         f"partition: {partition}",
@@ -195,7 +181,7 @@ def compose_digest(day: date, facts: DigestFacts) -> Alert:
         f"not mended: {len(facts.open_causes)}",
         *(f"  {clean(title)}" for title in facts.open_causes[:MOST_RULES]),
     ]
-    tail = [f"show more: {SHOW_GATES}", "publish what is pending: myproperty run"]
+    tail = [f"show more: {SHOW_PENDING}", "publish what is pending: myproperty run"]
     return Alert(
         event=f"digest/{day.isoformat()}",
         cause=f"digest/{day.isoformat()}",

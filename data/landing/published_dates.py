@@ -6,7 +6,8 @@ building the marts (`dagster_project`).
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date
+from dataclasses import dataclass
+from datetime import date, datetime
 
 import psycopg
 from psycopg import sql
@@ -30,10 +31,18 @@ group by d.day
 on conflict (reading_date) do update set published_at = excluded.published_at, run_id = excluded.run_id
 """
 _PENDING = """
-select d.reading_date
+select
+    d.reading_date,
+    coalesce(
+        min(w.withdrawn_at), min(d.touched_at) filter (where d.touched_at > p.published_at), min(d.touched_at)
+    ),
+    greatest(min(w.withdrawn_at), max(d.touched_at)),
+    p.published_at is not null or min(w.withdrawn_at) is not null,
+    min(w.reason)
 from myproperty.ingestion_job_dates as d
 inner join myproperty.ingestion_jobs as j on j.tenant_id = d.tenant_id and j.id = d.ingestion_job_id
 left join warehouse_staging.published_dates as p on p.reading_date = d.reading_date
+left join warehouse_staging.withdrawn_dates as w on w.reading_date = d.reading_date
 where j.status = 'loaded'
   and not exists (select from warehouse_staging.archived_dates as a where a.reading_date = d.reading_date)
 group by d.reading_date, p.published_at
@@ -50,12 +59,18 @@ both_sides as (
         case when s.id is null then '{{}}' else datemultirange(daterange(s.{first}, s.{end})) end as after,
         to_jsonb(l) - {moves}::text[] is not distinct from to_jsonb(s) - {moves}::text[] as is_same
     from l full join s on l.tenant_id = s.tenant_id and l.id = s.id
+),
+withdrawn as (
+    delete from warehouse_staging.published_dates as p
+    using both_sides as b
+    where p.reading_date <@ case
+        when b.is_same then (b.before - b.after) + (b.after - b.before) else b.before + b.after
+    end
+    returning p.reading_date
 )
-delete from warehouse_staging.published_dates as p
-using both_sides as b
-where p.reading_date <@ case
-    when b.is_same then (b.before - b.after) + (b.after - b.before) else b.before + b.after
-end
+insert into warehouse_staging.withdrawn_dates (reading_date, reason)
+select reading_date, {reason} from withdrawn
+on conflict do nothing
 """
 
 # What is held back or accepted decides what a date shows.
@@ -67,11 +82,17 @@ with l as (
 s as (
     select id, reading_date, status = 'open' as is_held, accepted_until
     from myproperty.reading_issues where severity = 'severe' and status <> 'resolved'
+),
+withdrawn as (
+    delete from warehouse_staging.published_dates as p
+    using l full join s on l.id = s.id
+    where p.reading_date = coalesce(s.reading_date, l.reading_date)
+      and (l.is_held, l.accepted_until) is distinct from (s.is_held, s.accepted_until)
+    returning p.reading_date
 )
-delete from warehouse_staging.published_dates as p
-using l full join s on l.id = s.id
-where p.reading_date = coalesce(s.reading_date, l.reading_date)
-  and (l.is_held, l.accepted_until) is distinct from (s.is_held, s.accepted_until)
+insert into warehouse_staging.withdrawn_dates (reading_date, reason)
+select reading_date, 'a severe issue was found, resolved, accepted or has expired' from withdrawn
+on conflict do nothing
 """
 
 
@@ -92,9 +113,32 @@ def publish_dates(dsn: str, dates: Sequence[date], run_id: str) -> None:
         connection.execute(
             _PUBLISH, {"dates": list(dates), "run_id": run_id, "first": min(dates), "last": max(dates)}
         )
+        connection.execute(
+            "delete from warehouse_staging.withdrawn_dates where reading_date = any(%s)", (list(dates),)
+        )
+
+
+@dataclass(frozen=True)
+class PendingDate:
+    """A reading date that the marts do not show as it is.
+
+    `since` is when the first change came after its marts were built, or its first reading; `changed_at` is
+    when the last came. `change` says what changed if it was not readings.
+    """
+
+    reading_date: date
+    since: datetime
+    changed_at: datetime
+    was_published: bool
+    change: str | None = None
 
 
 def pending_dates(dsn: str) -> list[date]:
+    """Return the dates of `find_pending_dates`."""
+    return [found.reading_date for found in find_pending_dates(dsn)]
+
+
+def find_pending_dates(dsn: str) -> list[PendingDate]:
     """Return the dates that files changed after their marts were built, or whose marts were never built.
 
     A row that people changed with effect on past dates makes those dates pending too: no file says so, so
@@ -104,7 +148,7 @@ def pending_dates(dsn: str) -> list[date]:
     withdraw_changed_dates(dsn)
     with psycopg.connect(dsn) as connection:
         connection.execute(f"set role {ETL_ROLE}")
-        return [row[0] for row in connection.execute(_PENDING).fetchall()]
+        return [PendingDate(*row) for row in connection.execute(_PENDING).fetchall()]
 
 
 def read_first_date(dsn: str) -> date | None:
@@ -149,6 +193,7 @@ def withdraw_dates(session: Session, entity: Entity, stem: str) -> None:
             source=source_table(entity),
             first=sql.Identifier(f"{stem}_from"),
             end=sql.Identifier(f"{stem}_to"),
+            reason=sql.Literal(f"rows of {entity.name} changed"),
             moves=sql.Literal([f"{stem}_from", f"{stem}_to", "version", "updated_at"]),
         )
     )

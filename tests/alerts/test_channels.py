@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from commands.main import app
 from dagster_project.alerts import channels
-from dagster_project.alerts.messages import Alert, RuleReport, compose_failure
+from dagster_project.alerts.messages import Alert, compose_failure
+from dagster_project.broken_rules import RuleReport
 from myproperty.settings import Settings, get_settings
 from tests.alerts.conftest import Mail, Web
 

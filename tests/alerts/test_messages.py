@@ -7,13 +7,13 @@ import pytest
 from dagster_project.alerts.messages import (
     LONGEST_BODY,
     DigestFacts,
-    RuleReport,
     SilentSender,
     compose_digest,
     compose_failure,
     compose_silence,
 )
 from dagster_project.alerts.text import LONGEST_FIELD, clean
+from dagster_project.broken_rules import RuleReport
 
 TENANT = "0198c0de-0000-7000-8000-000000000001"
 DATES = [date(2026, 10, 1), date(2026, 10, 2)]
@@ -33,7 +33,7 @@ def test_a_run_with_twenty_failed_checks_is_one_message_that_says_what_to_do() -
         "expected: no row is negative",
         "observed: 2 rows",
         "mend: ingest the corrected file",
-        "show more: myproperty gates --failed",
+        "show more: myproperty pending",
         "run again: myproperty run --from 2026-10-01 --to 2026-10-02",
         "and 12 more",
     ):

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from dagster_project.alerts.messages import RuleReport, compose_failure
+from dagster_project.alerts.messages import compose_failure
 from dagster_project.alerts.outbox import Outbox
+from dagster_project.broken_rules import RuleReport
 
 NOW = datetime(2026, 10, 3, 12, tzinfo=UTC)
 FIRST, SECOND = date(2026, 10, 1), date(2026, 10, 2)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -16,13 +16,10 @@ from dagster_project.build import build_defs
 from dagster_project.defs.alerts import sensors
 from dagster_project.partitions import run_tags
 from dagster_project.resources.platform import Platform
-from data.ingest.readings.load import ingest_file
-from myproperty.dates import Window
 from myproperty.settings import Settings
+from tests.planted import DATES, plant_wrong_reading
 
 pytestmark = pytest.mark.engine
-FILE = Path(__file__).parents[1] / "fixtures" / "nem12_two_channels.csv"
-DATES = Window(date(2024, 2, 1), date(2024, 2, 3))
 
 
 @pytest.fixture
@@ -63,28 +60,6 @@ def status_context(
     )
 
 
-def plant_wrong_reading(dsn: str) -> str:
-    """Ingest a file and change the length of its intervals behind the loader's back; return the tenant."""
-    with psycopg.connect(dsn) as connection:
-        row = connection.execute(
-            "insert into myproperty.tenants (name, region) values ('planted', 'AU') returning id::text"
-        ).fetchone()
-        assert row is not None
-        connection.execute(
-            "insert into myproperty.properties (tenant_id, name, timezone)"
-            " values (%s, 'house', 'Australia/Sydney')",
-            row,
-        )
-    result = ingest_file(FILE, tenant="planted", dsn=dsn, create_meters="house")
-    assert result.status == "loaded"
-    with psycopg.connect(dsn) as connection:
-        connection.execute(
-            "update myproperty.meter_readings set interval_seconds = 1234 where reading_date = %s",
-            (DATES.start,),
-        )
-    return str(row[0])
-
-
 def test_a_failed_gate_of_the_real_job_is_one_message_and_its_end_another(
     platform: Platform, instance: dg.DagsterInstance
 ) -> None:
@@ -111,7 +86,7 @@ def test_a_failed_gate_of_the_real_job_is_one_message_and_its_end_another(
         "expected: ",
         "observed: ",
         "mend: ",
-        "show more: myproperty gates --failed",
+        "show more: myproperty pending",
         "run again: myproperty run --from 2024-02-01 --to 2024-02-02",
     ):
         assert text in message.body, message.body

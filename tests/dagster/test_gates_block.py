@@ -11,7 +11,7 @@ from dagster_project.gates import gate_check
 from dagster_project.partitions import READING_DATES, SINGLE_RUN, run_tags, window
 from dagster_project.resources.platform import Platform
 from expectations.suites.oltp.meter_readings import COLUMNS, SUITE
-from expectations.verdicts import last_verdicts
+from expectations.verdicts import failing_verdicts
 from myproperty.dates import Window
 from myproperty.settings import Settings
 
@@ -74,7 +74,7 @@ def test_a_failed_gate_blocks_everything_downstream(oltp_dsn: str) -> None:
     assert not result.success
     assert ran == []
     assert checked == [DATES], "a verdict is not retried"
-    (kept,) = last_verdicts(oltp_dsn, failed_only=True)
+    (kept,) = failing_verdicts(oltp_dsn)
     assert kept.run_id == result.run_id
     assert [broken["rule"] for broken in kept.failed] == ["A-READINGS-004"]
     assert kept.failed == platform.verdicts[0].failed

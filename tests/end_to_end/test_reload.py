@@ -16,7 +16,7 @@ from dagster_project.gates import FrameReader, run_gate_check
 from dagster_project.resources.platform import Platform as Resource
 from data.landing.entities import ENTITIES
 from expectations.suites import load_suite
-from expectations.verdicts import BY_HAND, Verdict, last_verdicts
+from expectations.verdicts import BY_HAND, Verdict, failing_verdicts
 from myproperty.dates import Window
 from tests.end_to_end.support import Platform
 
@@ -58,5 +58,5 @@ def test_the_printed_remedy_mends_the_fault(
     done = CliRunner().invoke(app, shlex.split(command))
     assert done.exit_code == 0, done.output
     assert check(platform, gate, table, dates).passed
-    last = last_verdicts(str(platform.settings.oltp_dsn), failed_only=True)
+    last = failing_verdicts(str(platform.settings.oltp_dsn))
     assert (gate, table) not in {(verdict.gate, verdict.table) for verdict in last}

@@ -1,13 +1,13 @@
 """Keep verdicts in a real database: what is stored comes back, and old details make room."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import psycopg
 import pytest
 
 from expectations import verdicts
-from expectations.verdicts import Verdict, last_verdicts, recent_verdicts, save_verdicts
+from expectations.verdicts import Verdict, failing_verdicts, last_verdicts, recent_verdicts, save_verdicts
 
 pytestmark = pytest.mark.engine
 SEEN = {"rule": "A-X-001", "passed": True, "observed": "0 of 2 groups break it", "element_count": 2}
@@ -38,9 +38,39 @@ def test_old_verdicts_stay_without_their_details(oltp_dsn: str, monkeypatch: pyt
         ("x", "r3", True), ("x", "r2", True), ("x", "r1", False), ("x", "r0", False),
     ]  # fmt: skip
     assert last_verdicts(oltp_dsn) == [stored[3], replace(stored[3], table="y")]
-    assert last_verdicts(oltp_dsn, failed_only=True) == []
+    assert failing_verdicts(oltp_dsn) == []
     with psycopg.connect(oltp_dsn) as connection:
         found = connection.execute(
             "select count(*), count(*) filter (where not passed) from warehouse_staging.gate_results"
         )
         assert found.fetchone() == (8, 2)
+
+
+def test_a_later_range_that_passes_does_not_hide_a_failed_date(oltp_dsn: str) -> None:
+    """January fails, then all its dates but the 7th pass, and February; then the seeds fail twice."""
+
+    def judged(at: int, passed: bool, first: date | None, end: date | None, table: str = "x") -> Verdict:
+        checked_at = VERDICT.checked_at + timedelta(hours=at)
+        return replace(
+            VERDICT,
+            table=table,
+            passed=passed,
+            date_from=first,
+            date_to=end,
+            run_id=f"r{at}",
+            checked_at=checked_at,
+        )
+
+    january, seventh, february = date(2026, 1, 1), date(2026, 1, 7), date(2026, 2, 1)
+    stored = [
+        judged(0, False, january, february),
+        judged(1, True, january, seventh),
+        judged(2, True, date(2026, 1, 8), february),
+        judged(3, True, february, date(2026, 3, 1)),
+        judged(4, False, None, None, "seed"),
+        judged(5, False, None, None, "seed"),
+    ]
+    save_verdicts(oltp_dsn, stored)
+    assert [verdict.run_id for verdict in failing_verdicts(oltp_dsn)] == ["r5", "r0"]
+    save_verdicts(oltp_dsn, [judged(6, True, seventh, date(2026, 1, 8)), judged(7, True, None, None, "seed")])
+    assert failing_verdicts(oltp_dsn) == []

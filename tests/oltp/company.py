@@ -374,5 +374,10 @@ SYSTEM_ROWS: dict[str, Row] = {
     "warehouse_staging.gate_results": {
         "gate": "A", "table_name": "t", "run_id": "r", "passed": True, "expectations": 1,
     },
+    "warehouse_staging.withdrawn_dates": {"reading_date": DAY, "reason": "tenancies changed"},
+    "warehouse_staging.pipeline_runs": {
+        "run_id": "r", "job": "pipeline", "status": "succeeded", "requested_at": "2026-02-01",
+        "changed_at": "2026-02-01",
+    },
 }  # fmt: skip
 LANDED = tuple(name for name, entity in ENTITIES.items() if not entity.is_dated)

@@ -95,13 +95,17 @@ MAY = {
     "warehouse_staging.reading_issues": May(readonly="", etl="siud"),
     "warehouse_staging.archived_dates": May(readonly="", loader="s", partitioner="sid"),
     "warehouse_staging.published_dates": May(readonly="", etl="siud", partitioner="s"),
+    "warehouse_staging.withdrawn_dates": May(readonly="", etl="sid"),
     "warehouse_staging.gate_results": May(readonly="", etl="si"),
+    "warehouse_staging.pipeline_runs": May(readonly="", etl="siu"),
 }
 # Records of the pipeline itself, visible only to its role.
 WITHOUT_TENANT = (
     "warehouse_staging.archived_dates",
     "warehouse_staging.gate_results",
+    "warehouse_staging.pipeline_runs",
     "warehouse_staging.published_dates",
+    "warehouse_staging.withdrawn_dates",
 )
 # Granted to nobody; the owner has the rights through the partitioner. Changes that name a partition of
 # readings are refused, because the trail would not see them.

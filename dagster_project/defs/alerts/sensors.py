@@ -11,6 +11,7 @@ import dagster as dg
 import psycopg
 
 from dagster_project.alerts import channels, facts, messages
+from dagster_project.broken_rules import read_broken_rules
 from dagster_project.resources.platform import Platform
 from myproperty.errors import PlatformError
 
@@ -37,9 +38,9 @@ def failed_runs(
         return dg.SkipReason(NO_CHANNEL)
     run, failures = context.dagster_run, context.get_step_failure_events()
     try:
-        rules = facts.read_broken_rules(platform.oltp_dsn, context.instance, run, failures)
+        rules = read_broken_rules(platform.oltp_dsn, context.instance, run, failures)
     except (PlatformError, psycopg.Error):
-        rules = facts.read_broken_rules(None, context.instance, run, failures)
+        rules = read_broken_rules(None, context.instance, run, failures)
     alert = messages.compose_failure(run.job_name, run.run_id, facts.dates_of_run(run), rules)
     channels.open_outbox(platform.settings).add(alert, names, facts.utc_now())
     return None
