@@ -118,6 +118,22 @@ def test_layers_read_what_lies_below_them(manifest: dict[str, Any]) -> None:
     assert wrong == []
 
 
+# Copies of documents, without dates: gate D has no rule on them, gates A to C stand before them.
+DOCUMENTS = {"fact_agent_session", "fact_invoice", "fact_payment", "fact_service_ticket"}
+
+
+def test_public_views_show_energy_only_behind_gate_d(manifest: dict[str, Any]) -> None:
+    """Facts are rebuilt before gate D: a view that read them would show what the gate refused."""
+    read = {
+        parent.split(".")[-1]
+        for node in of_type(manifest, "model")
+        if node["fqn"][1] == "bi"
+        for parent in node["depends_on"]["nodes"]
+    }
+    assert {name for name in read if name.startswith("fact_")} == DOCUMENTS
+    assert "mart_energy_daily" in read
+
+
 def test_every_model_has_an_owner_and_every_public_one_a_version(manifest: dict[str, Any]) -> None:
     for node in of_type(manifest, "model"):
         owner = manifest["groups"][f"group.myproperty.{node['group']}"]["owner"]

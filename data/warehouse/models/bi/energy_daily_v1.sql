@@ -1,5 +1,5 @@
 with daily as (
-    select * from {{ ref('fact_energy_daily') }}
+    select * from {{ ref('mart_energy_daily') }}
 ),
 
 tenants as (

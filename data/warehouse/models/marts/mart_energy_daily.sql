@@ -1,0 +1,7 @@
+{{ config(
+    cluster_by=['tenant_id', 'property_id', 'meter_id'],
+    indexes=[{'columns': ['reading_date', 'tenant_id', 'meter_id', 'channel'], 'unique': true}],
+) }}
+{{ by_reading_date() }}
+
+{{ publish_candidate('fact_energy_daily') }}
