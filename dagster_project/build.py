@@ -11,6 +11,7 @@ import dagster as dg
 import psycopg
 
 from dagster_project.defs.alerts import sensors as alert_sensors
+from dagster_project.defs.history import sensors as history_sensors
 from dagster_project.defs.ingest import assets as ingest_assets
 from dagster_project.defs.ingest import jobs as ingest_jobs
 from dagster_project.defs.ingest import schedules as ingest_schedules
@@ -93,6 +94,7 @@ def build_defs(
             *oltp_sensors.sensors,
             *warehouse_sensors.sensors,
             *alert_sensors.sensors,
+            *history_sensors.sensors,
         ],
         # Runs that people start in the UI: the default starts a process for each step, 10 s for each.
         executor=dg.in_process_executor,

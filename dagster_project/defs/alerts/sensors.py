@@ -1,7 +1,7 @@
 """The sensors that tell people, on everywhere: they only write to the outbox, and `unsent_alerts` sends.
 
 They run in the daemon, never in a run: a channel that fails cannot delay or fail a run. Without a channel in
-the settings they do nothing, but `recorded_runs`, which records runs for the command `pending`.
+the settings they do nothing.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,6 @@ import psycopg
 from dagster_project.alerts import channels, facts, messages
 from dagster_project.broken_rules import read_broken_rules
 from dagster_project.resources.platform import Platform
-from dagster_project.run_history import record_runs
 from myproperty.errors import PlatformError
 
 _ON = dg.DefaultSensorStatus.RUNNING
@@ -118,19 +117,7 @@ def send_unsent(_: dg.SensorEvaluationContext, platform: Platform) -> str:
     return f"{counts['sent']} sent, {counts['failed']} failed: see `myproperty alerts status`"
 
 
-@dg.sensor(
-    name="recorded_runs",
-    minimum_interval_seconds=60,
-    default_status=_ON,
-    description="Records the runs that have changed, for `myproperty pending` and the marts of quality.",
-)
-def recorded_runs(context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]) -> dg.SkipReason:
-    """Record the runs since the last tick; runs whose process is gone are ended."""
-    return dg.SkipReason(f"{record_runs(context.instance, platform.oltp_dsn)} runs are recorded")
-
-
 sensors = [
-    recorded_runs,
     failed_runs,
     recovered_runs,
     _database_sensor(

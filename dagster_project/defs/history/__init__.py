@@ -1,0 +1,1 @@
+"""Stage oltp: the operational tables that the pipeline starts from."""
