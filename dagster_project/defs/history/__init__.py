@@ -1,1 +1,1 @@
-"""Stage oltp: the operational tables that the pipeline starts from."""
+"""Stage history: which runs there were, and how they ended."""

@@ -34,8 +34,8 @@ comment on column warehouse_staging.pipeline_runs.changed_at is 'When the state 
 comment on column warehouse_staging.pipeline_runs.retries is 'Steps that were tried again.';
 comment on column warehouse_staging.pipeline_runs.seconds is 'Seconds of each finished step.';
 comment on column warehouse_staging.pipeline_runs.reasons is
-'Why the run failed, one object for each: rule, place, expected, observed, mend. Broken rules of gates, failed tests of '
-'dbt, and steps that ended in an error.';
+'Why the run failed, one object for each: rule, place, expected, observed, mend. Broken rules of gates, failed tests '
+'of dbt, and steps that ended in an error.';
 alter table warehouse_staging.pipeline_runs enable row level security;
 alter table warehouse_staging.pipeline_runs force row level security;
 create policy "Only the pipeline sees its own records" on warehouse_staging.pipeline_runs
@@ -52,9 +52,10 @@ create table warehouse_staging.withdrawn_dates (
     version integer not null default 1
 );
 comment on table warehouse_staging.withdrawn_dates is
-'Dates that were published and are pending again, because a row with effect on them changed. A date leaves the table '
-'when it is published.';
-comment on column warehouse_staging.withdrawn_dates.reason is 'What changed: a table, or the meters that are held back.';
+'Dates that were published and are pending again, because a row with effect on them changed. A date leaves the '
+'table when it is published.';
+comment on column warehouse_staging.withdrawn_dates.reason is
+'What changed: a table, or the meters that are held back.';
 alter table warehouse_staging.withdrawn_dates enable row level security;
 alter table warehouse_staging.withdrawn_dates force row level security;
 create policy "Only the pipeline sees its own records" on warehouse_staging.withdrawn_dates
