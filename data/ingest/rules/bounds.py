@@ -1,13 +1,8 @@
 """The bound of a meter: more energy than its connection can carry is a severe issue.
 
-Here: the rule `VEE-BOUND`, and the severe days that no baseline and no estimate may learn from. Not here:
-days that are only unusual (`levels`).
+Here: the rule `VEE-BOUND`. Not here: a day in the wrong unit below that bound (`slips`), or days that are
+only unusual (`levels`).
 """
-
-import dataclasses
-import json
-from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 
@@ -21,27 +16,11 @@ from data.ingest.rules.day_frames import (
     kwh_factors,
     make_issues,
 )
+from data.ingest.rules.solar import roof_day_kwh
 from data.ingest.schema import ONE_DIRECTION_CHANNELS
 
 _RULE = "VEE-BOUND"
 _DETAILS = ["kwh", "day_limit_kwh", "peak_kw", "limit_kw"]
-
-
-def find_severe_days(days: Days, allowed: pd.DataFrame) -> tuple[Days, pd.DataFrame]:
-    """Return the days with their severe ones added, and the issues of `check_bound`.
-
-    `allowed` has the issues that a person accepted or resolved: `DAY` and `details`. Such a day is not severe
-    while its issue has the same details. A severe day leaves the history of the days after it, which may make
-    another one severe, so the rule runs until it finds no more.
-    """
-    known, found = days, check_bound(days)
-    for _ in days.dates:
-        severe = pd.concat([days.severe, _drop_allowed(found, allowed)[DAY]]).drop_duplicates()
-        if len(severe) == len(known.severe):
-            break
-        known = dataclasses.replace(days, severe=severe)
-        found = check_bound(known)
-    return known, found
 
 
 def check_bound(days: Days) -> pd.DataFrame:
@@ -71,9 +50,11 @@ def check_bound(days: Days) -> pd.DataFrame:
     usual_kw, usual_kwh = rows["usual_peak_kw"].fillna(0), rows["usual_kwh"].fillna(0)
     learnt_kw = floor_kw.clip(lower=factor * usual_kw)
     learnt_kwh = floor_kwh.clip(lower=factor * usual_kwh)
-    # A known power bounds each interval, and so the day.
+    # A known power bounds each interval, and so the day. A roof makes less: the sun does not stand still.
     rows["limit_kw"] = known_kw.fillna(learnt_kw)
     rows["day_limit_kwh"] = learnt_kwh.where(known_kw.isna(), 25 * known_kw)
+    roof_kwh = rows[DAY].merge(roof_day_kwh(days), how="left", on=DAY)["roof_kwh"]
+    rows["day_limit_kwh"] = roof_kwh.where(is_generation).fillna(rows["day_limit_kwh"])
     is_off = (rows["peak_kw"] > rows["limit_kw"]) | (rows["kwh"] > rows["day_limit_kwh"])
     return make_issues(_RULE, rows[is_off], _DETAILS)
 
@@ -110,15 +91,3 @@ def _learn_history(days: Days, rows: pd.DataFrame) -> pd.DataFrame:
         usual_peak_kw=("peak_kw", "median"),
     )
     return usual.loc[usual["known"] >= usual["least"], ["usual_kwh", "usual_peak_kw"]]
-
-
-def _drop_allowed(issues: pd.DataFrame, allowed: pd.DataFrame) -> pd.DataFrame:
-    """Return the issues without those that a person accepted or resolved with the same details."""
-    if issues.empty or allowed.empty:
-        return issues
-    keys = {_key(row) for row in allowed.to_dict("records")}
-    return issues[[_key(row) not in keys for row in issues.to_dict("records")]]
-
-
-def _key(row: Mapping[Any, Any]) -> tuple[object, ...]:
-    return (row["meter_id"], row["channel"], row["reading_date"], json.dumps(row["details"], sort_keys=True))

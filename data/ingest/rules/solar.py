@@ -1,6 +1,6 @@
 """Rules on generation: none at night, none above a clear sky, where the place of the property is known.
 
-Not here: where the sun stands (`sky`).
+Here too: the most that a roof can make on a day. Not here: where the sun stands (`sky`).
 """
 
 import numpy as np
@@ -50,6 +50,30 @@ def _clear_sky_issues(days: Days, grid: pd.DataFrame) -> pd.DataFrame:
     worst = bright.join(excess).sort_values("excess_kwh", ascending=False).drop_duplicates(DAY)
     worst = worst.assign(first_reading_ts=worst["reading_ts"], last_reading_ts=worst["reading_ts"])
     return make_issues("VEE-SOLAR-CLEAR", worst, ["kwh", "limit_kwh"])
+
+
+def roof_day_kwh(days: Days) -> pd.DataFrame:
+    """Return the most that the roof of each generation and export series can make on a date: `roof_kwh`.
+
+    Without the place of the property it is `sun_hours` at full power. With it, `of_sky` times the yield under
+    a clear sky, at least one hour at full power. Rows have the columns `DAY`; series without a capacity have
+    no row.
+    """
+    grid = days.own
+    grid = grid[grid["channel"].isin(["generation", "export"]) & (grid["capacity_kw"] > 0)]
+    whole = grid.groupby(DAY, as_index=False).agg(
+        meter_type=("meter_type", "first"), capacity_kw=("capacity_kw", "first")
+    )
+    if whole.empty:
+        return whole.assign(roof_kwh=pd.Series(dtype=float))[[*DAY, "roof_kwh"]]
+    most = whole["capacity_kw"] * days.thresholds("VEE-BOUND", "sun_hours", whole)
+    placed = grid[grid["latitude"].notna() & grid["longitude"].notna()]
+    if not placed.empty:
+        lit = placed[DAY].assign(sky_kwh=clear_sky_kwh(placed).where(~is_night(placed), 0.0))
+        sky = whole[DAY].merge(lit.groupby(DAY, as_index=False)["sky_kwh"].sum(), how="left", on=DAY)
+        of_sky = sky["sky_kwh"] * days.thresholds("VEE-BOUND", "of_sky", whole)
+        most = most.clip(upper=of_sky.clip(lower=whole["capacity_kw"]).fillna(most))
+    return whole.assign(roof_kwh=most)[[*DAY, "roof_kwh"]]
 
 
 def is_night(grid: pd.DataFrame) -> pd.Series:

@@ -407,15 +407,39 @@ _DAYS = (
         "times the solar capacity of the property for generation; where these are not known, an interval is "
         "below `kw` for each connection or `of_history` times the median of the daily peaks, and a day below "
         "`day_kwh` for each connection or `of_history` times the median of the `days` before, if at least "
-        "`least` are known",
+        "`least` are known. A day of generation is below `sun_hours` at the solar capacity or, where the "
+        "place is known, below `of_sky` times the yield under a clear sky",
         "Look for a wrong unit or multiplier and ask the sender for a corrected file. If the values are "
-        "right, set `meters.rated_kw` or run `myproperty issues accept`.",
+        "right, set `meters.rated_kw` or `properties.solar_capacity_kw`, or run `myproperty issues accept`.",
         {
             "of_rated": Decimal("1.2"),
             "of_capacity": Decimal(2),
             "kw": Decimal(50),
             "day_kwh": Decimal(400),
             "of_history": Decimal(10),
+            "days": Decimal(50),
+            "least": Decimal(7),
+            "sun_hours": Decimal(12),
+            "of_sky": Decimal("1.5"),
+        },
+    ),
+    IngestRule(
+        "VEE-SLIP",
+        "severe",
+        "a day of electricity is below `ten` times the median of like days in the last `days`, or its "
+        "readings do not rise alike: their levels (10, 25, 50, 95 % of those above zero) by factors within "
+        "`spread`. In any case not all are `thousand` times the usual ones or more, nor a `thousand`th or "
+        "less. Like days are weekdays or weekends, if `least` are known, else all days. Some slips look like "
+        "good days and are at most a VEE-HIGH-LOW: ten times a meter that uses less than `usual_kwh` a day "
+        "(a vacant flat; for a thousand times, a tenth of that), ten times a dark day on a roof of known "
+        "capacity (a sunny day), a tenth of a day (a vacancy), a daily reading, and a meter without history",
+        "Look for a wrong unit or multiplier and ask the sender for a corrected file. If the values are "
+        "right, run `myproperty issues accept`; a new level is usual after about a week.",
+        {
+            "ten": Decimal(5),
+            "thousand": Decimal(200),
+            "spread": Decimal(2),
+            "usual_kwh": Decimal(2),
             "days": Decimal(50),
             "least": Decimal(7),
         },

@@ -19,7 +19,7 @@ from myproperty.tenants import Tenant
 
 _NEVER = datetime.datetime.min.replace(tzinfo=datetime.UTC)
 # The issues that compare a date with the dates before it.
-_COMPARED = ("VEE-GAP-LONG", "VEE-HIGH-LOW", "VEE-OUTLIER", "VEE-ZERO-RUN", "VEE-BOUND")
+_COMPARED = ("VEE-GAP-LONG", "VEE-HIGH-LOW", "VEE-OUTLIER", "VEE-ZERO-RUN", "VEE-BOUND", "VEE-SLIP")
 # An instant for each reading date.
 Instants = dict[datetime.date, datetime.datetime]
 # A date, and the first and last date that its result depends on.

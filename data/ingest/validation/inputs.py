@@ -183,6 +183,7 @@ def read_totals(session: Session, tenant: Tenant, dates: list[datetime.date]) ->
 
 _SEVERE = pa.schema(
     [
+        ("rule", pa.string()),
         ("meter_id", pa.string()),
         ("channel", pa.string()),
         ("reading_date", pa.timestamp("us")),
@@ -202,7 +203,7 @@ def read_severe_days(
         session,
         sql.SQL(
             """
-            select meter_id::text as meter_id, channel, reading_date::timestamp as reading_date,
+            select rule, meter_id::text as meter_id, channel, reading_date::timestamp as reading_date,
                    details::text as details
             from myproperty.reading_issues
             where tenant_id = {tenant} and severity = 'severe' and meter_id is not null
@@ -251,6 +252,16 @@ def read_history(session: Session, tenant: Tenant, gaps: pd.DataFrame, runs: pd.
         dates |= {date - DAY * back for back in range(1, HISTORY_DAYS + 1)}
     meters = sorted({*long["meter_id"], *runs["meter_id"]})
     return read_readings(session, tenant, sorted(dates), meters)
+
+
+def read_slip_history(
+    session: Session, tenant: Tenant, dates: list[datetime.date], candidates: pd.DataFrame
+) -> pd.DataFrame:
+    """Return the readings of the dates and of the days before, of the meters that may have slipped."""
+    span = (dates[-1] - dates[0]).days + HISTORY_DAYS
+    window = [dates[0] - DAY * HISTORY_DAYS + DAY * step for step in range(span)]
+    meters = sorted(candidates["meter_id"].unique())
+    return read_readings(session, tenant, window if meters else [], meters)
 
 
 _READS = pa.schema(

@@ -11,6 +11,7 @@ import pandas as pd
 from psycopg import sql
 
 from data.ingest.errors import IngestError
+from data.ingest.rules.severe import MEASURED
 from data.ingest.rules.table import RULES
 from data.ingest.validation.inputs import BY_VALIDATION
 from myproperty.database.roles import LOADER_ROLE
@@ -26,6 +27,7 @@ _FOUND = sql.SQL(
     """
 )
 # An issue that a person resolved or accepted stays so while it is found unchanged; a changed one opens again.
+# A severe one stays so while its meter measured the same: what is usual may change with the history.
 _UPSERT = sql.SQL(
     """
     insert into myproperty.reading_issues as i (
@@ -39,13 +41,19 @@ _UPSERT = sql.SQL(
         status = 'open', resolved_by = null, resolved_at = null, resolution_note = null,
         accepted_by = null, accepted_at = null, accepted_until = null, acceptance_reason = null,
         changed_at = excluded.changed_at
-    where (i.severity, i.first_reading_ts, i.last_reading_ts, i.details)
-        is distinct from (
-            excluded.severity, excluded.first_reading_ts, excluded.last_reading_ts, excluded.details
+    where i.resolved_by = {by} or (
+        (i.severity, i.first_reading_ts, i.last_reading_ts, i.details)
+            is distinct from (
+                excluded.severity, excluded.first_reading_ts, excluded.last_reading_ts, excluded.details
+            )
+        and not (
+            i.status <> 'open' and i.severity = 'severe' and excluded.severity = 'severe'
+            and {measured}
         )
-        or i.resolved_by = {by}
+    )
     """
 )
+_IS_SAME = sql.SQL("i.details -> {name} is not distinct from excluded.details -> {name}")
 _RESOLVE = sql.SQL(
     """
     update myproperty.reading_issues as i
@@ -81,6 +89,7 @@ def replace_issues(
     parts = {
         "tenant": sql.Literal(tenant.id),
         "by": sql.Literal(BY_VALIDATION),
+        "measured": sql.SQL(" and ").join(_IS_SAME.format(name=sql.Literal(name)) for name in MEASURED),
         "dates": sql.Literal(dates),
         "changed_at": sql.Literal(changed_at),
         "found": _FOUND.format(found=sql.Literal(json.dumps(document, default=str))),
@@ -105,25 +114,32 @@ class Issue:
     status: str
     resolved_by: str | None
     resolution_note: str | None
+    accepted_by: str | None
+    acceptance_reason: str | None
+    accepted_until: datetime.date | None
 
 
 def list_issues(
     dsn: str, *, tenant: str | None = None, with_resolved: bool = False, limit: int = 100
 ) -> list[Issue]:
-    """Return issues, the most severe first, then the newest date: open ones above severity info, or all."""
+    """Return issues, the most severe first, then the newest date: accepted and open ones above severity info.
+
+    With `with_resolved`, all issues.
+    """
     owner = str(find_tenant(dsn, tenant).id) if tenant is not None else ""
     with transaction(dsn, LOADER_ROLE) as session:
         rows = session.rows(
             """
             select i.id::text, t.name, p.name, m.serial_number, i.channel, i.reading_date, i.rule, i.severity,
-                   i.details::text, i.status, i.resolved_by, i.resolution_note
+                   i.details::text, i.status, i.resolved_by, i.resolution_note,
+                   i.accepted_by, i.acceptance_reason, i.accepted_until
             from myproperty.reading_issues as i
             join myproperty.tenants as t on t.id = i.tenant_id
             join myproperty.properties as p on p.tenant_id = i.tenant_id and p.id = i.property_id
             left join myproperty.meters as m on m.tenant_id = i.tenant_id and m.id = i.meter_id
             where ($1 = '' or i.tenant_id::text = $1)
-              and ($2 or (i.status = 'open' and i.severity <> 'info'))
-            order by i.status = 'open' desc,
+              and ($2 or (i.status <> 'resolved' and i.severity <> 'info'))
+            order by i.status = 'open' desc, i.status = 'accepted' desc,
                 array_position(array['severe', 'issue', 'info'], i.severity),
                 i.reading_date desc, i.rule, i.id limit $3
             """,
@@ -135,7 +151,7 @@ def list_issues(
 def resolve_issue(dsn: str, issue_id: str, *, by: str, note: str) -> None:
     """Resolve an issue: `by` is the person who decided, `note` the reason. It opens again if it changes.
 
-    Raises `IngestError` if no open issue has this id, or if name or note is missing.
+    Raises `IngestError` if no open issue has this id, if it is severe, or if name or note is missing.
     """
     if not by.strip() or not note.strip():
         raise IngestError("a resolution names who decided and why: give both, no other record says so")
@@ -146,10 +162,19 @@ def resolve_issue(dsn: str, issue_id: str, *, by: str, note: str) -> None:
             set status = 'resolved', resolved_by = $2, resolved_at = clock_timestamp(), resolution_note = $3,
                 accepted_by = null, accepted_at = null, accepted_until = null, acceptance_reason = null,
                 changed_at = clock_timestamp()
-            where id::text = lower($1) and status <> 'resolved'
+            where id::text = lower($1) and status <> 'resolved' and severity <> 'severe'
             returning 1
             """,
             (issue_id, by, note),
+        )
+        is_severe = not rows and session.rows(
+            "select 1 from myproperty.reading_issues where id::text = lower($1) and severity = 'severe'",
+            (issue_id,),
+        )
+    if is_severe:
+        raise IngestError(
+            f"{issue_id} is severe: a corrected file ends it, or for a time `myproperty issues accept "
+            f"{issue_id} --by WHO --reason WHY --until YYYY-MM-DD`"
         )
     if not rows:
         raise IngestError(f"no open issue {issue_id}: `myproperty issues list` shows them")

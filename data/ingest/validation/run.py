@@ -15,13 +15,14 @@ from psycopg import sql
 
 from data.ingest.readings.adjustment_tasks import wait_for_billing
 from data.ingest.readings.ledger import lock_content
-from data.ingest.rules.bounds import find_severe_days
 from data.ingest.rules.day_frames import Days, Thresholds, concat_issues
 from data.ingest.rules.days import validate_days
 from data.ingest.rules.dials import check_rollover, check_sum
 from data.ingest.rules.due_intervals import list_due_intervals
 from data.ingest.rules.gaps import estimate_gaps, find_gaps, report_gaps
 from data.ingest.rules.runs import check_zero_run, find_zero_run_candidates
+from data.ingest.rules.severe import find_severe_days
+from data.ingest.rules.slips import find_slip_candidates
 from data.ingest.validation.acceptances import reopen_expired
 from data.ingest.validation.due import choose_dates, list_tenants
 from data.ingest.validation.estimates import load_estimates
@@ -34,6 +35,7 @@ from data.ingest.validation.inputs import (
     read_readings,
     read_series,
     read_severe_days,
+    read_slip_history,
     read_thresholds,
     read_totals,
     sum_intervals,
@@ -190,12 +192,16 @@ def _check_days(context: _Context) -> list[pd.DataFrame]:
     if grid.empty:
         return []
     severe, allowed = read_severe_days(session, tenant, dates)
-    days, bounds = find_severe_days(Days(dates, grid, series, totals, context.thresholds, severe), allowed)
+    days = Days(dates, grid, series, totals, context.thresholds, severe)
+    candidates = find_slip_candidates(find_severe_days(days, allowed)[0])
+    days, severe_issues = find_severe_days(
+        days, allowed, read_slip_history(session, tenant, dates, candidates)
+    )
     gaps, zero_runs = find_gaps(days), find_zero_run_candidates(days)
     history = read_history(session, tenant, gaps, zero_runs)
     gaps = estimate_gaps(days, gaps, history)
     zeros = check_zero_run(zero_runs, history, days.thresholds, days.severe)
-    issues = [bounds, validate_days(days), report_gaps(gaps), zeros]
+    issues = [severe_issues, validate_days(days), report_gaps(gaps), zeros]
     known = pd.concat([readings, history])
     loaded = load_estimates(session, tenant, gaps, known, series, now=context.now)
     if loaded is not None:

@@ -11,14 +11,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from data.ingest.rules.bounds import check_bound, find_severe_days
+from data.ingest.rules.bounds import check_bound
 from data.ingest.rules.day_frames import DAY as DAY_COLUMNS
 from data.ingest.rules.day_frames import Days, no_severe_days
 from data.ingest.rules.gaps import estimate_gaps, find_gaps
 from data.ingest.rules.levels import check_high_low
+from data.ingest.rules.severe import find_severe_days
 from tests.ingest.rules.frames import DAY, days_of, readings_of, totals_of
 
-NOBODY = no_severe_days().assign(details=None)
+NOBODY = no_severe_days().assign(rule=None, details=None)
 USUAL = list(np.linspace(0.1, 0.6, 24))
 ROOF = {"channel": "generation", "meter_type": "solar", "capacity_kw": 9.0}
 GRID = {"channel": "export", "capacity_kw": 9.0}
@@ -52,6 +53,11 @@ def check(values: list[float], history: list[float] = [], **series: Any) -> pd.D
         # A roof of 9 kW: 18 kW pass, 19 do not.
         ([0.0] * 12 + [18.0] + [0.0] * 11, [], ROOF, 0),
         ([0.0] * 12 + [19.0] + [0.0] * 11, [], ROOF, 1),
+        # The sun shines for twelve hours at most, and under a clear sky in June for fewer at full power.
+        ([4.5] * 24, [], ROOF, 0),
+        ([4.6] * 24, [], ROOF, 1),
+        ([0.0] * 8 + [9.0] * 9 + [0.0] * 7, [], ROOF, 0),
+        ([0.0] * 8 + [9.0] * 9 + [0.0] * 7, [], ROOF | {"latitude": -60.0, "longitude": 0.0}, 1),
         # Gas and water have no connection in kW.
         ([2000.0] * 24, [], {"meter_type": "gas"}, 0),
     ],
@@ -75,11 +81,13 @@ def test_a_severe_day_is_in_no_baseline_and_makes_no_good_day_low() -> None:
     assert check_high_low(known)["reading_date"].dt.date.tolist() == dates[:1]
 
 
-def test_a_person_decides_for_the_details_that_the_person_saw() -> None:
+def test_a_person_decides_for_the_energy_that_the_person_saw() -> None:
     days = days_of(readings_of([100.0] * 24))
     found = check_bound(days)
-    allowed = found[[*DAY_COLUMNS, "details"]]
+    allowed = found[["rule", *DAY_COLUMNS, "details"]]
     assert find_severe_days(days, allowed)[0].severe.empty
+    limits = allowed.assign(details=[found["details"].iloc[0] | {"day_limit_kwh": 500.0}])
+    assert find_severe_days(days, limits)[0].severe.empty
     other = allowed.assign(details=[found["details"].iloc[0] | {"kwh": 2300.0}])
     assert len(find_severe_days(days, other)[0].severe) == 1
 
