@@ -48,6 +48,26 @@ def run(
 
 @app.command()
 @reports_errors
+def show(
+    invoice: Annotated[str, typer.Argument(metavar="NUMBER", help="From `billing ties`.")],
+    tenant: OneTenant,
+    json: AsJson = False,
+) -> None:
+    """Print an invoice: lines with the estimated share of their energy, and values that a person accepted."""
+    from data.billing import reports
+    from data.billing.database import as_tenant
+    from myproperty import engines
+
+    with as_tenant(engines.dsn(get_settings()), tenant) as connection:
+        found = reports.read_invoice(connection, invoice)
+    if json:
+        console.print_json(found)
+    else:
+        views.show_invoice(found)
+
+
+@app.command()
+@reports_errors
 def ties(
     tenant: OneTenant,
     invoice: Annotated[str | None, typer.Option(help="Only the invoice with this number.")] = None,

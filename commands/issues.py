@@ -21,7 +21,7 @@ def list_(
     limit: Annotated[int, typer.Option(help="Largest number of issues to show.")] = 100,
     json: AsJson = False,
 ) -> None:
-    """Show open issues, the most severe first, then the newest reading date."""
+    """Show open issues, the most severe first, then accepted ones; of each the newest reading date first."""
     from data.ingest.validation.issues import list_issues
     from myproperty import engines
 
@@ -73,12 +73,15 @@ def accept(
     until: Annotated[
         datetime.datetime, typer.Option(formats=["%Y-%m-%d"], help="The last date on which this holds.")
     ],
+    tenant: OnlyTenant = None,
 ) -> None:
     """Publish the values of severe issues until a date; then the meter is held back again."""
     from data.ingest.validation.acceptances import accept_issues
     from myproperty import engines
 
-    count = accept_issues(engines.dsn(get_settings()), ids, by=by, reason=reason, until=until.date())
+    count = accept_issues(
+        engines.dsn(get_settings()), ids, by=by, reason=reason, until=until.date(), tenant=tenant
+    )
     console.out.print(
         f"{count} accepted until {until:%Y-%m-%d}. Their dates are pending: `myproperty run` publishes them."
     )

@@ -15,10 +15,14 @@ def resolve_many(
     dsn: str, target: "Target", selection: "Selection", *, by: str | None, note: str | None, dry_run: bool
 ) -> None:
     """Count the selected open rows and, unless `dry_run`, close them. Raises `IngestError`."""
-    from data.ingest.resolutions import count_selected, resolve_selected
+    from data.ingest.resolutions import count_left_out, count_selected, resolve_selected
 
     counts = count_selected(dsn, target, selection)
     console.print_table("Would be resolved" if dry_run else "Selected", counts)
+    if left_out := count_left_out(dsn, target, selection):
+        console.err.print(
+            f"{left_out} severe ones stay open: `myproperty issues accept` accepts them for a time."
+        )
     if not dry_run:
         closed = resolve_selected(dsn, target, selection, by=by or "", note=note or "", progress=_report)
         console.out.print(f"{closed} are resolved.")

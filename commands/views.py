@@ -282,7 +282,29 @@ def show_issues(issues: Sequence[console.Row]) -> None:
         "status",
         "id",
     )
-    console.print_table("Issues", [{name: row[name] for name in names} for row in issues], empty="none")
+    rows = [
+        {name: row[name] for name in names} | {"status": _describe_decision(row)} | {"id": row["id"]}
+        for row in issues
+    ]
+    console.print_table("Issues", rows, empty="none")
+
+
+def _describe_decision(issue: console.Row) -> str:
+    """Return the status of an issue, with the person and the reason if one decided."""
+    if issue["status"] == "accepted":
+        person, reason = issue["accepted_by"], issue["acceptance_reason"]
+        return f"accepted until {issue['accepted_until']} by {person}: {reason}"
+    if issue["status"] == "resolved":
+        return f"resolved by {issue['resolved_by']}: {issue['resolution_note']}"
+    return str(issue["status"])
+
+
+def show_invoice(invoice: console.Row) -> None:
+    """Show an invoice: lines, total, and what its energy rests on."""
+    title = f"Invoice {invoice['invoice']}, unit {invoice['unit']}, {invoice['billing_period']}"
+    console.print_table(f"{title} ({invoice['status']})", invoice["lines"])
+    console.out.print(f"Total: {invoice['total_amount']} {invoice['currency']}")
+    console.print_table("Values that a person accepted", invoice["accepted_values"], empty="none")
 
 
 def show_partitions(partitions: Sequence[console.Row], archived: Sequence[console.Row]) -> None:

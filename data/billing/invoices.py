@@ -30,6 +30,7 @@ from data.billing.allocation_ledger import (
     write_allocation,
 )
 from data.billing.errors import BillingError
+from data.billing.evidence import read_accepted
 from data.billing.metered import QUANTUM, get_bounds
 
 CENT = Decimal("0.01")
@@ -133,7 +134,9 @@ def draft_invoices(
     period_id = write_allocation(connection, allocation)
     pricing = _Pricer(connection)
     return [
-        _write_draft(connection, span, pricing.price(allocation, span, allocation_id), allocation.method)
+        _write_draft(
+            connection, span, pricing.price(allocation, span, allocation_id), allocation_id, allocation.method
+        )
         for span, allocation_id in _pair_with_ledger(connection, allocation, period_id)
         if not _has_invoice(connection, span)
     ]
@@ -153,8 +156,10 @@ def redraft_invoices(connection: psycopg.Connection, allocation: Allocation, per
             continue
         connection.execute("delete from myproperty.invoice_lines where invoice_id = %s", row)
         priced = pricing.price(allocation, span, allocation_id, row[0])
+        accepted = read_accepted(connection, {allocation_id, *priced.allocation_ids})
         connection.execute(
-            "update myproperty.invoices set total_amount = %s where id = %s", (priced.total_amount, row[0])
+            "update myproperty.invoices set total_amount = %s, metadata = metadata || %s where id = %s",
+            (priced.total_amount, Jsonb({"accepted_values": accepted}), row[0]),
         )
         _write_lines(connection, row[0], priced.lines)
         drafts += 1
@@ -196,6 +201,11 @@ class PricedLines:
     def total_amount(self) -> Decimal:
         """The sum of the lines."""
         return sum((line.total_amount for line in self.lines), Decimal(0))
+
+    @property
+    def allocation_ids(self) -> set[uuid.UUID | None]:
+        """The allocations that the lines bill or correct."""
+        return {line.allocation_id for line in self.lines}
 
 
 class _Pricer:
@@ -294,7 +304,10 @@ def _limit_credits(lines: list[Line]) -> Iterator[Line]:
             yield line
 
 
-def _write_draft(connection: psycopg.Connection, span: Span, priced: PricedLines, method: str) -> uuid.UUID:
+def _write_draft(
+    connection: psycopg.Connection, span: Span, priced: PricedLines, allocation_id: uuid.UUID, method: str
+) -> uuid.UUID:
+    accepted = read_accepted(connection, {allocation_id, *priced.allocation_ids})
     row = connection.execute(
         """
         insert into myproperty.invoices
@@ -309,7 +322,7 @@ def _write_draft(connection: psycopg.Connection, span: Span, priced: PricedLines
             span.during,
             priced.total_amount,
             priced.currency,
-            Jsonb({"allocation_method": method}),
+            Jsonb({"allocation_method": method, "accepted_values": accepted}),
         ),
     ).fetchone()
     assert row is not None  # an insert returns its row or raises

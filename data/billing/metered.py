@@ -43,8 +43,10 @@ from myproperty.reading_issues i
 join myproperty.meters m on m.tenant_id = i.tenant_id and m.id = i.meter_id
 where i.severity = 'severe' and i.status = 'open'
   and i.meter_id = any(%(meters)s) and i.reading_date <@ %(period)s::daterange
-order by i.reading_date, m.serial_number limit 1
+order by i.reading_date, m.serial_number, i.rule
 """
+# How many of them a message names.
+HELD_SHOWN = 10
 
 # A list of dates prunes partitions at plan time, as a constant does.
 READINGS = """
@@ -150,12 +152,16 @@ def read_metered(connection: psycopg.Connection, property_id: uuid.UUID, period:
 
 
 def _refuse_held(connection: psycopg.Connection, meters: list[uuid.UUID], period: DateRange) -> None:
-    row = connection.execute(HELD, {"meters": meters, "period": period}).fetchone()
-    if row is not None:
-        serial_number, date, rule, issue_id = row
+    rows = connection.execute(HELD, {"meters": meters, "period": period}).fetchall()
+    if rows:
+        shown = [
+            f"meter {serial} is held back on {day} by {rule}" for serial, day, rule, _ in rows[:HELD_SHOWN]
+        ]
+        more = f", and {len(rows) - HELD_SHOWN} more" if len(rows) > HELD_SHOWN else ""
+        ids = " ".join(str(issue_id) for *_, issue_id in rows[:HELD_SHOWN])
         raise BillingError(
-            f"meter {serial_number} is held back on {date} by {rule}: ingest a corrected file, or run "
-            f"`myproperty issues accept {issue_id}`, then allocate again"
+            f"{', '.join(shown)}{more}: ingest a corrected file or, if the values are right, run "
+            f"`myproperty issues accept {ids} --by WHO --reason WHY --until YYYY-MM-DD`, then allocate again"
         )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
+from data.billing.errors import BillingError
 from data.billing.metered import get_bounds
 
 Rows = list[dict[str, Any]]
@@ -50,10 +51,22 @@ left join lateral (
 order by t.number
 """
 
+HEAD = """
+select i.number as invoice, u.label as unit, i.billing_period, i.status, i.currency, i.total_amount,
+       coalesce(i.metadata -> 'accepted_values', '[]') as accepted_values
+from myproperty.invoices i
+join myproperty.tenancies t on t.tenant_id = i.tenant_id and t.id = i.tenancy_id
+join myproperty.units u on u.tenant_id = t.tenant_id and u.id = t.unit_id
+where i.number = %s
+"""
+
+# `confidence` is the measured share of the energy that the line's allocation has.
 LINES = """
-select l.line_number as line, l.description, l.quantity, l.unit_amount, l.tax_rate, l.total_amount
+select l.line_number as line, l.description, l.quantity, l.unit_amount, l.tax_rate, l.total_amount,
+       round(100 * (1 - a.confidence), 2) as estimated_pct
 from myproperty.invoice_lines l
 join myproperty.invoices i on i.tenant_id = l.tenant_id and i.id = l.invoice_id
+left join myproperty.allocation_ledger a on a.tenant_id = l.tenant_id and a.id = l.allocation_id
 where i.number = %s order by l.line_number
 """
 
@@ -104,8 +117,22 @@ def read_allocations(connection: psycopg.Connection, period_id: object) -> Rows:
     return [{**row, "billing_period": _format_period(row["billing_period"])} for row in rows]
 
 
+def read_invoice(connection: psycopg.Connection, number: str) -> dict[str, Any]:
+    """Return an invoice with its `lines`, and the `accepted_values` that it was drafted with.
+
+    Raises `BillingError` for an unknown number.
+    """
+    rows = _read_rows(connection, HEAD, (number,))
+    if not rows:
+        raise BillingError(
+            f"the tenant has no invoice {number!r}: `myproperty billing ties` shows the numbers"
+        )
+    period = _format_period(rows[0]["billing_period"])
+    return {**rows[0], "billing_period": period, "lines": read_invoice_lines(connection, number)}
+
+
 def read_invoice_lines(connection: psycopg.Connection, number: str) -> Rows:
-    """Return the lines of the invoice with this number."""
+    """Return the lines of the invoice with this number, each with the estimated share of its energy."""
     return _read_rows(connection, LINES, (number,))
 
 

@@ -22,12 +22,12 @@ _OF_FILE = "(j.source_uri = $3 or right(j.source_uri, length($3) + 1) = '/' || $
 class Target:
     """A table with open rows that a person may close. `of_job` joins a row to the jobs `j` it comes from.
 
-    `also_set` has more assignments for a closed row.
+    A person may not close rows for which `left_out` is true.
     """
 
     table: str
     of_job: str
-    also_set: str = ""
+    left_out: str = "false"
 
 
 QUARANTINE = Target(
@@ -39,8 +39,8 @@ ISSUES = Target(
     "j.tenant_id = o.tenant_id and exists ("
     "select from myproperty.meter_readings as r where r.tenant_id = o.tenant_id and r.meter_id = o.meter_id "
     "and r.reading_date = o.reading_date and r.ingestion_job_id = j.id)",
-    # Dates that learn from a severe day are due when its issue is closed.
-    ", changed_at = clock_timestamp()",
+    # It is accepted for a time (`validation.acceptances`), so that the marts show it beside the figures.
+    "o.severity = 'severe'",
 )
 
 
@@ -81,6 +81,14 @@ def count_selected(dsn: str, target: Target, selection: Selection) -> list[dict[
     return [dict(zip(("tenant", "rule", "rows"), row, strict=True)) for row in rows]
 
 
+def count_left_out(dsn: str, target: Target, selection: Selection) -> int:
+    """Count the open rows of a selection that only another decision closes."""
+    with transaction(dsn, LOADER_ROLE) as session:
+        query = f"select count(*) from {target.table} as o where {_is_selected(target, target.left_out)}"  # noqa: S608
+        [(count,)] = session.rows(query, selection.as_parameters(dsn))
+    return int(count)
+
+
 def resolve_selected(
     dsn: str,
     target: Target,
@@ -103,7 +111,7 @@ def resolve_selected(
         with transaction(dsn, LOADER_ROLE) as session:
             rows = session.rows(
                 f"update {target.table} set status = 'resolved', resolved_by = $5, "  # noqa: S608
-                f"resolved_at = clock_timestamp(), resolution_note = $6 {target.also_set} "
+                "resolved_at = clock_timestamp(), resolution_note = $6 "
                 f"where id in (select o.id from {target.table} as o where {_is_selected(target)} "
                 f"order by o.id limit {ROWS_PER_TRANSACTION} for update) returning 1",
                 (*parameters, by, note),
@@ -114,9 +122,11 @@ def resolve_selected(
             return closed
 
 
-def _is_selected(target: Target) -> str:
+def _is_selected(target: Target, condition: str | None = None) -> str:
+    condition = condition or f"not ({target.left_out})"
     return (
-        "o.status = 'open' and ($1 = '' or o.tenant_id::text = $1) and ($2 = '' or o.rule = $2) "
+        f"o.status = 'open' and {condition} "
+        "and ($1 = '' or o.tenant_id::text = $1) and ($2 = '' or o.rule = $2) "
         "and (($3 = '' and $4 = '') or exists (select from myproperty.ingestion_jobs as j "
         f"where {target.of_job} and ($4 = '' or j.id::text = $4) and ($3 = '' or {_OF_FILE})))"
     )

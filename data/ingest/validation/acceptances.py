@@ -59,12 +59,13 @@ def accept_issues(
     by: str,
     reason: str,
     until: datetime.date,
+    tenant: str | None = None,
     today: datetime.date | None = None,
 ) -> int:
     """Accept severe issues: their values are published until the end of `until`. Returns their number.
 
-    All of them are accepted or none. Raises `IngestError` if an id is no open severe issue, if name or reason
-    is missing, or if `until` is past or more than `LONGEST_DAYS` ahead.
+    All of them are accepted or none. Raises `IngestError` if an id is not an open severe issue, or not of
+    `tenant` where it is given, if name or reason is missing, or if `until` is past or too far ahead.
     """
     today = today or datetime.datetime.now(datetime.UTC).date()
     if not by.strip() or not reason.strip():
@@ -72,10 +73,10 @@ def accept_issues(
     if not today <= until <= today + datetime.timedelta(days=LONGEST_DAYS):
         raise IngestError(
             f"an acceptance ends between {today} and {LONGEST_DAYS} days later, not on {until}: "
-            "give another date with --until; if the values are right for ever, run "
-            "`myproperty issues resolve`"
+            "give another date with --until, and accept again before it ends"
         )
     wanted = sorted({issue_id.strip().lower() for issue_id in issue_ids})
+    owner = str(find_tenant(dsn, tenant).id) if tenant is not None else ""
     with transaction(dsn, LOADER_ROLE) as session:
         rows = session.rows(
             """
@@ -83,18 +84,42 @@ def accept_issues(
             set status = 'accepted', accepted_by = $2, accepted_at = clock_timestamp(),
                 acceptance_reason = $3, accepted_until = $4, changed_at = clock_timestamp()
             where id::text = any($1::text[]) and severity = 'severe' and status = 'open'
+              and ($5 = '' or tenant_id::text = $5)
             returning id::text
             """,
-            (wanted, by.strip(), reason.strip(), until),
+            (wanted, by.strip(), reason.strip(), until, owner),
         )
         missing = sorted(set(wanted) - {found for (found,) in rows})
         if missing:
-            raise IngestError(
-                f"nothing was accepted: no open severe issue {', '.join(missing)}; "
-                "`myproperty issues list` shows the open ones, and `myproperty issues resolve` closes one "
-                "that is not severe"
-            )
+            raise IngestError(f"nothing was accepted: {_explain_missing(session, missing, owner)}")
     return len(rows)
+
+
+def _explain_missing(session: Session, issue_ids: list[str], owner: str) -> str:
+    """Say of each issue why it cannot be accepted; an issue of another tenant is not described."""
+    rows = session.rows(
+        """
+        select id::text, severity, status, accepted_by, accepted_until from myproperty.reading_issues
+        where id::text = any($1::text[]) and ($2 = '' or tenant_id::text = $2)
+        """,
+        (issue_ids, owner),
+    )
+    known = {row[0]: row[1:] for row in rows}
+    of_tenant = " of this tenant" if owner else ""
+    reasons = []
+    for issue_id in issue_ids:
+        severity, status, by, until = known.get(issue_id, (None, None, None, None))
+        if severity is None:
+            reasons.append(
+                f"no issue {issue_id}{of_tenant} exists: `myproperty issues list` shows the open ones"
+            )
+        elif severity != "severe":
+            reasons.append(f"{issue_id} is not severe: `myproperty issues resolve {issue_id}` closes it")
+        elif status == "accepted":
+            reasons.append(f"{issue_id} is already accepted by {by} until {until}")
+        else:
+            reasons.append(f"{issue_id} is resolved: it holds nothing back")
+    return "; ".join(reasons)
 
 
 def reopen_expired(session: Session, today: datetime.date) -> int:
