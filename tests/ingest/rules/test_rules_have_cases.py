@@ -5,7 +5,8 @@ import re
 from pathlib import Path
 
 from data.ingest.formats.reading import read_file
-from data.ingest.rules.table import _DAYS, RULES
+from data.ingest.rules.day_table import DAYS
+from data.ingest.rules.table import RULES
 
 TESTS = Path(__file__).resolve().parents[2]
 SCENARIOS = TESTS / "ingest" / "validation" / "scenarios"
@@ -26,7 +27,7 @@ def named_by_tests() -> set[str]:
 
 
 def test_every_rule_of_whole_days_has_a_scenario() -> None:
-    assert {rule.id for rule in _DAYS} - found_by_scenarios() == OF_VECTORS
+    assert {rule.id for rule in DAYS} - found_by_scenarios() == OF_VECTORS
 
 
 def test_every_rule_has_a_test_or_a_scenario() -> None:
