@@ -10,6 +10,7 @@ import typer
 
 from commands import console
 from myproperty.errors import PlatformError
+from myproperty.settings import get_settings
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -38,7 +39,10 @@ OnlyTenant = Annotated[str | None, typer.Option(help="Only this tenant: name or 
 
 
 def reports_errors(command: Callable[P, R]) -> Callable[P, R]:
-    """Print a `PlatformError` as one message without a traceback, and exit with 1."""
+    """Print a `PlatformError` as one message without a traceback, and exit with 1.
+
+    So is an error of PostgreSQL whose cause is a database that is down or not migrated.
+    """
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -47,8 +51,29 @@ def reports_errors(command: Callable[P, R]) -> Callable[P, R]:
         except PlatformError as error:
             console.print_error("error", str(error))
             raise typer.Exit(1) from None
+        except Exception as error:
+            message = _explain_database_error(error)
+            if message is None:
+                raise
+            console.print_error("error", message)
+            raise typer.Exit(1) from None
 
     return run
+
+
+def _explain_database_error(error: Exception) -> str | None:
+    """Say what to do after an error of PostgreSQL by a database that is down or not migrated; else None."""
+    import psycopg
+
+    if not isinstance(error, psycopg.Error):
+        return None
+    from myproperty import engines
+    from oltp_schema.migrate import describe_missing_migrations
+
+    try:
+        return describe_missing_migrations(engines.dsn(get_settings()))
+    except PlatformError as unreachable:
+        return str(unreachable)
 
 
 def check_order(first: datetime, last: datetime) -> None:

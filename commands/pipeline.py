@@ -157,15 +157,16 @@ def quality_docs(
 def dev(port: Annotated[int, typer.Option(help="Port of the Dagster UI.")] = 3000) -> None:
     """Open the Dagster UI on the embedded engines, until Ctrl-C, and serve the documents that it links to."""
     from commands.docs_server import serve_docs
-    from dagster_project.runner import instance
+    from dagster_project.instance import find_instance, open_instance
     from myproperty import engines
     from oltp_schema.migrate import upgrade
 
     settings = get_settings()
     engines.up(settings)
     upgrade(engines.dsn(settings))
-    with instance(settings.home):
-        home = settings.home.absolute() / "dagster"
+    home = find_instance(settings.home)
+    with open_instance(settings.home):
+        pass  # Its error is one line; that of `dagster dev` is a traceback.
     command = [sys.executable, "-m", "dagster", "dev", "-m", "dagster_project.definitions"]
     command += ["--port", str(port)]
     docs_url = settings.docs_url or serve_docs()

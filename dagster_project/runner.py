@@ -4,13 +4,10 @@ The jobs are defined in `dagster_project.defs.<stage>.jobs`.
 """
 
 import getpass
-import json
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -20,6 +17,7 @@ from dagster_project import pending
 from dagster_project.defs.ingest.jobs import ingest
 from dagster_project.defs.oltp.jobs import validate
 from dagster_project.defs.warehouse.jobs import pipeline
+from dagster_project.instance import open_instance
 from dagster_project.partitions import LAUNCHED_BY, READING_DATES, run_tags
 from dagster_project.pending import Pending
 from dagster_project.processes import PROCESS, describe_process
@@ -29,6 +27,7 @@ from expectations.verdicts import Verdict
 from myproperty.dates import Window, contiguous, limited
 from myproperty.errors import PlatformError
 from myproperty.settings import Settings
+from oltp_schema.migrate import require_current_schema
 
 if TYPE_CHECKING:
     from data.ingest.readings.results import IngestResult
@@ -38,23 +37,6 @@ if TYPE_CHECKING:
 MOST_DATES = 31
 # A month is halved to one bad date in 6 failed runs; after 10 in a row the cause is not a few dates.
 MOST_FAILED_IN_A_ROW = 10
-# What `<home>/dagster/dagster.yaml` says; one that a person changed is kept.
-_FORMER_INSTANCES = ("telemetry:\n  enabled: false\nnux:\n  enabled: false\n",)
-_INSTANCE = """\
-telemetry:
-  enabled: false
-nux:
-  enabled: false
-run_monitoring:
-  enabled: true
-  start_timeout_seconds: 600
-  max_runtime_seconds: 21600
-event_log_storage:
-  module: dagster_project.event_log
-  class: PooledSqliteEventLogStorage
-  config:
-    base_dir: {events}
-"""
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -254,8 +236,9 @@ def _make_platform(settings: Settings, progress: Callable[[str], None] | None) -
 def _execute_job(job: str, platform: Platform, tags: dict[str, str]) -> dg.ExecuteInProcessResult:
     from dagster_project.build import build_defs  # dagster-dbt takes seconds to import
 
+    require_current_schema(platform.oltp_dsn)
     definitions = build_defs(settings=platform.settings, resources={"platform": platform})
-    with instance(platform.settings.home) as opened:
+    with open_instance(platform.settings.home) as opened:
         result = definitions.resolve_job_def(job).execute_in_process(
             instance=opened,
             tags=tags | {PROCESS: describe_process()},
@@ -277,21 +260,9 @@ def _record_runs(opened: dg.DagsterInstance, platform: Platform) -> None:
 def find_pending(settings: Settings) -> Pending:
     """Record the runs up to now and return what is not published. Raises PlatformError or psycopg.Error."""
     dsn = Platform(settings).oltp_dsn
-    with instance(settings.home) as opened:
+    with open_instance(settings.home) as opened:
         record_runs(opened, dsn)
     return pending.find_pending(dsn)
-
-
-@contextmanager
-def instance(home: Path) -> Iterator[dg.DagsterInstance]:
-    """Open the Dagster instance of an environment, shared with the UI: SQLite in `<home>/dagster`."""
-    folder = home.absolute() / "dagster"
-    folder.mkdir(parents=True, exist_ok=True)
-    config = folder / "dagster.yaml"
-    if not config.exists() or config.read_text() in _FORMER_INSTANCES:
-        config.write_text(_INSTANCE.format(events=json.dumps(str(folder / "history" / "runs"))))
-    with dg.DagsterInstance.from_config(str(folder)) as opened:
-        yield opened
 
 
 def _step_seconds(result: dg.ExecuteInProcessResult) -> dict[str, float]:

@@ -52,7 +52,7 @@ def commands_page() -> str:
     from commands.main import app
 
     parts = ["# The command `myproperty`\n", "Errors go to standard error with a non-zero exit.\n"]
-    leaves = dict(_leaves(get_command(app), ("myproperty",)))
+    leaves = dict(list_leaves(get_command(app), ("myproperty",)))
     for path, command in sorted(leaves.items()):
         context = command.context_class(command, info_name=path)
         usage = " ".join([path, *command.collect_usage_pieces(context)])
@@ -86,13 +86,14 @@ def lineage_page(target: Path) -> str:
     return NOTE + "\n".join(parts)
 
 
-def _leaves(command: Any, path: tuple[str, ...]) -> Iterable[tuple[str, Any]]:
+def list_leaves(command: Any, path: tuple[str, ...]) -> Iterable[tuple[str, Any]]:
+    """Yield each command below a group, by its words."""
     subcommands = getattr(command, "commands", None)
     if subcommands is None:
         yield " ".join(path), command
         return
     for name, subcommand in subcommands.items():
-        yield from _leaves(subcommand, (*path, name))
+        yield from list_leaves(subcommand, (*path, name))
 
 
 def rules_page() -> str:

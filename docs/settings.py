@@ -30,6 +30,27 @@ class OtherVariable(NamedTuple):
     reader: str
 
 
+# `dagster_project/production/dagster.yaml` names them.
+INSTANCE: Mapping[str, OtherVariable] = {
+    "DAGSTER_HOME": OtherVariable(
+        "path",
+        "Folder of the `dagster.yaml` of the Dagster instance that the command, the daemon and the UI use. "
+        "In production `dagster_project/production` or a copy. Unset: `<home>/dagster`, in files.",
+        "platform, Dagster",
+    ),
+    "MYPROPERTY_DAGSTER_DB_HOST": OtherVariable(
+        "text", "Host of the PostgreSQL database of Dagster: apart from the OLTP database.", "Dagster"
+    ),
+    "MYPROPERTY_DAGSTER_DB_PORT": OtherVariable("whole number", "Port of that database.", "Dagster"),
+    "MYPROPERTY_DAGSTER_DB_NAME": OtherVariable("text", "Name of that database.", "Dagster"),
+    "MYPROPERTY_DAGSTER_DB_USER": OtherVariable(
+        "text", "Login of that database; it creates the tables at the first start.", "Dagster"
+    ),
+    "MYPROPERTY_DAGSTER_DB_PASSWORD": OtherVariable("secret text", "Password of that login.", "Dagster"),
+    "MYPROPERTY_DAGSTER_FILES": OtherVariable(
+        "path", "Folder of the output of steps and of the logs of runs: a volume that stays.", "Dagster"
+    ),
+}
 OTHERS: Mapping[str, OtherVariable] = {
     "MYPROPERTY_DBT_TARGET": OtherVariable(
         "`postgres`, `bigquery` or `emulator`", "Target of the dbt profile. The command sets it.", "dbt"
@@ -91,18 +112,27 @@ def settings_page() -> str:
         markdown_table(head, _describe_class(Settings, "platform", defaults)),
         "## The embedded engines\n",
         markdown_table(head, _describe_class(EngineSettings, "engines", defaults)),
+        "## The Dagster instance of production\n",
+        "`dagster_project/production/dagster.yaml` needs every one of these variables.\n",
+        markdown_table(
+            head,
+            [(f"`{name}`", other.type, "", other.meaning, other.reader) for name, other in INSTANCE.items()],
+        ),
         "## dbt, make and the tests\n",
         "The command sets dbt's connection from the settings above. Set it yourself only to run dbt without "
         "the command.\n",
-        markdown_table(
-            head,
-            [
-                (f"`{name}`", other.type, defaults.get(name, ""), other.meaning, other.reader)
-                for name, other in OTHERS.items()
-            ],
-        ),
+        markdown_table(head, _describe_others(OTHERS, defaults)),
     ]
     return "\n".join(parts)
+
+
+def _describe_others(
+    variables: Mapping[str, OtherVariable], defaults: Mapping[str, str]
+) -> list[tuple[str, str, str, str, str]]:
+    return [
+        (f"`{name}`", other.type, defaults.get(name, ""), other.meaning, other.reader)
+        for name, other in variables.items()
+    ]
 
 
 def read_dbt_defaults() -> dict[str, str]:

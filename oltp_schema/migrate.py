@@ -65,6 +65,30 @@ def current(dsn: str) -> str | None:
         return _revision(connection)
 
 
+def require_current_schema(dsn: str) -> None:
+    """Raise `MigrationError`, naming the next command, if the schema is not the one of this release."""
+    missing = describe_missing_migrations(dsn)
+    if missing is not None:
+        raise MigrationError(missing)
+
+
+def describe_missing_migrations(dsn: str) -> str | None:
+    """Say how the revision of a database differs from the newest of this release, and what to do.
+
+    None if it does not differ. Raises `MigrationError` if the database cannot be reached.
+    """
+    found, known = current(dsn), revisions()
+    if found == known[-1]:
+        return None
+    if found is not None and found not in [*known, OLD_HEAD]:
+        return (
+            f"{_place(dsn)} is at revision {found}, which this release does not have: install the release "
+            "that made it"
+        )
+    state = f"is at revision {found}, this release needs {known[-1]}" if found else "has no tables yet"
+    return f"{_place(dsn)} {state}: run `myproperty migrate`, or `myproperty demo` for invented data"
+
+
 def alembic_config() -> Config:
     """Build the configuration of Alembic without a file; it only names the folder of the revisions."""
     config = Config()

@@ -25,6 +25,8 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 from myproperty import engines
 from myproperty.settings import Settings
 
+# A test never opens the Dagster instance of the person who starts it.
+os.environ.pop("DAGSTER_HOME", None)
 DatabaseMaker = Callable[[str], AbstractContextManager[str]]
 
 

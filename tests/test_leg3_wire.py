@@ -36,6 +36,7 @@ from dagster_project import runner
 from dagster_project.build import build_defs
 from dagster_project.defs.warehouse.jobs import pipeline
 from dagster_project.defs.warehouse.translator import asset_key
+from dagster_project.instance import open_instance
 from dagster_project.partitions import run_tags
 from dagster_project.resources import dbt as dbt_calls
 from dagster_project.resources.platform import Platform
@@ -273,7 +274,7 @@ def run_again(wire: Wire, repeated: list[dict[str, Any]]) -> None:
     skipped = {asset_key(node) for node in nodes(wire.settings) if is_asset(node) and node not in repeated}
     selected = set(job.asset_layer.executable_asset_keys) - skipped
     assert {asset_key(node) for node in repeated} <= selected
-    with builds_without_tests(), runner.instance(wire.settings.home) as opened:
+    with builds_without_tests(), open_instance(wire.settings.home) as opened:
         done = job.get_subset(asset_selection=selected, asset_check_selection=set()).execute_in_process(
             instance=opened, tags=run_tags(wire.dates, "a test")
         )

@@ -9,7 +9,7 @@ from dagster import AssetKey
 
 from dagster_project import event_log
 from dagster_project.event_log import PooledSqliteEventLogStorage
-from dagster_project.runner import instance
+from dagster_project.instance import open_instance
 
 
 def materialize(opened: dg.DagsterInstance, number: int) -> None:
@@ -23,16 +23,16 @@ def numbers(opened: dg.DagsterInstance) -> list[int]:
 
 
 def test_every_event_of_many_threads_is_kept_and_read_again(tmp_path: Path) -> None:
-    with instance(tmp_path) as opened, ThreadPoolExecutor(8) as pool:
+    with open_instance(tmp_path) as opened, ThreadPoolExecutor(8) as pool:
         assert isinstance(opened.event_log_storage, PooledSqliteEventLogStorage)
         list(pool.map(lambda number: materialize(opened, number), range(40)))
-    with instance(tmp_path) as again:
+    with open_instance(tmp_path) as again:
         assert numbers(again) == list(range(40))
 
 
 def test_two_processes_may_write_at_once(tmp_path: Path) -> None:
     """Two storages on the same files, as the command and the UI have."""
-    with instance(tmp_path) as first, instance(tmp_path) as second:
+    with open_instance(tmp_path) as first, open_instance(tmp_path) as second:
         for number in range(20):
             materialize(first if number % 2 else second, number)
         assert numbers(first) == numbers(second) == list(range(20))
@@ -40,7 +40,7 @@ def test_two_processes_may_write_at_once(tmp_path: Path) -> None:
 
 def test_many_runs_keep_few_files_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_log, "MOST_OPEN_FILES", 3)
-    with instance(tmp_path) as opened:
+    with open_instance(tmp_path) as opened:
         log = opened.event_log_storage
         assert isinstance(log, PooledSqliteEventLogStorage)
         for number in range(6):
@@ -56,9 +56,9 @@ def test_a_configuration_by_hand_is_kept_and_a_former_one_replaced(tmp_path: Pat
     config = tmp_path / "dagster" / "dagster.yaml"
     config.parent.mkdir()
     config.write_text("telemetry:\n  enabled: false\nnux:\n  enabled: false\n")
-    with instance(tmp_path):
+    with open_instance(tmp_path):
         assert "PooledSqliteEventLogStorage" in config.read_text()
     config.write_text("telemetry:\n  enabled: false\n")
-    with instance(tmp_path) as opened:
+    with open_instance(tmp_path) as opened:
         assert config.read_text() == "telemetry:\n  enabled: false\n"
         assert not isinstance(opened.event_log_storage, PooledSqliteEventLogStorage)

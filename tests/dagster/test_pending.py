@@ -13,12 +13,12 @@ from typer.testing import CliRunner
 from commands import pipeline
 from commands.main import app
 from dagster_project.build import build_defs
+from dagster_project.instance import open_instance
 from dagster_project.partitions import run_tags
 from dagster_project.pending import Pending, find_pending
 from dagster_project.processes import PROCESS, describe_process
 from dagster_project.resources.platform import Platform
 from dagster_project.run_history import record_runs
-from dagster_project.runner import instance as open_instance
 from data.ingest.validation import run as validation_run
 from data.landing.published_dates import publish_dates
 from expectations.verdicts import failing_verdicts

@@ -9,15 +9,15 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from dagster_project.instance import open_instance
 from dagster_project.processes import PROCESS, describe_process, find_unfinished_runs, is_gone
-from dagster_project.runner import instance
 
 RUN = """
 import sys, time
 from pathlib import Path
 import dagster as dg
 from dagster_project.processes import PROCESS, describe_process
-from dagster_project.runner import instance
+from dagster_project.instance import open_instance
 
 @dg.op
 def wait():
@@ -28,7 +28,7 @@ def wait():
 def pipeline():
     wait()
 
-with instance(Path(sys.argv[1])) as opened:
+with open_instance(Path(sys.argv[1])) as opened:
     pipeline.execute_in_process(instance=opened, tags={PROCESS: describe_process()})
 """
 
@@ -45,7 +45,7 @@ def test_a_killed_run_is_ended_and_a_living_one_is_not(tmp_path: Path) -> None:
     assert worker.stdout is not None
     try:
         assert "running" in worker.stdout.readline()
-        with instance(tmp_path) as opened:
+        with open_instance(tmp_path) as opened:
             (run,) = find_unfinished_runs(opened, "pipeline")
             assert run.status == dg.DagsterRunStatus.STARTED
             worker.send_signal(signal.SIGKILL)

@@ -1,0 +1,121 @@
+"""A job runs on the instance of production, and a wrong DAGSTER_HOME has a clear error."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import psycopg
+import pytest
+import yaml
+from dagster_postgres.event_log import PostgresEventLogStorage
+
+from dagster_project import runner
+from dagster_project.instance import PRODUCTION, InstanceError, open_instance
+from dagster_project.launcher import CheckedRunLauncher
+from myproperty.settings import Settings
+from tests.conftest import DatabaseMaker
+from tests.dagster.instances import production_variables
+
+NOWHERE = "postgresql://me:secret@127.0.0.1:1/dagster"
+
+
+@pytest.fixture
+def dagster_dsn(
+    fresh_database: DatabaseMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """The DSN of an empty database for Dagster; DAGSTER_HOME names the instance of production on it."""
+    with fresh_database("dagster") as dsn:
+        for name, value in production_variables(dsn, tmp_path / "files").items():
+            monkeypatch.setenv(name, value)
+        yield dsn
+
+
+@pytest.mark.engine
+@pytest.mark.slow
+def test_a_job_runs_on_the_instance_of_production(
+    dagster_dsn: str, oltp_dsn: str, postgres_settings: Settings, tmp_path: Path
+) -> None:
+    """The job `ingest` on an empty inbox: its events are notified, watched, and read from elsewhere."""
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    settings = postgres_settings.model_copy(update={"oltp_dsn": oltp_dsn, "inbox_url": str(inbox)})
+    with psycopg.connect(dagster_dsn, autocommit=True) as listener:
+        listener.execute("listen run_events")
+        assert runner.ingest_inbox(settings) == []
+        notified = {notice.payload.split("_")[0] for notice in listener.notifies(timeout=5, stop_after=1)}
+    with psycopg.connect(dagster_dsn) as second:
+        runs = second.execute("select run_id, status from runs").fetchall()
+        events = second.execute("select dagster_event_type from event_logs where run_id = %s", runs[0][:1])
+        kinds = {kind for (kind,) in events.fetchall()}
+    assert [status for _, status in runs] == ["SUCCESS"]
+    assert notified == {runs[0][0]}
+    assert {"PIPELINE_START", "STEP_SUCCESS", "ASSET_MATERIALIZATION", "PIPELINE_SUCCESS"} <= kinds
+    assert not (settings.home / "dagster" / "history" / "runs" / f"{runs[0][0]}.db").exists()
+    _check_watching(runs[0][0])
+
+
+def _check_watching(run_id: str) -> None:
+    """Check that a watcher, as the UI has one, gets the events of a run."""
+    seen, is_done = [], threading.Event()
+
+    def note(event: dg.EventLogEntry, _: str) -> None:
+        seen.append(event.dagster_event_type)
+        if event.dagster_event_type == dg.DagsterEventType.RUN_SUCCESS:
+            is_done.set()
+
+    with open_instance(Path("unused")) as opened:
+        opened.event_log_storage.watch(run_id, None, note)
+        assert is_done.wait(20), seen
+        opened.event_log_storage.end_watch(run_id, note)
+
+
+@pytest.mark.engine
+def test_the_instance_of_production_is_what_its_file_says(dagster_dsn: str, tmp_path: Path) -> None:
+    with open_instance(tmp_path) as opened:
+        assert isinstance(opened.event_log_storage, PostgresEventLogStorage)
+        assert isinstance(opened.run_launcher, CheckedRunLauncher)
+        assert opened.run_monitoring_enabled and opened.run_monitoring_max_runtime_seconds == 21600
+        assert not opened.telemetry_enabled
+    assert not (tmp_path / "dagster").exists(), "nothing is made below the home"
+    assert [path.name for path in PRODUCTION.iterdir()] == ["dagster.yaml"], "files go to their own folder"
+
+
+@pytest.mark.engine
+def test_the_bare_scheme_of_postgres_is_refused_at_once(
+    dagster_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLAlchemy reads it as psycopg 3, and the first event of the first run would fail."""
+    config = yaml.safe_load((PRODUCTION / "dagster.yaml").read_text())
+    config["storage"] = {"postgres": {"postgres_url": dagster_dsn}}
+    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(config))
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    _check_refused(tmp_path, r"psycopg, on which .* set `scheme: postgresql\+psycopg2`")
+
+
+def test_a_dagster_home_without_a_configuration_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    _check_refused(tmp_path, r"has no dagster\.yaml: unset DAGSTER_HOME .* or copy")
+
+
+def test_a_missing_variable_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in production_variables(NOWHERE, tmp_path).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("MYPROPERTY_DAGSTER_DB_USER")
+    _check_refused(tmp_path, r"MYPROPERTY_DAGSTER_DB_USER.*docs/settings\.md")
+
+
+def test_a_database_that_does_not_answer_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dagster_postgres.utils.time.sleep", lambda _: None)
+    for name, value in production_variables(NOWHERE, tmp_path).items():
+        monkeypatch.setenv(name, value)
+    message = _check_refused(tmp_path, r"port 1 failed: Connection refused.*start its database")
+    assert "secret" not in message
+
+
+def _check_refused(home: Path, message: str) -> str:
+    with pytest.raises(InstanceError, match=message) as caught, open_instance(home):
+        pass
+    return str(caught.value)
