@@ -137,6 +137,20 @@ def postgres_settings() -> Iterator[Settings]:
 
 
 @pytest.fixture(scope="session")
+def parsed_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a parse of the dbt project, which takes 12 s, once for all workers; tests copy it.
+
+    It holds for PostgreSQL and a warehouse in the database `warehouse`.
+    """
+    from dagster_project.resources import dbt  # dagster-dbt takes seconds to import
+
+    base = tmp_path_factory.getbasetemp()
+    home = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "parsed-home"
+    dbt.manifest(Settings(home=home, warehouse="postgres", oltp_dsn=None, warehouse_dsn=None))
+    return home
+
+
+@pytest.fixture(scope="session")
 def fresh_database(postgres_settings: Settings) -> DatabaseMaker:
     """Make empty databases: `with fresh_database("name") as dsn:`; the end of the block drops it."""
     return partial(_database, engines.dsn(postgres_settings), "template1")

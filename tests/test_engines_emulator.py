@@ -225,7 +225,8 @@ def test_a_job_that_a_kill_interrupted_ends_with_an_error(settings: Settings) ->
         connect(settings).get_job(job.job_id).result(timeout=20)
 
 
-def test_a_taken_remembered_port_is_replaced(settings: Settings) -> None:
+def test_a_taken_remembered_port_is_replaced(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("myproperty.engines.ports.PORT_RELEASE_S", 0.2)
     before = engines.up(settings).warehouse["endpoint"]
     engines.down(settings)
     assert before
@@ -237,6 +238,7 @@ def test_a_taken_remembered_port_is_replaced(settings: Settings) -> None:
 
 
 def test_a_taken_requested_port_is_an_error(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("myproperty.engines.ports.PORT_RELEASE_S", 0.2)
     engines.down(settings)
     with listener() as port:
         monkeypatch.setenv("MYPROPERTY_EMULATOR_PORT", str(port))

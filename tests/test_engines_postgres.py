@@ -37,6 +37,25 @@ def settings() -> Iterator[Settings]:
         yield Settings(home=home, warehouse="postgres", oltp_dsn=None, warehouse_dsn=None)
 
 
+@pytest.fixture(scope="module")
+def made_home() -> Iterator[Path]:
+    """A home whose server was made and stopped: making one takes two seconds, copying it a tenth of one."""
+    with temporary_home() as home:
+        made = Settings(home=home, warehouse="postgres", oltp_dsn=None, warehouse_dsn=None)
+        engines.up(made)
+        engines.down(made)
+        (home / "postgres" / "port").unlink()
+        yield home
+
+
+@pytest.fixture
+def made(settings: Settings, made_home: Path) -> Settings:
+    """The settings of a home whose server is made and stopped."""
+    # cp keeps the owner of each file, as shutil does not.
+    subprocess.run(["cp", "-a", made_home / "postgres", settings.home], check=True)
+    return settings
+
+
 def server(settings: Settings) -> Postgres:
     return find_postgres(settings)
 
@@ -71,51 +90,52 @@ def test_up_makes_both_databases_with_safe_settings(settings: Settings) -> None:
     assert json.loads(json.dumps(status.as_json()))["home"] == str(settings.home)
 
 
-def test_only_the_password_opens_the_server_and_only_its_owner_reads_it(settings: Settings) -> None:
-    dsn = engines.up(settings).postgres["dsn"]
+def test_only_the_password_opens_the_server_and_only_its_owner_reads_it(made: Settings) -> None:
+    dsn = engines.up(made).postgres["dsn"]
     assert dsn
-    secret = settings.home / "postgres" / "password"
+    secret = made.home / "postgres" / "password"
     assert stat.S_IMODE(secret.stat().st_mode) == 0o600
     assert secret.stat().st_uid == os.geteuid()
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(dsn.replace(secret.read_text(), "wrong"))
 
 
-def test_the_second_up_does_nothing_and_down_keeps_data_and_port(settings: Settings) -> None:
-    first = engines.up(settings)
-    pid = postmaster(settings)
-    with psycopg.connect(engines.dsn(settings)) as connection:
+def test_the_second_up_does_nothing_and_down_keeps_data_and_port(made: Settings) -> None:
+    first = engines.up(made)
+    pid = postmaster(made)
+    with psycopg.connect(engines.dsn(made)) as connection:
         connection.execute("create table kept as select 42 as answer")
     began = time.monotonic()
-    assert engines.up(settings) == first
+    assert engines.up(made) == first
     assert time.monotonic() - began < 0.5
-    assert postmaster(settings) == pid
+    assert postmaster(made) == pid
     for _ in range(2):
-        assert engines.down(settings).postgres == {"state": "stopped", "dsn": None}
+        assert engines.down(made).postgres == {"state": "stopped", "dsn": None}
     with pytest.raises(EngineError, match="run `myproperty up`"):
-        engines.dsn(settings)
-    assert engines.up(settings) == first
-    with psycopg.connect(engines.dsn(settings)) as connection:
+        engines.dsn(made)
+    assert engines.up(made) == first
+    with psycopg.connect(engines.dsn(made)) as connection:
         assert connection.execute("table kept").fetchone() == (42,)
 
 
-def test_up_after_a_kill_recovers_what_was_committed(settings: Settings) -> None:
-    engines.up(settings)
-    with psycopg.connect(engines.dsn(settings), autocommit=True) as connection:
+def test_up_after_a_kill_recovers_what_was_committed(made: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("myproperty.engines.postgres.ORPHAN_PATIENCE_S", 0.5)
+    engines.up(made)
+    with psycopg.connect(engines.dsn(made), autocommit=True) as connection:
         connection.execute("create table kept (i int)")
         for number in range(3):
-            idle = psycopg.connect(engines.dsn(settings), autocommit=True)
+            idle = psycopg.connect(engines.dsn(made), autocommit=True)
             idle.execute("insert into kept values (%s)", [number])
             # A session in the middle of its work outlives the server for a while.
-            busy = threading.Thread(target=_compute, args=[engines.dsn(settings)], daemon=True)
+            busy = threading.Thread(target=_compute, args=[engines.dsn(made)], daemon=True)
             busy.start()
             time.sleep(0.2)
-            kill(postmaster(settings))
-            assert engines.status(settings).postgres["state"] == "stopped"
-            assert engines.up(settings).postgres["state"] == "running"
+            kill(postmaster(made))
+            assert engines.status(made).postgres["state"] == "stopped"
+            assert engines.up(made).postgres["state"] == "running"
             idle.close()
             busy.join(timeout=10)
-    with psycopg.connect(engines.dsn(settings)) as connection:
+    with psycopg.connect(engines.dsn(made)) as connection:
         assert connection.execute("select array_agg(i order by i) from kept").fetchone() == ([0, 1, 2],)
 
 
@@ -124,15 +144,15 @@ def _compute(dsn: str) -> None:
         connection.execute("select sum(i) from generate_series(1, 10000000000) i")
 
 
-def test_a_pid_file_of_another_program_is_ignored(settings: Settings) -> None:
-    engines.up(settings)
-    file = server(settings).data / "postmaster.pid"
+def test_a_pid_file_of_another_program_is_ignored(made: Settings) -> None:
+    engines.up(made)
+    file = server(made).data / "postmaster.pid"
     lines = file.read_text().splitlines()
-    engines.down(settings)
+    engines.down(made)
     file.write_text("\n".join([str(os.getpid()), *lines[1:]]) + "\n")
     shutil.chown(file, file.parent.stat().st_uid)
-    assert engines.status(settings).postgres["state"] == "stopped"
-    assert engines.up(settings).postgres["state"] == "running"
+    assert engines.status(made).postgres["state"] == "stopped"
+    assert engines.up(made).postgres["state"] == "running"
     assert psutil.pid_exists(os.getpid())
 
 
@@ -153,91 +173,91 @@ def test_two_starters_at_once_start_one_server(settings: Settings) -> None:
     assert len(servers) == 1
 
 
-def test_two_homes_run_side_by_side(settings: Settings) -> None:
+def test_two_homes_run_side_by_side(made: Settings) -> None:
     with temporary_home() as other_home:
-        other = settings.model_copy(update={"home": other_home})
-        engines.up(settings)
+        other = made.model_copy(update={"home": other_home})
+        engines.up(made)
         engines.up(other)
-        assert port(settings) != port(other)
-        engines.down(settings)
+        assert port(made) != port(other)
+        engines.down(made)
         assert engines.status(other).postgres["state"] == "running"
         with pytest.raises(EngineError):
-            engines.dsn(settings)
+            engines.dsn(made)
 
 
-def test_a_taken_remembered_port_is_replaced(settings: Settings) -> None:
-    engines.up(settings)
-    before = port(settings)
-    engines.down(settings)
+def test_a_taken_remembered_port_is_replaced(made: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("myproperty.engines.ports.PORT_RELEASE_S", 0.2)
+    engines.up(made)
+    before = port(made)
+    engines.down(made)
     with listener(before):
-        status = engines.up(settings)
-        assert port(settings) != before
-    assert status.notes == [
-        f"the last port {before} is taken by another program: using {port(settings)} instead"
-    ]
+        status = engines.up(made)
+        assert port(made) != before
+    assert status.notes == [f"the last port {before} is taken by another program: using {port(made)} instead"]
 
 
-def test_a_requested_port_is_used_or_refused(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_requested_port_is_used_or_refused(made: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("myproperty.engines.ports.PORT_RELEASE_S", 0.2)
     with listener() as taken:
         monkeypatch.setenv("MYPROPERTY_POSTGRES_PORT", str(taken))
         with pytest.raises(EngineError, match=rf"port {taken} .* is taken .* another port"):
-            engines.up(settings)
-    assert engines.up(settings).postgres["state"] == "running"
-    assert port(settings) == taken
+            engines.up(made)
+    assert engines.up(made).postgres["state"] == "running"
+    assert port(made) == taken
 
 
 def test_a_port_taken_between_choice_and_start_is_replaced(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+    made: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with listener() as taken:
         choices = iter([taken, find_free_port()])
         monkeypatch.setattr("myproperty.engines.postgres.choose_port", lambda *_: (next(choices), []))
-        assert engines.up(settings).postgres["state"] == "running"
-        assert port(settings) != taken
+        assert engines.up(made).postgres["state"] == "running"
+        assert port(made) != taken
 
 
 @pytest.mark.parametrize("missing", ["PG_VERSION", "global/pg_control", "postgresql.conf", "base"])
-def test_an_incomplete_data_folder_is_named_and_unchanged(settings: Settings, missing: str) -> None:
-    engines.up(settings)
-    engines.down(settings)
-    hole = server(settings).data / missing
-    aside = settings.home / "aside"
+def test_an_incomplete_data_folder_is_named_and_unchanged(made: Settings, missing: str) -> None:
+    engines.up(made)
+    engines.down(made)
+    hole = server(made).data / missing
+    aside = made.home / "aside"
     hole.rename(aside)
     with pytest.raises(EngineError, match=r"(?s)data folder .* is broken.*move it away"):
-        engines.up(settings)
-    engines.down(settings)
+        engines.up(made)
+    engines.down(made)
     aside.rename(hole)
-    assert engines.up(settings).postgres["state"] == "running"
+    assert engines.up(made).postgres["state"] == "running"
 
 
-def test_a_corrupt_control_file_and_a_lost_password_are_explained(settings: Settings) -> None:
-    engines.up(settings)
-    engines.down(settings)
-    control = server(settings).data / "global" / "pg_control"
+def test_a_corrupt_control_file_and_a_lost_password_are_explained(made: Settings) -> None:
+    engines.up(made)
+    engines.down(made)
+    control = server(made).data / "global" / "pg_control"
     whole = control.read_bytes()
     control.write_bytes(bytes(len(whole)))
     with pytest.raises(EngineError, match=r"is broken"):
-        engines.up(settings)
+        engines.up(made)
     control.write_bytes(whole)
-    secret = settings.home / "postgres" / "password"
+    secret = made.home / "postgres" / "password"
     kept = secret.read_text()
     secret.unlink()
     with pytest.raises(EngineError, match=r"password file .* is missing"):
-        engines.up(settings)
+        engines.up(made)
     secret.write_text("another")
     with pytest.raises(EngineError, match=r"does not accept the password"):
-        engines.up(settings)
+        engines.up(made)
     secret.write_text(kept)
-    assert engines.up(settings).postgres["state"] == "running"
+    assert engines.up(made).postgres["state"] == "running"
 
 
-def test_data_of_another_major_version_is_refused_with_a_remedy(settings: Settings) -> None:
-    engines.up(settings)
-    engines.down(settings)
-    version = server(settings).data / "PG_VERSION"
+def test_data_of_another_major_version_is_refused_with_a_remedy(made: Settings) -> None:
+    engines.up(made)
+    engines.down(made)
+    version = server(made).data / "PG_VERSION"
     version.write_text("17\n")
     with pytest.raises(EngineError, match=r"made by PostgreSQL 17, this is 18: dump it"):
-        engines.up(settings)
+        engines.up(made)
 
 
 def test_an_interrupted_creation_is_repeated(settings: Settings) -> None:
@@ -373,20 +393,20 @@ def test_a_file_in_the_way_of_the_home_is_explained(settings: Settings) -> None:
     (settings.home / "postgres").unlink()
 
 
-def test_a_role_logs_in_with_its_own_password(settings: Settings) -> None:
-    engines.up(settings)
-    with psycopg.connect(engines.dsn(settings), autocommit=True) as connection:
+def test_a_role_logs_in_with_its_own_password(made: Settings) -> None:
+    engines.up(made)
+    with psycopg.connect(engines.dsn(made), autocommit=True) as connection:
         connection.execute("create role reader login")
         connection.execute("create role loader nologin")
     for _ in range(2):
-        with psycopg.connect(engines.dsn(settings, "warehouse", role="reader")) as connection:
+        with psycopg.connect(engines.dsn(made, "warehouse", role="reader")) as connection:
             assert connection.execute("select current_user").fetchone() == ("reader",)
     with pytest.raises(EngineError, match="SET ROLE loader"):
-        engines.dsn(settings, role="loader")
+        engines.dsn(made, role="loader")
     with pytest.raises(EngineError, match="run `myproperty migrate`"):
-        engines.dsn(settings, role="nobody_knows")
+        engines.dsn(made, role="nobody_knows")
     with pytest.raises(ValueError, match="unknown database"):
-        engines.dsn(settings, "other")
+        engines.dsn(made, "other")
 
 
 def test_an_external_server_is_neither_started_nor_changed(settings: Settings) -> None:

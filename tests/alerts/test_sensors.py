@@ -1,6 +1,7 @@
 """The sensors on a real instance and database: a failed run of the real job, a silent sender, the digest."""
 
 import hashlib
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,7 +29,7 @@ def platform(tmp_path: Path, oltp_dsn: str) -> Platform:
     settings = Settings(
         home=tmp_path,
         oltp_dsn=oltp_dsn,
-        warehouse_dsn=oltp_dsn,
+        warehouse_dsn="postgresql://127.0.0.1:9/warehouse",
         alert_webhook_url=hook,
         alert_digest_hour=0,
         alert_slack_url=None,
@@ -61,9 +62,10 @@ def status_context(
 
 
 def test_a_failed_gate_of_the_real_job_is_one_message_and_its_end_another(
-    platform: Platform, instance: dg.DagsterInstance
+    platform: Platform, instance: dg.DagsterInstance, parsed_home: Path
 ) -> None:
     """A reading of an impossible length is planted, so gate A of the real job fails."""
+    shutil.copytree(parsed_home, platform.settings.home, dirs_exist_ok=True)
     tenant = plant_wrong_reading(platform.oltp_dsn)
     job = build_defs(settings=platform.settings, resources={"platform": platform}).resolve_job_def("pipeline")
     names = ["reading_issues", "meter_readings"]

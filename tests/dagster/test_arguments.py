@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from datetime import UTC, date, datetime
 from pathlib import Path
 from types import ModuleType
@@ -67,9 +68,12 @@ def test_a_dsn_becomes_the_variables_of_the_profile(dbt: ModuleType) -> None:
 
 
 @pytest.mark.slow
-def test_changes_are_compared_with_the_published_manifest(tmp_path: Path, dbt: ModuleType) -> None:
+def test_changes_are_compared_with_the_published_manifest(
+    tmp_path: Path, parsed_home: Path, dbt: ModuleType
+) -> None:
+    home = shutil.copytree(parsed_home, tmp_path / "home")
     dsn = "postgresql://me:secret@127.0.0.1:5433/warehouse"
-    settings = Settings(home=tmp_path, warehouse="postgres", warehouse_dsn=dsn)
+    settings = Settings(home=home, warehouse="postgres", warehouse_dsn=dsn)
     words, environment = dbt.command(settings, ["ls", "--select", "state:modified+"])
     assert words[1:4] == ["ls", "--select", "state:modified+"]
     assert words[words.index("--target") + 1] == "postgres"

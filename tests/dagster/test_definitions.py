@@ -35,11 +35,9 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def definitions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.Definitions]:
+def definitions(parsed_home: Path) -> Iterator[dg.Definitions]:
     """The definitions of a home without engines: loading them must not need any."""
-    yield build_defs(
-        settings=Settings(home=tmp_path_factory.mktemp("home"), oltp_dsn=None, warehouse_dsn=None)
-    )
+    yield build_defs(settings=Settings(home=parsed_home, oltp_dsn=None, warehouse_dsn=None))
 
 
 def describe_definitions(definitions: dg.Definitions) -> dict[str, Any]:
@@ -141,8 +139,8 @@ def test_runs_from_the_ui_use_one_process(definitions: dg.Definitions) -> None:
     assert all(job.executor_def is dg.in_process_executor for job in _jobs(definitions))
 
 
-def test_reading_dates_begin_with_the_first_reading(tmp_path: Path) -> None:
-    settings = Settings(home=tmp_path, oltp_dsn=None, warehouse_dsn=None)
+def test_reading_dates_begin_with_the_first_reading(parsed_home: Path) -> None:
+    settings = Settings(home=parsed_home, oltp_dsn=None, warehouse_dsn=None)
     assert find_first_date(settings) is None, "definitions load without engines"
     first = date(2025, 10, 21)
     definitions = build_defs(settings=settings, first_date=first)

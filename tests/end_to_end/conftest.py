@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import shutil
 import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,7 @@ from dagster_project.runner import (
 from data.demo import apply_company, generate_files
 from data.demo.billing import apply_billing
 from data.demo.company import list_tenants
+from myproperty import engines
 from myproperty.settings import Settings
 from oltp_schema.migrate import upgrade
 from tests.conftest import DatabaseMaker
@@ -30,9 +32,16 @@ NEM_TIME = timedelta(hours=10)
 
 
 @pytest.fixture(scope="session")
-def platform(fresh_database: DatabaseMaker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    home = tmp_path_factory.mktemp("home")
-    with fresh_database("oltp") as oltp, fresh_database("warehouse") as warehouse:
+def platform(
+    fresh_database: DatabaseMaker,
+    postgres_settings: Settings,
+    parsed_home: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Platform]:
+    home = shutil.copytree(parsed_home, tmp_path_factory.mktemp("end-to-end") / "home")
+    # The parse holds for a database of this name. No other test uses the server's own.
+    warehouse = engines.dsn(postgres_settings, "warehouse")
+    with fresh_database("oltp") as oltp:
         settings = Settings(home=home, warehouse="postgres", oltp_dsn=oltp, warehouse_dsn=warehouse)
         upgrade(oltp)
         apply_company(oltp)

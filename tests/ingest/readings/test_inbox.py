@@ -1,5 +1,6 @@
 """The inbox as a bucket: runs by content, files that still grow, the archive, and files that fail."""
 
+import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -145,10 +146,11 @@ def test_a_file_that_changes_while_it_is_read_stays(
 
 
 def test_one_bad_file_never_blocks_the_others(
-    bucket: Bucket, company: Company, csv_file: FileMaker, monkeypatch: pytest.MonkeyPatch
+    bucket: Bucket, company: Company, csv_file: FileMaker, monkeypatch: pytest.MonkeyPatch, parsed_home: Path
 ) -> None:
     from data.ingest.readings import load
 
+    shutil.copytree(parsed_home, bucket.settings.home, dirs_exist_ok=True)
     good = csv_file("a.csv", hours(2)).read_text()
     bucket.put("Nobody/a.csv", good)
     bucket.put(f"{company.name}/page.csv", "<html>504</html>")

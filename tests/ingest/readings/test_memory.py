@@ -21,11 +21,11 @@ from tests.ingest.conftest import Company, make_company
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
-METERS, DAYS, SECONDS = 42, 35, 300
+METERS, DAYS, SECONDS = 21, 35, 300
 PER_METER = DAYS * 86_400 // SECONDS
 FILE_MB, LIMIT_MB = 150, 500
 # Long texts make the file large without more rows, which would take longer.
-FLAG, REASON, SERIAL = "method " * 16, "reason " * 22, "serial-number-of-a-meter-that-is-long"
+FLAG, REASON, SERIAL = "method " * 40, "reason " * 54, "serial-number-of-a-meter-that-is-long"
 INGEST = """
 import sys
 from pathlib import Path
