@@ -8,6 +8,9 @@ NEXT_DAY := $(shell date -I -d tomorrow)
 FUZZ_SECONDS ?= 600
 FAST := not engine and not emulator and not slow
 
+# Kept compiled: otherwise each worker of the tests, and each process that they start, compiles all modules.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast fuzz dev lint lint-python lint-layout lint-sql format bench docs model-docs quality-docs slim lock down clean
 

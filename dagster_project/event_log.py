@@ -54,6 +54,11 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
         self._engines.move_to_end(shard)
         return self._engines[shard]
 
+    @property
+    def supports_asset_checks(self) -> bool:
+        """True: each file is made with the table of checks. Dagster looks for it again with each event."""
+        return True
+
     def wipe(self) -> None:
         """Close and delete the files."""
         self._close_all()

@@ -32,7 +32,7 @@ DatabaseMaker = Callable[[str], AbstractContextManager[str]]
 
 # Folders of tests that share one expensive session fixture: one worker runs all of them, each marked `slow`.
 # Minutes on two quiet cores; only the order of the scopes depends on them.
-FOLDERS = {"tests/googlesql": 5.0, "tests/end_to_end": 4.0}
+FOLDERS = {"tests/googlesql": 5.0, "tests/end_to_end": 4.5}
 # The tests of this folder load Great Expectations, which takes seconds: one worker runs all of them.
 TOGETHER = ("tests/gates",)
 # Where no `slow(minutes=...)` says more.
