@@ -127,7 +127,7 @@ def _run_steps(settings: Settings, scale: "Scale", days: int | None) -> None:
     views.show_ingests(ingested)
     views.show_validations(report.validated)
     views.show_runs([report])
-    views.show_run_failures([report])
+    views.show_run_failures([report], dsn)
     if not report.success:
         raise typer.Exit(1)
     _show_marts(settings, scope.start.isoformat(), scope.end.isoformat())

@@ -25,6 +25,7 @@ def run(first: FirstDate = None, last: LastDate = None, json: AsJson = False) ->
     if first and last:
         check_order(first, last)
     from dagster_project import runner  # after the checks: Dagster takes seconds to import
+    from myproperty import engines
 
     settings = get_settings()
     validated: list[Validation] = []
@@ -43,7 +44,7 @@ def run(first: FirstDate = None, last: LastDate = None, json: AsJson = False) ->
             views.show_ingests(ingested)
         views.show_validations([*validated, *(found for report in reports for found in report.validated)])
         views.show_runs(reports)
-    views.show_run_failures(reports)
+    views.show_run_failures(reports, engines.dsn(settings))
     if not all(report.success for report in reports):
         raise typer.Exit(1)
 
@@ -62,6 +63,7 @@ def reload(
     if first and last:
         check_order(first, last)
     from dagster_project.reload import reload_table
+    from myproperty import engines
     from myproperty.dates import Window
 
     dates = Window(first.date(), last.date() + timedelta(days=1)) if first and last else None
@@ -72,9 +74,7 @@ def reload(
         console.print_json([verdict.as_json() for verdict in verdicts])
     else:
         views.show_gates(verdicts)
-    for verdict in verdicts:
-        if not verdict.passed:
-            console.err.print(console.escape(verdict.message))
+    views.show_verdict_details([verdict for verdict in verdicts if not verdict.passed], engines.dsn(settings))
     if not all(verdict.passed for verdict in verdicts):
         raise typer.Exit(1)
 
@@ -117,9 +117,7 @@ def gates(
         console.print_json([verdict.as_json() for verdict in verdicts])
         return
     views.show_gates(verdicts)
-    for verdict in verdicts:
-        if verdict.failed:
-            console.out.print(console.escape(verdict.message))
+    views.show_verdict_details([verdict for verdict in verdicts if verdict.failed], dsn)
 
 
 @reports_errors

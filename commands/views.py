@@ -144,14 +144,14 @@ def show_runs(reports: "Sequence[RunReport]") -> None:
     console.print_table("Rebuilt", rows, empty="no reading date has changed since it was published")
 
 
-def show_run_failures(reports: "Sequence[RunReport]") -> None:
-    """Show, on standard error, why runs of the pipeline failed."""
+def show_run_failures(reports: "Sequence[RunReport]", dsn: str) -> None:
+    """Show, on standard error, why runs of the pipeline failed; `dsn` is where names are read."""
     for report in reports:
         if report.success:
             continue
-        for verdict in report.failed:
-            console.err.print(console.escape(verdict.message))
-        if not report.failed:
+        if report.failed:
+            show_verdict_details(report.failed, dsn)
+        else:
             console.print_error("error", str(report.error))
 
 
@@ -218,6 +218,15 @@ def _describe_held(held: "Sequence[HeldDay]") -> list[console.Row]:
         }
         for day in held
     ]
+
+
+def show_verdict_details(verdicts: "Sequence[Verdict]", dsn: str) -> None:
+    """Show the broken rules of verdicts, their samples with names, and remedies, on standard error."""
+    from expectations.verdicts import read_names
+
+    names = read_names(dsn, verdicts)
+    for verdict in verdicts:
+        console.err.print(console.escape(verdict.describe(names)))
 
 
 def show_gates(verdicts: "Sequence[Verdict]") -> None:

@@ -3,7 +3,7 @@
 `expectations.gate` makes verdicts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
@@ -43,6 +43,11 @@ where not v.passed and exists (
 )
 order by v.gate, v.table_name, v.checked_at desc
 """
+_NAMES = {
+    "tenant_id": "select id::text, name from myproperty.tenants where id::text = any(%s)",
+    "property_id": "select id::text, name from myproperty.properties where id::text = any(%s)",
+    "meter_id": "select id::text, serial_number from myproperty.meters where id::text = any(%s)",
+}
 # What is done and what is not when a gate has failed; the graph of `dagster_project` makes it true. Gate D
 # checks tables without dates before facts are built, and all others before marts are built.
 _HELD_BACK = {
@@ -102,7 +107,14 @@ class Verdict:
 
     @property
     def message(self) -> str:
-        """Return the text for the person on call: gate, table, dates, each broken rule and its remedy."""
+        """Return the text for the person on call, with ids in its samples."""
+        return self.describe({})
+
+    def describe(self, names: Mapping[str, str]) -> str:
+        """Return the text for the person on call: gate, table, dates, each broken rule and its remedy.
+
+        `names` has the names of tenants, properties and meters by id.
+        """
         where = f"Gate {self.gate} on {self.table}{_describe_dates(self.date_from, self.date_to)}"
         if not self.failed:
             return f"{where} passed: {self.expectations} expectations over {self.rows} rows."
@@ -113,7 +125,7 @@ class Verdict:
         for broken in self.failed:
             lines.append(f"  {broken['rule']} ({broken['severity']}): expected that {broken['what']}.")
             lines.append(f"    observed: {broken['observed']}")
-            lines += [f"    e.g. {_to_line(example)}" for example in broken["sample"][:3]]
+            lines += [f"    e.g. {_to_line(example, names)}" for example in broken["sample"][:3]]
             lines.append(f"    next: {broken['remedy']}")
         return "\n".join(lines)
 
@@ -122,8 +134,31 @@ def _describe_dates(first: date | None, end: date | None) -> str:
     return f", reading dates {first.isoformat()} to before {end.isoformat()}" if first and end else ""
 
 
-def _to_line(example: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in example.items())
+def _to_line(example: dict[str, Any], names: Mapping[str, str]) -> str:
+    """Write a sample as text: a name where one is known, with its id behind it."""
+    return ", ".join(
+        f"{name.removesuffix('_id')} {names[str(value)]} ({value})"
+        if str(value) in names
+        else f"{name} {value}"
+        for name, value in example.items()
+    )
+
+
+def read_names(dsn: str, verdicts: Sequence[Verdict]) -> dict[str, str]:
+    """Return the names of the tenants, properties and meters in the samples of these verdicts, by id.
+
+    They are read when a person asks: a stored sample holds ids alone. Raises `psycopg.Error`.
+    """
+    samples = [row for verdict in verdicts for broken in verdict.failed for row in broken["sample"]]
+    ids = {kind: sorted({str(row[kind]) for row in samples if row.get(kind)}) for kind in _NAMES}
+    with psycopg.connect(dsn) as connection:
+        connection.execute(f"set role {ETL_ROLE}")
+        return {
+            key: name
+            for kind, statement in _NAMES.items()
+            if ids[kind]
+            for key, name in connection.execute(statement, (ids[kind],)).fetchall()
+        }
 
 
 def save_verdicts(dsn: str, verdicts: Sequence[Verdict]) -> None:

@@ -7,7 +7,14 @@ import psycopg
 import pytest
 
 from expectations import verdicts
-from expectations.verdicts import Verdict, failing_verdicts, last_verdicts, recent_verdicts, save_verdicts
+from expectations.verdicts import (
+    Verdict,
+    failing_verdicts,
+    last_verdicts,
+    read_names,
+    recent_verdicts,
+    save_verdicts,
+)
 
 pytestmark = pytest.mark.engine
 SEEN = {"rule": "A-X-001", "passed": True, "observed": "0 of 2 groups break it", "element_count": 2}
@@ -74,3 +81,21 @@ def test_a_later_range_that_passes_does_not_hide_a_failed_date(oltp_dsn: str) ->
     assert [verdict.run_id for verdict in failing_verdicts(oltp_dsn)] == ["r5", "r0"]
     save_verdicts(oltp_dsn, [judged(6, True, seventh, date(2026, 1, 8)), judged(7, True, None, None, "seed")])
     assert failing_verdicts(oltp_dsn) == []
+
+
+def test_an_example_has_the_names_that_a_person_knows(oltp_dsn: str) -> None:
+    """Names are read when they are shown; the stored verdict has ids alone."""
+    with psycopg.connect(oltp_dsn) as connection:
+        row = connection.execute(
+            "insert into myproperty.tenants (name, region) values ('acacia', 'AU') returning id::text"
+        ).fetchone()
+    assert row is not None
+    (tenant,) = row
+    broken = {
+        "rule": "A-X-001", "severity": "block", "what": "x", "remedy": "y", "observed": "z",
+        "sample": [{"tenant_id": tenant, "meter_id": "unknown", "rows": 2}],
+    }  # fmt: skip
+    verdict = replace(VERDICT, passed=False, failed=[broken])
+    shown = verdict.describe(read_names(oltp_dsn, [verdict]))
+    assert f"e.g. tenant acacia ({tenant}), meter_id unknown, rows 2" in shown
+    assert "acacia" not in verdict.message
