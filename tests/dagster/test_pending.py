@@ -1,6 +1,7 @@
 """What is not published and why, on a real database: a failed gate, a crash, a killed run, a change."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -33,9 +34,11 @@ STEPS = [dg.AssetKey(name) for name in ("reading_issues", "meter_readings")]
 
 
 @pytest.fixture
-def platform(tmp_path: Path, migrated_database: DatabaseMaker) -> Iterator[Platform]:
+def platform(tmp_path: Path, migrated_database: DatabaseMaker, parsed_home: Path) -> Iterator[Platform]:
+    home = shutil.copytree(parsed_home, tmp_path / "home")
     with migrated_database("pending") as dsn:
-        settings = Settings(home=tmp_path, oltp_dsn=dsn, warehouse_dsn=dsn)
+        # Nothing here asks the warehouse; the parse holds for its name.
+        settings = Settings(home=home, oltp_dsn=dsn, warehouse_dsn="postgresql://127.0.0.1:9/warehouse")
         yield Platform(settings, progress=lambda _: None)
 
 

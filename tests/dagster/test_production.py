@@ -1,5 +1,6 @@
 """A job runs on the instance of production, and a wrong DAGSTER_HOME has a clear error."""
 
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,12 +35,15 @@ def dagster_dsn(
 @pytest.mark.engine
 @pytest.mark.slow
 def test_a_job_runs_on_the_instance_of_production(
-    dagster_dsn: str, oltp_dsn: str, postgres_settings: Settings, tmp_path: Path
+    dagster_dsn: str, oltp_dsn: str, parsed_home: Path, tmp_path: Path
 ) -> None:
     """The job `ingest` on an empty inbox: its events are notified, watched, and read from elsewhere."""
     inbox = tmp_path / "inbox"
     inbox.mkdir()
-    settings = postgres_settings.model_copy(update={"oltp_dsn": oltp_dsn, "inbox_url": str(inbox)})
+    home = shutil.copytree(parsed_home, tmp_path / "home")
+    settings = Settings(
+        home=home, warehouse="postgres", oltp_dsn=oltp_dsn, warehouse_dsn=None, inbox_url=str(inbox)
+    )
     with psycopg.connect(dagster_dsn, autocommit=True) as listener:
         listener.execute("listen run_events")
         assert runner.ingest_inbox(settings) == []
