@@ -68,8 +68,8 @@ def test_a_table_shows_every_figure_in_full(tmp_path: Path) -> None:
 def test_a_refused_file_exits_with_1_and_says_where_and_why(tmp_path: Path) -> None:
     file = tmp_path / "cut.csv"
     file.write_text(NEM12.replace("900\n", ""))
-    done = myproperty(tmp_path, "inspect", str(file), "--json")
-    assert done.returncode == 1
+    done = run_command("inspect", str(file), "--json")
+    assert done.exit_code == 1
     assert json.loads(done.stdout)["status"] == "refused"
     assert str(file) in done.stderr and "FILE-CUT" in done.stderr
 

@@ -33,19 +33,19 @@ def test_every_event_of_many_threads_is_kept_and_read_again(tmp_path: Path) -> N
 def test_two_processes_may_write_at_once(tmp_path: Path) -> None:
     """Two storages on the same files, as the command and the UI have."""
     with open_instance(tmp_path) as first, open_instance(tmp_path) as second:
-        for number in range(20):
+        for number in range(10):
             materialize(first if number % 2 else second, number)
-        assert numbers(first) == numbers(second) == list(range(20))
+        assert numbers(first) == numbers(second) == list(range(10))
 
 
 def test_many_runs_keep_few_files_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_log, "MOST_OPEN_FILES", 3)
+    monkeypatch.setattr(event_log, "MOST_OPEN_FILES", 2)
     with open_instance(tmp_path) as opened:
         log = opened.event_log_storage
         assert isinstance(log, PooledSqliteEventLogStorage)
-        for number in range(6):
+        for number in range(4):
             log.get_logs_for_run(f"run-{number}")
-        assert len(log._engines) == 3
+        assert len(log._engines) == 2
         log.wipe()
         assert list(log._engines) == ["index"]
         materialize(opened, 1)

@@ -112,9 +112,9 @@ def make_meter(name: str, date: datetime.date, today: Draw, before: list[Draw], 
     values = np.round(np.concatenate(powers) * seconds / 3600, 3)
     rows = readings_of(list(values), start=hours[0][0], seconds=seconds).assign(**key)
     rows["reading_date"] = np.repeat(pd.DatetimeIndex(dates).as_unit("us"), [each.size for each in powers])
-    is_today = rows["reading_date"] == pd.Timestamp(date)
     settings = {"meter_id": name, "first_date": pd.Timestamp(2024, 1, 1), **series}
-    return Meter(name, settings, date, rows[is_today], rows[~is_today])
+    earlier = len(rows) - powers[-1].size
+    return Meter(name, settings, date, rows.iloc[earlier:], rows.iloc[:earlier])
 
 
 def sum_history(history: pd.DataFrame) -> pd.DataFrame:
