@@ -35,6 +35,13 @@ DatabaseMaker = Callable[[str], AbstractContextManager[str]]
 FOLDERS = {"tests/googlesql": 5.0, "tests/end_to_end": 4.5}
 # The tests of this folder load Great Expectations, which takes seconds: one worker runs all of them.
 TOGETHER = ("tests/gates",)
+# Minutes of modules that take long for their number of tests, and so must not come last.
+FEW_TESTS = {
+    "tests/ingest/rules/test_slips.py": 0.15,
+    "tests/ingest/rules/test_bounds.py": 0.05,
+    "tests/test_cli.py": 0.05,
+    "tests/dagster/test_event_log.py": 0.05,
+}
 # Where no `slow(minutes=...)` says more.
 MINUTES = {"slow": 1.0, "emulator": 0.5, "engine": 0.2}
 # Each module here that needs an engine builds the dbt project.
@@ -101,7 +108,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         scope = scope_of(item.nodeid)
         if scope in FOLDERS:
             item.add_marker(pytest.mark.slow(minutes=FOLDERS[scope]))
-        minutes[scope] = max(minutes.get(scope, 0), minutes_of(item))
+        minutes[scope] = max(minutes.get(scope, FEW_TESTS.get(scope, 0)), minutes_of(item))
     longest_first = sorted(tests, key=lambda scope: (-minutes[scope], -tests[scope]))
     places = {scope: place for place, scope in enumerate(longest_first)}
     items.sort(key=lambda item: places[scope_of(item.nodeid)])

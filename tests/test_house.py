@@ -9,6 +9,8 @@ from pathlib import Path
 import grimp
 import pytest
 
+from tests.conftest import FEW_TESTS, FOLDERS, TOGETHER
+
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("commands", "dagster_project", "data", "expectations", "myproperty", "oltp_schema")
 LIMIT = 500
@@ -38,6 +40,10 @@ def test_a_python_file_is_short() -> None:
     }
     assert {path: n for path, n in lengths.items() if n > LIMIT and path not in LONG_READERS} == {}
     assert lengths.keys() >= LONG_READERS
+
+
+def test_the_scopes_that_the_order_of_the_tests_names_exist() -> None:
+    assert [scope for scope in (*FOLDERS, *TOGETHER, *FEW_TESTS) if not (ROOT / scope).exists()] == []
 
 
 def test_no_files_import_each_other_in_a_circle() -> None:
