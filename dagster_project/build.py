@@ -24,11 +24,14 @@ from dagster_project.defs.oltp import jobs as oltp_jobs
 from dagster_project.defs.oltp import sensors as oltp_sensors
 from dagster_project.defs.raw import assets as raw_assets
 from dagster_project.defs.raw import checks as raw_checks
+from dagster_project.defs.raw import jobs as raw_jobs
+from dagster_project.defs.raw import schedules as raw_schedules
 from dagster_project.defs.warehouse import assets as warehouse_assets
 from dagster_project.defs.warehouse import checks as warehouse_checks
 from dagster_project.defs.warehouse import jobs as warehouse_jobs
 from dagster_project.defs.warehouse import schedules as warehouse_schedules
 from dagster_project.defs.warehouse import sensors as warehouse_sensors
+from dagster_project.environments import freshness_policy, switch
 from dagster_project.partitions import READING_DATES, begin_with
 from dagster_project.resources import dbt
 from dagster_project.resources.platform import Platform
@@ -66,9 +69,17 @@ def build_defs(
     settings = settings or get_settings()
     reading_dates = begin_with(first_date) if first_date else READING_DATES
 
+    written_by_others = {table.key for table in oltp_assets.tables}
+
     def complete(spec: dg.AssetSpec) -> dg.AssetSpec:
         dates = reading_dates if spec.partitions_def is not None else None
-        return spec.replace_attributes(owners=spec.owners or OWNERS, partitions_def=dates)
+        return spec.replace_attributes(
+            owners=spec.owners or OWNERS,
+            partitions_def=dates,
+            freshness_policy=None
+            if spec.key in written_by_others
+            else freshness_policy(spec.group_name, settings.environment),
+        )
 
     return dg.Definitions(
         assets=dg.map_asset_specs(
@@ -87,15 +98,21 @@ def build_defs(
             *raw_checks.checks,
             *warehouse_checks.checks,
         ],
-        jobs=[*ingest_jobs.jobs, *oltp_jobs.jobs, *warehouse_jobs.jobs],
-        schedules=[*ingest_schedules.schedules, *warehouse_schedules.schedules],
-        sensors=[
-            *ingest_sensors.sensors,
-            *oltp_sensors.sensors,
-            *warehouse_sensors.sensors,
-            *alert_sensors.sensors,
-            *history_sensors.sensors,
-        ],
+        jobs=[*ingest_jobs.jobs, *oltp_jobs.jobs, *raw_jobs.jobs, *warehouse_jobs.jobs],
+        schedules=switch(
+            [*ingest_schedules.schedules, *raw_schedules.schedules, *warehouse_schedules.schedules],
+            settings.environment,
+        ),
+        sensors=switch(
+            [
+                *ingest_sensors.sensors,
+                *oltp_sensors.sensors,
+                *warehouse_sensors.sensors,
+                *alert_sensors.sensors,
+                *history_sensors.sensors,
+            ],
+            settings.environment,
+        ),
         # Runs that people start in the UI: the default starts a process for each step, 10 s for each.
         executor=dg.in_process_executor,
         resources={"platform": Platform(settings), "dbt": dbt.resource(settings), **(resources or {})},

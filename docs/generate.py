@@ -1,4 +1,4 @@
-"""Write the generated pages of this folder: commands, settings, rules, schema, lineage.
+"""Write the generated pages of this folder: commands, schedules, settings, rules, schema, lineage.
 
 Run it as `python -m docs.generate`. The pages of the schema come from a new database, migrated to the newest
 revision; the page of lineage comes from the SQL that dbt compiles without a server. `--check` writes nothing
@@ -18,6 +18,7 @@ from typing import Any
 
 from typer.main import get_command
 
+from docs.schedules import schedules_page
 from docs.settings import settings_page
 from expectations.rules import NO_ROWS_REMEDY, GateSuite
 from myproperty.errors import PlatformError
@@ -34,6 +35,7 @@ def pages() -> dict[Path, str]:
         "commands.md": commands_page(),
         "rules.md": rules_page(),
         "gates.md": gates_page(),
+        "schedules.md": schedules_page(),
         "settings.md": settings_page(),
     }
     return {DOCS / name: NOTE + text for name, text in texts.items()}

@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+Environment = Literal["development", "staging", "production"]
 WarehouseKind = Literal["postgres", "bigquery", "emulator"]
 
 
@@ -23,6 +24,11 @@ class Settings(BaseSettings):
         default=CHECKOUT / ".local",
         description="Folder of all state: data of the embedded engines, logs, inbox, keys. Two homes can run "
         "side by side.",
+    )
+    environment: Environment = Field(
+        default="development",
+        description="Which schedules and sensors are on: [schedules](schedules.md). Dagster's UI can switch "
+        "each one.",
     )
     warehouse: WarehouseKind = Field(
         default="postgres",

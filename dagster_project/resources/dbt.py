@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
@@ -121,6 +122,45 @@ def command(settings: Settings, words: Sequence[str]) -> tuple[list[str], dict[s
     target = target_path(settings) / "by_hand"
     folders += ["--target", settings.warehouse, "--target-path", str(target), "--log-path", str(target)]
     return [executable(), *words, *folders], {"DBT_STATE": str(state_path(settings)), **connection(settings)}
+
+
+@dataclass(frozen=True)
+class SourceFreshness:
+    """What dbt found of one table of `raw`: `status` is pass, warn, error or runtime error."""
+
+    table: str
+    status: str
+    loaded_at: str
+
+    @property
+    def is_late(self) -> bool:
+        """Return whether the table is older than a limit. A table without rows is not: dbt says year 1."""
+        return self.status != "pass" and not self.loaded_at.startswith("0001-")
+
+
+def read_source_freshness(settings: Settings, tables: Sequence[str]) -> list[SourceFreshness]:
+    """Ask dbt when these tables of `raw` were loaded.
+
+    Raises RuntimeError with dbt's output if it cannot ask, EngineError if the embedded engine is not running.
+    """
+    target = target_path(settings) / "freshness"
+    found = target / "sources.json"
+    found.unlink(missing_ok=True)
+    words, variables = command(settings, ["source", "freshness"])
+    words[0] = executable("myproperty-dbt")
+    words += ["--target-path", str(target), "--select", *(f"source:raw.{table}" for table in tables)]
+    variables |= with_parse(settings, target)
+    done = subprocess.run(words, env={**os.environ, **variables}, capture_output=True, text=True, check=False)
+    if not found.is_file():
+        raise RuntimeError(f"dbt cannot read the freshness of raw: {done.stdout}{done.stderr}")
+    return [
+        SourceFreshness(
+            each["unique_id"].rsplit(".", 1)[-1],
+            each["status"],
+            each.get("max_loaded_at") or each.get("error") or "never",
+        )
+        for each in json.loads(found.read_text())["results"]
+    ]
 
 
 def metrics_command(settings: Settings, words: Sequence[str]) -> tuple[list[str], dict[str, str]]:

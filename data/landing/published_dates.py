@@ -95,6 +95,16 @@ select reading_date, 'a severe issue was found, resolved, accepted or has expire
 on conflict do nothing
 """
 
+_NEWEST = """
+select t.name, max(p.reading_date)
+from myproperty.tenants as t
+left join myproperty.ingestion_job_dates as d on d.tenant_id = t.id
+left join warehouse_staging.published_dates as p on p.reading_date = d.reading_date
+where exists (select from myproperty.meters as m where m.tenant_id = t.id)
+group by t.id, t.name
+order by t.name
+"""
+
 
 @contextmanager
 def one_dbt_at_a_time(dsn: str) -> Iterator[None]:
@@ -149,6 +159,34 @@ def find_pending_dates(dsn: str) -> list[PendingDate]:
     with psycopg.connect(dsn) as connection:
         connection.execute(f"set role {ETL_ROLE}")
         return [PendingDate(*row) for row in connection.execute(_PENDING).fetchall()]
+
+
+def list_published_dates(dsn: str) -> list[date]:
+    """Return the published reading dates, archived ones too. Raises psycopg.Error."""
+    with psycopg.connect(dsn) as connection:
+        connection.execute(f"set role {ETL_ROLE}")
+        rows = connection.execute(
+            "select reading_date from warehouse_staging.published_dates"
+            " union select reading_date from warehouse_staging.archived_dates"
+        )
+        return [row[0] for row in rows.fetchall()]
+
+
+def read_newest_dates(dsn: str) -> list[tuple[str, date | None]]:
+    """Return, for each tenant with a meter, its name and newest published date that a file touched.
+
+    Raises psycopg.Error.
+    """
+    with psycopg.connect(dsn) as connection:
+        connection.execute(f"set role {ETL_ROLE}")
+        return connection.execute(_NEWEST).fetchall()
+
+
+def list_time_zones(dsn: str) -> list[str]:
+    """Return the time zones of all properties. Raises psycopg.Error."""
+    with psycopg.connect(dsn) as connection:
+        connection.execute(f"set role {ETL_ROLE}")
+        return [row[0] for row in connection.execute("select distinct timezone from myproperty.properties")]
 
 
 def read_first_date(dsn: str) -> date | None:

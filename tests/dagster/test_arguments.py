@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,7 +13,6 @@ import fsspec
 import psycopg
 import pytest
 
-from dagster_project.defs.warehouse.schedules import nightly_window
 from dagster_project.failures import permanent_unless_retryable
 from dagster_project.partitions import run_tags, window_of
 from data.ingest.readings import inbox
@@ -144,10 +143,6 @@ def test_only_errors_that_a_retry_can_fix_are_retried(error: Exception, retryabl
         with pytest.raises(dg.Failure) as failed, permanent_unless_retryable():
             raise error
         assert failed.value.allow_retries is False
-
-
-def test_the_night_builds_the_three_days_before() -> None:
-    assert nightly_window(datetime(2026, 3, 2, 18, 30, tzinfo=UTC)) == ("2026-02-27", "2026-03-01")
 
 
 def test_load_keys_differ_by_run_table_and_date() -> None:

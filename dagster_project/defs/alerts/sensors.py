@@ -1,4 +1,4 @@
-"""The sensors that tell people, on everywhere: they only write to the outbox, and `unsent_alerts` sends.
+"""The sensors that tell people: they only write to the outbox, and `unsent_alerts` sends.
 
 They run in the daemon, never in a run: a channel that fails cannot delay or fail a run. Without a channel in
 the settings they do nothing.
@@ -12,10 +12,10 @@ import psycopg
 
 from dagster_project.alerts import channels, facts, messages
 from dagster_project.broken_rules import read_broken_rules
+from dagster_project.environments import TRIGGERS
 from dagster_project.resources.platform import Platform
 from myproperty.errors import PlatformError
 
-_ON = dg.DefaultSensorStatus.RUNNING
 NO_CHANNEL = "no channel is set: MYPROPERTY_ALERT_SLACK_URL, _EMAIL_URL or _WEBHOOK_URL"
 
 
@@ -25,8 +25,7 @@ def _channel_names(platform: Platform) -> list[str]:
 
 @dg.run_failure_sensor(
     name="failed_runs",
-    minimum_interval_seconds=30,
-    default_status=_ON,
+    minimum_interval_seconds=TRIGGERS["failed_runs"].seconds,
     description="Tells people about a failed run of any job: one message, with every broken rule.",
 )
 def failed_runs(
@@ -49,8 +48,7 @@ def failed_runs(
 @dg.run_status_sensor(
     run_status=dg.DagsterRunStatus.SUCCESS,
     name="recovered_runs",
-    minimum_interval_seconds=30,
-    default_status=_ON,
+    minimum_interval_seconds=TRIGGERS["recovered_runs"].seconds,
     description="Tells people once that a failure has ended: a run of the job succeeded on all its dates.",
 )
 def recovered_runs(
@@ -68,11 +66,11 @@ def recovered_runs(
 
 
 def _database_sensor(
-    name: str, seconds: int, description: str, tick: Callable[[dg.SensorEvaluationContext, Platform], str]
+    name: str, description: str, tick: Callable[[dg.SensorEvaluationContext, Platform], str]
 ) -> dg.SensorDefinition:
     """Define a sensor that starts no run and needs a channel and the database."""
 
-    @dg.sensor(name=name, minimum_interval_seconds=seconds, default_status=_ON, description=description)
+    @dg.sensor(name=name, minimum_interval_seconds=TRIGGERS[name].seconds, description=description)
     def evaluate(context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]) -> dg.SkipReason:
         return dg.SkipReason(tick(context, platform) if _channel_names(platform) else NO_CHANNEL)
 
@@ -122,12 +120,11 @@ sensors = [
     recovered_runs,
     _database_sensor(
         "silent_senders",
-        3600,
         "Tells people about tenants and formats without new files.",
         tell_silent_senders,
     ),
-    _database_sensor("daily_digest", 600, "Tells people once a day what is open.", tell_digest),
+    _database_sensor("daily_digest", "Tells people once a day what is open.", tell_digest),
     _database_sensor(
-        "unsent_alerts", 60, "Sends the messages that wait, and tries failed ones again.", send_unsent
+        "unsent_alerts", "Sends the messages that wait, and tries failed ones again.", send_unsent
     ),
 ]

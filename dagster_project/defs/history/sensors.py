@@ -1,15 +1,15 @@
-"""The sensor that records runs, on everywhere: it starts no run."""
+"""The sensor that records runs; it starts none."""
 
 import dagster as dg
 
+from dagster_project.environments import TRIGGERS
 from dagster_project.resources.platform import Platform
 from dagster_project.run_history import record_runs
 
 
 @dg.sensor(
     name="recorded_runs",
-    minimum_interval_seconds=60,
-    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=TRIGGERS["recorded_runs"].seconds,
     description="Records the runs that have changed, for `myproperty pending` and the marts of quality.",
 )
 def recorded_runs(context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]) -> dg.SkipReason:

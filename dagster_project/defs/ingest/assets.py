@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import Field
 
+from dagster_project.environments import INGEST_POOL
 from dagster_project.failures import RETRY, permanent_unless_retryable
 from dagster_project.markdown import escape_text, write_table
 from dagster_project.processes import tag_process
@@ -22,7 +23,7 @@ class InboxConfig(dg.Config):
     files: list[str] = Field(default_factory=list)
 
 
-@dg.asset(group_name="ingest", retry_policy=RETRY, kinds={"python", "postgres"})
+@dg.asset(group_name="ingest", retry_policy=RETRY, pool=INGEST_POOL, kinds={"python", "postgres"})
 def meter_files(
     context: dg.AssetExecutionContext, config: InboxConfig, platform: dg.ResourceParam[Platform]
 ) -> dg.MaterializeResult[None]:

@@ -1,8 +1,9 @@
-"""The schedule of the job `ingest`, off until a person switches it on in the UI."""
+"""The schedule of the job `ingest`."""
 
 import dagster as dg
 
 from dagster_project.defs.ingest.jobs import ingest
+from dagster_project.environments import TRIGGERS
 from dagster_project.partitions import LAUNCHED_BY
 
 schedules = [
@@ -10,8 +11,7 @@ schedules = [
         name="ingest_hourly",
         job=ingest,
         tags={LAUNCHED_BY: "schedule ingest_hourly"},
-        cron_schedule="5 * * * *",
+        cron_schedule=TRIGGERS["ingest_hourly"].cron,
         execution_timezone="UTC",
-        default_status=dg.DefaultScheduleStatus.STOPPED,
     )
 ]

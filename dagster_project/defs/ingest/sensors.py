@@ -1,4 +1,4 @@
-"""The sensor of the inbox, off until a person switches it on in the UI."""
+"""The sensor of the inbox."""
 
 import json
 
@@ -6,6 +6,7 @@ import dagster as dg
 import fsspec
 
 from dagster_project.defs.ingest.jobs import ingest
+from dagster_project.environments import TRIGGERS
 from dagster_project.partitions import LAUNCHED_BY
 from dagster_project.processes import find_unfinished_runs
 from dagster_project.resources.platform import Platform
@@ -18,8 +19,7 @@ FILES_PER_RUN = 200
 @dg.sensor(
     job=ingest,
     name="inbox_files",
-    minimum_interval_seconds=60,
-    default_status=dg.DefaultSensorStatus.STOPPED,
+    minimum_interval_seconds=TRIGGERS["inbox_files"].seconds,
 )
 def inbox_files(
     context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]

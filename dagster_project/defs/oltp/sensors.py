@@ -1,4 +1,4 @@
-"""The sensor of dates to validate, off until a person switches it on in the UI."""
+"""The sensor of dates to validate."""
 
 from datetime import date
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from dagster_project.defs.landing.assets import DATED, UNDATED, landing_key
+from dagster_project.environments import WAREHOUSE_POOL
 from dagster_project.failures import RETRY, permanent_unless_retryable
 from dagster_project.fences import LANDING_PASSED, RAW_PASSED, make_fence
 from dagster_project.partitions import READING_DATES, SINGLE_RUN, window
@@ -36,6 +37,7 @@ def describe_asset(entity: str) -> str:
     ],
     can_subset=True,
     retry_policy=RETRY,
+    pool=WAREHOUSE_POOL,
 )
 def load_entities(
     context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
@@ -64,6 +66,7 @@ def raw_asset(entity: str) -> dg.AssetsDefinition:
         group_name="raw",
         description=describe_asset(entity),
         retry_policy=RETRY,
+        pool=WAREHOUSE_POOL,
         kinds={"bigquery"},
     )
     def load_entity(

@@ -13,6 +13,7 @@ import dagster as dg
 from dagster_dbt import DbtCliResource, dbt_assets
 
 from dagster_project.defs.warehouse.translator import LAYERS, Translator
+from dagster_project.environments import WAREHOUSE_POOL
 from dagster_project.failures import RETRY, permanent_unless_retryable
 from dagster_project.fences import DIMENSIONS_PASSED, FACTS_PASSED, RAW_PASSED, make_fence
 from dagster_project.partitions import READING_DATES, SINGLE_RUN, window
@@ -52,6 +53,7 @@ def dbt_step(name: str, manifest: Path) -> dg.AssetsDefinition:
         partitions_def=READING_DATES if has_dates else None,
         backfill_policy=SINGLE_RUN if has_dates else None,
         retry_policy=RETRY,
+        pool=WAREHOUSE_POOL,
     )
     def build(
         context: dg.AssetExecutionContext, dbt: DbtCliResource, platform: dg.ResourceParam[Platform]

@@ -1,4 +1,4 @@
-"""The sensor of dates to publish, off until a person switches it on in the UI."""
+"""The sensor of dates to publish."""
 
 from dagster_project.defs.warehouse.jobs import pipeline
 from dagster_project.waiting import dates_sensor
