@@ -83,7 +83,8 @@ def test_steps_retry_what_can_pass_and_fences_nothing(
     """The policy retries only what `permanent_unless_retryable` passes on: see test_arguments."""
     for name in ("ingest", "validate", "pipeline", "snapshots", "source_freshness"):
         nodes = definitions["production"].resolve_job_def(name).nodes
-        policies = {node.name: node.definition.retry_policy for node in nodes}
+        steps = [node.definition for node in nodes if isinstance(node.definition, dg.OpDefinition)]
+        policies = {step.name: step.retry_policy for step in steps}
         without = {step for step, policy in policies.items() if policy is None}
         assert set(policies.values()) <= {RETRY, None}
         assert all("passed" in step for step in without), without
