@@ -22,7 +22,7 @@ DEPLOYED: frozenset[Environment] = frozenset({"staging", "production"})
 
 
 @dataclass(frozen=True)
-class Trigger:
+class Automation:
     """A schedule (`cron`, in UTC) or a sensor (`seconds` between two ticks), and where it is on."""
 
     does: str
@@ -31,29 +31,29 @@ class Trigger:
     seconds: int = 0
 
 
-TRIGGERS = {
-    "ingest_hourly": Trigger(
+AUTOMATIONS = {
+    "ingest_hourly": Automation(
         "Ingests every file of the inbox, those too that the sensor has tried.", DEPLOYED, cron="5 * * * *"
     ),
-    "pipeline_nightly": Trigger(
+    "pipeline_nightly": Automation(
         "Takes to the marts the day that has ended, for the properties whose local time is between 4 and 5.",
         DEPLOYED,
         cron="45 * * * *",
     ),
     # A state that lasts less than the time between two snapshots is lost.
-    "snapshots_six_hourly": Trigger("Keeps the state of changing rows.", DEPLOYED, cron="35 */6 * * *"),
-    "source_freshness_six_hourly": Trigger(
+    "snapshots_six_hourly": Automation("Keeps the state of changing rows.", DEPLOYED, cron="35 */6 * * *"),
+    "source_freshness_six_hourly": Automation(
         "Fails if a table of `raw` was not loaded in time.", DEPLOYED, cron="20 */6 * * *"
     ),
-    "inbox_files": Trigger("Ingests files that are complete.", DEPLOYED, seconds=60),
-    "due_dates": Trigger("Validates dates that are due.", DEPLOYED, seconds=300),
-    "pending_dates": Trigger("Takes pending dates to the marts.", DEPLOYED, seconds=300),
-    "recorded_runs": Trigger("Records the runs for `myproperty pending`.", EVERYWHERE, seconds=60),
-    "failed_runs": Trigger("Tells people about a failed run.", EVERYWHERE, seconds=30),
-    "recovered_runs": Trigger("Tells people that a failure has ended.", EVERYWHERE, seconds=30),
-    "silent_senders": Trigger("Tells people about senders without new files.", EVERYWHERE, seconds=3600),
-    "daily_digest": Trigger("Tells people once a day what is open.", EVERYWHERE, seconds=600),
-    "unsent_alerts": Trigger("Sends the messages that wait.", EVERYWHERE, seconds=60),
+    "inbox_files": Automation("Ingests files that are complete.", DEPLOYED, seconds=60),
+    "due_dates": Automation("Validates dates that are due.", DEPLOYED, seconds=300),
+    "pending_dates": Automation("Takes pending dates to the marts.", DEPLOYED, seconds=300),
+    "recorded_runs": Automation("Records the runs for `myproperty pending`.", EVERYWHERE, seconds=60),
+    "failed_runs": Automation("Tells people about a failed run.", EVERYWHERE, seconds=30),
+    "recovered_runs": Automation("Tells people that a failure has ended.", EVERYWHERE, seconds=30),
+    "silent_senders": Automation("Tells people about senders without new files.", EVERYWHERE, seconds=3600),
+    "daily_digest": Automation("Tells people once a day what is open.", EVERYWHERE, seconds=600),
+    "unsent_alerts": Automation("Sends the messages that wait.", EVERYWHERE, seconds=60),
 }
 
 # Runs whose steps share a pool wait for each other in the queue; `dagster.yaml` allows one run for each pool.
@@ -99,7 +99,7 @@ TENANT_DAYS = 3
 
 
 def switch(definitions: Iterable[Switched], environment: Environment) -> list[Switched]:
-    """Return schedules or sensors with the default status that `TRIGGERS` gives them.
+    """Return schedules or sensors with the default status that `AUTOMATIONS` gives them.
 
     Raises KeyError if one is not in the table.
     """
@@ -113,7 +113,7 @@ def freshness_policy(group: str | None, environment: Environment) -> dg.Freshnes
 
 
 def _switch(definition: Switched, environment: Environment) -> Switched:
-    is_on = environment in TRIGGERS[definition.name].on_in
+    is_on = environment in AUTOMATIONS[definition.name].on_in
     switched = copy.copy(definition)
     # Dagster takes the status only when a definition is made, and these are made when their modules load.
     if isinstance(switched, dg.ScheduleDefinition):

@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from dagster_project.environments import TRIGGERS
+from dagster_project.environments import AUTOMATIONS
 from dagster_project.partitions import READING_DATES, run_tags
 from dagster_project.processes import find_unfinished_runs
 from dagster_project.resources.platform import Platform
@@ -29,7 +29,7 @@ def dates_sensor(name: str, job: Any, find_dates: Callable[[str], list[date]]) -
     @dg.sensor(
         job=job,
         name=name,
-        minimum_interval_seconds=TRIGGERS[name].seconds,
+        minimum_interval_seconds=AUTOMATIONS[name].seconds,
         description=f"Runs `{job.name}` for dates that wait for it, one contiguous range for each run.",
     )
     def waiting_dates(

@@ -2,7 +2,7 @@
 
 from typing import get_args
 
-from dagster_project.environments import FRESHNESS, POOLS, TENANT_DAYS, TRIGGERS, Trigger
+from dagster_project.environments import AUTOMATIONS, FRESHNESS, POOLS, TENANT_DAYS, Automation
 from myproperty.settings import Environment
 from oltp_schema.pages import markdown_table
 
@@ -19,11 +19,11 @@ def schedules_page() -> str:
             [
                 (
                     f"`{name}`",
-                    _describe_time(trigger),
-                    *("on" if environment in trigger.on_in else "off" for environment in environments),
-                    trigger.does,
+                    _describe_time(automation),
+                    *("on" if environment in automation.on_in else "off" for environment in environments),
+                    automation.does,
                 )
-                for name, trigger in TRIGGERS.items()
+                for name, automation in AUTOMATIONS.items()
             ],
         ),
         "## Pools\n",
@@ -42,5 +42,5 @@ def schedules_page() -> str:
     return "\n".join(parts)
 
 
-def _describe_time(trigger: Trigger) -> str:
-    return f"schedule `{trigger.cron}`" if trigger.cron else f"sensor, every {trigger.seconds} s"
+def _describe_time(automation: Automation) -> str:
+    return f"schedule `{automation.cron}`" if automation.cron else f"sensor, every {automation.seconds} s"

@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 
 from dagster_project.build import build_defs
-from dagster_project.environments import DEPLOYED, FRESHNESS, INGEST_POOL, TRIGGERS, WAREHOUSE_POOL
+from dagster_project.environments import AUTOMATIONS, DEPLOYED, FRESHNESS, INGEST_POOL, WAREHOUSE_POOL
 from dagster_project.failures import RETRY
 from dagster_project.instance import PRODUCTION
 from myproperty.settings import Environment, Settings
@@ -39,8 +39,8 @@ def test_schedules_and_sensors_are_on_where_the_table_says(
         for sensor in repository.sensor_defs
     }
     assert found == {
-        name: (trigger.cron, trigger.seconds, environment in trigger.on_in)
-        for name, trigger in TRIGGERS.items()
+        name: (automation.cron, automation.seconds, environment in automation.on_in)
+        for name, automation in AUTOMATIONS.items()
     }
 
 

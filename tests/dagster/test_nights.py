@@ -10,7 +10,7 @@ import pytest
 from dagster_project.defs.warehouse.checks import find_late_tenants, fresh_for_each_tenant
 from dagster_project.defs.warehouse.nights import Night, find_night, find_night_dates
 from dagster_project.defs.warehouse.schedules import pipeline_nightly
-from dagster_project.environments import TENANT_DAYS, TRIGGERS
+from dagster_project.environments import AUTOMATIONS, TENANT_DAYS
 from dagster_project.partitions import dates_of_tags
 from dagster_project.resources.platform import Platform
 from data.landing.published_dates import publish_dates
@@ -38,7 +38,7 @@ TODAY = date(2026, 3, 2)
 
 @pytest.mark.parametrize("zone", ZONES)
 def test_each_local_date_has_one_night(zone: str) -> None:
-    assert TRIGGERS["pipeline_nightly"].cron == "45 * * * *"
+    assert AUTOMATIONS["pipeline_nightly"].cron == "45 * * * *"
     ticks = [datetime(2026, 1, 1, 0, 45, tzinfo=UTC) + timedelta(hours=hour) for hour in range(366 * 24)]
     nights = [night for tick in ticks if (night := find_night([zone], tick))]
     assert len(nights) in (365, 366, 367)

@@ -12,7 +12,7 @@ import psycopg
 
 from dagster_project.alerts import channels, facts, messages
 from dagster_project.broken_rules import read_broken_rules
-from dagster_project.environments import TRIGGERS
+from dagster_project.environments import AUTOMATIONS
 from dagster_project.resources.platform import Platform
 from myproperty.errors import PlatformError
 
@@ -25,7 +25,7 @@ def _channel_names(platform: Platform) -> list[str]:
 
 @dg.run_failure_sensor(
     name="failed_runs",
-    minimum_interval_seconds=TRIGGERS["failed_runs"].seconds,
+    minimum_interval_seconds=AUTOMATIONS["failed_runs"].seconds,
     description="Tells people about a failed run of any job: one message, with every broken rule.",
 )
 def failed_runs(
@@ -48,7 +48,7 @@ def failed_runs(
 @dg.run_status_sensor(
     run_status=dg.DagsterRunStatus.SUCCESS,
     name="recovered_runs",
-    minimum_interval_seconds=TRIGGERS["recovered_runs"].seconds,
+    minimum_interval_seconds=AUTOMATIONS["recovered_runs"].seconds,
     description="Tells people once that a failure has ended: a run of the job succeeded on all its dates.",
 )
 def recovered_runs(
@@ -70,7 +70,7 @@ def _database_sensor(
 ) -> dg.SensorDefinition:
     """Define a sensor that starts no run and needs a channel and the database."""
 
-    @dg.sensor(name=name, minimum_interval_seconds=TRIGGERS[name].seconds, description=description)
+    @dg.sensor(name=name, minimum_interval_seconds=AUTOMATIONS[name].seconds, description=description)
     def evaluate(context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]) -> dg.SkipReason:
         return dg.SkipReason(tick(context, platform) if _channel_names(platform) else NO_CHANNEL)
 

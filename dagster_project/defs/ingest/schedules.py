@@ -3,7 +3,7 @@
 import dagster as dg
 
 from dagster_project.defs.ingest.jobs import ingest
-from dagster_project.environments import TRIGGERS
+from dagster_project.environments import AUTOMATIONS
 from dagster_project.partitions import LAUNCHED_BY
 
 schedules = [
@@ -11,7 +11,7 @@ schedules = [
         name="ingest_hourly",
         job=ingest,
         tags={LAUNCHED_BY: "schedule ingest_hourly"},
-        cron_schedule=TRIGGERS["ingest_hourly"].cron,
+        cron_schedule=AUTOMATIONS["ingest_hourly"].cron,
         execution_timezone="UTC",
     )
 ]

@@ -6,7 +6,7 @@ import dagster as dg
 import fsspec
 
 from dagster_project.defs.ingest.jobs import ingest
-from dagster_project.environments import TRIGGERS
+from dagster_project.environments import AUTOMATIONS
 from dagster_project.partitions import LAUNCHED_BY
 from dagster_project.processes import find_unfinished_runs
 from dagster_project.resources.platform import Platform
@@ -19,7 +19,7 @@ FILES_PER_RUN = 200
 @dg.sensor(
     job=ingest,
     name="inbox_files",
-    minimum_interval_seconds=TRIGGERS["inbox_files"].seconds,
+    minimum_interval_seconds=AUTOMATIONS["inbox_files"].seconds,
 )
 def inbox_files(
     context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from dagster_project.defs.raw.jobs import source_freshness
-from dagster_project.environments import TRIGGERS
+from dagster_project.environments import AUTOMATIONS
 from dagster_project.partitions import LAUNCHED_BY
 
 schedules = [
@@ -11,7 +11,7 @@ schedules = [
         name="source_freshness_six_hourly",
         job=source_freshness,
         tags={LAUNCHED_BY: "schedule source_freshness_six_hourly"},
-        cron_schedule=TRIGGERS["source_freshness_six_hourly"].cron,
+        cron_schedule=AUTOMATIONS["source_freshness_six_hourly"].cron,
         execution_timezone="UTC",
     )
 ]

@@ -4,7 +4,7 @@ import dagster as dg
 
 from dagster_project.defs.warehouse.jobs import pipeline, snapshots
 from dagster_project.defs.warehouse.nights import find_night, find_night_dates
-from dagster_project.environments import TRIGGERS
+from dagster_project.environments import AUTOMATIONS
 from dagster_project.partitions import LAUNCHED_BY, READING_DATES, run_tags
 from dagster_project.resources.platform import Platform
 from data.landing.published_dates import list_published_dates, list_time_zones
@@ -13,9 +13,9 @@ from data.landing.published_dates import list_published_dates, list_time_zones
 @dg.schedule(
     job=pipeline,
     name="pipeline_nightly",
-    cron_schedule=TRIGGERS["pipeline_nightly"].cron,
+    cron_schedule=AUTOMATIONS["pipeline_nightly"].cron,
     execution_timezone="UTC",
-    description=TRIGGERS["pipeline_nightly"].does,
+    description=AUTOMATIONS["pipeline_nightly"].does,
 )
 def pipeline_nightly(
     context: dg.ScheduleEvaluationContext, platform: dg.ResourceParam[Platform]
@@ -45,7 +45,7 @@ schedules = [
         name="snapshots_six_hourly",
         job=snapshots,
         tags={LAUNCHED_BY: "schedule snapshots_six_hourly"},
-        cron_schedule=TRIGGERS["snapshots_six_hourly"].cron,
+        cron_schedule=AUTOMATIONS["snapshots_six_hourly"].cron,
         execution_timezone="UTC",
     ),
 ]
