@@ -50,7 +50,8 @@ select
     documents.outstanding_amount,
     documents.finding,
     documents.completeness_pct,
-    documents.estimated_share_pct
+    documents.estimated_share_pct,
+    documents.accepted_days
 from documents
 left join tenants
     on documents.tenant_id = tenants.tenant_id

@@ -45,7 +45,8 @@ select
     lines.currency,
     lines.subtotal_amount,
     lines.tax_amount,
-    lines.total_amount
+    lines.total_amount,
+    lines.estimated_share_pct
 from lines
 left join tenants
     on lines.tenant_id = tenants.tenant_id

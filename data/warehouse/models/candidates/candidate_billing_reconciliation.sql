@@ -40,7 +40,8 @@ unit_days as (
         sum(energy_kwh) as energy_kwh,
         sum(expected_intervals) as expected_intervals,
         sum(actual_intervals) as actual_intervals,
-        sum(estimated_intervals) as estimated_intervals
+        sum(estimated_intervals) as estimated_intervals,
+        max(case when accepted_until is not null then 1 else 0 end) as accepted
     from {{ ref('fact_energy_daily') }}
     where
         {{ ever() }}
@@ -56,7 +57,8 @@ metered as (
         sum(unit_days.energy_kwh) as metered_kwh,
         sum(case when unit_days.actual_intervals >= unit_days.expected_intervals then 1 else 0 end) as whole_days,
         sum(unit_days.actual_intervals) as actual_intervals,
-        sum(unit_days.estimated_intervals) as estimated_intervals
+        sum(unit_days.estimated_intervals) as estimated_intervals,
+        sum(unit_days.accepted) as accepted_days
     from allocations
     inner join unit_days
         on
@@ -188,6 +190,7 @@ gathered as (
         metered.metered_kwh,
         metered.actual_intervals,
         metered.estimated_intervals,
+        metered.accepted_days,
         case when documents.allocation_id is not null then coalesce(own_and_later.invoiced_kwh, 0) end as invoiced_kwh,
         case when documents.allocation_id is not null then coalesce(own_and_later.corrected_kwh, 0) end
             as corrected_kwh,
@@ -282,5 +285,6 @@ select
     {{ as_decimal('claimed_amount - paid_amount', 14, 2) }} as outstanding_amount,
     finding,
     {{ share_pct('case when allocation_id is not null then whole_days end', 'period_days') }} as completeness_pct,
-    {{ share_pct('estimated_intervals', 'actual_intervals') }} as estimated_share_pct
+    {{ share_pct('estimated_intervals', 'actual_intervals') }} as estimated_share_pct,
+    cast(accepted_days as {{ sql_type('integer') }}) as accepted_days
 from judged

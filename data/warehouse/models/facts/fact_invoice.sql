@@ -10,6 +10,10 @@ tenancies as (
     select * from {{ ref('bridge_unit_tenancy') }}
 ),
 
+allocations as (
+    select * from {{ ref('stg_oltp__allocation_ledger') }}
+),
+
 property_versions as (
     select * from {{ ref('dim_property') }}
 ),
@@ -44,12 +48,17 @@ billed as (
         invoice_lines.tax_rate,
         {{ as_decimal(as_energy('invoice_lines.quantity * invoice_lines.unit_amount'), 14, 2) }} as subtotal_amount,
         invoice_lines.total_amount,
+        100 * (1 - allocations.confidence) as estimated_share_pct,
         coalesce(invoices.issued_at, invoices.created_at) as billed_at
     from invoice_lines
     inner join invoices
         on
             invoice_lines.tenant_id = invoices.tenant_id
             and invoice_lines.invoice_id = invoices.invoice_id
+    left join allocations
+        on
+            invoice_lines.tenant_id = allocations.tenant_id
+            and invoice_lines.allocation_id = allocations.allocation_id
     left join tenancies
         on
             invoices.tenant_id = tenancies.tenant_id
@@ -102,5 +111,6 @@ select
     currency,
     subtotal_amount,
     {{ as_decimal('total_amount - subtotal_amount', 14, 2) }} as tax_amount,
-    total_amount
+    total_amount,
+    {{ as_decimal('estimated_share_pct', 9, 4) }} as estimated_share_pct
 from keyed
