@@ -21,7 +21,7 @@ def list_(
     limit: Annotated[int, typer.Option(help="Largest number of issues to show.")] = 100,
     json: AsJson = False,
 ) -> None:
-    """Show open issues, the most severe first, then accepted ones; of each the newest reading date first."""
+    """Show open and accepted issues, the most severe first, then the newest reading date."""
     from data.ingest.validation.issues import list_issues
     from myproperty import engines
 

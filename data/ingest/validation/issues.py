@@ -139,9 +139,9 @@ def list_issues(
             left join myproperty.meters as m on m.tenant_id = i.tenant_id and m.id = i.meter_id
             where ($1 = '' or i.tenant_id::text = $1)
               and ($2 or (i.status <> 'resolved' and i.severity <> 'info'))
-            order by i.status = 'open' desc, i.status = 'accepted' desc,
+            order by i.status <> 'resolved' desc,
                 array_position(array['severe', 'issue', 'info'], i.severity),
-                i.reading_date desc, i.rule, i.id limit $3
+                i.status = 'open' desc, i.reading_date desc, i.rule, i.id limit $3
             """,
             (owner, with_resolved, limit),
         )
