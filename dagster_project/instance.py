@@ -6,6 +6,7 @@ production. Without it, the instance is in files below the home of the platform.
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,8 @@ from myproperty.errors import PlatformError
 
 PRODUCTION = Path(__file__).resolve().parent / "production"
 _UNSET = f"unset DAGSTER_HOME to use the instance in files below MYPROPERTY_HOME, or copy {PRODUCTION} there"
+# A value that Dagster takes from the environment, as `env: NAME`.
+_ENV = re.compile(r"^\s*env:\s*[\"']?(\w+)", re.MULTILINE)
 
 # What `<home>/dagster/dagster.yaml` says; one that a person changed is kept.
 _QUIET = "telemetry:\n  enabled: false\nnux:\n  enabled: false\n"
@@ -77,6 +80,7 @@ def find_instance(home: Path) -> Path:
 def open_instance(home: Path) -> Iterator[dg.DagsterInstance]:
     """Open the instance of `find_instance`. Raises InstanceError if its storage is set wrongly or is down."""
     folder = find_instance(home)
+    _check_variables(folder)
     try:
         instance = dg.DagsterInstance.from_config(str(folder))
         _check_driver(instance)
@@ -96,6 +100,17 @@ def _make_instance_in_files(home: Path) -> Path:
     return folder
 
 
+def _check_variables(folder: Path) -> None:
+    """Refuse a configuration whose variables are not set: Dagster's own message fills pages."""
+    named = _ENV.findall((folder / "dagster.yaml").read_text())
+    missing = sorted({name for name in named if name not in os.environ})
+    if missing:
+        raise InstanceError(
+            f"{folder / 'dagster.yaml'} needs {', '.join(missing)}: set them (docs/settings.md), or unset "
+            "DAGSTER_HOME"
+        )
+
+
 def _check_driver(instance: dg.DagsterInstance) -> None:
     """Refuse psycopg 3 for Dagster's storage: the first stored event would fail."""
     storage = instance.event_log_storage
@@ -112,7 +127,7 @@ def _describe_failure(folder: Path, error: Exception) -> str:
     cause: BaseException = error
     while cause.__cause__ is not None:
         cause = cause.__cause__
-    config, what = folder / "dagster.yaml", " ".join(str(cause).split())
+    config, what = folder / "dagster.yaml", " ".join(str(cause).split())[:500]
     return (
         f"the Dagster instance of {folder} cannot be opened: {what}. Correct {config} or the variables "
         "that it names (docs/settings.md), or start its database"

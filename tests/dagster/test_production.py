@@ -104,11 +104,12 @@ def test_a_dagster_home_without_a_configuration_is_refused(
     _check_refused(tmp_path, r"has no dagster\.yaml: unset DAGSTER_HOME .* or copy")
 
 
-def test_a_missing_variable_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_variables_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in production_variables(NOWHERE, tmp_path).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.delenv("MYPROPERTY_DAGSTER_DB_USER")
-    _check_refused(tmp_path, r"MYPROPERTY_DAGSTER_DB_USER.*docs/settings\.md")
+    for name in ("MYPROPERTY_DAGSTER_DB_USER", "MYPROPERTY_DAGSTER_FILES"):
+        monkeypatch.delenv(name)
+    _check_refused(tmp_path, r"yaml needs MYPROPERTY_DAGSTER_DB_USER, MYPROPERTY_DAGSTER_FILES: set them")
 
 
 def test_a_database_that_does_not_answer_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
