@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from data.ingest.rules.sentinels import SENTINELS
+
 START = datetime(2025, 6, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 VERSION = "2025-06-20T00:00:00Z"
@@ -23,6 +25,12 @@ class Example:
 
     write: Callable[[Values], bytes]
     mapping: Mapping[str, object] = field(default_factory=dict)
+
+
+def is_no_sentinel(value: Decimal | int | None) -> bool:
+    """Return whether a drawn value is one in each unit: Hypothesis draws the program's constants too."""
+    digits = {sentinel.as_tuple().digits for sentinel in SENTINELS}
+    return value is None or Decimal(value).normalize().as_tuple().digits not in digits
 
 
 def list_instants(values: Values) -> list[datetime]:

@@ -21,6 +21,7 @@ from data.ingest.rules.judge import judge
 from data.ingest.schema import PARSED, REGISTERS
 from myproperty.errors import PlatformError
 from tests.formats import example
+from tests.formats.example import is_no_sentinel
 from tests.formats.mapped_csv_text import (
     DAY,
     READING,
@@ -387,8 +388,8 @@ def test_a_mapped_file_is_refused_without_its_mapping(tmp_path: Path) -> None:
             st.datetimes(datetime.datetime(2024, 3, 30), datetime.datetime(2024, 4, 1))
             | st.datetimes(datetime.datetime(2024, 10, 26), datetime.datetime(2024, 10, 28))
             | st.just(None),
-            st.decimals(-99_999, 99_999, places=9) | st.none(),
-            st.decimals(0, 99_999, places=3),
+            st.decimals(-99_999, 99_999, places=9).filter(is_no_sentinel) | st.none(),
+            st.decimals(0, 99_999, places=3).filter(is_no_sentinel),
         ),
         min_size=1,
         max_size=30,
