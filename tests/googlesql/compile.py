@@ -14,16 +14,26 @@ from pathlib import Path
 from typing import Any
 
 from .in_memory import Stored
-from .session import Invocation, Session
+from .session import Invocation, Run, Session
 
 PROJECT = "local"
 HERE = Path(__file__).resolve()
+CHECKOUT = HERE.parents[2]
 DBT_TIMEOUT_S = 1800
 
 
 @dataclass(frozen=True)
+class Stage:
+    """One `dbt build`: the raw tables and the vars it runs with, and more words such as a selection."""
+
+    raw: Sequence[Stored]
+    variables: Mapping[str, Any]
+    more: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
 class Build:
-    """What came of a run of dbt commands: the manifest of the last, and the tables after it."""
+    """The results of builds: the statements of each, the manifest, and the tables after the last."""
 
     invocations: list[Invocation]
     manifest: dict[str, Any]
@@ -35,18 +45,19 @@ class DbtFailed(AssertionError):
 
 
 def dbt_words(
-    command: Sequence[str], project: Path, target: Path, variables: Mapping[str, Any], *more: str
+    command: str, project: Path, target: Path, variables: Mapping[str, Any], *more: str
 ) -> list[str]:
     """One dbt command for the target `bigquery` that writes nothing beside `target`."""
     paths = ["--project-dir", str(project), "--profiles-dir", str(project), "--target-path", str(target)]
-    quiet = ["--log-path", str(target / "logs"), "--quiet", "--no-partial-parse", "--threads", "1"]
-    return [*command, "--target", "bigquery", *paths, *quiet, *more, "--vars", json.dumps(dict(variables))]
+    quiet = ["--log-path", str(target / "logs"), "--log-level-file", "none", "--quiet"]
+    quiet += ["--no-partial-parse", "--threads", "1"]
+    return [command, "--target", "bigquery", *paths, *quiet, *more, "--vars", json.dumps(dict(variables))]
 
 
 def _environment(project: str) -> dict[str, str]:
     package = __package__ or ""
     root = HERE.parents[len(package.split("."))]
-    search = [str(root), os.environ.get("PYTHONPATH", "")]
+    search = [str(root), str(CHECKOUT), os.environ.get("PYTHONPATH", "")]
     return os.environ | {
         "PYTHONPATH": os.pathsep.join(part for part in search if part),
         "MYPROPERTY_BIGQUERY_PROJECT": project,
@@ -57,25 +68,22 @@ def _environment(project: str) -> dict[str, str]:
     }
 
 
-def build(
-    project: Path,
-    raw: Sequence[Stored],
-    work: Path,
-    runs: Sequence[tuple[Sequence[str], Mapping[str, Any]]],
-    *more: str,
-    may_fail: bool = False,
-) -> Build:
-    """Run dbt commands, each with its vars, on raw tables; DbtFailed where one fails, unless it may.
+def build(project: Path, work: Path, stages: Sequence[Stage], may_fail: bool = False) -> list[Build]:
+    """Build the project once for each stage, each from the tables of the previous one.
 
-    `work` is a scratch folder; `runs` are pairs such as (["build"], {"start_date": ..., "end_date": ...}).
+    `work` is a scratch folder. Raises DbtFailed where a stage fails, unless it may, and without a manifest.
     """
     target = work / "target"
     target.mkdir(parents=True, exist_ok=True)
     state = work / "session.pickle"
-    state.write_bytes(pickle.dumps(Session(PROJECT, list(raw))))
-    commands = [json.dumps(dbt_words(command, project, target, vars_, *more)) for command, vars_ in runs]
+    parse = dbt_words("parse", project, target, stages[0].variables)
+    runs = [
+        Run(dbt_words("build", project, target, stage.variables, *stage.more), list(stage.raw))
+        for stage in stages
+    ]
+    state.write_bytes(pickle.dumps(Session(PROJECT, str(target), parse, runs)))
     ended = subprocess.run(
-        [sys.executable, "-m", f"{__package__}.dbt_process", str(state), *commands],
+        [sys.executable, "-m", f"{__package__}.dbt_process", str(state)],
         env=_environment(PROJECT),
         cwd=work,
         capture_output=True,
@@ -87,9 +95,8 @@ def build(
         raise DbtFailed(f"dbt's process ended with {ended.returncode}:\n{ended.stdout}\n{ended.stderr}")
     session: Session = pickle.loads(state.read_bytes())
     failed = [f"{i.words[0]}: {i.failures}" for i in session.invocations if not i.success]
-    if failed and not may_fail:
-        raise DbtFailed("\n".join([*failed, ended.stdout[-4000:]]))
     written = target / "manifest.json"
-    if not written.exists():
-        raise DbtFailed("\n".join(["dbt did not get as far as a manifest", *failed, ended.stdout[-4000:]]))
-    return Build(session.invocations, json.loads(written.read_text()), session.tables)
+    if failed and not (may_fail and written.exists()):
+        raise DbtFailed("\n".join([*failed, ended.stdout[-4000:]]))
+    manifest = json.loads(written.read_text())
+    return [Build([invocation], manifest, invocation.tables) for invocation in session.invocations]

@@ -1,10 +1,8 @@
 """Run dbt with BigQuery's client replaced; in a process of its own, since dbt keeps state between tests.
 
-`python -m <package>.dbt_process STATE ARGUMENT...`: STATE is a pickle of `Session`, read and written
-back; each ARGUMENT is one dbt invocation, a JSON list of words.
+`python -m <package>.dbt_process STATE`: STATE is a pickle of `Session`, read and written back.
 """
 
-import json
 import pickle
 import sys
 from pathlib import Path
@@ -12,6 +10,8 @@ from typing import Any
 
 from dbt.adapters.bigquery import connections
 from dbt.cli.main import dbtRunner
+
+from data.warehouse.preparsed import read_manifest
 
 from .in_memory import InMemoryBigQuery
 from .session import Invocation, Session
@@ -25,23 +25,33 @@ def _failures(outcome: Any) -> list[str]:
     return found
 
 
-def run(session: Session, commands: list[list[str]]) -> Session:
-    """Run the commands one after the other on the session's tables."""
-    client = InMemoryBigQuery(session.project, session.tables)
+def run(session: Session) -> Session:
+    """Parse the project, then run the commands one after the other on the tables of one client.
+
+    All commands share the client and Google's engine, which answer a repeated statement from memory.
+    """
+    client = InMemoryBigQuery(session.project)
     setattr(connections, "create_bigquery_client", lambda _: client)  # noqa: B010 (not exported by dbt)
-    for words in commands:
+    parsed = dbtRunner().invoke(session.parse)
+    if not parsed.success:
+        session.invocations.append(Invocation(session.parse, False, _failures(parsed), [], []))
+        return session
+    for planned in session.runs:
         client.statements = []
-        outcome = dbtRunner().invoke(words)
-        session.invocations.append(Invocation(words, outcome.success, _failures(outcome), client.statements))
-    session.tables = list(client.tables.values())
+        client.store(planned.raw)
+        # dbt writes into the manifest that it runs on, so each command gets its own.
+        outcome = dbtRunner(read_manifest(Path(session.target))).invoke(planned.words)
+        session.invocations.append(
+            Invocation(planned.words, outcome.success, _failures(outcome), client.statements, client.copies())
+        )
     return session
 
 
-def main(state: Path, commands: list[list[str]]) -> None:
+def main(state: Path) -> None:
     """Read the session, run, write it back."""
     session = pickle.loads(state.read_bytes())
-    state.write_bytes(pickle.dumps(run(session, commands)))
+    state.write_bytes(pickle.dumps(run(session)))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), [json.loads(word) for word in sys.argv[2:]])
+    main(Path(sys.argv[1]))

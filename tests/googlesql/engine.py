@@ -230,11 +230,31 @@ def _registered(request: Any) -> int:
     return _REGISTERED[key]
 
 
+def _innermost(node: Any) -> Any:
+    """The message of a node's own class: each message of a base class holds the one of its subclass."""
+    while node.DESCRIPTOR.oneofs and (inner := node.WhichOneof(node.DESCRIPTOR.oneofs[0].name)):
+        node = getattr(node, inner)
+    return node
+
+
+def _kind_of(node: Any) -> str:
+    """ResolvedCreateTableAsSelectStmtProto -> CreateTableAsSelect."""
+    return str(node.DESCRIPTOR.name).removeprefix("Resolved").removesuffix("StmtProto")
+
+
+def _attribute(node: Any, name: str) -> Any:
+    """A repeated field of a node or of one of its base classes, which are its `parent`; empty if absent."""
+    while name not in node.DESCRIPTOR.fields_by_name:
+        if "parent" not in node.DESCRIPTOR.fields_by_name:
+            return ()
+        node = node.parent
+    return getattr(node, name)
+
+
 def _columns_of(statement: Any) -> tuple[Column, ...]:
-    defined = getattr(statement, "column_definition_list", None) or []
-    if defined:
+    if defined := _attribute(statement, "column_definition_list"):
         return tuple(Column(c.name, _name_of(c.type.type_kind)) for c in defined)
-    outputs = getattr(statement, "output_column_list", None) or []
+    outputs = _attribute(statement, "output_column_list")
     return tuple(Column(c.name, _name_of(c.column.type.type_kind)) for c in outputs)
 
 
@@ -247,15 +267,13 @@ def analyse(sql: str, relations: Sequence[Relation]) -> Analysed:
 
     def run() -> Any:
         request.registered_catalog_id = _registered(catalog)
-        answer = client.call_grpc_func(
+        return client.call_grpc_func(
             "ZetaSqlLocalService_Analyze", request, local_service_pb2.AnalyzeResponse
         )
-        return zt.parse_proto(answer).as_type(zt.AnalyzeResponse)
 
-    response = _guarded(run, sql)
-    statement = response.resolved_statement
-    kind = type(statement).__name__.removeprefix("Resolved").removesuffix("Stmt")
-    return Analysed(kind, tuple(getattr(statement, "name_path", None) or ()), _columns_of(statement))
+    # The wheel's own classes of the resolved tree cost as much as the analysis itself.
+    statement = _innermost(_guarded(run, sql).resolved_statement)
+    return Analysed(_kind_of(statement), tuple(_attribute(statement, "name_path")), _columns_of(statement))
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,11 @@ this client passes only if GoogleSQL accepts all of it. What is proved of the re
 
 import csv
 import io
+import re
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -21,7 +23,7 @@ from google.cloud.bigquery.table import TableListItem, TimePartitioning
 from sqlglot import exp, parse_one
 
 from . import merge, script
-from .engine import Column, Contents, GoogleSqlError, Relation, Row, analyse, execute, type_name
+from .engine import Analysed, Column, Contents, GoogleSqlError, Relation, Row, analyse, execute, type_name
 
 Path = tuple[str, str, str]
 STATEMENT_TYPES = {
@@ -34,6 +36,11 @@ STATEMENT_TYPES = {
 }
 
 
+LABELS = re.compile(r"/\*\s*\{[^{}]*\}\s*\*/\s*;?\s*$")
+# Functions that give another value each time.
+VOLATILE = re.compile(r"\b(current_\w+|generate_uuid|rand)\b", re.IGNORECASE)
+
+
 @dataclass
 class Stored:
     """A table or a view of this process; a view keeps its query and no rows."""
@@ -44,6 +51,14 @@ class Stored:
     partition_field: str | None = None
     cluster_fields: list[str] | None = None
     description: str | None = None
+
+
+@dataclass(frozen=True)
+class Selected:
+    """The answer to a query, and its inputs: while they are kept, no other list has the id of theirs."""
+
+    contents: list[Contents]
+    answer: tuple[tuple[Column, ...], list[Row]]
 
 
 @dataclass(frozen=True)
@@ -107,11 +122,35 @@ class InMemoryBigQuery:
     def __init__(self, project: str, tables: Iterable[Stored] = ()) -> None:
         self.project = project
         self.statements: list[Statement] = []
-        self.tables: dict[Path, Stored] = {t.relation.path: t for t in tables}
-        self.datasets: set[str] = {t.relation.path[1] for t in self.tables.values()}
+        self.tables: dict[Path, Stored] = {}
+        self.datasets: set[str] = set()
         self._answers: dict[Path, Result] = {}
         # The rows of a view, with the rows of all tables that it is made of when they were computed.
         self._views: dict[Path, tuple[list[list[Row]], list[Row]]] = {}
+        # Answers of the engine by statement and inputs, which two builds repeat. A table that is stored again
+        # with equal rows keeps its former list of rows, so the same list is the same input.
+        self._analysed: dict[tuple[str, tuple[Relation, ...]], Analysed] = {}
+        self._selected: dict[tuple[str, tuple[tuple[Relation, int], ...]], Selected] = {}
+        self._former: dict[Path, list[Row]] = {}
+        self.store(tables)
+
+    def store(self, tables: Iterable[Stored]) -> None:
+        """Store tables, each in place of the previous one of its name."""
+        for table in tables:
+            path = table.relation.path
+            rows = self._same_list(path, table.rows)
+            self.tables[path] = replace(table, rows=rows)
+            self.datasets.add(path[1])
+
+    def copies(self) -> list[Stored]:
+        """Return all tables and views as they are now; later statements do not change the copies."""
+        return [replace(table) for table in self.tables.values()]
+
+    def _same_list(self, path: Path, rows: list[Row]) -> list[Row]:
+        former = self._former.get(path)
+        if former is None or (former is not rows and Counter(former) != Counter(rows)):
+            self._former[path] = rows
+        return self._former[path]
 
     # What dbt asks of tables and datasets
 
@@ -183,7 +222,7 @@ class InMemoryBigQuery:
             for row in list(csv.reader(io.StringIO(text)))[job_config.skip_leading_rows :]
         ]
         path = (destination.project, destination.dataset_id, destination.table_id)
-        self.tables[path] = Stored(Relation(path, schema), rows)
+        self.store([Stored(Relation(path, schema), rows)])
         return LoadJob()
 
     # Statements
@@ -210,8 +249,21 @@ class InMemoryBigQuery:
         """
         named = [s for s in self.tables.values() if s.relation.quoted in sql]
         if script.has_limit_zero(sql):
-            return analyse(sql, [s.relation for s in named]).columns, []
-        return execute(sql, [self._contents(s) for s in named])
+            return self._analyse(sql, [s.relation for s in named]).columns, []
+        contents = [self._contents(s) for s in named]
+        key = without_labels(sql), tuple((c.relation, id(c.rows)) for c in contents)
+        if key not in self._selected:
+            answer = execute(sql, contents)
+            if VOLATILE.search(sql):
+                return answer
+            self._selected[key] = Selected(contents, answer)
+        return self._selected[key].answer
+
+    def _analyse(self, sql: str, relations: Sequence[Relation]) -> Analysed:
+        key = without_labels(sql), tuple(relations)
+        if key not in self._analysed:
+            self._analysed[key] = analyse(sql, relations)
+        return self._analysed[key]
 
     def _contents(self, stored: Stored) -> Contents:
         if stored.query is None:
@@ -237,7 +289,7 @@ class InMemoryBigQuery:
             self.statements.append(Statement(sql, "Query", found.columns))
             return Job(job_id, self.project, "SELECT", answer, found)
         named = [r for r in self.relations() if r.quoted in sql]
-        analysed = analyse(sql, named)
+        analysed = self._analyse(sql, named)
         self.statements.append(Statement(sql, analysed.kind, analysed.columns))
         runner = {
             "CreateTableAsSelect": self._run_create,
@@ -267,12 +319,12 @@ class InMemoryBigQuery:
         path = self._path(target)
         query = script.query_of(sql)
         is_view = script.is_view(sql)
-        rows = [] if is_view else self.select(query)[1]
+        # The analysis of the whole statement was an analysis of its query too.
+        has_rows = not is_view and not script.has_limit_zero(query)
+        rows = self.select(query)[1] if has_rows else []
         partition, cluster = _layout(sql)
         self._views.pop(path, None)
-        self.tables[path] = Stored(
-            Relation(path, columns), rows, query if is_view else None, partition, cluster
-        )
+        self.store([Stored(Relation(path, columns), rows, query if is_view else None, partition, cluster)])
         return Result(columns, rows), _reference(path)
 
     def _run_schema(self, _: str, target: tuple[str, ...], __: Any) -> tuple[Result, None]:
@@ -293,13 +345,18 @@ class InMemoryBigQuery:
         kept = merge.rows_after(plan, self._contents(stored), self.select(plan.source), stored.relation)
         before = set(stored.rows)
         changed = [row for row in kept if row not in before]
-        stored.rows = kept
+        stored.rows = self._same_list(stored.relation.path, kept)
         return Result(stored.relation.columns, changed), None
 
     def _path(self, target: Sequence[str]) -> Path:
         if len(target) != 3:
             raise GoogleSqlError(f"{'.'.join(target)}: name a table by project, dataset and table")
         return target[0], target[1], target[2]
+
+
+def without_labels(sql: str) -> str:
+    """Return the statement without dbt's comment at its end, which names the run."""
+    return LABELS.sub("", sql)
 
 
 def _reference(path: Path) -> TableReference:

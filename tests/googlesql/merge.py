@@ -13,7 +13,7 @@ from .engine import Column, Contents, GoogleSqlError, Relation, Row, execute
 
 DEST = ("merge", "run", "dest")
 SOURCE = ("merge", "run", "source")
-DEST_MARK, SOURCE_MARK = "dest_row_", "source_row_"
+DEST_MARK, SOURCE_MARK, CHOSEN = "dest_row_", "source_row_", "chosen_when_"
 
 
 @dataclass(frozen=True)
@@ -94,29 +94,24 @@ def _values(then: exp.Expression, dest: str) -> dict[str, str] | None:
     raise GoogleSqlError(f"{dest}: a WHEN clause that is not run here: {_render(then)}")
 
 
-def _case(whens: tuple[When, ...], values: list[str], otherwise: str) -> str:
-    arms = " ".join(f"when {w.condition} then {v}" for w, v in zip(whens, values, strict=True))
-    return f"case {arms} else {otherwise} end"
+def _case(values: list[str]) -> str:
+    arms = " ".join(f"when {number} then {value}" for number, value in enumerate(values))
+    return f"case {CHOSEN} {arms} end"
 
 
 def _select(plan_: Plan, columns: tuple[Column, ...], join: str) -> str:
+    """For each joined row the number of its WHEN clause, its row of the target, and the new values."""
     dest = plan_.target_alias
-    keep = _case(
-        plan_.whens,
-        ["false" if w.values is None else "true" for w in plan_.whens],
-        f"{dest}.{DEST_MARK} is not null",
-    )
+    conditions = " ".join(f"when {when.condition} then {n}" for n, when in enumerate(plan_.whens))
     # The names of an INSERT list and of SET may differ in case from the table's.
     lowered = [{k.lower(): v for k, v in (w.values or {}).items()} for w in plan_.whens]
     results = [
-        _case(
-            plan_.whens,
-            [f"cast({v.get(c.name.lower(), f'{dest}.{c.name}')} as {c.type})" for v in lowered],
-            f"{dest}.{c.name}",
-        )
+        _case([f"cast({v.get(c.name.lower(), f'{dest}.{c.name}')} as {c.type})" for v in lowered])
         for c in columns
     ]
-    return f"select {keep}, {dest}.{DEST_MARK}, {', '.join(results)} from {join}"
+    # The conditions are evaluated once for each row, not once for each of its columns.
+    chosen = f"cross join unnest([case {conditions} end]) as {CHOSEN}"
+    return f"select {CHOSEN}, {dest}.{DEST_MARK}, {', '.join(results)} from {join} {chosen}"
 
 
 def _marked(contents: Contents, path: tuple[str, str, str], mark: str) -> Contents:
@@ -149,4 +144,6 @@ def rows_after(
     matched = [row[1] for row in rows if row[1] is not None]
     if len(matched) != len(set(matched)):
         raise GoogleSqlError(f"{relation.quoted}: MERGE matches a target row with more than one source row")
-    return [row[2:] for row in rows if row[0]]
+    touched = {row[1] for row in rows if row[0] is not None}
+    kept = [row for number, row in enumerate(target.rows) if number not in touched]
+    return kept + [row[2:] for row in rows if row[0] is not None and plan_.whens[row[0]].values is not None]

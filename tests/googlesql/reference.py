@@ -3,22 +3,15 @@
 GoogleSQL's reference implementation runs in `in_memory`; here is PostgreSQL's side and the difference.
 """
 
-import json
-import os
-import subprocess
-import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import psycopg
 from psycopg import sql
 
-from .compile import DBT_TIMEOUT_S, DbtFailed
 from .engine import Row
 from .in_memory import Stored
 
@@ -50,34 +43,6 @@ def load_raw(dsn: str, raw: Sequence[Stored]) -> None:
             insert = sql.SQL("insert into {} values ({})").format(name, marks)
             with connection.cursor() as cursor:
                 cursor.executemany(insert, table.rows)
-
-
-def run_dbt(dsn: str, project: Path, work: Path, variables: Mapping[str, Any], *more: str) -> None:
-    """`dbt build` for PostgreSQL; DbtFailed with its output where it fails."""
-    parts = urlsplit(dsn)
-    environment = os.environ | {
-        "MYPROPERTY_DBT_HOST": parts.hostname or "127.0.0.1",
-        "MYPROPERTY_DBT_PORT": str(parts.port),
-        "MYPROPERTY_DBT_USER": unquote(parts.username or ""),
-        "MYPROPERTY_DBT_PASSWORD": unquote(parts.password or ""),
-        "MYPROPERTY_DBT_DATABASE": parts.path.lstrip("/"),
-        "MYPROPERTY_DATASET_PREFIX": "",
-        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-    }
-    target = work / "target-postgres"
-    paths = ["--project-dir", str(project), "--profiles-dir", str(project), "--target-path", str(target)]
-    words = ["build", "--target", "postgres", *paths, "--log-path", str(target / "logs"), "--quiet"]
-    ended = subprocess.run(
-        [sys.executable, "-m", "dbt.cli.main", *words, *more, "--vars", json.dumps(dict(variables))],
-        env=environment,
-        cwd=work,
-        capture_output=True,
-        text=True,
-        timeout=DBT_TIMEOUT_S,
-        check=False,
-    )
-    if ended.returncode:
-        raise DbtFailed(f"dbt build on PostgreSQL:\n{ended.stdout}\n{ended.stderr}")
 
 
 def postgres_rows(dsn: str, table: Table, columns: Sequence[str]) -> list[Row]:

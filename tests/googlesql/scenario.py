@@ -1,11 +1,11 @@
 """A small company whose days are hard: raw rows for leg 2, invented and deterministic.
 
-Sydney ends summer time on 2026-04-05: its day has 25 hours. Los Angeles and Berlin are in summer time.
+Summer time begins in Sydney on 2026-10-04: its day has 23 hours. Los Angeles and Berlin are in summer time.
 There are missing intervals, substituted and lost values, awkward decimals, a meter without a unit, a
 day with too little data and meters that are silent. A unit in Berlin changes hands and price between the two
-days, is billed and pays, has a ticket and asks an agent. A second version of the rows says what a revision
-changes. Beside it are the scenarios in folders, tenants of their own from July to October; that of the leap
-day lies outside of the dates that are built.
+days, is billed and pays, has a ticket and asks an agent. A second version of the rows holds a revision.
+The scenarios in folders are added, each with its own tenants. Those of July are moved close to the changes of
+the clocks in October: each date more costs seconds in Google's engine. The leap day is not built here.
 """
 
 from datetime import UTC, date, datetime, timedelta
@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from tests.warehouse.dbt_project import SCENARIOS, scenario_rows
+from tests.warehouse.dbt_project import CALENDAR, SCENARIOS, scenario_rows
 
 from .engine import Row
 from .in_memory import from_text
@@ -22,13 +22,15 @@ from .scenario_billing import make_shares
 from .scenario_row import FIRST_DAY, LAST_DAY, LONG_AGO, MADE, make_row
 
 VARIABLES = {
-    "start_date": "2026-04-04",
+    "start_date": "2026-09-30",
     "end_date": "2026-10-26",
-    "calendar_start": "2026-04-01",
-    "calendar_end": "2026-04-10",
+    **CALENDAR,
 }
-REVISED_VARIABLES = VARIABLES | {"start_date": "2026-04-05", "end_date": "2026-04-06"}
-REVISED = datetime(2026, 4, 9, 12, 0, tzinfo=UTC)
+REVISED_VARIABLES = VARIABLES | {"start_date": "2026-10-04", "end_date": "2026-10-05"}
+REVISED = datetime(2026, 10, 8, 12, 0, tzinfo=UTC)
+# 13 weeks move 1 July to 30 September: the weekday and the distance of each zone from UTC stay the same.
+MOVED = timedelta(weeks=13)
+ON_THEIR_OWN_DATES = {"leap_day", "summer_time_starts", "winter_time_starts"}
 # meter: tenant, property, type, zone, interval in seconds, channels
 METERS: dict[str, tuple[str, str, str, str, int, tuple[str, ...]]] = {
     "m-syd-grid": ("t1", "p-syd", "grid", "Australia/Sydney", 1800, ("import", "export")),
@@ -52,7 +54,7 @@ ARRAYS = {
 SILENT = {("m-syd-solar-2", LAST_DAY), ("m-ber-solar", FIRST_DAY), ("m-ber-solar", LAST_DAY)}
 ANY_LENGTH = {"m-syd-solar-2"}
 # From the local day after this on meter and register are there and should report, be they the only ones.
-CONFIGURED = {"m-ber-solar": datetime(2026, 4, 3, 23, 0, tzinfo=UTC)}
+CONFIGURED = {"m-ber-solar": datetime(2026, 10, 2, 23, 0, tzinfo=UTC)}
 ZONES = {"p-syd": "Australia/Sydney", "p-la": "America/Los_Angeles", "p-ber": "Europe/Berlin"}
 CAPACITY = {"p-syd": Decimal("6.600"), "p-la": Decimal("7.125"), "p-ber": None}
 TENANT_OF = {"p-syd": "t1", "p-la": "t2", "p-ber": "t2"}
@@ -124,7 +126,7 @@ def _company(revised: bool) -> dict[str, list[Row]]:
                 tenant_id="t2",
                 meter_id="m-ber-unit",
                 unit_id="u-ber",
-                assigned_from=date(2026, 4, 5),
+                assigned_from=LAST_DAY,
             ),
             *(
                 make_row(
@@ -368,19 +370,24 @@ def _readings(revised: bool) -> list[Row]:
 
 
 def rows(revised: bool = False) -> dict[str, list[Row]]:
-    """The raw rows by table; `revised` is what they are after a revision of 2026-04-05 and of a property."""
+    """The raw rows by table; `revised` is what they are after a revision of LAST_DAY and of a property."""
     own = _company(revised) | {"meter_readings": _readings(revised)}
     folders = _folders()
     return {table: [*own.get(table, []), *folders.get(table, [])] for table in {**own, **folders}}
 
 
 def _folders() -> dict[str, list[Row]]:
-    """The rows of all scenarios in folders: tenants of their own, on later days."""
+    """The rows of all scenarios in folders, their dates and instants moved."""
     found: dict[str, list[Row]] = {}
     for folder in sorted(path for path in SCENARIOS.iterdir() if path.is_dir()):
+        by = timedelta(0) if folder.name in ON_THEIR_OWN_DATES else MOVED
         for table, given in scenario_rows(folder).items():
             found.setdefault(table, []).extend(
-                tuple(from_text(row.get(column.name), column.type) for column in COLUMNS[table])
+                tuple(_moved(from_text(row.get(column.name), column.type), by) for column in COLUMNS[table])
                 for row in given
             )
     return found
+
+
+def _moved(value: Any, by: timedelta) -> Any:
+    return value + by if isinstance(value, date) else value

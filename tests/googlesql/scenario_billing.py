@@ -92,7 +92,7 @@ def make_shares() -> dict[str, list[Row]]:
                 unit_id="u-a",
                 tenancy_id="stay-u-a",
                 period_from=FIRST_DAY,
-                period_to=date(2026, 4, 6),
+                period_to=LAST_DAY + timedelta(days=1),
                 solar_kwh=Decimal("1.5"),
                 grid_kwh=Decimal("2.5"),
                 loss_kwh=Decimal(0),

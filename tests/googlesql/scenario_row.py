@@ -6,9 +6,9 @@ from typing import Any
 from .engine import Row
 from .raw import COLUMNS
 
-FIRST_DAY, LAST_DAY = date(2026, 4, 4), date(2026, 4, 5)
+FIRST_DAY, LAST_DAY = date(2026, 10, 3), date(2026, 10, 4)
 LONG_AGO = date(2020, 1, 1)
-MADE = datetime(2026, 4, 7, 1, 2, 3, 456789, tzinfo=UTC)
+MADE = datetime(2026, 10, 6, 1, 2, 3, 456789, tzinfo=UTC)
 
 
 def make_row(table: str, at: datetime = MADE, **values: Any) -> Row:
