@@ -22,15 +22,21 @@ class OutputFormat(StrEnum):
 
 
 @reports_errors
-def query(sql: str, format: Annotated[OutputFormat, typer.Option()] = OutputFormat.table) -> None:
-    """Run a query on the warehouse; it cannot change anything."""
+def query(
+    sql: str,
+    format: Annotated[OutputFormat, typer.Option()] = OutputFormat.table,
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="Largest number of rows.")] = 10_000,
+) -> None:
+    """Run one query on the published layers of the warehouse, as a login that can only read them."""
     from data.raw.warehouse import open_warehouse
 
     warehouse = open_warehouse(get_settings())
     try:
-        found = warehouse.ask(sql)
+        found = warehouse.ask(sql, limit + 1)
     finally:
         warehouse.close()
+    if is_cut := found.num_rows > limit:
+        found = found.slice(0, limit)
     rows = found.rename_columns(unique_names(found.column_names)).to_pylist()
     if format is OutputFormat.json:
         console.print_json(rows)
@@ -38,6 +44,8 @@ def query(sql: str, format: Annotated[OutputFormat, typer.Option()] = OutputForm
         console.print_csv(rows)
     else:
         console.print_table("1 row" if len(rows) == 1 else f"{len(rows)} rows", rows)
+    if is_cut:
+        console.print_error("cut", f"these are the first {limit} rows: --limit shows more")
 
 
 @reports_errors

@@ -42,6 +42,11 @@ class Settings(BaseSettings):
         default=None,
         description="libpq URI of the warehouse when it is `postgres`. Unset: the embedded PostgreSQL.",
     )
+    warehouse_reader_dsn: str | None = Field(
+        default=None,
+        description="libpq URI of a login that `myproperty query` uses on `postgres`. Unset: the login "
+        "`myproperty_reader`, made by the login of the warehouse, which reads `bi`, `marts` and `core` only.",
+    )
     inbox_url: str | None = Field(
         default=None,
         description="fsspec URL of the folder for new meter files, one subfolder for each tenant. "

@@ -423,12 +423,12 @@ def test_a_load_of_another_day_is_refused_by_the_server_too(wire: Wire, apart: B
 
 def test_a_question_that_writes_or_is_wrong_is_refused(wire: Wire, apart: BigQueryWarehouse) -> None:
     day = wire.dates.dates[2]
-    assert apart.ask("select 1 as one").to_pydict() == {"one": [1]}
+    assert apart.ask("select 1 as one", 10).to_pydict() == {"one": [1]}
     for question, reason in (
         (f"delete from apart_raw.meter_readings where reading_date = '{day}'", "would write"),
         ("selec 1", "yntax"),
         ("select * from apart_raw.nothing", "ot found"),
     ):
         with pytest.raises(QueryRefused, match=reason):
-            apart.ask(question)
+            apart.ask(question, 10)
     assert count(apart, day) == landed(wire, day).num_rows

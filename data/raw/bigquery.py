@@ -37,6 +37,10 @@ def open_bigquery(settings: Settings) -> "BigQueryWarehouse":
     return BigQueryWarehouse(client, settings.warehouse, settings.dataset_prefix)
 
 
+# What one query of a person may read.
+MOST_BYTES = 10 * 2**30
+
+
 class BigQueryWarehouse:
     """Raw tables in the dataset `<prefix>raw`."""
 
@@ -136,13 +140,22 @@ class BigQueryWarehouse:
         )
         return found
 
-    def ask(self, statement: str) -> pa.Table:
-        """See `Warehouse`. A dry run, which is free, reports the kind of the statement first."""
+    def ask(self, statement: str, most: int) -> pa.Table:
+        """See `Warehouse`. A dry run, which is free, reports kind and cost of the statement first."""
         try:
             planned = self._client.query(statement, bigquery.QueryJobConfig(dry_run=True))
             if planned.statement_type != "SELECT":
                 raise QueryRefused(f"a {planned.statement_type} statement would write")
-            return self.query(statement)
+            if (planned.total_bytes_processed or 0) > MOST_BYTES:
+                raise QueryRefused(
+                    f"it would read {planned.total_bytes_processed / 2**30:.1f} GiB, more than the "
+                    f"{MOST_BYTES // 2**30} GiB of a query: filter reading_date"
+                )
+            config = bigquery.QueryJobConfig(maximum_bytes_billed=MOST_BYTES)
+            found: pa.Table = self._client.query_and_wait(
+                statement, job_config=config, max_results=most
+            ).to_arrow(create_bqstorage_client=False)
+            return found
         except GoogleAPICallError as error:
             raise QueryRefused(error.errors[0]["message"] if error.errors else error.message) from error
 

@@ -11,12 +11,12 @@ import pyarrow as pa
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from data.ingest.errors import QueryRefused
 from data.landing.entities import Entity
 from data.landing.fingerprint import fingerprint_frame, fingerprint_schema, fingerprint_sql
 from data.raw.partitions import check_partition, range_filter
+from data.raw.readers import ask_as_reader, prepare_reader
 from myproperty.database.locks import lock_raw_partition, lock_raw_schema
-from myproperty.database.session import DatabaseError, Session, transaction
+from myproperty.database.session import Session, transaction
 
 
 class PostgresWarehouse:
@@ -24,8 +24,10 @@ class PostgresWarehouse:
 
     kind = "postgres"
 
-    def __init__(self, dsn: str, prefix: str = "") -> None:
+    def __init__(self, dsn: str, prefix: str = "", reader: str | None = None) -> None:
         self._dsn = dsn
+        self._reader = reader
+        self._prefix = prefix
         self._raw = f"{prefix}raw"
 
     def ensure_table(self, entity: Entity) -> None:
@@ -105,12 +107,10 @@ class PostgresWarehouse:
         with transaction(reading) as session:
             return session.table(statement)
 
-    def ask(self, statement: str) -> pa.Table:
-        """See `Warehouse`."""
-        try:
-            return self.query(statement)
-        except DatabaseError as error:
-            raise QueryRefused(error) from error
+    def ask(self, statement: str, most: int) -> pa.Table:
+        """See `Warehouse`. As the login of readers."""
+        reader = self._reader or prepare_reader(self._dsn, self._prefix)
+        return ask_as_reader(reader, statement, most)
 
     def close(self) -> None:
         """See `Warehouse`. Each call opens and closes its own connection."""

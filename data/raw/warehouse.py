@@ -52,8 +52,11 @@ class Warehouse(Protocol):
     def query(self, statement: str) -> pa.Table:
         """Run one statement that only reads, and return its rows; decimals stay decimals."""
 
-    def ask(self, statement: str) -> pa.Table:
-        """Return the rows of a person's query. Raises `QueryRefused` if it writes or is invalid."""
+    def ask(self, statement: str, most: int) -> pa.Table:
+        """Return at most `most` rows of a person's query, which reads the published layers only.
+
+        Raises `QueryRefused` if it writes, reads anything else, takes too long or costs too much.
+        """
 
     def close(self) -> None:
         """Close all connections."""
@@ -62,7 +65,9 @@ class Warehouse(Protocol):
 def open_warehouse(settings: Settings) -> Warehouse:
     """Open the warehouse of the settings. Raises `IngestError` for an unknown kind, or if it is down."""
     if settings.warehouse == "postgres":
-        return PostgresWarehouse(engines.dsn(settings, "warehouse"), settings.dataset_prefix)
+        return PostgresWarehouse(
+            engines.dsn(settings, "warehouse"), settings.dataset_prefix, settings.warehouse_reader_dsn
+        )
     if settings.warehouse in ("bigquery", "emulator"):
         # Google's libraries take seconds to import.
         from data.raw.bigquery import open_bigquery

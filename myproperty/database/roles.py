@@ -15,6 +15,8 @@ LOADER_ROLE = "myproperty_loader"
 ETL_ROLE = "myproperty_etl"
 READONLY_ROLE = "myproperty_readonly"
 AUDITOR_ROLE = "myproperty_auditor"
+# A login of the warehouse, made by `data.raw.readers`; the others are roles of the operational database.
+READER_ROLE = "myproperty_reader"
 
 
 @dataclass(frozen=True)

@@ -83,14 +83,8 @@ class Session:
     def table(self, statement: str) -> pa.Table:
         """Run a query and return its rows in the types of the server; a numeric keeps all digits."""
         with self._run(statement, ()) as cursor:
-            described = cursor.description or []
-            columns = list(zip(*cursor.fetchall(), strict=True)) or [() for _ in described]
-        types = self._connection.adapters.types
-        arrays = []
-        for column, values in zip(described, columns, strict=True):
-            kind = types.get(column.type_code)
-            arrays.append(_make_column(kind.name if kind else "", values))
-        return pa.table(arrays, names=[column.name for column in described])
+            described = [(column.name, column.type_code) for column in cursor.description or []]
+            return make_table(self._connection, described, cursor.fetchall())
 
     def copy(
         self,
@@ -243,6 +237,22 @@ def _with_literals(query: str, parameters: Sequence[Any]) -> str:
 def _chain(first: pa.Table, others: Iterator[pa.Table]) -> Iterator[pa.Table]:
     yield first
     yield from others
+
+
+def make_table(
+    connection: psycopg.Connection, described: Sequence[tuple[str, int]], rows: Sequence[tuple[Any, ...]]
+) -> pa.Table:
+    """Return fetched rows as a table in the types of the server; a numeric keeps all digits.
+
+    `described` has the name and the type's OID of each column.
+    """
+    columns = list(zip(*rows, strict=True)) or [() for _ in described]
+    types = connection.adapters.types
+    arrays = []
+    for (_, code), values in zip(described, columns, strict=True):
+        kind = types.get(code)
+        arrays.append(_make_column(kind.name if kind else "", values))
+    return pa.table(arrays, names=[name for name, _ in described])
 
 
 def _make_column(kind: str, values: tuple[Any, ...]) -> pa.Array:

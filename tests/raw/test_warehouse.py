@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+import psycopg
 import pyarrow as pa
 import pytest
 
@@ -12,10 +14,12 @@ from data.ingest.errors import QueryRefused
 from data.landing.entities import ENTITIES
 from data.landing.land import land
 from data.landing.read import fingerprint_landing, read_landing
+from data.raw import readers
 from data.raw.postgres import PostgresWarehouse
 from data.raw.transfer import transfer
 from data.raw.warehouse import Warehouse, open_warehouse
 from myproperty import engines
+from myproperty.database.roles import READER_ROLE
 from myproperty.settings import Settings
 from tests.conftest import DatabaseMaker
 from tests.ingest.conftest import Company
@@ -89,21 +93,90 @@ def test_a_query_keeps_every_digit(postgres: Warehouse) -> None:
     assert found == pa.table({"total": pa.array([Decimal("12345678901.100000001")], pa.decimal128(38, 9))})
 
 
-@pytest.mark.parametrize(
-    ("question", "reason"),
-    [
-        ("delete from pg_class returning oid", "read-only transaction"),
-        ("rollback; delete from pg_class returning oid", "read-only transaction"),
-        ("selec 1", "syntax error"),
-        ("select * from marts.mart_nothing", "does not exist"),
-    ],
-)
-def test_a_question_that_writes_or_is_wrong_is_refused(
-    postgres: Warehouse, question: str, reason: str
+ATTACKS = [
+    ("delete from marts.figures returning n", "read-only transaction|permission denied"),
+    ("select 1; select 2", "multiple commands"),
+    ("commit; begin read write; create table marts.mine (n int)", "multiple commands"),
+    ("copy marts.figures to program 'id > /tmp/shell'", "permission denied"),
+    ("copy (select 1) to '/tmp/written'", "permission denied"),
+    ("select pg_read_file('/etc/passwd')", "permission denied"),
+    ("select pg_ls_dir('.')", "permission denied"),
+    ("select * from raw.secrets", "permission denied"),
+    ("select * from pg_authid", "permission denied"),
+    ("reset role", "no rows"),
+    ("set role postgres", "permission denied"),
+    ("set session authorization postgres", "permission denied"),
+    ("set transaction read write", "no rows"),
+    ("create temporary table mine (n int)", "read-only transaction|permission denied"),
+    ("create table public.mine (n int)", "read-only transaction|permission denied"),
+    ("create function public.f() returns int language sql as 'select 1'", "read-only|permission denied"),
+    ("do $$ begin perform pg_sleep(1); end $$", "permission denied"),
+    ("select pg_advisory_lock(1)", "permission denied"),
+    ("select pg_try_advisory_lock_shared(1)", "permission denied"),
+    ("select lo_create(0)", "permission denied|read-only"),
+    ("select lo_from_bytea(0, 'x')", "permission denied|read-only"),
+    ("select pg_sleep(100)", "permission denied"),
+    ("select dblink('', 'select 1')", "does not exist"),
+    (
+        "select pg_terminate_backend(pid) from pg_stat_activity where usename <> current_user",
+        "permission denied|must be",
+    ),
+    ("select set_config('transaction_read_only', 'off', false)", "read-write mode|cannot set"),
+    ("lock table marts.figures in access exclusive mode", "permission denied|read-only|can only be used"),
+    ("vacuum full marts.figures", "permission denied|no rows|cannot"),
+    ("alter role myproperty_reader superuser", "permission denied|read-only"),
+    ("selec 1", "syntax error"),
+    ("select * from marts.mart_nothing", "does not exist"),
+]
+
+
+@pytest.fixture(scope="module")
+def published(fresh_database: DatabaseMaker) -> Iterator[PostgresWarehouse]:
+    """A warehouse with a published table, a raw one, and a second database with the superuser's own."""
+    with fresh_database("readers") as dsn:
+        with psycopg.connect(dsn) as connection:
+            for schema in ("raw", "core", "marts", "bi"):
+                connection.execute(f"create schema {schema}".encode())
+            connection.execute("create table raw.secrets as select 1 as n")
+            connection.execute("create table marts.figures as select n from generate_series(1, 50) as n")
+        yield PostgresWarehouse(dsn)
+
+
+@pytest.mark.parametrize(("question", "reason"), ATTACKS)
+def test_a_question_cannot_leave_the_published_layers(
+    published: PostgresWarehouse, question: str, reason: str
 ) -> None:
-    assert postgres.ask("select 1 as one") == pa.table({"one": pa.array([1], pa.int32())})
-    with pytest.raises(QueryRefused, match=rf"(?s){reason}.*docs/warehouse\.md"):
-        postgres.ask(question)
+    with pytest.raises(QueryRefused, match=rf"(?s)({reason}).*docs/warehouse\.md"):
+        published.ask(question, 10)
+    assert published.ask("select current_user::text as login", 1).to_pylist() == [{"login": READER_ROLE}]
+    with psycopg.connect(published._dsn) as connection:
+        found = connection.execute(
+            "select (select count(*) from marts.figures), (select count(*) from pg_largeobject_metadata),"
+            " (select count(*) from pg_class where relname = 'mine'),"
+            " (select count(*) from pg_locks where locktype = 'advisory')"
+        ).fetchone()
+    assert found == (50, 0, 0, 0)
+    assert not Path("/tmp/shell").exists() and not Path("/tmp/written").exists()
+
+
+def test_a_question_reads_published_tables_that_were_created_again(published: PostgresWarehouse) -> None:
+    assert published.ask("select n from marts.figures order by n", 3).to_pydict() == {"n": [1, 2, 3]}
+    assert published.ask("select n from marts.figures where n < 0", 3).to_pydict() == {"n": []}
+    with psycopg.connect(published._dsn) as connection:
+        connection.execute("create table marts.again as select 7 as n")
+        connection.execute("create view bi.shown as select n from marts.again")
+    assert published.ask("select n from bi.shown", 3).to_pydict() == {"n": [7]}
+    assert published.ask("table marts.again", 3).to_pydict() == {"n": [7]}
+    assert published.ask("select 'a % b' as text", 3).to_pydict() == {"text": ["a % b"]}
+
+
+def test_a_question_that_takes_too_long_ends(
+    published: PostgresWarehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = [(name, "200ms" if name == "statement_timeout" else value) for name, value in readers._LIMITS]
+    monkeypatch.setattr(readers, "_LIMITS", limits)
+    with pytest.raises(QueryRefused, match="statement timeout"):
+        published.ask("select count(*) from generate_series(1, 100000000000) as n", 1)
 
 
 def test_a_growing_table_in_postgres(company: Company, postgres: Warehouse) -> None:
