@@ -85,7 +85,7 @@ def _connect(reader: str) -> Iterator[psycopg.Connection]:
 
 
 def _describe_columns(connection: psycopg.Connection, statement: str) -> list[tuple[str, int]]:
-    """Return name and type of each column, also of a result without rows, which a stream does not describe."""
+    """Return name and type of each column: a stream does not describe a result without rows."""
     connection.pgconn.prepare(b"question", statement.encode())
     described = connection.pgconn.describe_prepared(b"question")
     return [((described.fname(n) or b"").decode(), described.ftype(n)) for n in range(described.nfields)]
