@@ -12,7 +12,7 @@ FAST := not engine and not emulator and not slow
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast fuzz dev lint lint-python lint-layout lint-sql format bench docs model-docs quality-docs slim lock down clean
+.PHONY: help demo test test-fast soak fuzz dev lint lint-python lint-layout lint-sql format bench docs model-docs quality-docs slim lock down clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,10 @@ test: $(READY) ## all tests: the longest first, the fast ones fill the gaps at t
 
 test-fast: $(READY) ## the tests that need no engine
 	@$(BIN)/pytest -q -n 2 --no-loadscope-reorder -m "$(FAST)"
+
+soak: $(READY) ## plant every fault of the table into the real job, and run a hundred unusual days (an hour or more)
+	@$(BIN)/python -W ignore -m tests.soak.trials
+	@$(BIN)/python -W ignore -m tests.soak.batches
 
 fuzz: $(READY) ## give broken meter files to the readers for FUZZ_SECONDS (600); a file that breaks one is kept as .local/crash-*
 	@mkdir -p .local

@@ -84,7 +84,8 @@ _COUNT_RULES = (
     GateRule(
         "A-READINGS-011",
         is_zero("implausible_rows"),
-        f"generation of an interval is not above {CAPACITY_MARGIN} x the property's solar capacity",
+        f"generation of an interval is not above {CAPACITY_MARGIN} x the property's solar capacity, but for "
+        "meters that a severe issue holds back",
         "Check the unit of the file (Wh read as kWh?) and `properties.solar_capacity_kw`.",
     ),
 )
@@ -129,7 +130,13 @@ SUITE = GateSuite(
 
 # `now()` is the start of the transaction, so one clock is used for all readings.
 PROFILE = f"""
-with profile as (
+with held as (
+    select distinct i.tenant_id, i.meter_id, i.reading_date
+    from myproperty.reading_issues as i
+    where i.reading_date >= %(start)s and i.reading_date < %(end)s
+      and i.severity = 'severe' and i.status = 'open' and i.meter_id is not null
+),
+profile as (
     select
         r.tenant_id, r.meter_id, r.channel, r.reading_date,
         count(*) as rows,
@@ -149,7 +156,7 @@ with profile as (
         count(*) - count(distinct r.reading_ts) as duplicate_rows,
         count(*) filter (where p.id is null) as unknown_meter_rows,
         count(*) filter (
-            where r.channel = 'generation'
+            where r.channel = 'generation' and h.meter_id is null
               and r.value_kwh > p.solar_capacity_kw * r.interval_seconds / 3600 * {CAPACITY_MARGIN}
         ) as implausible_rows,
         coalesce(sum(r.interval_seconds), 0) as covered_seconds,
@@ -157,6 +164,8 @@ with profile as (
     from myproperty.meter_readings as r
     left join myproperty.meters as m on m.tenant_id = r.tenant_id and m.id = r.meter_id
     left join myproperty.properties as p on p.tenant_id = m.tenant_id and p.id = m.property_id
+    left join held as h
+        on h.tenant_id = r.tenant_id and h.meter_id = r.meter_id and h.reading_date = r.reading_date
     where r.reading_date >= %(start)s and r.reading_date < %(end)s
     group by r.tenant_id, r.meter_id, r.channel, r.reading_date
 ),
