@@ -33,7 +33,7 @@ CARBON_ROW: Row = {
 }  # fmt: skip
 ROI_ROW: Row = {
     "tenant_id": "t1", "appraisal_id": "a", "npv_amount": Decimal("102527.86"), "irr_pct": Decimal("14.1"),
-    "discount_pct": Decimal(6), "payback_years": Decimal("7.3844"), "lcoe_per_kwh": Decimal("0.145338"),
+    "discount_pct": Decimal(6), "payback_years": Decimal("7.3844"), "lcoe_per_kwh": Decimal("0.145338"), "price_per_kwh": Decimal("0.30"),
     "lifetime_years": 25, "residents_saving_amount": Decimal("12.5"),
 }  # fmt: skip
 DIFFERENCE_ROW: Row = {"tenant_id": "t1", "allocation_id": "a", "finding": "ties"}
@@ -122,6 +122,7 @@ def test_carbon(changes: Row, rule: str | None, blocks: bool) -> None:
         ({"payback_years": Decimal("25.1")}, "D-ROI-004", True),
         ({"lcoe_per_kwh": Decimal("-0.1")}, "D-ROI-005", True),
         ({"residents_saving_amount": Decimal("-0.01")}, "D-ROI-006", False),
+        ({"irr_pct": None, "price_per_kwh": Decimal(100)}, "D-ROI-007", True),
     ],
 )
 def test_roi(changes: Row, rule: str | None, blocks: bool) -> None:

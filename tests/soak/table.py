@@ -144,7 +144,7 @@ STORE = (
         change_oltp(_ZONE), undo("oltp", _ZONE_BACK), runs="day",
     ),
     Fault(
-        "price of a hundred", "an appraisal sells a kWh for 100", "D-ROI-005", "blocked",
+        "price of a hundred", "an appraisal sells a kWh for 100", "D-ROI-007", "blocked",
         change_oltp("update myproperty.solar_appraisals set price_per_kwh = 100"),
         undo("oltp", "update myproperty.solar_appraisals set price_per_kwh = 0.3"), runs="day",
     ),

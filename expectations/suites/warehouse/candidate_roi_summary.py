@@ -26,7 +26,7 @@ SUITE = WarehouseSuite(
     # Read whole: an appraisal has no reading dates.
     sql="""
 select tenant_id, appraisal_id, npv_amount, irr_pct, 100 * discount_rate as discount_pct, payback_years,
-       lcoe_per_kwh, lifetime_years, residents_saving_amount
+       lcoe_per_kwh, lifetime_years, residents_saving_amount, price_per_kwh
 from ${prefix}staging.candidate_roi_summary
 """,
     floats=(
@@ -37,6 +37,7 @@ from ${prefix}staging.candidate_roi_summary
         "lcoe_per_kwh",
         "lifetime_years",
         "residents_saving_amount",
+        "price_per_kwh",
     ),
     derive=add_sign_mismatch,
     rules=(
@@ -76,6 +77,13 @@ from ${prefix}staging.candidate_roi_summary
             "residents pay less for solar than for the grid",
             "Look at the bands of the rate plan: solar costs more than the grid at the times of use.",
             severity="warn",
+        ),
+        # A price far too high has no internal rate of return that is found, so D-ROI-003 does not see it.
+        GateRule(
+            "D-ROI-007",
+            is_between("price_per_kwh", 0, 5),
+            "the owner gets between 0 and 5 per kWh",
+            _ASSUMPTIONS,
         ),
     ),
 )
