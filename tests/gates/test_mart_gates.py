@@ -33,8 +33,8 @@ CARBON_ROW: Row = {
 }  # fmt: skip
 ROI_ROW: Row = {
     "tenant_id": "t1", "appraisal_id": "a", "npv_amount": Decimal("102527.86"), "irr_pct": Decimal("14.1"),
-    "discount_pct": Decimal(6), "payback_years": Decimal("7.3844"), "lcoe_per_kwh": Decimal("0.145338"), "price_per_kwh": Decimal("0.30"),
-    "lifetime_years": 25, "residents_saving_amount": Decimal("12.5"),
+    "discount_pct": Decimal(6), "payback_years": Decimal("7.3844"), "lcoe_per_kwh": Decimal("0.145338"),
+    "price_per_kwh": Decimal("0.30"), "lifetime_years": 25, "residents_saving_amount": Decimal("12.5"),
 }  # fmt: skip
 DIFFERENCE_ROW: Row = {"tenant_id": "t1", "allocation_id": "a", "finding": "ties"}
 COMPLETENESS_ROW: Row = {
