@@ -112,9 +112,7 @@ def find_pending(dsn: str) -> Pending:
     with transaction(dsn, ETL_ROLE) as session:
         runs = {day: FailedRun(*run) for day, *run in session.rows(_LAST_RUNS)}
         jobs = [FailedRun(*run) for run in session.rows(_LAST_OF_JOBS)]
-        published = {
-            day for (day,) in session.rows("select reading_date from warehouse_staging.published_dates")
-        }
+        published = {day for (day,) in session.rows(_PUBLISHED)}
     waiting = [
         _describe_date(day, changed.get(day), runs.get(day), was_published=day in published)
         for day in sorted(changed.keys() | runs.keys())

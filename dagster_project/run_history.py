@@ -4,7 +4,6 @@ Dagster's own storage is the source. So a run is recorded whoever launched it, a
 """
 
 import json
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,7 +13,7 @@ from dagster_project.broken_rules import read_broken_rules
 from dagster_project.partitions import LAUNCHED_BY, dates_of_tags
 from dagster_project.processes import find_unfinished_runs
 from myproperty.database.roles import ETL_ROLE
-from myproperty.database.session import Session, transaction
+from myproperty.database.session import transaction
 
 _STATES = {
     dg.DagsterRunStatus.SUCCESS: "succeeded",
@@ -45,21 +44,17 @@ def record_runs(instance: dg.DagsterInstance, dsn: str) -> int:
     find_unfinished_runs(instance)
     with transaction(dsn, ETL_ROLE) as session:
         ((last,),) = session.rows("select max(changed_at) from warehouse_staging.pipeline_runs")
-    read = 0
+    rows: list[list[Any]] = []
     cursor = None
     changed = dg.RunsFilter(updated_after=last - _OVERLAP) if last else None
     while records := instance.get_run_records(changed, limit=_PAGE, cursor=cursor):
-        rows = [_describe_run(instance, dsn, record) for record in records]
-        with transaction(dsn, ETL_ROLE) as session:
-            _write(session, rows)
-        read += len(records)
+        rows += [_describe_run(instance, dsn, record) for record in records]
         cursor = records[-1].dagster_run.run_id
-    return read
-
-
-def _write(session: Session, rows: Sequence[Sequence[Any]]) -> None:
-    for row in rows:
-        session.execute(_WRITE, row)
+    # All or none: the newest run comes first, and the next record begins after it.
+    with transaction(dsn, ETL_ROLE) as session:
+        for row in rows:
+            session.execute(_WRITE, row)
+    return len(rows)
 
 
 def _describe_run(instance: dg.DagsterInstance, dsn: str, record: dg.RunRecord) -> list[Any]:
