@@ -144,7 +144,7 @@ def quality_docs(
 
     settings = get_settings()
     found = recent_verdicts(engines.dsn(settings), verdicts)
-    index = build_data_docs(found, settings.home.absolute() / "quality")
+    index = build_data_docs(found, settings.quality_folder)
     if json:
         console.print_json({"index": str(index), "verdicts": len(found)})
     else:

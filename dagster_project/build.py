@@ -11,6 +11,7 @@ import dagster as dg
 import psycopg
 
 from dagster_project.defs.alerts import sensors as alert_sensors
+from dagster_project.defs.history import jobs as history_jobs
 from dagster_project.defs.history import sensors as history_sensors
 from dagster_project.defs.ingest import assets as ingest_assets
 from dagster_project.defs.ingest import jobs as ingest_jobs
@@ -98,7 +99,13 @@ def build_defs(
             *raw_checks.checks,
             *warehouse_checks.checks,
         ],
-        jobs=[*ingest_jobs.jobs, *oltp_jobs.jobs, *raw_jobs.jobs, *warehouse_jobs.jobs],
+        jobs=[
+            *ingest_jobs.jobs,
+            *oltp_jobs.jobs,
+            *raw_jobs.jobs,
+            *warehouse_jobs.jobs,
+            *history_jobs.jobs,
+        ],
         schedules=switch(
             [*ingest_schedules.schedules, *raw_schedules.schedules, *warehouse_schedules.schedules],
             settings.environment,

@@ -49,6 +49,11 @@ AUTOMATIONS = {
     "due_dates": Automation("Validates dates that are due.", DEPLOYED, seconds=300),
     "pending_dates": Automation("Takes pending dates to the marts.", DEPLOYED, seconds=300),
     "recorded_runs": Automation("Records the runs for `myproperty pending`.", EVERYWHERE, seconds=60),
+    "new_verdicts": Automation(
+        "Builds the site of the gates again, after runs and at most once for runs that follow each other.",
+        DEPLOYED,
+        seconds=60,
+    ),
     "failed_runs": Automation("Tells people about a failed run.", EVERYWHERE, seconds=30),
     "recovered_runs": Automation("Tells people that a failure has ended.", EVERYWHERE, seconds=30),
     "silent_senders": Automation("Tells people about senders without new files.", EVERYWHERE, seconds=3600),

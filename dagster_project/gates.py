@@ -11,12 +11,13 @@ import dagster as dg
 import pandas as pd
 
 from dagster_project.failures import RETRY, permanent_unless_retryable
-from dagster_project.markdown import write_verdict
+from dagster_project.markdown import link_history, write_verdict
 from dagster_project.partitions import window
 from dagster_project.resources.platform import Platform
 from expectations.rules import GateSuite
 from expectations.verdicts import Verdict, save_verdicts
 from myproperty.dates import Window
+from myproperty.settings import Settings
 
 FrameReader = Callable[[Platform, Window | None], pd.DataFrame]
 
@@ -26,11 +27,11 @@ def to_check_result(
     asset: dg.AssetKey | None = None,
     check_name: str | None = None,
     *,
-    docs_url: str | None = None,
+    settings: Settings | None = None,
 ) -> dg.AssetCheckResult:
     """Convert a verdict to Dagster's check result: broken rules that only warn show as a warning.
 
-    `asset` and `check_name` name the check in a step that has many. Links lead to the pages below `docs_url`.
+    `asset` and `check_name` name the check in a step that has many. Links lead to addresses of `settings`.
     """
     return dg.AssetCheckResult(
         asset_key=asset,
@@ -38,7 +39,7 @@ def to_check_result(
         passed=not verdict.failed,
         severity=dg.AssetCheckSeverity.WARN if verdict.passed else dg.AssetCheckSeverity.ERROR,
         # Dagster shows a description as Markdown, and metadata of Markdown only after a click.
-        description=_describe_verdict(verdict, docs_url),
+        description=_describe_verdict(verdict, settings),
         metadata={
             "expectations": verdict.expectations,
             "rows": verdict.rows,
@@ -70,7 +71,7 @@ def gate_check(
         with permanent_unless_retryable():
             verdict = run_gate_check(platform, suite, read_frame, dates=dates, run_id=context.run.run_id)
         platform.progress(verdict.message)
-        return to_check_result(verdict, docs_url=platform.settings.docs_url)
+        return to_check_result(verdict, settings=platform.settings)
 
     return check
 
@@ -109,7 +110,7 @@ def gate_checks(
             verdicts.append(verdict)
             if verdict.failed:
                 platform.progress(verdict.message)
-            yield to_check_result(verdict, asset, check_name, docs_url=platform.settings.docs_url)
+            yield to_check_result(verdict, asset, check_name, settings=platform.settings)
         passed = sum(verdict.passed for verdict in verdicts)
         platform.progress(f"Gate {gate} passed on {passed} of {len(verdicts)} tables without dates.")
 
@@ -136,8 +137,14 @@ def run_gate_check(
     return verdict
 
 
-def _describe_verdict(verdict: Verdict, docs_url: str | None) -> str:
-    parts = [verdict.headline, "" if verdict.passed else verdict.held_back, write_verdict(verdict, docs_url)]
+def _describe_verdict(verdict: Verdict, settings: Settings | None) -> str:
+    docs_url, quality_url = (settings.docs_url, settings.quality_url) if settings else (None, None)
+    parts = [
+        verdict.headline,
+        "" if verdict.passed else verdict.held_back,
+        write_verdict(verdict, docs_url),
+        link_history(verdict, quality_url),
+    ]
     return "\n\n".join(part for part in parts if part)
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from expectations.data_docs import row_anchor
 from expectations.verdicts import Verdict
 
 _MARKUP = re.compile(r"([\\`*_\[\]<>|~])")
@@ -44,6 +45,17 @@ def write_verdict(verdict: Verdict, docs_url: str | None) -> str:
     ]
     table = write_table(("rule", "effect", "expected", "observed", "for example", "next"), rows)
     return f"{table}\n\nWhat to do, step by step: {_link('runbook', 'on-call.md#a-gate-failed', docs_url)}."
+
+
+def link_history(verdict: Verdict, quality_url: str | None) -> str:
+    """Return a link to the newest verdicts of the same gate and table on the site of the gates; or nothing.
+
+    The site is built after the run, so this verdict is there some minutes later.
+    """
+    if quality_url is None:
+        return ""
+    page = f"{quality_url.rstrip('/')}/index.html#{row_anchor(verdict.gate, verdict.table)}"
+    return f"Every rule and the verdicts before: [site of the gates]({page})."
 
 
 def gate_anchor(gate: str, table: str) -> str:

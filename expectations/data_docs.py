@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from filelock import FileLock
+
 from expectations.rules import GateRule, GateSuite, is_between
 from expectations.suites import load_suite
 from expectations.validation import build_gx_suite
@@ -44,16 +46,19 @@ th, td { border: 1px solid #ddd; padding: 0.25em 0.6em; text-align: left; vertic
 def build_data_docs(verdicts: Sequence[Verdict], folder: Path) -> Path:
     """Replace the project in `folder` by one with `verdicts`; return the first page of its site.
 
-    The old site stays until the new one is whole. A verdict on a table without a suite is left out. Raises
-    OSError.
+    The old site stays until the new one is whole; of two builds the second waits for the first. A verdict on
+    a table without a suite is left out. Raises OSError.
     """
-    building = folder.with_name(f"{folder.name}.{os.getpid()}")
-    try:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    building, former = folder.with_name(f"{folder.name}.new"), folder.with_name(f"{folder.name}.old")
+    with FileLock(folder.with_name(f"{folder.name}.lock")):
+        for rest in (building, former):  # of a build that was killed
+            shutil.rmtree(rest, ignore_errors=True)
         _build_project(verdicts, building)
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder.exists():
+            folder.rename(former)
         building.rename(folder)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+        shutil.rmtree(former, ignore_errors=True)
     return folder / SITE / "index.html"
 
 
@@ -100,8 +105,9 @@ def _write_front_page(verdicts: Sequence[Verdict], pages: Sequence[str]) -> str:
         "checked at",
         "run",
     )
+    named: set[str] = set()
     rows = [
-        "<tr>"
+        f"<tr{_name_row(verdict, named)}>"
         f"<td><a class={'passed' if verdict.passed else 'failed'} href='{escape(quote(page))}'>"
         f"{'passed' if verdict.passed else 'failed'}</a></td>"
         + "".join(f"<td>{escape(str(cell))}</td>" for cell in _list_cells(verdict))
@@ -117,6 +123,20 @@ def _write_front_page(verdicts: Sequence[Verdict], pages: Sequence[str]) -> str:
         + "".join(rows)
         + "</table></body></html>\n"
     )
+
+
+def _name_row(verdict: Verdict, named: set[str]) -> str:
+    """Return the attribute of the anchor for the first row of a gate and table; nothing for later rows."""
+    anchor = row_anchor(verdict.gate, verdict.table)
+    if anchor in named:
+        return ""
+    named.add(anchor)
+    return f" id='{escape(anchor)}'"
+
+
+def row_anchor(gate: str, table: str) -> str:
+    """Return the anchor of a gate and table on the first page, to which Dagster links."""
+    return f"{gate}-{table}"
 
 
 def _list_cells(verdict: Verdict) -> tuple[object, ...]:

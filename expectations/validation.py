@@ -5,7 +5,7 @@ is imported inside functions: it takes seconds, and Dagster's definitions must l
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -75,18 +75,40 @@ def rule_id(result: dict[str, Any]) -> str:
 def _validate(
     suite: GateSuite, rules: Sequence[GateRule], frame: pd.DataFrame, result_format: str
 ) -> list[dict[str, Any]]:
-    batch = _dataframe_batches().get_batch(batch_parameters={"dataframe": frame})
     details: dict[str, Any] = {"result_format": result_format, "partial_unexpected_count": SAMPLE_SIZE}
     if result_format == "SUMMARY":
         details["unexpected_index_column_names"] = list(suite.id_columns)
     with _configurations_computed_once():
-        validated = batch.validate(build_gx_suite(suite, rules), result_format=details)
+        checkpoint = _define_checkpoint(suite, rules, details)
+        ((key, validated),) = checkpoint.run(batch_parameters={"dataframe": frame}).run_results.items()
+    # The verdict is kept in the database: here the rows of each gate would stay until the process ends.
+    gates_project()[0].validation_results_store.remove_key(key)
     return sorted((result.to_json_dict() for result in validated.results), key=rule_id)
 
 
+def _define_checkpoint(suite: GateSuite, rules: Sequence[GateRule], details: Mapping[str, Any]) -> Any:
+    """Define the checkpoint of a suite in the project of this process, or define it anew.
+
+    Counts and samples have a checkpoint each: they differ in their rules and in the form of results.
+    """
+    import great_expectations as gx
+
+    context, frames = gates_project()
+    expectations = build_gx_suite(suite, rules)
+    if details["result_format"] == "SUMMARY":
+        expectations.name += "-samples"
+    check = gx.ValidationDefinition(name=expectations.name, data=frames, suite=expectations)
+    return context.checkpoints.add_or_update(
+        gx.Checkpoint(name=check.name, validation_definitions=[check], result_format=dict(details))
+    )
+
+
 @cache
-def _dataframe_batches() -> Any:
-    """Make Great Expectations' handle on data frames once: its context costs more than most suites."""
+def gates_project() -> tuple[Any, Any]:
+    """Make the project of this process once, in memory, and the batch definition of data frames in it.
+
+    A context costs more than most suites. `expectations.data_docs` writes a project to disk.
+    """
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
@@ -94,7 +116,7 @@ def _dataframe_batches() -> Any:
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     asset = context.data_sources.add_pandas("frames").add_dataframe_asset("frame")
-    return asset.add_batch_definition_whole_dataframe("whole")
+    return context, asset.add_batch_definition_whole_dataframe("whole")
 
 
 @contextmanager

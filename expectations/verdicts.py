@@ -232,6 +232,14 @@ def recent_verdicts(dsn: str, per_table: int) -> list[Verdict]:
     return [_to_verdict(row) for row in found]
 
 
+def newest_verdict_at(dsn: str) -> datetime | None:
+    """Return when the newest verdict was made; None without verdicts. Raises `psycopg.Error`."""
+    with psycopg.connect(dsn) as connection:
+        connection.execute(f"set role {ETL_ROLE}")
+        found = connection.execute("select max(checked_at) from warehouse_staging.gate_results").fetchone()
+    return found[0] if found else None
+
+
 def _to_verdict(row: dict[str, Any]) -> Verdict:
     return Verdict(
         gate=row["gate"],

@@ -126,6 +126,12 @@ class Settings(BaseSettings):
         "dev` serves it. Unset: the pages are named without a link.",
     )
 
+    quality_url: str | None = Field(
+        default=None,
+        description="URL of the site of the gates as people read it, to which verdicts in Dagster link: the "
+        "folder with `index.html`, below `<home>/quality`. Unset: no link.",
+    )
+
     @property
     def inbox(self) -> str:
         """The folder of new meter files, with one subfolder for each tenant."""
@@ -145,6 +151,11 @@ class Settings(BaseSettings):
     def key_store(self) -> str:
         """The folder of the wrapped keys of personal fields, with one subfolder for each tenant."""
         return self.key_store_url or str(self.home / "keys")
+
+    @property
+    def quality_folder(self) -> Path:
+        """The project and site of the gates, which `myproperty quality-docs` builds."""
+        return self.home.absolute() / "quality"
 
     @property
     def run_log(self) -> Path:

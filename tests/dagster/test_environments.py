@@ -81,7 +81,7 @@ def test_steps_retry_what_can_pass_and_fences_nothing(
     definitions: dict[Environment, dg.Definitions],
 ) -> None:
     """The policy retries only what `permanent_unless_retryable` passes on: see test_arguments."""
-    for name in ("ingest", "validate", "pipeline", "snapshots", "source_freshness"):
+    for name in ("ingest", "validate", "pipeline", "snapshots", "source_freshness", "quality_docs"):
         nodes = definitions["production"].resolve_job_def(name).nodes
         steps = [node.definition for node in nodes if isinstance(node.definition, dg.OpDefinition)]
         policies = {step.name: step.retry_policy for step in steps}

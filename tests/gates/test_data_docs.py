@@ -1,6 +1,7 @@
 """Build Data Docs from verdicts of real gates, and follow the links of the site. No engine is needed."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -26,9 +27,14 @@ def verdicts() -> list[Verdict]:
 
 @pytest.fixture(scope="module")
 def index(verdicts: list[Verdict], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the site twice at once, beside what a killed build left."""
     folder = tmp_path_factory.mktemp("home") / "quality"
-    build_data_docs(verdicts, folder)
-    return build_data_docs(verdicts, folder)
+    (folder.with_name("quality.new") / "gx").mkdir(parents=True)
+    with ThreadPoolExecutor(2) as threads:
+        first, second = threads.map(build_data_docs, [verdicts] * 2, [folder] * 2)
+    assert first == second
+    assert {path.name for path in folder.parent.iterdir()} == {"quality", "quality.lock"}
+    return second
 
 
 def pages_of(index: Path) -> list[str]:

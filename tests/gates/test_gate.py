@@ -18,7 +18,7 @@ from expectations.suites import load_suite, warehouse_suites
 from expectations.suites.oltp import meter_readings as readings
 from expectations.suites.warehouse.candidate_solar_performance import SUITE as SOLAR
 from expectations.suites.warehouse.fact_energy_usage import SUITE as FACT
-from expectations.validation import SAMPLE_SIZE, build_gx_suite, rule_id, validate_frame
+from expectations.validation import SAMPLE_SIZE, build_gx_suite, gates_project, rule_id, validate_frame
 from expectations.verdicts import Verdict
 from myproperty.dates import Window
 
@@ -281,6 +281,19 @@ def test_the_results_are_those_of_one_whole_validation(frame: pd.DataFrame) -> N
             assert result["result"] == other["result"]
             assert bool(result["exception_info"]) == bool(other["exception_info"])
     assert expected == {}
+
+
+def test_a_gate_runs_a_checkpoint_of_the_project_and_leaves_no_rows_there() -> None:
+    run_gate(readings.SUITE, readings_profile(), **DAY)
+    run_gate(readings.SUITE, readings_profile(negative_rows=3), **DAY)
+    context, _ = gates_project()
+    rules = {
+        checkpoint.name: len(checkpoint.validation_definitions[0].suite.expectations)
+        for checkpoint in context.checkpoints.all()
+    }
+    assert rules["A-meter_readings"] == len(readings.SUITE.rules)
+    assert rules["A-meter_readings-samples"] == 1
+    assert context.validation_results_store.list_keys() == []
 
 
 def test_an_expectation_that_cannot_be_evaluated_has_failed() -> None:

@@ -1,10 +1,19 @@
-"""The sensor that records runs; it starts none."""
+"""The sensors of what runs leave behind: one records runs, one has the site of the gates built."""
+
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from dagster_project.defs.history.jobs import quality_docs
 from dagster_project.environments import AUTOMATIONS
+from dagster_project.partitions import LAUNCHED_BY
+from dagster_project.processes import find_unfinished_runs
 from dagster_project.resources.platform import Platform
 from dagster_project.run_history import record_runs
+from expectations.verdicts import newest_verdict_at
+
+# While runs follow each other, the site is at most this old.
+OLDEST_SITE = timedelta(hours=1)
 
 
 @dg.sensor(
@@ -17,4 +26,30 @@ def recorded_runs(context: dg.SensorEvaluationContext, platform: dg.ResourcePara
     return dg.SkipReason(f"{record_runs(context.instance, platform.oltp_dsn)} runs are recorded")
 
 
-sensors = [recorded_runs]
+@dg.sensor(
+    job=quality_docs,
+    name="new_verdicts",
+    minimum_interval_seconds=AUTOMATIONS["new_verdicts"].seconds,
+    description="Builds the site of the gates when gates have run and no run is under way, or once an hour.",
+)
+def new_verdicts(
+    context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
+) -> dg.RunRequest | dg.SkipReason:
+    """Request a run of `quality_docs` for the newest verdict; after a failure the next verdict does."""
+    newest = newest_verdict_at(platform.oltp_dsn)
+    if newest is None or context.cursor == newest.isoformat():
+        return dg.SkipReason("no gate has run since the site was built")
+    if find_unfinished_runs(context.instance, quality_docs.name):
+        return dg.SkipReason("the site is being built")
+    if find_unfinished_runs(context.instance) and not _is_overdue(context.instance):
+        return dg.SkipReason("a run is under way: the site is built after it")
+    context.update_cursor(newest.isoformat())
+    return dg.RunRequest(tags={LAUNCHED_BY: "sensor new_verdicts"})
+
+
+def _is_overdue(instance: dg.DagsterInstance) -> bool:
+    last = instance.get_run_records(dg.RunsFilter(job_name=quality_docs.name), limit=1)
+    return not last or last[0].create_timestamp < datetime.now(UTC) - OLDEST_SITE
+
+
+sensors = [recorded_runs, new_verdicts]
