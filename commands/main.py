@@ -10,6 +10,7 @@ from commands import (
     files,
     issues,
     keys,
+    monitoring,
     partitions,
     pipeline,
     quarantine,
@@ -32,6 +33,7 @@ app.command()(warehouse.query)
 app.command()(pipeline.pending)
 app.command()(pipeline.gates)
 app.command()(pipeline.quality_docs)
+app.command()(monitoring.prometheus)
 app.command()(pipeline.validate)
 app.command()(demo.demo)
 app.command(context_settings=PASS_ARGUMENTS)(warehouse.dbt)

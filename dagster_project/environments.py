@@ -54,6 +54,7 @@ AUTOMATIONS = {
         DEPLOYED,
         seconds=60,
     ),
+    "metrics_file": Automation("Writes the metrics for Prometheus to a file.", DEPLOYED, seconds=120),
     "failed_runs": Automation("Tells people about a failed run.", EVERYWHERE, seconds=30),
     "recovered_runs": Automation("Tells people that a failure has ended.", EVERYWHERE, seconds=30),
     "silent_senders": Automation("Tells people about senders without new files.", EVERYWHERE, seconds=3600),

@@ -106,9 +106,12 @@ class _Waiting:
     run: FailedRun | None
 
 
-def find_pending(dsn: str) -> Pending:
-    """Return what is not published. Raises `PlatformError` or `psycopg.Error`."""
-    changed = {found.reading_date: found for found in find_pending_dates(dsn)}
+def find_pending(dsn: str, *, withdraw: bool = True) -> Pending:
+    """Return what is not published; `withdraw` as for `find_pending_dates`.
+
+    Raises `PlatformError` or `psycopg.Error`.
+    """
+    changed = {found.reading_date: found for found in find_pending_dates(dsn, withdraw=withdraw)}
     with transaction(dsn, ETL_ROLE) as session:
         runs = {day: FailedRun(*run) for day, *run in session.rows(_LAST_RUNS)}
         jobs = [FailedRun(*run) for run in session.rows(_LAST_OF_JOBS)]

@@ -1,4 +1,4 @@
-"""Write the generated pages of this folder: commands, schedules, settings, rules, schema, lineage.
+"""Write the generated pages of this folder: commands, metrics, schedules, settings, rules, schema, lineage.
 
 Run it as `python -m docs.generate`. The pages of the schema come from a new database, migrated to the newest
 revision; the page of lineage comes from the SQL that dbt compiles without a server. `--check` writes nothing
@@ -18,6 +18,7 @@ from typing import Any
 
 from typer.main import get_command
 
+from docs.prometheus import prometheus_page
 from docs.schedules import schedules_page
 from docs.settings import settings_page
 from expectations.rules import NO_ROWS_REMEDY, GateSuite
@@ -35,6 +36,7 @@ def pages() -> dict[Path, str]:
         "commands.md": commands_page(),
         "rules.md": rules_page(),
         "gates.md": gates_page(),
+        "prometheus.md": prometheus_page(),
         "schedules.md": schedules_page(),
         "settings.md": settings_page(),
     }

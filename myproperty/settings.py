@@ -132,6 +132,12 @@ class Settings(BaseSettings):
         "folder with `index.html`, below `<home>/quality`. Unset: no link.",
     )
 
+    metrics_file: Path | None = Field(
+        default=None,
+        description="File of the [metrics](prometheus.md), in the folder of node_exporter's textfile "
+        "collector; its name ends in `.prom`. Unset: `<home>/metrics/myproperty.prom`.",
+    )
+
     @property
     def inbox(self) -> str:
         """The folder of new meter files, with one subfolder for each tenant."""
@@ -156,6 +162,11 @@ class Settings(BaseSettings):
     def quality_folder(self) -> Path:
         """The project and site of the gates, which `myproperty quality-docs` builds."""
         return self.home.absolute() / "quality"
+
+    @property
+    def metrics_path(self) -> Path:
+        """The file of the metrics."""
+        return self.metrics_file or self.home / "metrics" / "myproperty.prom"
 
     @property
     def run_log(self) -> Path:

@@ -148,14 +148,16 @@ def pending_dates(dsn: str) -> list[date]:
     return [found.reading_date for found in find_pending_dates(dsn)]
 
 
-def find_pending_dates(dsn: str) -> list[PendingDate]:
+def find_pending_dates(dsn: str, *, withdraw: bool = True) -> list[PendingDate]:
     """Return the dates that files changed after their marts were built, or whose marts were never built.
 
     A row that people changed with effect on past dates makes those dates pending too: no file says so, so
     the source is compared with its landed copy first. An archived date is never pending, because its marts
-    could not be built. Raises psycopg.Error.
+    could not be built. Without `withdraw` nothing is compared or written: such rows are left out until
+    somebody asks with it. Raises psycopg.Error.
     """
-    withdraw_changed_dates(dsn)
+    if withdraw:
+        withdraw_changed_dates(dsn)
     with psycopg.connect(dsn) as connection:
         connection.execute(f"set role {ETL_ROLE}")
         return [PendingDate(*row) for row in connection.execute(_PENDING).fetchall()]

@@ -1,4 +1,4 @@
-"""The sensors of what runs leave behind: one records runs, one has the site of the gates built."""
+"""The sensors of what runs leave behind: the record of runs, the site of the gates, the metrics."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -47,9 +47,23 @@ def new_verdicts(
     return dg.RunRequest(tags={LAUNCHED_BY: "sensor new_verdicts"})
 
 
+@dg.sensor(
+    name="metrics_file",
+    minimum_interval_seconds=AUTOMATIONS["metrics_file"].seconds,
+    description="Writes the metrics for Prometheus to the file of MYPROPERTY_METRICS_FILE.",
+)
+def metrics_file(_: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]) -> dg.SkipReason:
+    """Write the metrics of now."""
+    from dagster_project.prometheus import write_metrics
+
+    path = platform.settings.metrics_path
+    write_metrics(platform.settings, path)
+    return dg.SkipReason(f"the metrics are in {path}")
+
+
 def _is_overdue(instance: dg.DagsterInstance) -> bool:
     last = instance.get_run_records(dg.RunsFilter(job_name=quality_docs.name), limit=1)
     return not last or last[0].create_timestamp < datetime.now(UTC) - OLDEST_SITE
 
 
-sensors = [recorded_runs, new_verdicts]
+sensors = [recorded_runs, new_verdicts, metrics_file]
