@@ -135,13 +135,21 @@ def show_runs(reports: "Sequence[RunReport]") -> None:
     rows = [
         {
             "reading dates": console.describe_dates(report.dates),
-            "result": "published" if report.success else "NOT published",
+            "result": _describe_result(report),
             "gates": f"{len(report.verdicts) - len(report.failed)} of {len(report.verdicts)} passed",
             "seconds": f"{sum(report.seconds.values()):.1f}",
         }
         for report in reports
     ]
     console.print_table("Rebuilt", rows, empty="no reading date has changed since it was published")
+
+
+def _describe_result(report: "RunReport") -> str:
+    if not report.success:
+        return "NOT published"
+    from dagster_project.splitting import describe_tenants  # brings pandas
+
+    return f"published without {describe_tenants(report.left_out)}" if report.left_out else "published"
 
 
 def show_run_failures(reports: "Sequence[RunReport]", dsn: str) -> None:
@@ -156,7 +164,7 @@ def show_run_failures(reports: "Sequence[RunReport]", dsn: str) -> None:
 
 
 def show_pending(pending: "Pending") -> None:
-    """Show the dates that are not published, the meters held back, and the failed jobs without dates."""
+    """Show the dates that are not published, the tenants left out, the meters held back, and failed jobs."""
     dates = [
         {
             "reading dates": console.describe_dates(found.dates),
@@ -171,6 +179,19 @@ def show_pending(pending: "Pending") -> None:
     ]
     console.print_table("Dates that are not published", dates, empty="none, all dates are published")
     _show_failed_runs([found.run for found in pending.dates if found.run is not None])
+    if pending.tenants:
+        tenants = [
+            {
+                "tenant": found.tenant,
+                "reading dates": f"{found.first} to {found.last}",
+                "since": f"{found.since:%Y-%m-%d %H:%M} UTC",
+                "why": found.why,
+                "next": found.next,
+            }
+            for found in pending.tenants
+        ]
+        console.print_table("Tenants left out of published dates, whose marts show the state before", tenants)
+        _show_failed_runs([found.run for found in pending.tenants if found.run is not None])
     if pending.held:
         console.print_table("Meters held back", _describe_held(pending.held))
         console.out.print(

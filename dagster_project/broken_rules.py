@@ -1,6 +1,6 @@
 """Why a run failed: the broken rules of its gates, the failed tests of dbt, and the steps that crashed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,7 +80,7 @@ def _read_verdicts(dsn: str, run_id: str) -> list[RuleReport]:
             expected=str(broken.get("what")),
             observed=str(broken.get("observed")),
             mend=str(broken.get("remedy")),
-            tenants=_find_tenants(broken.get("sample") or []),
+            tenants=_find_tenants(broken),
         )
         for table, failed in rows
         for broken in failed
@@ -88,8 +88,10 @@ def _read_verdicts(dsn: str, run_id: str) -> list[RuleReport]:
     ]
 
 
-def _find_tenants(sample: Sequence[dict[str, Any]]) -> tuple[str, ...]:
-    return tuple(sorted({str(row["tenant_id"]) for row in sample if row.get("tenant_id")}))
+def _find_tenants(broken: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return all tenants that break the rule; those of its samples if the verdict does not keep all."""
+    of_sample = {str(row["tenant_id"]) for row in broken.get("sample") or [] if row.get("tenant_id")}
+    return tuple(sorted({tenant for tenant, _ in broken.get("tenant_dates") or []} or of_sample))
 
 
 def _failed_checks(instance: dg.DagsterInstance, run_id: str) -> Iterator[dg.AssetCheckEvaluation]:

@@ -48,6 +48,11 @@ AUTOMATIONS = {
     "inbox_files": Automation("Ingests files that are complete.", DEPLOYED, seconds=60),
     "due_dates": Automation("Validates dates that are due.", DEPLOYED, seconds=300),
     "pending_dates": Automation("Takes pending dates to the marts.", DEPLOYED, seconds=300),
+    "failed_ranges": Automation(
+        "Runs again what a gate stopped: the good dates, and the good tenants of the bad dates.",
+        DEPLOYED,
+        seconds=30,
+    ),
     "recorded_runs": Automation("Records the runs for `myproperty pending`.", EVERYWHERE, seconds=60),
     "new_verdicts": Automation(
         "Builds the site of the gates again, after runs and at most once for runs that follow each other.",

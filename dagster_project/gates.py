@@ -12,7 +12,7 @@ import pandas as pd
 
 from dagster_project.failures import RETRY, permanent_unless_retryable
 from dagster_project.markdown import link_history, write_verdict
-from dagster_project.partitions import window
+from dagster_project.partitions import left_out_of_tags, window
 from dagster_project.resources.platform import Platform
 from expectations.rules import GateSuite
 from expectations.verdicts import Verdict, save_verdicts
@@ -29,14 +29,14 @@ def to_check_result(
     *,
     settings: Settings | None = None,
 ) -> dg.AssetCheckResult:
-    """Convert a verdict to Dagster's check result: broken rules that only warn show as a warning.
+    """Convert a verdict to Dagster's check result: rules that only warn, and tenants left out, are a warning.
 
     `asset` and `check_name` name the check in a step that has many. Links lead to addresses of `settings`.
     """
     return dg.AssetCheckResult(
         asset_key=asset,
         check_name=check_name,
-        passed=not verdict.failed,
+        passed=not verdict.failed and not verdict.left_out,
         severity=dg.AssetCheckSeverity.WARN if verdict.passed else dg.AssetCheckSeverity.ERROR,
         # Dagster shows a description as Markdown, and metadata of Markdown only after a click.
         description=_describe_verdict(verdict, settings),
@@ -68,8 +68,11 @@ def gate_check(
         context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> dg.AssetCheckResult:
         dates = window(context) if partitioned else None
+        left_out = left_out_of_tags(context.run.tags) if partitioned else frozenset()
         with permanent_unless_retryable():
-            verdict = run_gate_check(platform, suite, read_frame, dates=dates, run_id=context.run.run_id)
+            verdict = run_gate_check(
+                platform, suite, read_frame, dates=dates, run_id=context.run.run_id, left_out=left_out
+            )
         platform.progress(verdict.message)
         return to_check_result(verdict, settings=platform.settings)
 
@@ -118,9 +121,15 @@ def gate_checks(
 
 
 def run_gate_check(
-    platform: Platform, suite: GateSuite, read_frame: FrameReader, *, dates: Window | None, run_id: str
+    platform: Platform,
+    suite: GateSuite,
+    read_frame: FrameReader,
+    *,
+    dates: Window | None,
+    run_id: str,
+    left_out: frozenset[str] = frozenset(),
 ) -> Verdict:
-    """Run one gate and store its verdict in the OLTP database."""
+    """Run one gate, without the rows of tenants left out, and store its verdict in the OLTP database."""
     from expectations.gate import run_gate
 
     started = time.perf_counter()
@@ -130,6 +139,7 @@ def run_gate_check(
         date_from=dates.start if dates else None,
         date_to=dates.end if dates else None,
         run_id=run_id,
+        left_out=left_out,
     )
     verdict = replace(verdict, seconds=time.perf_counter() - started)
     save_verdicts(platform.oltp_dsn, [verdict])

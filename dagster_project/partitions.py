@@ -4,14 +4,19 @@ The partition range of a run says which dates it covers. `window` converts it to
 `myproperty.dates.Window`, the form that functions below Dagster take.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, timedelta
+from uuid import UUID
 
 import dagster as dg
 
 from myproperty.dates import Window
 
 LAUNCHED_BY = "launched_by"
+LEFT_OUT = "tenants_left_out"
+SPLIT_FROM = "split_from"
+# A run with this tag is split by the process that started it, if it fails.
+SPLIT_BY = "split_by"
 _START = "dagster/asset_partition_range_start"
 _END = "dagster/asset_partition_range_end"
 
@@ -28,14 +33,24 @@ def begin_with(first: date) -> dg.DailyPartitionsDefinition:
     return dg.DailyPartitionsDefinition(start_date=first.isoformat(), end_offset=2)
 
 
-def run_tags(window: Window, launched_by: str) -> dict[str, str]:
+def run_tags(
+    window: Window, launched_by: str, left_out: Collection[str] = (), split_from: str | None = None
+) -> dict[str, str]:
     """Return the tags that make a Dagster run cover this window, and those that the list of runs shows.
 
-    `launched_by` names a schedule, a sensor, or a person and the command.
+    `launched_by` names a schedule, a sensor, or a person and the command. `left_out` are the ids of tenants
+    that the run leaves as they are, since the run `split_from` failed for them.
     """
     first, last = window.start.isoformat(), (window.end - timedelta(days=1)).isoformat()
     dates = first if first == last else f"{first} to {last}"
-    return {_START: first, _END: last, "reading_dates": dates, LAUNCHED_BY: launched_by}
+    tags = {_START: first, _END: last, "reading_dates": dates, LAUNCHED_BY: launched_by}
+    tags |= {SPLIT_FROM: split_from} if split_from else {}
+    return tags | ({LEFT_OUT: " ".join(sorted(left_out))} if left_out else {})
+
+
+def left_out_of_tags(tags: Mapping[str, str]) -> frozenset[str]:
+    """Return the ids of the tenants that a run leaves as they are. Raises ValueError if one is no UUID."""
+    return frozenset(str(UUID(text)) for text in tags.get(LEFT_OUT, "").split())
 
 
 def dates_of_tags(tags: Mapping[str, str]) -> Window | None:

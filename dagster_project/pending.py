@@ -5,15 +5,17 @@ meters that are held back. A verdict of a gate is one reason among others: faile
 and killed runs are reasons too.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
+from itertools import groupby
 from typing import Any, Literal
 
 from data.ingest.validation.acceptances import HeldDay, list_held
-from data.landing.published_dates import PendingDate, find_pending_dates
+from data.landing.published_dates import LeftOutTenant, PendingDate, find_pending_dates, list_left_out
 from myproperty.database.roles import ETL_ROLE
 from myproperty.database.session import transaction
+from myproperty.dates import contiguous
 
 State = Literal["not run", "running", "failed", "killed"]
 RUN = "myproperty run"
@@ -35,6 +37,10 @@ where r.status <> 'succeeded'
 order by d.day, r.requested_at desc
 """
 _PUBLISHED = "select reading_date from warehouse_staging.published_dates"
+_RUNS = """
+select run_id, job, status, requested_at, ended_at, reasons
+from warehouse_staging.pipeline_runs where run_id = any($1)
+"""
 _LAST_OF_JOBS = """
 select run_id, job, status, requested_at, ended_at, reasons
 from (
@@ -83,10 +89,28 @@ class PendingDates:
 
 
 @dataclass(frozen=True)
+class PendingTenant:
+    """Contiguous dates that were published without a tenant, since the gates of `run` failed for it.
+
+    `tenant` is its name. The marts show its former state.
+    """
+
+    tenant: str
+    tenant_id: str
+    first: date
+    last: date
+    since: datetime
+    why: str
+    next: str
+    run: FailedRun | None = None
+
+
+@dataclass(frozen=True)
 class Pending:
-    """All that is not published: dates, meters that are held back, and jobs without dates that failed."""
+    """All that is not published: dates, tenants left out, meters held back, and failed jobs without dates."""
 
     dates: list[PendingDates] = field(default_factory=list)
+    tenants: list[PendingTenant] = field(default_factory=list)
     held: list[HeldDay] = field(default_factory=list)
     jobs: list[FailedRun] = field(default_factory=list)
 
@@ -116,11 +140,42 @@ def find_pending(dsn: str, *, withdraw: bool = True) -> Pending:
         runs = {day: FailedRun(*run) for day, *run in session.rows(_LAST_RUNS)}
         jobs = [FailedRun(*run) for run in session.rows(_LAST_OF_JOBS)]
         published = {day for (day,) in session.rows(_PUBLISHED)}
+        left_out = list_left_out(dsn)
+        ids = [found.failed_run_id for found in left_out if found.failed_run_id]
+        failed = {run[0]: FailedRun(*run) for run in session.rows(_RUNS, [sorted(set(ids))])}
     waiting = [
         _describe_date(day, changed.get(day), runs.get(day), was_published=day in published)
         for day in sorted(changed.keys() | runs.keys())
     ]
-    return Pending(dates=_group(waiting), held=list_held(dsn), jobs=jobs)
+    tenants = _group_tenants(left_out, failed)
+    return Pending(dates=_group(waiting), tenants=tenants, held=list_held(dsn), jobs=jobs)
+
+
+def _group_tenants(left_out: Iterable[LeftOutTenant], runs: Mapping[str, FailedRun]) -> list[PendingTenant]:
+    """Join neighbouring dates of a tenant that were left out for the same run."""
+    found: list[PendingTenant] = []
+    for (tenant_id, run_id), days in groupby(left_out, lambda one: (one.tenant_id, one.failed_run_id)):
+        named = list(days)
+        run = runs.get(run_id or "")
+        for window in contiguous(one.reading_date for one in named):
+            last = window.dates[-1]
+            found.append(
+                PendingTenant(
+                    tenant=named[0].tenant,
+                    tenant_id=tenant_id,
+                    first=window.start,
+                    last=last,
+                    since=min(one.since for one in named),
+                    why=_name_rules(run) if run else "a gate failed",
+                    next=f"mend the cause, then {RUN} --from {window.start} --to {last}",
+                    run=run,
+                )
+            )
+    return found
+
+
+def _name_rules(run: FailedRun) -> str:
+    return ", ".join(dict.fromkeys(f"{reason['rule']} on {reason['place']}" for reason in run.reasons))
 
 
 def _describe_date(
@@ -181,7 +236,7 @@ def _explain(one: _Waiting) -> tuple[State, str]:
         return "not run", changed if one.was_published else "never published"
     if run.status == "unfinished":
         return "running", f"{run.job} is under way since {run.requested_at:%Y-%m-%d %H:%M} UTC"
-    rules = ", ".join(dict.fromkeys(f"{reason['rule']} on {reason['place']}" for reason in run.reasons))
+    rules = _name_rules(run)
     if run.status == "canceled":
         return "failed", f"{run.job} was canceled"
     if rules.startswith("RUN-STOPPED"):

@@ -5,7 +5,7 @@ The jobs are defined in `dagster_project.defs.<stage>.jobs`.
 
 import getpass
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -18,11 +18,12 @@ from dagster_project.defs.ingest.jobs import ingest
 from dagster_project.defs.oltp.jobs import validate
 from dagster_project.defs.warehouse.jobs import pipeline
 from dagster_project.instance import open_instance
-from dagster_project.partitions import LAUNCHED_BY, READING_DATES, dates_of_tags, run_tags
+from dagster_project.partitions import LAUNCHED_BY, READING_DATES, SPLIT_BY, dates_of_tags, run_tags
 from dagster_project.pending import Pending
 from dagster_project.processes import PROCESS, describe_process
 from dagster_project.resources.platform import Platform
 from dagster_project.run_history import record_runs
+from dagster_project.splitting import MOST_FAILED_IN_A_ROW, Part, describe_tenants, split_failed
 from expectations.verdicts import Verdict
 from myproperty.dates import Window, contiguous, limited
 from myproperty.errors import PlatformError
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 
 # A run of a month publishes before the next begins, and its events stay few enough for Dagster's storage.
 MOST_DATES = 31
-# A month is halved to one bad date in 6 failed runs; after 10 in a row the cause is not a few dates.
-MOST_FAILED_IN_A_ROW = 10
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -49,7 +48,8 @@ class RunReport:
     """The outcome of one run of the pipeline over reading dates in [start, end).
 
     `seconds` has one entry for each finished step. `error` is the reason of the first failed step; None on
-    success. `validated` is the outcome of validation, one entry for each tenant.
+    success. `validated` is the outcome of validation, one entry for each tenant. `left_out` are the ids of
+    the tenants that the run left as they were.
     """
 
     start: date
@@ -61,6 +61,7 @@ class RunReport:
     error: str | None = None
     dates: list[date] = field(default_factory=list)
     validated: list["Validation"] = field(default_factory=list)
+    left_out: frozenset[str] = frozenset()
 
     @property
     def failed(self) -> list[Verdict]:
@@ -79,6 +80,7 @@ class RunReport:
             "start": self.start.isoformat(),
             "end": self.end.isoformat(),
             "dates": [day.isoformat() for day in self.dates],
+            "tenants_left_out": sorted(self.left_out),
             "run_id": self.run_id,
             "success": self.success,
             "seconds": self.seconds,
@@ -89,10 +91,15 @@ class RunReport:
 
 
 def pending_dates(settings: Settings) -> list[date]:
-    """Return the reading dates that were touched after their marts were built."""
+    """Return the dates that were touched after their marts were built, or published without a tenant.
+
+    What was mended for a tenant that was left out may be no reading, so these dates are always tried again.
+    """
     from data.landing import published_dates
 
-    return published_dates.pending_dates(Platform(settings).oltp_dsn)
+    dsn = Platform(settings).oltp_dsn
+    left_out = {found.reading_date for found in published_dates.list_left_out(dsn)}
+    return sorted(left_out | set(published_dates.pending_dates(dsn)))
 
 
 def ingest_inbox(settings: Settings, progress: Callable[[str], None] | None = None) -> list["IngestResult"]:
@@ -105,17 +112,25 @@ def ingest_inbox(settings: Settings, progress: Callable[[str], None] | None = No
 
 
 def run_pipeline(
-    start: date, end: date, settings: Settings, progress: Callable[[str], None] | None = None
+    start: date,
+    end: date,
+    settings: Settings,
+    progress: Callable[[str], None] | None = None,
+    *,
+    left_out: frozenset[str] = frozenset(),
+    split_from: str | None = None,
 ) -> RunReport:
-    """Run the job `pipeline` over reading dates in [start, end).
+    """Run the job `pipeline` over reading dates in [start, end), but for the tenants `left_out` (ids).
 
-    After a failed gate or step, `success` is False and nothing downstream has run. Raises ValueError if the
-    range is empty or has dates outside the partitions.
+    They are left out because the run `split_from` failed for them. After a failed gate or step, `success` is
+    False and nothing downstream has run. Raises ValueError if the range is empty or has dates outside the
+    partitions.
     """
     dates = Window(start, end)
     _check_dates(dates)
     platform = _make_platform(settings, progress)
-    result = _execute_job(pipeline.name, platform, run_tags(dates, _launcher()))
+    tags = run_tags(dates, _launcher(), left_out, split_from)
+    result = _execute_job(pipeline.name, platform, {**tags, SPLIT_BY: "its caller"})
     return RunReport(
         start=start,
         end=end,
@@ -126,6 +141,7 @@ def run_pipeline(
         validated=list(platform.validated),
         seconds=_step_seconds(result),
         error=None if result.success else _describe_failure(result),
+        left_out=left_out,
     )
 
 
@@ -168,51 +184,52 @@ def run_dates(
 ) -> list[RunReport]:
     """Run the pipeline over these dates, in runs of at most MOST_DATES contiguous dates, in their order.
 
-    Each run publishes its dates when it has passed. A run that fails for some of its dates is followed by
-    runs of the others, so that these are published; the dates that failed keep what was published before. A
-    failure that says nothing about dates, such as a lost connection, ends it. So do MOST_FAILED_IN_A_ROW runs
-    that fail one after the other.
+    Each run publishes its dates when it has passed. A run that a gate stops is followed by runs of its good
+    dates, and of the good tenants of its bad dates: see `splitting`. A tenant that is left out keeps what was
+    published before. A failure that says nothing about dates, such as a lost connection, ends it. So do
+    MOST_FAILED_IN_A_ROW runs that fail one after the other.
     """
-    queue = deque(limited(contiguous(dates), MOST_DATES))
+    queue = deque((Part(window), "") for window in limited(contiguous(dates), MOST_DATES))
     tell = progress or (lambda _: None)
-    tell(f"plan: {sum(len(window.dates) for window in queue)} dates in {len(queue)} runs")
+    tell(f"plan: {sum(len(part.window.dates) for part, _ in queue)} dates in {len(queue)} runs")
     reports: list[RunReport] = []
     failed_in_a_row = 0
     while queue and failed_in_a_row < MOST_FAILED_IN_A_ROW:
-        window = queue.popleft()
-        tell(f"run of {window.start} to before {window.end}; {len(queue)} runs wait")
-        reports.append(run_pipeline(window.start, window.end, settings, progress))
+        part, split_from = queue.popleft()
+        window = part.window
+        without = f" without {describe_tenants(part.left_out)}" if part.left_out else ""
+        tell(f"run of {window.start} to before {window.end}{without}; {len(queue)} runs wait")
+        reports.append(
+            run_pipeline(
+                *window.bounds, settings, progress, left_out=part.left_out, split_from=split_from or None
+            )
+        )
         failed_in_a_row = 0 if reports[-1].success else failed_in_a_row + 1
         if reports[-1].stops_all:
             break
-        if not reports[-1].success and (rest := split_after(reports[-1])):
-            again = sum(len(part.dates) for part in rest)
-            tell(f"failed; {again} of its {len(window.dates)} dates are run again in {len(rest)} runs")
-            queue.extendleft(reversed(rest))
+        if not reports[-1].success:
+            rest = split_failed(part, reports[-1].failed, find_tenants(settings, window.dates))
+            queue.extendleft((each, reports[-1].run_id) for each in reversed(rest))
+            if rest:
+                tell(_describe_split(rest, window))
     if queue:
-        tell(
-            f"{len(queue)} runs were not started: {queue[0].start} to before {queue[-1].end} is not published"
-        )
+        first, last = queue[0][0].window.start, queue[-1][0].window.end
+        tell(f"{len(queue)} runs were not started: {first} to before {last} is not published")
     return reports
 
 
-def split_after(report: RunReport) -> list[Window]:
-    """Return the windows of a failed run that are worth a run of their own.
+def _describe_split(rest: Sequence[Part], window: Window) -> str:
+    again = sum(len(part.window.dates) for part in rest)
+    names: frozenset[str] = frozenset().union(*(part.left_out for part in rest))
+    without = f", some without {describe_tenants(names)}" if names else ""
+    return f"failed; {again} of its {len(window.dates)} dates are run again in {len(rest)} runs{without}"
 
-    If the samples of the broken rules name dates of the run, these are all dates but the named. If not, these
-    are the two halves. A run of one date has none.
-    """
-    named = {
-        str(example["reading_date"])
-        for verdict in report.failed
-        for broken in verdict.failed
-        for example in broken["sample"]
-        if broken["severity"] == "block" and "reading_date" in example
-    }
-    others = [day for day in report.dates if day.isoformat() not in named]
-    if len(others) < len(report.dates):
-        return contiguous(others)
-    return limited([Window(report.start, report.end)], -(-len(report.dates) // 2)) if report.dates[1:] else []
+
+def find_tenants(settings: Settings, dates: Sequence[date]) -> dict[date, frozenset[str]]:
+    """Return the ids of the tenants with readings on each date."""
+    from data.landing import published_dates
+
+    return published_dates.list_tenants_of(Platform(settings).oltp_dsn, dates)
 
 
 def _launcher() -> str:

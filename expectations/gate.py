@@ -6,7 +6,7 @@ Suites are in `expectations.suites`, frames in `expectations.frames`, the calls 
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -16,8 +16,11 @@ from expectations.rules import NO_ROWS_REMEDY, GateSuite
 from expectations.validation import SAMPLE_SIZE, rule_id, validate_frame
 from expectations.verdicts import Verdict
 
+# So many tenants and dates are kept of a broken rule: more have a cause in common.
+MOST_TENANT_DATES = 1000
 # Samples are stored and shown to people: they hold ids and dates, never a name, address or serial number.
 _SAMPLE_TYPES = (bool, int, float, str)
+TENANT_ID, READING_DATE = "tenant_id", "reading_date"
 
 
 def run_gate(
@@ -28,14 +31,17 @@ def run_gate(
     date_to: date | None = None,
     rows_expected: bool | None = None,
     run_id: str | None = None,
+    left_out: Collection[str] = (),
 ) -> Verdict:
-    """Check `frame` by the rules of `suite`.
+    """Check `frame` by the rules of `suite`, without the rows of the tenants `left_out`.
 
     `rows_expected` says that the frame must stand for at least one row (default: `suite.rows_required`). An
     empty frame then fails by the rule `<gate>-ROWS-000`, since Great Expectations calls an empty frame a
     success. An expectation that cannot be evaluated has failed.
     """
     started = time.perf_counter()
+    if left_out and TENANT_ID in frame:
+        frame = frame[~frame[TENANT_ID].astype(str).isin(left_out)].reset_index(drop=True)
     rows = int(frame["rows"].sum()) if _has_row_counts(frame) else len(frame)
     must = suite.rows_required if rows_expected is None else rows_expected
     failed = [_describe_missing_rows(suite)] if must and rows == 0 else []
@@ -56,6 +62,7 @@ def run_gate(
         run_id=run_id,
         results=[_summarise(result) for result in results],
         seconds=time.perf_counter() - started,
+        left_out=tuple(sorted(left_out)),
     )
 
 
@@ -79,6 +86,7 @@ def _describe_missing_rows(suite: GateSuite) -> dict[str, Any]:
         "observed": "0 rows",
         "unexpected_count": 0,
         "sample": [],
+        "tenant_dates": [],
     }
 
 
@@ -112,6 +120,7 @@ def _describe_failure(result: Mapping[str, Any], ids: Sequence[str]) -> dict[str
         "observed": _describe_observation(result, details),
         "unexpected_count": int(details.get("unexpected_count") or 0),
         "sample": _take_sample(details, [*ids, *(name for name in columns if name not in ids)]),
+        "tenant_dates": _find_tenant_dates(details),
     }
 
 
@@ -133,6 +142,20 @@ def _take_sample(details: Mapping[str, Any], allowed: Sequence[str]) -> list[dic
         {name: _to_json_value(example[name]) for name in allowed if name in example}
         for example in found[:SAMPLE_SIZE]
     ]
+
+
+def _find_tenant_dates(details: Mapping[str, Any]) -> list[list[str | None]]:
+    """Return all tenants and dates that break a rule; none if it does not name tenants, or names too many.
+
+    The date is None where rows have no reading date.
+    """
+    broken = details.get("unexpected_index_list") or []
+    found = {
+        (str(row[TENANT_ID]), str(row[READING_DATE]) if READING_DATE in row else None)
+        for row in broken
+        if TENANT_ID in row
+    }
+    return sorted(map(list, found), key=str) if len(found) <= MOST_TENANT_DATES else []
 
 
 def _to_json_value(value: Any) -> Any:

@@ -63,7 +63,7 @@ def validate_frame(suite: GateSuite, frame: pd.DataFrame) -> list[dict[str, Any]
     if not broken_ids:
         return results
     broken = [rule for rule in suite.rules if rule.id in broken_ids]
-    with_samples = {rule_id(result): result for result in _validate(suite, broken, frame, "SUMMARY")}
+    with_samples = {rule_id(result): result for result in _validate(suite, broken, frame, "COMPLETE")}
     return [with_samples.get(rule_id(result), result) for result in results]
 
 
@@ -76,7 +76,7 @@ def _validate(
     suite: GateSuite, rules: Sequence[GateRule], frame: pd.DataFrame, result_format: str
 ) -> list[dict[str, Any]]:
     details: dict[str, Any] = {"result_format": result_format, "partial_unexpected_count": SAMPLE_SIZE}
-    if result_format == "SUMMARY":
+    if result_format != "BASIC":
         details["unexpected_index_column_names"] = list(suite.id_columns)
     with _configurations_computed_once():
         checkpoint = _define_checkpoint(suite, rules, details)
@@ -95,7 +95,7 @@ def _define_checkpoint(suite: GateSuite, rules: Sequence[GateRule], details: Map
 
     context, frames = gates_project()
     expectations = build_gx_suite(suite, rules)
-    if details["result_format"] == "SUMMARY":
+    if details["result_format"] != "BASIC":
         expectations.name += "-samples"
     check = gx.ValidationDefinition(name=expectations.name, data=frames, suite=expectations)
     return context.checkpoints.add_or_update(

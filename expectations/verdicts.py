@@ -32,6 +32,7 @@ where not v.passed and exists (
     where not exists (
         select from warehouse_staging.gate_results as n
         where n.gate = v.gate and n.table_name = v.table_name and n.checked_at > v.checked_at
+          and n.left_out <@ v.left_out
           and n.reading_date_from <= d.day::date and n.reading_date_to > d.day::date
     )
     union all
@@ -66,9 +67,11 @@ class Verdict:
     """The outcome of one gate on one table and the reading dates in [date_from, date_to).
 
     `failed` has one object for each broken rule: rule, severity, expectation, column, what, remedy, observed,
-    unexpected_count, sample. `passed` is False if one of them has the severity `block`. `results` has one
-    object for each rule: rule, passed, observed, element_count, unexpected_count. `rows` is the number of
-    rows that the frame stands for, `seconds` how long reading and checking it took.
+    unexpected_count, sample, and tenant_dates: all pairs of a tenant and a date (None: all dates) that break
+    it, none if it names no tenants. `passed` is False if one of them has the severity `block`. `results` has
+    one object for each rule: rule, passed, observed, element_count, unexpected_count. `rows` is the number of
+    rows that the frame stands for, `seconds` how long reading and checking it took. `left_out` are the ids of
+    tenants whose rows were not checked.
     """
 
     gate: str
@@ -82,6 +85,7 @@ class Verdict:
     run_id: str | None = None
     results: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
+    left_out: tuple[str, ...] = ()
     checked_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def as_json(self) -> dict[str, Any]:
@@ -101,7 +105,7 @@ class Verdict:
         """Return one line: gate, table, dates, and the ids of the broken rules."""
         where = f"Gate {self.gate} on {self.table}{_describe_dates(self.date_from, self.date_to)}"
         if not self.failed:
-            return f"{where} passed: {self.expectations} expectations over {self.rows} rows."
+            return self._passed(where)
         rules = ", ".join(broken["rule"] for broken in self.failed)
         return f"{where} {'passed with warnings' if self.passed else 'FAILED'}: {rules}."
 
@@ -117,10 +121,10 @@ class Verdict:
         """
         where = f"Gate {self.gate} on {self.table}{_describe_dates(self.date_from, self.date_to)}"
         if not self.failed:
-            return f"{where} passed: {self.expectations} expectations over {self.rows} rows."
+            return self._passed(where)
         blocking = sum(broken["severity"] == "block" for broken in self.failed)
         head = f"{where} {'passed with warnings' if self.passed else 'FAILED'}: "
-        head += f"{blocking} blocking of {self.expectations} expectations broken, {self.rows} rows."
+        head += f"{blocking} blocking of {self.expectations} expectations broken, {self._describe_rows()}."
         lines = [head] if self.passed else [head, self.held_back]
         for broken in self.failed:
             lines.append(f"  {broken['rule']} ({broken['severity']}): expected that {broken['what']}.")
@@ -128,6 +132,13 @@ class Verdict:
             lines += [f"    e.g. {_to_line(example, names)}" for example in broken["sample"][:3]]
             lines.append(f"    next: {broken['remedy']}")
         return "\n".join(lines)
+
+    def _passed(self, where: str) -> str:
+        return f"{where} passed: {self.expectations} expectations over {self._describe_rows()}."
+
+    def _describe_rows(self) -> str:
+        left_out = f", tenants left out: {len(self.left_out)}" if self.left_out else ""
+        return f"{self.rows} rows{left_out}"
 
 
 def _describe_dates(first: date | None, end: date | None) -> str:
@@ -181,6 +192,7 @@ def save_verdicts(dsn: str, verdicts: Sequence[Verdict]) -> None:
             v.rows,
             v.seconds,
             Jsonb(v.results),
+            list(v.left_out),
         )
         for v in verdicts
     ]
@@ -188,8 +200,8 @@ def save_verdicts(dsn: str, verdicts: Sequence[Verdict]) -> None:
         cursor.execute(f"set role {ETL_ROLE}")
         cursor.executemany(
             "insert into warehouse_staging.gate_results (gate, table_name, reading_date_from,"
-            " reading_date_to, run_id, passed, expectations, failed, checked_at, row_count, seconds, results)"
-            " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            " reading_date_to, run_id, passed, expectations, failed, checked_at, row_count, seconds, results,"
+            " left_out) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::uuid[])",
             rows,
         )
         cursor.executemany(_EMPTY_OLD_RESULTS, [(*table, *table, DETAILED_VERDICTS - 1) for table in tables])
@@ -212,6 +224,18 @@ def failing_verdicts(dsn: str) -> list[Verdict]:
     with psycopg.connect(dsn, row_factory=dict_row) as connection:
         connection.execute(f"set role {ETL_ROLE}")
         found = connection.execute(_FAILING).fetchall()
+    return [_to_verdict(row) for row in found]
+
+
+def failed_verdicts_of(dsn: str, run_id: str) -> list[Verdict]:
+    """Return the failed verdicts of one run, in the order of the pipeline. Raises `psycopg.Error`."""
+    with psycopg.connect(dsn, row_factory=dict_row) as connection:
+        connection.execute(f"set role {ETL_ROLE}")
+        found = connection.execute(
+            "select * from warehouse_staging.gate_results where run_id = %s and not passed"
+            " order by gate, table_name",
+            (run_id,),
+        ).fetchall()
     return [_to_verdict(row) for row in found]
 
 
@@ -254,4 +278,5 @@ def _to_verdict(row: dict[str, Any]) -> Verdict:
         results=row["results"],
         seconds=row["seconds"] or 0.0,
         checked_at=row["checked_at"],
+        left_out=tuple(map(str, row["left_out"])),
     )

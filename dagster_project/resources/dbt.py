@@ -8,12 +8,13 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from dagster_dbt import DbtCliResource
 from filelock import FileLock
@@ -101,15 +102,20 @@ def from_dsn(dsn: str) -> dict[str, str]:
     return {f"MYPROPERTY_DBT_{name}": str(parts[part]) for part, name in names.items() if parts.get(part)}
 
 
-def arguments(command: str, window: Window | None = None) -> list[str]:
+def arguments(command: str, window: Window | None = None, left_out: Collection[str] = ()) -> list[str]:
     """Return the arguments of one dbt call; `window` becomes the vars that say which dates are rebuilt.
 
+    Marts keep the rows of the tenants `left_out`.
     `build` excludes unit tests: they test the code, not the data of a run, and the test suite runs them.
     """
     words = [command, "--exclude-resource-type", "unit_test"] if command == "build" else [command]
     if window is not None:
-        dates = {"start_date": window.start.isoformat(), "end_date": window.end.isoformat()}
-        words += ["--vars", json.dumps(dates)]
+        variables: dict[str, Any] = {
+            "start_date": window.start.isoformat(),
+            "end_date": window.end.isoformat(),
+        }
+        variables |= {"left_out": sorted(left_out)} if left_out else {}
+        words += ["--vars", json.dumps(variables)]
     return words
 
 

@@ -5,6 +5,7 @@ the source still has the columns (`drift`), or reading the copy (`read`).
 """
 
 import datetime
+from collections.abc import Collection
 
 from psycopg import sql
 
@@ -28,11 +29,13 @@ def land(
     end: datetime.date | None = None,
     *,
     is_whole: bool = False,
+    left_out: Collection[str] = (),
 ) -> int:
     """Replace the landed rows of an entity, all or for reading dates in [start, end); returns their number.
 
     Of a growing table only the changes are written, and deleted rows are removed, unless `is_whole`, which
-    replaces all of its rows. The number counts all rows.
+    replaces all of its rows. The number counts all rows. The rows of the tenants `left_out` (ids) on these
+    dates stay as they were landed before.
     If a row with effect on past dates changed, those dates become pending again (`published_dates`). One
     transaction: readers see the old rows or the new. Raises `IngestError` for an archived date, and
     ValueError for an unknown entity, or for dates of an entity without dates.
@@ -47,6 +50,10 @@ def land(
                 return _merge_changes(session, described)
             return _replace(session, described)
         where = filter_dates(described, dates)
+        if left_out:
+            where = sql.SQL("{} and tenant_id <> all ({}::uuid[])").format(
+                where, sql.Literal(sorted(left_out))
+            )
         if described.name == ISSUES:
             withdraw_held_dates(session)
         if described.name == READINGS:

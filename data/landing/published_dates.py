@@ -4,7 +4,7 @@ Here too: which dates a changed row withdraws, and the lock that lets one dbt ru
 building the marts (`dagster_project`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -27,8 +27,26 @@ select d.day, coalesce(min(r.landed_at), clock_timestamp()), %(run_id)s
 from unnest(%(dates)s::date[]) as d (day)
 left join warehouse_staging.meter_readings as r
     on r.reading_date = d.day and r.reading_date >= %(first)s and r.reading_date <= %(last)s
+        and r.tenant_id <> all(%(left_out)s::uuid[])
 group by d.day
 on conflict (reading_date) do update set published_at = excluded.published_at, run_id = excluded.run_id
+"""
+# The tenants of files that touched the dates: another tenant has nothing to be left out.
+_LEAVE_OUT = """
+insert into warehouse_staging.left_out_tenants (tenant_id, reading_date, run_id, failed_run_id)
+select distinct tenant_id, reading_date, %(run_id)s, %(failed_run_id)s from myproperty.ingestion_job_dates
+where reading_date = any(%(dates)s) and tenant_id = any(%(left_out)s::uuid[])
+"""
+_LEFT_OUT = """
+select l.reading_date, l.tenant_id::text, t.name, l.left_out_at, l.failed_run_id
+from warehouse_staging.left_out_tenants as l
+inner join myproperty.tenants as t on t.id = l.tenant_id
+where not exists (select from warehouse_staging.archived_dates as a where a.reading_date = l.reading_date)
+order by t.name, l.tenant_id, l.reading_date
+"""
+_TENANTS = """
+select reading_date, array_agg(distinct tenant_id::text) from myproperty.ingestion_job_dates
+where reading_date = any(%s) group by reading_date
 """
 _PENDING = """
 select
@@ -76,17 +94,21 @@ on conflict do nothing
 # What is held back or accepted decides what a date shows.
 _WITHDRAW_HELD = """
 with l as (
-    select id, reading_date, status = 'open' as is_held, accepted_until
+    select id, tenant_id, reading_date, status = 'open' as is_held, accepted_until
     from warehouse_staging.reading_issues where severity = 'severe' and status <> 'resolved'
 ),
 s as (
-    select id, reading_date, status = 'open' as is_held, accepted_until
+    select id, tenant_id, reading_date, status = 'open' as is_held, accepted_until
     from myproperty.reading_issues where severity = 'severe' and status <> 'resolved'
 ),
 withdrawn as (
     delete from warehouse_staging.published_dates as p
     using l full join s on l.id = s.id
     where p.reading_date = coalesce(s.reading_date, l.reading_date)
+      and not exists (
+          select from warehouse_staging.left_out_tenants as o
+          where o.tenant_id = coalesce(s.tenant_id, l.tenant_id) and o.reading_date = p.reading_date
+      )
       and (l.is_held, l.accepted_until) is distinct from (s.is_held, s.accepted_until)
     returning p.reading_date
 )
@@ -114,18 +136,39 @@ def one_dbt_at_a_time(dsn: str) -> Iterator[None]:
         yield
 
 
-def publish_dates(dsn: str, dates: Sequence[date], run_id: str) -> None:
-    """Mark the dates as published by this run. Raises psycopg.Error."""
+def publish_dates(
+    dsn: str,
+    dates: Sequence[date],
+    run_id: str,
+    *,
+    left_out: Collection[str] = (),
+    failed_run_id: str | None = None,
+) -> None:
+    """Mark the dates as published by this run, without the tenants `left_out` (ids). Raises psycopg.Error.
+
+    They are left out because the run `failed_run_id` failed for them.
+    """
     if not dates:
         return
+    values = {
+        "dates": list(dates),
+        "run_id": run_id,
+        "first": min(dates),
+        "last": max(dates),
+        "left_out": sorted(left_out),
+        "failed_run_id": failed_run_id,
+    }
     with psycopg.connect(dsn) as connection:
         connection.execute(f"set role {ETL_ROLE}")
-        connection.execute(
-            _PUBLISH, {"dates": list(dates), "run_id": run_id, "first": min(dates), "last": max(dates)}
-        )
-        connection.execute(
-            "delete from warehouse_staging.withdrawn_dates where reading_date = any(%s)", (list(dates),)
-        )
+        connection.execute(_PUBLISH, values)
+        for table in ("withdrawn_dates", "left_out_tenants"):
+            connection.execute(
+                sql.SQL("delete from warehouse_staging.{} where reading_date = any(%s)").format(
+                    sql.Identifier(table)
+                ),
+                (list(dates),),
+            )
+        connection.execute(_LEAVE_OUT, values)
 
 
 @dataclass(frozen=True)
@@ -161,6 +204,35 @@ def find_pending_dates(dsn: str, *, withdraw: bool = True) -> list[PendingDate]:
     with psycopg.connect(dsn) as connection:
         connection.execute(f"set role {ETL_ROLE}")
         return [PendingDate(*row) for row in connection.execute(_PENDING).fetchall()]
+
+
+@dataclass(frozen=True)
+class LeftOutTenant:
+    """A tenant whose part of a published date is as it was before, because a run failed for it.
+
+    `tenant` is its name, `failed_run_id` the run that failed.
+    """
+
+    reading_date: date
+    tenant_id: str
+    tenant: str
+    since: datetime
+    failed_run_id: str | None
+
+
+def list_left_out(dsn: str) -> list[LeftOutTenant]:
+    """Return the tenants left out of published dates, by name and date. Raises psycopg.Error."""
+    with psycopg.connect(dsn) as connection:
+        connection.execute(f"set role {ETL_ROLE}")
+        return [LeftOutTenant(*row) for row in connection.execute(_LEFT_OUT).fetchall()]
+
+
+def list_tenants_of(dsn: str, dates: Sequence[date]) -> dict[date, frozenset[str]]:
+    """Return the ids of the tenants whose files touched each date. Raises psycopg.Error."""
+    with psycopg.connect(dsn) as connection:
+        connection.execute(f"set role {ETL_ROLE}")
+        found = connection.execute(_TENANTS, (list(dates),)).fetchall()
+    return {day: frozenset(tenants) for day, tenants in found}
 
 
 def list_published_dates(dsn: str) -> list[date]:

@@ -1,13 +1,14 @@
 """Which dates a run takes: at most a month, and after a failure the dates that may pass alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
 from dagster_project import runner
-from dagster_project.runner import MOST_DATES, MOST_FAILED_IN_A_ROW, RunReport, run_dates, split_after
+from dagster_project.runner import MOST_DATES, RunReport, run_dates
+from dagster_project.splitting import MOST_FAILED_IN_A_ROW, MOST_LEFT_OUT, Part, split_failed
 from expectations.verdicts import Verdict
 from myproperty.dates import Window, limited
 from myproperty.settings import Settings
@@ -20,11 +21,11 @@ def some_dates(count: int) -> list[date]:
     return [FIRST + DAY * n for n in range(count)]
 
 
-def failed(window: Window, bad: set[date], *, named: bool, dated: bool = True) -> Verdict:
-    sample = [
-        {"tenant_id": "t", **({"reading_date": day.isoformat()} if named else {})} for day in sorted(bad)
-    ]
-    rule = {"rule": "D-FACT-001", "severity": "block", "sample": sample[:5], "observed": "", "what": ""}
+def failed(
+    window: Window, bad: set[date], *, named: bool = True, dated: bool = True, tenants: Iterable[str] = "t"
+) -> Verdict:
+    pairs = [[tenant, day.isoformat()] for tenant in tenants for day in sorted(bad)] if named else []
+    rule = {"rule": "D-FACT-001", "severity": "block", "sample": [], "tenant_dates": pairs}
     bounds = window.bounds if dated else (None, None)
     return Verdict("D", "fact_energy_usage", False, [rule], 1, 1, *bounds)
 
@@ -34,9 +35,11 @@ def run_of(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[list[RunRepor
     """Run dates with a pipeline in which `bad` dates fail; return its reports and the progress."""
 
     def run(dates: list[date], bad: set[date], **how: Any) -> tuple[list[RunReport], list[str]]:
-        def pipeline(start: date, end: date, *_: object) -> RunReport:
+        def pipeline(
+            start: date, end: date, *_: object, left_out: frozenset[str], split_from: str | None
+        ) -> RunReport:
             window = Window(start, end)
-            found = bad & set(window.dates)
+            found = bad & set(window.dates) if not left_out else set()
             if how.get("crash"):
                 return RunReport(start, end, "r", False, [], {}, "the server is gone", window.dates)
             verdicts = [failed(window, found, **how)] if found else []
@@ -44,6 +47,7 @@ def run_of(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[list[RunRepor
 
         lines: list[str] = []
         monkeypatch.setattr(runner, "run_pipeline", pipeline)
+        monkeypatch.setattr(runner, "find_tenants", lambda _, days: dict.fromkeys(days, frozenset("t")))
         return run_dates(dates, Settings(), lines.append), lines
 
     return run
@@ -89,11 +93,51 @@ def test_one_bad_date_in_each_month_of_a_year_holds_back_no_other_date(run_of: A
     assert "were not started" not in lines[-1]
 
 
-def test_a_sample_that_names_no_date_of_the_run_halves_it() -> None:
+def split(part: Part, *verdicts: Verdict, tenants: str = "tu") -> list[Part]:
+    return split_failed(part, verdicts, dict.fromkeys(part.window.dates, frozenset(tenants)))
+
+
+def test_a_rule_that_names_no_date_of_the_run_halves_it() -> None:
     window = Window(FIRST, FIRST + DAY * 4)
-    elsewhere = failed(window, {FIRST - DAY}, named=True)
-    report = RunReport(*window.bounds, "r", False, [elsewhere], {}, None, window.dates)
-    assert split_after(report) == [Window(FIRST, FIRST + DAY * 2), Window(FIRST + DAY * 2, FIRST + DAY * 4)]
+    halves = [Part(Window(FIRST, FIRST + DAY * 2)), Part(Window(FIRST + DAY * 2, FIRST + DAY * 4))]
+    assert split(Part(window), failed(window, {FIRST - DAY})) == halves
+
+
+def test_good_dates_run_whole_and_a_bad_date_without_the_tenants_that_break_it() -> None:
+    window = Window(FIRST, FIRST + DAY * 4)
+    bad = FIRST + DAY
+    without = Part(Window(bad, bad + DAY), frozenset("t"))
+    parts = [Part(Window(FIRST, bad)), without, Part(Window(bad + DAY, window.end))]
+    assert split(Part(window), failed(window, {bad})) == parts
+
+
+def test_a_bad_date_of_which_no_tenant_is_left_is_not_tried_again() -> None:
+    window = Window(FIRST, FIRST + DAY * 2)
+    assert split(Part(window), failed(window, {FIRST}), tenants="t") == [
+        Part(Window(FIRST + DAY, window.end))
+    ]
+    of_both = [failed(window, {FIRST, FIRST + DAY}, tenants="t"), failed(window, {FIRST}, tenants="u")]
+    assert split(Part(window), *of_both) == [Part(Window(FIRST + DAY, window.end), frozenset("t"))]
+
+
+def test_a_part_leaves_out_what_the_run_before_left_out() -> None:
+    window = Window(FIRST, FIRST + DAY)
+    again = split(Part(window, frozenset("t")), failed(window, {FIRST}, tenants="u"), tenants="tuv")
+    assert again == [Part(window, frozenset("tu"))]
+
+
+def test_a_tenant_named_without_a_date_is_left_out_of_all_dates() -> None:
+    window = Window(FIRST, FIRST + DAY * 3)
+    verdict = failed(window, set())
+    verdict.failed[0]["tenant_dates"] = [["t", None]]
+    assert split(Part(window), verdict) == [Part(window, frozenset("t"))]
+
+
+def test_a_rule_that_most_tenants_break_leaves_out_none() -> None:
+    window = Window(FIRST, FIRST + DAY)
+    many = [f"t{n}" for n in range(MOST_LEFT_OUT + 1)]
+    verdict = failed(window, {FIRST}, tenants=many)
+    assert split_failed(Part(window), [verdict], {FIRST: frozenset([*many, "u"])}) == []
 
 
 def test_a_failure_of_everything_is_not_tried_for_ever(run_of: Any) -> None:

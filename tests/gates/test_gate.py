@@ -267,7 +267,7 @@ def test_the_results_are_those_of_one_whole_validation(frame: pd.DataFrame) -> N
     import great_expectations as gx  # takes seconds, and each worker imports each test module
 
     details = {
-        "result_format": "SUMMARY",
+        "result_format": "COMPLETE",
         "partial_unexpected_count": SAMPLE_SIZE,
         "unexpected_index_column_names": list(readings.SUITE.id_columns),
     }

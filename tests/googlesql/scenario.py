@@ -21,12 +21,18 @@ from .raw import COLUMNS
 from .scenario_billing import make_shares
 from .scenario_row import FIRST_DAY, LAST_DAY, LONG_AGO, MADE, make_row
 
-VARIABLES = {
+VARIABLES: dict[str, Any] = {
     "start_date": "2026-09-30",
     "end_date": "2026-10-26",
     **CALENDAR,
 }
-REVISED_VARIABLES = VARIABLES | {"start_date": "2026-10-04", "end_date": "2026-10-05"}
+# A tenant whose revised readings a gate refused: its rows of the marts stay as they were.
+LEFT_OUT = "t2"
+REVISED_VARIABLES = VARIABLES | {
+    "start_date": "2026-10-04",
+    "end_date": "2026-10-05",
+    "left_out": [LEFT_OUT],
+}
 REVISED = datetime(2026, 10, 8, 12, 0, tzinfo=UTC)
 # 13 weeks move 1 July to 30 September: the weekday and the distance of each zone from UTC stay the same.
 MOVED = timedelta(weeks=13)

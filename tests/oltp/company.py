@@ -375,6 +375,7 @@ SYSTEM_ROWS: dict[str, Row] = {
         "gate": "A", "table_name": "t", "run_id": "r", "passed": True, "expectations": 1,
     },
     "warehouse_staging.withdrawn_dates": {"reading_date": DAY, "reason": "tenancies changed"},
+    "warehouse_staging.left_out_tenants": {"tenant_id": uuid.UUID(int=1), "reading_date": DAY, "run_id": "r"},
     "warehouse_staging.pipeline_runs": {
         "run_id": "r", "job": "pipeline", "status": "succeeded", "requested_at": "2026-02-01",
         "changed_at": "2026-02-01",

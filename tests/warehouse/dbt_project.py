@@ -156,13 +156,18 @@ def run_dbt(
     *,
     project: Path = PROJECT,
     prefix: str = "",
+    left_out: Sequence[str] = (),
 ) -> DbtRun:
     """Run one dbt command (such as ["build"]) in this process for [start, end) on the database of `dsn`.
 
-    Each command but `parse` on the project itself runs on a parse that all tests of a session share.
+    Marts keep the rows of the tenants `left_out`. Each command but `parse` on the project itself runs on a
+    parse that all tests of a session share.
     """
     ranged = start is not None and end is not None
-    variables = CALENDAR | ({"start_date": str(start), "end_date": str(end)} if ranged else {})
+    variables: dict[str, Any] = CALENDAR | (
+        {"start_date": str(start), "end_date": str(end)} if ranged else {}
+    )
+    variables |= {"left_out": list(left_out)} if left_out else {}
     arguments = [
         *words,
         *("--project-dir", str(project), "--profiles-dir", str(project), "--target", "postgres"),

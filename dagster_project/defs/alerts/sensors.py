@@ -13,6 +13,7 @@ import psycopg
 from dagster_project.alerts import channels, facts, messages
 from dagster_project.broken_rules import read_broken_rules
 from dagster_project.environments import AUTOMATIONS
+from dagster_project.partitions import left_out_of_tags
 from dagster_project.resources.platform import Platform
 from myproperty.errors import PlatformError
 
@@ -59,6 +60,8 @@ def recovered_runs(
     if not names:
         return dg.SkipReason(NO_CHANNEL)
     run = context.dagster_run
+    if left_out_of_tags(run.tags):
+        return dg.SkipReason("the run left out the tenants for whom the run before failed")
     channels.open_outbox(platform.settings).recover_dates(
         run.job_name, facts.dates_of_run(run), f"recovery/{run.run_id}", names, facts.utc_now()
     )

@@ -9,7 +9,7 @@ import dagster as dg
 
 from dagster_project.failures import RETRY, permanent_unless_retryable
 from dagster_project.fences import LANDING_PASSED, READINGS_PASSED, make_fence
-from dagster_project.partitions import READING_DATES, SINGLE_RUN, window
+from dagster_project.partitions import READING_DATES, SINGLE_RUN, left_out_of_tags, window
 from dagster_project.processes import tag_process
 from dagster_project.resources.platform import Platform
 from data.landing.entities import ENTITIES
@@ -78,7 +78,7 @@ def landing_asset(entity: str) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult[None]:
         check_sources(context, platform, [entity])
         with permanent_unless_retryable():
-            rows = land_entity_rows(platform, entity, window(context))
+            rows = land_entity_rows(platform, entity, window(context), left_out_of_tags(context.run.tags))
         platform.progress(f"landed {entity}: {rows} rows")
         return dg.MaterializeResult(metadata={"rows": rows})
 
@@ -95,11 +95,13 @@ def check_sources(context: dg.AssetExecutionContext, platform: Platform, entitie
             platform.progress(f"warning: {warning}")
 
 
-def land_entity_rows(platform: Platform, entity: str, dates: Window | None) -> int:
-    """Land one entity; return its number of rows."""
+def land_entity_rows(
+    platform: Platform, entity: str, dates: Window | None, left_out: frozenset[str] = frozenset()
+) -> int:
+    """Land one entity, without the tenants `left_out`; return its number of rows."""
     from data.landing.land import land
 
-    return land(entity, platform.oltp_dsn, *(dates.bounds if dates else ()))
+    return land(entity, platform.oltp_dsn, *(dates.bounds if dates else ()), left_out=left_out)
 
 
 assets = [

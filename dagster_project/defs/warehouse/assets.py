@@ -16,9 +16,10 @@ from dagster_project.defs.warehouse.translator import LAYERS, Translator
 from dagster_project.environments import WAREHOUSE_POOL
 from dagster_project.failures import RETRY, permanent_unless_retryable
 from dagster_project.fences import DIMENSIONS_PASSED, FACTS_PASSED, RAW_PASSED, make_fence
-from dagster_project.partitions import READING_DATES, SINGLE_RUN, window
+from dagster_project.partitions import READING_DATES, SINGLE_RUN, SPLIT_FROM, left_out_of_tags, window
 from dagster_project.resources import dbt as dbt_calls
 from dagster_project.resources.platform import Platform
+from dagster_project.splitting import describe_tenants
 from data.landing.published_dates import one_dbt_at_a_time, publish_dates
 from expectations.suites import warehouse_suites
 from myproperty.dates import Window
@@ -74,7 +75,8 @@ def _build(
     with permanent_unless_retryable(), one_dbt_at_a_time(platform.oltp_dsn):
         variables = dbt_calls.connection(settings) | dbt_calls.with_parse(settings, target)
         with dbt_calls.environment(variables | {"MYPROPERTY_RUN_ID": run_id}):
-            call = dbt.cli(dbt_calls.arguments("build", dates), context=context, target_path=target)
+            words = dbt_calls.arguments("build", dates, left_out_of_tags(context.run.tags))
+            call = dbt.cli(words, context=context, target_path=target)
         for event in call.stream():
             if isinstance(event, dg.Output):
                 platform.progress(f"dbt built {event.output_name.replace('__', '/', 1)}")
@@ -97,13 +99,21 @@ def publish_step(dbt_steps: Sequence[dg.AssetsDefinition]) -> dg.AssetsDefinitio
         context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> dg.MaterializeResult[None]:
         """The dates whose marts are built. A date that a file touches later is pending again."""
-        dates = window(context)
+        dates, tags = window(context), context.run.tags
+        left_out = left_out_of_tags(tags)
         with permanent_unless_retryable():
-            publish_dates(platform.oltp_dsn, dates.dates, context.run.run_id)
+            publish_dates(
+                platform.oltp_dsn,
+                dates.dates,
+                context.run.run_id,
+                left_out=left_out,
+                failed_run_id=tags.get(SPLIT_FROM),
+            )
             dbt_calls.keep_manifest(platform.settings)
             dbt_calls.delete_old_runs(platform.settings)
-        platform.progress(f"published {dates.start} to before {dates.end}")
-        return dg.MaterializeResult(metadata={"dates": len(dates.dates)})
+        without = f" without {describe_tenants(left_out)}" if left_out else ""
+        platform.progress(f"published {dates.start} to before {dates.end}{without}")
+        return dg.MaterializeResult(metadata={"dates": len(dates.dates), "tenants_left_out": len(left_out)})
 
     return published_dates
 
