@@ -191,7 +191,8 @@ def quarantined(name: str, what: str, rule: str, change: Change) -> Fault:
 
 
 READINGS = (
-    "update myproperty.meter_readings set {change} where reading_date = '{{day}}' and channel = '{channel}'"
+    "update myproperty.meter_readings set {change} where reading_date = '{{day}}' and channel = '{channel}' "
+    "and meter_id in (select id from myproperty.meters where serial_number like 'DEMO-BERLIN-%')"
 )
 
 

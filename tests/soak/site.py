@@ -126,19 +126,17 @@ class Site:
         self, rows: Sequence[Row], change: Change = lambda row: row, *, name: str = "planted.csv", at: int = 1
     ) -> IngestResult:
         """Put a file of these rows, each changed, into the inbox and ingest it; `at` orders the versions."""
-        version = f"{datetime(2025, 12, at, tzinfo=UTC):%Y-%m-%dT%H:%M:%SZ}"
-        text = io.StringIO()
-        writer = csv.DictWriter(text, CANONICAL_COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        changed = (change(dict(row) | {"source_version": version}) for row in rows)
-        writer.writerows(row for row in changed if row is not None)
-        return self.send_text(text.getvalue().encode(), name)
+        return self.send_text(write_rows(rows, change, at), name)
 
-    def send_text(self, content: bytes, name: str, tenant: str = TENANT) -> IngestResult:
-        """Put a file into the inbox of a tenant and ingest it."""
+    def put_text(self, content: bytes, name: str, tenant: str = TENANT) -> None:
+        """Put a file into the inbox of a tenant."""
         path = Path(self.settings.inbox) / tenant / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
+
+    def send_text(self, content: bytes, name: str, tenant: str = TENANT) -> IngestResult:
+        """Put a file into the inbox of a tenant and ingest it."""
+        self.put_text(content, name, tenant)
         results = ingest_inbox(self.settings)
         self.ingested += results
         return results[-1]
@@ -195,6 +193,17 @@ class Site:
             for reason in found.run.reasons
         }
         return rules
+
+
+def write_rows(rows: Sequence[Row], change: Change = lambda row: row, at: int = 1) -> bytes:
+    """Write a canonical CSV of these rows, each changed; `at` orders the versions of files."""
+    version = f"{datetime(2025, 12, at, tzinfo=UTC):%Y-%m-%dT%H:%M:%SZ}"
+    text = io.StringIO()
+    writer = csv.DictWriter(text, CANONICAL_COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    changed = (change(dict(row) | {"source_version": version}) for row in rows)
+    writer.writerows(row for row in changed if row is not None)
+    return text.getvalue().encode()
 
 
 def build_site(admin: str, home: Path) -> Site:

@@ -63,6 +63,12 @@ _SECOND_PRICE = (
 _STALE = (
     "update warehouse_staging.meter_readings set value_kwh = value_kwh + 0.001 where reading_date = '{day}'"
 )
+# The other rows become newer than the lost one by more than a landing looks back.
+_HOLE = (
+    "with lost as (select min(id::text)::uuid as id from warehouse_staging.payments), gone as (delete from "
+    "warehouse_staging.payments where id in (select id from lost)) update warehouse_staging.payments set "
+    "updated_at = updated_at + interval '1 year' where id not in (select id from lost)"
+)
 _LOST = "delete from warehouse_staging.meter_readings where reading_date = '{day}' and channel = 'export'"
 _FACT_LOSES = "delete from core.fact_energy_usage where reading_date = '{day}' and channel = 'export'"
 _MORE_USED = (
@@ -169,8 +175,12 @@ COPIES = (
         reload("invoices"), runs="day",
     ),
     Fault(
-        "deleted payments in landing", "a growing table keeps the hole", "B-PAYMENTS-001", "blocked",
-        change_oltp("delete from warehouse_staging.payments"), reload("payments"), runs="day",
+        "deleted payment in landing", "a growing table keeps the hole", "B-PAYMENTS-002", "blocked",
+        change_oltp(_HOLE), reload("payments"), runs="day",
+    ),
+    Fault(
+        "emptied table in landing", "all payments are copied again", "", "healed",
+        change_oltp("delete from warehouse_staging.payments"), no_command, runs="day",
     ),
     Fault(
         "stale landing", "landed rows change before they are loaded", "B-METER-READINGS-003", "blocked",

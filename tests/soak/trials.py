@@ -84,7 +84,8 @@ def _check_mended(site: Site) -> None:
         if found.run is not None:
             reports += site.run(*found.dates)
     for report in reports:
-        assert report.success, f"after mending: {report.error}"
+        rules = [broken["rule"] for verdict in report.failed for broken in verdict.failed]
+        assert report.success, f"after mending: {rules or report.error}"
     assert len(site.reports) == before + len(reports)
     after = site.figures()
     changed = [(key, site.base.get(key), after.get(key)) for key in _differing(site.base, after)]
@@ -158,21 +159,22 @@ def write_page(trials: Sequence[Trial]) -> str:
             "",
             "| Fault | What | Named by | Outcome | Mended by |",
             "| --- | --- | --- | --- | --- |",
+            *(_write_row(ended[fault.name]) for fault in faults if fault.name in ended),
         ]
-        for fault in faults:
-            if fault.name not in ended:
-                continue
-            trial = ended[fault.name]
-            outcome = fault.outcome if not trial.problem else f"NOT as expected: {trial.problem[:120]}"
-            commands = ", ".join(
-                f"`{command}`" if command[0] != "(" else command[1:-1] for command in trial.commands
-            )
-            commands = re.sub(r"\d{4}-\d\d-\d\d", "DAY", commands)
-            rule = f"`{fault.rule}`" if fault.rule else ""
-            lines.append(
-                f"| {fault.name} | {fault.what} | {rule} | {outcome.replace('|', '/')} | {commands} |"
-            )
     return "\n".join(lines) + "\n"
+
+
+def write_cells(fault: Fault) -> tuple[str, str, str]:
+    """Return the cells of a fault that do not depend on its trial: name, what it is, and its rule."""
+    return fault.name, fault.what, f"`{fault.rule}`" if fault.rule else ""
+
+
+def _write_row(trial: Trial) -> str:
+    outcome = trial.fault.outcome if not trial.problem else f"NOT as expected: {trial.problem[:120]}"
+    commands = ", ".join(f"`{command}`" if command[0] != "(" else command[1:-1] for command in trial.commands)
+    commands = re.sub(r"\d{4}-\d\d-\d\d", "DAY", commands)
+    cells = (*write_cells(trial.fault), outcome.replace("|", "/").replace("\n", " "), commands)
+    return f"| {' | '.join(cells)} |"
 
 
 def choose_share(seed: int) -> list[Fault]:
