@@ -12,7 +12,7 @@ FAST := not engine and not emulator and not slow
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast soak fuzz dev lint lint-python lint-layout lint-sql format bench docs model-docs quality-docs slim lock down clean
+.PHONY: help demo test test-fast soak fuzz dev lint lint-python lint-layout lint-sql format bench docs model-docs quality-docs screenshots slim lock down clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,6 +81,9 @@ model-docs: $(READY) ## build the site of the models (columns, tests, lineage); 
 
 quality-docs: $(READY) ## build the site of the gates from the kept verdicts (Great Expectations' Data Docs)
 	@$(BIN)/myproperty quality-docs
+
+screenshots: $(READY) ## take the pictures of docs/dagster.md: needs Chromium, takes minutes
+	@$(BIN)/python -W ignore -m docs.screenshots
 
 slim: $(READY) ## build and test changed models for the dates from FROM to before TO, in schemas slim_*
 	@MYPROPERTY_RAW_PREFIX=$(MYPROPERTY_DATASET_PREFIX) MYPROPERTY_DATASET_PREFIX=slim_ $(BIN)/myproperty dbt build \

@@ -57,3 +57,11 @@ def test_every_variable_is_on_the_page_of_settings() -> None:
 def test_every_setting_has_a_description() -> None:
     for each in (Settings, EngineSettings):
         assert [name for name, field in each.model_fields.items() if not field.description] == []
+
+
+def test_every_picture_is_shown_and_taken_by_the_script() -> None:
+    pictures = {path.stem for path in (ROOT / "docs" / "pictures").glob("*.png")}
+    shown = set(re.findall(r"\(pictures/([a-z-]+)\.png\)", (ROOT / "docs" / "dagster.md").read_text()))
+    script = (ROOT / "docs" / "screenshots.py").read_text()
+    assert pictures == shown != set()
+    assert {name for name in pictures if f'"{name}": ' not in script} == set()

@@ -22,8 +22,8 @@ QUALITIES = ("actual", "edited", "estimated", "null")
 
 _ID_COLUMNS = ("tenant_id", "meter_id", "channel", "reading_date")
 _REINGEST = (
-    "Look at the job that loaded this date (`ingestion_job_id`), correct the file or its mapping"
-    " and ingest it again."
+    "Ask the sender for a corrected file, or correct the mapping: `myproperty ingest FILE --tenant T`. Then "
+    "`myproperty run --from {first} --to {last}`. A load refuses such a value: look for what wrote it."
 )
 # Each counts wrong readings in the column of its condition.
 _COUNT_RULES = (
@@ -55,13 +55,15 @@ _COUNT_RULES = (
         "A-READINGS-006",
         is_zero("future_rows"),
         "a reading does not start in the future",
-        "Check the clock and zone of the meter's file, then ingest it again.",
+        "Check the clock and zone of the meter's file: `myproperty inspect FILE`. Then load the "
+        "corrected file, `myproperty ingest FILE --tenant T`.",
     ),
     GateRule(
         "A-READINGS-007",
         is_zero("wrong_date_rows"),
         "reading_date is the local date in the meter's timezone",
-        "Check `meters.timezone`; if it was changed, ingest the meter's files again.",
+        "Check `meters.timezone`: if it was changed by mistake, change it back, then `myproperty run "
+        "--from {first} --to {last}`. If it was wrong before, load the meter's files again.",
     ),
     GateRule(
         "A-READINGS-008",
@@ -73,7 +75,7 @@ _COUNT_RULES = (
         "A-READINGS-009",
         is_zero("duplicate_rows"),
         "each meter, channel and instant has one reading",
-        "Check that the partition of this date has its primary key.",
+        "Check that the partition of this date has its primary key: `myproperty partitions list`.",
     ),
     GateRule(
         "A-READINGS-010",
@@ -86,7 +88,8 @@ _COUNT_RULES = (
         is_zero("implausible_rows"),
         f"generation of an interval is not above {CAPACITY_MARGIN} x the property's solar capacity, but for "
         "meters that a severe issue holds back",
-        "Check the unit of the file (Wh read as kWh?) and `properties.solar_capacity_kw`.",
+        "Check the unit of the file (Wh read as kWh?), `myproperty inspect FILE`, and "
+        "`properties.solar_capacity_kw`. Then `myproperty run --from {first} --to {last}`.",
     ),
 )
 COUNTS = tuple(rule.condition.arguments["column"] for rule in _COUNT_RULES)
@@ -106,8 +109,9 @@ SUITE = GateSuite(
             "A-READINGS-001",
             is_between("rows", 1, None),
             "a date that the ledger says was loaded has readings",
-            "Look at `myproperty partitions list`: restore an archived date first, or leave it out of the "
-            "run. Otherwise look at `ingestion_job_dates`: was the partition dropped after the load?",
+            "Look at `myproperty partitions list`: restore an archived date first, `myproperty partitions "
+            "restore DATE`, or leave it out of the run. Otherwise look at `ingestion_job_dates`: was the "
+            "partition dropped after the load?",
         ),
         *_COUNT_RULES,
         GateRule(

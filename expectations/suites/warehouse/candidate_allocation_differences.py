@@ -18,7 +18,8 @@ select tenant_id, allocation_id, finding from ${prefix}staging.candidate_allocat
             "D-ALLOCATION-001",
             are_unique(["tenant_id", "allocation_id"]),
             "each tenant and row of the allocation ledger has one row",
-            "Look at the joins of candidate_allocation_differences.",
+            "`myproperty reload allocation_ledger`, then `myproperty run --from {first} --to {last}`. If "
+            "it fails again, look at the joins of candidate_allocation_differences.",
         ),
         GateRule(
             "D-ALLOCATION-002",

@@ -34,13 +34,15 @@ full join (
             "D-ARREARS-001",
             is_zero("ledger_difference"),
             "outstanding less overpaid is the balance of receivables",
-            "Look at the joins of candidate_arrears, and for entries whose invoice or payment did not land.",
+            "`myproperty reload ledger_entries`, `myproperty reload invoices` and `myproperty reload "
+            "payments` copy what may not have landed; then `myproperty run`. If it fails again, look at "
+            "the joins of candidate_arrears.",
         ),
         GateRule(
             "D-ARREARS-002",
             is_zero("buckets_difference"),
             "the amounts due and overdue by age add up to the amount outstanding",
-            "Run again; if it fails again, look at the due dates of open invoices.",
+            "`myproperty run` again. If it fails again, look at the due dates of open invoices.",
         ),
     ),
 )

@@ -20,7 +20,8 @@ from ${prefix}staging.candidate_billing_reconciliation
             "D-BILLING-001",
             are_unique(["tenant_id", "invoice_id", "allocation_id"]),
             "each tenant, invoice and allocation has one row",
-            "Look at the joins of candidate_billing_reconciliation.",
+            "`myproperty reload invoices` and `myproperty reload invoice_lines`, then `myproperty run`. If "
+            "it fails again, look at the joins of candidate_billing_reconciliation.",
         ),
         GateRule(
             "D-BILLING-002",

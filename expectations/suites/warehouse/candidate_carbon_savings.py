@@ -7,7 +7,10 @@ from expectations.rules import GateRule, WarehouseSuite, are_unique, is_between,
 
 # Figures are rounded to nine places.
 TOLERANCE_KG = 1e-6
-_REBUILD = "Run the same dates again; if it fails again, look at the joins of candidate_carbon_savings."
+_REBUILD = (
+    "`myproperty run --from {first} --to {last}` builds the dates again. If it fails again, "
+    "look at the joins of candidate_carbon_savings."
+)
 
 SUITE = WarehouseSuite(
     table="candidate_carbon_savings",

@@ -28,7 +28,8 @@ where reading_date >= $start and reading_date < $end
             "D-COMPLETENESS-001",
             are_unique(["tenant_id", "meter_id", "channel", "reading_date"]),
             "each tenant, meter, channel and reading date has one row",
-            "Run the same dates again; if it fails again, look at the macro meter_days.",
+            "`myproperty run --from {first} --to {last}` builds the dates again. If it fails again, "
+            "look at the macro meter_days.",
         ),
         GateRule(
             "D-COMPLETENESS-002",

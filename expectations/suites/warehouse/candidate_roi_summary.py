@@ -8,7 +8,10 @@ import pandas as pd
 from expectations.rules import GateRule, WarehouseSuite, are_unique, is_between, is_not_above, is_zero
 
 _ASSUMPTIONS = "Check the row of myproperty.solar_appraisals: rates are shares (0.06), prices are per kWh."
-_REBUILD = "Run the same dates again; if it fails again, look at the models of the allocation."
+_REBUILD = (
+    "`myproperty run --from {first} --to {last}` builds the dates again. If it fails again, "
+    "look at the models of the allocation."
+)
 
 
 def add_sign_mismatch(candidate: pd.DataFrame) -> pd.DataFrame:

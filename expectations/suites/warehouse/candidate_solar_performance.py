@@ -13,7 +13,10 @@ HIGHEST_SPECIFIC_YIELD = 9.0
 # Figures of the candidate are rounded to 9 places: half a watt-hour is far above rounding.
 ENERGY_TOLERANCE_KWH = 0.0005
 _FORMULA = "Check the registers of this property's meters (channel swapped?), then the model's SQL."
-_REBUILD = "Run the same dates again; if it fails again, compare the model's joins with the fact."
+_REBUILD = (
+    "`myproperty run --from {first} --to {last}` builds the dates again. If it fails again, "
+    "compare the model's joins with the fact."
+)
 
 
 def add_comparisons(candidate: pd.DataFrame) -> pd.DataFrame:

@@ -29,13 +29,14 @@ full join (
             "D-SLA-001",
             is_zero("ticket_difference"),
             "the months hold every ticket once",
-            "Look at the joins of fact_service_ticket and candidate_ticket_sla.",
+            "`myproperty reload service_tickets`, then `myproperty run`. If it fails again, look at the "
+            "joins of fact_service_ticket and candidate_ticket_sla.",
         ),
         GateRule(
             "D-SLA-002",
             is_zero("disordered"),
             "the median is not above the 90th percentile",
-            "Run again; if it fails again, look at the ranks in candidate_ticket_sla.",
+            "`myproperty run` again. If it fails again, look at the ranks in candidate_ticket_sla.",
         ),
     ),
 )

@@ -9,7 +9,8 @@ The warehouse sums both for each tenant, date and channel, and the frame puts th
 from expectations.rules import GateRule, WarehouseSuite, equals_source, is_true, is_zero
 
 _REBUILD = (
-    "Run the same dates again; if it fails again, compare the fact's SQL and joins with raw.meter_readings."
+    "`myproperty reload meter_readings --from {first} --to {last}`, then `myproperty run --from {first} "
+    "--to {last}`. If it fails again, compare the fact's SQL and joins with raw.meter_readings."
 )
 
 SUITE = WarehouseSuite(
