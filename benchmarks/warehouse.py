@@ -33,7 +33,7 @@ from psycopg import sql
 from benchmarks.measurement import Measurement
 from dagster_project.defs.warehouse.assets import STEPS
 from dagster_project.resources import dbt
-from data.landing.entities import ENTITIES
+from data.landing.entities import LOADED
 from data.raw.postgres import PostgresWarehouse
 from myproperty import engines
 from myproperty.database.session import transaction
@@ -208,7 +208,7 @@ def measure_warehouse(settings: Settings, sizes: Sequence[int] = SIZES) -> list[
     """Measure a day's run at each size (in millions of readings), the build of 10 million, and DuckDB."""
     dsn = engines.dsn(settings, "warehouse")
     raw = PostgresWarehouse(dsn)
-    for entity in ENTITIES.values():
+    for entity in LOADED.values():
         raw.ensure_table(entity)
     with psycopg.connect(dsn) as connection:
         connection.execute(COMPANY.encode())

@@ -105,7 +105,7 @@ def _running_engines(settings: Settings) -> Iterator[None]:
 
 
 def _run_steps(settings: Settings, scale: "Scale", days: int | None) -> None:
-    from dagster_project.runner import ingest_inbox, run_pipeline
+    from dagster_project.runner import build_quality, ingest_inbox, run_pipeline
     from data.demo.billing import apply_billing
     from expectations.verdicts import last_verdicts
     from myproperty import engines
@@ -124,6 +124,8 @@ def _run_steps(settings: Settings, scale: "Scale", days: int | None) -> None:
         if scale == "small":
             apply_billing(dsn, scale, console.show_progress)
         report = run_pipeline(scope.start, scope.end, settings, console.show_progress)
+        # After a failed run too: it says what failed.
+        build_quality(settings, console.show_progress)
     views.show_ingests(ingested)
     views.show_validations(report.validated)
     views.show_runs([report])
@@ -199,6 +201,7 @@ def _describe_next_steps(settings: Settings) -> str:
         "  make dev                          the Dagster UI: every asset, run and gate, http://127.0.0.1:3000\n"
         "  .venv/bin/myproperty up           the engines, then:\n"
         '  .venv/bin/myproperty query "table marts.mart_solar_performance"\n'
+        "  .venv/bin/myproperty quality             dates that stand out, and the last runs\n"
         "  .venv/bin/myproperty quarantine list\n"
         "  .venv/bin/myproperty billing ties --tenant demo-wattlebird\n"
         "  .venv/bin/myproperty run                 the year before the demo, to the marts: some minutes\n"

@@ -13,6 +13,7 @@ from commands import (
     monitoring,
     partitions,
     pipeline,
+    quality,
     quarantine,
     warehouse,
 )
@@ -32,6 +33,7 @@ app.command()(pipeline.reload)
 app.command()(warehouse.query)
 app.command()(pipeline.pending)
 app.command()(pipeline.gates)
+app.command()(quality.quality)
 app.command()(pipeline.quality_docs)
 app.command()(monitoring.prometheus)
 app.command()(pipeline.validate)

@@ -23,6 +23,9 @@ from dagster_project.defs.oltp import assets as oltp_assets
 from dagster_project.defs.oltp import checks as oltp_checks
 from dagster_project.defs.oltp import jobs as oltp_jobs
 from dagster_project.defs.oltp import sensors as oltp_sensors
+from dagster_project.defs.quality import assets as quality_assets
+from dagster_project.defs.quality import jobs as quality_jobs
+from dagster_project.defs.quality import sensors as quality_sensors
 from dagster_project.defs.raw import assets as raw_assets
 from dagster_project.defs.raw import checks as raw_checks
 from dagster_project.defs.raw import jobs as raw_jobs
@@ -90,6 +93,7 @@ def build_defs(
                 *oltp_assets.assets,
                 *landing_assets.assets,
                 *raw_assets.assets,
+                *quality_assets.assets,
                 *warehouse_assets.make_assets(dbt.manifest(settings)),
             ],
         ),
@@ -105,6 +109,7 @@ def build_defs(
             *raw_jobs.jobs,
             *warehouse_jobs.jobs,
             *history_jobs.jobs,
+            *quality_jobs.jobs,
         ],
         schedules=switch(
             [*ingest_schedules.schedules, *raw_schedules.schedules, *warehouse_schedules.schedules],
@@ -115,6 +120,7 @@ def build_defs(
                 *ingest_sensors.sensors,
                 *oltp_sensors.sensors,
                 *warehouse_sensors.sensors,
+                *quality_sensors.sensors,
                 *alert_sensors.sensors,
                 *history_sensors.sensors,
             ],

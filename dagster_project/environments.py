@@ -53,6 +53,9 @@ AUTOMATIONS = {
         DEPLOYED,
         seconds=30,
     ),
+    "quality_marts": Automation(
+        "Builds the marts of quality when a run of the pipeline has ended.", DEPLOYED, seconds=300
+    ),
     "recorded_runs": Automation("Records the runs for `myproperty pending`.", EVERYWHERE, seconds=60),
     "new_verdicts": Automation(
         "Builds the site of the gates again, after runs and at most once for runs that follow each other.",

@@ -16,6 +16,7 @@ import psycopg
 from dagster_project import pending
 from dagster_project.defs.ingest.jobs import ingest
 from dagster_project.defs.oltp.jobs import validate
+from dagster_project.defs.quality.jobs import quality
 from dagster_project.defs.warehouse.jobs import pipeline
 from dagster_project.instance import open_instance
 from dagster_project.partitions import LAUNCHED_BY, READING_DATES, SPLIT_BY, dates_of_tags, run_tags
@@ -230,6 +231,13 @@ def find_tenants(settings: Settings, dates: Sequence[date]) -> dict[date, frozen
     from data.landing import published_dates
 
     return published_dates.list_tenants_of(Platform(settings).oltp_dsn, dates)
+
+
+def build_quality(settings: Settings, progress: Callable[[str], None] | None = None) -> None:
+    """Run the job `quality`: count and publish the figures of dates and runs. Raises RunFailed."""
+    result = _execute_job(quality.name, _make_platform(settings, progress), {LAUNCHED_BY: _launcher()})
+    if not result.success:
+        raise RunFailed(f"the marts of quality were not built.\n{_describe_failure(result)}")
 
 
 def _launcher() -> str:

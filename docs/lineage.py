@@ -14,7 +14,7 @@ from typing import Any
 from sqlglot import exp
 from sqlglot.lineage import Node, lineage
 
-from data.landing.entities import ENTITIES
+from data.landing.entities import LOADED
 
 Column = tuple[str, str]
 _TIMES = ("dbt_valid_from", "dbt_valid_to")
@@ -86,7 +86,7 @@ class Lineage:
             found.setdefault(node["database"], {}).setdefault(node["schema"], {})[name] = columns
         database = next(iter(found))
         found[database]["raw"] = {
-            name: dict.fromkeys(entity.schema.names, "text") for name, entity in ENTITIES.items()
+            name: dict.fromkeys(entity.schema.names, "text") for name, entity in LOADED.items()
         }
         return found
 

@@ -45,9 +45,11 @@ from dagster_project.resources.platform import Platform
 from data.demo import DemoScope, apply_company, generate_files
 from data.demo.billing import apply_billing
 from data.ingest.errors import QueryRefused
-from data.landing.entities import ENTITIES
-from data.landing.read import read_landing
+from data.landing.entities import ENTITIES, QUALITY_RUNS, RECORDS
+from data.landing.quality import count_runs
+from data.landing.read import fingerprint_landing, read_landing
 from data.raw.bigquery import BigQueryWarehouse, open_bigquery
+from data.raw.transfer import transfer
 from data.raw.warehouse import open_warehouse
 from myproperty import engines
 from myproperty.dates import Window
@@ -137,7 +139,9 @@ def first_state(wire: Wire) -> dict[str, Any]:
 
 
 def nodes(settings: Settings) -> list[dict[str, Any]]:
-    return list(json.loads(dbt_calls.manifest(settings).read_text())["nodes"].values())
+    """The nodes of the pipeline; those of the job `quality` have a test of their own."""
+    found = json.loads(dbt_calls.manifest(settings).read_text())["nodes"].values()
+    return [node for node in found if "quality" not in node["tags"]]
 
 
 def tables(settings: Settings) -> dict[str, bool]:
@@ -306,6 +310,29 @@ def is_asset(node: dict[str, Any]) -> bool:
         node["resource_type"] in {"model", "seed", "snapshot"}
         and node["config"]["materialized"] != "ephemeral"
     )
+
+
+def test_the_job_of_quality_loads_its_records_and_builds_its_marts(wire: Wire) -> None:
+    dsn = engines.dsn(wire.settings)
+    with builds_without_tests():
+        runner.build_quality(wire.settings)
+    warehouse = open_bigquery(wire.settings)
+    try:
+        # The run of quality has ended by now: it is merged into the runs that are loaded.
+        assert count_runs(dsn) == 1
+        runs = transfer(warehouse, QUALITY_RUNS, dsn, "again")
+        loaded = {name: warehouse.fingerprint(RECORDS[name]) for name in RECORDS}
+    finally:
+        warehouse.close()
+    for name, found in loaded.items():
+        assert found.equals(fingerprint_landing(name, dsn)), name
+    built = rows(wire.settings, "marts.mart_pipeline_runs", None)
+    assert len(built) == runs - 1
+    assert {row["status"] for row in built if row["job"] == "pipeline"} == {"succeeded"}
+    days = rows(wire.settings, "marts.mart_data_quality", None)
+    assert {(row["tenant_id"], row["reading_date"]) for row in days if row["readings"]} == {
+        (row["tenant_id"], row["reading_date"]) for row in rows(wire.settings, FACT, wire.dates)
+    }
 
 
 def test_dbt_replaces_the_asked_partition_alone(wire: Wire) -> None:

@@ -1,7 +1,8 @@
 """The entities that are copied from the OLTP to the warehouse: their columns, keys and partitions.
 
-Here: the one description that landing, the raw layer and the gates share. Not here: copying rows (`land`,
-`data.raw`), or a reading before it is stored (`data.ingest.schema`).
+Here: the one description that landing, the raw layer and the gates share, and that of the records of quality,
+which the platform counts itself. Not here: copying rows (`land`, `data.raw`), counting (`quality`), or a
+reading before it is stored (`data.ingest.schema`).
 """
 
 import datetime
@@ -333,6 +334,49 @@ _ALL = (
 
 ENTITIES: dict[str, Entity] = {entity.name: entity for entity in _ALL}
 
+QUALITY_DAYS = "quality_days"
+QUALITY_RUNS = "quality_runs"
+
+
+def _record(name: str, columns: str, *, key: tuple[str, ...], measures: tuple[str, ...]) -> Entity:
+    """Build a record of quality: it has no source, and `data.landing.quality` writes its landing table."""
+    pairs = [pair.split() for pair in columns.split(",")]
+    return Entity(
+        name=name,
+        columns=pa.schema([pa.field(column, _TYPES[kind]) for column, kind in pairs]),
+        key=key,
+        is_growing=True,
+        cluster=key[:1],
+        uuids=frozenset(column for column, kind in pairs if kind == _UUID),
+        measures=measures,
+    )
+
+
+_RECORDS = (
+    _record(
+        QUALITY_DAYS,
+        "tenant_id uuid, tenant_name text, reading_date date, readings integer, estimated_readings integer, "
+        "energy_kwh reading, open_infos integer, open_issues integer, open_severe_issues integer, "
+        "accepted_issues integer, quarantined_readings integer, open_quarantined_readings integer, "
+        "files integer, refused_files integer, first_loaded_at timestamp, silent_formats integer",
+        key=("tenant_id", READING_DATE),
+        measures=("energy_kwh",),
+    ),
+    # Without a tenant: a run concerns all of them.
+    _record(
+        QUALITY_RUNS,
+        "run_id text, job text, launcher text, reading_date_from date, reading_date_to date, status text, "
+        "requested_at timestamp, started_at timestamp, ended_at timestamp, retries integer, steps integer, "
+        "slowest_step text, slowest_step_seconds reading, gates_passed integer, gates_warned integer, "
+        "gates_failed integer, broken_rules text, judged_rows reading, gate_seconds reading",
+        key=("run_id",),
+        measures=("judged_rows",),
+    ),
+)
+RECORDS: dict[str, Entity] = {entity.name: entity for entity in _RECORDS}
+# The tables of raw.
+LOADED: dict[str, Entity] = ENTITIES | RECORDS
+
 
 def find_entity(
     name: str, start: datetime.date | None, end: datetime.date | None
@@ -341,9 +385,9 @@ def find_entity(
 
     Raises ValueError for an unknown entity, or for dates that are missing or not allowed.
     """
-    if name not in ENTITIES:
-        raise ValueError(f"unknown entity {name!r}: one of {', '.join(ENTITIES)}")
-    entity = ENTITIES[name]
+    if name not in LOADED:
+        raise ValueError(f"unknown entity {name!r}: one of {', '.join(LOADED)}")
+    entity = LOADED[name]
     if entity.partition_column is None:
         if start is not None or end is not None:
             raise ValueError(f"{name} has no dates: it is landed whole")

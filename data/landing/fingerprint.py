@@ -26,14 +26,18 @@ _NANO = 1_000_000_000
 
 
 def fingerprint_schema(entity: Entity) -> pa.Schema:
-    """Return the columns: tenant_id, the partition column if any, rows, sums of the measures, checksum."""
-    fields = [pa.field("tenant_id", pa.string())]
-    if entity.partition_column is not None:
-        fields.append(pa.field(entity.partition_column, pa.date32()))
+    """Return the columns: those of `group_columns`, rows, sums of the measures, checksum."""
+    fields = [pa.field(name, entity.columns.field(name).type) for name in group_columns(entity)]
     fields.append(pa.field("rows", pa.int64()))
     fields += [pa.field(f"sum_{name}", _SUM) for name in entity.measures]
     fields.append(pa.field("checksum", pa.int64()))
     return pa.schema(fields)
+
+
+def group_columns(entity: Entity) -> list[str]:
+    """Return tenant_id, which only records of runs lack, and the partition column, if any."""
+    wanted = ("tenant_id", entity.partition_column)
+    return [name for name in entity.columns.names if name in wanted]
 
 
 def fingerprint_sql(
@@ -45,9 +49,9 @@ def fingerprint_sql(
     columns that the table stores differently.
     """
     forms = forms or {}
-    keys = ["tenant_id", *([entity.partition_column] if entity.partition_column else [])]
+    keys = group_columns(entity)
     text = "text" if dialect == "postgres" else "string"
-    named = [f"cast(tenant_id as {text}) as tenant_id", *keys[1:]]
+    named = [f"cast({key} as {text}) as {key}" if key == "tenant_id" else key for key in keys]
     sums = [f"sum({name}) as sum_{name}" for name in entity.measures]
     parts = (_form(field, forms.get(field.name, field.name), dialect) for field in entity.columns)
     row = "concat(" + ", '|', ".join(f"coalesce({part}, '~')" for part in parts) + ")"
@@ -57,11 +61,12 @@ def fingerprint_sql(
     outer = ", ".join(
         [*keys, f"row_count as {rows}", *summed, f"cast(checksum as {whole_number}) as checksum"]
     )
-    order = ", ".join(str(number) for number in range(1, len(keys) + 1))
+    numbers = ", ".join(str(number) for number in range(1, len(keys) + 1))
+    group, order = (f" group by {numbers}", f" order by {numbers}") if keys else ("", "")
     # Names come from entities and settings, and dates are dates: no text here is user input.
     return (
         f"select {outer} from "  # noqa: S608
-        f"(select {inner} from {table} where {where} group by {order}) as summed order by {order}"
+        f"(select {inner} from {table} where {where}{group}) as summed{order}"
     )
 
 

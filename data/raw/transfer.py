@@ -7,7 +7,7 @@ sides agree afterwards (gate C).
 import datetime
 from collections.abc import Sequence
 
-from data.landing.entities import ENTITIES
+from data.landing.entities import LOADED
 from data.landing.read import fingerprint_landing, read_landing
 from data.raw.warehouse import Warehouse
 
@@ -28,7 +28,7 @@ def transfer(
     The load key names the run and the partition: a step that is retried finds its own load job. Raises the
     errors of the warehouse.
     """
-    described = ENTITIES[entity]
+    described = LOADED[entity]
     warehouse.ensure_table(described)
     if described.is_growing and not is_whole:
         return _transfer_changed(warehouse, entity, dsn, run_id)
@@ -54,7 +54,7 @@ def _transfer_changed(warehouse: Warehouse, entity: str, dsn: str, run_id: str) 
     They differ if rows were deleted, which the rows of landing do not show. Deletions are rare in a growing
     table, and other tables are loaded whole every time.
     """
-    described = ENTITIES[entity]
+    described = LOADED[entity]
     latest = warehouse.latest_landing(described)
     if latest is not None:
         warehouse.merge(described, read_landing(entity, dsn, since=latest), load_key(run_id, entity, None))

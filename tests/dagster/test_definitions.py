@@ -108,6 +108,7 @@ def test_an_asset_without_children_is_published_or_a_view_of_staging(definitions
     graph = definitions.resolve_asset_graph()
     ends = {key for key in graph.materializable_asset_keys if not graph.get(key).child_keys}
     assert dg.AssetKey("published_dates") in ends
+    ends -= quality_keys(definitions)
     assert {key.path[0] for key in ends} <= {"published_dates", "staging"}
 
 
@@ -124,6 +125,7 @@ def test_each_entity_flows_from_oltp_through_landing_to_raw(definitions: dg.Defi
 def test_dates_are_published_after_every_layer_that_people_read(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     read = {key for key in graph.get_all_asset_keys() if key.path[0] in LAYERS and key.path[0] != "staging"}
+    read -= quality_keys(definitions)
     published = graph.get(dg.AssetKey("published_dates"))
     assert published.parent_keys == read
     assert published.partitions_def is not None
@@ -150,6 +152,26 @@ def test_reading_dates_begin_with_the_first_reading(parsed_home: Path) -> None:
     assert {node.partitions_def for node in dated} == {begin_with(first)}
     job = definitions.resolve_job_def("pipeline")
     assert job.partitions_def == begin_with(first)
+
+
+def quality_keys(definitions: dg.Definitions) -> set[dg.AssetKey]:
+    """Return the assets of the job `quality`, which stands beside the pipeline."""
+    return set(definitions.resolve_job_def("quality").asset_layer.executable_asset_keys)
+
+
+def test_no_gate_and_no_date_stands_before_the_figures_of_quality(definitions: dg.Definitions) -> None:
+    """They describe the nights that a gate stopped."""
+    graph = definitions.resolve_asset_graph()
+    keys = quality_keys(definitions)
+    for name in ("data_quality", "pipeline_runs"):
+        assert {dg.AssetKey(["marts", f"mart_{name}"]), dg.AssetKey(["bi", name])} <= keys
+    for job in _jobs(definitions):
+        if job.name not in ("quality", "__ASSET_JOB"):
+            assert not keys & set(job.asset_layer.executable_asset_keys), job.name
+    outside = {parent for key in keys for parent in graph.get(key).parent_keys} - keys
+    assert {key.to_user_string() for key in outside} == {"meter_files", "reading_issues", "meter_readings"}
+    assert not [key for key in graph.asset_check_keys if key.asset_key in keys and "gate" in key.name]
+    assert not [key for key in keys if graph.get(key).partitions_def]
 
 
 def _jobs(definitions: dg.Definitions) -> list[dg.JobDefinition]:
@@ -214,7 +236,7 @@ def test_the_job_of_snapshots_has_the_entities_of_all_snapshots(definitions: dg.
 def test_each_landing_and_raw_asset_has_its_gate(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     gated = {(key.asset_key, key.name) for key in graph.asset_check_keys}
-    for key in graph.get_all_asset_keys():
+    for key in graph.get_all_asset_keys() - quality_keys(definitions):
         expected = {"landing": "gate_b", "raw": "gate_c"}.get(key.path[0])
         assert expected is None or (key, expected) in gated
 

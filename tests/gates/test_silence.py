@@ -6,8 +6,9 @@ from datetime import date, timedelta
 import psycopg
 import pytest
 
+from data.landing.quality import SENDER_DATES, SENDER_DAYS
 from expectations.gate import run_gate
-from expectations.suites.oltp.meter_readings import SENDER_DATES, SENDER_DAYS, SUITE, read_profile
+from expectations.suites.oltp.meter_readings import SUITE, read_profile
 
 pytestmark = pytest.mark.engine
 DAY = date(2026, 3, 1)

@@ -109,6 +109,7 @@ class Company:
             "myproperty.project_links": {"originfd_project_id": self.projects[1]},
             "myproperty.compliance_rule_states": {"rule_code": "meter-seal"},
             "myproperty.agent_messages": {"sequence": 2},
+            "warehouse_staging.quality_days": {"reading_date": date(2026, 1, 2)},
         }
         first = {**self.rows(), **self._kept(), **SYSTEM_ROWS}
         rows = {table: {**row, **different.get(table, {})} for table, row in first.items()}
@@ -347,6 +348,7 @@ class Company:
             "warehouse_staging.meter_readings": {**landed, "reading_date": DAY},
             "warehouse_staging.solar_reference_yields": {**landed, "reading_date": DAY},
             "warehouse_staging.reading_issues": {**landed, "reading_date": DAY},
+            "warehouse_staging.quality_days": {**tenant, "tenant_name": "a", "reading_date": DAY},
         }  # fmt: skip
 
     def _kept(self) -> dict[str, Row]:
@@ -379,6 +381,10 @@ SYSTEM_ROWS: dict[str, Row] = {
     "warehouse_staging.pipeline_runs": {
         "run_id": "r", "job": "pipeline", "status": "succeeded", "requested_at": "2026-02-01",
         "changed_at": "2026-02-01",
+    },
+    "warehouse_staging.quality_runs": {
+        "run_id": "r", "job": "pipeline", "launcher": "person", "status": "succeeded",
+        "requested_at": "2026-02-01", "retries": 0, "steps": 1,
     },
 }  # fmt: skip
 LANDED = tuple(name for name, entity in ENTITIES.items() if not entity.is_dated)

@@ -93,6 +93,8 @@ MAY = {
     "warehouse_staging.meter_readings": May(readonly="", etl="siud", partitioner="siud"),
     "warehouse_staging.solar_reference_yields": May(readonly="", etl="siud"),
     "warehouse_staging.reading_issues": May(readonly="", etl="siud"),
+    "warehouse_staging.quality_days": May(readonly="", etl="siud"),
+    "warehouse_staging.quality_runs": May(readonly="", etl="siu"),
     "warehouse_staging.archived_dates": May(readonly="", loader="s", partitioner="sid"),
     "warehouse_staging.published_dates": May(readonly="", etl="siud", partitioner="s"),
     "warehouse_staging.withdrawn_dates": May(readonly="", etl="sid"),
@@ -107,6 +109,7 @@ WITHOUT_TENANT = (
     "warehouse_staging.left_out_tenants",
     "warehouse_staging.pipeline_runs",
     "warehouse_staging.published_dates",
+    "warehouse_staging.quality_runs",
     "warehouse_staging.withdrawn_dates",
 )
 # Granted to nobody; the owner has the rights through the partitioner. Changes that name a partition of

@@ -23,7 +23,7 @@ from dbt.contracts.graph.manifest import Manifest
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from data.landing.entities import ENTITIES
+from data.landing.entities import LOADED
 from data.raw.postgres import PostgresWarehouse
 from data.warehouse.preparsed import read_manifest
 
@@ -55,7 +55,7 @@ def create_raw(dsn: str) -> None:
     with psycopg.connect(dsn) as connection:
         connection.execute("drop schema if exists raw cascade")
     warehouse = PostgresWarehouse(dsn)
-    for entity in ENTITIES.values():
+    for entity in LOADED.values():
         warehouse.ensure_table(entity)
 
 
@@ -68,9 +68,11 @@ def scenario_rows(folder: Path) -> dict[str, list[dict[str, Any]]]:
     """Read each `when/<table>.csv` as text. An empty field is NULL; HISTORY gives the defaults."""
     found = {}
     for path in sorted((folder / "when").glob("*.csv")):
+        columns = LOADED[path.stem].schema.names
+        defaults = {name: value for name, value in HISTORY.items() if name in columns}
         with path.open(newline="") as lines:
-            rows = [HISTORY | row for row in csv.DictReader(lines)]
-        for row in rows:
+            rows = [defaults | row for row in csv.DictReader(lines)]
+        for row in rows if "tenant_id" in columns else ():
             row["tenant_id"] = own_tenant(folder, row["tenant_id"])
             if path.stem == "tenants":
                 row["id"] = row["tenant_id"]

@@ -27,8 +27,9 @@ from data.demo import apply_company
 from data.demo.company import DemoMeter, DemoProperty, DemoRegister, list_tenants
 from data.ingest.readings.load import ingest_file
 from data.landing import published_dates
-from data.landing.entities import ENTITIES
+from data.landing.entities import ENTITIES, RECORDS
 from data.landing.land import land
+from data.landing.quality import count_days
 from data.raw.postgres import PostgresWarehouse
 from data.raw.transfer import transfer
 from data.solar.store import write_reference_yields
@@ -93,18 +94,21 @@ class Databases:
         published_dates.publish_dates(self.oltp, dates.dates, run_id)
 
     def run_in_one_build(self, dates: Window, run_id: str) -> None:
-        """Do what `run` does, with one call of dbt for its three steps."""
+        """Do what `run` does, with one call of dbt for its steps."""
         self.load(dates, run_id)
         build_all(self.dsn, self.folder / "base", dates)
         published_dates.publish_dates(self.oltp, dates.dates, run_id)
 
     def load(self, dates: Window, run_id: str) -> None:
-        """Land and load every table."""
+        """Land and load every table, and count the quality."""
         write_reference_yields(self.oltp, *dates.bounds)
         raw = PostgresWarehouse(self.dsn)
         for name, entity in ENTITIES.items():
             land(name, self.oltp, *(dates.bounds if entity.is_dated else ()))
             transfer(raw, name, self.oltp, run_id, dates.dates if entity.is_dated else None)
+        count_days(self.oltp)
+        for name in RECORDS:
+            transfer(raw, name, self.oltp, run_id)
 
 
 def build_all(dsn: str, target_path: Path, dates: Window) -> None:

@@ -7,6 +7,7 @@ keeps the state of slowly changing rows between two runs of the pipeline.
 import dagster as dg
 
 from dagster_project.defs.landing.assets import landing_key
+from dagster_project.defs.quality.jobs import QUALITY
 from dagster_project.defs.raw.assets import raw_key
 from dagster_project.fences import LANDING_PASSED, RAW_PASSED
 
@@ -15,7 +16,7 @@ VERSIONED = ("meters", "properties", "providers", "rate_plans", "solar_assets", 
 
 pipeline = dg.define_asset_job(
     "pipeline",
-    selection=dg.AssetSelection.all() - dg.AssetSelection.assets("meter_files"),
+    selection=dg.AssetSelection.all() - dg.AssetSelection.assets("meter_files") - QUALITY,
     description="Takes reading dates from the operational database to the marts, through gates A to D.",
     executor_def=dg.in_process_executor,
 )

@@ -31,16 +31,16 @@ def layer(node: Mapping[str, Any]) -> str:
 
 
 class Translator(DagsterDbtTranslator):
-    """Name and group by layer, behind a fence; dagster-dbt makes dbt's tests asset checks."""
+    """Name and group by layer, behind a fence if there is one; dagster-dbt makes dbt's tests asset checks."""
 
-    def __init__(self, fence: dg.AssetKey) -> None:
+    def __init__(self, fence: dg.AssetKey | None) -> None:
         super().__init__()
-        self.fence = fence
+        self.fence = [dg.AssetDep(fence)] if fence else []
 
     def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: Any) -> dg.AssetSpec:
         """Return the specification with the fence of the step beside dbt's own dependencies."""
         spec = super().get_asset_spec(manifest, unique_id, project)
-        return spec.replace_attributes(deps=[*spec.deps, dg.AssetDep(self.fence)])
+        return spec.replace_attributes(deps=[*spec.deps, *self.fence])
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
         """Return the key by `asset_key`."""

@@ -129,6 +129,10 @@
 {% macro default__days_between(first, last) -%} date_diff({{ last }}, {{ first }}, day) {%- endmacro %}
 {% macro postgres__days_between(first, last) -%} cast({{ last }} - {{ first }} as bigint) {%- endmacro %}
 
+{% macro add_days(day, number) -%} {{ return(adapter.dispatch('add_days')(day, number)) }} {%- endmacro %}
+{% macro default__add_days(day, number) -%} date_add({{ day }}, interval {{ number }} day) {%- endmacro %}
+{% macro postgres__add_days(day, number) -%} ({{ day }} + cast({{ number }} as integer)) {%- endmacro %}
+
 {% macro month_start(day) -%} {{ return(adapter.dispatch('month_start')(day)) }} {%- endmacro %}
 {% macro default__month_start(day) -%} date_trunc({{ day }}, month) {%- endmacro %}
 {% macro postgres__month_start(day) -%} cast(date_trunc('month', {{ day }}) as date) {%- endmacro %}
@@ -140,6 +144,11 @@
 {% macro epoch_micros(instant) -%} {{ return(adapter.dispatch('epoch_micros')(instant)) }} {%- endmacro %}
 {% macro default__epoch_micros(instant) -%} unix_micros({{ instant }}) {%- endmacro %}
 {% macro postgres__epoch_micros(instant) -%} cast(extract(epoch from {{ instant }}) * 1000000 as bigint) {%- endmacro %}
+
+{% macro seconds_between(first, last) -%}
+    {#- Seconds between two instants, with milliseconds. -#}
+    {{ as_decimal(divide(epoch_micros(last) ~ ' - ' ~ epoch_micros(first), '1000000'), 12, 3) }}
+{%- endmacro %}
 
 {% macro whole_quotient(dividend, divisor) -%}
     {#- Integer division of non-negative integers; NULL where the divisor is 0 or NULL. -#}

@@ -9,6 +9,7 @@ from datetime import date
 
 import pandas as pd
 
+from data.landing.quality import SENDER_DATES, SENDER_DAYS
 from expectations.frames import read_oltp
 from expectations.rules import GateRule, GateSuite, is_absent, is_between, is_zero
 
@@ -94,9 +95,6 @@ _COUNT_RULES = (
 )
 COUNTS = tuple(rule.condition.arguments["column"] for rule in _COUNT_RULES)
 COLUMNS = (*_ID_COLUMNS, "rows", *COUNTS, "uncovered_seconds", "silent_sender")
-# A sender is silent on a date if it sent for SENDER_DATES or more of the SENDER_DAYS dates before, and not
-# for this date. A single corrected file makes no sender.
-SENDER_DAYS, SENDER_DATES = 7, 3
 
 SUITE = GateSuite(
     gate="A",

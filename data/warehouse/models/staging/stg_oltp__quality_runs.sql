@@ -1,0 +1,22 @@
+select
+    run_id,
+    job,
+    launcher,
+    reading_date_from,
+    reading_date_to,
+    status,
+    requested_at,
+    started_at,
+    ended_at,
+    cast(retries as {{ sql_type('integer') }}) as retries,
+    cast(steps as {{ sql_type('integer') }}) as steps,
+    slowest_step,
+    {{ as_energy('slowest_step_seconds') }} as slowest_step_seconds,
+    cast(gates_passed as {{ sql_type('integer') }}) as gates_passed,
+    cast(gates_warned as {{ sql_type('integer') }}) as gates_warned,
+    cast(gates_failed as {{ sql_type('integer') }}) as gates_failed,
+    broken_rules,
+    cast(judged_rows as {{ sql_type('integer') }}) as judged_rows,
+    {{ as_energy('gate_seconds') }} as gate_seconds,
+    landed_at
+from {{ source('raw', 'quality_runs') }}
