@@ -18,6 +18,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from myproperty import logs
+
 # Without a terminal, in a pipe or a log, a table is as wide as it needs to be: no figure is cut short.
 WIDTH_WITHOUT_TERMINAL = 200
 out = Console(width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL)
@@ -74,12 +76,18 @@ def print_query(query: str) -> None:
 
 
 def print_error(label: str, message: str) -> None:
-    """Write one error to standard error, its label in red."""
+    """Write one error to standard error, its label in red; as JSON lines, to the log."""
+    if logs.is_json():
+        logs.LOGGER.error("%s: %s", label, message)
+        return
     err.print(f"[red]{label}:[/] {escape(message)}")
 
 
 def show_progress(line: str) -> None:
-    """Report the progress of a run on standard error."""
+    """Report the progress of a run on standard error; as JSON lines, in the log."""
+    if logs.is_json():
+        logs.LOGGER.info("%s", line)
+        return
     err.print(f"[dim]  {escape(line)}[/]")
 
 
@@ -106,14 +114,24 @@ def describe_dates(dates: Sequence[date]) -> str:
 
 @contextmanager
 def step(text: str) -> Iterator[None]:
-    """Show that a step is in progress; without a terminal, show nothing."""
+    """Show that a step is in progress; without a terminal or as JSON lines, show nothing."""
+    if logs.is_json():
+        yield
+        return
     with err.status(text):
         yield
 
 
 @contextmanager
 def output_to(log: Path) -> Iterator[None]:
-    """Send the output of libraries inside the block to a log file; standard output is for results."""
+    """Send the output of libraries inside the block to a log file; standard output is for results.
+
+    As JSON lines it goes to the log of the process instead.
+    """
+    if logs.is_json():
+        with logs.output_as_lines("output"):
+            yield
+        return
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a") as file, redirect_stdout(file):
         yield

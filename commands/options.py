@@ -9,11 +9,14 @@ from typing import Annotated, ParamSpec, TypeVar
 import typer
 
 from commands import console
+from myproperty import logs
 from myproperty.errors import PlatformError
 from myproperty.settings import get_settings
 
 P = ParamSpec("P")
 R = TypeVar("R")
+# The end of a command, and a wrong option, for which typer prints the usage.
+_OF_TYPER = (typer.Exit, typer.Abort, typer.BadParameter)
 DATE_FORMATS = ["%Y-%m-%d"]
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
@@ -47,12 +50,17 @@ def reports_errors(command: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
+            if get_settings().log_format == "json":
+                logs.use_json_lines()
             return command(*args, **kwargs)
         except PlatformError as error:
             console.print_error("error", str(error))
             raise typer.Exit(1) from None
         except Exception as error:
             message = _explain_database_error(error)
+            if message is None and logs.is_json() and not isinstance(error, _OF_TYPER):
+                logs.LOGGER.exception("unexpected error")
+                raise typer.Exit(1) from None
             if message is None:
                 raise
             console.print_error("error", message)

@@ -9,15 +9,16 @@ Not here: messages to people (`dagster_project.alerts`).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import psycopg
 
 from dagster_project.alerts.channels import open_outbox
-from dagster_project.pending import find_pending
+from dagster_project.pending import State, find_pending
 from dagster_project.resources.platform import Platform
 from myproperty.database.roles import ETL_ROLE
 from myproperty.database.session import Session, transaction
@@ -74,6 +75,9 @@ METRICS = {
     ),
     "myproperty_oldest_pending_timestamp_seconds": Described(
         "gauge", (), "Since when the first pending date waits; missing if none does."
+    ),
+    "myproperty_left_out_dates": Described(
+        "gauge", ("tenant",), "Reading dates published without the tenant, whose rows a gate refused."
     ),
     "myproperty_newest_published_date_timestamp_seconds": Described(
         "gauge", ("tenant",), "Start, in UTC, of the tenant's newest published reading date."
@@ -132,7 +136,6 @@ from myproperty.ingestion_job_dates as d
 inner join warehouse_staging.published_dates as p on p.reading_date = d.reading_date
 group by 1 order by 1
 """
-_STATES = ("not run", "running", "failed", "killed")
 _RESULTS = ("accepted", "unchanged", "revised", "quarantined")
 
 Samples = Iterable[tuple[Sequence[str], float]]
@@ -281,13 +284,21 @@ def _read_files(session: Session) -> Iterator[Metric]:
 
 def _read_pending(dsn: str) -> Iterator[Metric]:
     # Only read: rows that people changed are compared with their copies by the sensor of pending dates.
-    groups = find_pending(dsn, withdraw=False).dates
+    found = find_pending(dsn, withdraw=False)
+    groups = found.dates
     yield _make(
         "myproperty_pending_dates",
-        [((state,), sum(len(group.dates) for group in groups if group.state == state)) for state in _STATES],
+        [
+            ((state,), sum(len(group.dates) for group in groups if group.state == state))
+            for state in get_args(State)
+        ],
     )
     since = [group.since.timestamp() for group in groups]
     yield _make("myproperty_oldest_pending_timestamp_seconds", [((), min(since))] if since else [])
+    left_out = Counter[str]()
+    for each in found.tenants:
+        left_out[each.tenant_id] += (each.last - each.first).days + 1
+    yield _make("myproperty_left_out_dates", [((tenant,), days) for tenant, days in left_out.items()])
 
 
 def _sum_up(

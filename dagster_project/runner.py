@@ -4,6 +4,7 @@ The jobs are defined in `dagster_project.defs.<stage>.jobs`.
 """
 
 import getpass
+import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from dagster_project.defs.oltp.jobs import validate
 from dagster_project.defs.quality.jobs import quality
 from dagster_project.defs.warehouse.jobs import pipeline
 from dagster_project.instance import open_instance
+from dagster_project.logs import configure_logs
 from dagster_project.partitions import LAUNCHED_BY, READING_DATES, SPLIT_BY, dates_of_tags, run_tags
 from dagster_project.pending import Pending
 from dagster_project.processes import PROCESS, describe_process
@@ -28,6 +30,7 @@ from dagster_project.splitting import MOST_FAILED_IN_A_ROW, Part, describe_tenan
 from expectations.verdicts import Verdict
 from myproperty.dates import Window, contiguous, limited
 from myproperty.errors import PlatformError
+from myproperty.logs import is_json, log_fields
 from myproperty.settings import Settings
 from oltp_schema.migrate import require_current_schema
 
@@ -266,11 +269,15 @@ def _execute_job(job: str, platform: Platform, tags: dict[str, str]) -> dg.Execu
     dates, first = dates_of_tags(tags), find_first_date(platform.settings)
     first = min(first, dates.start) if first and dates else first
     definitions = build_defs(settings=platform.settings, resources={"platform": platform}, first_date=first)
-    with open_instance(platform.settings.home) as opened:
+    configure_logs(platform.settings)
+    run_id = str(uuid.uuid4())
+    fields = log_fields(run_id=run_id, job=job, reading_dates=tags.get("reading_dates"))
+    with fields, open_instance(platform.settings.home) as opened:
         result = definitions.resolve_job_def(job).execute_in_process(
+            run_id=run_id,
             instance=opened,
             tags=tags | {PROCESS: describe_process()},
-            run_config=_QUIET,
+            run_config={} if is_json() else _QUIET,
             raise_on_error=False,
         )
         _record_runs(opened, platform)

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 Environment = Literal["development", "staging", "production"]
+LogFormat = Literal["text", "json"]
 WarehouseKind = Literal["postgres", "bigquery", "emulator"]
 
 
@@ -126,6 +127,11 @@ class Settings(BaseSettings):
         "dev` serves it. Unset: the pages are named without a link.",
     )
 
+    log_format: LogFormat = Field(
+        default="text",
+        description="`json`: the command, Dagster's code location and its runs write their log to standard "
+        "error, one JSON object a line: [on call](on-call.md#logs-are-searched).",
+    )
     quality_url: str | None = Field(
         default=None,
         description="URL of the site of the gates as people read it, to which verdicts in Dagster link: the "

@@ -8,7 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import dagster as dg
+
 from expectations.verdicts import Verdict
+from myproperty.logs import is_json
 from myproperty.settings import Settings
 
 if TYPE_CHECKING:
@@ -17,8 +20,10 @@ if TYPE_CHECKING:
     from data.raw.warehouse import Warehouse
 
 
-def _ignore(line: str) -> None:
-    """Drop the progress of a run without a watcher; Dagster's event log has everything."""
+def _log(line: str) -> None:
+    """Log the progress of a step as a JSON line; as text drop it, since Dagster's events have everything."""
+    if is_json():
+        dg.get_dagster_logger("progress").info(line)
 
 
 @dataclass
@@ -26,7 +31,7 @@ class Platform:
     """One environment. `verdicts`, `ingested` and `validated` collect the results of runs in this process."""
 
     settings: Settings
-    progress: Callable[[str], None] = _ignore
+    progress: Callable[[str], None] = _log
     verdicts: list[Verdict] = field(default_factory=list)
     ingested: list["IngestResult"] = field(default_factory=list)
     validated: list["Validation"] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""The real daemon on the instance of production: it ends a killed run, and the sensor goes on."""
+"""The real daemon on the instance of production ends a killed run, goes on, and logs JSON lines."""
 
 import os
 import shutil
@@ -75,6 +75,7 @@ def test_a_killed_run_is_ended_and_the_sensor_goes_on(
             "MYPROPERTY_OLTP_DSN": oltp,
             "MYPROPERTY_INBOX_URL": str(tmp_path / "inbox"),
             "MYPROPERTY_ENVIRONMENT": "production",
+            "MYPROPERTY_LOG_FORMAT": "json",
         }
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
@@ -109,8 +110,10 @@ def check_daemon(
 ) -> None:
     """Check that the daemon ends the killed run, and that the sensor requests a run of its dates."""
     requested = dg.RunsFilter(job_name="pipeline", tags={"launched_by": "sensor pending_dates"})
-    with started(["-m", "dagster._daemon", "run", "-m", "dagster_project.definitions"], variables, log):
+    words = ["-m", "dagster._daemon", "run", "--log-format", "json", "-m", "dagster_project.definitions"]
+    with started(words, variables, log):
         wait_for(lambda: next(iter(instance.get_runs(requested)), None), log)
+    assert [line for line in log.read_text().splitlines() if not line.startswith("{")] == []
     ended = instance.get_run_by_id(killed.run_id)
     assert ended is not None and ended.status == dg.DagsterRunStatus.FAILURE
     said = " ".join(str(entry.message) for entry in instance.all_logs(killed.run_id))

@@ -68,6 +68,11 @@ def planted(
                 " values (%s, clock_timestamp(), 'r2')",
                 (DATES.start,),
             )
+            connection.execute(
+                "insert into warehouse_staging.left_out_tenants"
+                " (tenant_id, reading_date, run_id, failed_run_id) values (%s, %s, 'r2', 'r1')",
+                (tenant, DATES.start),
+            )
         failed = [
             {"rule": "A-READINGS-008", "severity": "block", "what": "a 'quoted\\ \n text", "sample": []}
         ]
@@ -111,6 +116,7 @@ def test_the_metrics_are_the_figures_of_the_tables(planted: tuple[Settings, str]
     )
     assert of(samples, "myproperty_newest_published_date_timestamp_seconds", tenant=tenant) == 1706745600
     assert of(samples, "myproperty_pending_dates", state="not run") == 1
+    assert of(samples, "myproperty_left_out_dates", tenant=tenant) == 1
     last_file = of(samples, "myproperty_last_file_timestamp_seconds", tenant=tenant, format="nem12")
     assert last_file and abs(datetime.now(UTC).timestamp() - last_file) < 3600
 

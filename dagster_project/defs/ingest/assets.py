@@ -12,6 +12,7 @@ from dagster_project.failures import RETRY, permanent_unless_retryable
 from dagster_project.markdown import escape_text, write_table
 from dagster_project.processes import tag_process
 from dagster_project.resources.platform import Platform
+from myproperty.logs import log_fields
 
 if TYPE_CHECKING:
     from data.ingest.readings.results import IngestResult
@@ -41,13 +42,14 @@ def meter_files(
         for result in inbox.ingest_waiting(platform.settings, platform.oltp_dsn, config.files):
             results.append(result)
             platform.ingested.append(result)
-            platform.progress(
-                f"{result.path}: {result.status}, {result.accepted} accepted,"
-                f" {result.unchanged} unchanged, {result.new_versions} new versions,"
-                f" {result.quarantined} quarantined"
-            )
-            if result.refusal is not None:
-                context.log.error(f"{result.status}: {result.refusal.describe(result.path)}")
+            with log_fields(tenant=result.tenant_id):
+                platform.progress(
+                    f"{result.path}: {result.status}, {result.accepted} accepted,"
+                    f" {result.unchanged} unchanged, {result.new_versions} new versions,"
+                    f" {result.quarantined} quarantined"
+                )
+                if result.refusal is not None:
+                    context.log.error(f"{result.status}: {result.refusal.describe(result.path)}")
     touched = sorted({day.isoformat() for result in results for day in result.dates_touched})
     return dg.MaterializeResult(
         metadata={

@@ -17,6 +17,7 @@ from dagster_project.defs.warehouse.translator import LAYERS, Translator
 from dagster_project.environments import WAREHOUSE_POOL
 from dagster_project.failures import RETRY, permanent_unless_retryable
 from dagster_project.fences import DIMENSIONS_PASSED, FACTS_PASSED, RAW_PASSED, make_fence
+from dagster_project.logs import printed_by
 from dagster_project.partitions import READING_DATES, SINGLE_RUN, SPLIT_FROM, left_out_of_tags, window
 from dagster_project.resources import dbt as dbt_calls
 from dagster_project.resources.platform import Platform
@@ -81,10 +82,11 @@ def _build(
         with dbt_calls.environment(variables | {"MYPROPERTY_RUN_ID": run_id}):
             words = dbt_calls.arguments("build", dates, left_out_of_tags(context.run.tags))
             call = dbt.cli(words, context=context, target_path=target)
-        for event in call.stream():
-            if isinstance(event, dg.Output):
-                platform.progress(f"dbt built {event.output_name.replace('__', '/', 1)}")
-            yield event
+        with printed_by("dbt", context):
+            for event in call.stream():
+                if isinstance(event, dg.Output):
+                    platform.progress(f"dbt built {event.output_name.replace('__', '/', 1)}")
+                yield event
 
 
 def publish_step(dbt_steps: Sequence[dg.AssetsDefinition]) -> dg.AssetsDefinition:
