@@ -7,6 +7,7 @@ import csv
 import json
 import sys
 import textwrap
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from datetime import date, timedelta
@@ -17,13 +18,44 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from myproperty import logs
 
 # Without a terminal, in a pipe or a log, a table is as wide as it needs to be: no figure is cut short.
 WIDTH_WITHOUT_TERMINAL = 200
-out = Console(width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL)
-err = Console(stderr=True, soft_wrap=True)
+# The first letters by which a spreadsheet takes a cell for a formula.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def show_text(text: str) -> str:
+    """Return a text of the outside with its control characters written out: `\\x1b`, `\\u202e`.
+
+    A terminal would obey them: move the cursor, change its title, show a line in another order. Lines stay.
+    """
+    if text.isprintable():
+        return text
+    return "".join(letter if _is_shown(letter) else _write_out(letter) for letter in text)
+
+
+def _is_shown(letter: str) -> bool:
+    return letter.isprintable() or letter == "\n" or unicodedata.category(letter) == "Zs"
+
+
+def _write_out(letter: str) -> str:
+    return letter.encode("unicode_escape").decode("ascii")
+
+
+class PlainConsole(Console):
+    """A console on which no text of the outside is code: see `show_text`. `:x:` is no picture."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print, with the control characters of texts written out."""
+        super().print(*(show_text(each) if isinstance(each, str) else each for each in objects), **options)
+
+
+out = PlainConsole(width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL, emoji=False)
+err = PlainConsole(stderr=True, soft_wrap=True, emoji=False)
 
 Row = Mapping[str, Any]
 __all__ = [
@@ -48,17 +80,26 @@ def print_json(document: object) -> None:
 
 
 def print_csv(rows: Sequence[Row]) -> None:
-    """Write rows as CSV with a header; without rows, write nothing."""
+    """Write rows as CSV with a header; without rows, write nothing.
+
+    A text that a spreadsheet would take for a formula begins with an apostrophe.
+    """
     if rows:
         writer = csv.DictWriter(sys.stdout, fieldnames=list(rows[0]))
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: _as_cell(value) for name, value in row.items()} for row in rows)
+
+
+def _as_cell(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return f"'{show_text(value)}" if value.startswith(_FORMULA_STARTS) else show_text(value)
 
 
 def print_table(title: str, rows: Sequence[Row], *, empty: str = "none") -> None:
     """Write rows as a table, numbers to the right; without rows, write `empty`."""
     if not rows:
-        out.print(f"[bold]{title}[/]: {empty}")
+        out.print(f"[bold]{escape(title)}[/]: {escape(empty)}")
         return
     # Not as the table's own title: a narrow table would fold it.
     out.print(title, style="bold", markup=False, highlight=False)
@@ -66,7 +107,8 @@ def print_table(title: str, rows: Sequence[Row], *, empty: str = "none") -> None
     for name, value in rows[0].items():
         table.add_column(name, justify=_choose_side(value), overflow="fold", no_wrap=name == "id")
     for row in rows:
-        table.add_row(*map(_format_value, row.values()))
+        # Text, not a string: brackets in a value are no markup.
+        table.add_row(*(Text(_format_value(value)) for value in row.values()))
     out.print(table)
 
 
@@ -94,7 +136,7 @@ def show_progress(line: str) -> None:
 def _format_value(value: object) -> str:
     if value is None:
         return ""
-    return f"{value:f}" if isinstance(value, Decimal) else str(value)
+    return f"{value:f}" if isinstance(value, Decimal) else show_text(str(value))
 
 
 def _choose_side(value: object) -> Literal["left", "right"]:

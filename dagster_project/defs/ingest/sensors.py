@@ -3,7 +3,6 @@
 import json
 
 import dagster as dg
-import fsspec
 
 from dagster_project.defs.ingest.jobs import ingest
 from dagster_project.environments import AUTOMATIONS
@@ -11,6 +10,7 @@ from dagster_project.partitions import LAUNCHED_BY
 from dagster_project.processes import find_unfinished_runs
 from dagster_project.resources.platform import Platform
 from data.ingest.readings import inbox
+from data.ingest.readings.own_files import open_inbox
 
 # A tick reads each of these files for its hash, and has a minute.
 FILES_PER_RUN = 200
@@ -32,7 +32,7 @@ def inbox_files(
     """
     if find_unfinished_runs(context.instance, ingest.name):
         return dg.SkipReason("the files of the last run are being ingested")
-    filesystem, root = fsspec.core.url_to_fs(platform.settings.inbox)
+    filesystem, root = open_inbox(platform.settings.inbox)
     found = inbox.list_waiting(filesystem, root)
     # For each path: the state at the last tick, and whether a run was requested for that state.
     seen = json.loads(context.cursor or "{}")

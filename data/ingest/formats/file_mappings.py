@@ -7,6 +7,7 @@ Not here: the fields of a mapping (`mapping`), or the choice among the mappings 
 import difflib
 import hashlib
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
+from yaml.composer import ComposerError
 
 from data.ingest.errors import IngestError
 from data.ingest.formats.container import refuse
@@ -23,8 +25,10 @@ from data.ingest.formats.registry import FORMATS
 from data.ingest.schema import FileInParts
 
 # A mapping takes a few hundred bytes: a larger file was given by mistake.
-MAX_MAPPING_BYTES = 1 << 20
+MAX_MAPPING_BYTES = 64 << 10
+MAX_MAPPING_DEPTH = 10
 MAX_REPORTED_FAULTS = 5
+_INT, _FLOAT, _MERGE = (f"tag:yaml.org,2002:{name}" for name in ("int", "float", "merge"))
 _USES: dict[str, MappingUse] = {
     format.name: format.mapping for format in FORMATS.values() if format.mapping is not None
 }
@@ -33,6 +37,41 @@ _FIELDS = {
     for model in (CsvMapping, JsonMapping, Columns, Value, Day)
     for name, field in model.model_fields.items()
 }
+
+
+class PlainLoader(yaml.SafeLoader):  # type: ignore[misc]
+    """YAML as a mapping needs it: without aliases, and with decimal numbers alone.
+
+    Aliases and merge keys let a few hundred bytes stand for millions of values, and a number of base 60
+    (`1:30`) is computed in a time that grows with the square of its length. Both are refused or stay text.
+    """
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Compose one node. Raises yaml.YAMLError for an alias, and below MAX_MAPPING_DEPTH."""
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise ComposerError(None, None, "write the value itself: aliases are not read", mark)
+        self._depth = getattr(self, "_depth", 0) + 1
+        if self._depth > MAX_MAPPING_DEPTH:
+            mark = self.peek_event().start_mark
+            raise ComposerError(None, None, "the values are nested too deep", mark)
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self._depth -= 1
+
+
+PlainLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in found if tag not in (_INT, _FLOAT, _MERGE)]
+    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+PlainLoader.add_implicit_resolver(_INT, re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})\Z"), list("-+0123456789"))
+PlainLoader.add_implicit_resolver(
+    _FLOAT, re.compile(r"[-+]?[0-9]{1,18}\.[0-9]{0,18}\Z"), list("-+0123456789")
+)
+# A tag may name the type too.
+PlainLoader.add_constructor(_INT, lambda loader, node: int(loader.construct_scalar(node)))
+PlainLoader.add_constructor(_FLOAT, lambda loader, node: float(loader.construct_scalar(node)))
 
 
 class MappingError(IngestError):
@@ -56,7 +95,7 @@ def read_mapping(data: bytes, source: str) -> FileMapping:
     Raises `MappingError`.
     """
     if len(data) > MAX_MAPPING_BYTES:
-        limit = f"{MAX_MAPPING_BYTES >> 20} MiB"
+        limit = f"{MAX_MAPPING_BYTES >> 10} KiB"
         raise MappingError(
             f"{source}: the file is larger than {limit}, so it is not a mapping. Check the path"
         )
@@ -66,7 +105,7 @@ def read_mapping(data: bytes, source: str) -> FileMapping:
     except UnicodeDecodeError as error:
         raise MappingError(f"{source}: the mapping cannot be read: {error}. Write it in UTF-8") from error
     try:
-        content = tomllib.loads(text) if is_toml else yaml.safe_load(text)
+        content = tomllib.loads(text) if is_toml else yaml.load(text, PlainLoader)
     except (tomllib.TOMLDecodeError, yaml.YAMLError, ValueError, RecursionError) as error:
         syntax = "TOML" if is_toml else "YAML"
         raise MappingError(f"{source}: the mapping is not valid {syntax}: {error}") from error

@@ -22,6 +22,7 @@ from data.ingest.errors import RefusedFile
 from data.ingest.formats.columns import Batch
 from data.ingest.formats.container import refuse
 from data.ingest.formats.latest import keep_latest
+from data.ingest.formats.names import check_names
 from data.ingest.rules.measures import flat
 from data.ingest.schema import PARSED, REGISTER_READ, REJECTED, TIMESTAMP, FileInParts, ParsedFile, Spans
 from data.ingest.spill import MEMORY_BYTES, Spill
@@ -56,6 +57,7 @@ class Gathered:
 
     def add(self, batch: Batch) -> None:
         """Add the next batch. Raises `RefusedFile` if the file holds too many register reads."""
+        batch = check_names(batch)
         self._rejected.add(batch.rejected, np.zeros(batch.rejected.num_rows, dtype=np.int64))
         if batch.register_reads.num_rows:
             self._reads.append(batch.register_reads)

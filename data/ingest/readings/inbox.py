@@ -9,26 +9,33 @@ import contextlib
 import hashlib
 import tempfile
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 from threading import Lock
 from typing import Any
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 
 from data.ingest.errors import Refusal
-from data.ingest.formats.container import hash_file
+from data.ingest.formats.container import MAX_UNPACKED_BYTES, hash_file, refuse
 from data.ingest.formats.mapping import FileMapping
 from data.ingest.readings.load import read_file_for
 from data.ingest.readings.mappings import find_mapping
+from data.ingest.readings.own_files import open_inbox
 from data.ingest.readings.parallel import Turn, count_workers, run_in_turns
 from data.ingest.readings.results import IngestResult
+from data.ingest.rules.table import RULES
 from myproperty.database.retry import is_retryable
 from myproperty.database.session import Connections
+from myproperty.files import UnsafeFile, make_private_folder
 from myproperty.settings import Settings
 from myproperty.tenants import find_tenant
 
+# So many files of a tenant are looked at in one go.
+MOST_WAITING = 1000
 # The folder of a tenant's mappings.
 MAPPINGS = "mappings"
 # Names that programs give to a file until they have written all of it.
@@ -60,9 +67,10 @@ class WaitingFile:
 
 
 def list_waiting(filesystem: Any, root: str) -> list[WaitingFile]:
-    """Return the files below `root`, sorted by tenant and name: the same order on every machine.
+    """Return the files below `root`, in turn one of each tenant, by name: the same order on every machine.
 
-    Hidden files, `UNFINISHED` files and files outside a tenant's folder are ignored.
+    So a tenant with many files does not delay the others; more than MOST_WAITING of one wait for the next
+    call. Hidden files, `UNFINISHED` files and files outside a tenant's folder are ignored.
     """
     filesystem.invalidate_cache()
     if not filesystem.exists(root):
@@ -77,7 +85,16 @@ def list_waiting(filesystem: Any, root: str) -> list[WaitingFile]:
             else:
                 found.append(WaitingFile(parts[0], path, mark))
     found = [replace(file, mappings=tuple(sorted(mappings[file.tenant]))) for file in found]
-    return sorted(found, key=lambda file: (file.tenant, file.name, file.path))
+    return _take_turns(found)
+
+
+def _take_turns(files: Iterable[WaitingFile]) -> list[WaitingFile]:
+    """Order files by their place among those of their tenant, then by tenant."""
+    by_tenant: defaultdict[str, list[WaitingFile]] = defaultdict(list)
+    for file in sorted(files, key=lambda file: (file.tenant, file.name, file.path)):
+        by_tenant[file.tenant].append(file)
+    rounds = zip_longest(*(waiting[:MOST_WAITING] for waiting in by_tenant.values()))
+    return [file for turn in rounds for file in turn if file is not None]
 
 
 def _is_ignored(parts: tuple[str, ...]) -> bool:
@@ -98,10 +115,20 @@ def files_key(filesystem: Any, files: Collection[WaitingFile]) -> str:
     key = hashlib.sha256()
     mappings = {(file.tenant, path) for file in files for path, _ in file.mappings}
     for tenant, path in [*((file.tenant, file.path) for file in files), *sorted(mappings)]:
-        with filesystem.open(path, "rb") as source:
-            content = hashlib.file_digest(source, "sha256").hexdigest()
+        content = _hash_content(filesystem, path)
         key.update(f"{tenant}\0{path}\0{content}\0".encode())
     return key.hexdigest()
+
+
+def _hash_content(filesystem: Any, path: str) -> str:
+    """Return the hash of a file; a word for one that is gone or no regular file, which its run reports."""
+    try:
+        with filesystem.open(path, "rb") as source:
+            return hashlib.file_digest(source, "sha256").hexdigest()
+    except FileNotFoundError:
+        return "gone"
+    except UnsafeFile:
+        return "unsafe"
 
 
 def ingest_waiting(settings: Settings, dsn: str, only: Collection[str] = ()) -> Iterator[IngestResult]:
@@ -111,7 +138,7 @@ def ingest_waiting(settings: Settings, dsn: str, only: Collection[str] = ()) -> 
     and the others continue. A file that is still being written, or that another run took, is left alone.
     Raises errors that a retry may solve, such as `DatabaseUnavailable`, once the other files are done.
     """
-    filesystem, root = fsspec.core.url_to_fs(settings.inbox)
+    filesystem, root = open_inbox(settings.inbox)
     files = [file for file in list_waiting(filesystem, root) if not only or file.path in only]
     # Two files of one name are archived one after the other, or the second would replace the first.
     archiving = Lock()
@@ -120,27 +147,30 @@ def ingest_waiting(settings: Settings, dsn: str, only: Collection[str] = ()) -> 
         with _fetch(filesystem, file) as local:
             if local is None:
                 return None
-            try:
-                read = read_file_for(
-                    local,
-                    find_tenant(dsn, file.tenant),
-                    connections,
-                    mapping=_find_mapping(filesystem, root, file, local),
-                    source_uri=filesystem.unstrip_protocol(file.path),
-                )
-                turn.wait(read)
-                result = read.load()
-            except Exception as error:  # any error: the other files must not stop
-                if is_retryable(error):
-                    raise
-                return _report_failure(file, error)
+            read = read_file_for(
+                local,
+                find_tenant(dsn, file.tenant),
+                connections,
+                mapping=_find_mapping(filesystem, root, file, local),
+                source_uri=filesystem.unstrip_protocol(file.path),
+            )
+            turn.wait(read)
+            result = read.load()
             with archiving:
                 target = choose_archive_url(settings.archive, file, result.status, local)
                 move_to_archive(filesystem, file, local, target)
             return result
 
+    def try_one(file: WaitingFile, turn: Turn) -> IngestResult | None:
+        try:
+            return ingest_one(file, turn)
+        except Exception as error:  # any error: the other files must not stop
+            if is_retryable(error):
+                raise
+            return _report_failure(file, error)
+
     with Connections(dsn) as connections:
-        for result in run_in_turns(ingest_one, files, count_workers()):
+        for result in run_in_turns(try_one, files, count_workers()):
             if result is not None:
                 yield result
 
@@ -156,6 +186,7 @@ def _fetch(filesystem: Any, file: WaitingFile) -> Iterator[Path | None]:
     with tempfile.TemporaryDirectory(prefix="inbox-") as folder:
         local = Path(folder) / file.name
         try:
+            _check_size(filesystem, file)
             filesystem.get_file(file.path, str(local))
         except FileNotFoundError:
             yield None
@@ -163,11 +194,22 @@ def _fetch(filesystem: Any, file: WaitingFile) -> Iterator[Path | None]:
         yield local if _mark(filesystem, file.path) == file.mark else None
 
 
+def _check_size(filesystem: Any, file: WaitingFile) -> None:
+    """Refuse a file before it is copied. Raises `RefusedFile`."""
+    size = filesystem.size(file.path) or 0
+    if size > MAX_UNPACKED_BYTES:
+        reason = f"the file has {size} bytes, more than {MAX_UNPACKED_BYTES >> 30} GiB"
+        raise refuse(Path(file.path), None, "FILE-TOO-LARGE", reason)
+
+
 def _report_failure(file: WaitingFile, error: Exception) -> IngestResult:
     reason = str(error) or type(error).__name__
-    refusal = Refusal(
-        None, type(error).__name__, reason, "The file stays in the inbox: correct this, then run again."
-    )
+    if isinstance(error, UnsafeFile):
+        rule = RULES["FILE-UNSAFE"]
+        refusal = Refusal(None, rule.id, reason, f"{rule.remedy} The link stays in the inbox: remove it.")
+    else:
+        remedy = "The file stays in the inbox: correct this, then run again."
+        refusal = Refusal(None, type(error).__name__, reason, remedy)
     return IngestResult(path=file.path, tenant=file.tenant, tenant_id="", status="failed", refusal=refusal)
 
 
@@ -189,7 +231,10 @@ def move_to_archive(filesystem: Any, file: WaitingFile, local: Path, target_url:
     A file that changed since it was read stays in the inbox and waits for the next run.
     """
     target, path = fsspec.core.url_to_fs(target_url)
-    target.makedirs(str(PurePosixPath(path).parent), exist_ok=True)
+    if isinstance(target, LocalFileSystem):
+        make_private_folder(Path(path).parent)
+    else:
+        target.makedirs(str(PurePosixPath(path).parent), exist_ok=True)
     target.put_file(str(local), path)
     if _mark(filesystem, file.path) == file.mark:
         with contextlib.suppress(FileNotFoundError):  # another run archived it

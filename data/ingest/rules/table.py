@@ -16,6 +16,12 @@ _ASK_SENDER = "Ask the sender for a corrected file and ingest that."
 
 _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
     ("FILE-UNREADABLE", "terminate", "the file can be opened", "Check the path and the permissions."),
+    (
+        "FILE-UNSAFE",
+        "terminate",
+        "the file is a regular file of its own in the folder of its tenant: no link, no pipe",
+        "Send the file itself, or a copy of it.",
+    ),
     ("FILE-EMPTY", "terminate", "the file has content", _ASK_SENDER),
     (
         "FILE-DAMAGED",
@@ -83,6 +89,13 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
         "ROW-QUALITY",
         "reject",
         "the quality is known, and null exactly where the value is missing",
+        _ASK_SENDER,
+    ),
+    (
+        "ROW-NAME",
+        "reject",
+        "an identifier, register or serial number has at most 100 letters, none of them invisible, none that "
+        "only looks like another",
         _ASK_SENDER,
     ),
     ("ROW-CHANNEL", "reject", "identifier, register and channel are given and known", _ASK_SENDER),

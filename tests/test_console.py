@@ -1,0 +1,60 @@
+"""Texts of files on a terminal, in tables and in CSV: shown, never obeyed."""
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from commands import console
+from commands.main import app
+
+# Ends a markup tag; changes the title and the colour of a terminal; turns the line around; names a picture.
+HOSTILE = "[/nope]\x1b]0;owned\x07\x1b[31m\u202eevil\u200b :x: \x00\x9b2J"
+SHOWN = r"[/nope]\x1b]0;owned\x07\x1b[31m\u202eevil\u200b :x: \x00\x9b2J"
+HEADER = "identifier,register,channel,reading_ts,interval_seconds,value,unit,quality,source_version"
+
+
+@pytest.fixture
+def printed(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    text = io.StringIO()
+    for name in ("out", "err"):
+        monkeypatch.setattr(console, name, console.PlainConsole(file=text, width=200, emoji=False))
+    return text
+
+
+def test_control_characters_are_written_out(printed: io.StringIO) -> None:
+    console.print_table(HOSTILE, [{"meter": HOSTILE, "kwh": 1}])
+    console.print_table(HOSTILE, [])
+    console.print_error("refused", HOSTILE)
+    console.show_progress(HOSTILE)
+    console.err.print(HOSTILE, markup=False)
+    assert printed.getvalue().count(SHOWN) == 6
+    assert all(letter.isprintable() or letter == "\n" for letter in printed.getvalue())
+
+
+def test_ordinary_text_is_left_as_it_is() -> None:
+    for text in ("Zähler 1, Straße", "電力メーター", "line 1\nline 2", "a\u00a0b"):
+        assert console.show_text(text) == text
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@sum", "\t=1", "\r=1"])
+def test_a_cell_of_csv_is_no_formula(cell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    console.print_csv([{"name": cell, "number": -1.5}])
+    ((name, number),) = list(csv.reader(io.StringIO(capsys.readouterr().out)))[1:]
+    assert name.startswith("'")
+    assert number == "-1.5"
+
+
+def test_inspect_shows_a_hostile_file(tmp_path: Path) -> None:
+    file = tmp_path / "[bold]\x1b[31m[.csv"
+    rows = [
+        f'"{HOSTILE}",E1,import,2026-01-01T0{hour}:00:00Z,3600,1,kWh,actual,2026-01-02T00:00:00Z'
+        for hour in range(3)
+    ]
+    file.write_text("\n".join([HEADER, *rows, ""]))
+    shown = CliRunner().invoke(app, ["inspect", str(file)])
+    assert shown.exception is None or isinstance(shown.exception, SystemExit), shown.exception
+    assert "\x1b" not in shown.output
+    assert "\u202e" not in shown.output
