@@ -7,10 +7,11 @@ from myproperty.settings import Settings, get_settings
 # What a person looks at first; the views have every date and run.
 _DATES = """
 select tenant_name, reading_date, readings, readings_deviation_pct, energy_deviation_pct,
-    days_since_last_file, is_silent, is_late, is_unusual, open_severe_issues, open_quarantined_readings,
-    refused_files
+    publication, days_since_last_file, is_silent, is_late, is_unusual, open_severe_issues,
+    open_quarantined_readings, refused_files
 from {prefix}bi.data_quality_v1
-where is_silent or is_late or is_unusual or open_severe_issues + open_quarantined_readings + refused_files > 0
+where is_silent or is_late or is_unusual or publication <> 'published'
+    or open_severe_issues + open_quarantined_readings + refused_files > 0
 order by reading_date desc, tenant_name
 limit 20
 """

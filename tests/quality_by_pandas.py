@@ -51,7 +51,9 @@ class _Facts:
             dsn, "myproperty.ingestion_jobs", "id::text, tenant_id::text, format, status, started_at"
         )
         dates = read(
-            dsn, "myproperty.ingestion_job_dates", "tenant_id::text, ingestion_job_id::text, reading_date"
+            dsn,
+            "myproperty.ingestion_job_dates",
+            "tenant_id::text, ingestion_job_id::text, reading_date, touched_at",
         )
         merged = dates.merge(self.jobs, left_on="ingestion_job_id", right_on="id", suffixes=("", "_of_job"))
         self.sent = merged[merged["status"] == "loaded"]
@@ -75,6 +77,10 @@ class _Facts:
         self.zones: dict[tuple[str, str], str] = {
             (row["tenant_id"], row["identifier"]): row["timezone"] for row in records(registers)
         }
+        published = read(dsn, "warehouse_staging.published_dates", "reading_date, published_at")
+        self.published = dict(zip(published["reading_date"], published["published_at"], strict=True))
+        left_out = read(dsn, "warehouse_staging.left_out_tenants", "tenant_id::text, reading_date")
+        self.left_out = {(row["tenant_id"], row["reading_date"]) for row in records(left_out)}
         runs = read(dsn, "warehouse_staging.pipeline_runs", "job, reading_date_to")
         ends = [end - DAY for end in runs[runs["job"] == "pipeline"]["reading_date_to"].dropna()]
         self.newest = max([*self.sent["reading_date"], *ends])
@@ -94,6 +100,17 @@ class _Facts:
         frame: pd.DataFrame = getattr(self, name)
         found: pd.DataFrame = frame[frame["tenant_id"] == tenant["id"]]
         return found
+
+    def publication(self, tenant: Row, day: date) -> str | None:
+        """Return whether the marts show the tenant's files for a date that is not archived."""
+        sent = self._of("sent", tenant)
+        touched = list(sent[sent["reading_date"] == day]["touched_at"])
+        if not touched:
+            return None
+        if (tenant["id"], day) in self.left_out:
+            return "left out"
+        published = self.published.get(day)
+        return "published" if published and max(touched) <= published else "pending"
 
     def placed_quarantine(self, tenant: Row, span: list[date]) -> list[tuple[date, str]]:
         """Return (date, status) of each quarantined row."""
@@ -168,6 +185,7 @@ def _days_of_tenant(facts: _Facts, tenant: Row) -> list[Row]:
                 **_punctuality(day, list(files["started_at"]), first_load),
                 "silent_formats": len(silent),
                 "days_since_last_file": since,
+                "publication": facts.publication(tenant, day),
                 "is_silent": bool(silent) or (since is not None and since >= SILENT),
             }
         )

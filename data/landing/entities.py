@@ -358,7 +358,8 @@ _RECORDS = (
         "tenant_id uuid, tenant_name text, reading_date date, readings integer, estimated_readings integer, "
         "energy_kwh reading, open_infos integer, open_issues integer, open_severe_issues integer, "
         "accepted_issues integer, quarantined_readings integer, open_quarantined_readings integer, "
-        "files integer, refused_files integer, first_loaded_at timestamp, silent_formats integer",
+        "files integer, refused_files integer, first_loaded_at timestamp, silent_formats integer, "
+        "publication text",
         key=("tenant_id", READING_DATE),
         measures=("energy_kwh",),
     ),

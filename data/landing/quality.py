@@ -100,6 +100,13 @@ known as (
 touched as (
     select distinct tenant_id, reading_date from myproperty.ingestion_job_dates where touched_at >= $1
 ),
+shown as (
+    select reading_date from warehouse_staging.published_dates where updated_at >= $1
+    union
+    select reading_date from warehouse_staging.withdrawn_dates where withdrawn_at >= $1
+    union
+    select reading_date from warehouse_staging.left_out_tenants where left_out_at >= $1
+),
 changed as (
     select t.tenant_id, t.reading_date + later.days as reading_date
     from touched as t cross join generate_series(0, {SENDER_DAYS}) as later (days)
@@ -109,6 +116,8 @@ changed as (
     select tenant_id, reading_date from quarantined where updated_at >= $1
     union
     select tenant_id, reading_date from refused where created_at >= $1
+    union
+    select s.tenant_id, p.reading_date from shown as p cross join spans as s
     union
     select s.tenant_id, d.day::date
     from spans as s
@@ -129,7 +138,7 @@ order by c.reading_date, c.tenant_id
 _FIGURES = (
     "tenant_name", "estimated_readings", "energy_kwh", "readings", "open_infos", "open_issues",
     "open_severe_issues", "accepted_issues", "quarantined_readings", "open_quarantined_readings", "files",
-    "refused_files", "first_loaded_at", "silent_formats",
+    "refused_files", "first_loaded_at", "silent_formats", "publication",
 )  # fmt: skip
 # NULL for an archived date, whose readings are no longer in the table: what was counted before stays.
 _OF_READINGS = ("readings", "estimated_readings", "energy_kwh")
@@ -190,6 +199,28 @@ expected as (
     group by d.tenant_id, d.reading_date, s.format
     having count(*) >= {SENDER_DATES}
 ),
+touched as (
+    select d.tenant_id, d.reading_date, max(d.touched_at) as touched_at
+    from myproperty.ingestion_job_dates as d
+    inner join myproperty.ingestion_jobs as j on j.tenant_id = d.tenant_id and j.id = d.ingestion_job_id
+    where d.reading_date = any({{dates}}::date[]) and j.status = 'loaded'
+    group by d.tenant_id, d.reading_date
+),
+publications as (
+    select
+        t.tenant_id, t.reading_date,
+        case
+            when a.reading_date is not null then 'published'
+            when l.tenant_id is not null then 'left out'
+            when p.published_at >= t.touched_at then 'published'
+            else 'pending'
+        end as publication
+    from touched as t
+    left join warehouse_staging.published_dates as p on p.reading_date = t.reading_date
+    left join warehouse_staging.archived_dates as a on a.reading_date = t.reading_date
+    left join warehouse_staging.left_out_tenants as l
+        on l.tenant_id = t.tenant_id and l.reading_date = t.reading_date
+),
 silent as (
     select e.tenant_id, e.reading_date, count(*) as formats
     from expected as e
@@ -213,7 +244,7 @@ written as (
         case when not d.is_archived then coalesce(c.readings, 0) end,
         coalesce(i.infos, 0), coalesce(i.issues, 0), coalesce(i.severe, 0), coalesce(i.accepted, 0),
         coalesce(h.rows, 0), coalesce(h.open, 0), coalesce(f.files, 0), coalesce(n.files, 0), f.first_at,
-        coalesce(s.formats, 0)
+        coalesce(s.formats, 0), p.publication
     from due as d
     left join counted as c on c.tenant_id = d.tenant_id and c.reading_date = d.reading_date
     left join issues as i on i.tenant_id = d.tenant_id and i.reading_date = d.reading_date
@@ -221,6 +252,7 @@ written as (
     left join files as f on f.tenant_id = d.tenant_id and f.reading_date = d.reading_date
     left join refusals as n on n.tenant_id = d.tenant_id and n.reading_date = d.reading_date
     left join silent as s on s.tenant_id = d.tenant_id and s.reading_date = d.reading_date
+    left join publications as p on p.tenant_id = d.tenant_id and p.reading_date = d.reading_date
     on conflict (tenant_id, reading_date) do update
     set ({", ".join(_FIGURES)}, landed_at) = row({", ".join(_NEW.values())}, now())
     where ({", ".join(f"t.{name}" for name in _FIGURES)}) is distinct from ({", ".join(_NEW.values())})
@@ -290,7 +322,7 @@ Due = tuple[Any, datetime.date]
 def count_days(dsn: str) -> int:
     """Count the tenants' dates that changed since the last count; return how many records changed.
 
-    A date changes with its files, its issues, its quarantined rows, and the files of the dates before it. The
+    A date changes with its files, issues, quarantined rows and publication, and the files before it. The
     watermark is the start of the last count that changed a record, minus `OVERLAP` for transactions that were
     open then. Raises `psycopg.Error`.
     """

@@ -20,6 +20,7 @@ from dagster_project.resources.platform import Platform
 from dagster_project.run_history import record_runs
 from dagster_project.runner import build_quality
 from data.ingest.readings.load import ingest_file
+from data.landing.published_dates import publish_dates
 from data.landing.quality import count_days, count_runs
 from myproperty import engines
 from myproperty.dates import Window
@@ -87,6 +88,7 @@ def night(
         platform = Platform(Settings(home=home, oltp_dsn=dsn, warehouse_dsn=warehouse))
         beta = plant_senders(folder, dsn)
         plant_wrong_reading(dsn)  # of a fourth tenant, silent since 2024
+        publish_dates(dsn, [FIRST, FIRST + ONE_DAY], "a test", left_out=[beta.tenant_id])
         with open_instance(home) as instance:
             failed = run_to_gate_a(platform, instance, DATES)
             run_to_gate_a(platform, instance, Window(SILENT_FROM, SILENT_FROM + ONE_DAY))
@@ -160,6 +162,12 @@ def test_the_quality_of_each_date_is_that_of_the_operational_tables(night: Night
     assert by_name["beta", SILENT_FROM]["readings_deviation_pct"] is None, "two like days are too few"
     assert by_name["gamma", LAST]["refused_files"] == 1
     assert by_name["planted", DATES.start]["readings"] > 0, "its night failed"
+    shown = {(name, day): row["publication"] for (name, day), row in by_name.items() if row["publication"]}
+    assert {key for key, seen in shown.items() if seen == "published"} == {
+        ("alpha", FIRST),
+        ("alpha", FIRST + ONE_DAY),
+    }
+    assert (shown["beta", FIRST], shown["planted", DATES.start]) == ("left out", "pending")
 
 
 def test_each_run_has_what_its_gates_said(night: Night) -> None:
@@ -189,6 +197,12 @@ def test_a_late_file_counts_as_a_count_of_everything_would(night: Night) -> None
         connection.commit()
         assert count_days(night.dsn) == len(counted)
         assert connection.execute(columns, (OF_THE_COPY,)).fetchall() == counted
+
+
+def test_a_published_date_is_counted_again(night: Night) -> None:
+    count_days(night.dsn)
+    publish_dates(night.dsn, [FIRST], "a test")
+    assert count_days(night.dsn) == 1, "beta is no longer left out"
 
 
 def test_an_archived_date_keeps_its_figures(night: Night) -> None:

@@ -26,5 +26,6 @@ select
     is_late,
     silent_formats,
     days_since_last_file,
+    publication,
     is_silent
 from {{ ref('mart_data_quality') }}

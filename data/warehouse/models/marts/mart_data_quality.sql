@@ -110,6 +110,7 @@ select
     ) as is_late,
     silent_formats,
     days_since_last_file,
+    publication,
     silent_formats > 0
     or coalesce(days_since_last_file >= {{ var('silent_days') }}, false) as is_silent
 from deviating

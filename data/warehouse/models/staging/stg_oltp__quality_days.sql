@@ -15,5 +15,6 @@ select
     cast(refused_files as {{ sql_type('integer') }}) as refused_files,
     first_loaded_at,
     cast(silent_formats as {{ sql_type('integer') }}) as silent_formats,
+    publication,
     landed_at
 from {{ source('raw', 'quality_days') }}
