@@ -63,8 +63,8 @@ class DoneRun:
         return f"{self.order.job} {tags.get('reading_dates', '')} by {tags.get(LAUNCHED_BY)} {how}"
 
 
-# Watches a run in a process of its own, may end it, and returns when it has ended.
-Hit = Callable[["subprocess.Popen[str]"], None]
+# Reads what a run in a process of its own says, and hits it; False if the run ended before that.
+Hit = Callable[["subprocess.Popen[str]"], bool]
 
 
 class Daemon:
@@ -82,7 +82,8 @@ class Daemon:
         self.every = dict(every or {})
         self.cursors: dict[str, str | None] = {}
         self.runs: list[DoneRun] = []
-        self.hit: Hit | None = None
+        # The faults of machines that wait for the next runs of the pipeline.
+        self.hits: list[Hit] = []
         self._requested: dict[str, int] = {}
         self._open = ExitStack()
         self.start()
@@ -166,18 +167,16 @@ class Daemon:
         count = 0
         for order in orders:
             count += 1
-            hit = self.hit if order.job == "pipeline" else None
-            if hit is None:
-                failed = execute(self.platform, self.instance, self.definitions, order)
+            if order.job == "pipeline" and self.hits:
+                failed = self._run_apart(order)
             else:
-                self.hit = None
-                failed = self._run_apart(order, hit)
+                failed = execute(self.platform, self.instance, self.definitions, order)
             self.runs.append(DoneRun(at, order, failed))
             self.tell(f"         {at:%m-%d %H:%M} {self.runs[-1].describe()}")
         return count
 
-    def _run_apart(self, order: Order, hit: Hit) -> list[str]:
-        """Make the run in a process of its own, and let the fault hit it."""
+    def _run_apart(self, order: Order) -> list[str]:
+        """Make the run in a process of its own, and let the next fault hit it."""
         settings = self.settings
         words = [str(settings.home), str(settings.oltp_dsn), str(settings.warehouse_dsn), str(self.first)]
         words += [order.job, json.dumps(order.tags), json.dumps(order.config)]
@@ -190,7 +189,8 @@ class Daemon:
                 start_new_session=True,
                 env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
             )
-        hit(worker)
+        if self.hits[0](worker):
+            self.hits.pop(0)
         worker.communicate()
         return [] if worker.returncode == 0 else [f"its process, exit {worker.returncode}"]
 

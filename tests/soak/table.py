@@ -42,7 +42,10 @@ _LEDGER = "update myproperty.ledger_entries set amount = amount + 1"
 _PERCENT = "update myproperty.solar_appraisals set discount_rate = 6"
 _RAW = "update raw.meter_readings set value_kwh = value_kwh * 1000 where reading_date = '{day}'"
 _FACT_ADDS = "update core.fact_energy_usage set value_kwh = value_kwh + 0.001 where reading_date = '{day}'"
-_FACT_QUALITY = "update core.fact_energy_usage set quality = null where reading_date = '{day}'"
+_FACT_NEGATIVE = (
+    "update core.fact_energy_usage set value_kwh = -value_kwh "
+    "where reading_date = '{day}' and channel = 'import'"
+)
 _LENGTH_BACK = (
     "update myproperty.meter_readings set interval_seconds = 900 where reading_date = '{day}' and "
     "interval_seconds = 1234"
@@ -216,7 +219,7 @@ MODELS = (
     wrong_model("emission factors tenfold", "in the seed", "D-FACTOR-002", "dbt_dimensions", _FACTORS),
     wrong_model("model adds energy", "a Wh for each interval", "D-FACT-003", "dbt_facts", _FACT_ADDS),
     wrong_model("model loses a channel", "in the fact", "D-FACT-001", "dbt_facts", _FACT_LOSES),
-    wrong_model("model loses a quality", "in the fact", "D-FACT-006", "dbt_facts", _FACT_QUALITY),
+    wrong_model("model turns energy around", "in the fact", "D-FACT-005", "dbt_facts", _FACT_NEGATIVE),
     wrong_model("more solar used than made", "in the candidate", "D-SOLAR-004", "dbt_facts", _MORE_USED),
     wrong_model("carbon of other energy", "in the candidate", "D-CARBON-004", "dbt_facts", _OTHER_CARBON),
     wrong_model("arrears that do not tie", "in the candidate", "D-ARREARS-001", "dbt_facts", _ARREARS),

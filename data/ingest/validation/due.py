@@ -60,6 +60,7 @@ def choose_dates(
         validated = _read_validated(session, tenant)
         wanted = _find_due(changed, validated, _read_spans(session, tenant))
         wanted |= _find_after_severe(_read_severe_changes(session, tenant), validated)
+        wanted |= _find_with_other_limits(_read_limit_changes(session, tenant), validated)
     else:
         wanted = {begin + DAY * step for step in range((end - begin).days + 1)}
     return sorted({date for date in wanted if begin <= date <= end} - read_archived_dates(session))
@@ -101,6 +102,27 @@ def _find_after_severe(changes: Instants, validated: Instants) -> set[datetime.d
         for step in (-1, *range(1, HISTORY_DAYS + 1))
         if changed_at > validated.get(date + DAY * step, changed_at)
     }
+
+
+def _find_with_other_limits(changes: Instants, validated: Instants) -> set[datetime.date]:
+    """Return the dates with a severe issue whose rated power or capacity was entered after it was found."""
+    return {date for date, changed_at in changes.items() if changed_at > validated.get(date, changed_at)}
+
+
+def _read_limit_changes(session: Session, tenant: Tenant) -> Instants:
+    """Return when the meter or property of each severe issue last changed."""
+    rows = session.rows(
+        """
+        select i.reading_date, max(greatest(m.updated_at, p.updated_at))
+        from myproperty.reading_issues as i
+        join myproperty.properties as p on p.tenant_id = i.tenant_id and p.id = i.property_id
+        left join myproperty.meters as m on m.tenant_id = i.tenant_id and m.id = i.meter_id
+        where i.tenant_id = $1::uuid and i.severity = 'severe' and i.status <> 'resolved'
+        group by i.reading_date
+        """,
+        (str(tenant.id),),
+    )
+    return dict(rows)
 
 
 def _read_severe_changes(session: Session, tenant: Tenant) -> Instants:

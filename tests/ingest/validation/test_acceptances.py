@@ -121,6 +121,27 @@ def test_the_life_of_an_acceptance(flat: Site) -> None:
     assert estimate(flat) == 0.55
 
 
+def test_a_rated_power_that_is_entered_later_ends_the_issue(flat: Site) -> None:
+    """The date is due by itself: who enters the power, as the remedy says, need not validate it."""
+    # Far above what is usual in a part of the day: no slip of a unit.
+    newer = {"version": "2025-06-30T00:00Z"}
+    usual = block("0.5", "2025-06-12T00:00Z", "2025-06-12T12:00Z", **newer)
+    flat.load("b.csv", [usual, block("60", "2025-06-12T12:00Z", "2025-06-13T00:00Z", **newer)])
+    validate(flat.dsn, tenant=flat.name)
+    assert find_severe(flat).rule == "VEE-BOUND"
+    assert find_due_dates(flat.dsn) == []
+    with psycopg.connect(flat.dsn) as connection:
+        connection.execute(
+            "update myproperty.meters set rated_kw = 1000 where tenant_id = %s", [flat.tenant_id]
+        )
+    assert find_due_dates(flat.dsn) == [DAY]
+    validate(flat.dsn, tenant=flat.name)
+    assert list_held(flat.dsn, tenant=flat.name) == []
+    # The estimate rests on the day again.
+    validate(flat.dsn, tenant=flat.name)
+    assert find_due_dates(flat.dsn) == []
+
+
 def test_an_acceptance_holds_while_the_meter_measured_the_same(flat: Site) -> None:
     issue = find_severe(flat)
     accept_issues(flat.dsn, [issue.id], **DECISION)
