@@ -81,6 +81,13 @@ def demo(
     scale: Annotated[DemoScale, typer.Option(help="medium has a million readings.")] = DemoScale.small,
 ) -> None:
     """Run the main job from nothing: engines, schema, an invented company, its files, the pipeline, marts."""
+    from data.demo.generate import DEFAULT_DAYS
+
+    least = DEFAULT_DAYS["small"]
+    if scale is DemoScale.small and days is not None and days < least:
+        raise typer.BadParameter(
+            f"the small company is billed from its first day: give --days {least} or more, or --scale medium"
+        )
     settings = get_settings()
     started = time.monotonic()
     with _running_engines(settings):

@@ -45,6 +45,7 @@ def run(first: FirstDate = None, last: LastDate = None, json: AsJson = False) ->
         views.show_validations([*validated, *(found for report in reports for found in report.validated)])
         views.show_runs(reports)
     views.show_run_failures(reports, engines.dsn(settings))
+    views.show_what_is_held(runner.list_held_days(settings))
     if not all(report.success for report in reports):
         raise typer.Exit(1)
 

@@ -163,6 +163,18 @@ def show_run_failures(reports: "Sequence[RunReport]", dsn: str) -> None:
             console.print_error("error", str(report.error))
 
 
+def show_what_is_held(held: "Sequence[HeldDay]") -> None:
+    """Say, on standard error, which meters are not in the figures that were published."""
+    if held:
+        meters = sorted({day.meter for day in held})
+        named = ", ".join(meters[:MOST_REASONS]) + (" and more" if len(meters) > MOST_REASONS else "")
+        console.err.print(
+            f"{len(held)} dates of {len(meters)} meters are held back by a severe issue ({named}): "
+            "`myproperty pending` says what to do.",
+            markup=False,
+        )
+
+
 def show_pending(pending: "Pending") -> None:
     """Show the dates that are not published, the tenants left out, the meters held back, and failed jobs."""
     dates = [

@@ -36,6 +36,7 @@ from oltp_schema.migrate import require_current_schema
 
 if TYPE_CHECKING:
     from data.ingest.readings.results import IngestResult
+    from data.ingest.validation.acceptances import HeldDay
     from data.ingest.validation.run import Validation
 
 # A run of a month publishes before the next begins, and its events stay few enough for Dagster's storage.
@@ -298,6 +299,13 @@ def find_pending(settings: Settings) -> Pending:
     with open_instance(settings.home) as opened:
         record_runs(opened, dsn)
     return pending.find_pending(dsn)
+
+
+def list_held_days(settings: Settings) -> list["HeldDay"]:
+    """Return the meters that an open severe issue holds back, by date. Raises PlatformError."""
+    from data.ingest.validation.acceptances import list_held
+
+    return list_held(Platform(settings).oltp_dsn)
 
 
 def _step_seconds(result: dg.ExecuteInProcessResult) -> dict[str, float]:

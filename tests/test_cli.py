@@ -105,6 +105,7 @@ def test_a_refused_file_is_shown_with_its_rule_and_remedy(tmp_path: Path, conten
         (["query", "select 1"], "myproperty up"),
         (["run", "--from", "2025-10-02", "--to", "2025-10-01"], "before"),
         (["run", "--from", "2025-10-02"], "both"),
+        (["demo", "--days", "8"], "--scale"),
     ],
 )
 @pytest.mark.usefixtures("empty_home")

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from typer.testing import CliRunner
 
 from commands import console
 from commands.main import app
+from commands.views import show_what_is_held
+from data.ingest.validation.acceptances import HeldDay
 
 # Ends a markup tag; changes the title and the colour of a terminal; turns the line around; names a picture.
 HOSTILE = "[/nope]\x1b]0;owned\x07\x1b[31m\u202eevil\u200b :x: \x00\x9b2J"
@@ -45,6 +48,21 @@ def test_a_cell_of_csv_is_no_formula(cell: str, capsys: pytest.CaptureFixture[st
     ((name, number),) = list(csv.reader(io.StringIO(capsys.readouterr().out)))[1:]
     assert name.startswith("'")
     assert number == "-1.5"
+
+
+def test_a_run_names_the_meters_that_are_not_in_its_figures(printed: io.StringIO) -> None:
+    now = datetime(2026, 1, 2, tzinfo=UTC)
+    held = [
+        HeldDay("i", "T", "P", meter, "import", date(2026, 1, 1), "VEE-BOUND", "", now)
+        for meter in ("M2", "M1", "M1")
+    ]
+    show_what_is_held(held)
+    assert (
+        "3 dates of 2 meters are held back by a severe issue (M1, M2): `myproperty pending`"
+        in printed.getvalue()
+    )
+    show_what_is_held([])
+    assert printed.getvalue().count("held back") == 1
 
 
 def test_inspect_shows_a_hostile_file(tmp_path: Path) -> None:
