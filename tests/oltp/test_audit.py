@@ -3,7 +3,7 @@
 from collections import Counter
 from datetime import datetime
 from typing import Any, LiteralString
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -243,6 +243,17 @@ def test_an_action_is_of_the_tenant_of_its_row_whatever_the_session_has_set(
     session.check()
     tables = [(a["table_name"], a["tenant_id"]) for a in trail(session.connection)]
     assert tables == [("meters", acacia.tenant), ("invoices", acacia.tenant)]
+
+
+@pytest.mark.parametrize("actor", ["of another tenant", "of nobody"])
+def test_nobody_acts_as_a_user_of_another_tenant(session: Any, companies: Any, actor: str) -> None:
+    acacia, banksia = companies
+    user = banksia.user if actor == "of another tenant" else uuid4()
+    session.sign_in("myproperty_app", acacia, user)
+    with session.refused("23503", "actor_is_a_user_of_the_tenant"):
+        session.execute("update myproperty.properties set name = name || '!'")
+    session.sign_in("myproperty_app", acacia, acacia.user)
+    session.execute("update myproperty.properties set name = name || '!'")
 
 
 @pytest.mark.parametrize(
