@@ -145,8 +145,9 @@ def write_page(trials: Sequence[Trial]) -> str:
         "# Planted faults",
         "",
         f"{len(trials)} faults were planted into the demo company, one at a time, and the real job was run. "
-        f"{sum(not trial.problem for trial in trials)} ended as this table says: the rule named the fault, "
-        "nobody read a wrong figure, and after the remedy and a run all figures were those of before.",
+        f"{sum(not trial.problem for trial in trials)} of them ended as this table says: the rule, if the "
+        "row has one, named the fault, nobody read a wrong figure without an issue beside it, and after the "
+        "remedy and a run all figures were those of before.",
         "",
         "`refused`, `quarantined`, `healed`, `blocked`, `forbidden`: people read the same figures as before. "
         "`held`: the meter is missing on its date. `flagged`: the figures are published with an issue beside "
@@ -159,7 +160,7 @@ def write_page(trials: Sequence[Trial]) -> str:
             "",
             "| Fault | What | Named by | Outcome | Mended by |",
             "| --- | --- | --- | --- | --- |",
-            *(_write_row(ended[fault.name]) for fault in faults if fault.name in ended),
+            *(_write_row(fault, ended.get(fault.name)) for fault in faults),
         ]
     return "\n".join(lines) + "\n"
 
@@ -169,11 +170,16 @@ def write_cells(fault: Fault) -> tuple[str, str, str]:
     return fault.name, fault.what, f"`{fault.rule}`" if fault.rule else ""
 
 
-def _write_row(trial: Trial) -> str:
-    outcome = trial.fault.outcome if not trial.problem else f"NOT as expected: {trial.problem[:120]}"
-    commands = ", ".join(f"`{command}`" if command[0] != "(" else command[1:-1] for command in trial.commands)
-    commands = re.sub(r"\d{4}-\d\d-\d\d", "DAY", commands)
-    cells = (*write_cells(trial.fault), outcome.replace("|", "/").replace("\n", " "), commands)
+def _write_row(fault: Fault, trial: Trial | None) -> str:
+    if trial is None:
+        outcome, commands = "not tried", ""
+    else:
+        outcome = fault.outcome if not trial.problem else f"NOT as expected: {trial.problem[:120]}"
+        commands = ", ".join(
+            f"`{command}`" if command[0] != "(" else command[1:-1] for command in trial.commands
+        )
+        commands = "" if fault.outcome == "forbidden" else re.sub(r"\d{4}-\d\d-\d\d", "DAY", commands)
+    cells = (*write_cells(fault), outcome.replace("|", "/").replace("\n", " "), commands)
     return f"| {' | '.join(cells)} |"
 
 
