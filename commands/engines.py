@@ -1,5 +1,10 @@
 """Commands for the embedded engines and the schema of the OLTP database."""
 
+import re
+from typing import Annotated, Any
+
+import typer
+
 from commands import console, views
 from commands.options import AsJson, reports_errors
 from myproperty.settings import get_settings
@@ -26,11 +31,14 @@ def down(json: AsJson = False) -> None:
 
 
 @reports_errors
-def status(json: AsJson = False) -> None:
-    """Show the state of the engines and their addresses."""
+def status(
+    passwords: Annotated[bool, typer.Option("--passwords", help="Show passwords too.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Show the state of the engines and their addresses, without passwords."""
     from myproperty import engines
 
-    _show(engines.status(get_settings()).as_json(), json)
+    _show(engines.status(get_settings()).as_json(), json, passwords=passwords)
 
 
 @reports_errors
@@ -43,7 +51,17 @@ def migrate() -> None:
     console.out.print(f"The OLTP schema is at revision {revision}.")
 
 
-def _show(status: dict[str, object], json: bool) -> None:
+def mask_password(dsn: str) -> str:
+    """Return a connection string with `***` for its password: a terminal is shared, and its text is kept."""
+    masked = re.sub(r"(?<=://)([^:/@?]*):[^@/?]*@", r"\1:***@", dsn)
+    return re.sub(r"\b(password\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&]+)", r"\1***", masked)
+
+
+def _show(status: dict[str, Any], json: bool, *, passwords: bool = False) -> None:
+    if not passwords:
+        for name in ("postgres", "warehouse"):
+            if dsn := status[name].get("dsn"):
+                status = {**status, name: {**status[name], "dsn": mask_password(dsn)}}
     if json:
         console.print_json(status)
     else:

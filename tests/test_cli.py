@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from commands.engines import mask_password
 from commands.main import app
 from commands.views import unique_names
 from data.ingest.rules.table import RULES
@@ -114,6 +115,32 @@ def test_an_error_names_its_remedy(arguments: list[str], remedy: str) -> None:
     assert done.exit_code != 0 and isinstance(done.exception, SystemExit)
     assert remedy in done.stderr
     assert "Traceback" not in done.stderr and done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        "postgresql://me:secret@db.example:5432/oltp",
+        "postgresql://me:se%2Fcret@db.example/oltp?sslmode=require",
+        "postgresql://db.example/oltp?user=me&password=secret&sslmode=require",
+        "host=db.example user=me password=secret dbname=oltp",
+        r"host=db.example password='se\'cret with a space' dbname=oltp",
+    ],
+)
+def test_an_address_is_shown_without_its_password(dsn: str) -> None:
+    shown = mask_password(dsn)
+    assert "cret" not in shown and "***" in shown
+    assert "db.example" in shown and "oltp" in shown
+
+
+@pytest.mark.usefixtures("empty_home")
+def test_status_shows_passwords_only_if_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MYPROPERTY_OLTP_DSN", "postgresql://me:secret@127.0.0.1:1/oltp")
+    for words in (["status"], ["status", "--json"]):
+        get_settings.cache_clear()
+        assert "secret" not in run_command(*words).output
+    get_settings.cache_clear()
+    assert "secret" in run_command("status", "--passwords", "--json").output
 
 
 def test_an_error_in_a_process_is_no_traceback(tmp_path: Path) -> None:
