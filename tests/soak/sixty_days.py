@@ -46,10 +46,11 @@ NO_FIGURES = {
 # Of the runs that these schedules request, each n-th is made: the others would find nothing new.
 THINNED = {"snapshots_six_hourly": 4, "ingest_hourly": 12}
 Rows = Counter[tuple[str, ...]]
-_WRONG_CAPACITY = (
-    "update myproperty.properties set solar_capacity_kw = 0.009 where timezone = 'Europe/Berlin'"
+_CAPACITY = (
+    "update myproperty.properties set solar_capacity_kw = solar_capacity_kw {} "
+    "where timezone = 'Europe/Berlin'"
 )
-_RIGHT_CAPACITY = "update myproperty.properties set solar_capacity_kw = 9 where timezone = 'Europe/Berlin'"
+_PRICE = "update myproperty.solar_appraisals set price_per_kwh = price_per_kwh {}"
 
 
 @dataclass(frozen=True)
@@ -93,14 +94,14 @@ def restart_daemon(daemon: Daemon) -> None:
     daemon.start()
 
 
-def change_capacity(statement: str) -> Callable[[Daemon], None]:
-    """Return what a person enters: a capacity that gate A refuses, or the right one."""
+def enter(statement: str, change: str) -> Callable[[Daemon], None]:
+    """Return what a person enters: a number that is wrong by a factor, or the right one again."""
 
-    def change(daemon: Daemon) -> None:
+    def do(daemon: Daemon) -> None:
         with psycopg.connect(str(daemon.settings.oltp_dsn)) as connection:
-            assert connection.execute(statement.encode()).rowcount == 1
+            assert connection.execute(statement.format(change).encode()).rowcount > 0
 
-    return change
+    return do
 
 
 def _wait_for(worker: "subprocess.Popen[str]", line: str) -> bool:
@@ -110,7 +111,10 @@ def _wait_for(worker: "subprocess.Popen[str]", line: str) -> bool:
 
 
 def plan_events(start: date, days: int, server: Settings) -> list[Event]:
-    """Spread the faults over the days; the gate fails for two days."""
+    """Spread the faults over the days. A wrong number is mended after two days.
+
+    With the price no run passes gate D; with the capacity the roof is held back.
+    """
     opens = datetime(start.year, start.month, start.day, 8, tzinfo=UTC)
 
     def after(share: float) -> datetime:
@@ -119,9 +123,11 @@ def plan_events(start: date, days: int, server: Settings) -> list[Event]:
     return [
         Event(after(0.2), "server restarted in mid-run", restart_server(server)),
         Event(after(0.4), "worker killed", kill_worker),
-        Event(after(0.6), "wrong capacity entered", change_capacity(_WRONG_CAPACITY)),
-        Event(after(0.6) + 2 * DAY, "capacity mended", change_capacity(_RIGHT_CAPACITY)),
-        Event(after(0.8), "daemon restarted", restart_daemon),
+        Event(after(0.5), "wrong price entered", enter(_PRICE, "* 400")),
+        Event(after(0.5) + 2 * DAY, "price mended", enter(_PRICE, "/ 400")),
+        Event(after(0.7), "wrong capacity entered", enter(_CAPACITY, "/ 1000")),
+        Event(after(0.7) + 2 * DAY, "capacity mended", enter(_CAPACITY, "* 1000")),
+        Event(after(0.9), "daemon restarted", restart_daemon),
     ]
 
 
