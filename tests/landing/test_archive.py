@@ -23,7 +23,8 @@ from data.landing import archive as archive_module
 from data.landing.archive import archive_partitions, list_archived, restore_date
 from data.landing.entities import ENTITIES
 from data.landing.land import land
-from data.landing.published_dates import pending_dates
+from data.landing.published_dates import pending_dates, publish_dates
+from myproperty.tenants import find_tenant
 from tests.ingest.conftest import HEADER, V1, V2, Company, make_company
 
 pytestmark = pytest.mark.engine
@@ -252,6 +253,17 @@ def test_a_date_with_pending_marts_is_refused_unless_forced(
     assert pending_dates(loaded.dsn) == []
     restore_date(loaded.dsn, DAY)
     assert pending_dates(loaded.dsn) == [DAY]
+
+
+def test_a_date_published_without_a_tenant_is_refused_unless_forced(loaded: Company, store: str) -> None:
+    tenant = str(find_tenant(loaded.dsn, loaded.name).id)
+    publish_dates(loaded.dsn, [DAY], "r", left_out=[tenant], failed_run_id="f")
+    results = archive_partitions(loaded.dsn, store, before=BEFORE)
+    assert statuses(results) == [(DAY, "refused"), (NEXT, "archived")]
+    assert "published without a tenant" in str(results[0].reason)
+    assert "myproperty pending" in str(results[0].reason)
+    publish_dates(loaded.dsn, [DAY], "r")
+    assert statuses(archive_partitions(loaded.dsn, store, before=BEFORE)) == [(DAY, "archived")]
 
 
 def test_a_busy_table_is_refused(loaded: Company, store: str, monkeypatch: pytest.MonkeyPatch) -> None:

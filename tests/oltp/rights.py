@@ -98,7 +98,7 @@ MAY = {
     "warehouse_staging.archived_dates": May(readonly="", loader="s", partitioner="sid"),
     "warehouse_staging.published_dates": May(readonly="", etl="siud", partitioner="s"),
     "warehouse_staging.withdrawn_dates": May(readonly="", etl="sid"),
-    "warehouse_staging.left_out_tenants": May(readonly="", etl="sid"),
+    "warehouse_staging.left_out_tenants": May(readonly="", etl="sid", partitioner="s"),
     "warehouse_staging.gate_results": May(readonly="", etl="si"),
     "warehouse_staging.pipeline_runs": May(readonly="", etl="siu"),
 }
