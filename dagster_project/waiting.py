@@ -3,8 +3,8 @@
 Which dates wait for which job is in `dagster_project.defs.<stage>.sensors`.
 """
 
-from collections.abc import Callable
-from datetime import date
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
 from typing import Any
 
 import dagster as dg
@@ -16,14 +16,20 @@ from dagster_project.resources.platform import Platform
 from myproperty.dates import contiguous
 
 _RUN_KEY = "dagster/run_key"
+# Killed so often in a row, a run of the same dates would be killed again.
+MOST_KILLED = 3
 
 
-def dates_sensor(name: str, job: Any, find_dates: Callable[[str], list[date]]) -> dg.SensorDefinition:
+def dates_sensor(
+    name: str, job: Any, find_dates: Callable[[str], Mapping[date, datetime | None]]
+) -> dg.SensorDefinition:
     """Define a sensor that requests a run of `job` for the first range of `find_dates(dsn)` not yet tried.
 
-    It requests one run at a time, of one contiguous range. A range whose run failed waits until the range
-    changes, another run of the job succeeds, or a person launches it. So a range that a gate blocks is not
-    tried every five minutes and does not hold up other ranges.
+    `find_dates` returns the waiting dates and when each last changed, if that is known. The sensor requests
+    one run at a time, of one contiguous range. A range whose run failed waits until one of its dates changes,
+    another run of the job succeeds, or a person launches it. So a range that a gate blocks is not tried every
+    five minutes and does not hold up other ranges. A range whose run was killed is tried again, MOST_KILLED
+    times.
     """
 
     @dg.sensor(
@@ -43,10 +49,31 @@ def dates_sensor(name: str, job: Any, find_dates: Callable[[str], list[date]]) -
         waiting = find_dates(platform.oltp_dsn)
         known = [day for day in waiting if READING_DATES.has_partition_key(day.isoformat())]
         for dates in contiguous(known):
-            key = f"{dates.start}/{dates.end}/{since}"
-            if not instance.get_runs_count(dg.RunsFilter(job_name=job.name, tags={_RUN_KEY: key})):
-                return dg.RunRequest(run_key=key, tags=run_tags(dates, f"sensor {name}"))
+            changed = max((at for day in dates.dates if (at := waiting[day])), default=None)
+            key = f"{dates.start}/{dates.end}/{changed.isoformat() if changed else ''}/{since}"
+            if (untried := _find_untried(instance, job.name, key)) is not None:
+                return dg.RunRequest(run_key=untried, tags=run_tags(dates, f"sensor {name}"))
         failed = f"{len(known)} dates wait for a person: their runs failed"
         return dg.SkipReason(failed if known else "no dates wait")
 
     return waiting_dates
+
+
+def _find_untried(instance: dg.DagsterInstance, job_name: str, key: str) -> str | None:
+    """Return the key of the next run of a range; None if one has failed by itself, or many were killed."""
+    for attempt in range(MOST_KILLED):
+        name = f"{key}/{attempt}" if attempt else key
+        runs = instance.get_runs(dg.RunsFilter(job_name=job_name, tags={_RUN_KEY: name}), limit=1)
+        if not runs:
+            return name
+        if not _was_killed(instance, runs[0]):
+            return None
+    return None
+
+
+def _was_killed(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Return whether the run ended without a step that failed: its process was gone."""
+    if run.status != dg.DagsterRunStatus.FAILURE:
+        return False
+    failures = instance.get_records_for_run(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE, limit=1)
+    return not failures.records

@@ -1,15 +1,16 @@
 """The sensor of waiting dates requests one range at a time, and does not repeat a range that failed."""
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.execution.plan.objects import StepFailureData
 
 from dagster_project.partitions import READING_DATES, run_tags
 from dagster_project.resources.platform import Platform
-from dagster_project.waiting import dates_sensor
+from dagster_project.waiting import MOST_KILLED, dates_sensor
 from myproperty.dates import Window
 from myproperty.settings import Settings
 
@@ -36,9 +37,12 @@ class Ticks:
 
     def __init__(self, instance: dg.DagsterInstance, home: Path) -> None:
         self.instance = instance
+        self.changed: datetime | None = None
         self.dates = [*SECOND.dates, *FIRST.dates]
         self._platform = Platform(Settings(home=home, oltp_dsn="postgresql://nowhere/oltp"))
-        self._sensor = dates_sensor("pending_dates", pipeline, lambda _: self.dates)
+        self._sensor = dates_sensor(
+            "pending_dates", pipeline, lambda _: dict.fromkeys(self.dates, self.changed)
+        )
 
     def tick(self) -> dg.RunRequest | None:
         """Return the run that one tick requests."""
@@ -54,8 +58,19 @@ class Ticks:
         request = self.tick()
         if request is None:
             return None
-        self.record_run(request, dg.DagsterRunStatus.FAILURE)
+        self.fail(self.record_run(request, dg.DagsterRunStatus.FAILURE))
         return {name: value for name, value in request.tags.items() if name in run_tags(FIRST, SENSOR)}
+
+    def fail(self, run: dg.DagsterRun) -> None:
+        """Record that a step of the run failed: without one, its process was killed."""
+        error = StepFailureData(error=None, user_failure_data=None)  # type: ignore[no-untyped-call]
+        event = dg.DagsterEvent(
+            dg.DagsterEventType.STEP_FAILURE.value,
+            run.job_name,
+            step_key="nothing",
+            event_specific_data=error,
+        )
+        self.instance.report_dagster_event(event, run.run_id)
 
     def record_run(self, request: dg.RunRequest, status: dg.DagsterRunStatus) -> dg.DagsterRun:
         """Record a run as the daemon launches it."""
@@ -75,6 +90,24 @@ def test_ranges_are_requested_in_order_and_a_failed_range_does_not_hold_up_other
     assert ticks.window() is None, "both failed and nothing has changed since"
     ticks.dates.append(date(2026, 7, 3))
     assert ticks.window() == run_tags(Window(FIRST.start, date(2026, 7, 4)), SENSOR)
+
+
+def test_a_failed_range_is_tried_again_when_a_date_of_it_changes(ticks: Ticks) -> None:
+    ticks.dates = FIRST.dates
+    assert ticks.window() == run_tags(FIRST, SENSOR)
+    assert ticks.window() is None
+    ticks.changed = datetime(2026, 7, 5, tzinfo=UTC)
+    assert ticks.window() == run_tags(FIRST, SENSOR)
+    assert ticks.window() is None, "the new file did not mend it"
+
+
+def test_a_killed_run_is_made_again_but_not_for_ever(ticks: Ticks) -> None:
+    ticks.dates = FIRST.dates
+    for _ in range(MOST_KILLED):
+        request = ticks.tick()
+        assert request is not None
+        ticks.record_run(request, dg.DagsterRunStatus.FAILURE)
+    assert ticks.tick() is None
 
 
 def test_a_range_that_is_pending_again_after_a_success_is_requested_again(ticks: Ticks) -> None:

@@ -260,11 +260,14 @@ def layers(dsn: str, schemas: tuple[str, ...] = REBUILT) -> Layers:
 
 
 def of_dates(found: Layers, dates: set[date]) -> Layers:
-    """Return the rows of these reading dates, from the tables that have reading dates."""
+    """Return the rows of these reading dates, from the tables that have reading dates.
+
+    Without the quality of dates: it says how a date stands now, and compares it with dates beside it.
+    """
     return {
         name: [row for row in rows if row["reading_date"] in dates]
         for name, rows in found.items()
-        if rows and "reading_date" in rows[0]
+        if rows and "reading_date" in rows[0] and not name.endswith(("data_quality", "quality_days"))
     }
 
 
@@ -382,6 +385,11 @@ def test_other_dates_are_unchanged(changed: tuple[Databases, Layers, list[date]]
     kept = {*APRIL.dates, *OCTOBER.dates} - set(pending)
     assert of_dates(before, kept)["marts.mart_solar_performance"]
     assert differing(of_dates(before, kept), of_dates(layers(databases.dsn), kept)) == {}
+
+
+def test_a_run_leaves_no_table_of_its_own_behind(changed: tuple[Databases, Layers, list[date]]) -> None:
+    databases, _, _ = changed
+    assert [name for name in layers(databases.dsn) if "__dbt" in name] == []
 
 
 def test_a_full_refresh_equals_the_overlapping_runs_over_changed_dates(

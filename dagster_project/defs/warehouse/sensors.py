@@ -1,5 +1,7 @@
 """The sensors of dates to publish, and of failed runs that are split."""
 
+from datetime import date, datetime
+
 import dagster as dg
 
 from dagster_project.defs.warehouse.jobs import pipeline
@@ -8,7 +10,7 @@ from dagster_project.partitions import SPLIT_BY, SPLIT_FROM, dates_of_tags, left
 from dagster_project.resources.platform import Platform
 from dagster_project.splitting import MOST_FAILED_IN_A_ROW, Part, split_failed
 from dagster_project.waiting import dates_sensor
-from data.landing.published_dates import list_tenants_of, pending_dates
+from data.landing.published_dates import find_pending_dates, list_tenants_of
 from expectations.verdicts import failed_verdicts_of
 
 _PUBLISHED = dg.AssetKey("published_dates")
@@ -62,4 +64,9 @@ def _count_failed_in_a_row(instance: dg.DagsterInstance, run: dg.DagsterRun) -> 
     return count
 
 
-sensors = [dates_sensor("pending_dates", pipeline, pending_dates), failed_ranges]
+def find_changes(dsn: str) -> dict[date, datetime | None]:
+    """Return the pending dates and when each last changed."""
+    return {found.reading_date: found.changed_at for found in find_pending_dates(dsn)}
+
+
+sensors = [dates_sensor("pending_dates", pipeline, find_changes), failed_ranges]

@@ -18,6 +18,8 @@
         {%- set columns = get_quoted_csv(adapter.get_columns_in_relation(built) | map(attribute='name')) %}
         {% do run_query('delete from ' ~ target) %}
         {% do run_query('insert into ' ~ target ~ ' (' ~ columns ~ ') select ' ~ columns ~ ' from ' ~ built) %}
+        {#- By its own name: the cache of this run does not know it. #}
+        {% do adapter.drop_relation(built) %}
     {%- else %}
         {% do create_indexes(built) %}
         {{ drop_relation_if_exists(existing) }}
@@ -28,7 +30,6 @@
     {% do apply_grants(target, config.get('grants'), should_revoke=should_revoke(existing, full_refresh_mode=True)) %}
     {% do persist_docs(target, model) %}
     {{ adapter.commit() }}
-    {{ drop_relation_if_exists(load_cached_relation(built)) }}
     {{ run_hooks(post_hooks, inside_transaction=False) }}
     {{ return({'relations': [target]}) }}
 {%- endmaterialization %}
