@@ -45,9 +45,11 @@ def split_failed(part: Part, failed: Sequence[Verdict], tenants: Mapping[date, f
     if named is None:
         return _halve(part)
     left_out = {day: part.left_out | named[day] for day in part.window.dates}
-    if any(len(ids) > MOST_LEFT_OUT for ids in left_out.values()):
-        left_out = {day: ids for day, ids in left_out.items() if len(ids) <= MOST_LEFT_OUT}
-    taken = {day: ids for day, ids in left_out.items() if ids == part.left_out or tenants.get(day, ids) - ids}
+    taken = {
+        day: ids
+        for day, ids in left_out.items()
+        if len(ids) <= MOST_LEFT_OUT and (ids == part.left_out or tenants.get(day, ids) - ids)
+    }
     parts = _group(taken)
     return _halve(part) if parts == [part] else parts
 

@@ -11,10 +11,14 @@ HEADER = "identifier,register,channel,reading_ts,interval_seconds,value,unit,qua
 
 
 def read(folder: Path, *names: str) -> tuple[list[str], dict[str, int], list[str]]:
-    """Return the identifiers that are read, the number of rejected rows by rule, and their reasons."""
+    """Return the identifiers that are read, the number of rejected rows by rule, and their reasons.
+
+    A name in quotes brings its register with it.
+    """
     file = folder / "file.csv"
     rows = [
-        f'"{name}",E1,import,2026-01-01T{hour:02}:00:00Z,3600,1,kWh,actual,2026-01-02T00:00:00Z'
+        (name if name.startswith('"') else f'"{name}",E1')
+        + f",import,2026-01-01T{hour:02}:00:00Z,3600,1,kWh,actual,2026-01-02T00:00:00Z"
         for hour, name in enumerate(names)
     ]
     file.write_text("\n".join([HEADER, *rows, ""]), encoding="utf-8")
@@ -64,6 +68,11 @@ def test_compatible_forms_are_one_name(tmp_path: Path) -> None:
 )
 def test_names_of_the_world_are_kept(tmp_path: Path, name: str) -> None:
     assert read(tmp_path, name) == ([name], {}, [])
+
+
+def test_a_row_with_two_bad_names_is_rejected_once(tmp_path: Path) -> None:
+    readings, rejected, _ = read(tmp_path, "METER", f'"{"A" * 200}","\u200bE1"')
+    assert (readings, rejected) == (["METER"], {"ROW-NAME": 1})
 
 
 def test_a_name_as_long_as_a_book_is_not_read(tmp_path: Path) -> None:

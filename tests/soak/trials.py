@@ -145,9 +145,9 @@ def write_page(trials: Sequence[Trial]) -> str:
         "# Planted faults",
         "",
         f"{len(trials)} faults were planted into the demo company, one at a time, and the real job was run. "
-        f"{sum(not trial.problem for trial in trials)} of them ended as this table says: the rule, if the "
-        "row has one, named the fault, nobody read a wrong figure without an issue beside it, and after the "
-        "remedy and a run all figures were those of before.",
+        f"{sum(not trial.problem for trial in trials)} of them ended as this table says. The rule, if the "
+        "row has one, named the fault. Nobody read a wrong figure without an issue beside it. After the "
+        "remedy and a run, all figures were those of before.",
         "",
         "`refused`, `quarantined`, `healed`, `blocked`, `forbidden`: people read the same figures as before. "
         "`held`: the meter is missing on its date. `flagged`: the figures are published with an issue beside "

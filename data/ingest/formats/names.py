@@ -8,7 +8,6 @@ with letters that only look like others, is rejected. Source of the look-alikes:
 
 import unicodedata
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -47,7 +46,7 @@ def check_names(batch: Batch) -> Batch:
 
 def _check_table(table: pa.Table, rejections: Rejections) -> pa.Table:
     """Return the rows whose names can be kept; the very table if all names are as they should be."""
-    keep = None
+    gone = None
     for column in NAMES:
         encoded = pc.dictionary_encode(table[column].combine_chunks())
         written = encoded.dictionary.to_pylist()
@@ -55,17 +54,17 @@ def _check_table(table: pa.Table, rejections: Rejections) -> pa.Table:
         if [name.text for name in names] == written:
             continue
         faults = pa.array([name.fault for name in names], pa.string()).take(encoded.indices)
-        bad = pc.is_valid(faults)
+        # A row with two bad names is rejected once.
+        bad = pc.is_valid(faults) if gone is None else pc.and_not(pc.is_valid(faults), gone)
         for index in pc.indices_nonzero(bad).to_pylist():
             shown = str(table[column][index].as_py())
             rejections.add(table["line"][index].as_py(), _RULE, f"{column}: {faults[index]}", shown)
-        keep = pc.invert(bad) if keep is None else pc.and_not(keep, bad)
+        gone = bad if gone is None else pc.or_(gone, bad)
         texts = pa.array([name.text for name in names], pa.string()).take(encoded.indices)
         table = table.set_column(table.schema.get_field_index(column), table.schema.field(column), texts)
-    return table if keep is None else table.filter(keep)
+    return table if gone is None else table.filter(pc.invert(gone))
 
 
-@lru_cache(maxsize=10_000)
 def _read_name(text: str) -> _Name:
     if text.isascii() and text.isprintable() and len(text) <= MAX_NAME and text == text.strip():
         return _Name(text)
