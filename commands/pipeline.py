@@ -1,6 +1,7 @@
 """Commands for the pipeline: run it, validate whole days, read the verdicts of the gates, open Dagster."""
 
 import os
+import signal
 import subprocess
 import sys
 from datetime import timedelta
@@ -10,6 +11,7 @@ import typer
 
 from commands import console, views
 from commands.options import AsJson, FirstDate, LastDate, OnlyTenant, check_order, reports_errors
+from myproperty.children import bind
 from myproperty.dates import Window
 from myproperty.settings import get_settings
 
@@ -171,8 +173,6 @@ def dev(port: Annotated[int, typer.Option(help="Port of the Dagster UI.")] = 300
     command += ["--log-format", "json"] if settings.log_format == "json" else []
     docs_url = settings.docs_url or serve_docs()
     console.out.print(f"Dagster: http://127.0.0.1:{port}   Documents: {docs_url}/README.md")
-    raise typer.Exit(
-        subprocess.call(
-            command, env={**os.environ, "DAGSTER_HOME": str(home), "MYPROPERTY_DOCS_URL": docs_url}
-        )
-    )
+    variables = {**os.environ, "DAGSTER_HOME": str(home), "MYPROPERTY_DOCS_URL": docs_url}
+    # It ends its web server and daemon at this signal.
+    raise typer.Exit(subprocess.call(bind(command, signal.SIGTERM), env=variables))

@@ -10,6 +10,7 @@ import typer
 from commands import console
 from commands.options import reports_errors
 from commands.views import unique_names
+from myproperty.children import bind
 from myproperty.settings import get_settings
 
 
@@ -59,7 +60,7 @@ def dbt(context: typer.Context) -> None:
     from dagster_project.resources.dbt import command
 
     words, environment = command(get_settings(), context.args)
-    raise typer.Exit(subprocess.call(words, env={**os.environ, **environment}))
+    raise typer.Exit(subprocess.call(bind(words), env={**os.environ, **environment}))
 
 
 @reports_errors
@@ -71,4 +72,4 @@ def metrics(context: typer.Context) -> None:
     from dagster_project.resources.dbt import PROJECT_DIR, metrics_command
 
     words, environment = metrics_command(get_settings(), context.args)
-    raise typer.Exit(subprocess.call(words, env={**os.environ, **environment}, cwd=PROJECT_DIR))
+    raise typer.Exit(subprocess.call(bind(words), env={**os.environ, **environment}, cwd=PROJECT_DIR))

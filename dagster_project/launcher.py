@@ -1,5 +1,6 @@
 """The run launcher, which tells the daemon's run monitoring whether the process of a run is still there."""
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,9 @@ from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
 from dagster._serdes import ConfigurableClassData
 
 from dagster_project.processes import PROCESS, is_gone
+
+# The first step begins a second after its run.
+FIRST_STEP_S = 300
 
 
 class CheckedRunLauncher(DefaultRunLauncher):
@@ -33,11 +37,23 @@ class CheckedRunLauncher(DefaultRunLauncher):
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Return FAILED if the process of the run was on this machine and has ended, else RUNNING.
 
-        A run names its process in its first step. Of a process on another machine nothing is known.
+        A run names its process in its first step; one that does not get there in time has none. Of a process
+        on another machine nothing is known.
         """
         process = run.tags.get(PROCESS)
-        if process is None or not is_gone(process):
+        if process is None:
+            return self._check_nameless(run)
+        if not is_gone(process):
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(
             WorkerStatus.FAILED, f"the process of this run ({process}) was killed or has crashed"
+        )
+
+    def _check_nameless(self, run: dg.DagsterRun) -> CheckRunHealthResult:
+        record = self._instance.get_run_record_by_id(run.run_id)
+        started = record.start_time if record else None
+        if started is None or time.time() - started < FIRST_STEP_S:
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
+        return CheckRunHealthResult(
+            WorkerStatus.FAILED, f"no step of this run began in {FIRST_STEP_S} s: its process was killed"
         )

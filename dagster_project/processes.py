@@ -43,10 +43,17 @@ def find_unfinished_runs(
 
     A run whose process is gone ends as failed.
     """
+    dead = end_dead_runs(instance, job_name)
+    unfinished = instance.get_runs(dg.RunsFilter(job_name=job_name, statuses=_UNFINISHED))
+    return [run for run in unfinished if run not in dead]
+
+
+def end_dead_runs(instance: dg.DagsterInstance, job_name: str | None = None) -> list[dg.DagsterRun]:
+    """End the unfinished runs of the job, or of all jobs, whose process is gone, as failed; return them."""
     unfinished = instance.get_runs(dg.RunsFilter(job_name=job_name, statuses=_UNFINISHED))
     dead = [run for run in unfinished if PROCESS in run.tags and is_gone(run.tags[PROCESS])]
     for run in dead:
         instance.report_run_failed(
             run, f"The process of this run ({run.tags[PROCESS]}) was killed or has crashed."
         )
-    return [run for run in unfinished if run not in dead]
+    return dead

@@ -23,7 +23,7 @@ from dagster_project.instance import open_instance
 from dagster_project.logs import configure_logs
 from dagster_project.partitions import LAUNCHED_BY, READING_DATES, SPLIT_BY, dates_of_tags, run_tags
 from dagster_project.pending import Pending
-from dagster_project.processes import PROCESS, describe_process
+from dagster_project.processes import PROCESS, describe_process, end_dead_runs
 from dagster_project.resources.platform import Platform
 from dagster_project.run_history import record_runs
 from dagster_project.splitting import MOST_FAILED_IN_A_ROW, Part, describe_tenants, split_failed
@@ -274,6 +274,7 @@ def _execute_job(job: str, platform: Platform, tags: dict[str, str]) -> dg.Execu
     run_id = str(uuid.uuid4())
     fields = log_fields(run_id=run_id, job=job, reading_dates=tags.get("reading_dates"))
     with fields, open_instance(platform.settings.home) as opened:
+        _end_dead_runs(opened, platform)
         result = definitions.resolve_job_def(job).execute_in_process(
             run_id=run_id,
             instance=opened,
@@ -283,6 +284,16 @@ def _execute_job(job: str, platform: Platform, tags: dict[str, str]) -> dg.Execu
         )
         _record_runs(opened, platform)
     return result
+
+
+def _end_dead_runs(opened: dg.DagsterInstance, platform: Platform) -> None:
+    """End the runs of processes that were killed, and say so."""
+    for run in end_dead_runs(opened):
+        over = f" over {run.tags['reading_dates']}" if "reading_dates" in run.tags else ""
+        platform.progress(
+            f"the run {run.run_id[:8]} of {run.job_name}{over} was killed: it is ended as failed. What it "
+            "did not publish stays pending"
+        )
 
 
 def _record_runs(opened: dg.DagsterInstance, platform: Platform) -> None:

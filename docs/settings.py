@@ -81,6 +81,11 @@ OTHERS: Mapping[str, OtherVariable] = {
         "Folder of the parsed dbt project that `myproperty-dbt` runs on. A run of the pipeline sets it.",
         "dbt; set by Dagster",
     ),
+    "MYPROPERTY_PARENT": OtherVariable(
+        "whole number",
+        "Id of the process that `myproperty-dbt` must not outlive. A run of the pipeline sets it.",
+        "dbt; set by Dagster",
+    ),
     "MYPROPERTY_RAW_PREFIX": OtherVariable(
         "text",
         "Prefix of the dataset `raw` that the models read. Unset: `MYPROPERTY_DATASET_PREFIX`.",

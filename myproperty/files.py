@@ -1,12 +1,20 @@
-"""Files of others: opened below a folder without following a link; and folders that others cannot enter.
+"""Files of others: opened below a folder without following a link; and folders of our own.
+
+Here too: folders that others cannot enter, and temporary folders, which the next process removes if the one
+that made them was killed.
 
 A sender who may write to its folder of the inbox may put a link there, to a secret of this account or to the
 folder of another tenant, and may swap a file for a link at any time. So no path is resolved twice: each part
 is opened relative to the folder before it, and a link ends the way.
 """
 
+import contextlib
+import fcntl
 import os
+import shutil
 import stat
+import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePath
@@ -18,6 +26,9 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # A pipe without a writer would hold the reader for ever.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 PRIVATE = 0o700
+_TEMPORARY = "myproperty-"
+# A folder that is younger may not be locked yet.
+_YOUNG_S = 60
 
 
 class UnsafeFile(PlatformError):
@@ -69,6 +80,63 @@ def make_private_folder(folder: Path) -> None:
     if not folder.is_dir():
         make_private_folder(folder.parent)
         folder.mkdir(mode=PRIVATE, exist_ok=True)
+
+
+def copy_whole(source: Path, target: Path) -> None:
+    """Copy a file; nobody sees half of it under its name, even if this process is killed. Raises OSError.
+
+    The copy grows in a hidden file, which the next copy to the same name takes over.
+    """
+    part = target.with_name(f".{target.name}.part")
+    while True:
+        with part.open("ab") as copy:
+            fcntl.flock(copy, fcntl.LOCK_EX)
+            if not _has_name(copy.fileno(), part):
+                continue  # another process finished this one while we waited
+            copy.truncate(0)
+            with source.open("rb") as whole:
+                shutil.copyfileobj(whole, copy)
+            copy.flush()
+            part.replace(target)
+            return
+
+
+def _has_name(opened: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(opened), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+@contextmanager
+def temporary_folder(purpose: str) -> Iterator[Path]:
+    """Make a folder in the system's folder of temporary files; it is gone at the end of the block.
+
+    A lock on it says that its process lives: `remove_left_folders` removes those without.
+    """
+    with tempfile.TemporaryDirectory(prefix=f"{_TEMPORARY}{purpose}-") as folder:
+        opened = os.open(folder, _FOLDER)
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX)
+            yield Path(folder)
+        finally:
+            os.close(opened)
+
+
+def remove_left_folders(purpose: str) -> list[Path]:
+    """Remove the temporary folders of this purpose whose process was killed; return them."""
+    removed = []
+    for folder in Path(tempfile.gettempdir()).glob(f"{_TEMPORARY}{purpose}-*"):
+        with contextlib.suppress(OSError):  # of another account, in use, or removed by another process
+            opened = os.open(folder, _FOLDER | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.fstat(opened).st_mtime < time.time() - _YOUNG_S:
+                    shutil.rmtree(folder)
+                    removed.append(folder)
+            finally:
+                os.close(opened)
+    return removed
 
 
 @contextmanager

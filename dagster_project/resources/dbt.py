@@ -21,6 +21,7 @@ from filelock import FileLock
 from packaging.version import Version
 from psycopg.conninfo import conninfo_to_dict
 
+from myproperty.children import bind, name_parent
 from myproperty.dates import Window
 from myproperty.settings import CHECKOUT, Settings
 
@@ -237,7 +238,7 @@ def manifest(settings: Settings, project: Path = PROJECT_DIR) -> Path:
 
 
 def with_parse(settings: Settings, target: Path) -> dict[str, str]:
-    """Copy a current parse to `target`; return the environment variable that tells dbt to run on it.
+    """Copy a current parse to `target`; return the variables that tell dbt to run on it for this process.
 
     A copy, because a change of the project's files makes another process replace the parse. Raises
     RuntimeError with dbt's output if the project cannot be parsed.
@@ -246,7 +247,7 @@ def with_parse(settings: Settings, target: Path) -> dict[str, str]:
     target.mkdir(parents=True, exist_ok=True)
     with FileLock(parsed.with_name("parse.lock")):
         shutil.copyfile(parsed, target / _PARTIAL_PARSE)
-    return {"MYPROPERTY_DBT_PARSED": str(target)}
+    return {"MYPROPERTY_DBT_PARSED": str(target), **name_parent()}
 
 
 def delete_old_runs(settings: Settings) -> None:
@@ -276,7 +277,7 @@ def _parse_project(settings: Settings, project: Path, target: Path) -> None:
     options = ["--target", settings.warehouse, "--project-dir", str(project), "--profiles-dir", str(project)]
     options += ["--target-path", str(target), "--log-path", str(target)]
     done = subprocess.run(
-        [executable(), "parse", *options],
+        bind([executable(), "parse", *options]),
         env={**os.environ, **names_of_relations(settings)},
         capture_output=True,
         text=True,

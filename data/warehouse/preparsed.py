@@ -8,17 +8,22 @@ a model is compiled. The caller keeps the parse current (`dagster_project.resour
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dbt.cli.main import dbtRunner
-from dbt.constants import PARTIAL_PARSE_FILE_NAME
-from dbt.contracts.graph.manifest import Manifest
-from dbt.parser.manifest import extended_mashumuro_decoder
+from myproperty.children import end_with_parent
+
+if TYPE_CHECKING:
+    from dbt.contracts.graph.manifest import Manifest
 
 PARSED = "MYPROPERTY_DBT_PARSED"
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Path) -> "Manifest":
     """Return the manifest that `dbt parse` left in `folder`. Raises OSError if there is none."""
+    from dbt.constants import PARTIAL_PARSE_FILE_NAME
+    from dbt.contracts.graph.manifest import Manifest
+    from dbt.parser.manifest import extended_mashumuro_decoder
+
     parsed = (folder / PARTIAL_PARSE_FILE_NAME).read_bytes()
     manifest = Manifest.from_msgpack(parsed, decoder=extended_mashumuro_decoder)
     manifest.build_flat_graph()  # type: ignore[no-untyped-call]
@@ -26,7 +31,13 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def main() -> None:
-    """Run dbt on the parse in the folder MYPROPERTY_DBT_PARSED; exit with dbt's codes 0, 1 or 2."""
+    """Run dbt on the parse in the folder MYPROPERTY_DBT_PARSED; exit with dbt's codes 0, 1 or 2.
+
+    A run that is killed takes its dbt with it: nothing is built behind a gate that nobody asks any more.
+    """
+    end_with_parent()
+    from dbt.cli.main import dbtRunner  # takes seconds, in which the run may be killed
+
     outcome = dbtRunner(manifest=read_manifest(Path(os.environ[PARSED]))).invoke(sys.argv[1:])
     if outcome.exception is not None:
         sys.stderr.write(f"{outcome.exception}\n")

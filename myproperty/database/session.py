@@ -36,6 +36,10 @@ _KINDS = {
 }
 
 
+# The server ends the statement of a client that was killed; it holds its locks no longer.
+_START = "set local timezone = 'UTC'; set local client_connection_check_interval = '2s'"
+
+
 class Session:
     """An open transaction; instants are in UTC."""
 
@@ -174,7 +178,7 @@ def transaction(database: str | Connections, role: str | None = None) -> Iterato
     try:
         session = Session(connection)
         try:
-            session.execute("set local timezone = 'UTC'")
+            session.execute(_START)
             if role is not None:
                 session.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
             yield session

@@ -45,6 +45,8 @@ STOP_TIMEOUT_S = 60.0
 ORPHAN_PATIENCE_S = 3.0
 # An empty cluster with both databases takes 50 MB and its log 16 MB more.
 ROOM_FOR_NEW_MB = 128
+# Of folders that are renamed when they are complete.
+_NEW = "new-"
 LOG_LIMIT_BYTES = 50 * 2**20
 SERVER_SETTINGS: Mapping[str, str] = {
     "listen_addresses": "127.0.0.1",
@@ -55,6 +57,11 @@ SERVER_SETTINGS: Mapping[str, str] = {
     # A query over all daily partitions locks each of them and its index.
     "max_locks_per_transaction": "512",
     "fsync": "on",
+    # A statement ends soon after its client, and a killed run holds no locks. A lost machine takes minutes.
+    "client_connection_check_interval": "2s",
+    "tcp_keepalives_idle": "60",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "6",
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_line_prefix": "%m [%p] %q%u@%d ",
@@ -133,6 +140,7 @@ class Postgres:
             notes: list[str] = []
             if port is None:
                 self._check_reachable()
+                self._clear_unfinished()
                 if not self.data.exists():
                     self._create()
                 self._check_data()
@@ -184,7 +192,7 @@ class Postgres:
             raise disk_full(self.root)
         password = secrets.token_urlsafe(24)
         # Built in another folder and renamed: an interrupted initdb never looks like a data folder.
-        with tempfile.TemporaryDirectory(dir=self.root, prefix="new-") as folder:
+        with tempfile.TemporaryDirectory(dir=self.root, prefix=_NEW) as folder:
             new, secret = Path(folder) / "data", Path(folder) / "password"
             _write_secret(secret, password)
             new.mkdir(mode=0o700)
@@ -271,6 +279,11 @@ class Postgres:
         except (FileNotFoundError, NotADirectoryError, IndexError, ValueError):
             return None
         return (pid, port) if _works_in(pid, self.data) else None
+
+    def _clear_unfinished(self) -> None:
+        """Remove the folders of a command that was killed while it made a cluster or copied programs."""
+        for folder in self.root.glob(f"{_NEW}*"):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _clear_killed(self) -> None:
         """Remove what a killed server leaves: its sessions, and a file that names a dead process."""
@@ -382,7 +395,7 @@ class Postgres:
         stamp = int((installed / "postgres").stat().st_mtime)
         copy = self.root / f"programs-{MAJOR}-{stamp}"
         if not copy.exists():
-            with tempfile.TemporaryDirectory(dir=self.root, prefix="new-") as folder:
+            with tempfile.TemporaryDirectory(dir=self.root, prefix=_NEW) as folder:
                 new = Path(folder) / "programs"
                 shutil.copytree(package / "pginstall", new / package.name / "pginstall", symlinks=True)
                 # Programs find their libraries by a relative path, beside the package.

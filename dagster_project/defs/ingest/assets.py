@@ -12,6 +12,7 @@ from dagster_project.failures import RETRY, permanent_unless_retryable
 from dagster_project.markdown import escape_text, write_table
 from dagster_project.processes import tag_process
 from dagster_project.resources.platform import Platform
+from myproperty.files import remove_left_folders
 from myproperty.logs import log_fields
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ def meter_files(
     from data.ingest.readings import inbox
 
     tag_process(context)
+    for folder in remove_left_folders(inbox.INBOX_COPY):
+        platform.progress(f"removed {folder}: the process that read a file there was killed")
     results = []
     with permanent_unless_retryable():
         for result in inbox.ingest_waiting(platform.settings, platform.oltp_dsn, config.files):

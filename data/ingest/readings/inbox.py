@@ -7,7 +7,6 @@ them. Not here: reading a file (`load`), or which mapping of the tenant's folder
 
 import contextlib
 import hashlib
-import tempfile
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -30,7 +29,7 @@ from data.ingest.readings.results import IngestResult
 from data.ingest.rules.table import RULES
 from myproperty.database.retry import is_retryable
 from myproperty.database.session import Connections
-from myproperty.files import UnsafeFile, make_private_folder
+from myproperty.files import UnsafeFile, copy_whole, make_private_folder, temporary_folder
 from myproperty.settings import Settings
 from myproperty.tenants import find_tenant
 
@@ -38,6 +37,8 @@ from myproperty.tenants import find_tenant
 MOST_WAITING = 1000
 # The folder of a tenant's mappings.
 MAPPINGS = "mappings"
+# The temporary folder of a file that is being ingested.
+INBOX_COPY = "inbox"
 # Names that programs give to a file until they have written all of it.
 UNFINISHED = (".part", ".partial", ".filepart", ".crdownload", ".tmp", ".swp", "~")
 
@@ -183,8 +184,8 @@ def _find_mapping(filesystem: Any, root: str, file: WaitingFile, local: Path) ->
 @contextlib.contextmanager
 def _fetch(filesystem: Any, file: WaitingFile) -> Iterator[Path | None]:
     """Copy the file as it was found; yields None if it has changed since, or is gone."""
-    with tempfile.TemporaryDirectory(prefix="inbox-") as folder:
-        local = Path(folder) / file.name
+    with temporary_folder(INBOX_COPY) as folder:
+        local = folder / file.name
         try:
             _check_size(filesystem, file)
             filesystem.get_file(file.path, str(local))
@@ -233,9 +234,10 @@ def move_to_archive(filesystem: Any, file: WaitingFile, local: Path, target_url:
     target, path = fsspec.core.url_to_fs(target_url)
     if isinstance(target, LocalFileSystem):
         make_private_folder(Path(path).parent)
+        copy_whole(local, Path(path))
     else:
         target.makedirs(str(PurePosixPath(path).parent), exist_ok=True)
-    target.put_file(str(local), path)
+        target.put_file(str(local), path)
     if _mark(filesystem, file.path) == file.mark:
         with contextlib.suppress(FileNotFoundError):  # another run archived it
             filesystem.rm_file(file.path)

@@ -4,7 +4,6 @@ Not here: why a reading is quarantined (`rules`), or how a load writes its rows 
 """
 
 import datetime
-import tempfile
 import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -20,6 +19,7 @@ from data.ingest.readings.load import load, read_mapped
 from data.ingest.readings.results import IngestResult
 from myproperty.database.roles import LOADER_ROLE
 from myproperty.database.session import Session, transaction
+from myproperty.files import temporary_folder
 from myproperty.tenants import find_tenant
 
 _COLUMNS = """
@@ -129,8 +129,8 @@ def replay_quarantined(
     with transaction(dsn, LOADER_ROLE) as session:
         row = _read_row(session, quarantined_id)
         job, wanted = resume_job(session, row.job_id, row.tenant, row.source_uri)
-    with tempfile.TemporaryDirectory(prefix="replay-") as folder:
-        path = _fetch(row, job, wanted, archive, Path(folder))
+    with temporary_folder("replay") as folder:
+        path = _fetch(row, job, wanted, archive, folder)
         if mapping is not None:
             job = replace(job, mapping=mapping)
         parsed = read_mapped(path, None, job.mapping)

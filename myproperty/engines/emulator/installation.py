@@ -13,6 +13,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from myproperty.children import bind
 from myproperty.engines.errors import (
     EngineError,
     disk_full,
@@ -108,8 +109,14 @@ def run_step(log: Path, command: list[str | Path], **extra: str) -> None:
     """Run one step of the installation and append its output to the log."""
     # The caller's variables would lead the other Python to the wrong modules; pip's own settings stay.
     environ = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
+    # An installation without its starter would write below the next one.
     result = subprocess.run(
-        command, env=environ | extra, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        bind(command),
+        env=environ | extra,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     output = result.stdout + result.stderr
     with log.open("a") as file:
