@@ -4,6 +4,7 @@ import typer
 
 from commands import (
     alerts,
+    backups,
     billing,
     demo,
     engines,
@@ -26,6 +27,9 @@ app.command()(engines.up)
 app.command()(engines.down)
 app.command()(engines.status)
 app.command()(engines.migrate)
+app.command()(backups.backup)
+app.command()(backups.backups)
+app.command()(backups.restore)
 app.command()(files.inspect)
 app.command()(files.ingest)
 app.command()(pipeline.run)

@@ -27,6 +27,8 @@ from myproperty.settings import Settings
 
 # A test never opens the Dagster instance of the person who starts it.
 os.environ.pop("DAGSTER_HOME", None)
+# Nor does its server archive WAL to that person's backups.
+os.environ.pop("MYPROPERTY_BACKUP_FOLDER", None)
 DatabaseMaker = Callable[[str], AbstractContextManager[str]]
 
 

@@ -16,9 +16,9 @@ from myproperty.settings import CHECKOUT, Settings
 
 
 @contextlib.contextmanager
-def temporary_home() -> Iterator[Path]:
+def temporary_home(below: Path = Path("/var/tmp")) -> Iterator[Path]:
     """Make a home below /var/tmp: the account that runs PostgreSQL cannot reach pytest's own folders."""
-    home = Path(tempfile.mkdtemp(prefix="myproperty-test-", dir="/var/tmp"))
+    home = Path(tempfile.mkdtemp(prefix="myproperty-test-", dir=below))
     home.chmod(0o755)
     try:
         yield home

@@ -58,6 +58,8 @@ OTHERS = {
     "alerts send",
     "alerts status",
     "alerts test",
+    "backup",
+    "backups",
     "dbt",
     "demo",
     "dev",
@@ -67,6 +69,7 @@ OTHERS = {
     "migrate",
     "prometheus",
     "query",
+    "restore",
     "status",
     "up",
 }

@@ -6,10 +6,13 @@ described by `myproperty.settings.Settings`.
 
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from myproperty.engines.backup.folder import archive_settings, find_folder
 from myproperty.engines.emulator.server import Emulator
 from myproperty.engines.errors import EngineError
 from myproperty.engines.postgres import DATABASES, Postgres, server_account
@@ -92,12 +95,31 @@ def _wants_emulator(settings: Settings) -> bool:
 
 def find_postgres(settings: Settings) -> Postgres:
     """Return the embedded PostgreSQL of an environment, running or not."""
-    home = settings.home.resolve()
-    return Postgres(
+    home, own = settings.home.resolve(), EngineSettings()
+    server = Postgres(
         root=_reachable_root(home) / "postgres",
         log=home / "logs" / "postgres.log",
-        port=EngineSettings().postgres_port,
+        port=own.postgres_port,
     )
+    if own.backup_folder is not None:
+        server.more_settings = partial(_archive, server, settings, own)
+    return server
+
+
+def _archive(server: Postgres, settings: Settings, own: EngineSettings) -> Mapping[str, str]:
+    """Return the settings by which a server archives its WAL in the backup folder, at its start."""
+    folder = find_folder(own.backup_folder, settings)
+    return archive_settings(server, folder, settings.home, own.backup_wal_seconds)
+
+
+def find_server_to_back_up(settings: Settings) -> tuple[Postgres, Path]:
+    """Return the embedded PostgreSQL and its backup folder. Raises `EngineError` if there is none."""
+    if not _wants_postgres(settings):
+        raise EngineError(
+            "the databases are on servers of your own (MYPROPERTY_OLTP_DSN): back them up there, as "
+            "docs/backups.md says"
+        )
+    return find_postgres(settings), find_folder(EngineSettings().backup_folder, settings)
 
 
 def find_emulator(settings: Settings) -> Emulator:

@@ -15,7 +15,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,7 @@ import psycopg
 from filelock import FileLock, Timeout
 from psycopg import pq, sql
 
+from myproperty.engines.configuration import SERVER_SETTINGS, write_secret, write_settings
 from myproperty.engines.errors import (
     EngineError,
     disk_full,
@@ -48,24 +49,6 @@ ROOM_FOR_NEW_MB = 128
 # Of folders that are renamed when they are complete.
 _NEW = "new-"
 LOG_LIMIT_BYTES = 50 * 2**20
-SERVER_SETTINGS: Mapping[str, str] = {
-    "listen_addresses": "127.0.0.1",
-    # Only TCP: the path of a socket is limited to 107 bytes, which a deep home exceeds.
-    "unix_socket_directories": "",
-    "password_encryption": "scram-sha-256",
-    "max_connections": "200",
-    # A query over all daily partitions locks each of them and its index.
-    "max_locks_per_transaction": "512",
-    "fsync": "on",
-    # A statement ends soon after its client, and a killed run holds no locks. A lost machine takes minutes.
-    "client_connection_check_interval": "2s",
-    "tcp_keepalives_idle": "60",
-    "tcp_keepalives_interval": "10",
-    "tcp_keepalives_count": "6",
-    "timezone": "UTC",
-    "log_timezone": "UTC",
-    "log_line_prefix": "%m [%p] %q%u@%d ",
-}
 
 
 @dataclass(frozen=True)
@@ -107,10 +90,17 @@ class Postgres:
     log: Path
     port: int | None = None
     binaries: Path | None = None
+    # Settings beside SERVER_SETTINGS, asked for at each start, when the data folder exists.
+    more_settings: Callable[[], Mapping[str, str]] = dict
 
     @property
     def data(self) -> Path:
         return self.root / "data"
+
+    @property
+    def restored(self) -> Path:
+        """The data folder that a restore has finished but not yet put in place."""
+        return self.root / "restored"
 
     @cached_property
     def account(self) -> Account | None:
@@ -135,12 +125,14 @@ class Postgres:
 
         Raises `EngineError`.
         """
-        with explain_file_errors(self.root), self._only_starter():
+        with explain_file_errors(self.root), self.only_starter():
             port = self.listening_on()
             notes: list[str] = []
             if port is None:
-                self._check_reachable()
+                self.check_reachable()
                 self._clear_unfinished()
+                if not self.data.exists() and self.restored.exists():
+                    self.restored.rename(self.data)  # the restore was killed between its last two steps
                 if not self.data.exists():
                     self._create()
                 self._check_data()
@@ -154,7 +146,7 @@ class Postgres:
         """Stop the server and roll back open transactions; return whether a server ran."""
         if not self.root.exists():
             return False
-        with explain_file_errors(self.root), self._only_starter():
+        with explain_file_errors(self.root), self.only_starter():
             found = self._postmaster()
             if found is None:
                 return False
@@ -167,7 +159,7 @@ class Postgres:
 
     def role_password(self, role: str, port: int) -> str:
         """Return the password of a login role, set at the first use. Raises `EngineError` for other roles."""
-        with self._connect(port, DATABASES[0]) as connection:
+        with self.connect(port, DATABASES[0]) as connection:
             row = connection.execute("select rolcanlogin from pg_roles where rolname = %s", [role]).fetchone()
             if row is None:
                 raise EngineError(f"the role {role} does not exist: run `myproperty migrate`")
@@ -181,7 +173,7 @@ class Postgres:
                 connection.execute(
                     sql.SQL("alter role {} password {}").format(sql.Identifier(role), sql.Literal(password))
                 )
-                _write_secret(file, password)
+                write_secret(file, password)
         return file.read_text()
 
     # -- a new cluster
@@ -194,24 +186,24 @@ class Postgres:
         # Built in another folder and renamed: an interrupted initdb never looks like a data folder.
         with tempfile.TemporaryDirectory(dir=self.root, prefix=_NEW) as folder:
             new, secret = Path(folder) / "data", Path(folder) / "password"
-            _write_secret(secret, password)
+            write_secret(secret, password)
             new.mkdir(mode=0o700)
             for path in (Path(folder), new, secret):
-                self._give_to_account(path)
+                self.give_to_account(path)
             options = ("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--data-checksums")
             locale = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8")
-            code, output = self._run(
+            code, output = self.run_program(
                 "initdb", "-D", new, "-U", SUPERUSER, f"--pwfile={secret}", *options, *locale
             )
             if code:
                 raise self._explain_failure(output)
             with (new / "postgresql.conf").open("a") as conf:
                 conf.write("\ninclude 'myproperty.conf'\n")
-            _write_secret(self.root / "password", password)
+            write_secret(self.root / "password", password)
             new.rename(self.data)
 
     def _make_databases(self, port: int) -> None:
-        with self._connect(port, "postgres") as connection:
+        with self.connect(port, "postgres") as connection:
             there = {row[0] for row in connection.execute("select datname from pg_database")}
             for name in DATABASES:
                 if name not in there:
@@ -237,9 +229,8 @@ class Postgres:
 
     def _configure(self, port: int) -> None:
         conf = self.data / "myproperty.conf"
-        values = {**SERVER_SETTINGS, "port": str(port)}
-        conf.write_text("".join(f"{name} = '{value}'\n" for name, value in values.items()))
-        self._give_to_account(conf)
+        conf.write_text(write_settings({**SERVER_SETTINGS, **self.more_settings(), "port": str(port)}))
+        self.give_to_account(conf)
 
     def _pg_ctl_start(self) -> tuple[int, str]:
         """Return the exit code of pg_ctl, and the log of this start."""
@@ -313,11 +304,11 @@ class Postgres:
 
     # -- checks and their errors
 
-    def _check_reachable(self) -> None:
+    def check_reachable(self) -> None:
         """Check that the server's account can reach the data; this never changes the mode of a folder."""
         if self.account is None:
             return
-        if not self._reaches(self.root):
+        if not self.reaches(self.root):
             raise EngineError(
                 f"{self.root} cannot be reached by the account `{self.account.name}`, which runs PostgreSQL "
                 "when the user is root: set MYPROPERTY_HOME to a folder that every account may pass through "
@@ -340,7 +331,8 @@ class Postgres:
 
     def _broken_data(self, what: str) -> EngineError:
         return EngineError(
-            f"the data folder {self.data} is broken: {what}\n  Restore it from a backup. If the data can be "
+            f"the data folder {self.data} is broken: {what}\n  Restore it from a backup: `myproperty restore "
+            "--to latest`. If the data can be "
             f"loaded again from the files, move it away (mv {self.root} {self.root}.broken) and run "
             f"`myproperty up`. Nothing was changed. The log is {self.log}"
         )
@@ -371,7 +363,7 @@ class Postgres:
     # -- programs and files
 
     @contextlib.contextmanager
-    def _only_starter(self) -> Iterator[None]:
+    def only_starter(self) -> Iterator[None]:
         """Let one command at a time start or stop the server; a second one waits, then finds it done."""
         self.root.mkdir(parents=True, exist_ok=True)
         if self.account:
@@ -389,7 +381,7 @@ class Postgres:
     def _programs(self) -> Path:
         """Return the folder of the binaries, or of a copy if the server's account cannot reach them."""
         installed = self.binaries or wheel_binaries()
-        if self._reaches(installed):
+        if self.reaches(installed):
             return installed
         package = installed.parents[1]
         stamp = int((installed / "postgres").stat().st_mtime)
@@ -407,16 +399,22 @@ class Postgres:
                 new.rename(copy)
         return copy / package.name / "pginstall" / "bin"
 
-    def _run(self, program: str, *arguments: str | Path) -> tuple[int, str]:
+    def run_program(
+        self, program: str, *arguments: str | Path, password: str | None = None
+    ) -> tuple[int, str]:
+        """Run a program of the wheel as the server's account; return its exit code and its output."""
         with tempfile.TemporaryFile() as output:
-            code = self._call(program, *arguments, stdout=output.fileno())
+            code = self._call(program, *arguments, stdout=output.fileno(), password=password)
             output.seek(0)
             return code, output.read().decode(errors="replace")
 
-    def _call(self, program: str, *arguments: str | Path, stdout: int) -> int:
-        return self._as_account([str(self._programs / program), *map(str, arguments)], stdout)
+    def _call(self, program: str, *arguments: str | Path, stdout: int, password: str | None = None) -> int:
+        secret = {} if password is None else {"PGPASSWORD": password}
+        return self._as_account([str(self._programs / program), *map(str, arguments)], stdout, secret)
 
-    def _as_account(self, command: list[str], stdout: int = subprocess.DEVNULL) -> int:
+    def _as_account(
+        self, command: list[str], stdout: int = subprocess.DEVNULL, secret: Mapping[str, str] | None = None
+    ) -> int:
         account = self.account
         return subprocess.run(
             command,
@@ -424,7 +422,7 @@ class Postgres:
             stdout=stdout,
             stderr=subprocess.STDOUT,
             cwd="/",
-            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
+            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC", **(secret or {})},
             user=account.uid if account else None,
             group=account.gid if account else None,
             extra_groups=[] if account else None,
@@ -432,10 +430,10 @@ class Postgres:
             check=False,
         ).returncode
 
-    def _reaches(self, folder: Path) -> bool:
+    def reaches(self, folder: Path) -> bool:
         return self.account is None or self._as_account(["/usr/bin/env", "test", "-x", str(folder)]) == 0
 
-    def _give_to_account(self, path: Path) -> None:
+    def give_to_account(self, path: Path) -> None:
         if self.account:
             os.chown(path, self.account.uid, self.account.gid)
 
@@ -446,7 +444,7 @@ class Postgres:
                 raise EngineError(f"there is no PostgreSQL in {self.root}: run `myproperty up`")
             return file.read_text()
 
-    def _connect(self, port: int, database: str) -> psycopg.Connection:
+    def connect(self, port: int, database: str) -> psycopg.Connection:
         try:
             return psycopg.connect(self.dsn(database, port), autocommit=True, connect_timeout=10)
         except psycopg.OperationalError as error:
@@ -475,10 +473,3 @@ def _works_in(pid: int, folder: Path) -> bool:
         return process.name().startswith(("postgres", "postmaster")) and Path(process.cwd()) == folder
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return False
-
-
-def _write_secret(file: Path, text: str) -> None:
-    file.unlink(missing_ok=True)
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as handle:
-        handle.write(text)

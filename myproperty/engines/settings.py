@@ -32,3 +32,20 @@ class EngineSettings(BaseSettings):
         default=None,
         description="Python 3.13 that makes the emulator's environment. Unset: the command looks for one.",
     )
+    backup_folder: Path | None = Field(
+        default=None,
+        description="Folder of the [backups](backups.md) of the embedded PostgreSQL, on another disk than "
+        "the home and apart from the key store. `myproperty up` archives WAL there. Unset: no backups.",
+    )
+    backup_wal_seconds: int = Field(
+        default=60,
+        ge=1,
+        description="Number of seconds after which written WAL is archived, full or not: the most that a "
+        "lost disk loses. Each archived file takes 16 MB.",
+    )
+    backups_kept: int = Field(
+        default=7,
+        ge=1,
+        description="Number of base backups of a home that `myproperty backup` keeps, with the WAL since the "
+        "oldest.",
+    )

@@ -1,0 +1,1 @@
+"""Backups of the embedded PostgreSQL: archived WAL, base backups, restores to an instant."""
