@@ -1,5 +1,5 @@
 with sessions as (
-    select * from {{ ref('fact_agent_session') }}
+    select * from {{ ref('mart_agent_sessions') }}
 ),
 
 tenants as (

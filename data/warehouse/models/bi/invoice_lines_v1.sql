@@ -1,5 +1,5 @@
 with lines as (
-    select * from {{ ref('fact_invoice') }}
+    select * from {{ ref('mart_invoice_lines') }}
 ),
 
 tenants as (

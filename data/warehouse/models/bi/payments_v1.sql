@@ -1,5 +1,5 @@
 with payments as (
-    select * from {{ ref('fact_payment') }}
+    select * from {{ ref('mart_payments') }}
 ),
 
 tenants as (

@@ -1,5 +1,5 @@
 with tickets as (
-    select * from {{ ref('fact_service_ticket') }}
+    select * from {{ ref('mart_service_tickets') }}
 ),
 
 tenants as (

@@ -1,0 +1,3 @@
+{{ config(cluster_by=['tenant_id']) }}
+
+{{ publish_candidate('fact_invoice') }}
