@@ -8,6 +8,7 @@ import typer
 
 from commands import console, views
 from commands.options import DATE_FORMATS, AsJson, OneTenant, check_order, reports_errors
+from myproperty.database.roles import BILLING
 from myproperty.settings import get_settings
 
 app = typer.Typer(no_args_is_help=True, help="Solar allocation, invoices, the double-entry ledger.")
@@ -35,7 +36,7 @@ def run(
 
     check_order(first, last)
     period = DateRange(first.date(), last.date() + timedelta(days=1))
-    with as_tenant(engines.dsn(get_settings()), tenant) as connection:
+    with as_tenant(engines.login_dsn(get_settings(), BILLING), tenant) as connection:
         property_id = find_property(connection, property)
         drafted = draft_invoices(connection, property_id, period)
         allocated = reports.read_allocations(connection, find_period(connection, property_id, period))
@@ -58,7 +59,7 @@ def show(
     from data.billing.database import as_tenant
     from myproperty import engines
 
-    with as_tenant(engines.dsn(get_settings()), tenant) as connection:
+    with as_tenant(engines.login_dsn(get_settings(), BILLING), tenant) as connection:
         found = reports.read_invoice(connection, invoice)
     if json:
         console.print_json(found)
@@ -78,7 +79,7 @@ def ties(
     from data.billing.database import as_tenant
     from myproperty import engines
 
-    with as_tenant(engines.dsn(get_settings()), tenant) as connection:
+    with as_tenant(engines.login_dsn(get_settings(), BILLING), tenant) as connection:
         rows = reports.read_invoice_ties(connection, invoice)
     if json:
         console.print_json(rows)
@@ -100,7 +101,7 @@ def tasks(
     from data.billing.database import as_tenant
     from myproperty import engines
 
-    with as_tenant(engines.dsn(get_settings()), tenant) as connection:
+    with as_tenant(engines.login_dsn(get_settings(), BILLING), tenant) as connection:
         found = [
             adjustments.describe_task(connection, task)
             for task in adjustments.find_tasks(connection, is_open=not every)
@@ -124,7 +125,7 @@ def adjust(
     from data.billing.database import as_tenant, find_tenant_of_task
     from myproperty import engines
 
-    dsn = engines.dsn(get_settings())
+    dsn = engines.login_dsn(get_settings(), BILLING)
     with as_tenant(dsn, find_tenant_of_task(dsn, task)) as connection:
         if dismiss:
             adjustments.dismiss_task(connection, task, by=by, because=because)
@@ -144,7 +145,7 @@ def balance(tenant: OneTenant, json: AsJson = False) -> None:
     from data.billing.database import as_tenant
     from myproperty import engines
 
-    with as_tenant(engines.dsn(get_settings()), tenant) as connection:
+    with as_tenant(engines.login_dsn(get_settings(), BILLING), tenant) as connection:
         sheet, accounts = reports.read_balance_sheets(connection), reports.read_balances(connection)
     if json:
         console.print_json({"balance_sheet": sheet, "accounts": accounts})

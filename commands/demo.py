@@ -14,8 +14,11 @@ import typer
 
 from commands import console, views
 from commands.options import reports_errors
-from myproperty.database.roles import READONLY_ROLE
+from myproperty.database.roles import BILLING, DEMO, INGEST, PIPELINE, READONLY_ROLE
 from myproperty.settings import CHECKOUT, Settings, get_settings
+
+# The demo shows a few rows for each property.
+MOST_ROWS = 1000
 
 if TYPE_CHECKING:
     from data.demo import DemoScope, Scale
@@ -117,8 +120,8 @@ def _run_steps(settings: Settings, scale: "Scale", days: int | None) -> None:
     from expectations.verdicts import last_verdicts
     from myproperty import engines
 
-    dsn = engines.dsn(settings)
-    scopes = _create_company(settings, dsn, scale, days)
+    scopes = _create_company(settings, scale, days)
+    dsn = engines.login_dsn(settings, PIPELINE)
     scope = scopes[-1]
     console.out.print(
         f"{sum(len(each.files) for each in scopes)} meter files of two invented tenants are in "
@@ -129,7 +132,7 @@ def _run_steps(settings: Settings, scale: "Scale", days: int | None) -> None:
         ingested = ingest_inbox(settings, console.show_progress)
         # Before the pipeline: it copies the invoices into the warehouse.
         if scale == "small":
-            apply_billing(dsn, scale, console.show_progress)
+            apply_billing(engines.login_dsn(settings, BILLING), scale, console.show_progress)
         report = run_pipeline(scope.start, scope.end, settings, console.show_progress)
         # After a failed run too: it says what failed.
         build_quality(settings, console.show_progress)
@@ -141,20 +144,23 @@ def _run_steps(settings: Settings, scale: "Scale", days: int | None) -> None:
         raise typer.Exit(1)
     _show_marts(settings, scope.start.isoformat(), scope.end.isoformat())
     views.show_gates(last_verdicts(dsn))
-    _show_quarantine(dsn)
+    _show_quarantine(engines.login_dsn(settings, INGEST))
     if scale == "small":
-        _show_billing(dsn)
+        _show_billing(engines.login_dsn(settings, BILLING))
 
 
-def _create_company(settings: Settings, dsn: str, scale: "Scale", days: int | None) -> "Sequence[DemoScope]":
+def _create_company(settings: Settings, scale: "Scale", days: int | None) -> "Sequence[DemoScope]":
     """Create the schema, the company's rows and its files; the scopes of the files, the oldest first."""
+    from commands.databases import prepare_databases
     from data.demo import apply_company, generate_files, generate_history
+    from myproperty import engines
     from myproperty.sealing import Sealer
-    from oltp_schema.migrate import upgrade
 
-    with console.step("Creating the schema and the demo company"), Sealer(dsn, settings) as sealer:
-        upgrade(dsn)
-        apply_company(dsn, scale, sealer)
+    with console.step("Creating the schema and the demo company"):
+        prepare_databases(settings)
+        dsn = engines.login_dsn(settings, DEMO)
+        with Sealer(dsn, settings) as sealer:
+            apply_company(dsn, scale, sealer)
         scope = generate_files(Path(settings.inbox), scale, days)
         if scale != "small":
             return [scope]
@@ -191,7 +197,7 @@ def _show_marts(settings: Settings, start: str, end: str) -> None:
     try:
         for title, query in MARTS.items():
             filled = query.format(prefix=settings.dataset_prefix, start=start, end=end)
-            console.print_table(title, warehouse.query(filled).to_pylist())
+            console.print_table(title, warehouse.ask(filled, MOST_ROWS).to_pylist())
     finally:
         warehouse.close()
 

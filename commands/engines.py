@@ -43,12 +43,13 @@ def status(
 
 @reports_errors
 def migrate() -> None:
-    """Migrate the OLTP schema to its newest revision; a second run changes nothing."""
-    from myproperty import engines
-    from oltp_schema.migrate import upgrade
+    """Bring schema, roles and logins of the databases to this release; a second run changes nothing."""
+    from commands.databases import prepare_databases
 
-    revision = upgrade(engines.dsn(get_settings()))
-    console.out.print(f"The OLTP schema is at revision {revision}.")
+    revision, notes = prepare_databases(get_settings())
+    console.out.print(f"The OLTP schema is at revision {revision}; each job has its login.")
+    for note in notes:
+        console.err.print(note)
 
 
 def mask_password(dsn: str) -> str:

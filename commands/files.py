@@ -7,6 +7,7 @@ import typer
 
 from commands import console, views
 from commands.options import AsJson, FileFormat, MappingFile, reports_errors
+from myproperty.database.roles import INGEST
 from myproperty.settings import get_settings
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def ingest(
     from myproperty import engines
 
     declared = read_mapping(mapping)
-    dsn = engines.dsn(get_settings())
+    dsn = engines.login_dsn(get_settings(), INGEST)
     results = []
     with console.step(f"Reading {len(files)} files" if len(files) > 1 else f"Reading {files[0]}"):
         for result in ingest_files(

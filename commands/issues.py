@@ -8,6 +8,7 @@ import typer
 
 from commands import console, resolutions, views
 from commands.options import AsJson, DryRun, OnlyFile, OnlyJob, OnlyRule, OnlyTenant, reports_errors
+from myproperty.database.roles import INGEST
 from myproperty.settings import get_settings
 
 app = typer.Typer(no_args_is_help=True, help="Issues that validation found in loaded readings.")
@@ -25,7 +26,9 @@ def list_(
     from data.ingest.validation.issues import list_issues
     from myproperty import engines
 
-    found = list_issues(engines.dsn(get_settings()), tenant=tenant, with_resolved=all_, limit=limit)
+    found = list_issues(
+        engines.login_dsn(get_settings(), INGEST), tenant=tenant, with_resolved=all_, limit=limit
+    )
     rows = [asdict(issue) for issue in found]
     if json:
         console.print_json(rows)
@@ -53,7 +56,7 @@ def resolve(
 
     selection = Selection(tenant, rule, file, job)
     resolutions.check_choice(id, selection)
-    dsn = engines.dsn(get_settings())
+    dsn = engines.login_dsn(get_settings(), INGEST)
     if id is None:
         resolutions.resolve_many(dsn, ISSUES, selection, by=by, note=note, dry_run=dry_run)
     elif dry_run:
@@ -80,7 +83,12 @@ def accept(
     from myproperty import engines
 
     count = accept_issues(
-        engines.dsn(get_settings()), ids, by=by, reason=reason, until=until.date(), tenant=tenant
+        engines.login_dsn(get_settings(), INGEST),
+        ids,
+        by=by,
+        reason=reason,
+        until=until.date(),
+        tenant=tenant,
     )
     console.out.print(
         f"{count} accepted until {until:%Y-%m-%d}. Their dates are pending: `myproperty run` publishes them."

@@ -7,6 +7,7 @@ import typer
 
 from commands import console
 from commands.options import AsJson, OneTenant, OnlyTenant, reports_errors
+from myproperty.database.roles import BILLING
 from myproperty.settings import get_settings
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def _find_tenant(wanted: str) -> uuid.UUID:
     from myproperty import engines
     from myproperty.tenants import find_tenant
 
-    return find_tenant(engines.dsn(get_settings()), wanted, may_be_suspended=True).id
+    return find_tenant(engines.login_dsn(get_settings(), BILLING), wanted, may_be_suspended=True).id
 
 
 def _open_keyring() -> "Keyring":
@@ -102,4 +103,4 @@ def _open_keyring() -> "Keyring":
     from myproperty.sealing import Keyring
 
     settings = get_settings()
-    return Keyring(engines.dsn(settings), settings)
+    return Keyring(engines.login_dsn(settings, BILLING), settings)

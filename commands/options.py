@@ -10,6 +10,7 @@ import typer
 
 from commands import console
 from myproperty import logs
+from myproperty.database.roles import PIPELINE
 from myproperty.errors import PlatformError
 from myproperty.settings import get_settings
 
@@ -79,7 +80,7 @@ def _explain_database_error(error: Exception) -> str | None:
     from oltp_schema.migrate import describe_missing_migrations
 
     try:
-        return describe_missing_migrations(engines.dsn(get_settings()))
+        return describe_missing_migrations(engines.login_dsn(get_settings(), PIPELINE))
     except PlatformError as unreachable:
         return str(unreachable)
 

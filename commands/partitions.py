@@ -8,6 +8,7 @@ import typer
 
 from commands import console, views
 from commands.options import DATE_FORMATS, AsJson, reports_errors
+from myproperty.database.roles import INGEST
 from myproperty.settings import Settings, get_settings
 
 app = typer.Typer(no_args_is_help=True, help="The daily partitions of readings.")
@@ -21,7 +22,7 @@ def list_(json: AsJson = False) -> None:
     from data.landing import archive
     from myproperty import engines
 
-    dsn = engines.dsn(get_settings())
+    dsn = engines.login_dsn(get_settings(), INGEST)
     there = [asdict(partition) for partition in partitions.list_partitions(dsn)]
     archived = [asdict(date) for date in archive.list_archived(dsn)]
     if json:
@@ -42,7 +43,7 @@ def ensure(
     today = datetime.now(UTC).date()
     # Zones where it is still yesterday produce readings now too.
     made = partitions.ensure_partitions(
-        engines.dsn(get_settings()), today - timedelta(days=1), today + timedelta(days=ahead)
+        engines.login_dsn(get_settings(), INGEST), today - timedelta(days=1), today + timedelta(days=ahead)
     )
     console.out.print(f"Every date from {made[0]} to {made[-1]} has a partition.")
 
@@ -69,7 +70,7 @@ def archive(
     settings = get_settings()
     limit = before.date() if before is not None else _end_of_retention(settings)
     results = archive_partitions(
-        engines.dsn(settings), settings.readings_archive, before=limit, even_if_pending=force
+        engines.login_dsn(settings, INGEST), settings.readings_archive, before=limit, even_if_pending=force
     )
     rows = [asdict(result) for result in results]
     if json:
@@ -100,5 +101,5 @@ def restore(
     from data.landing.archive import restore_date
     from myproperty import engines
 
-    restored = restore_date(engines.dsn(get_settings()), date.date())
+    restored = restore_date(engines.login_dsn(get_settings(), INGEST), date.date())
     console.out.print(f"{restored.readings} readings of {restored.reading_date} are restored.")

@@ -12,6 +12,7 @@ import typer
 from commands import console, views
 from commands.options import AsJson, FirstDate, LastDate, OnlyTenant, check_order, reports_errors
 from myproperty.children import bind
+from myproperty.database.roles import INGEST, PIPELINE
 from myproperty.dates import Window
 from myproperty.settings import get_settings
 
@@ -46,7 +47,7 @@ def run(first: FirstDate = None, last: LastDate = None, json: AsJson = False) ->
             views.show_ingests(ingested)
         views.show_validations([*validated, *(found for report in reports for found in report.validated)])
         views.show_runs(reports)
-    views.show_run_failures(reports, engines.dsn(settings))
+    views.show_run_failures(reports, engines.login_dsn(settings, PIPELINE))
     views.show_what_is_held(runner.list_held_days(settings))
     if not all(report.success for report in reports):
         raise typer.Exit(1)
@@ -77,7 +78,8 @@ def reload(
         console.print_json([verdict.as_json() for verdict in verdicts])
     else:
         views.show_gates(verdicts)
-    views.show_verdict_details([verdict for verdict in verdicts if not verdict.passed], engines.dsn(settings))
+    failed = [verdict for verdict in verdicts if not verdict.passed]
+    views.show_verdict_details(failed, engines.login_dsn(settings, PIPELINE))
     if not all(verdict.passed for verdict in verdicts):
         raise typer.Exit(1)
 
@@ -93,7 +95,7 @@ def validate(
     if first and last:
         check_order(first, last)
     results = validate_dates(
-        engines.dsn(get_settings()),
+        engines.login_dsn(get_settings(), INGEST),
         tenant=tenant,
         first=first.date() if first else None,
         last=last.date() if last else None,
@@ -114,7 +116,7 @@ def gates(
     from expectations.verdicts import failing_verdicts, last_verdicts
     from myproperty import engines
 
-    dsn = engines.dsn(get_settings())
+    dsn = engines.login_dsn(get_settings(), PIPELINE)
     verdicts = failing_verdicts(dsn) if failed else last_verdicts(dsn)
     if json:
         console.print_json([verdict.as_json() for verdict in verdicts])
@@ -146,7 +148,7 @@ def quality_docs(
     from myproperty import engines
 
     settings = get_settings()
-    found = recent_verdicts(engines.dsn(settings), verdicts)
+    found = recent_verdicts(engines.login_dsn(settings, PIPELINE), verdicts)
     index = build_data_docs(found, settings.quality_folder)
     if json:
         console.print_json({"index": str(index), "verdicts": len(found)})
@@ -157,14 +159,14 @@ def quality_docs(
 @reports_errors
 def dev(port: Annotated[int, typer.Option(help="Port of the Dagster UI.")] = 3000) -> None:
     """Open the Dagster UI on the embedded engines, until Ctrl-C, and serve the documents that it links to."""
+    from commands.databases import prepare_databases
     from commands.docs_server import serve_docs
     from dagster_project.instance import find_instance, open_instance
     from myproperty import engines
-    from oltp_schema.migrate import upgrade
 
     settings = get_settings()
     engines.up(settings)
-    upgrade(engines.dsn(settings))
+    prepare_databases(settings)
     home = find_instance(settings.home)
     with open_instance(settings.home):
         pass  # Its error is one line; that of `dagster dev` is a traceback.

@@ -4,6 +4,7 @@ from commands import console
 from commands.options import AsJson, reports_errors
 from myproperty.settings import Settings, get_settings
 
+MOST_ROWS = 20
 # What a person looks at first; the views have every date and run.
 _DATES = """
 select tenant_name, reading_date, readings, readings_deviation_pct, energy_deviation_pct,
@@ -46,7 +47,7 @@ def _read(settings: Settings) -> tuple[list[dict[str, object]], list[dict[str, o
     warehouse = open_warehouse(settings)
     try:
         queries = [query.format(prefix=settings.dataset_prefix) for query in (_DATES, _RUNS)]
-        dates, runs = (warehouse.query(query).to_pylist() for query in queries)
+        dates, runs = (warehouse.ask(query, MOST_ROWS).to_pylist() for query in queries)
     finally:
         warehouse.close()
     return dates, runs

@@ -17,6 +17,7 @@ from commands.options import (
     OnlyTenant,
     reports_errors,
 )
+from myproperty.database.roles import INGEST
 from myproperty.settings import get_settings
 
 app = typer.Typer(no_args_is_help=True, help="Readings that broke a rule, and their status.")
@@ -35,7 +36,7 @@ def list_(
     from data.ingest.readings import quarantine
     from myproperty import engines
 
-    dsn = engines.dsn(get_settings())
+    dsn = engines.login_dsn(get_settings(), INGEST)
     found = quarantine.list_quarantined(dsn, tenant=tenant, status=None if all_ else "open", limit=limit)
     if json:
         console.print_json([asdict(row) for row in found])
@@ -51,7 +52,7 @@ def show(id: QuarantineId, json: AsJson = False) -> None:
     from data.ingest.rules.table import RULES
     from myproperty import engines
 
-    row = quarantine.show_quarantined(engines.dsn(get_settings()), id)
+    row = quarantine.show_quarantined(engines.login_dsn(get_settings(), INGEST), id)
     if json:
         console.print_json(asdict(row))
     else:
@@ -68,7 +69,7 @@ def replay(id: QuarantineId, mapping: MappingFile = None, json: AsJson = False) 
     settings = get_settings()
     declared = read_mapping(mapping)
     result = quarantine.replay_quarantined(
-        engines.dsn(settings), id, archive=settings.archive, mapping=declared
+        engines.login_dsn(settings, INGEST), id, archive=settings.archive, mapping=declared
     )
     if json:
         console.print_json(result.as_json())
@@ -96,7 +97,7 @@ def resolve(
 
     selection = Selection(tenant, rule, file, job)
     resolutions.check_choice(id, selection)
-    dsn = engines.dsn(get_settings())
+    dsn = engines.login_dsn(get_settings(), INGEST)
     if id is None:
         resolutions.resolve_many(dsn, QUARANTINE, selection, by=by, note=note, dry_run=dry_run)
     elif dry_run:

@@ -41,6 +41,7 @@ from dagster_project.resources import dbt
 from dagster_project.resources.platform import Platform
 from data.landing.published_dates import read_first_date
 from myproperty import engines
+from myproperty.database.roles import PIPELINE
 from myproperty.errors import PlatformError
 from myproperty.settings import Settings, get_settings
 
@@ -54,7 +55,7 @@ def find_first_date(settings: Settings) -> date | None:
     None before the first reading, and if the database cannot be asked: definitions load without engines.
     """
     try:
-        first = read_first_date(engines.dsn(settings))
+        first = read_first_date(engines.login_dsn(settings, PIPELINE))
     except (PlatformError, psycopg.Error):
         return None
     return None if first is None else min(first, datetime.now(UTC).date() - timedelta(days=3))

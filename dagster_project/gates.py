@@ -16,6 +16,7 @@ from dagster_project.partitions import left_out_of_tags, window
 from dagster_project.resources.platform import Platform
 from expectations.rules import GateSuite
 from expectations.verdicts import Verdict, save_verdicts
+from myproperty.database.roles import GATES
 from myproperty.dates import Window
 from myproperty.settings import Settings
 
@@ -142,7 +143,7 @@ def run_gate_check(
         left_out=left_out,
     )
     verdict = replace(verdict, seconds=time.perf_counter() - started)
-    save_verdicts(platform.oltp_dsn, [verdict])
+    save_verdicts(platform.dsn_of(GATES), [verdict])
     platform.verdicts.append(verdict)
     return verdict
 

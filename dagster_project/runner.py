@@ -28,6 +28,7 @@ from dagster_project.resources.platform import Platform
 from dagster_project.run_history import record_runs
 from dagster_project.splitting import MOST_FAILED_IN_A_ROW, Part, describe_tenants, split_failed
 from expectations.verdicts import Verdict
+from myproperty.database.roles import INGEST
 from myproperty.dates import Window, contiguous, limited
 from myproperty.errors import PlatformError
 from myproperty.logs import is_json, log_fields
@@ -159,7 +160,9 @@ def validate_due(settings: Settings, progress: Callable[[str], None] | None = No
 
     platform = _make_platform(settings, progress)
     known = [
-        day for day in find_due_dates(platform.oltp_dsn) if READING_DATES.has_partition_key(day.isoformat())
+        day
+        for day in find_due_dates(platform.dsn_of(INGEST))
+        if READING_DATES.has_partition_key(day.isoformat())
     ]
     for dates in contiguous(known):
         result = _execute_job(validate.name, platform, run_tags(dates, _launcher()))

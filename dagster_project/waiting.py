@@ -13,6 +13,7 @@ from dagster_project.environments import AUTOMATIONS
 from dagster_project.partitions import READING_DATES, run_tags
 from dagster_project.processes import find_unfinished_runs
 from dagster_project.resources.platform import Platform
+from myproperty.database.roles import Login
 from myproperty.dates import contiguous
 
 _RUN_KEY = "dagster/run_key"
@@ -21,9 +22,11 @@ MOST_KILLED = 3
 
 
 def dates_sensor(
-    name: str, job: Any, find_dates: Callable[[str], Mapping[date, datetime | None]]
+    name: str, job: Any, login: Login, find_dates: Callable[[str], Mapping[date, datetime | None]]
 ) -> dg.SensorDefinition:
     """Define a sensor that requests a run of `job` for the first range of `find_dates(dsn)` not yet tried.
+
+    The DSN is that of `login`.
 
     `find_dates` returns the waiting dates and when each last changed, if that is known. The sensor requests
     one run at a time, of one contiguous range. A range whose run failed waits until one of its dates changes,
@@ -46,7 +49,7 @@ def dates_sensor(
             return dg.SkipReason(f"a run of {job.name} is under way")
         succeeded = dg.RunsFilter(job_name=job.name, statuses=[dg.DagsterRunStatus.SUCCESS])
         since = next((run.run_id for run in instance.get_runs(succeeded, limit=1)), "start")
-        waiting = find_dates(platform.oltp_dsn)
+        waiting = find_dates(platform.dsn_of(login))
         known = [day for day in waiting if READING_DATES.has_partition_key(day.isoformat())]
         for dates in contiguous(known):
             changed = max((at for day in dates.dates if (at := waiting[day])), default=None)

@@ -1,4 +1,4 @@
-"""Write the generated pages of this folder: commands, metrics, schedules, settings, rules, schema, lineage.
+"""Write the generated pages of this folder, among them commands, settings, rules, schema, logins, lineage.
 
 Run it as `python -m docs.generate`. The pages of the schema come from a new database, migrated to the newest
 revision; the page of lineage comes from the SQL that dbt compiles without a server. `--check` writes nothing
@@ -12,12 +12,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from typer.main import get_command
 
+from docs.logins import logins_page
 from docs.prometheus import prometheus_page
 from docs.schedules import schedules_page
 from docs.settings import settings_page
@@ -165,11 +166,11 @@ def differences(found: dict[Path, str], folder: Path) -> dict[str, str]:
 
 
 @contextmanager
-def _fresh_database() -> Iterator[str]:
-    """Migrate a database on a temporary server to the newest revision; yield its DSN."""
+def _fresh_databases() -> Iterator[tuple[str, str]]:
+    """Prepare the databases of a temporary server; yield the DSNs of the OLTP database and the warehouse."""
+    from commands.databases import prepare_databases
     from myproperty import engines
     from myproperty.settings import Settings
-    from oltp_schema.migrate import upgrade
 
     with tempfile.TemporaryDirectory(prefix="myproperty-docs-", dir="/tmp") as folder:
         home = Path(folder)
@@ -177,8 +178,8 @@ def _fresh_database() -> Iterator[str]:
         settings = Settings(home=home, warehouse="postgres", oltp_dsn=None, warehouse_dsn=None)
         engines.up(settings, emulator=False)
         try:
-            upgrade(engines.dsn(settings))
-            yield engines.dsn(settings)
+            prepare_databases(settings)
+            yield engines.dsn(settings), engines.dsn(settings, "warehouse")
         finally:
             engines.down(settings)
 
@@ -203,8 +204,8 @@ def _check_schema(dsn: str) -> int:
     return 1 if wrong else 0
 
 
-def _write_pages(dsn: str) -> int:
-    found = schema_pages(dsn)
+def _write_pages(oltp: str, warehouse: str) -> int:
+    found = schema_pages(oltp) | {DOCS / "logins.md": NOTE + logins_page(oltp, warehouse)}
     (DOCS / "schema").mkdir(exist_ok=True)
     for path in (DOCS / "schema").glob("*.md"):
         if path not in found:
@@ -225,8 +226,10 @@ def main() -> int:
     parser.add_argument("--dsn", help="read this database instead of a new one")
     options = parser.parse_args()
     try:
-        with nullcontext(options.dsn) if options.dsn else _fresh_database() as dsn:
-            return _check_schema(dsn) if options.check else _write_pages(dsn)
+        if options.dsn:
+            return _check_schema(options.dsn)
+        with _fresh_databases() as (oltp, warehouse):
+            return _check_schema(oltp) if options.check else _write_pages(oltp, warehouse)
     except PlatformError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1

@@ -17,7 +17,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from expectations.rules import WarehouseSuite
-from myproperty.database.roles import ETL_ROLE
+from myproperty.database.roles import CHECKER_ROLE
 from myproperty.dates import Window
 
 if TYPE_CHECKING:
@@ -27,12 +27,12 @@ MISSING = "missing"
 
 
 def read_oltp(dsn: str, sql: str, params: Mapping[str, Any], columns: Sequence[str]) -> pd.DataFrame:
-    """Run `sql` as the ETL role, which sees all tenants, and return its rows.
+    """Run `sql` as the role of the gates, which sees all tenants, and return its rows.
 
     The frame has `columns` even without rows. Raises psycopg.Error.
     """
     with psycopg.connect(dsn, row_factory=dict_row) as connection:
-        connection.execute(f"set role {ETL_ROLE}")
+        connection.execute(f"set role {CHECKER_ROLE}")
         found = connection.execute(sql.encode(), params).fetchall()
     return pd.DataFrame(found, columns=list(columns))
 

@@ -12,7 +12,7 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from myproperty.database.roles import ETL_ROLE
+from myproperty.database.roles import CHECKER_ROLE, ETL_ROLE
 
 # The run id of a verdict that was made outside of a run.
 BY_HAND = "by hand"
@@ -197,7 +197,7 @@ def save_verdicts(dsn: str, verdicts: Sequence[Verdict]) -> None:
         for v in verdicts
     ]
     with psycopg.connect(dsn) as connection, connection.cursor() as cursor:
-        cursor.execute(f"set role {ETL_ROLE}")
+        cursor.execute(f"set role {CHECKER_ROLE}")
         cursor.executemany(
             "insert into warehouse_staging.gate_results (gate, table_name, reading_date_from,"
             " reading_date_to, run_id, passed, expectations, failed, checked_at, row_count, seconds, results,"

@@ -10,10 +10,26 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from myproperty.database.roles import (
+    BILLING,
+    DEMO,
+    GATES,
+    INGEST,
+    PIPELINE,
+    WAREHOUSE_DBT,
+    WAREHOUSE_GATES,
+    WAREHOUSE_RAW,
+    Login,
+)
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 Environment = Literal["development", "staging", "production"]
 LogFormat = Literal["text", "json"]
 WarehouseKind = Literal["postgres", "bigquery", "emulator"]
+
+
+def _dsn_of(login: Login) -> str:
+    return f"libpq URI of the login `{login.name}`, which {login.purpose}."
 
 
 class Settings(BaseSettings):
@@ -37,16 +53,27 @@ class Settings(BaseSettings):
         "(BigQuery on this machine).",
     )
     oltp_dsn: str | None = Field(
-        default=None, description="libpq URI of the OLTP database. Unset: the embedded PostgreSQL."
+        default=None,
+        description="libpq URI of the OLTP database, for migrations and for every job without a DSN of its "
+        "own. Unset: the embedded PostgreSQL, where each job has its [login](logins.md).",
     )
     warehouse_dsn: str | None = Field(
         default=None,
-        description="libpq URI of the warehouse when it is `postgres`. Unset: the embedded PostgreSQL.",
+        description="libpq URI of the warehouse when it is `postgres`, for its rights and for every job "
+        "without a DSN of its own. Unset: the embedded PostgreSQL, where each job has its login.",
     )
+    ingest_dsn: str | None = Field(default=None, description=_dsn_of(INGEST))
+    pipeline_dsn: str | None = Field(default=None, description=_dsn_of(PIPELINE))
+    gates_dsn: str | None = Field(default=None, description=_dsn_of(GATES))
+    billing_dsn: str | None = Field(default=None, description=_dsn_of(BILLING))
+    demo_dsn: str | None = Field(default=None, description=_dsn_of(DEMO))
+    warehouse_raw_dsn: str | None = Field(default=None, description=_dsn_of(WAREHOUSE_RAW))
+    warehouse_dbt_dsn: str | None = Field(default=None, description=_dsn_of(WAREHOUSE_DBT))
+    warehouse_gates_dsn: str | None = Field(default=None, description=_dsn_of(WAREHOUSE_GATES))
     warehouse_reader_dsn: str | None = Field(
         default=None,
-        description="libpq URI of a login that `myproperty query` uses on `postgres`. Unset: the login "
-        "`myproperty_reader`, made by the login of the warehouse, which reads `bi`, `marts` and `core` only.",
+        description="libpq URI of the login `myproperty_reader`, which `myproperty query` needs where the "
+        "warehouse is a PostgreSQL of your own. It reads `bi`, `marts` and `core`.",
     )
     inbox_url: str | None = Field(
         default=None,

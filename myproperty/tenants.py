@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from myproperty.database.roles import ETL_ROLE
+from myproperty.database.roles import OPERATOR_ROLE
 from myproperty.errors import DatabaseUnavailable, PlatformError
 
 
@@ -29,7 +29,7 @@ def find_tenant(dsn: str, wanted: str, *, may_be_suspended: bool = False) -> Ten
     try:
         with psycopg.connect(dsn, application_name="myproperty") as connection:
             # No tenant is set yet, so only a role that bypasses the policies can read the id.
-            connection.execute(f"set local role {ETL_ROLE}")
+            connection.execute(f"set local role {OPERATOR_ROLE}")
             row = connection.execute(
                 "select id, name, status from myproperty.tenants "
                 "where id::text = lower(%(wanted)s) or name = %(wanted)s "

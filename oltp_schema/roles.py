@@ -2,7 +2,8 @@
 
 Here: attributes and memberships, which belong to the whole cluster. Not here: names
 (`myproperty.database.roles`), and rights on tables, which the migrations grant. Nobody logs in as one of
-these roles: the operator makes a login a member, or a superuser takes the role on with SET ROLE.
+these roles: a login of `oltp_schema.logins`, or another one that the operator makes a member, takes it on
+with SET ROLE.
 """
 
 from typing import LiteralString

@@ -1,5 +1,6 @@
 """The embedded PostgreSQL of a home: start, stop, recovery, and errors that name a remedy."""
 
+import dataclasses
 import json
 import os
 import pwd
@@ -19,12 +20,14 @@ import psycopg
 import pytest
 
 from myproperty import engines
+from myproperty.database.roles import INGEST
 from myproperty.engines import EngineError
 from myproperty.engines.environment import find_postgres
 from myproperty.engines.ports import find_free_port
 from myproperty.engines.postgres import Postgres, wheel_binaries
 from myproperty.engines.settings import EngineSettings
 from myproperty.settings import CHECKOUT, Settings
+from oltp_schema.logins import ensure_login
 from tests.engine_support import kill, listener, temporary_home
 
 pytestmark = pytest.mark.engine
@@ -396,18 +399,16 @@ def test_a_file_in_the_way_of_the_home_is_explained(settings: Settings) -> None:
     (settings.home / "postgres").unlink()
 
 
-def test_a_role_logs_in_with_its_own_password(made: Settings) -> None:
+def test_a_job_logs_in_with_its_own_password(made: Settings) -> None:
     engines.up(made)
-    with psycopg.connect(engines.dsn(made), autocommit=True) as connection:
-        connection.execute("create role reader login")
-        connection.execute("create role loader nologin")
-    for _ in range(2):
-        with psycopg.connect(engines.dsn(made, "warehouse", role="reader")) as connection:
-            assert connection.execute("select current_user").fetchone() == ("reader",)
-    with pytest.raises(EngineError, match="SET ROLE loader"):
-        engines.dsn(made, role="loader")
     with pytest.raises(EngineError, match="run `myproperty migrate`"):
-        engines.dsn(made, role="nobody_knows")
+        engines.login_dsn(made, INGEST)
+    passwords = engines.make_passwords(made)
+    assert passwords == engines.make_passwords(made) and len(set(passwords.values())) == len(passwords)
+    with psycopg.connect(engines.dsn(made), autocommit=True) as connection:
+        ensure_login(connection, dataclasses.replace(INGEST, roles=()), "myproperty", passwords[INGEST.name])
+    with psycopg.connect(engines.login_dsn(made, INGEST)) as connection:
+        assert connection.execute("select current_user").fetchone() == (INGEST.name,)
     with pytest.raises(ValueError, match="unknown database"):
         engines.dsn(made, "other")
 

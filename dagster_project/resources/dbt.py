@@ -22,6 +22,7 @@ from packaging.version import Version
 from psycopg.conninfo import conninfo_to_dict
 
 from myproperty.children import bind, name_parent
+from myproperty.database.roles import WAREHOUSE_DBT, WAREHOUSE_READER, Login
 from myproperty.dates import Window
 from myproperty.settings import CHECKOUT, Settings
 
@@ -71,16 +72,16 @@ def resource(settings: Settings) -> Dbt:
     )
 
 
-def connection(settings: Settings) -> dict[str, str]:
+def connection(settings: Settings, login: Login = WAREHOUSE_DBT) -> dict[str, str]:
     """Return the environment variables by which dbt's profile connects to the warehouse.
 
-    Raises EngineError if the embedded engine is not running.
+    `login` is for PostgreSQL. Raises EngineError if the embedded engine is not running.
     """
     from myproperty import engines
 
     variables = {"MYPROPERTY_DBT_TARGET": settings.warehouse, **names_of_relations(settings)}
     if settings.warehouse == "postgres":
-        return variables | from_dsn(engines.dsn(settings, "warehouse"))
+        return variables | from_dsn(engines.login_dsn(settings, login))
     variables["MYPROPERTY_BIGQUERY_LOCATION"] = settings.bigquery_location
     endpoint = settings.bigquery_endpoint or engines.status(settings).warehouse.get("endpoint")
     return variables | ({"MYPROPERTY_BIGQUERY_ENDPOINT": endpoint} if endpoint else {})
@@ -171,13 +172,13 @@ def read_source_freshness(settings: Settings, tables: Sequence[str]) -> list[Sou
 
 
 def metrics_command(settings: Settings, words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """Return the words and the environment of a MetricFlow call, after parsing the project.
+    """Return the words and the environment of a MetricFlow call, which only reads, after parsing the project.
 
     Raises EngineError if the embedded engine is not running, RuntimeError if the project cannot be parsed.
     """
     # MetricFlow reads the manifest only from the project's own `target`.
     _parse_project(settings, PROJECT_DIR, PROJECT_DIR / "target")
-    environment = {**connection(settings), "DBT_PROFILES_DIR": str(PROJECT_DIR)}
+    environment = {**connection(settings, WAREHOUSE_READER), "DBT_PROFILES_DIR": str(PROJECT_DIR)}
     return [str(Path(sys.executable).parent / "mf"), *words], environment
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from expectations.verdicts import Verdict
+from myproperty.database.roles import PIPELINE, Login
 from myproperty.logs import is_json
 from myproperty.settings import Settings
 
@@ -38,10 +39,17 @@ class Platform:
 
     @property
     def oltp_dsn(self) -> str:
-        """Return the DSN of the OLTP database. Raises EngineError if the embedded engine is not running."""
+        """Return the DSN of the OLTP database by which the pipeline connects.
+
+        Raises EngineError if the embedded engine is not running.
+        """
+        return self.dsn_of(PIPELINE)
+
+    def dsn_of(self, login: Login) -> str:
+        """Return the DSN of a job. Raises EngineError if the embedded engine is not running."""
         from myproperty import engines
 
-        return engines.dsn(self.settings)
+        return engines.login_dsn(self.settings, login)
 
     @property
     def dataset_prefix(self) -> str:

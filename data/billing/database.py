@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import psycopg
 
 from data.billing.errors import BillingError
-from myproperty.database.roles import APP_ROLE, ETL_ROLE
+from myproperty.database.roles import APP_ROLE, OPERATOR_ROLE
 from myproperty.tenants import find_tenant
 
 
@@ -39,7 +39,7 @@ def as_tenant(
 def find_tenant_of_task(dsn: str, task_id: uuid.UUID) -> uuid.UUID:
     """Return the tenant of an adjustment task. Raises `BillingError` for an unknown id."""
     with psycopg.connect(dsn) as connection:
-        connection.execute(f"set local role {ETL_ROLE}")
+        connection.execute(f"set local role {OPERATOR_ROLE}")
         row = connection.execute(
             "select tenant_id from myproperty.adjustment_tasks where id = %s", (task_id,)
         ).fetchone()

@@ -24,7 +24,7 @@ def apply_company(dsn: str, scale: Scale = "small", sealer: FieldSealer | None =
 
     Rows that people change, such as users and tickets, stay as they are. `sealer` encrypts the personal
     fields. Without it, names stay empty and messages to agents are left out until a call with a sealer. `dsn`
-    is a libpq URI of the OLTP database. Its login must be able to take on `myproperty_owner` (writes
+    is a libpq URI of the OLTP database. Its login must be able to take on `myproperty_registrar` (writes
     tenants), `originfd` (projects) and `myproperty_app` (the rest); row security applies to all. Raises
     `psycopg.Error` and then writes nothing.
     """

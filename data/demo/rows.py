@@ -9,7 +9,7 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from myproperty.database.roles import APP_ROLE, ORIGINFD_ROLE, OWNER_ROLE
+from myproperty.database.roles import APP_ROLE, ORIGINFD_ROLE, REGISTRAR_ROLE
 
 Row = dict[str, Any]
 # (table, row): the id is the first column of a row; writing adds the tenant.
@@ -33,7 +33,7 @@ _CHANGEABLE = {
     "rate_plan_bands": ("band", "minutes_of_day", "unit_amount", "tax_rate", "valid_during"),
     "allocation_keys": ("share", "valid_during"),
 }
-_OWNERS = {"tenants": OWNER_ROLE, "originfd.projects": ORIGINFD_ROLE}
+_OWNERS = {"tenants": REGISTRAR_ROLE, "originfd.projects": ORIGINFD_ROLE}
 
 
 class FieldSealer(Protocol):

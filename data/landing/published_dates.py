@@ -132,6 +132,9 @@ order by t.name
 def one_dbt_at_a_time(dsn: str) -> Iterator[None]:
     """Wait until no other run of this environment builds with dbt. Raises psycopg.Error."""
     with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(f"set role {ETL_ROLE}")
+        # A long range may build for hours.
+        connection.execute("set lock_timeout = 0")
         lock_dbt_of_session(connection)
         yield
 

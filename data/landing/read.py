@@ -13,7 +13,7 @@ from psycopg import sql
 from data.landing.entities import find_entity
 from data.landing.fingerprint import fingerprint_frame, fingerprint_schema, fingerprint_sql
 from data.landing.sql_forms import arrow_column, filter_dates, landing_table
-from myproperty.database.roles import ETL_ROLE
+from myproperty.database.roles import CHECKER_ROLE, ETL_ROLE
 from myproperty.database.session import transaction
 
 SourceSchema = Literal["myproperty", "warehouse_staging"]
@@ -46,8 +46,13 @@ def fingerprint_landing(
     schema: SourceSchema = "warehouse_staging",
     start: datetime.date | None = None,
     end: datetime.date | None = None,
+    *,
+    role: str = CHECKER_ROLE,
 ) -> pd.DataFrame:
-    """Return the fingerprint of landing, or of its source in `myproperty`, whole or over [start, end)."""
+    """Return the fingerprint of landing, or of its source in `myproperty`, whole or over [start, end).
+
+    Gates read it as `role`, which another job replaces by its own.
+    """
     described, dates = find_entity(entity, start, end)
     query = fingerprint_sql(
         described,
@@ -56,5 +61,5 @@ def fingerprint_landing(
         where=filter_dates(described, dates).as_string(),
         forms=dict(described.source_columns) if schema == "myproperty" else {},
     )
-    with transaction(dsn, ETL_ROLE) as session:
+    with transaction(dsn, role) as session:
         return fingerprint_frame(described, session.arrow(query, fingerprint_schema(described)))

@@ -4,6 +4,7 @@ Not here: the interface (`warehouse`), or the SQL of the fingerprint (`data.land
 """
 
 import datetime
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -11,10 +12,11 @@ import pyarrow as pa
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from data.ingest.errors import QueryRefused
 from data.landing.entities import Entity
 from data.landing.fingerprint import fingerprint_frame, fingerprint_schema, fingerprint_sql
 from data.raw.partitions import check_partition, range_filter
-from data.raw.readers import ask_as_reader, prepare_reader
+from data.raw.readers import ask_as_reader
 from myproperty.database.locks import lock_raw_partition, lock_raw_schema
 from myproperty.database.session import Session, transaction
 
@@ -24,9 +26,18 @@ class PostgresWarehouse:
 
     kind = "postgres"
 
-    def __init__(self, dsn: str, prefix: str = "", reader: str | None = None) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        prefix: str = "",
+        *,
+        gates: str | None = None,
+        find_reader: Callable[[], str] | None = None,
+    ) -> None:
+        """`dsn` loads raw, `gates` reads every layer (by default `dsn`), `find_reader` is for `ask`."""
         self._dsn = dsn
-        self._reader = reader
+        self._gates = gates or dsn
+        self._find_reader = find_reader
         self._prefix = prefix
         self._raw = f"{prefix}raw"
 
@@ -39,7 +50,9 @@ class PostgresWarehouse:
         table = self._table(entity)
         with transaction(self._dsn) as session:
             lock_raw_schema(session, self._raw)
-            session.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(self._raw)))
+            # Asked first: a login that may only load could not create it, even where it exists.
+            if not session.rows("select from pg_namespace where nspname = $1", (self._raw,)):
+                session.execute(sql.SQL("create schema {}").format(sql.Identifier(self._raw)))
             session.execute(sql.SQL("create table if not exists {} ({})").format(table, columns))
             if entity.partition_column is not None:
                 session.execute(
@@ -101,16 +114,17 @@ class PostgresWarehouse:
 
     def query(self, statement: str) -> pa.Table:
         """See `Warehouse`. A numeric without a declared scale gets the scale that its values need."""
-        given = conninfo_to_dict(self._dsn).get("options") or ""
+        given = conninfo_to_dict(self._gates).get("options") or ""
         # Set for the connection, not for a transaction, which the statement might end.
-        reading = make_conninfo(self._dsn, options=f"{given} -c default_transaction_read_only=on")
+        reading = make_conninfo(self._gates, options=f"{given} -c default_transaction_read_only=on")
         with transaction(reading) as session:
             return session.table(statement)
 
     def ask(self, statement: str, most: int) -> pa.Table:
         """See `Warehouse`. As the login of readers."""
-        reader = self._reader or prepare_reader(self._dsn, self._prefix)
-        return ask_as_reader(reader, statement, most)
+        if self._find_reader is None:
+            raise QueryRefused("this warehouse was opened without a login of readers")
+        return ask_as_reader(self._find_reader(), statement, most)
 
     def close(self) -> None:
         """See `Warehouse`. Each call opens and closes its own connection."""

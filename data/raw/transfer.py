@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from data.landing.entities import LOADED
 from data.landing.read import fingerprint_landing, read_landing
 from data.raw.warehouse import Warehouse
+from myproperty.database.roles import ETL_ROLE
 
 
 def transfer(
@@ -58,7 +59,7 @@ def _transfer_changed(warehouse: Warehouse, entity: str, dsn: str, run_id: str) 
     latest = warehouse.latest_landing(described)
     if latest is not None:
         warehouse.merge(described, read_landing(entity, dsn, since=latest), load_key(run_id, entity, None))
-    landed, loaded = fingerprint_landing(entity, dsn), warehouse.fingerprint(described)
+    landed, loaded = fingerprint_landing(entity, dsn, role=ETL_ROLE), warehouse.fingerprint(described)
     if not landed.equals(loaded):
         whole = read_landing(entity, dsn)
         warehouse.load_partition(described, whole, None, load_key(run_id, entity, None))

@@ -14,6 +14,7 @@ from data.ingest.errors import IngestError
 from data.landing.entities import Entity
 from data.raw.postgres import PostgresWarehouse
 from myproperty import engines
+from myproperty.database.roles import WAREHOUSE_GATES, WAREHOUSE_RAW, WAREHOUSE_READER
 from myproperty.settings import Settings
 
 
@@ -66,7 +67,10 @@ def open_warehouse(settings: Settings) -> Warehouse:
     """Open the warehouse of the settings. Raises `IngestError` for an unknown kind, or if it is down."""
     if settings.warehouse == "postgres":
         return PostgresWarehouse(
-            engines.dsn(settings, "warehouse"), settings.dataset_prefix, settings.warehouse_reader_dsn
+            engines.login_dsn(settings, WAREHOUSE_RAW),
+            settings.dataset_prefix,
+            gates=engines.login_dsn(settings, WAREHOUSE_GATES),
+            find_reader=lambda: engines.login_dsn(settings, WAREHOUSE_READER),
         )
     if settings.warehouse in ("bigquery", "emulator"):
         # Google's libraries take seconds to import.

@@ -1,10 +1,11 @@
-"""The database roles: their names, and what each is for.
+"""The database roles and logins: their names, and what each is for.
 
-Here: names for Python code, which takes a role on with `set local role`. `oltp_schema.roles` creates the
-roles, and the migrations grant their rights; a test compares every role that they name with this module.
+A role has rights. A login is what a job connects as: it has none of its own, takes a role on with `set local
+role`, and after `reset role` can do nothing. Here: names for Python code. `oltp_schema.roles` creates both,
+and the migrations grant the roles their rights; a test compares every role that they name with this module.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 OWNER_ROLE = "myproperty_owner"
 PARTITIONER_ROLE = "myproperty_partitioner"
@@ -15,8 +16,9 @@ LOADER_ROLE = "myproperty_loader"
 ETL_ROLE = "myproperty_etl"
 READONLY_ROLE = "myproperty_readonly"
 AUDITOR_ROLE = "myproperty_auditor"
-# A login of the warehouse, made by `data.raw.readers`; the others are roles of the operational database.
-READER_ROLE = "myproperty_reader"
+CHECKER_ROLE = "myproperty_checker"
+OPERATOR_ROLE = "myproperty_operator"
+REGISTRAR_ROLE = "myproperty_registrar"
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,92 @@ ROLES = (
     Role(ETL_ROLE, True, "reads the OLTP tables of every tenant, writes the landing tables"),
     Role(READONLY_ROLE, False, "reads one tenant at a time"),
     Role(AUDITOR_ROLE, False, "reads the trail of loads and replaced readings, one tenant at a time"),
+    Role(CHECKER_ROLE, True, "reads what the gates judge, of every tenant, and adds verdicts"),
+    Role(OPERATOR_ROLE, True, "finds the tenant that a command names, and lists the keys of tenants"),
+    Role(REGISTRAR_ROLE, False, "adds tenants"),
 )
 # A migration acts as each of these: they own the objects.
 OWNERS = ROLES[:4]
+
+
+@dataclass(frozen=True)
+class Login:
+    """What a job connects as: its purpose, the roles that it may take on, and the limits of its sessions.
+
+    `setting` is the field of the settings that has its DSN where the server is not the embedded one; None if
+    no part of the platform connects as it.
+    """
+
+    name: str
+    purpose: str
+    setting: str | None
+    roles: tuple[str, ...] = ()
+    limits: dict[str, str] = field(default_factory=dict, hash=False)
+
+
+# A session that waits for a lock holds up those behind it; one that was left open keeps its locks.
+_JOB_LIMITS = {
+    "lock_timeout": "10min",
+    "idle_in_transaction_session_timeout": "30min",
+    "temp_file_limit": "20GB",
+}
+_READER_LIMITS = {
+    "default_transaction_read_only": "on",
+    "statement_timeout": "60s",
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "60s",
+    "idle_session_timeout": "5min",
+    "temp_file_limit": "1GB",
+    "work_mem": "32MB",
+}
+INGEST = Login(
+    "myproperty_ingest",
+    "takes in files, validates readings, mends the quarantine, makes and archives partitions",
+    "ingest_dsn",
+    (LOADER_ROLE, OPERATOR_ROLE),
+    _JOB_LIMITS,
+)
+PIPELINE = Login(
+    "myproperty_pipeline",
+    "lands tables, records runs and published dates, says what is pending, sends alerts",
+    "pipeline_dsn",
+    (ETL_ROLE,),
+    _JOB_LIMITS,
+)
+GATES = Login(
+    "myproperty_gates", "judges a stage and keeps the verdict", "gates_dsn", (CHECKER_ROLE,), _JOB_LIMITS
+)
+BILLING = Login(
+    "myproperty_billing",
+    "bills a tenant, and seals and erases its personal fields",
+    "billing_dsn",
+    (APP_ROLE, OPERATOR_ROLE),
+    _JOB_LIMITS,
+)
+DEMO = Login(
+    "myproperty_demo",
+    "writes the invented company: tenants, their rows, and projects of the other system",
+    "demo_dsn",
+    (APP_ROLE, OPERATOR_ROLE, REGISTRAR_ROLE, ORIGINFD_ROLE),
+    _JOB_LIMITS,
+)
+OLTP_LOGINS = (INGEST, PIPELINE, GATES, BILLING, DEMO)
+# Logins of the warehouse have rights of their own, granted by `data.raw.rights`: no role is taken on there.
+WAREHOUSE_RAW = Login("myproperty_raw", "owns `raw` and loads it", "warehouse_raw_dsn", (), _JOB_LIMITS)
+WAREHOUSE_DBT = Login(
+    "myproperty_dbt", "reads `raw`, owns and builds every other layer", "warehouse_dbt_dsn", (), _JOB_LIMITS
+)
+WAREHOUSE_GATES = Login(
+    "myproperty_warehouse_gates", "reads all layers", "warehouse_gates_dsn", (), _JOB_LIMITS
+)
+WAREHOUSE_READER = Login(
+    "myproperty_reader",
+    "answers the questions of people from `bi`, `marts` and `core`",
+    "warehouse_reader_dsn",
+    (),
+    _READER_LIMITS,
+)
+WAREHOUSE_DASHBOARDS = Login(
+    "myproperty_dashboards", "reads `bi` for dashboards and BI tools", None, (), _READER_LIMITS
+)
+WAREHOUSE_LOGINS = (WAREHOUSE_RAW, WAREHOUSE_DBT, WAREHOUSE_GATES, WAREHOUSE_READER, WAREHOUSE_DASHBOARDS)

@@ -3,7 +3,7 @@
 Callers use the functions of this package: `engines.up(settings)`, `engines.dsn(settings)`.
 """
 
-from myproperty.engines.environment import Status, down, dsn, status, up
+from myproperty.engines.environment import Status, down, dsn, login_dsn, make_passwords, status, up
 from myproperty.engines.errors import EngineError
 
-__all__ = ["EngineError", "Status", "down", "dsn", "status", "up"]
+__all__ = ["EngineError", "Status", "down", "dsn", "login_dsn", "make_passwords", "status", "up"]

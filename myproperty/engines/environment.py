@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from myproperty.database.roles import OLTP_LOGINS, WAREHOUSE_LOGINS, WAREHOUSE_READER, Login
 from myproperty.engines.backup.folder import archive_settings, find_folder
 from myproperty.engines.emulator.server import Emulator
 from myproperty.engines.errors import EngineError
@@ -62,26 +63,53 @@ def status(settings: Settings) -> Status:
     return _status(settings, [], _wants_emulator(settings))
 
 
-def dsn(settings: Settings, database: str = "myproperty", role: str | None = None) -> str:
-    """Return a libpq URI of the database `myproperty` or `warehouse`, for the superuser or a login role.
+def dsn(settings: Settings, database: str = "myproperty") -> str:
+    """Return the libpq URI of the database `myproperty` or `warehouse` for migrations and rights.
 
-    Raises `EngineError` if the server does not run.
+    On the embedded server it is the superuser's: jobs connect by `login_dsn`. Raises `EngineError` if the
+    server does not run.
     """
     if database not in DATABASES:
         raise ValueError(f"unknown database {database!r}: one of {', '.join(DATABASES)}")
-    external = settings.oltp_dsn if database == "myproperty" else settings.warehouse_dsn
-    if external is not None:
-        if role is not None:
-            raise EngineError(
-                f"the DSN of {database} comes from the settings: connect with it, then SET ROLE {role}"
-            )
-        return external
+    return _external(settings, database) or find_postgres(settings).dsn(database, _running_port(settings))
+
+
+def login_dsn(settings: Settings, login: Login) -> str:
+    """Return the libpq URI of a job: its own, or where that is not set the external database's.
+
+    Raises `EngineError` if the embedded server does not run or does not have the login yet, or if a reader of
+    an external database has no DSN: another login could do more than read.
+    """
+    database = "myproperty" if login in OLTP_LOGINS else "warehouse"
+    own = getattr(settings, login.setting) if login.setting else None
+    external = _external(settings, database)
+    if external and not own and login is WAREHOUSE_READER:
+        raise EngineError(
+            f"no login may read for you: `myproperty migrate` makes {login.name} on the server of "
+            f"MYPROPERTY_WAREHOUSE_DSN; as a superuser run ALTER ROLE {login.name} LOGIN PASSWORD '...', and "
+            "give its DSN in MYPROPERTY_WAREHOUSE_READER_DSN"
+        )
+    if found := own or external:
+        return str(found)
+    port, server = _running_port(settings), find_postgres(settings)
+    return server.dsn(database, port, login.name, server.login_password(login.name))
+
+
+def make_passwords(settings: Settings) -> dict[str, str]:
+    """Return the passwords of all logins of the embedded server, by name; missing ones are made."""
     server = find_postgres(settings)
-    port = server.listening_on()
+    return {login.name: server.make_login_password(login.name) for login in (*OLTP_LOGINS, *WAREHOUSE_LOGINS)}
+
+
+def _external(settings: Settings, database: str) -> str | None:
+    return settings.oltp_dsn if database == "myproperty" else settings.warehouse_dsn
+
+
+def _running_port(settings: Settings) -> int:
+    port = find_postgres(settings).listening_on()
     if port is None:
         raise EngineError(f"the PostgreSQL server of {settings.home} is stopped: run `myproperty up`")
-    password = None if role is None else server.role_password(role, port)
-    return server.dsn(database, port, role, password)
+    return port
 
 
 def _wants_postgres(settings: Settings) -> bool:

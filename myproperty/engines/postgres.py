@@ -113,10 +113,10 @@ class Postgres:
         found = self._postmaster()
         return found[1] if found and _is_answering(found[1]) else None
 
-    def dsn(self, database: str, port: int, role: str | None = None, password: str | None = None) -> str:
-        """Return a libpq URI, for the superuser unless a login role and its password are given."""
+    def dsn(self, database: str, port: int, login: str | None = None, password: str | None = None) -> str:
+        """Return a libpq URI, for the superuser unless a login and its password are given."""
         secret = quote(password or self._password(), safe="")
-        return f"postgresql://{quote(role or SUPERUSER, safe='')}:{secret}@127.0.0.1:{port}/{database}"
+        return f"postgresql://{quote(login or SUPERUSER, safe='')}:{secret}@127.0.0.1:{port}/{database}"
 
     # -- operations
 
@@ -157,24 +157,24 @@ class Postgres:
                     return True
         raise EngineError(f"PostgreSQL (process {found[0]}) does not stop: see {self.log}")
 
-    def role_password(self, role: str, port: int) -> str:
-        """Return the password of a login role, set at the first use. Raises `EngineError` for other roles."""
-        with self.connect(port, DATABASES[0]) as connection:
-            row = connection.execute("select rolcanlogin from pg_roles where rolname = %s", [role]).fetchone()
-            if row is None:
-                raise EngineError(f"the role {role} does not exist: run `myproperty migrate`")
-            if not row[0]:
-                raise EngineError(
-                    f"the role {role} may not log in: connect without a role and SET ROLE {role}"
-                )
-            file = self.root / f"{quote(role, safe='')}.role-password"
-            if not file.exists():
-                password = secrets.token_urlsafe(24)
-                connection.execute(
-                    sql.SQL("alter role {} password {}").format(sql.Identifier(role), sql.Literal(password))
-                )
-                write_secret(file, password)
+    def make_login_password(self, login: str) -> str:
+        """Return the password that a login has or will get; it is kept beside the superuser's."""
+        file = self._password_file(login)
+        if not file.exists() or not file.read_text():  # empty: a killed process was writing it
+            write_secret(file, secrets.token_urlsafe(24))
         return file.read_text()
+
+    def login_password(self, login: str) -> str:
+        """Return the password of a login. Raises `EngineError` if `myproperty migrate` has not made it."""
+        try:
+            return self._password_file(login).read_text()
+        except FileNotFoundError:
+            raise EngineError(
+                f"the server of {self.root} does not have the login {login} yet: run `myproperty migrate`"
+            ) from None
+
+    def _password_file(self, login: str) -> Path:
+        return self.root / f"{quote(login, safe='')}.role-password"
 
     # -- a new cluster
 

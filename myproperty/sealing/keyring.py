@@ -18,7 +18,7 @@ from psycopg import errors
 from psycopg.rows import namedtuple_row
 
 from myproperty.database.locks import lock_data_keys
-from myproperty.database.roles import APP_ROLE, ETL_ROLE
+from myproperty.database.roles import APP_ROLE, OPERATOR_ROLE
 from myproperty.sealing import cipher
 from myproperty.sealing.errors import SealingError, erased
 from myproperty.sealing.master import MasterKeys, master_keys
@@ -230,7 +230,7 @@ class Keyring:
     @contextmanager
     def across_tenants(self) -> Iterator[psycopg.Connection[Any]]:
         """Run a transaction that reads all tenants."""
-        with self._as_role(ETL_ROLE) as connection:
+        with self._as_role(OPERATOR_ROLE) as connection:
             yield connection
 
     def tenants(self) -> list[uuid.UUID]:

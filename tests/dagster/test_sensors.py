@@ -11,6 +11,7 @@ from dagster._core.execution.plan.objects import StepFailureData
 from dagster_project.partitions import READING_DATES, run_tags
 from dagster_project.resources.platform import Platform
 from dagster_project.waiting import MOST_KILLED, dates_sensor
+from myproperty.database.roles import PIPELINE
 from myproperty.dates import Window
 from myproperty.settings import Settings
 
@@ -41,7 +42,7 @@ class Ticks:
         self.dates = [*SECOND.dates, *FIRST.dates]
         self._platform = Platform(Settings(home=home, oltp_dsn="postgresql://nowhere/oltp"))
         self._sensor = dates_sensor(
-            "pending_dates", pipeline, lambda _: dict.fromkeys(self.dates, self.changed)
+            "pending_dates", pipeline, PIPELINE, lambda _: dict.fromkeys(self.dates, self.changed)
         )
 
     def tick(self) -> dg.RunRequest | None:

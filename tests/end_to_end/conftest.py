@@ -27,6 +27,7 @@ from myproperty.settings import Settings
 from oltp_schema.migrate import upgrade
 from tests.conftest import DatabaseMaker
 from tests.end_to_end.support import DAYS, Platform, archived_files
+from tests.logins import with_logins
 
 NEM_TIME = timedelta(hours=10)
 
@@ -44,13 +45,14 @@ def platform(
     with fresh_database("oltp") as oltp:
         settings = Settings(home=home, warehouse="postgres", oltp_dsn=oltp, warehouse_dsn=warehouse)
         upgrade(oltp)
-        apply_company(oltp)
+        settings = with_logins(settings, postgres_settings)
+        apply_company(str(settings.demo_dsn))
         plan = generate_files(Path(settings.inbox), "small", DAYS)
         # Ingesting moves the files to the archive, where the tests can still read them.
         ingested = ingest_inbox(settings)
         assert [result.status for result in ingested] == ["loaded"] * len(plan.files)
         validated = validate_due(settings)
-        assert apply_billing(oltp, since=plan.start) > 0
+        assert apply_billing(str(settings.billing_dsn), since=plan.start) > 0
         yield Platform(settings, plan, validated, run_pending(settings))
 
 

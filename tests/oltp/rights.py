@@ -19,17 +19,20 @@ class May:
     originfd: str = ""
     guardian: str = ""
     partitioner: str = ""
+    operator: str = ""
+    registrar: str = ""
+    checker: str | None = None  # None: reads what the pipeline reads
     is_append_only: bool = False
 
     def actions(self, role: str) -> str:
         """Return the rights of the role with this full name."""
-        allowed: str = getattr(self, role.removeprefix("myproperty_"))
-        return allowed
+        allowed: str | None = getattr(self, role.removeprefix("myproperty_"))
+        return allowed if allowed is not None else "s" if "s" in self.etl else ""
 
 
 # The application deletes only rows without a status that no bill and no message refers to.
 MAY = {
-    "myproperty.tenants": May(app="su", auditor="s", loader="s"),
+    "myproperty.tenants": May(app="su", auditor="s", loader="s", operator="s", registrar="siu"),
     "myproperty.properties": May(app="siu", loader="s", guardian="su"),
     "myproperty.units": May(app="siu", loader="s"),
     "myproperty.meters": May(app="siu", loader="si", partitioner="su"),
@@ -49,7 +52,7 @@ MAY = {
     "myproperty.reading_issues": May(app="su", auditor="s", loader="siu"),
     "myproperty.validated_dates": May(app="s", auditor="s", loader="siu"),
     "myproperty.users": May(app="siu"),
-    "myproperty.data_keys": May(app="siu", auditor="s"),
+    "myproperty.data_keys": May(app="siu", auditor="s", operator="s"),
     "myproperty.notification_preferences": May(app="siud"),
     "myproperty.tenancies": May(app="siud"),
     "myproperty.providers": May(app="siu"),
@@ -62,7 +65,7 @@ MAY = {
     "myproperty.allocation_periods": May(app="siu", auditor="s", loader="s", guardian="s"),
     "myproperty.allocation_ledger": May(app="siu", auditor="s", guardian="s"),
     "myproperty.allocation_adjustments": May(app="s", auditor="s", guardian="i", is_append_only=True),
-    "myproperty.adjustment_tasks": May(app="su", auditor="s", loader="siu"),
+    "myproperty.adjustment_tasks": May(app="su", auditor="s", loader="siu", operator="s"),
     "myproperty.adjustment_task_readings": May(app="s", auditor="s", loader="si", is_append_only=True),
     "myproperty.invoices": May(app="siu", auditor="s", guardian="su"),
     "myproperty.invoice_lines": May(app="siud", auditor="s", guardian="s"),
@@ -79,10 +82,10 @@ MAY = {
     "myproperty.agent_audit": May(app="si", auditor="s", is_append_only=True),
     "originfd.projects": May(app="s", owner="", originfd="siud"),
     "audit.logged_actions": May(
-        readonly="", auditor="s", etl="", owner="", guardian="siud", is_append_only=True
+        checker="", readonly="", auditor="s", etl="", owner="", guardian="siud", is_append_only=True
     ),
-    "audit.invoices_history": May(app="s", auditor="s", owner="", guardian="siud"),
-    "audit.ledger_entries_history": May(app="s", auditor="s", owner="", guardian="siud"),
+    "audit.invoices_history": May(checker="", app="s", auditor="s", owner="", guardian="siud"),
+    "audit.ledger_entries_history": May(checker="", app="s", auditor="s", owner="", guardian="siud"),
     "warehouse_staging.invalid_files": May(app="s", auditor="s", loader="si"),
     "warehouse_staging.quarantined_readings": May(app="su", auditor="s", loader="siu"),
     **{
@@ -99,7 +102,7 @@ MAY = {
     "warehouse_staging.published_dates": May(readonly="", etl="siud", partitioner="s"),
     "warehouse_staging.withdrawn_dates": May(readonly="", etl="sid"),
     "warehouse_staging.left_out_tenants": May(readonly="", etl="sid", partitioner="s"),
-    "warehouse_staging.gate_results": May(readonly="", etl="si"),
+    "warehouse_staging.gate_results": May(readonly="", checker="si"),
     "warehouse_staging.pipeline_runs": May(readonly="", etl="siu"),
 }
 # Records of the pipeline itself, visible only to its role.

@@ -9,17 +9,19 @@ from typing import Any
 import psycopg
 import pyarrow as pa
 import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from data.ingest.errors import QueryRefused
 from data.landing.entities import ENTITIES
 from data.landing.land import land
 from data.landing.read import fingerprint_landing, read_landing
-from data.raw import readers
 from data.raw.postgres import PostgresWarehouse
+from data.raw.rights import prepare_warehouse
 from data.raw.transfer import transfer
 from data.raw.warehouse import Warehouse, open_warehouse
 from myproperty import engines
-from myproperty.database.roles import READER_ROLE
+from myproperty.database.roles import WAREHOUSE_DBT, WAREHOUSE_READER
 from myproperty.settings import Settings
 from tests.conftest import DatabaseMaker
 from tests.ingest.conftest import Company
@@ -139,7 +141,10 @@ def published(fresh_database: DatabaseMaker) -> Iterator[PostgresWarehouse]:
                 connection.execute(f"create schema {schema}".encode())
             connection.execute("create table raw.secrets as select 1 as n")
             connection.execute("create table marts.figures as select n from generate_series(1, 50) as n")
-        yield PostgresWarehouse(dsn)
+            prepare_warehouse(connection, passwords={WAREHOUSE_READER.name: "of the test"})
+        yield PostgresWarehouse(
+            dsn, find_reader=lambda: make_conninfo(dsn, user=WAREHOUSE_READER.name, password="of the test")
+        )
 
 
 @pytest.mark.parametrize(("question", "reason"), ATTACKS)
@@ -148,7 +153,9 @@ def test_a_question_cannot_leave_the_published_layers(
 ) -> None:
     with pytest.raises(QueryRefused, match=rf"(?s)({reason}).*docs/warehouse\.md"):
         published.ask(question, 10)
-    assert published.ask("select current_user::text as login", 1).to_pylist() == [{"login": READER_ROLE}]
+    assert published.ask("select current_user::text as login", 1).to_pylist() == [
+        {"login": WAREHOUSE_READER.name}
+    ]
     with psycopg.connect(published._dsn) as connection:
         found = connection.execute(
             "select (select count(*) from marts.figures), (select count(*) from pg_largeobject_metadata),"
@@ -163,6 +170,7 @@ def test_a_question_reads_published_tables_that_were_created_again(published: Po
     assert published.ask("select n from marts.figures order by n", 3).to_pydict() == {"n": [1, 2, 3]}
     assert published.ask("select n from marts.figures where n < 0", 3).to_pydict() == {"n": []}
     with psycopg.connect(published._dsn) as connection:
+        connection.execute(sql.SQL("set role {}").format(sql.Identifier(WAREHOUSE_DBT.name)))
         connection.execute("create table marts.again as select 7 as n")
         connection.execute("create view bi.shown as select n from marts.again")
     assert published.ask("select n from bi.shown", 3).to_pydict() == {"n": [7]}
@@ -173,8 +181,7 @@ def test_a_question_reads_published_tables_that_were_created_again(published: Po
 def test_a_question_that_takes_too_long_ends(
     published: PostgresWarehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limits = [(name, "200ms" if name == "statement_timeout" else value) for name, value in readers._LIMITS]
-    monkeypatch.setattr(readers, "_LIMITS", limits)
+    monkeypatch.setitem(WAREHOUSE_READER.limits, "statement_timeout", "200ms")
     with pytest.raises(QueryRefused, match="statement timeout"):
         published.ask("select count(*) from generate_series(1, 100000000000) as n", 1)
 

@@ -38,8 +38,11 @@ from data.demo.billing import apply_billing
 from data.demo.company import DemoMeter, list_tenants
 from data.demo.writers import CANONICAL_COLUMNS
 from data.ingest.readings.results import IngestResult
+from myproperty import engines
+from myproperty.database.roles import OLTP_LOGINS, WAREHOUSE_LOGINS, Login
 from myproperty.settings import Settings
 from oltp_schema.migrate import upgrade
+from tests.logins import with_logins
 
 DAYS = 10
 # The site whose files are planted: canonical CSV, a file for all its meters, no history.
@@ -206,8 +209,9 @@ def write_rows(rows: Sequence[Row], change: Change = lambda row: row, at: int = 
     return text.getvalue().encode()
 
 
-def build_site(admin: str, home: Path) -> Site:
+def build_site(server: Settings, home: Path) -> Site:
     """Build the platform on databases of this server, run the demo company through it, and keep the state."""
+    admin = engines.dsn(server)
     for name in ("soak_oltp", "soak_warehouse"):
         recreate_database(admin, name, "template1")
     oltp, warehouse = (
@@ -215,11 +219,12 @@ def build_site(admin: str, home: Path) -> Site:
     )
     settings = Settings(home=home / "work", warehouse="postgres", oltp_dsn=oltp, warehouse_dsn=warehouse)
     upgrade(oltp)
-    apply_company(oltp)
+    settings = with_logins(settings, server)
+    apply_company(str(settings.demo_dsn))
     scope = generate_files(Path(settings.inbox), "small", DAYS)
     ingest_inbox(settings)
     validate_due(settings)
-    apply_billing(oltp, since=scope.start)
+    apply_billing(str(settings.billing_dsn), since=scope.start)
     reports = run_pending(settings)
     assert all(report.success for report in reports), [report.error for report in reports]
     site = Site(settings, admin, home / "kept", scope.end - timedelta(days=6))
@@ -239,6 +244,8 @@ def adopt_site(admin: str, built: Settings, folder: Path, day: date) -> Site:
     )
     settings = built.model_copy(
         update={"home": folder / "work", "oltp_dsn": oltp, "warehouse_dsn": warehouse}
+        | move_logins(built, OLTP_LOGINS, oltp)
+        | move_logins(built, WAREHOUSE_LOGINS, warehouse)
     )
     # Its own Dagster instance: the configuration of the other names folders.
     shutil.copytree(built.home, folder / "kept", ignore=shutil.ignore_patterns("dagster"))
@@ -247,6 +254,16 @@ def adopt_site(admin: str, built: Settings, folder: Path, day: date) -> Site:
     site.restore()
     site.base = site.figures()
     return site
+
+
+def move_logins(built: Settings, logins: Sequence[Login], dsn: str) -> dict[str, str]:
+    """Return the DSNs of the jobs for another database of the same server."""
+    path = urlsplit(dsn).path
+    return {
+        str(login.setting): urlsplit(given)._replace(path=path).geturl()
+        for login in logins
+        if login.setting and (given := getattr(built, login.setting))
+    }
 
 
 def drop_databases(site: Site) -> None:

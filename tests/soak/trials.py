@@ -205,7 +205,7 @@ def main() -> None:
         )
         engines.up(server, emulator=False)
         try:
-            site = build_site(engines.dsn(server), Path(folder))
+            site = build_site(server, Path(folder))
             trials = try_all(site, faults, arguments.results)
         finally:
             engines.down(server)

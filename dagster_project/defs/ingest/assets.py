@@ -12,6 +12,7 @@ from dagster_project.failures import RETRY, permanent_unless_retryable
 from dagster_project.markdown import escape_text, write_table
 from dagster_project.processes import tag_process
 from dagster_project.resources.platform import Platform
+from myproperty.database.roles import INGEST
 from myproperty.files import remove_left_folders
 from myproperty.logs import log_fields
 
@@ -42,7 +43,7 @@ def meter_files(
         platform.progress(f"removed {folder}: the process that read a file there was killed")
     results = []
     with permanent_unless_retryable():
-        for result in inbox.ingest_waiting(platform.settings, platform.oltp_dsn, config.files):
+        for result in inbox.ingest_waiting(platform.settings, platform.dsn_of(INGEST), config.files):
             results.append(result)
             platform.ingested.append(result)
             with log_fields(tenant=result.tenant_id):

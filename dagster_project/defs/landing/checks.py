@@ -7,6 +7,7 @@ from dagster_project.gates import FrameReader, gate_check, gate_checks
 from dagster_project.resources.platform import Platform
 from expectations.frames import compare_frames
 from expectations.suites import load_suite
+from myproperty.database.roles import GATES
 from myproperty.dates import Window
 
 
@@ -18,8 +19,8 @@ def compare_landing_with_source(entity: str) -> FrameReader:
         from data.landing.read import fingerprint_landing
 
         bounds = dates.bounds if dates else ()
-        source = fingerprint_landing(entity, platform.oltp_dsn, "myproperty", *bounds)
-        landed = fingerprint_landing(entity, platform.oltp_dsn, "warehouse_staging", *bounds)
+        source = fingerprint_landing(entity, platform.dsn_of(GATES), "myproperty", *bounds)
+        landed = fingerprint_landing(entity, platform.dsn_of(GATES), "warehouse_staging", *bounds)
         return compare_frames(source, landed, suite.id_columns, suite.measures)
 
     return read_frame

@@ -10,6 +10,7 @@ from dagster_project.partitions import READING_DATES, SINGLE_RUN, window
 from dagster_project.processes import tag_process
 from dagster_project.resources.platform import Platform
 from data.landing.entities import ENTITIES
+from myproperty.database.roles import INGEST
 
 tables = [
     dg.AssetSpec(name, group_name="oltp", kinds={"postgres"}, description=f"The table myproperty.{name}.")
@@ -49,7 +50,7 @@ def reading_issues(
     tag_process(context)
     dates = window(context)
     with permanent_unless_retryable():
-        found = validate(platform.oltp_dsn, first=dates.dates[0], last=dates.dates[-1], due_only=True)
+        found = validate(platform.dsn_of(INGEST), first=dates.dates[0], last=dates.dates[-1], due_only=True)
     platform.validated += found
     issues = sum((each.found for each in found), Counter[str]())
     estimated = sum(each.estimated for each in found)

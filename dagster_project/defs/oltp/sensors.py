@@ -4,6 +4,7 @@ from datetime import date, datetime
 
 from dagster_project.defs.oltp.jobs import validate
 from dagster_project.waiting import dates_sensor
+from myproperty.database.roles import INGEST
 
 
 def load_due_dates(dsn: str) -> dict[date, datetime | None]:
@@ -16,4 +17,4 @@ def load_due_dates(dsn: str) -> dict[date, datetime | None]:
     return dict.fromkeys(find_due_dates(dsn))
 
 
-sensors = [dates_sensor("due_dates", validate, load_due_dates)]
+sensors = [dates_sensor("due_dates", validate, INGEST, load_due_dates)]

@@ -9,6 +9,7 @@ from dagster_project.resources.platform import Platform
 from data.landing.entities import ENTITIES
 from expectations.frames import compare_frames
 from expectations.suites import load_suite
+from myproperty.database.roles import GATES
 from myproperty.dates import Window
 
 
@@ -20,7 +21,7 @@ def compare_raw_with_landing(entity: str) -> FrameReader:
         from data.landing.read import fingerprint_landing
 
         bounds = dates.bounds if dates else ()
-        landed = fingerprint_landing(entity, platform.oltp_dsn, "warehouse_staging", *bounds)
+        landed = fingerprint_landing(entity, platform.dsn_of(GATES), "warehouse_staging", *bounds)
         with platform.warehouse() as warehouse:
             loaded = warehouse.fingerprint(ENTITIES[entity], *bounds)
         return compare_frames(landed, loaded, suite.id_columns, suite.measures)

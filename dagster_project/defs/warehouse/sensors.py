@@ -12,6 +12,7 @@ from dagster_project.splitting import MOST_FAILED_IN_A_ROW, Part, split_failed
 from dagster_project.waiting import dates_sensor
 from data.landing.published_dates import find_pending_dates, list_tenants_of
 from expectations.verdicts import failed_verdicts_of
+from myproperty.database.roles import PIPELINE
 
 _PUBLISHED = dg.AssetKey("published_dates")
 
@@ -69,4 +70,4 @@ def find_changes(dsn: str) -> dict[date, datetime | None]:
     return {found.reading_date: found.changed_at for found in find_pending_dates(dsn)}
 
 
-sensors = [dates_sensor("pending_dates", pipeline, find_changes), failed_ranges]
+sensors = [dates_sensor("pending_dates", pipeline, PIPELINE, find_changes), failed_ranges]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from data.ingest.errors import IngestError
-from myproperty.database.roles import LOADER_ROLE
+from myproperty.database.roles import ETL_ROLE, LOADER_ROLE
 from myproperty.database.session import Session, transaction
 from myproperty.tenants import find_tenant
 
@@ -35,7 +35,7 @@ class HeldDay:
 def list_held(dsn: str, *, tenant: str | None = None) -> list[HeldDay]:
     """Return what is held back, the oldest date first."""
     owner = str(find_tenant(dsn, tenant).id) if tenant is not None else ""
-    with transaction(dsn, LOADER_ROLE) as session:
+    with transaction(dsn, ETL_ROLE) as session:
         rows = session.rows(
             """
             select i.id::text, t.name, p.name, m.serial_number, i.channel, i.reading_date, i.rule,

@@ -239,7 +239,7 @@ def _put_in_place(server: Postgres, data: Path) -> Path | None:
                 "another command started the server meanwhile: restore again; nothing was changed"
             )
         data.rename(server.restored)
-        # Passwords of logins that may not have existed at the instant: set again at their first use.
+        # Passwords of logins that may not have existed at the instant: `myproperty migrate` sets new ones.
         for file in server.root.glob("*.role-password"):
             file.unlink()
         old = server.root / f"data-before-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"

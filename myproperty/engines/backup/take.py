@@ -17,6 +17,7 @@ from pathlib import Path
 
 import psycopg
 from filelock import FileLock, Timeout
+from psycopg import sql
 
 from myproperty.engines.backup.folder import (
     SETTING,
@@ -150,11 +151,14 @@ def _read_clock(connection: psycopg.Connection) -> datetime:
 
 
 def _copy(connection: psycopg.Connection, server: Postgres, port: int, target: Path) -> None:
+    password = server.make_login_password(LOGIN)
     if connection.execute("select from pg_roles where rolname = %s", [LOGIN]).fetchone() is None:
         connection.execute(f"create role {LOGIN} login replication")
+    connection.execute(
+        sql.SQL("alter role {} password {}").format(sql.Identifier(LOGIN), sql.Literal(password))
+    )
     address = f"host=127.0.0.1 port={port} user={LOGIN}"
     options = ("--wal-method=stream", "--checkpoint=fast", "--manifest-checksums=SHA256", "--no-password")
-    password = server.role_password(LOGIN, port)
     code, output = server.run_program(
         "pg_basebackup", "-D", target, "-d", address, *options, password=password
     )
