@@ -69,11 +69,13 @@ def ingest(
     """
     from data.ingest.readings.parallel import ingest_files
     from myproperty import engines
+    from myproperty.database.blockers import watch_locks
 
     declared = read_mapping(mapping)
     dsn = engines.login_dsn(get_settings(), INGEST)
     results = []
-    with console.step(f"Reading {len(files)} files" if len(files) > 1 else f"Reading {files[0]}"):
+    step = console.step(f"Reading {len(files)} files" if len(files) > 1 else f"Reading {files[0]}")
+    with step, watch_locks(dsn, console.show_progress):
         for result in ingest_files(
             files,
             tenant=tenant,

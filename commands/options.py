@@ -76,6 +76,8 @@ def _explain_database_error(error: Exception) -> str | None:
 
     if not isinstance(error, psycopg.Error):
         return None
+    if isinstance(error, psycopg.errors.LockNotAvailable):
+        return f"gave up waiting for a lock, and changed nothing ({error}): try again"
     from myproperty import engines
     from oltp_schema.migrate import describe_missing_migrations
 

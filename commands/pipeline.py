@@ -91,16 +91,19 @@ def validate(
     """Judge whole days and fill gaps, for the given dates or for the dates that new files changed."""
     from data.ingest.validation.run import validate as validate_dates
     from myproperty import engines
+    from myproperty.database.blockers import watch_locks
 
     if first and last:
         check_order(first, last)
-    results = validate_dates(
-        engines.login_dsn(get_settings(), INGEST),
-        tenant=tenant,
-        first=first.date() if first else None,
-        last=last.date() if last else None,
-        progress=console.show_progress,
-    )
+    dsn = engines.login_dsn(get_settings(), INGEST)
+    with watch_locks(dsn, console.show_progress):
+        results = validate_dates(
+            dsn,
+            tenant=tenant,
+            first=first.date() if first else None,
+            last=last.date() if last else None,
+            progress=console.show_progress,
+        )
     if json:
         console.print_json([result.as_json() for result in results])
     else:

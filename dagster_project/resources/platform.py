@@ -4,14 +4,14 @@ The resource of dbt is in `dagster_project.resources.dbt`.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from expectations.verdicts import Verdict
-from myproperty.database.roles import PIPELINE, Login
+from myproperty.database.roles import PIPELINE, WAREHOUSE_LOGINS, Login
 from myproperty.logs import is_json
 from myproperty.settings import Settings
 
@@ -50,6 +50,22 @@ class Platform:
         from myproperty import engines
 
         return engines.login_dsn(self.settings, login)
+
+    @contextmanager
+    def watch_locks(self, context: dg.AssetExecutionContext, *logins: Login) -> Iterator[None]:
+        """Inside the block, warn in the log of the run who holds up a session of these logins."""
+        from myproperty.database.blockers import watch_locks
+
+        def tell(line: str) -> None:
+            self.progress(line)
+            context.log.warning(line)
+
+        with ExitStack() as watching:
+            for login in logins:
+                if login in WAREHOUSE_LOGINS and self.settings.warehouse != "postgres":
+                    continue
+                watching.enter_context(watch_locks(self.dsn_of(login), tell))
+            yield
 
     @property
     def dataset_prefix(self) -> str:

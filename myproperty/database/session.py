@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 from psycopg import sql
 
+from myproperty.database.blockers import describe_holders
 from myproperty.database.copying import encode
 from myproperty.errors import DatabaseUnavailable
 
@@ -166,7 +167,7 @@ def transaction(database: str | Connections, role: str | None = None) -> Iterato
     """Run a transaction as `role`; commit at the end of the block, roll back on any error.
 
     `database` is a DSN or reusable connections. Raises `DatabaseUnavailable` if the database cannot be
-    reached, is lost during the transaction or is out of space.
+    reached, is lost during the transaction or is out of space, or if another session held a lock too long.
     """
     try:
         connection = database.take() if isinstance(database, Connections) else psycopg.connect(database)
@@ -184,6 +185,10 @@ def transaction(database: str | Connections, role: str | None = None) -> Iterato
             yield session
         except BaseException as error:
             is_lost = not _roll_back(connection)
+            if isinstance(error, psycopg.errors.LockNotAvailable) and not is_lost:
+                raise DatabaseUnavailable(
+                    f"{_describe_wait(error)}: {describe_holders(connection)}"
+                ) from error
             if isinstance(error, DatabaseError) and (is_lost or _is_out_of_room(error)):
                 raise _describe_loss(error, is_lost) from error
             raise
@@ -225,6 +230,12 @@ def _describe_loss(error: DatabaseError, is_lost: bool) -> DatabaseUnavailable:
     return DatabaseUnavailable(
         f"the database has no room: {error}. Nothing of the file was written: make room, then ingest it again"
     )
+
+
+def _describe_wait(error: DatabaseError) -> str:
+    """Say in PostgreSQL's words what was waited for; the transaction was rolled back."""
+    context = (error.diag.context or "").splitlines()
+    return f"gave up waiting for a lock, and changed nothing ({context[0] if context else error})"
 
 
 def _as_text(statement: str | sql.Composable) -> str:

@@ -42,7 +42,7 @@ def meter_files(
     for folder in remove_left_folders(inbox.INBOX_COPY):
         platform.progress(f"removed {folder}: the process that read a file there was killed")
     results = []
-    with permanent_unless_retryable():
+    with permanent_unless_retryable(), platform.watch_locks(context, INGEST):
         for result in inbox.ingest_waiting(platform.settings, platform.dsn_of(INGEST), config.files):
             results.append(result)
             platform.ingested.append(result)

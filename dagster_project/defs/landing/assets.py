@@ -13,6 +13,7 @@ from dagster_project.partitions import READING_DATES, SINGLE_RUN, left_out_of_ta
 from dagster_project.processes import tag_process
 from dagster_project.resources.platform import Platform
 from data.landing.entities import ENTITIES
+from myproperty.database.roles import PIPELINE
 from myproperty.dates import Window
 
 DATED = [name for name, entity in ENTITIES.items() if entity.is_dated]
@@ -53,7 +54,7 @@ def land_entities(
     check_sources(context, platform, selected)
     rows = 0
     for entity in selected:
-        with permanent_unless_retryable():
+        with permanent_unless_retryable(), platform.watch_locks(context, PIPELINE):
             landed = land_entity_rows(platform, entity, None)
         rows += landed
         yield dg.MaterializeResult(asset_key=landing_key(entity), metadata={"rows": landed})
@@ -77,7 +78,7 @@ def landing_asset(entity: str) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> dg.MaterializeResult[None]:
         check_sources(context, platform, [entity])
-        with permanent_unless_retryable():
+        with permanent_unless_retryable(), platform.watch_locks(context, PIPELINE):
             rows = land_entity_rows(platform, entity, window(context), left_out_of_tags(context.run.tags))
         platform.progress(f"landed {entity}: {rows} rows")
         return dg.MaterializeResult(metadata={"rows": rows})

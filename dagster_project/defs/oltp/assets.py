@@ -49,7 +49,7 @@ def reading_issues(
 
     tag_process(context)
     dates = window(context)
-    with permanent_unless_retryable():
+    with permanent_unless_retryable(), platform.watch_locks(context, INGEST):
         found = validate(platform.dsn_of(INGEST), first=dates.dates[0], last=dates.dates[-1], due_only=True)
     platform.validated += found
     issues = sum((each.found for each in found), Counter[str]())

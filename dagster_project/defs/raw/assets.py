@@ -11,6 +11,7 @@ from dagster_project.fences import LANDING_PASSED, RAW_PASSED, make_fence
 from dagster_project.partitions import READING_DATES, SINGLE_RUN, window
 from dagster_project.resources.platform import Platform
 from data.landing.entities import ENTITIES
+from myproperty.database.roles import WAREHOUSE_RAW
 
 
 def raw_key(entity: str) -> dg.AssetKey:
@@ -47,7 +48,8 @@ def load_entities(
 
     selected = [entity for entity in UNDATED if raw_key(entity) in context.selected_asset_keys]
     total = 0
-    with permanent_unless_retryable(), platform.warehouse() as warehouse:
+    watching = platform.watch_locks(context, WAREHOUSE_RAW)
+    with permanent_unless_retryable(), watching, platform.warehouse() as warehouse:
         for entity in selected:
             rows = transfer(warehouse, entity, platform.oltp_dsn, context.run.run_id)
             total += rows
@@ -75,7 +77,8 @@ def raw_asset(entity: str) -> dg.AssetsDefinition:
         from data.raw.transfer import transfer
 
         dates = window(context).dates
-        with permanent_unless_retryable(), platform.warehouse() as warehouse:
+        watching = platform.watch_locks(context, WAREHOUSE_RAW)
+        with permanent_unless_retryable(), watching, platform.warehouse() as warehouse:
             rows = transfer(warehouse, entity, platform.oltp_dsn, context.run.run_id, dates)
         platform.progress(f"loaded raw.{entity}: {rows} rows")
         return dg.MaterializeResult(metadata={"rows": rows})

@@ -24,6 +24,7 @@ from dagster_project.resources.platform import Platform
 from dagster_project.splitting import describe_tenants
 from data.landing.published_dates import one_dbt_at_a_time, publish_dates
 from expectations.suites import warehouse_suites
+from myproperty.database.roles import PIPELINE, WAREHOUSE_DBT
 from myproperty.dates import Window
 
 # Staging models that are read by reading date: they and their tests need the window.
@@ -77,7 +78,8 @@ def _build(
     settings = platform.settings
     run_id = context.run.run_id
     target = dbt_calls.target_path(settings) / "runs" / f"{run_id[:8]}-{context.op.name}"
-    with permanent_unless_retryable(), one_dbt_at_a_time(platform.oltp_dsn):
+    watching = platform.watch_locks(context, PIPELINE, WAREHOUSE_DBT)
+    with permanent_unless_retryable(), watching, one_dbt_at_a_time(platform.oltp_dsn):
         variables = dbt_calls.connection(settings) | dbt_calls.with_parse(settings, target)
         with dbt_calls.environment(variables | {"MYPROPERTY_RUN_ID": run_id}):
             words = dbt_calls.arguments("build", dates, left_out_of_tags(context.run.tags))
