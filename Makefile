@@ -35,9 +35,10 @@ test: $(READY) ## all tests: the longest first, the fast ones fill the gaps at t
 test-fast: $(READY) ## the tests that need no engine
 	@$(BIN)/pytest -q -n 2 --no-loadscope-reorder -m "$(FAST)"
 
-soak: $(READY) ## plant every fault of the table into the real job, run a hundred unusual days, let sixty days pass (hours)
+soak: $(READY) ## plant every fault of the table into the real job, run a hundred unusual days, rebuild the warehouse, let sixty days pass (hours)
 	@$(BIN)/python -W ignore -m tests.soak.trials
 	@$(BIN)/python -W ignore -m tests.soak.batches
+	@$(BIN)/python -W ignore -m tests.soak.rebuild
 	@$(BIN)/python -W ignore -m tests.soak.sixty_days
 
 fuzz: $(READY) ## give broken meter files to the readers for FUZZ_SECONDS (600); a file that breaks one is kept as .local/crash-*

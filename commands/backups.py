@@ -97,8 +97,9 @@ def restore(
         console.print_json(done.as_json())
         return
     last = _as_second(done.last_transaction_at) if done.last_transaction_at else "that of the backup"
+    state = f"The state at {to}" if instant else "The latest state"
     console.out.print(
-        f"The state at {to} is restored from {done.backup} in {done.seconds:.0f} s and runs. "
+        f"{state} is restored from {done.backup} in {done.seconds:.0f} s and runs. "
         f"Its last transaction: {last}."
     )
     if done.old_data:

@@ -238,7 +238,7 @@ def test_a_killed_restore_changes_nothing(home: Path) -> None:
     instant = now()
     ask("create table later (i int)")
     postgres = home / "postgres"
-    kill_once_there_is("restore-*/data/recovery.signal", postgres, f"restore --to {instant} --yes")
+    kill_once_there_is("restore-*/data/postmaster.pid", postgres, f"restore --to {instant} --yes")
     assert ask("table later") == []
     run(f"restore --to {instant} --yes")
     assert ask("select to_regclass('kept')::text, to_regclass('later')::text") == [("kept", None)]
