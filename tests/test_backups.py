@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -271,6 +272,22 @@ def test_a_missing_segment_is_named(home: Path) -> None:
     hidden.rename(gone)
     run(f"restore --to {instant} --yes")
     assert ask("select to_regclass('last')::text, to_regclass('after_it')::text") == [("last", None)]
+
+
+def test_a_full_archive_is_a_problem_and_no_obstacle(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("backup")
+    folder = wal_of(home)[0].parent
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (folder, *folder.parents[:2])} == {0o700}
+    folder.chmod(0o500)
+    ask("create table kept (i int)")
+    instant = now()
+    ask("drop table kept")
+    monkeypatch.setattr(take, "ARCHIVING_TIMEOUT_S", 1.0)
+    assert "has not archived" in run("backup", 1).stderr
+    assert "cannot archive" in run("backups", 1).stderr
+    run(f"restore --to {instant} --yes")
+    assert ask("table kept") == []
+    folder.chmod(0o700)
 
 
 def test_a_damaged_backup_is_refused_and_changes_nothing(home: Path) -> None:

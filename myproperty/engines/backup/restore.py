@@ -101,7 +101,9 @@ def _complete_archive(server: Postgres, own: Chain | None, instant: datetime | N
         )
     with connect(server, port) as connection:
         if own is not None and archive_of(connection) == str(own.wal):
-            archive_up_to_now(connection, server, own)
+            # What cannot be archived is read from the data folder.
+            with contextlib.suppress(EngineError):
+                archive_up_to_now(connection, server, own)
 
 
 @contextlib.contextmanager
