@@ -85,8 +85,6 @@ def _copied_columns(entity: Entity) -> dict[str, Sequence[str]]:
 def _types(entity: Entity, field: pa.Field) -> Sequence[str]:
     if field.name in entity.uuids:
         return ("uuid",)
-    if field.name in entity.documents:
-        return ("jsonb",)
     if pa.types.is_timestamp(field.type):
         return ("timestamp with time zone",)
     if pa.types.is_decimal(field.type):

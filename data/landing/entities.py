@@ -23,11 +23,11 @@ ISSUES = "reading_issues"
 class Entity:
     """One table of the OLTP as it is copied to the warehouse.
 
-    `columns` are the columns that source, landing and raw share; ids and documents are copied as text. `key`
+    `columns` are the columns that source, landing and raw share; ids are copied as text. `key`
     identifies a row. `partition_column` is the date column by which rows are copied, one day at a time, or
     None. A table without it is replaced whole, or, if `is_growing`, only its changed rows are copied.
-    `cluster` orders rows inside a partition. `uuids` and `documents` name the columns that are uuid and jsonb
-    in PostgreSQL, `measures` the columns whose sums are compared between the copies. `source_columns` has the
+    `cluster` orders rows inside a partition. `uuids` names the columns that are uuid in PostgreSQL,
+    `measures` the columns whose sums are compared between the copies. `source_columns` has the
     SQL of columns that the source stores differently: a range is split into its two ends, because a warehouse
     has no ranges. `effective` is the stem of the two columns for the local dates on which a row holds; set
     where facts of these dates depend on the row. `withheld` are columns that never leave the source: text of
@@ -41,7 +41,6 @@ class Entity:
     is_growing: bool = False
     cluster: tuple[str, ...] = ("tenant_id",)
     uuids: frozenset[str] = frozenset()
-    documents: frozenset[str] = frozenset()
     measures: tuple[str, ...] = ()
     source_columns: Mapping[str, str] = field(default_factory=dict)
     effective: str | None = None
@@ -58,10 +57,9 @@ class Entity:
         return self.columns.append(LANDED_AT)
 
 
-_UUID, _DOCUMENT = "uuid", "document"
+_UUID = "uuid"
 _TYPES = {
     _UUID: pa.string(),
-    _DOCUMENT: pa.string(),
     "text": pa.string(),
     "integer": pa.int32(),
     "boolean": pa.bool_(),
@@ -113,7 +111,6 @@ def _entity(
         partition_column=partition_column,
         is_growing=is_growing,
         uuids=frozenset(column for column, kind in pairs if kind == _UUID),
-        documents=frozenset(column for column, kind in pairs if kind == _DOCUMENT),
         measures=tuple(sorted(column for column, kind in pairs if kind in _MEASURES)),
         source_columns=ends,
         effective=effective,
@@ -122,7 +119,7 @@ def _entity(
 
 
 _ALL = (
-    _entity("tenants", "name text, region text, status text, metadata document"),
+    _entity("tenants", "name text, region text, status text", withheld="metadata"),
     # In the warehouse a person is an id: name and address stay in the OLTP, and are erased there.
     _entity(
         "users",
@@ -131,8 +128,8 @@ _ALL = (
     ),
     _entity(
         "properties",
-        "name text, address document, timezone text, utility_account_number text, solar_capacity_kw kw, "
-        "status text, metadata document",
+        "name text, timezone text, solar_capacity_kw kw, status text",
+        withheld="address utility_account_number metadata",
     ),
     _entity("units", "property_id uuid, label text, floor text, sq_ft area, active boolean"),
     _entity(

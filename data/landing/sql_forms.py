@@ -25,9 +25,9 @@ def source_column(entity: Entity, name: str) -> sql.Composable:
 
 
 def arrow_column(entity: Entity, name: str) -> sql.Composable:
-    """Return a landed column in a form that Arrow reads: uuids and documents as text."""
+    """Return a landed column in a form that Arrow reads: uuids as text."""
     column = sql.Identifier(entity.name, name)
-    if name in entity.uuids or name in entity.documents:
+    if name in entity.uuids:
         return sql.SQL("{}::text as {}").format(column, sql.Identifier(name))
     return column
 

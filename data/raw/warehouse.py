@@ -19,7 +19,7 @@ from myproperty.settings import Settings
 
 
 class Warehouse(Protocol):
-    """A warehouse as the pipeline uses it. Ids and documents are text in it."""
+    """A warehouse as the pipeline uses it. Ids are text in it."""
 
     @property
     def kind(self) -> str:

@@ -19,6 +19,7 @@ AUDITOR_ROLE = "myproperty_auditor"
 CHECKER_ROLE = "myproperty_checker"
 OPERATOR_ROLE = "myproperty_operator"
 REGISTRAR_ROLE = "myproperty_registrar"
+MAINTAINER_ROLE = "myproperty_maintainer"
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ ROLES = (
     Role(CHECKER_ROLE, True, "reads what the gates judge, of every tenant, and adds verdicts"),
     Role(OPERATOR_ROLE, True, "finds the tenant that a command names, and lists the keys of tenants"),
     Role(REGISTRAR_ROLE, False, "adds tenants"),
+    Role(MAINTAINER_ROLE, False, "writes tables anew after an erasure, and reads none"),
 )
 # A migration acts as each of these: they own the objects.
 OWNERS = ROLES[:4]
@@ -103,7 +105,7 @@ BILLING = Login(
     "myproperty_billing",
     "bills a tenant, and seals and erases its personal fields",
     "billing_dsn",
-    (APP_ROLE, OPERATOR_ROLE),
+    (APP_ROLE, OPERATOR_ROLE, MAINTAINER_ROLE),
     _JOB_LIMITS,
 )
 DEMO = Login(

@@ -12,6 +12,7 @@ from myproperty.sealing import cipher
 from myproperty.sealing.erasure import Erased, erase_tenant, erase_user, replay
 from myproperty.sealing.errors import ErasedError, SealingError
 from myproperty.sealing.keyring import Keyring
+from myproperty.sealing.mentions import pattern_of
 from myproperty.sealing.rotation import rotate_keys, rotate_master
 from myproperty.settings import Settings
 
@@ -23,6 +24,7 @@ __all__ = [
     "SealingError",
     "erase_tenant",
     "erase_user",
+    "pattern_of",
     "replay",
     "rotate_keys",
     "rotate_master",

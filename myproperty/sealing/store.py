@@ -8,7 +8,7 @@ import base64
 import json
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -51,18 +51,52 @@ class WrappedKey:
 
 
 @dataclass(frozen=True)
+class Mention:
+    """A text that names a person: `schema.table.column`, the id of its row, and the path in a document.
+
+    The path is None if the column is plain text.
+    """
+
+    field: str
+    id: uuid.UUID
+    path: tuple[str, ...] | None
+
+    @property
+    def table(self) -> str:
+        """The table with its schema."""
+        return self.field.rpartition(".")[0]
+
+    def content(self) -> dict[str, Any]:
+        """Return the mention as the database and the key store keep it."""
+        return {"field": self.field, "id": str(self.id), "path": self.path and list(self.path)}
+
+
+def read_mentions(content: Sequence[dict[str, Any]]) -> list[Mention]:
+    """Return the mentions that `Mention.content` described."""
+    return [
+        Mention(
+            entry["field"], uuid.UUID(entry["id"]), None if entry["path"] is None else tuple(entry["path"])
+        )
+        for entry in content
+    ]
+
+
+@dataclass(frozen=True)
 class Tombstone:
     """A destroyed key."""
 
     name: KeyName
     destroyed_at: datetime
     destroyed_because: str
+    # Texts that named the person: a restored database has them again.
+    erased_texts: tuple[Mention, ...] = ()
 
-    def content(self) -> dict[str, str]:
+    def content(self) -> dict[str, Any]:
         """Return the content of the file without the name."""
         return {
             "destroyed_at": self.destroyed_at.isoformat(),
             "destroyed_because": self.destroyed_because,
+            "erased_texts": [mention.content() for mention in self.erased_texts],
         }
 
     def error(self) -> ErasedError:
@@ -141,7 +175,8 @@ def _parse(path: str, content: bytes) -> KeyFile:
         name = KeyName(uuid.UUID(record["id"]), uuid.UUID(record["tenant"]), user)
         if "destroyed_at" in record:
             at = datetime.fromisoformat(record["destroyed_at"])
-            return Tombstone(name, at, record["destroyed_because"])
+            texts = read_mentions(record.get("erased_texts", []))
+            return Tombstone(name, at, record["destroyed_because"], tuple(texts))
         return WrappedKey(name, record["wrapped_by"], base64.b64decode(record["wrapped"], validate=True))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SealingError(

@@ -21,6 +21,7 @@ class May:
     partitioner: str = ""
     operator: str = ""
     registrar: str = ""
+    maintainer: str = ""
     checker: str | None = None  # None: reads what the pipeline reads
     is_append_only: bool = False
 
@@ -32,7 +33,7 @@ class May:
 
 # The application deletes only rows without a status that no bill and no message refers to.
 MAY = {
-    "myproperty.tenants": May(app="su", auditor="s", loader="s", operator="s", registrar="siu"),
+    "myproperty.tenants": May(app="su", auditor="s", loader="s", operator="s", registrar="siu", guardian="s"),
     "myproperty.properties": May(app="siu", loader="s", guardian="su"),
     "myproperty.units": May(app="siu", loader="s"),
     "myproperty.meters": May(app="siu", loader="si", partitioner="su"),
@@ -41,7 +42,7 @@ MAY = {
     "myproperty.solar_assets": May(app="siu"),
     "myproperty.solar_reference_yields": May(app="s", auditor="s", etl="siud"),
     "myproperty.solar_appraisals": May(app="siud", auditor="s"),
-    "myproperty.ingestion_jobs": May(app="s", auditor="s", loader="siu", partitioner="su"),
+    "myproperty.ingestion_jobs": May(app="s", auditor="s", loader="siu", partitioner="su", guardian="s"),
     "myproperty.ingestion_job_dates": May(app="s", auditor="s", loader="siu", partitioner="s"),
     "myproperty.meter_readings": May(app="s", loader="siu", guardian="s", partitioner="siud"),
     "myproperty.meter_reading_versions": May(
@@ -49,12 +50,12 @@ MAY = {
     ),
     "myproperty.vee_thresholds": May(app="siud", auditor="s", loader="s"),
     "myproperty.register_reads": May(app="siud", auditor="s", loader="siu"),
-    "myproperty.reading_issues": May(app="su", auditor="s", loader="siu"),
+    "myproperty.reading_issues": May(app="su", auditor="s", loader="siu", guardian="s"),
     "myproperty.validated_dates": May(app="s", auditor="s", loader="siu"),
-    "myproperty.users": May(app="siu"),
+    "myproperty.users": May(app="siu", guardian="s"),
     "myproperty.data_keys": May(app="siu", auditor="s", operator="s"),
     "myproperty.notification_preferences": May(app="siud"),
-    "myproperty.tenancies": May(app="siud"),
+    "myproperty.tenancies": May(app="siud", guardian="s"),
     "myproperty.providers": May(app="siu"),
     "myproperty.rate_plans": May(app="siu"),
     "myproperty.rate_plan_bands": May(app="siud", auditor="s", guardian="s"),
@@ -64,30 +65,30 @@ MAY = {
     "myproperty.allocation_keys": May(app="siud", guardian="s"),
     "myproperty.allocation_periods": May(app="siu", auditor="s", loader="s", guardian="s"),
     "myproperty.allocation_ledger": May(app="siu", auditor="s", guardian="s"),
-    "myproperty.allocation_adjustments": May(app="s", auditor="s", guardian="i", is_append_only=True),
-    "myproperty.adjustment_tasks": May(app="su", auditor="s", loader="siu", operator="s"),
+    "myproperty.allocation_adjustments": May(app="s", auditor="s", guardian="si", is_append_only=True),
+    "myproperty.adjustment_tasks": May(app="su", auditor="s", loader="siu", operator="s", guardian="s"),
     "myproperty.adjustment_task_readings": May(app="s", auditor="s", loader="si", is_append_only=True),
     "myproperty.invoices": May(app="siu", auditor="s", guardian="su"),
     "myproperty.invoice_lines": May(app="siud", auditor="s", guardian="s"),
     "myproperty.payments": May(app="siu", auditor="s", guardian="s"),
     "myproperty.ledger_accounts": May(app="siu", auditor="s", guardian="s"),
     "myproperty.ledger_entries": May(app="si", auditor="s", guardian="s", is_append_only=True),
-    "myproperty.project_links": May(app="siu"),
-    "myproperty.compliance_rule_states": May(app="siu"),
+    "myproperty.project_links": May(app="siu", guardian="s"),
+    "myproperty.compliance_rule_states": May(app="siu", guardian="s"),
     "myproperty.service_tickets": May(app="siu", guardian="s"),
     "myproperty.ticket_quotes": May(app="siu"),
     "myproperty.ticket_schedules": May(app="siu"),
-    "myproperty.ticket_activities": May(app="si", is_append_only=True),
+    "myproperty.ticket_activities": May(app="si", guardian="s", is_append_only=True),
     "myproperty.agent_messages": May(app="si", is_append_only=True),
-    "myproperty.agent_audit": May(app="si", auditor="s", is_append_only=True),
+    "myproperty.agent_audit": May(app="si", auditor="s", guardian="s", is_append_only=True),
     "originfd.projects": May(app="s", owner="", originfd="siud"),
     "audit.logged_actions": May(
         checker="", readonly="", auditor="s", etl="", owner="", guardian="siud", is_append_only=True
     ),
     "audit.invoices_history": May(checker="", app="s", auditor="s", owner="", guardian="siud"),
     "audit.ledger_entries_history": May(checker="", app="s", auditor="s", owner="", guardian="siud"),
-    "warehouse_staging.invalid_files": May(app="s", auditor="s", loader="si"),
-    "warehouse_staging.quarantined_readings": May(app="su", auditor="s", loader="siu"),
+    "warehouse_staging.invalid_files": May(app="s", auditor="s", loader="si", guardian="s"),
+    "warehouse_staging.quarantined_readings": May(app="su", auditor="s", loader="siu", guardian="s"),
     **{
         f"warehouse_staging.{name}": May(readonly="", etl="siud")
         for name, entity in ENTITIES.items()
@@ -125,7 +126,10 @@ PARTITIONS = {
 
 # The functions that each role may execute with the rights of another role.
 DEFINER_FUNCTIONS = {
-    "myproperty_app": {"myproperty.search_service_tickets(text,integer)"},
+    "myproperty_app": {
+        "audit.erase_texts(uuid[],jsonb)",
+        "myproperty.search_service_tickets(text,integer)",
+    },
     "myproperty_readonly": {"myproperty.search_service_tickets(text,integer)"},
     "myproperty_auditor": set(),
     "myproperty_loader": {

@@ -14,8 +14,12 @@ def test_every_table_moves_its_version_and_refuses_a_stale_one(
     for table, row in system_rows.items():
         session.insert(table, row)
     query = """
-        select tgrelid::regclass::text from pg_trigger
-        where tgfoid = 'myproperty.move_version'::regproc and tgparentid = 0 order by 1
+        select tgrelid::regclass::text from pg_trigger as t
+        where tgfoid = 'myproperty.move_version'::regproc and tgparentid = 0 and not exists (
+            select from pg_trigger as r
+            where r.tgrelid = t.tgrelid and r.tgfoid = 'myproperty.refuse_change'::regproc
+        )
+        order by 1
     """
     tables = [row[0] for row in session.execute(query)]
     assert len(tables) >= 34

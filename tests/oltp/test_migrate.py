@@ -15,6 +15,7 @@ from psycopg.rows import dict_row
 from myproperty.database.roles import OWNERS, ROLES
 from oltp_schema.migrate import MigrationError, current, revisions, upgrade
 from oltp_schema.roles import RoleError, ensure_roles
+from tests.oltp.company import TAKEN_AWAY
 
 pytestmark = pytest.mark.engine
 DatabaseMaker = Callable[[str], AbstractContextManager[str]]
@@ -39,6 +40,8 @@ def test_each_revision_keeps_the_rows_that_it_finds(
             assert upgrade(dsn, revision) == revision
             with psycopg.connect(dsn) as connection:
                 columns = _columns(connection)
+                if revision == "0019_erase_texts":
+                    kept = _without(kept, TAKEN_AWAY)
                 assert _rows(connection, kept) == kept, revision
                 for schema in ("myproperty", "warehouse_staging"):
                     if f"{schema}.meter_readings" in columns:
@@ -165,6 +168,15 @@ def _rows(
         with connection.cursor(row_factory=dict_row) as cursor:
             found[table] = cursor.execute(query).fetchall()
     return found
+
+
+def _without(
+    kept: dict[str, list[dict[str, Any]]], columns: dict[str, set[str]]
+) -> dict[str, list[dict[str, Any]]]:
+    return {
+        table: [{k: v for k, v in row.items() if k not in columns.get(table, ())} for row in rows]
+        for table, rows in kept.items()
+    }
 
 
 def _objects(dsn: str) -> list[Any]:

@@ -1,9 +1,7 @@
--- utility_account_number and the free-form metadata stay in raw: no model needs them.
 select
     tenant_id,
     id as property_id,
     name as property_name,
-    address,
     timezone,
     {{ as_decimal('solar_capacity_kw', 12, 3) }} as solar_capacity_kw,
     status,
