@@ -1,6 +1,5 @@
 """Commands for the keys that seal personal fields, and for erasing people."""
 
-import uuid
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,7 +10,8 @@ from myproperty.database.roles import BILLING
 from myproperty.settings import get_settings
 
 if TYPE_CHECKING:
-    from myproperty.sealing import Keyring
+    from myproperty.sealing import Erased, Keyring
+    from myproperty.tenants import Tenant
 
 app = typer.Typer(no_args_is_help=True, help="The keys that seal personal fields; erasing people.")
 
@@ -21,7 +21,7 @@ app = typer.Typer(no_args_is_help=True, help="The keys that seal personal fields
 def list_(tenant: OnlyTenant = None, json: AsJson = False) -> None:
     """Show every key: its owner, its status and the key that wraps it, never the key itself."""
     with _open_keyring() as keys:
-        rows = keys.inventory(_find_tenant(tenant) if tenant else None)
+        rows = keys.inventory(_find_tenant(tenant).id if tenant else None)
     if json:
         console.print_json(rows)
     else:
@@ -44,7 +44,7 @@ def rotate(
     if tenant is None and not master:
         raise typer.BadParameter("give --tenant for new data keys, or --master for a new master key")
     with _open_keyring() as keys:
-        tenant_id = _find_tenant(tenant) if tenant else None
+        tenant_id = _find_tenant(tenant).id if tenant else None
         if master:
             count = rotate_master(keys, tenant_id)
             console.out.print(f"{count} keys are now wrapped by the master key {keys.masters.first}.")
@@ -61,22 +61,34 @@ def erase(
         str | None,
         typer.Option(help="Only this person: e-mail address or id. Without it, everyone of the tenant."),
     ] = None,
+    word: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Another text that names the person: a former name, a number as people write it. Texts with "
+            "it are erased too. May be repeated."
+        ),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Erase a person, or everyone of a tenant, for good by destroying their keys."""
+    """Erase a person, or everyone of a tenant: keys, fields and texts. Say what stays until when."""
     from myproperty.sealing import erase_tenant, erase_user
 
     with _open_keyring() as keys:
-        tenant_id = _find_tenant(tenant)
-        user_id = keys.user_id(tenant_id, user) if user is not None else None
+        found = _find_tenant(tenant)
+        user_id = keys.user_id(found.id, user) if user is not None else None
         who = f"person {user_id}" if user_id else "EVERYONE"
         if not yes:
             typer.confirm(f"Erase {who} of tenant {tenant} for good? This cannot be undone", abort=True)
         if user_id is None:
-            done = erase_tenant(keys, tenant_id, because)
+            done = erase_tenant(keys, found.id, because, word or [])
         else:
-            done = erase_user(keys, tenant_id, user_id, because)
+            done = erase_user(keys, found.id, user_id, because, word or [])
     console.out.print(f"{done.people} people erased, {done.key_files} keys destroyed.")
+    _show_texts(done)
+    # Run again, the command completes what was interrupted: then any table may have dead rows.
+    _write_anew(done, of_all=done.people == 0)
+    _show_files(found, done)
+    _show_stores()
 
 
 @app.command()
@@ -88,14 +100,66 @@ def replay() -> None:
     with _open_keyring() as keys:
         done = replay_erasures(keys)
     console.out.print(f"{done.people} people erased again, {done.key_files} keys destroyed again.")
+    _show_texts(done)
+    if done.people or done.texts:
+        _write_anew(done, of_all=False)
 
 
-def _find_tenant(wanted: str) -> uuid.UUID:
+def _show_texts(done: "Erased") -> None:
+    rows = [{"table": table, "texts": count} for table, count in sorted(done.texts.items())]
+    console.print_table("Erased texts", rows)
+    if done.unread:
+        console.out.print(
+            f"{done.unread} sealed names could not be read: texts with them were not searched. "
+            f"Run the command again with --word NAME."
+        )
+    kept = [{"column": column, "texts": count} for column, count in sorted(done.in_books.items())]
+    if kept:
+        console.print_table("Kept with the books, until the law lets you delete them", kept)
+
+
+def _write_anew(done: "Erased", *, of_all: bool) -> None:
+    """Write the changed tables anew, and say what the disk still holds and until when."""
+    from myproperty import engines
+    from myproperty.sealing.remains import PEOPLE, tables_with_texts, write_anew
+
+    tables = tables_with_texts() if of_all else dict.fromkeys([*PEOPLE, *done.texts])
+    with console.step(f"{len(tables)} tables are written anew"):
+        remains = write_anew(engines.login_dsn(get_settings(), BILLING), tables)
+    for table, reason in remains.kept.items():
+        console.err.print(
+            f"{table}: its pages still hold the former texts, because {reason}. Run the same command again."
+        )
+    if remains.log_until is not None:
+        console.out.print(f"The write-ahead log holds the former texts until position {remains.log_until}.")
+
+
+def _show_files(tenant: "Tenant", done: "Erased") -> None:
+    """Name the files of the tenant that name the person."""
+    from data.ingest.readings.named_files import find_files_naming
+    from myproperty.sealing import pattern_of
+
+    if not done.names:
+        return
+    with console.step("files in inbox and archive are searched"):
+        files = list(find_files_naming(get_settings(), tenant, pattern_of(done.names)))
+    rows = [{"file": path, "why": why} for path, why in files]
+    console.print_table("Files that name the person: delete them, nothing else does", rows)
+
+
+def _show_stores() -> None:
+    from myproperty.personal import STORES
+
+    console.print_table("Where copies stay", [{"store": s.name, "until": s.until} for s in STORES])
+    console.out.print("docs/personal-data.md says what each holds, and what to do.")
+
+
+def _find_tenant(wanted: str) -> "Tenant":
     """Find a tenant, suspended or not: its people may ask to be erased."""
     from myproperty import engines
     from myproperty.tenants import find_tenant
 
-    return find_tenant(engines.login_dsn(get_settings(), BILLING), wanted, may_be_suspended=True).id
+    return find_tenant(engines.login_dsn(get_settings(), BILLING), wanted, may_be_suspended=True)
 
 
 def _open_keyring() -> "Keyring":

@@ -21,6 +21,9 @@ SERVER_SETTINGS: Mapping[str, str] = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_line_prefix": "%m [%p] %q%u@%d ",
+    # The log holds no rows: neither the statement of an error nor the values of a violated key.
+    "log_error_verbosity": "terse",
+    "log_min_error_statement": "panic",
 }
 
 
