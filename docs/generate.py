@@ -19,6 +19,7 @@ from typing import Any
 from typer.main import get_command
 
 from docs.logins import logins_page
+from docs.personal_data import personal_data_page
 from docs.prometheus import prometheus_page
 from docs.schedules import schedules_page
 from docs.settings import settings_page
@@ -37,6 +38,7 @@ def pages() -> dict[Path, str]:
         "commands.md": commands_page(),
         "rules.md": rules_page(),
         "gates.md": gates_page(),
+        "personal-data.md": personal_data_page(),
         "prometheus.md": prometheus_page(),
         "schedules.md": schedules_page(),
         "settings.md": settings_page(),

@@ -34,6 +34,7 @@ from expectations.gate import run_gate
 from expectations.rules import WarehouseSuite
 from expectations.suites import warehouse_suites
 from myproperty.dates import Window
+from myproperty.personal import PSEUDONYMS
 
 from .dbt_project import (
     PROJECT,
@@ -383,10 +384,37 @@ def test_a_changed_model_is_built_beside_what_is_published(built: Built, tmp_pat
     assert differing is not None and differing[0] > 1 and differing[1] == 0
 
 
-def test_the_page_of_lineage_is_up_to_date(built: Built, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def compiled(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder into which dbt compiled the models."""
+    target = tmp_path_factory.mktemp("compiled")
     words = ("compile", "--no-introspect", "--no-populate-cache")
-    assert run_dbt(built.dsn, tmp_path, words, date(2026, 1, 1), date(2026, 1, 2)).success
-    found = Lineage(tmp_path)
+    assert run_dbt(built.dsn, target, words, date(2026, 1, 1), date(2026, 1, 2)).success
+    return target
+
+
+def test_an_id_of_a_person_has_its_tag_in_every_model_and_no_other_personal_column_exists(
+    compiled: Path,
+) -> None:
+    """The columns of raw are those of the entities: tests/oltp/test_personal.py finds no personal field."""
+    found = Lineage(compiled)
+    raw = {f"{name}.{column}" for name, entity in LOADED.items() for column in entity.schema.names}
+    seeds = {name for name, node in found.models.items() if node["resource_type"] == "seed"}
+    ids, tagged = set(), set()
+    for name, node in found.models.items():
+        if node["resource_type"] == "seed":
+            continue
+        for column, sources in found.sources(name).items():
+            assert {s for s in sources if s.split(".")[0] not in seeds} <= raw, f"{name}.{column}"
+            if column.endswith(("_id", "_by", "_key")) and PSEUDONYMS & set(sources):
+                ids.add(f"{name}.{column}")
+        tagged |= {f"{name}.{c['name']}" for c in node["columns"].values() if c["meta"].get("personal")}
+    assert len(ids) > 40
+    assert ids == tagged
+
+
+def test_the_page_of_lineage_is_up_to_date(compiled: Path) -> None:
+    found = Lineage(compiled)
     energy = found.sources("energy_daily_v1")
     # A meter that is held back has no cost.
     assert energy["cost_amount"] == [
@@ -403,7 +431,7 @@ def test_the_page_of_lineage_is_up_to_date(built: Built, tmp_path: Path) -> None
     assert found.sources("roi_summary_v1")["irr_pct"]
     generate = runpy.run_path(str(PROJECT.parents[1] / "docs" / "generate.py"))
     page = PROJECT.parents[1] / "docs" / "lineage.md"
-    assert page.read_text() == generate["lineage_page"](tmp_path), "run `make docs`"
+    assert page.read_text() == generate["lineage_page"](compiled), "run `make docs`"
 
 
 def metricflow(project: Path, dsn: str, *words: str) -> str:
