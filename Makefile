@@ -6,13 +6,15 @@ READY := $(VENV)/.ready
 DAY := $(shell date -I)
 NEXT_DAY := $(shell date -I -d tomorrow)
 FUZZ_SECONDS ?= 600
+RUNS ?= 300
+SEED ?= 1
 FAST := not engine and not emulator and not slow
 
 # Kept compiled: otherwise each worker of the tests, and each process that they start, compiles all modules.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast soak fuzz dev lint lint-python lint-layout lint-sql format bench docs model-docs quality-docs screenshots slim lock down clean
+.PHONY: help demo test test-fast soak chaos fuzz dev lint lint-python lint-layout lint-sql format bench docs model-docs quality-docs screenshots slim lock down clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +42,9 @@ soak: $(READY) ## plant every fault of the table into the real job, run a hundre
 	@$(BIN)/python -W ignore -m tests.soak.batches
 	@$(BIN)/python -W ignore -m tests.soak.rebuild
 	@$(BIN)/python -W ignore -m tests.soak.sixty_days
+
+chaos: $(READY) ## kill, cut, fill and double loads and runs at random points: RUNS=300 SEED=1 (an hour)
+	@$(BIN)/python -W ignore -m tests.chaos --runs $(RUNS) --seed $(SEED) --page
 
 fuzz: $(READY) ## give broken meter files to the readers for FUZZ_SECONDS (600); a file that breaks one is kept as .local/crash-*
 	@mkdir -p .local

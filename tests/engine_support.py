@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from myproperty import engines
+from myproperty.engines.environment import find_postgres
 from myproperty.settings import CHECKOUT, Settings
 
 
@@ -43,6 +44,19 @@ def kill(pid: int) -> None:
     process.kill()
     while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
         time.sleep(0.01)
+
+
+def kill_server(settings: Settings) -> None:
+    """Send SIGKILL to the server and each of its processes."""
+    found = find_postgres(settings)._postmaster()
+    assert found is not None
+    server = psutil.Process(found[0])
+    children = server.children(recursive=True)
+    kill(server.pid)
+    for child in children:
+        if child.is_running():
+            child.kill()
+    psutil.wait_procs(children, timeout=30)
 
 
 def emulator_venv() -> Path:

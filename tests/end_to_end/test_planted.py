@@ -26,7 +26,7 @@ def site(
     admin, day = engines.dsn(postgres_settings), platform.plan.end - timedelta(days=5)
     adopted = adopt_site(admin, platform.settings, tmp_path_factory.mktemp("soak"), day)
     yield adopted
-    drop_databases(adopted)
+    drop_databases(adopted.admin)
 
 
 @pytest.mark.parametrize("fault", choose_share(SEED), ids=lambda fault: fault.name)

@@ -1,93 +1,21 @@
 """Errors of BigQuery over HTTP: which are retried, and that the retry of a failed load is a new job."""
 
-import json
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from google.api_core.exceptions import GoogleAPICallError
 from google.api_core.retry import Retry, if_exception_type
 
 from data.landing.entities import ENTITIES
-from data.raw.bigquery import BigQueryWarehouse
 from myproperty.database.retry import is_retryable
 from myproperty.engines.emulator.client import bigquery_client
+from tests.raw.job_server import JobServer
 
 TENANTS = ENTITIES["tenants"]
 ROWS = TENANTS.schema.empty_table()
 # The client itself would repeat for ten minutes: the test looks at the first error.
 ONCE = Retry(predicate=if_exception_type())
-
-
-class JobServer(ThreadingHTTPServer):
-    """Keeps load jobs under unique ids, as BigQuery does; `failures` are the reasons of the next jobs."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), JobHandler)
-        self.jobs: dict[str, dict[str, Any]] = {}
-        self.failures: list[str] = []
-        self.refusal: tuple[int, str] | None = None
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-    def open_warehouse(self) -> BigQueryWarehouse:
-        return BigQueryWarehouse(bigquery_client(self.address, "a-project", "EU"), "emulator")
-
-
-class JobHandler(BaseHTTPRequestHandler):
-    server: JobServer
-
-    def do_POST(self) -> None:
-        """Begin a resumable upload: the body is the job, its file follows by PUT."""
-        job = json.loads(self._read_body())
-        wanted = job["jobReference"]["jobId"]
-        if self.server.refusal:
-            self._refuse(*self.server.refusal)
-        elif wanted in self.server.jobs:
-            self._refuse(409, "duplicate")
-        else:
-            reason = self.server.failures.pop(0) if self.server.failures else None
-            job["status"] = {"state": "DONE"}
-            if reason:
-                job["status"]["errorResult"] = {"reason": reason, "message": "as the test wants"}
-            self.server.jobs[wanted] = job
-            self._answer(200, {}, location=f"{self.server.address}/upload?job={wanted}")
-
-    def do_PUT(self) -> None:
-        self._read_body()
-        self._answer(200, self.server.jobs[parse_qs(urlsplit(self.path).query)["job"][0]])
-
-    def do_GET(self) -> None:
-        wanted = urlsplit(self.path).path.rsplit("/", 1)[1]
-        if self.server.refusal:
-            self._refuse(*self.server.refusal)
-        else:
-            self._answer(200, self.server.jobs[wanted])
-
-    def log_message(self, *_: Any) -> None:
-        """Print nothing."""
-
-    def _read_body(self) -> bytes:
-        return self.rfile.read(int(self.headers["Content-Length"]))
-
-    def _refuse(self, status: int, reason: str) -> None:
-        error = {"code": status, "message": "refused", "errors": [{"reason": reason, "message": "refused"}]}
-        self._answer(status, {"error": error})
-
-    def _answer(self, status: int, document: dict[str, Any], location: str | None = None) -> None:
-        body = json.dumps(document).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        if location:
-            self.send_header("Location", location)
-        self.end_headers()
-        self.wfile.write(body)
 
 
 @pytest.fixture

@@ -266,10 +266,10 @@ def move_logins(built: Settings, logins: Sequence[Login], dsn: str) -> dict[str,
     }
 
 
-def drop_databases(site: Site) -> None:
+def drop_databases(admin: str, prefix: str = "soak") -> None:
     """Drop the databases of the trials."""
-    with psycopg.connect(site.admin, autocommit=True) as connection:
-        for name in ("soak_oltp", "soak_warehouse", "soak_oltp_kept", "soak_warehouse_kept"):
+    with psycopg.connect(admin, autocommit=True) as connection:
+        for name in (f"{prefix}_{which}{kept}" for which in ("oltp", "warehouse") for kept in ("", "_kept")):
             connection.execute(
                 sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name))
             )

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import psycopg
 import pytest
 from psycopg import sql
@@ -24,11 +23,10 @@ from psycopg import sql
 from data.ingest.readings.load import ingest_file
 from myproperty import engines
 from myproperty.database.session import Session
-from myproperty.engines.environment import find_postgres
 from myproperty.errors import DatabaseUnavailable
 from myproperty.settings import Settings
 from oltp_schema.migrate import upgrade
-from tests.engine_support import kill, temporary_home
+from tests.engine_support import kill_server, temporary_home
 from tests.ingest import victim
 from tests.ingest.conftest import HEADER, V1, V2, Company, FileMaker, hours, make_company
 
@@ -210,19 +208,6 @@ def test_a_server_killed_during_a_load_is_a_clear_error_and_a_rerun_completes_th
                 is_whole(company, path)
         finally:
             engines.down(settings)
-
-
-def kill_server(settings: Settings) -> None:
-    """Send SIGKILL to the server and each of its processes."""
-    found = find_postgres(settings)._postmaster()
-    assert found is not None
-    server = psutil.Process(found[0])
-    children = server.children(recursive=True)
-    kill(server.pid)
-    for child in children:
-        if child.is_running():
-            child.kill()
-    psutil.wait_procs(children, timeout=30)
 
 
 def test_a_full_disk_is_a_clear_error_and_leaves_nothing(company: Company, tmp_path: Path) -> None:
