@@ -21,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from myproperty import logs
+from myproperty.files import close_folder
 
 # Without a terminal, in a pipe or a log, a table is as wide as it needs to be: no figure is cut short.
 WIDTH_WITHOUT_TERMINAL = 200
@@ -174,6 +175,6 @@ def output_to(log: Path) -> Iterator[None]:
         with logs.output_as_lines("output"):
             yield
         return
-    log.parent.mkdir(parents=True, exist_ok=True)
+    close_folder(log.parent)
     with log.open("a") as file, redirect_stdout(file):
         yield

@@ -18,6 +18,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from myproperty.errors import PlatformError
+from myproperty.files import close_folder
 
 PRODUCTION = Path(__file__).resolve().parent / "production"
 _UNSET = f"unset DAGSTER_HOME to use the instance in files below MYPROPERTY_HOME, or copy {PRODUCTION} there"
@@ -92,7 +93,7 @@ def open_instance(home: Path) -> Iterator[dg.DagsterInstance]:
 
 def _make_instance_in_files(home: Path) -> Path:
     folder = home.absolute() / "dagster"
-    folder.mkdir(parents=True, exist_ok=True)
+    close_folder(folder)
     config = folder / "dagster.yaml"
     events = json.dumps(str(folder / "history" / "runs"))
     if not config.exists() or config.read_text() in [former.format(events=events) for former in _FORMER]:

@@ -82,6 +82,18 @@ def make_private_folder(folder: Path) -> None:
         folder.mkdir(mode=PRIVATE, exist_ok=True)
 
 
+def close_folder(folder: Path) -> None:
+    """Make a folder that only this account may enter, or close it if it is there and belongs to the account.
+
+    The folders above it are not changed. Raises OSError.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=PRIVATE, exist_ok=True)
+    found = folder.stat()
+    if found.st_uid == os.geteuid() and found.st_mode & 0o077:
+        folder.chmod(PRIVATE)
+
+
 def copy_whole(source: Path, target: Path) -> None:
     """Copy a file; nobody sees half of it under its name, even if this process is killed. Raises OSError.
 

@@ -201,6 +201,7 @@ class Outbox:
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.touch(mode=0o600)
         # Transactions are written here: sqlite3 begins one only at the first change, after what was read.
         db = sqlite3.connect(self._path, timeout=30, isolation_level=None)
         try:

@@ -24,6 +24,7 @@ from psycopg.conninfo import conninfo_to_dict
 from myproperty.children import bind, name_parent
 from myproperty.database.roles import WAREHOUSE_DBT, WAREHOUSE_READER, Login
 from myproperty.dates import Window
+from myproperty.files import close_folder
 from myproperty.settings import CHECKOUT, Settings
 
 PROJECT_DIR = CHECKOUT / "data" / "warehouse"
@@ -228,7 +229,8 @@ def manifest(settings: Settings, project: Path = PROJECT_DIR) -> Path:
     """
     target = target_path(settings)
     found = target / "manifest.json"
-    target.mkdir(parents=True, exist_ok=True)
+    close_folder(target.parent)  # compiled SQL and logs name tenants
+    target.mkdir(exist_ok=True)
     with FileLock(target / "parse.lock"):
         if not _is_current(settings, project, found):
             _parse_project(settings, project, target)

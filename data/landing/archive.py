@@ -29,6 +29,7 @@ from data.landing.fingerprint import arrow_checksum, fingerprint_schema, fingerp
 from myproperty.database.ids import as_bytes
 from myproperty.database.roles import LOADER_ROLE
 from myproperty.database.session import DatabaseError, Session, transaction
+from myproperty.files import close_folder
 
 READINGS = ENTITIES["meter_readings"]
 LOCK_NOT_AVAILABLE = "55P03"
@@ -199,7 +200,10 @@ def _write_file(rows: pa.Table, url: str) -> None:
     filesystem, path = fsspec.core.url_to_fs(url)
     part = f"{path}.part"
     try:
-        filesystem.makedirs(filesystem._parent(path), exist_ok=True)
+        if isinstance(filesystem, LocalFileSystem):
+            close_folder(Path(path).parent)
+        else:
+            filesystem.makedirs(filesystem._parent(path), exist_ok=True)
         with filesystem.open(part, "wb") as stream:
             pq.write_table(rows, stream, compression="zstd")
         if isinstance(filesystem, LocalFileSystem):

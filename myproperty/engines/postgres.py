@@ -35,6 +35,7 @@ from myproperty.engines.errors import (
     nearest_existing,
 )
 from myproperty.engines.ports import choose_port, read_port
+from myproperty.files import close_folder
 
 MAJOR = "18"
 SUPERUSER = "postgres"
@@ -234,7 +235,7 @@ class Postgres:
 
     def _pg_ctl_start(self) -> tuple[int, str]:
         """Return the exit code of pg_ctl, and the log of this start."""
-        self.log.parent.mkdir(parents=True, exist_ok=True)
+        close_folder(self.log.parent)
         if self.log.exists() and self.log.stat().st_size > LOG_LIMIT_BYTES:
             self.log.replace(self.log.with_suffix(".log.1"))
         # The server inherits the open file, so its account need not reach the folder of logs.

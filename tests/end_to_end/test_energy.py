@@ -142,3 +142,11 @@ def test_completeness_counts_what_came_against_what_was_due(platform: Platform) 
     assert {figures[0] for figures in found.values()} == {48, 96, 100}
     assert sum(figures[2] for figures in found.values()) == 4
     assert {key[-1] for key, figures in found.items() if figures[3]} == PARTLY
+
+
+def test_nobody_else_enters_what_the_platform_keeps(platform: Platform) -> None:
+    """Logs, compiled SQL, events and archived files name tenants; senders write to the inbox."""
+    folders = [child for child in platform.settings.home.iterdir() if child.is_dir()]
+    is_open = {folder.name for folder in folders if folder.stat().st_mode & 0o077}
+    assert {folder.name for folder in folders} >= {"archive", "dagster", "dbt_target"}
+    assert is_open <= {"inbox"}

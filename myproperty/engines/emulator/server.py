@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from myproperty.engines.emulator import installation
 from myproperty.engines.errors import EngineError, disk_full, explain_file_errors, last_lines
 from myproperty.engines.ports import choose_port, find_free_port
+from myproperty.files import close_folder
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
 # Ready in 2-3 s on two idle cores.
@@ -139,7 +140,7 @@ class Emulator:
 
     def _spawn(self, venv: Path, port: int, grpc_port: int) -> tuple[Running, int]:
         self.data.mkdir(parents=True, exist_ok=True)
-        self.logs.mkdir(parents=True, exist_ok=True)
+        close_folder(self.logs)
         arguments = {"port": port, "grpc-port": grpc_port, "project": self.project, "data-dir": self.data}
         options = [f"--{name}={value}" for name, value in arguments.items()]
         with self.log.open("ab") as log:
