@@ -3,18 +3,21 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+DEV := $(VENV)/.ready-dev
 DAY := $(shell date -I)
 NEXT_DAY := $(shell date -I -d tomorrow)
 FUZZ_SECONDS ?= 600
 RUNS ?= 300
 SEED ?= 1
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	--no-annotate --strip-extras --no-emit-index-url --no-emit-find-links
 FAST := not engine and not emulator and not slow
 
 # Kept compiled: otherwise each worker of the tests, and each process that they start, compiles all modules.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast soak chaos fuzz dev lint lint-python lint-layout lint-sql format bench docs model-docs quality-docs screenshots slim lock down clean
+.PHONY: help demo test test-fast soak chaos fuzz dev lint lint-python lint-layout lint-sql format bench docs model-docs quality-docs screenshots slim lock sbom down clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,25 +31,30 @@ $(READY): requirements.lock pyproject.toml
 	@PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+$(DEV): $(READY) requirements-dev.lock
+	@echo "Installing the tools of tests and style"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
+	@touch $@
+
 demo: $(READY) ## meter files to marts on embedded engines: no cloud, no Docker
 	@$(BIN)/myproperty demo
 
-test: $(READY) ## all tests: the longest first, the fast ones fill the gaps at the end
+test: $(DEV) ## all tests: the longest first, the fast ones fill the gaps at the end
 	@$(BIN)/pytest -q -n 2 --no-loadscope-reorder
 
-test-fast: $(READY) ## the tests that need no engine
+test-fast: $(DEV) ## the tests that need no engine
 	@$(BIN)/pytest -q -n 2 --no-loadscope-reorder -m "$(FAST)"
 
-soak: $(READY) ## plant every fault of the table into the real job, run a hundred unusual days, rebuild the warehouse, let sixty days pass (hours)
+soak: $(DEV) ## plant every fault of the table into the real job, run a hundred unusual days, rebuild the warehouse, let sixty days pass (hours)
 	@$(BIN)/python -W ignore -m tests.soak.trials
 	@$(BIN)/python -W ignore -m tests.soak.batches
 	@$(BIN)/python -W ignore -m tests.soak.rebuild
 	@$(BIN)/python -W ignore -m tests.soak.sixty_days
 
-chaos: $(READY) ## kill, cut, fill and double loads and runs at random points: RUNS=300 SEED=1 (an hour)
+chaos: $(DEV) ## kill, cut, fill and double loads and runs at random points: RUNS=300 SEED=1 (an hour)
 	@$(BIN)/python -W ignore -m tests.chaos --runs $(RUNS) --seed $(SEED) --page
 
-fuzz: $(READY) ## give broken meter files to the readers for FUZZ_SECONDS (600); a file that breaks one is kept as .local/crash-*
+fuzz: $(DEV) ## give broken meter files to the readers for FUZZ_SECONDS (600); a file that breaks one is kept as .local/crash-*
 	@mkdir -p .local
 	@$(BIN)/python -W ignore -m tests.fuzz.readers -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -timeout=60 \
 		-artifact_prefix=.local/
@@ -54,7 +62,7 @@ fuzz: $(READY) ## give broken meter files to the readers for FUZZ_SECONDS (600);
 dev: $(READY) ## the Dagster UI on the embedded engines
 	@$(BIN)/myproperty dev
 
-lint: $(READY) ## style, types, SQL, imports between the floors, unused dependencies, dead code
+lint: $(DEV) ## style, types, SQL, imports between the floors, unused dependencies, dead code
 	@$(MAKE) --no-print-directory --output-sync --jobs=2 lint-python lint-layout lint-sql
 
 lint-python:
@@ -71,14 +79,14 @@ lint-sql:
 	@$(BIN)/sqlfluff lint --disable-progress-bar data/warehouse oltp_schema/migrations/sql
 	@$(BIN)/squawk oltp_schema/migrations/sql/*.sql
 
-format: $(READY) ## format the code
+format: $(DEV) ## format the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(READY) ## measure; each figure as a ratio to a limit of the same run, also in .local/bench.json
+bench: $(DEV) ## measure; each figure as a ratio to a limit of the same run, also in .local/bench.json
 	@$(BIN)/python -m benchmarks.bench
 
-docs: $(READY) ## regenerate the generated pages: commands, settings, rules, schema, lineage
+docs: $(DEV) ## regenerate the generated pages: commands, settings, rules, schema, lineage
 	@$(BIN)/python -m docs.generate
 
 model-docs: $(READY) ## build the site of the models (columns, tests, lineage); needs a built warehouse
@@ -88,17 +96,23 @@ model-docs: $(READY) ## build the site of the models (columns, tests, lineage); 
 quality-docs: $(READY) ## build the site of the gates from the kept verdicts (Great Expectations' Data Docs)
 	@$(BIN)/myproperty quality-docs
 
-screenshots: $(READY) ## take the pictures of docs/dagster.md: needs Chromium, takes minutes
+screenshots: $(DEV) ## take the pictures of docs/dagster.md: needs Chromium, takes minutes
 	@$(BIN)/python -W ignore -m docs.screenshots
 
 slim: $(READY) ## build and test changed models for the dates from FROM to before TO, in schemas slim_*
 	@MYPROPERTY_RAW_PREFIX=$(MYPROPERTY_DATASET_PREFIX) MYPROPERTY_DATASET_PREFIX=slim_ $(BIN)/myproperty dbt build \
 		--select state:modified+ --defer --vars '{start_date: $(FROM), end_date: $(TO)}'
 
-lock: $(READY) ## resolve the dependencies again, to their newest versions
+lock: $(READY) ## resolve the dependencies again, to their newest versions: what runs, and what tests need besides
 	@$(BIN)/pip install --quiet uv
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-		--strip-extras --no-emit-index-url --no-emit-find-links --upgrade --extra dev pyproject.toml -o requirements.lock
+	@$(COMPILE) --upgrade pyproject.toml -o requirements.lock
+	@$(COMPILE) --upgrade --extra dev --constraint requirements.lock pyproject.toml -o requirements-dev.lock
+
+sbom: $(READY) ## write the bill of materials of what runs (CycloneDX): .local/sbom.json
+	@$(PYTHON) -m venv .local/sbom-venv
+	@.local/sbom-venv/bin/pip install --quiet --disable-pip-version-check cyclonedx-bom
+	@.local/sbom-venv/bin/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml -o .local/sbom.json
+	@echo "Wrote .local/sbom.json"
 
 down: $(READY) ## stop the embedded engines
 	@$(BIN)/myproperty down

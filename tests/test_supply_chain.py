@@ -1,0 +1,62 @@
+"""What is installed: two locks, known licences, and no secret in the repository."""
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+from docs.licences import NOT_STATED, list_pins, read_licence
+
+ROOT = Path(__file__).resolve().parents[1]
+PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)(?: ; ([^\\]*))?", re.MULTILINE)
+# Keys and tokens in the forms that their makers give them.
+SECRETS = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----|AKIA[0-9A-Z]{16}|\"private_key\":|xox[baprs]-[0-9A-Za-z-]{10,}"
+    r"|ghp_[0-9A-Za-z]{36}|AIza[0-9A-Za-z_-]{35}|hooks\.slack\.com/services/T[0-9A-Z]{8,}/B[0-9A-Z]{8,}/"
+)
+# Every library runs in its own files, unchanged: the LGPL asks no more.
+COPYLEFT = re.compile(r"\b(?:GPL|AGPL|SSPL|General Public License)\b")
+ALTERNATIVES = ("LGPL", "Lesser", "Artistic")
+
+
+def pins(name: str) -> set[tuple[str, str, str]]:
+    return set(PIN.findall((ROOT / name).read_text()))
+
+
+def test_what_runs_has_no_tool_of_the_tests() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    tools = {re.split(r"[\[><=;]", wanted)[0] for wanted in project["optional-dependencies"]["dev"]}
+    runs = {re.split(r"[\[><=;]", wanted)[0] for wanted in project["dependencies"]}
+    locked = {name for name, _, _ in pins("requirements.lock")}
+    assert runs <= locked
+    # Great Expectations and MetricFlow need these two themselves.
+    assert tools & locked <= {"setuptools", "sqlglot"}
+
+
+def test_both_locks_agree_and_have_hashes() -> None:
+    run, dev = pins("requirements.lock"), pins("requirements-dev.lock")
+    assert run <= dev and len(dev) > len(run)
+    for name in ("requirements.lock", "requirements-dev.lock"):
+        text = (ROOT / name).read_text()
+        for block in re.split(r"(?m)^(?=[A-Za-z0-9])", text)[1:]:
+            assert "--hash=sha256:" in block, block[:60]
+        assert "://" not in text, "an address of an index"
+
+
+def test_every_licence_is_stated_and_none_forbids_our_use() -> None:
+    licences = {name: read_licence(name) for name, _ in list_pins()}
+    assert [name for name, licence in licences.items() if licence == NOT_STATED] == []
+    strict = {name: text for name, text in licences.items() if COPYLEFT.search(text)}
+    assert {name for name, text in strict.items() if not any(word in text for word in ALTERNATIVES)} == set()
+
+
+def test_the_repository_holds_no_secret() -> None:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    found = []
+    for name in filter(None, listed.stdout.split("\0")):
+        path = ROOT / name
+        if path == Path(__file__).resolve() or not path.is_file():
+            continue
+        if SECRETS.search(path.read_bytes().decode("latin-1")):
+            found.append(name)
+    assert found == []
