@@ -18,6 +18,7 @@ from typing import Any
 
 from typer.main import get_command
 
+from docs.isolation import isolation_page
 from docs.licences import licences_page
 from docs.logins import logins_page
 from docs.personal_data import personal_data_page
@@ -39,6 +40,7 @@ def pages() -> dict[Path, str]:
         "commands.md": commands_page(),
         "rules.md": rules_page(),
         "gates.md": gates_page(),
+        "isolation.md": isolation_page(),
         "personal-data.md": personal_data_page(),
         "licences.md": licences_page(),
         "prometheus.md": prometheus_page(),
