@@ -77,7 +77,8 @@ _BOOKS = {
 _MARTS = {
     "energy": "select meter_id, channel, reading_date, energy_kwh, actual_intervals from bi.energy_daily_v1"
     " where reading_date >= '2000-01-01'",
-    "completeness": "select * from bi.data_completeness_v1 where reading_date >= '2000-01-01'",
+    "completeness": "select meter_id, channel, reading_date, expected_intervals, actual_intervals,"
+    " estimated_intervals, is_held from bi.data_completeness_v1 where reading_date >= '2000-01-01'",
 }
 _LEFT = {
     "an open transaction": "select pid::text from pg_stat_activity where datname = current_database()"
