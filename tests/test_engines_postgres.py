@@ -429,3 +429,11 @@ def test_an_invalid_port_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MYPROPERTY_POSTGRES_PORT", "70000")
     with pytest.raises(ValueError, match="less than or equal to 65535"):
         EngineSettings()
+
+
+def test_a_start_removes_what_a_killed_command_left_half_made(made: Settings) -> None:
+    left = made.home / "postgres" / "new-killed" / "data"
+    left.mkdir(parents=True)
+    (left / "PG_VERSION").write_text("18")
+    engines.up(made)
+    assert not left.parent.exists()

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.events import DagsterEvent, DagsterEventType
+from dagster._core.launcher.base import WorkerStatus
 
 from dagster_project.instance import open_instance
 from dagster_project.processes import PROCESS, describe_process, find_unfinished_runs, is_gone
@@ -66,3 +68,26 @@ def test_a_process_is_known_by_host_id_and_start() -> None:
     assert is_gone(f"{host}/{number}/{float(started) - 100}"), "the id is used again"
     assert not is_gone(f"another-host/{number}/{started}"), "nothing is known of another machine"
     assert PROCESS == "process"
+
+
+def test_a_run_that_begins_no_step_in_time_is_dead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was killed before it could name its process."""
+
+    @dg.op
+    def do_nothing() -> None:
+        """Do nothing."""
+
+    @dg.job
+    def pipeline() -> None:
+        do_nothing()
+
+    with open_instance(tmp_path) as opened:
+        run = opened.create_run_for_job(job_def=pipeline)
+        began = DagsterEvent(DagsterEventType.RUN_START.value, job_name=run.job_name)
+        opened.report_dagster_event(began, run_id=run.run_id)
+        launcher = opened.run_launcher
+        assert launcher.check_run_worker_health(run).status == WorkerStatus.RUNNING
+        monkeypatch.setattr("dagster_project.launcher.FIRST_STEP_S", 0)
+        health = launcher.check_run_worker_health(run)
+        assert health.status == WorkerStatus.FAILED
+        assert "no step of this run began" in str(health.msg)
