@@ -26,6 +26,7 @@ from myproperty import engines
 from myproperty.settings import Settings
 from oltp_schema.migrate import upgrade
 from tests.conftest import DatabaseMaker
+from tests.end_to_end.marked import mark_resident, with_keys
 from tests.end_to_end.support import DAYS, Platform, archived_files
 from tests.logins import with_logins
 
@@ -53,7 +54,8 @@ def platform(
         assert [result.status for result in ingested] == ["loaded"] * len(plan.files)
         validated = validate_due(settings)
         assert apply_billing(str(settings.billing_dsn), since=plan.start) > 0
-        yield Platform(settings, plan, validated, run_pending(settings))
+        marked = mark_resident(with_keys(settings))
+        yield Platform(settings, plan, validated, run_pending(settings), marked)
 
 
 def read_nem12(path: Path, folder: Path) -> Iterator[tuple[str, str, datetime, Decimal]]:

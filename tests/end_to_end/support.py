@@ -16,6 +16,7 @@ from myproperty import engines
 from myproperty.settings import Settings
 from tests import marts_by_pandas as by_pandas
 from tests.analyst_questions import questions
+from tests.end_to_end.marked import Marked
 
 DAYS = 6
 FACT = """
@@ -39,6 +40,7 @@ class Platform:
     plan: DemoScope
     validated: list[Validation]
     reports: list[RunReport]
+    marked: Marked
 
     def query(self, sql: str) -> pd.DataFrame:
         warehouse = warehouses.open_warehouse(self.settings)
