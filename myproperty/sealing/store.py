@@ -18,6 +18,7 @@ from typing import Any
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from myproperty.files import make_private_folder
 from myproperty.sealing.errors import ErasedError, SealingError, erased
 
 OF_TENANT = "tenant"
@@ -195,7 +196,7 @@ def _replace(path: Path, content: bytes) -> None:
     """Write a temporary file and rename it, with fsync: a value is never sealed under a lost key."""
     # New folders of person, tenant and store must be on disk in their parent folders too.
     changed = [path.parent, *(parent.parent for parent in path.parents[:3] if not parent.exists())]
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(path.parent)
     new = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as handle:
