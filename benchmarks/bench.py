@@ -24,12 +24,12 @@ from benchmarks.measurement import Measurement, as_table
 from benchmarks.oltp import measure_partitions, measure_policies
 from benchmarks.warehouse import FULL_SIZES, SIZES, measure_warehouse
 from commands import console
+from commands.databases import prepare_databases
 from data.ingest.readings.load import ingest_file
 from myproperty import engines
 from myproperty.database.roles import ETL_ROLE
 from myproperty.database.session import transaction
 from myproperty.settings import Settings, get_settings
-from oltp_schema.migrate import upgrade
 
 
 class Part(StrEnum):
@@ -66,7 +66,7 @@ def main(
     found = []
     for part in only or Part:
         with _engine() as engine:
-            upgrade(engines.dsn(engine))
+            prepare_databases(engine)
             found += measures[part](engine)
     console.print(as_table(found))
     settings.home.mkdir(parents=True, exist_ok=True)

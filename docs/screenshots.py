@@ -22,6 +22,7 @@ from urllib.request import Request, urlopen
 
 import psycopg
 
+from commands.databases import prepare_databases
 from dagster_project.instance import find_instance, open_instance
 from dagster_project.runner import ingest_inbox, run_pending, run_pipeline, validate_due
 from data.demo import apply_company, generate_files
@@ -31,7 +32,6 @@ from expectations.verdicts import recent_verdicts
 from myproperty import engines
 from myproperty.errors import PlatformError
 from myproperty.settings import Settings, get_settings
-from oltp_schema.migrate import upgrade
 
 PICTURES = Path(__file__).parent / "pictures"
 DAYS = 6
@@ -94,7 +94,7 @@ def _open_pages(settings: Settings, browser: str, first: date) -> list[Path]:
 def _build_platform(settings: Settings) -> date:
     """Run the demo company through the job; return its first reading date."""
     dsn = engines.dsn(settings)
-    upgrade(dsn)
+    prepare_databases(settings)
     apply_company(dsn)
     plan = generate_files(Path(settings.inbox), "small", DAYS)
     ingest_inbox(settings)

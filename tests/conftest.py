@@ -35,6 +35,10 @@ DatabaseMaker = Callable[[str], AbstractContextManager[str]]
 # Folders of tests that share one expensive session fixture: one worker runs all of them, each marked `slow`.
 # Minutes on two quiet cores; only the order of the scopes depends on them.
 FOLDERS = {"tests/googlesql": 5.0, "tests/end_to_end": 4.5}
+# Modules of `tests/end_to_end` that break the platform and run it again are a scope of their own: another
+# worker builds the platform once more, which takes less than to wait for them.
+BREAKING = ("test_killed_run.py", "test_planted.py", "test_rebuild.py", "test_without_tenants.py")
+BREAKING_SCOPE, BREAKING_MINUTES = "tests/end_to_end, breaking", 4.5
 # The tests of this folder load Great Expectations, which takes seconds: one worker runs all of them.
 TOGETHER = ("tests/gates",)
 # Minutes of modules that take long for their number of tests, and so must not come last.
@@ -55,6 +59,8 @@ WITHOUT_DISK_WAITS = ("fsync", "full_page_writes", "synchronous_commit")
 def scope_of(nodeid: str) -> str:
     """Return what one worker keeps together: a folder of `FOLDERS` or `TOGETHER`, else the module."""
     module = nodeid.split("::", maxsplit=1)[0]
+    if module in [f"tests/end_to_end/{name}" for name in BREAKING]:
+        return BREAKING_SCOPE
     return next((folder for folder in (*FOLDERS, *TOGETHER) if module.startswith(f"{folder}/")), module)
 
 
@@ -108,8 +114,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     tests = Counter(scope_of(item.nodeid) for item in items)
     for item in items:
         scope = scope_of(item.nodeid)
-        if scope in FOLDERS:
-            item.add_marker(pytest.mark.slow(minutes=FOLDERS[scope]))
+        if (minutes_of_scope := {**FOLDERS, BREAKING_SCOPE: BREAKING_MINUTES}.get(scope)) is not None:
+            item.add_marker(pytest.mark.slow(minutes=minutes_of_scope))
         minutes[scope] = max(minutes.get(scope, FEW_TESTS.get(scope, 0)), minutes_of(item))
     longest_first = sorted(tests, key=lambda scope: (-minutes[scope], -tests[scope]))
     places = {scope: place for place, scope in enumerate(longest_first)}

@@ -35,6 +35,7 @@ import pytest
 from google.api_core.exceptions import BadRequest
 from google.cloud import bigquery
 
+from commands.databases import prepare_databases
 from dagster_project import runner
 from dagster_project.build import build_defs
 from dagster_project.defs.warehouse.jobs import pipeline
@@ -58,7 +59,6 @@ from myproperty.engines import EngineError
 from myproperty.engines.emulator import installation
 from myproperty.engines.emulator.client import bigquery_client
 from myproperty.settings import Settings
-from oltp_schema.migrate import upgrade
 from tests.engine_support import emulator_venv, temporary_home
 
 pytestmark = [pytest.mark.emulator, pytest.mark.engine, pytest.mark.slow(minutes=5.5)]
@@ -112,7 +112,7 @@ def wire(parsed_home: Path) -> Iterator[Wire]:
         shutil.copytree(parsed_home / "dbt_target", home / "dbt_target")
         engines.up(settings)
         dsn = engines.dsn(settings)
-        upgrade(dsn)
+        prepare_databases(settings)
         apply_company(dsn, "small")
         plan = generate_files(Path(settings.inbox), "small", 5)
         runner.ingest_inbox(settings)
