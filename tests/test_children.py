@@ -57,9 +57,9 @@ def lives(pid: int) -> bool:
 
 def runs(pid: int, text: str) -> bool:
     """Return whether the process has become the program itself, with what it asks for done."""
-    return text in psutil.Process(pid).cmdline()[-1] and "children.py" not in str(
-        psutil.Process(pid).cmdline()
-    )
+    # Empty while the process becomes another program.
+    words = psutil.Process(pid).cmdline()
+    return bool(words) and text in words[-1] and "children.py" not in str(words)
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,10 @@ _KINDS = {
 _START = "set local timezone = 'UTC'; set local client_connection_check_interval = '2s'"
 
 
+class LockHeld(DatabaseUnavailable, psycopg.errors.LockNotAvailable):
+    """Another session held a lock for too long; the message names the sessions that hold locks."""
+
+
 class Session:
     """An open transaction; instants are in UTC."""
 
@@ -167,7 +171,8 @@ def transaction(database: str | Connections, role: str | None = None) -> Iterato
     """Run a transaction as `role`; commit at the end of the block, roll back on any error.
 
     `database` is a DSN or reusable connections. Raises `DatabaseUnavailable` if the database cannot be
-    reached, is lost during the transaction or is out of space, or if another session held a lock too long.
+    reached, is lost during the transaction or is out of space; `LockHeld` if another session held a lock too
+    long.
     """
     try:
         connection = database.take() if isinstance(database, Connections) else psycopg.connect(database)
@@ -186,9 +191,7 @@ def transaction(database: str | Connections, role: str | None = None) -> Iterato
         except BaseException as error:
             is_lost = not _roll_back(connection)
             if isinstance(error, psycopg.errors.LockNotAvailable) and not is_lost:
-                raise DatabaseUnavailable(
-                    f"{_describe_wait(error)}: {describe_holders(connection)}"
-                ) from error
+                raise LockHeld(f"{_describe_wait(error)}: {describe_holders(connection)}") from error
             if isinstance(error, DatabaseError) and (is_lost or _is_out_of_room(error)):
                 raise _describe_loss(error, is_lost) from error
             raise

@@ -167,7 +167,7 @@ def test_validation_waits_for_a_load_of_its_dates_and_sees_it(spiky: Site) -> No
 
 
 def test_the_commands_validate_list_and_resolve(spiky: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("myproperty.engines.dsn", lambda settings: spiky.dsn)
+    monkeypatch.setattr("myproperty.engines.login_dsn", lambda settings, login: spiky.dsn)
 
     def run(*arguments: str) -> Any:
         return CliRunner().invoke(app, [*arguments])
