@@ -28,6 +28,12 @@ READS: dict[Login, tuple[str, ...]] = {
     WAREHOUSE_READER: PUBLISHED,
     WAREHOUSE_DASHBOARDS: ("bi",),
 }
+# (owner, reader): a run with another prefix makes its own schemas, which the next step must read.
+BUILDERS = (
+    (WAREHOUSE_RAW, WAREHOUSE_DBT),
+    (WAREHOUSE_RAW, WAREHOUSE_GATES),
+    (WAREHOUSE_DBT, WAREHOUSE_GATES),
+)
 OWNS: dict[Login, tuple[str, ...]] = {WAREHOUSE_RAW: (RAW,), WAREHOUSE_DBT: LAYERS}
 _OTHERS = """
 select c.relkind, n.nspname, c.relname
@@ -66,6 +72,8 @@ def prepare_warehouse(
     for reader, schemas in READS.items():
         for schema in schemas:
             _grant_reading(connection, f"{prefix}{schema}", owner_of[schema], reader.name)
+    for builder, reader in BUILDERS:
+        _grant_reading_everywhere(connection, builder.name, reader.name)
 
 
 def _grant_reading(connection: psycopg.Connection, schema: str, owner: str, reader: str) -> None:
@@ -81,6 +89,17 @@ def _grant_reading(connection: psycopg.Connection, schema: str, owner: str, read
         "alter default privileges for role {owner} in schema {schema} grant select on tables to {reader}",
     ):
         connection.execute(sql.SQL(statement).format(**names))
+
+
+def _grant_reading_everywhere(connection: psycopg.Connection, owner: str, reader: str) -> None:
+    """Let `reader` read every schema and table that `owner` will make."""
+    names = {"owner": sql.Identifier(owner), "reader": sql.Identifier(reader)}
+    for right in ("usage on schemas", "select on tables"):
+        connection.execute(
+            sql.SQL("alter default privileges for role {owner} grant {right} to {reader}").format(
+                right=sql.SQL(right), **names
+            )
+        )
 
 
 def _own_schema(connection: psycopg.Connection, schema: str, owner: str) -> None:

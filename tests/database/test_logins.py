@@ -172,6 +172,26 @@ def test_each_layer_of_the_warehouse_has_one_writer(settings: Settings, dashboar
                 connection.execute("create table marts.mine (n int)")
 
 
+def test_a_run_with_another_prefix_makes_schemas_that_its_next_step_reads(settings: Settings) -> None:
+    with psycopg.connect(dsn_of(settings, WAREHOUSE_RAW)) as connection:
+        connection.execute("create schema qa_raw")
+        connection.execute("create table qa_raw.units as select 1 as n")
+    with psycopg.connect(dsn_of(settings, WAREHOUSE_DBT)) as connection:
+        connection.execute("create schema qa_marts")
+        connection.execute("create table qa_marts.made as select n from qa_raw.units")
+    with psycopg.connect(dsn_of(settings, WAREHOUSE_GATES)) as connection:
+        assert connection.execute("select n from qa_marts.made natural join qa_raw.units").fetchall() == [
+            (1,)
+        ]
+    with (
+        psycopg.connect(dsn_of(settings, WAREHOUSE_READER)) as connection,
+        pytest.raises(errors.InsufficientPrivilege),
+    ):
+        connection.execute("table qa_marts.made")
+    with psycopg.connect(str(settings.warehouse_dsn)) as connection:
+        connection.execute("drop schema qa_marts, qa_raw cascade")
+
+
 def test_what_a_superuser_built_passes_to_its_owner(
     fresh_database: DatabaseMaker, postgres_settings: Settings
 ) -> None:
