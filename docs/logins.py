@@ -18,7 +18,8 @@ server itself connect as a superuser: `up`, `migrate`, `demo` and `dev`, which m
 `myproperty migrate` makes the logins. On the embedded server they get passwords, in files that only your
 account reads. On a server of your own you give them, for example `alter role myproperty_ingest login
 password '...'`, and their DSNs in [settings](settings.md). A job without a DSN of its own uses
-`MYPROPERTY_OLTP_DSN` or `MYPROPERTY_WAREHOUSE_DSN`.
+`MYPROPERTY_OLTP_DSN` or `MYPROPERTY_WAREHOUSE_DSN`. Run `migrate` once with `MYPROPERTY_DATASET_PREFIX` set,
+so that readers may read the schemas with that prefix.
 
 Everybody else (`PUBLIC`) may not connect to the databases, and may not make temporary objects, take advisory
 locks, write large objects, send notifications or sleep in a query.
