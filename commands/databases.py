@@ -25,7 +25,9 @@ def prepare_databases(settings: Settings) -> tuple[str, list[str]]:
         prepare_oltp(admin, passwords)
     except psycopg.errors.InsufficientPrivilege as error:
         notes.append(_describe_refusal("the logins of the jobs", "MYPROPERTY_OLTP_DSN", error))
-    if settings.warehouse == "postgres":
+    # The embedded server has both databases, whichever warehouse is in use: the setting may change.
+    is_here = settings.oltp_dsn is None and settings.warehouse_dsn is None
+    if is_here or settings.warehouse == "postgres":
         passwords = engines.make_passwords(settings) if settings.warehouse_dsn is None else {}
         try:
             with psycopg.connect(engines.dsn(settings, "warehouse")) as connection:
