@@ -134,12 +134,13 @@ def _run_steps(settings: Settings, scale: "Scale", days: int | None) -> None:
         if scale == "small":
             apply_billing(engines.login_dsn(settings, BILLING), scale, console.show_progress)
         report = run_pipeline(scope.start, scope.end, settings, console.show_progress)
-        # After a failed run too: it says what failed.
-        build_quality(settings, console.show_progress)
     views.show_ingests(ingested)
     views.show_validations(report.validated)
     views.show_runs([report])
     views.show_run_failures([report], dsn)
+    with console.output_to(settings.run_log):
+        # After a failed run too, whose failures stand above.
+        build_quality(settings, console.show_progress)
     if not report.success:
         raise typer.Exit(1)
     _show_marts(settings, scope.start.isoformat(), scope.end.isoformat())

@@ -47,7 +47,8 @@ def migrate() -> None:
     from commands.databases import prepare_databases
 
     revision, notes = prepare_databases(get_settings())
-    console.out.print(f"The OLTP schema is at revision {revision}; each job has its login.")
+    logins = "" if notes else "; each job has its login"
+    console.out.print(f"The OLTP schema is at revision {revision}{logins}.")
     for note in notes:
         console.err.print(note)
 

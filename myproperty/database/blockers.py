@@ -71,8 +71,8 @@ def _watch(dsn: str, tell: Callable[[str], None], patience_s: float, done: threa
                 if (waiting, blocking) not in known:
                     known.add((waiting, blocking))
                     tell(
-                        f"waiting for {what}, which {_describe(blocking, login, application)} holds: if it "
-                        f"hangs, end it as a superuser: select pg_terminate_backend({blocking})"
+                        f"waiting for {what} behind {_describe(blocking, login, application)}: if that "
+                        f"session hangs, end it as a superuser: select pg_terminate_backend({blocking})"
                     )
     except psycopg.Error as error:
         tell(f"who holds up this step cannot be seen: {str(error).splitlines()[0]}")

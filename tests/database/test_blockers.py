@@ -52,8 +52,8 @@ def test_who_holds_a_step_up_is_told_while_it_waits(dsn: str, holder: psycopg.Co
     ending.join()
     pid = holder.info.backend_pid
     assert lines == [
-        f"waiting for dimension, which session {pid} (login postgres, application somebody's notebook) "
-        f"holds: if it hangs, end it as a superuser: select pg_terminate_backend({pid})"
+        f"waiting for dimension behind session {pid} (login postgres, application somebody's notebook): "
+        f"if that session hangs, end it as a superuser: select pg_terminate_backend({pid})"
     ]
 
 

@@ -4,15 +4,19 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 from typing import LiteralString
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 from psycopg import errors, sql
+from typer.testing import CliRunner
 
+from commands.main import app
 from docs.generate import NOTE
 from docs.logins import logins_page
 from myproperty.database.roles import (
     OLTP_LOGINS,
+    OWNERS,
     READONLY_ROLE,
     ROLES,
     WAREHOUSE_DASHBOARDS,
@@ -218,6 +222,35 @@ def test_what_a_superuser_built_passes_to_its_owner(
         ("units", WAREHOUSE_RAW.name),
         ("units_id_seq", WAREHOUSE_RAW.name),
     ]
+
+
+def test_a_login_that_may_not_make_logins_is_told_so(
+    migrated_database: DatabaseMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It owns both databases, and the roles belong to another: what it reports is what happened."""
+    with migrated_database("plain") as dsn, psycopg.connect(dsn, autocommit=True) as admin:
+        database = sql.Identifier(urlsplit(dsn).path[1:])
+        admin.execute("create role somebody login password 'somebody'")
+        try:
+            for role in OWNERS:
+                admin.execute(sql.SQL("grant {} to somebody").format(sql.Identifier(role.name)))
+            admin.execute(sql.SQL("alter database {} owner to somebody").format(database))
+            admin.execute("grant all on public.alembic_version to somebody")
+            place = urlsplit(dsn).netloc.rpartition("@")[2]
+            own = f"postgresql://somebody:somebody@{place}{urlsplit(dsn).path}"
+            settings = Settings(home=tmp_path, warehouse="postgres", oltp_dsn=own, warehouse_dsn=own)
+            monkeypatch.setattr("commands.engines.get_settings", lambda: settings)
+            done = CliRunner().invoke(app, ["migrate"])
+        finally:
+            admin.execute(sql.SQL("alter database {} owner to postgres").format(database))
+            admin.execute("drop owned by somebody cascade")
+            admin.execute("drop role somebody")
+    assert done.exit_code == 0, done.output
+    assert "each job has its login" not in done.output
+    words = " ".join(done.output.split())
+    assert "the logins of the jobs were left as they are" in words
+    assert "the rights in the warehouse were left as they are" in words
+    assert "run `myproperty migrate` once with a superuser's DSN" in words
 
 
 def test_the_page_is_that_of_the_databases(settings: Settings) -> None:
