@@ -171,12 +171,28 @@ def test_only_a_wrong_record_is_rejected_with_its_quantity(
     assert row["value"] == (Decimal(quantity) if quantity.strip("-").replace(".", "").isdigit() else None)
 
 
-def test_a_differing_quantity_is_reported_and_the_registers_count(tmp_path: Path) -> None:
-    parsed = read(tmp_path, HEADER, record(quantity="343.5"), "900")
-    assert parsed.readings["value"].to_pylist() == [Decimal("800.2")]
-    (told,) = parsed.rejected.to_pylist()
-    assert (told["rule"], told["severity"], told["value"]) == ("NEM13-QUANTITY", "issue", None)
-    assert "343.5" in told["reason"] and "800.2" in told["reason"]
+@pytest.mark.parametrize(
+    ("changes", "difference"),
+    [
+        ({"quantity": "343.5"}, "800.2"),
+        ({"quantity": "0"}, "800.2"),
+        ({"quantity": "801.1"}, "800.2"),
+        ({"previous": "0001950", "current": "0011015", "quantity": "65"}, "9065"),
+        ({"previous": "00010", "current": "00010", "quantity": "120"}, "0"),
+        ({"direction": "I", "quantity": "-343.5"}, "800.2"),
+    ],
+)
+def test_a_record_whose_quantity_contradicts_its_reads_is_quarantined(
+    tmp_path: Path, changes: dict[str, str], difference: str
+) -> None:
+    parsed = read(tmp_path, HEADER, record(**changes), record(nmi="6102000014"), "900")
+    assert parsed.readings["identifier"].to_pylist() == ["6102000014"]
+    (kept_out,) = parsed.rejected.to_pylist()
+    quantity = changes["quantity"].removeprefix("-")
+    assert (kept_out["line"], kept_out["rule"], kept_out["severity"]) == (2, "NEM13-QUANTITY", "reject")
+    assert kept_out["value"] == Decimal(quantity)
+    assert quantity in kept_out["reason"] and difference in kept_out["reason"]
+    assert parsed.register_reads.num_rows == 2
 
 
 @pytest.mark.parametrize(
@@ -239,10 +255,11 @@ def test_accepted_and_rejected_energy_add_up(
     assert parsed.readings.schema == PARSED
     if unit == "parsec":
         assert own["rule"] == "ROW-UNIT"
-    elif previous + used < 100_000 or quantity != "off":
+    elif quantity != "off":
         assert own["value"] == used
     else:
-        assert (own["rule"], own["value"]) == ("NEM13-ROLLOVER", Decimal(given_quantity))
+        rule = "NEM13-QUANTITY" if previous + used < 100_000 else "NEM13-ROLLOVER"
+        assert (own["rule"], own["value"]) == (rule, Decimal(given_quantity))
 
 
 def test_damaged_files_are_refused_or_rejected_without_a_crash(tmp_path: Path) -> None:

@@ -150,14 +150,12 @@ class _Reader:
                 self._header_us = _parse_header(self._path, line, fields)
             case "250":
                 try:
-                    row, reads, doubt = _parse_reading(line, text, fields, self._header_us)
+                    row, reads = _parse_reading(line, text, fields, self._header_us)
                 except Fault as fault:
                     self._rejections.add(line, fault.rule, fault.reason, text, **_salvage_fields(fields))
                     return
                 self._rows.append(row)
                 self._reads.extend(reads)
-                if doubt is not None:
-                    self._rejections.add(line, "NEM13-QUANTITY", doubt, text, identifier=row["identifier"])
             case "550" | "900":
                 pass
             case _:
@@ -196,8 +194,8 @@ def _parse_header(path: Path, line: int, fields: list[str]) -> int | None:
 
 def _parse_reading(
     line: int, text: str, fields: list[str], header_us: int | None
-) -> tuple[dict[str, Any], list[dict[str, Any]], str | None]:
-    """Return (the reading, the reads it is derived from, the doubt about it or None)."""
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return (the reading, the reads it is derived from)."""
     if is_damaged(text):
         raise Fault("ROW-ENCODING", "the 250 record holds bytes that are not valid text")
     if len(fields) < FIELDS:
@@ -216,7 +214,7 @@ def _parse_reading(
     seconds = (after.at_us - before.at_us) // _US
     if not 0 < seconds <= MAX_SECONDS:
         raise Fault("NEM13-DATES", "the current read is not after the previous one, or decades after it")
-    value, method, doubt = _derive_energy(before, after, _parse_quantity(fields[18]), direction)
+    value, method = _derive_energy(before, after, _parse_quantity(fields[18]), direction)
     worst = max(before, after, key=lambda read: _RANKS.index(_QUALITIES[read.flag[0]]))
     same = {
         "line": line,
@@ -239,7 +237,7 @@ def _parse_reading(
     digits = max(before.digits, after.digits)
     is_dial = same["serial_number"] and method != "COUNTDOWN" and digits <= DECIMAL_DIGITS_BEFORE_POINT
     multiplier = int(value / (after.value - before.value)) if method == "MULTIPLIER" else 1
-    return reading, _build_register_reads(same, before, after, multiplier) if is_dial else [], doubt
+    return reading, _build_register_reads(same, before, after, multiplier) if is_dial else []
 
 
 def _build_register_reads(
@@ -278,8 +276,8 @@ def _parse_read(fields: list[str]) -> _Read:
 
 def _derive_energy(
     before: _Read, after: _Read, quantity: Decimal | None, direction: str
-) -> tuple[Decimal, str, str | None]:
-    """Return (energy between two reads, the method, the doubt about it or None)."""
+) -> tuple[Decimal, str]:
+    """Return (energy between two reads, the method). Raises `Fault` if quantity and reads disagree."""
     value, method = after.value - before.value, ""
     if quantity is not None and quantity < 0:
         if direction != "I":
@@ -293,13 +291,10 @@ def _derive_energy(
         value, method = _find_energy(before, after, quantity)
     if value >= _LIMIT:
         raise Fault("ROW-PRECISION", f"the energy {value} has more than 11 digits before the point")
-    if quantity is None or _agrees(quantity, value, before, after):
-        return value, method, None
-    return (
-        value,
-        method,
-        f"the quantity {quantity} is not the difference {value} of the reads; the difference was taken",
-    )
+    if quantity is not None and not _agrees(quantity, value, before, after):
+        reason = f"the quantity {quantity} is not the difference {value} of the reads: one of them is wrong"
+        raise Fault("NEM13-QUANTITY", reason)
+    return value, method
 
 
 def _find_energy(before: _Read, after: _Read, quantity: Decimal | None) -> tuple[Decimal, str]:

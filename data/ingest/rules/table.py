@@ -125,10 +125,9 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
     ),
     (
         "NEM13-QUANTITY",
-        "issue",
-        "the quantity is the difference of the registers to 0.1 % or one step, or a whole multiple of it; "
-        "the difference was taken",
-        "Ask the sender which of the two is right.",
+        "reject",
+        "the quantity is the difference of the registers to 0.1 % or one step, or a whole multiple of it",
+        "Ask the sender which of the two is right, and ingest the corrected file: neither is taken.",
     ),
     ("CSV-HEADER", "terminate", "the header has the canonical columns and no others", _ASK_SENDER),
     ("CSV-COLUMNS", "reject", "a row has as many fields as the header", _ASK_SENDER),
