@@ -135,7 +135,8 @@ def test_two_registers_of_one_meter_point_stay_apart(write: Write) -> None:
 
 def test_qualities_of_400_records_replace_the_v_of_their_day(write: Write) -> None:
     ranges = ("400,1,20,F14,76,", "400,21,24,A,,", "400,25,47,S14,1,", "400,48,48,N,,")
-    parsed = read_file(write(HEADER, series(), day(tail="V,,,20240202120000,"), *ranges, "900"))
+    text = day(values=["1"] * 47 + ["0"], tail="V,,,20240202120000,")
+    parsed = read_file(write(HEADER, series(), text, *ranges, "900"))
     rows = parsed.readings.to_pylist()
     kinds = [(row["quality"], row["quality_method"], row["reason_code"]) for row in rows]
     assert kinds[0] == ("edited", "F14", "76")
@@ -144,13 +145,6 @@ def test_qualities_of_400_records_replace_the_v_of_their_day(write: Write) -> No
     assert kinds[47] == ("null", "N", None)
     assert rows[47]["value"] is None
     assert total(parsed) == 47
-
-
-def test_intervals_of_a_v_day_that_no_400_record_covers_are_not_billed(write: Write) -> None:
-    parsed = read_file(write(HEADER, series(), day(tail="V,,,,"), "400,1,20,A,,", "900"))
-    uncovered = parsed.readings.filter(pc.equal(parsed.readings["reason_code"], "UNCOVERED"))
-    assert (total(parsed), parsed.readings.num_rows, uncovered.num_rows) == (Decimal(20), 48, 28)
-    assert uncovered["value"].null_count == 28
 
 
 def test_a_broken_300_record_is_joined_and_keeps_its_400_records(write: Write) -> None:
@@ -336,7 +330,6 @@ def test_a_channel_without_days_and_500_records_are_valid(write: Write) -> None:
         ([HEADER, series(), day(), "300,2024"], 4, "FILE-CUT"),
         ([HEADER, series(), day(values=["1"] * 40), "900"], 3, "FILE-NOTHING-LEFT"),
         (["100,NEM13,202401011200,A,B", "250,1", "900"], 2, "FILE-NOTHING-LEFT"),
-        (["100,NEM12,209913011200,A,B", series(), day(), "900"], 1, "NEM12-HEADER"),
     ],
 )
 def test_a_file_that_must_not_be_written_is_refused_with_line_and_rule(

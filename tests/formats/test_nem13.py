@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from data.ingest.errors import RefusedFile
 from data.ingest.formats.detect import detect_format
+from data.ingest.formats.file_mappings import parse_mapping
 from data.ingest.formats.reading import read_file
 from data.ingest.inspect import inspect
 from data.ingest.rules.energy import energy_balance
@@ -198,10 +199,9 @@ def test_a_record_whose_quantity_contradicts_its_reads_is_quarantined(
 @pytest.mark.parametrize(
     ("lines", "line", "rule"),
     [
-        ([record(), "900"], 1, "FILE-FORMAT"),
+        ([record(), "900"], 1, "NEM13-HEADER"),
         ([HEADER, record()], 2, "FILE-CUT"),
         ([HEADER, "900"], 1, "FILE-NO-DATA"),
-        (["100,NEM13,209913011200,A,B", record(), "900"], 1, "NEM13-HEADER"),
         ([HEADER, record(), "100,NEM12,202401011200,A,B", "900"], 3, "NEM13-HEADER"),
         ([HEADER, "250,1", "900"], 2, "FILE-NOTHING-LEFT"),
     ],
@@ -212,6 +212,22 @@ def test_a_file_that_must_not_be_written_is_refused(
     with pytest.raises(RefusedFile) as refusal:
         read(tmp_path, *lines)
     assert (refusal.value.line, refusal.value.rule) == (line, rule)
+
+
+def test_a_file_without_its_first_and_last_record_is_read_if_a_person_says_so(tmp_path: Path) -> None:
+    with pytest.raises(RefusedFile, match="incomplete: read"):
+        read(tmp_path, record())
+    mapping = parse_mapping({"format": "nem13", "incomplete": "read"}, "portal.yaml")
+    parsed = read_file(tmp_path / "registers.csv", mapping=mapping)
+    assert parsed.readings["value"].to_pylist() == [Decimal("800.2")]
+    assert parsed.rejected["rule"].to_pylist() == ["NEM-INCOMPLETE"] * 2
+
+
+def test_a_header_time_that_does_not_exist_is_reported_and_dates_nothing(tmp_path: Path) -> None:
+    parsed = read(tmp_path, "100,NEM13,202404000000,A,B", record(updated=""), "900")
+    assert parsed.rejected["rule"].to_pylist() == ["NEM-HEADER-TIME"]
+    later = datetime.datetime(2024, 3, 30, 14, tzinfo=datetime.UTC)
+    assert parsed.readings["source_version"].to_pylist() == [later]
 
 
 def test_of_two_concatenated_files_the_later_one_counts(tmp_path: Path) -> None:

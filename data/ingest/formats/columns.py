@@ -85,9 +85,10 @@ class Batch:
 
 @dataclass
 class Rejections:
-    """Rejected rows, collected one by one since they are few."""
+    """Rejected rows: collected one by one since they are few, or by whole readings where they are many."""
 
     rows: list[dict[str, object]] = field(default_factory=list)
+    tables: list[pa.Table] = field(default_factory=list)
 
     def add(
         self,
@@ -118,10 +119,24 @@ class Rejections:
             }
         )
 
+    def add_readings(self, readings: pa.Table, rule: str, reason: str) -> None:
+        """Add all `readings` (schema `PARSED`); the text of each is its value."""
+        if not readings.num_rows:
+            return
+        own = {
+            "rule": pa.repeat(pa.scalar(rule), readings.num_rows),
+            "severity": pa.repeat(pa.scalar(RULES[rule].severity), readings.num_rows),
+            "reason": pa.repeat(pa.scalar(reason), readings.num_rows),
+            "raw_text": readings["value"].cast(pa.string()),
+        }
+        columns = {name: own[name] if name in own else readings[name] for name in REJECTED.names}
+        self.tables.append(pa.table(columns, schema=REJECTED))
+
     def take(self) -> pa.Table:
         """Return the rows as a table of the schema `REJECTED` and empty the collection."""
         rows, self.rows = self.rows, []
-        return pa.Table.from_pylist(rows, schema=REJECTED)
+        tables, self.tables = self.tables, []
+        return pa.concat_tables([pa.Table.from_pylist(rows, schema=REJECTED), *tables])
 
 
 def to_mask(array: pa.Array | pa.ChunkedArray) -> Mask:

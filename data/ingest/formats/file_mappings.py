@@ -20,7 +20,7 @@ from yaml.composer import ComposerError
 from data.ingest.errors import IngestError
 from data.ingest.formats.container import refuse
 from data.ingest.formats.format import MappingUse
-from data.ingest.formats.mapping import Columns, CsvMapping, Day, FileMapping, JsonMapping, Value
+from data.ingest.formats.mapping import Columns, Day, FileMapping, Value
 from data.ingest.formats.registry import FORMATS
 from data.ingest.schema import FileInParts
 
@@ -34,7 +34,7 @@ _USES: dict[str, MappingUse] = {
 }
 _FIELDS = {
     field.alias or name
-    for model in (CsvMapping, JsonMapping, Columns, Value, Day)
+    for model in (*(use.model for use in _USES.values()), Columns, Value, Day)
     for name, field in model.model_fields.items()
 }
 

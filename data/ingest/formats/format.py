@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from data.ingest.formats.columns import Batch
-from data.ingest.formats.mapping import CsvMapping, JsonMapping
+from data.ingest.formats.mapping import FileMapping
 
 
 def recognize_nothing(_: str) -> bool:
@@ -24,7 +24,7 @@ class MappingUse:
     `excludes` has the fields that the file states itself, each with the reason.
     """
 
-    model: type[CsvMapping] | type[JsonMapping]
+    model: type[FileMapping]
     is_required: bool = False
     needs: tuple[str, ...] = ()
     excludes: Mapping[str, str] = field(default_factory=dict)

@@ -373,7 +373,14 @@ class JsonMapping(_Declaration):
     order: Literal["ascending", "descending"] = "ascending"
 
 
-FileMapping = CsvMapping | JsonMapping
+class NemMapping(_Declaration):
+    """That a file of the Australian market is read although no 100 or 900 record proves that it is whole."""
+
+    format: Name
+    incomplete: Literal["read"]
+
+
+FileMapping = CsvMapping | JsonMapping | NemMapping
 
 
 def _is_amount(value: _Amount) -> bool:

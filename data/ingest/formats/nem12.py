@@ -8,9 +8,11 @@ interval length. The values of many 300 records are cast together: one cast per 
 import csv
 import datetime
 import functools
+import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -18,29 +20,35 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from data.ingest.formats.assemble import sum_values
 from data.ingest.formats.columns import (
     UNITS,
     Batch,
     Fault,
+    Mask,
     Rejections,
     is_damaged,
     null_where,
     parse_decimals,
     split_lines,
     spread,
+    to_mask,
 )
 from data.ingest.formats.container import Member, refuse
-from data.ingest.formats.format import FileFormat
+from data.ingest.formats.format import FileFormat, MappingUse
+from data.ingest.formats.mapping import NemMapping
 from data.ingest.schema import KWH_PER_UNIT_POWER_OF_TEN, PARSED, TIMESTAMP
 
 NEM_OFFSET = datetime.timedelta(hours=10)
 MINUTES_PER_DAY = 1440
 BATCH_ROWS = 65_536
 UNCOVERED = "UNCOVERED"
+READ_ALL_THE_SAME = "to read it all the same, give a mapping with the fields format and incomplete: read"
 
 _CODE = re.compile(r'\s*"?(100|200|300|400|500|900)"?\s*(?:,|$)')
 _QUALITY = re.compile(r"[AEFNSV]([0-9]{2})?")
 _DAY = re.compile(r"[0-9]{8}")
+_NUMBER = re.compile(r"[+-]?\.?[0-9]")
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _CHANNELS = {"E": "import", "B": "export", "Q": "reactive_import", "K": "reactive_export", "V": "voltage"}
 _QUALITIES = {"A": "actual", "F": "edited", "S": "estimated", "E": "estimated", "N": "null", "V": "null"}
@@ -93,12 +101,14 @@ class DayRecord:
     fault: tuple[str, str] | None = None
 
 
-def iter_batches(path: Path, member: Member, first_part: int) -> Iterator[Batch]:
+def iter_batches(
+    path: Path, member: Member, first_part: int, mapping: NemMapping | None = None
+) -> Iterator[Batch]:
     """Yield the readings of one text in batches of about 64 k rows. Raises `RefusedFile`.
 
     Parts count from `first_part`, one for each 100 record: of two concatenated files the later one is newer.
     """
-    return _Reader(path, member, first_part).batches()
+    return _Reader(path, member, first_part, mapping).batches()
 
 
 def recognizes_nem(text: str) -> bool:
@@ -111,14 +121,16 @@ FORMAT = FileFormat(
     summary="interval data of the Australian market: records 100 to 900",
     read=iter_batches,
     recognizes=recognizes_nem,
+    mapping=MappingUse(model=NemMapping),
 )
 
 
 class _Reader:
-    def __init__(self, path: Path, member: Member, first_part: int) -> None:
+    def __init__(self, path: Path, member: Member, first_part: int, mapping: NemMapping | None) -> None:
         self._path = path
         self._member = member
         self._part = first_part - 1
+        self._may_be_incomplete = mapping is not None and mapping.incomplete == "read"
         self._header_us: int | None = None
         self._series: DataStream | None = None
         self._day: DayRecord | None = None
@@ -141,12 +153,8 @@ class _Reader:
         if self._last is None:
             raise refuse(self._path, 1, "FILE-EMPTY", f"{self._member.name} holds no record")
         if self._last.code != "900":
-            raise refuse(
-                self._path,
-                self._last.line,
-                "FILE-CUT",
-                f"the last record is {self._last.code or 'of an unknown type'}, not the 900 trailer",
-            )
+            kind = self._last.code or "of an unknown type"
+            self._take_gap(self._last, "FILE-CUT", f"the last record is {kind}, not the 900 trailer")
         self._close_day()
         yield self._flush()
 
@@ -156,12 +164,10 @@ class _Reader:
 
     def _take(self, record: Record) -> None:
         if not self._has_header and record.code != "100":
-            raise refuse(
-                self._path,
-                record.line,
-                "NEM12-HEADER",
-                f"the first record is {record.text[:20]!r}, not a 100",
-            )
+            reason = f"the first record is {record.text[:20]!r}, not a 100"
+            self._take_gap(record, "NEM12-HEADER", reason)
+            self._part += 1
+            self._has_header = True
         if record.code != "400":
             self._close_day()
         match record.code:
@@ -179,6 +185,12 @@ class _Reader:
                 rule = "ROW-ENCODING" if is_damaged(record.text) else "NEM12-RECORD"
                 self._reject(record, rule, "the line is not a record of NEM12 and does not continue one")
 
+    def _take_gap(self, record: Record, rule: str, reason: str) -> None:
+        """Refuse a file that lacks its first or last record, or report that it is read all the same."""
+        if not self._may_be_incomplete:
+            raise refuse(self._path, record.line, rule, f"{reason}; {READ_ALL_THE_SAME}")
+        self._reject(record, "NEM-INCOMPLETE", reason)
+
     def _take_header(self, record: Record) -> None:
         fields = _split_fields(record.text)
         kind = fields[1].strip().upper() if len(fields) > 1 else ""
@@ -187,13 +199,9 @@ class _Reader:
         self._part += 1
         self._has_header = True
         self._series = None
-        text = fields[2].strip() if len(fields) > 2 else ""
-        try:
-            self._header_us = parse_nem_time_us(text) if text else None
-        except ValueError as error:
-            raise refuse(
-                self._path, record.line, "NEM12-HEADER", f"{text!r} is not a time: {error}"
-            ) from error
+        self._header_us, fault = parse_header_time(fields)
+        if fault is not None:
+            self._reject(record, "NEM-HEADER-TIME", fault)
 
     def _take_series(self, record: Record) -> None:
         try:
@@ -274,6 +282,7 @@ class _Reader:
             self._days.append(day)
 
     def _reject(self, record: Record, rule: str, reason: str, series: DataStream | None = None) -> None:
+        """Reject a record; the values of a day count as far as they can be read."""
         known = series is not None and series.fault is None and series.identifier
         self._rejections.add(
             record.line,
@@ -282,6 +291,7 @@ class _Reader:
             record.text,
             identifier=series.identifier if series and known else None,
             register=series.register if series and known else None,
+            value=_sum_day(record) if known else None,
             unit=series.unit if series and known else None,
         )
 
@@ -445,6 +455,21 @@ def _parse_range(fields: list[str], count: int) -> tuple[int, int, str, str | No
     return int(first), int(last), flag.upper(), reason or None
 
 
+def _sum_day(record: Record) -> Decimal | None:
+    """Sum the values of a 300 record, up to the first text that is not a number."""
+    texts = (text.strip() for text in _split_fields(record.text)[2:])
+    return sum_values(pa.array(itertools.takewhile(_NUMBER.match, texts), pa.string()))
+
+
+def parse_header_time(fields: list[str]) -> tuple[int | None, str | None]:
+    """Return (the time in a 100 record, why it is not a time); it only dates records without a time."""
+    text = fields[2].strip() if len(fields) > 2 else ""
+    try:
+        return (parse_nem_time_us(text) if text else None), None
+    except ValueError as error:
+        return None, f"{text[:20]!r} in the header is not a time ({error}), so it dates no record"
+
+
 @functools.lru_cache(maxsize=4096)
 def parse_nem_time_us(text: str) -> int:
     """Convert a NEM time (YYYYMMDD, then hhmm or hhmmss) to microseconds since 1970 UTC.
@@ -479,7 +504,7 @@ def _code_qualities(days: list[DayRecord]) -> tuple[list[FlaggedQuality], Codes]
     distinct: dict[FlaggedQuality, int] = {}
     codes: list[Codes] = []
     for day in days:
-        # Intervals of a V day without a 400 record have no quality and are not billed.
+        # The 400 records of a V day state the quality of its intervals.
         base = ("null", "V", UNCOVERED) if day.flag.startswith("V") else _to_quality(day.flag, day.reason)
         own = np.full(day.series.count, distinct.setdefault(base, len(distinct)), dtype=np.int32)
         for first, last, flag, reason in day.ranges:
@@ -503,9 +528,7 @@ def _build_readings(days: list[DayRecord], rejections: Rejections) -> pa.Table:
     qualities, quality_codes = _code_qualities(days)
     no_value = np.array([quality[0] == "null" for quality in qualities])[quality_codes]
     strings = pa.array([text for day in days for text in day.values], type=pa.string())
-    values, not_number, too_long = parse_decimals(
-        null_where(strings, no_value) if no_value.any() else strings
-    )
+    values, not_number, too_long = parse_decimals(strings)
     table = pa.table(
         {
             "line": pa.array(lines),
@@ -524,11 +547,34 @@ def _build_readings(days: list[DayRecord], rejections: Rejections) -> pa.Table:
         },
         schema=PARSED,
     )
-    bad = not_number | too_long
-    if not bad.any():
-        return table
-    _reject_values(table.filter(pa.array(bad)), strings.filter(pa.array(bad)), too_long[bad], rejections)
-    return table.filter(pa.array(~bad))
+    bad = (not_number | too_long) & ~no_value
+    if bad.any():
+        _reject_values(table.filter(pa.array(bad)), strings.filter(pa.array(bad)), too_long[bad], rejections)
+    if no_value.any():
+        uncovered = np.array([quality[2] == UNCOVERED for quality in qualities])[quality_codes]
+        bad |= _reject_lost(table, strings, no_value, uncovered, rejections)
+        table = table.set_column(
+            PARSED.get_field_index("value"), "value", null_where(table["value"].combine_chunks(), no_value)
+        )
+    return table.filter(pa.array(~bad)) if bad.any() else table
+
+
+def _reject_lost(
+    table: pa.Table, strings: pa.Array, no_value: Mask, uncovered: Mask, rejections: Rejections
+) -> Mask:
+    """Reject values whose quality says that there is none, and values without a quality; return which.
+
+    Zero stands for no value in records with the flag N.
+    """
+    is_given = to_mask(pc.not_equal(pc.utf8_trim_whitespace(strings), ""))
+    contradicts = no_value & ~uncovered & to_mask(pc.not_equal(table["value"], 0))
+    without_quality = uncovered & is_given
+    for rule, reason, mask in (
+        ("ROW-QUALITY", "the value is given although its quality says that it is missing", contradicts),
+        ("NEM12-UNCOVERED", "the day has the quality V, and no 400 record covers the value", without_quality),
+    ):
+        rejections.add_readings(table.filter(pa.array(mask)), rule, reason)
+    return np.asarray(contradicts | without_quality)
 
 
 def _reject_values(

@@ -24,8 +24,9 @@ import pyarrow as pa
 
 from data.ingest.formats.columns import UNITS, Batch, Fault, Rejections, is_damaged, split_lines
 from data.ingest.formats.container import Member, refuse
-from data.ingest.formats.format import FileFormat
-from data.ingest.formats.nem12 import parse_nem_time_us, recognizes_nem
+from data.ingest.formats.format import FileFormat, MappingUse
+from data.ingest.formats.mapping import NemMapping
+from data.ingest.formats.nem12 import READ_ALL_THE_SAME, parse_header_time, parse_nem_time_us
 from data.ingest.schema import (
     DECIMAL_DIGITS_AFTER_POINT,
     DECIMAL_DIGITS_BEFORE_POINT,
@@ -89,16 +90,20 @@ class _Read:
         return Decimal(1).scaleb(-len(self.text.partition(".")[2]))
 
 
-def iter_batches(path: Path, member: Member, first_part: int) -> Iterator[Batch]:
+def iter_batches(
+    path: Path, member: Member, first_part: int, mapping: NemMapping | None = None
+) -> Iterator[Batch]:
     """Yield the readings of one text in batches of about 64 k rows. Raises `RefusedFile`.
 
     Parts count from `first_part`, one for each 100 record, as in NEM12.
     """
-    return _Reader(path, member, first_part).batches()
+    return _Reader(path, member, first_part, mapping).batches()
 
 
 def _recognizes(text: str) -> bool:
-    return recognizes_nem(text) and re.match(r'(?i)"?100"?\s*,\s*"?NEM13', text) is not None
+    """Whether a text starts with the 100 record of NEM13, or with a 250 record in its place."""
+    starts = r'(?i)"?100"?\s*,\s*"?NEM13|"?250"?\s*,(?:[^,\n]*,){6}\s*"?[EI]"?\s*,'
+    return re.match(starts, text) is not None
 
 
 FORMAT = FileFormat(
@@ -106,14 +111,16 @@ FORMAT = FileFormat(
     summary="accumulated registers of the Australian market: records 100, 250, 550 and 900",
     read=iter_batches,
     recognizes=_recognizes,
+    mapping=MappingUse(model=NemMapping),
 )
 
 
 class _Reader:
-    def __init__(self, path: Path, member: Member, first_part: int) -> None:
+    def __init__(self, path: Path, member: Member, first_part: int, mapping: NemMapping | None) -> None:
         self._path = path
         self._member = member
         self._part = first_part - 1
+        self._may_be_incomplete = mapping is not None and mapping.incomplete == "read"
         self._has_header = False
         self._header_us: int | None = None
         self._rows: list[dict[str, Any]] = []
@@ -135,19 +142,19 @@ class _Reader:
                     yield self._flush()
                 self._take(line, text, last, fields)
         if last != "900":
-            reason = f"the last record is {last[:20]!r}, not the 900 trailer"
-            raise refuse(self._path, max(line, 1), "FILE-CUT", reason)
+            self._take_gap(max(line, 1), "FILE-CUT", f"the last record is {last[:20]!r}, not the 900 trailer")
         yield self._flush()
 
     def _take(self, line: int, text: str, code: str, fields: list[str]) -> None:
         if not self._has_header and code != "100":
-            reason = f"the first record is {text[:20]!r}, not a 100"
-            raise refuse(self._path, line, "NEM13-HEADER", reason)
+            self._take_gap(line, "NEM13-HEADER", f"the first record is {text[:20]!r}, not a 100")
+            self._has_header = True
+            self._part += 1
         match code:
             case "100":
                 self._has_header = True
                 self._part += 1
-                self._header_us = _parse_header(self._path, line, fields)
+                self._take_header(line, text, fields)
             case "250":
                 try:
                     row, reads = _parse_reading(line, text, fields, self._header_us)
@@ -161,6 +168,20 @@ class _Reader:
             case _:
                 rule = "ROW-ENCODING" if is_damaged(text) else "NEM13-RECORD"
                 self._rejections.add(line, rule, "the line is not a record of NEM13", text)
+
+    def _take_gap(self, line: int, rule: str, reason: str) -> None:
+        """Refuse a file that lacks its first or last record, or report that it is read all the same."""
+        if not self._may_be_incomplete:
+            raise refuse(self._path, line, rule, f"{reason}; {READ_ALL_THE_SAME}")
+        self._rejections.add(line, "NEM-INCOMPLETE", reason, "")
+
+    def _take_header(self, line: int, text: str, fields: list[str]) -> None:
+        kind = fields[1].upper() if len(fields) > 1 else ""
+        if kind != "NEM13":
+            raise refuse(self._path, line, "NEM13-HEADER", f"the header announces {kind[:20]!r}, not NEM13")
+        self._header_us, fault = parse_header_time(fields)
+        if fault is not None:
+            self._rejections.add(line, "NEM-HEADER-TIME", fault, text)
 
     def _flush(self) -> Batch:
         rows, self._rows = self._rows, []
@@ -179,17 +200,6 @@ def _split_fields(text: str) -> list[str]:
     except csv.Error:
         # No field of a register read exceeds the limit of the csv module.
         return []
-
-
-def _parse_header(path: Path, line: int, fields: list[str]) -> int | None:
-    kind = fields[1].upper() if len(fields) > 1 else ""
-    if kind != "NEM13":
-        raise refuse(path, line, "NEM13-HEADER", f"the header announces {kind[:20]!r}, not NEM13")
-    text = fields[2] if len(fields) > 2 else ""
-    try:
-        return parse_nem_time_us(text) if text else None
-    except ValueError as error:
-        raise refuse(path, line, "NEM13-HEADER", f"{text[:20]!r} is not a time: {error}") from error
 
 
 def _parse_reading(

@@ -112,6 +112,25 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
     ("NEM12-QUALITY", "reject", "a quality flag is one of A E F N S V, with a two-digit method", _ASK_SENDER),
     ("NEM12-RANGE", "reject", "a 400 record covers intervals of its own day only", _ASK_SENDER),
     ("NEM12-VERSION", "reject", "an update time exists", _ASK_SENDER),
+    (
+        "NEM12-UNCOVERED",
+        "reject",
+        "each value of a day with the quality V has its quality in a 400 record",
+        "Ask the sender for the 400 records: a value without a quality is not billed.",
+    ),
+    (
+        "NEM-INCOMPLETE",
+        "issue",
+        "a file starts with its 100 record and ends with its 900 record; it was read all the same, as its "
+        "mapping says",
+        "Compare the first and the last day with the sender's: nothing proves that the file is whole.",
+    ),
+    (
+        "NEM-HEADER-TIME",
+        "issue",
+        "the time in a 100 record exists; its records keep their own update times",
+        "Tell the sender.",
+    ),
     ("NEM13-HEADER", "terminate", "NEM13 starts with a 100 record", _ASK_SENDER),
     ("NEM13-RECORD", "reject", "a record has a known type and all its fields", _ASK_SENDER),
     ("NEM13-QUALITY", "reject", "both reads of a register have a quality flag A, E, F or S", _ASK_SENDER),
