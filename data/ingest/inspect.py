@@ -20,7 +20,7 @@ from data.ingest.formats.mapping import FileMapping
 from data.ingest.formats.reading import read_parts
 from data.ingest.rules.judge import screen
 from data.ingest.rules.table import RULES
-from data.ingest.schema import KVARH_PER_UNIT_POWER_OF_TEN, KWH_PER_UNIT_POWER_OF_TEN
+from data.ingest.schema import KVARH_PER_UNIT_POWER_OF_TEN, KWH_PER_UNIT_POWER_OF_TEN, FileInParts
 
 _BASE_UNITS = {
     **{unit: ("kWh", power) for unit, power in KWH_PER_UNIT_POWER_OF_TEN.items()},
@@ -46,8 +46,9 @@ def inspect(
     zone are shown as UTC. A refused file has a `refusal`: its rule, reason and remedy, and its line, None if
     the fault is not in one line.
     """
+    now = now or datetime.datetime.now(datetime.UTC)
     try:
-        parsed = read_parts(path, format, mapping)
+        return _describe(read_parts(path, format, mapping), mapping, now)
     except RefusedFile as refusal:
         return {
             "status": "refused",
@@ -56,7 +57,9 @@ def inspect(
             "rejected": _list_rejected(refusal),
             "refusal": asdict(refusal.refusal),
         }
-    now = now or datetime.datetime.now(datetime.UTC)
+
+
+def _describe(parsed: FileInParts, mapping: FileMapping | None, now: datetime.datetime) -> dict[str, Any]:
     channels: defaultdict[_Series, _ChannelSummary] = defaultdict(_ChannelSummary)
     rejected = _RejectedSummary()
     for part in parsed.parts():

@@ -8,6 +8,7 @@ rejected (`REJECTED`), the meter configuration (`REGISTERS`) and the rows that a
 
 import dataclasses
 import datetime
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -126,11 +127,11 @@ READING = pa.schema(
 class ParsedFile:
     """One meter file as rows, before its meters are looked up.
 
-    `readings` has the schema `PARSED`, at most one row per (identifier, register, reading_ts): of several in
-    the file the last one counts. `rejected` has the schema `REJECTED`. `content_hash` is the SHA-256 of the
+    `readings` has the schema `PARSED`, at most one row per (identifier, register, reading_ts), see
+    `formats.latest`. `rejected` has the schema `REJECTED`. `content_hash` is the SHA-256 of the
     bytes of the file as received, in hexadecimal. `source_version` is the newest version of any reading of
     the file (UTC), None if it has no reading. `register_reads` has the schema `REGISTER_READ`, in the order
-    of the file.
+    of the file. `skipped` counts the rows that are no readings by declaration, by reason.
     """
 
     path: Path
@@ -140,6 +141,7 @@ class ParsedFile:
     rejected: pa.Table
     source_version: datetime.datetime | None
     register_reads: pa.Table = dataclasses.field(default_factory=REGISTER_READ.empty_table)
+    skipped: Counter[str] = dataclasses.field(default_factory=Counter)
 
 
 # (identifier, register) to the first and last start of its readings, in microseconds since 1970.

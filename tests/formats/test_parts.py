@@ -33,6 +33,7 @@ ROWS = st.lists(
         st.sampled_from([1, 4, 96, 31 * 96]),
         st.integers(0, 2),
         st.integers(0, 2),
+        st.integers(0, 3),
     ),
     min_size=1,
     max_size=40,

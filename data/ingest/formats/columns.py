@@ -5,6 +5,7 @@ value. Not here: anything that belongs to one format.
 """
 
 import datetime
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -74,13 +75,16 @@ class Batch:
     (`REGISTER_READ`).
 
     `part` counts the texts of a file (members, concatenated NEM12 blocks): every row of a later part is
-    newer than every row of an earlier part, whatever its line.
+    newer than every row of an earlier part, whatever its line. `skipped` counts the rows that are no readings
+    by declaration, by reason. `second_table` is the line of the first header below rows of data.
     """
 
     readings: pa.Table
     rejected: pa.Table
     part: int
     register_reads: pa.Table = field(default_factory=REGISTER_READ.empty_table)
+    skipped: Counter[str] = field(default_factory=Counter)
+    second_table: int | None = None
 
 
 @dataclass

@@ -1,8 +1,8 @@
 """Which row counts when one file has several rows for one interval.
 
-Here: the newest version wins, then the later part of the file, then the later line; the others are listed, so
-that nothing is summed twice and nothing is lost. Not here: rows of earlier files, which the load compares by
-rank and version.
+Here: the better quality wins, then the newer version, then the later part of the file, then the later line,
+as between files; the others are listed, so that nothing is summed twice and nothing is lost. Not here: rows
+of earlier files, which the load compares.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data.ingest.rules.table import RULES
-from data.ingest.schema import REJECTED
+from data.ingest.schema import QUALITIES, REJECTED
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -26,6 +26,7 @@ class _Keys:
     series: Ints
     start: Ints
     end: Ints
+    rank: Ints
     version: Ints
     part: Ints
 
@@ -39,7 +40,7 @@ def keep_latest(readings: pa.Table, parts: Ints) -> tuple[pa.Table, pa.Table]:
     keys = _extract_keys(readings, parts)
     if _is_strictly_ascending(keys):
         return readings, REJECTED.empty_table()
-    order = np.lexsort((np.arange(len(parts)), keys.part, keys.version, keys.start, keys.series))
+    order = np.lexsort((np.arange(len(parts)), keys.part, keys.version, keys.rank, keys.start, keys.series))
     winner = _find_winners(keys, order)
     kept = order[winner == order]
     survivors, overlapped_by = _drop_overlaps(keys, kept)
@@ -59,7 +60,14 @@ def _extract_keys(readings: pa.Table, parts: Ints) -> _Keys:
     series = _take_codes(identifier) * max(len(_flatten(register).dictionary), 1) + _take_codes(register)
     start = _to_int64(readings["reading_ts"])
     seconds = _to_int64(readings["interval_seconds"])
-    return _Keys(series, start, start + seconds * 1_000_000, _to_int64(readings["source_version"]), parts)
+    version = _to_int64(readings["source_version"])
+    return _Keys(series, start, start + seconds * 1_000_000, _rank_qualities(readings), version, parts)
+
+
+def _rank_qualities(readings: pa.Table) -> Ints:
+    """Return the rank of the quality of each row, the best one highest."""
+    quality = pc.index_in(readings["quality"], pa.array(QUALITIES))
+    return len(QUALITIES) - _to_int64(quality)
 
 
 def _flatten(column: pa.Array | pa.ChunkedArray) -> pa.Array:
@@ -96,7 +104,7 @@ def _find_winners(keys: _Keys, order: Ints) -> Ints:
 
 
 def _drop_overlaps(keys: _Keys, kept: Ints) -> tuple[Ints, set[int]]:
-    """Drop the older of two rows whose intervals overlap. `kept` is sorted by register and start."""
+    """Drop the worse or older of two rows whose intervals overlap. `kept` is sorted by register and start."""
     dropped: set[int] = set()
     while len(kept) > 1:
         # Ends are shifted to grow from register to register, so that one running maximum serves all.
@@ -111,18 +119,19 @@ def _drop_overlaps(keys: _Keys, kept: Ints) -> tuple[Ints, set[int]]:
         if not len(clash):
             break
         before = holder[clash - 1]
-        is_newer = _is_newer(keys, kept[clash], kept[before])
-        losers = np.unique(np.where(is_newer, before, clash))
+        wins = _wins_over(keys, kept[clash], kept[before])
+        losers = np.unique(np.where(wins, before, clash))
         dropped.update(int(row) for row in kept[losers])
         kept = np.delete(kept, losers)
     return kept, dropped
 
 
-def _is_newer(keys: _Keys, rows: Ints, others: Ints) -> Mask:
-    version, other_version = keys.version[rows], keys.version[others]
-    part, other_part = keys.part[rows], keys.part[others]
-    later = (part > other_part) | ((part == other_part) & (rows > others))
-    return np.asarray((version > other_version) | ((version == other_version) & later), dtype=np.bool_)
+def _wins_over(keys: _Keys, rows: Ints, others: Ints) -> Mask:
+    """Whether each row counts instead of the other one: by rank, version, part, then place."""
+    wins = rows > others
+    for one in (keys.part, keys.version, keys.rank):
+        wins = (one[rows] > one[others]) | ((one[rows] == one[others]) & wins)
+    return np.asarray(wins, dtype=np.bool_)
 
 
 def _report_replaced(readings: pa.Table, keys: _Keys, losers: Ints, winners: Ints) -> pa.Table:
@@ -133,12 +142,15 @@ def _report_replaced(readings: pa.Table, keys: _Keys, losers: Ints, winners: Int
         equal = pc.fill_null(pc.equal(old[name], new[name]), False)
         both_null = pc.and_(pc.is_null(old[name]), pc.is_null(new[name]))
         same &= _flatten(pc.or_(equal, both_null)).to_numpy(zero_copy_only=False).astype(np.bool_)
+    is_rank = keys.rank[losers] != keys.rank[winners]
     is_version = (keys.version[losers] != keys.version[winners]) | (keys.part[losers] != keys.part[winners])
+    rows = losers[~same], is_rank[~same], is_version[~same]
     return pa.concat_tables(
         [
-            _report_rows(readings, losers[~same & is_version], "VEE-SUPERSEDED", "a later version"),
+            _report_rows(readings, rows[0][rows[1]], "VEE-SUPERSEDED", "a value of better quality"),
+            _report_rows(readings, rows[0][~rows[1] & rows[2]], "VEE-SUPERSEDED", "a later version"),
             _report_rows(
-                readings, losers[~same & ~is_version], "VEE-CONFLICT", "a later row of the same version"
+                readings, rows[0][~rows[1] & ~rows[2]], "VEE-CONFLICT", "a later row of the same version"
             ),
         ]
     )

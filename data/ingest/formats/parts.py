@@ -1,7 +1,7 @@
 """Batches of a file to parts that can be judged one by one, whatever the size of the file.
 
-Here: which rows belong in one part, and where the others wait. Not here: reading a format, or which of two
-rows for one interval counts (`latest`).
+Here: which rows belong in one part, where the others wait, and whether rows contradict each other in mass.
+Not here: reading a format, or which of two rows for one interval counts (`latest`).
 
 Rows wait by group of registers and span of 32 days. Two rows can overlap only within one register, and
 across the end of a span only if a row reaches across it: then both spans form one part.
@@ -10,6 +10,7 @@ across the end of a span only if a row reaches across it: then both spans form o
 import dataclasses
 import datetime
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,6 +34,11 @@ SPAN_US = 32 * 86_400_000_000
 _SPANS = 1 << 20
 # Register reads are held in memory, some 2 kB each: four reads per year of 50,000 meters.
 MAX_REGISTER_READS = 200_000
+# A wrong mapping contradicts itself in each interval, a sender in a few.
+MIN_CONFLICTS, CONFLICTS_SHARE = 12, 0.1
+# Two tables that contradict each other hold different things, such as import and export.
+MIN_CONFLICTS_OF_TABLES = 2
+SKIPPED_EQUAL = "equal to another row"
 
 _WAITING = PARSED.append(pa.field("part", pa.int64())).append(pa.field("ordinal", pa.int64()))
 _MAY_BE_LEFT_EMPTY = ("identifier", "unit")
@@ -48,6 +54,8 @@ class Gathered:
     spans: Spans = dataclasses.field(default_factory=dict)
     left_empty: set[str] = dataclasses.field(default_factory=set)
     newest_us: int | None = None
+    _skipped: Counter[str] = dataclasses.field(default_factory=Counter)
+    _second_table: int | None = None
     _bound: set[int] = dataclasses.field(default_factory=set)
     _reads: list[pa.Table] = dataclasses.field(default_factory=list)
 
@@ -58,6 +66,9 @@ class Gathered:
     def add(self, batch: Batch) -> None:
         """Add the next batch. Raises `RefusedFile` if the file holds too many register reads."""
         batch = check_names(batch)
+        self._skipped.update(batch.skipped)
+        if self._second_table is None:
+            self._second_table = batch.second_table
         self._rejected.add(batch.rejected, np.zeros(batch.rejected.num_rows, dtype=np.int64))
         if batch.register_reads.num_rows:
             self._reads.append(batch.register_reads)
@@ -67,25 +78,37 @@ class Gathered:
         if batch.readings.num_rows:
             self._add_readings(batch.readings, batch.part)
 
-    def finish(self, format: str, content_hash: str) -> FileInParts:
-        """Return the file, after all batches were added. Raises `RefusedFile` if it holds no reading."""
+    def finish(self, format: str, content_hash: str, *, is_declared: bool = False) -> FileInParts:
+        """Return the file, after all batches were added. Raises `RefusedFile` if it holds no reading.
+
+        If the meaning of its columns `is_declared` by a mapping, its parts raise `RefusedFile` after the last
+        one where rows contradict each other in mass: then the mapping takes different things for one.
+        """
         if not self._readings.num_rows:
             raise self._refuse_empty(format)
         reads = pa.concat_tables([REGISTER_READ.empty_table(), *self._reads])
         version = None if self.newest_us is None else _to_instant(self.newest_us)
         left_empty = frozenset(self.left_empty)
 
-        def part(readings: pa.Table, rejected: pa.Table) -> ParsedFile:
-            return ParsedFile(self.path, format, content_hash, readings, rejected, version, reads)
+        def part(readings: pa.Table, rejected: pa.Table, skipped: Counter[str]) -> ParsedFile:
+            return ParsedFile(self.path, format, content_hash, readings, rejected, version, reads, skipped)
 
         def parts() -> Iterator[ParsedFile]:
             rejected = self._rejected.tables()
+            conflicts = _Conflicts()
+            skipped = self._skipped
             for waiting in self._readings.whole_keys(self._bound):
                 kept, replaced = keep_latest(*_restore_file_order(waiting))
+                conflicts.add(kept, replaced)
                 some = next(rejected, REJECTED.empty_table())
-                yield part(kept, pa.concat_tables([some, replaced]))
+                equal = waiting.num_rows - kept.num_rows - replaced.num_rows
+                skipped = skipped + Counter({SKIPPED_EQUAL: equal})
+                yield part(kept, pa.concat_tables([some, replaced]), skipped)
+                skipped = Counter()
             for some in rejected:
-                yield part(PARSED.empty_table(), some)
+                yield part(PARSED.empty_table(), some, skipped)
+            if is_declared and conflicts.are_many(has_tables=self._second_table is not None):
+                raise self._refuse_conflicts(format, conflicts)
 
         return FileInParts(self.path, format, content_hash, version, self.spans, left_empty, reads, parts)
 
@@ -124,6 +147,16 @@ class Gathered:
             if pc.any(pc.equal(readings[name], "")).as_py():
                 self.left_empty.add(name)
 
+    def _refuse_conflicts(self, format: str, conflicts: "_Conflicts") -> RefusedFile:
+        where = f"; another table begins on line {self._second_table}" if self._second_table else ""
+        reason = (
+            f"{conflicts.count} rows contradict another row for the same interval of the same register, the "
+            f"first on line {conflicts.line}{where}"
+        )
+        error = refuse(self.path, self._second_table or conflicts.line, "MAP-CONFLICT", reason)
+        error.format = format
+        return error
+
     def _refuse_empty(self, format: str) -> RefusedFile:
         count = self._rejected.num_rows
         if not count:
@@ -143,6 +176,30 @@ class Gathered:
         return error
 
 
+@dataclasses.dataclass
+class _Conflicts:
+    """Counts the rows that contradict a row of the same interval, and the readings that are kept."""
+
+    count: int = 0
+    line: int | None = None
+    _kept: int = 0
+
+    def add(self, kept: pa.Table, replaced: pa.Table) -> None:
+        """Count the rows of one part."""
+        is_conflict = pc.is_in(replaced["rule"], pa.array(["VEE-CONFLICT", "VEE-OVERLAP"]))
+        lines = replaced.filter(is_conflict)["line"]
+        self._kept += kept.num_rows
+        self.count += len(lines)
+        found = [line for line in (self.line, pc.min(lines).as_py()) if line is not None]
+        self.line = min(found, default=None)
+
+    def are_many(self, *, has_tables: bool) -> bool:
+        """Whether so many rows contradict others that the readings cannot be what they are declared to be."""
+        if has_tables and self.count >= MIN_CONFLICTS_OF_TABLES:
+            return True
+        return self.count >= MIN_CONFLICTS and self.count >= CONFLICTS_SHARE * self._kept
+
+
 def wrap_in_part(parsed: ParsedFile) -> FileInParts:
     """Wrap readings that are in memory, and not from a file, as one part."""
     return FileInParts(
@@ -156,6 +213,7 @@ def join_parts(file: FileInParts) -> ParsedFile:
     parts = list(file.parts())
     return dataclasses.replace(
         parts[0],
+        skipped=sum((part.skipped for part in parts), Counter()),
         readings=pa.concat_tables(part.readings for part in parts).combine_chunks(),
         rejected=pa.concat_tables(part.rejected for part in parts),
     )

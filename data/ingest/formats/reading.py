@@ -33,7 +33,7 @@ def read_parts(
     digest: str | None = None,
     memory_bytes: int = MEMORY_BYTES,
 ) -> FileInParts:
-    """Read a meter file of any size; of several rows for one register and interval the last one counts.
+    """Read a meter file of any size; of several rows for one register and interval one counts (`latest`).
 
     `mapping` declares what the file does not state; `mapped_csv` cannot be read without one. `digest` is the
     `hash_file` of the file if it is known already. Rows beyond `memory_bytes` wait in a temporary file.
@@ -49,7 +49,9 @@ def read_parts(
         name = found
         gathered.add(batch)
     # A file without any batch has not revealed its format yet.
-    return gathered.finish(name or detect_format(path), digest)
+    name = name or detect_format(path)
+    use = find_format(path, name).mapping
+    return gathered.finish(name, digest, is_declared=use is not None and use.is_required)
 
 
 def iter_batches(

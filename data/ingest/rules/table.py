@@ -170,6 +170,19 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
         "Set `order` in the mapping to the order of the rows.",
     ),
     (
+        "MAP-CONFLICT",
+        "terminate",
+        "rows for one interval of one register do not contradict each other in mass",
+        "Declare in the mapping what distinguishes the rows: the register in `columns`, the titles of the "
+        "tables in `sections`, or the true `interval_minutes`.",
+    ),
+    (
+        "MAP-TABLE",
+        "terminate",
+        "a file holds one table, or the mapping names its tables",
+        "Declare the titles above the tables in `sections`, or split the file.",
+    ),
+    (
         "CSV-DAY",
         "reject",
         "a row for a day holds one value for each interval of that local day",
@@ -260,7 +273,7 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
     (
         "VEE-SUPERSEDED",
         "info",
-        "one value per register and interval: a later version in the same file wins",
+        "one value per register and interval: in one file the better quality wins, then the later version",
         "Nothing to do.",
     ),
     (
