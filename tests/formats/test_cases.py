@@ -65,3 +65,11 @@ def test_nem13_whose_quantity_contradicts_its_reads_is_quarantined(samples: Path
     parsed = read_file(find_case(samples, "nem13-quantity-against-reads"))
     assert sum_series(parsed) == {("2001000011", "11"): Decimal(250)}
     assert [(row["line"], row["rule"]) for row in parsed.rejected.to_pylist()] == [(2, "NEM13-QUANTITY")]
+
+
+def test_the_cost_of_a_green_button_reading_has_a_scale_of_its_own(samples: Path) -> None:
+    parsed = read_file(find_case(samples, "espi-cost-with-its-own-scale"))
+    (total,) = sum_series(parsed).values()
+    assert (total, parsed.readings.num_rows) == (Decimal("27751.818"), 24)
+    assert set(parsed.readings["unit"].to_pylist()) == {"Wh"}
+    assert list_times(parsed) == ("2025-01-15T05:00:00Z", "2025-01-16T04:00:00Z")

@@ -40,7 +40,7 @@ def write(tmp_path: Path) -> Write:
 
 def write_example(values: example.Values) -> bytes:
     """In thousandths of a Wh."""
-    base = "/espi/1_1/resource/RetailCustomer/1/UsagePoint/M1"
+    base = "https://utility.example/espi/1_1/resource/RetailCustomer/1/UsagePoint/M1"
     readings = "".join(
         "<IntervalReading><timePeriod><duration>3600</duration>"
         f"<start>{int(at.timestamp())}</start></timePeriod><value>{int(value * 1_000_000)}</value>"
@@ -86,7 +86,7 @@ def test_a_reading_has_all_fields_of_the_file(write: Write) -> None:
     assert read_file(path).readings.to_pylist() == [
         {
             "line": 4,
-            "identifier": OWNER,
+            "identifier": f"/{OWNER}",
             "register": "1",
             "serial_number": None,
             "channel": "import",
@@ -325,8 +325,8 @@ def test_a_block_may_state_unit_length_and_point_itself(write: Write) -> None:
         )
         for row in parsed.readings.to_pylist()
     ] == [
-        ("9001", "import", "kWh", 1800, Decimal("0.02"), "actual"),
-        ("9001", "import", "kWh", 1800, Decimal("0.12"), "estimated"),
+        ("/9001", "import", "kWh", 1800, Decimal("0.02"), "actual"),
+        ("/9001", "import", "kWh", 1800, Decimal("0.12"), "estimated"),
     ]
     assert rejections(parsed) == ["ROW-QUALITY"]
     assert inspect(document("GAS", "therm"))["channels"][0]["channel"] == "consumption"
@@ -344,8 +344,8 @@ def test_readings_without_links_and_usage_point_are_those_of_a_meter_without_a_n
     ]
     found = inspect(write(feed(*both[0], *both[1])))["channels"]
     assert [(c["meter"], c["register"], c["channel"], c["total"]) for c in found] == [
-        ("UsagePoint/1", "0", "import", "0"),
-        ("UsagePoint/1", "19", "export", "0.019"),
+        ("", "0", "import", "0"),
+        ("", "19", "export", "0.019"),
     ]
 
 

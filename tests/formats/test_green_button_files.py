@@ -157,8 +157,16 @@ def test_the_hand_written_fixture_matches_its_comment() -> None:
         for c in document["channels"]
     ]
     assert found == [
-        ("RetailCustomer/100/UsagePoint/5", "import", "1", 3, "1.15", "kWh", {"17": 2, "8": 1}),
-        ("RetailCustomer/100/UsagePoint/5", "export", "19", 2, "0.4", "kWh", {"actual": 2}),
+        (
+            "utility.example/RetailCustomer/100/UsagePoint/5",
+            "import",
+            "1",
+            3,
+            "1.15",
+            "kWh",
+            {"17": 2, "8": 1},
+        ),
+        ("utility.example/RetailCustomer/100/UsagePoint/5", "export", "19", 2, "0.4", "kWh", {"actual": 2}),
     ]
     assert document["rejected"] == []
 

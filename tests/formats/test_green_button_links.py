@@ -34,11 +34,19 @@ def write(tmp_path: Path) -> Write:
     return make_writer(tmp_path)
 
 
-@pytest.mark.parametrize("root", ["https://utility.example/espi/1_1/resource/", "/espi/1_1/resource/", ""])
-def test_absolute_and_relative_links_tie_alike(write: Write, root: str) -> None:
+@pytest.mark.parametrize(
+    ("root", "sender"),
+    [
+        ("https://utility.example/espi/1_1/resource/", "utility.example"),
+        ("HTTPS://API.Utility.example:8443/DataCustodian/espi/1_1/resource/", "api.utility.example"),
+        ("/espi/1_1/resource/", ""),
+        ("", ""),
+    ],
+)
+def test_absolute_and_relative_links_tie_alike(write: Write, root: str, sender: str) -> None:
     text = usual(block(*quarters(5))).replace(f'"{OWNER}', f'"{root}{OWNER}')
     [row] = read_file(write(text)).readings.to_pylist()
-    assert (row["identifier"], row["value"]) == (OWNER, Decimal(5))
+    assert (row["identifier"], row["value"]) == (f"{sender}/{OWNER}", Decimal(5))
 
 
 def test_a_reading_type_may_name_its_meter_reading_instead(write: Write) -> None:
@@ -75,8 +83,8 @@ def test_usage_points_that_share_a_link_stay_apart(write: Write) -> None:
         ]
     rows = read_file(write(feed(*entries, reading_type()))).readings.to_pylist()
     assert [(row["identifier"], row["value"]) for row in rows] == [
-        ("RetailCustomer/1/UsagePoint/1", 1),
-        ("RetailCustomer/2/UsagePoint/1", 2),
+        ("/RetailCustomer/1/UsagePoint/1", 1),
+        ("/RetailCustomer/2/UsagePoint/1", 2),
     ]
 
 
@@ -112,9 +120,9 @@ def test_entries_without_links_belong_together_by_order(write: Write) -> None:
     parsed = read_file(write(feed(plain(point, *series(1, 5), *series(19, 6), point, *series(1, 7)))))
     rows = parsed.readings.to_pylist()
     assert [(row["identifier"], row["channel"], row["value"]) for row in rows] == [
-        ("UsagePoint/1", "import", 5),
-        ("UsagePoint/1", "export", 6),
-        ("UsagePoint/2", "import", 7),
+        ("/UsagePoint/1", "import", 5),
+        ("/UsagePoint/1", "export", 6),
+        ("/UsagePoint/2", "import", 7),
     ]
     # The file does not state when the readings were made: they are at least as new as their end.
     assert rows[0]["source_version"].timestamp() == START + 900

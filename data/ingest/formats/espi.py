@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from data.ingest.formats.assemble import AMOUNTS
 from data.ingest.formats.columns import UNITS, Fault
+from data.ingest.formats.mapping import GreenButtonMapping
 
 # A year and an hour: water is billed every quarter or year.
 MAX_INTERVAL_SECONDS = 366 * 86_400 + 3_600
@@ -18,6 +19,8 @@ _HOST = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
 _OWNER = r"(?:(?:RetailCustomer|Customer|Subscription|User)/[^/]+/)?"
 _RESOURCE = re.compile(rf"{_OWNER}(?:UsagePoint|ReadingType)/.+")
 _USAGE_POINT = re.compile(rf"{_OWNER}UsagePoint/[^/]+")
+_SENDER = re.compile(r"^https?://([^/:@\s]+)(?::[0-9]+)?/", re.IGNORECASE)
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 # UnitSymbol of ESPI, from IEC 61968-9 as the type UomType of espi.xsd documents it (42 m3, 119 ft3): the unit
 # for each power of ten. Any other power scales the value, in the unit of power 0.
@@ -140,8 +143,12 @@ class ResolvedSeries:
 
 @dataclass
 class EspiResources:
-    """The resources of a text in document order, and the distinct owners of blocks with their codes."""
+    """The resources of a text in document order, and the distinct owners of blocks with their codes.
 
+    `host` is that of the first absolute address that the text gives itself or one of its entries.
+    """
+
+    host: str = ""
     usage_points: list[Resource] = field(default_factory=list)
     meter_readings: list[Resource] = field(default_factory=list)
     reading_types: list[Resource] = field(default_factory=list)
@@ -155,11 +162,19 @@ def normalize_href(href: str) -> str:
     return found.group() if found else path
 
 
+def find_host(href: str) -> str:
+    """Return the host of an absolute href, in lower case; empty for a relative one."""
+    found = _SENDER.match(href.strip())
+    return found.group(1).lower() if found else ""
+
+
 class Resolver:
     """Connects blocks with their usage point and ReadingType: by links, or by order if there are none."""
 
-    def __init__(self, catalogue: EspiResources) -> None:
+    def __init__(self, catalogue: EspiResources, mapping: GreenButtonMapping | None = None) -> None:
         self._catalogue = catalogue
+        self._identifier = mapping.identifier if mapping else None
+        self._sender = (mapping.sender if mapping else None) or catalogue.host
         self._usage_points: dict[str, Resource] = {}
         self._meter_readings: dict[str, Resource] = {}
         self._reading_types: dict[str, Resource] = {}
@@ -197,7 +212,8 @@ class Resolver:
             stated = dict(owner.stated)
             try:
                 meter = self._meter_reading(owner)
-                usage_point, series.identifier = self._usage_point(owner, meter)
+                usage_point, path = self._usage_point(owner, meter)
+                series.identifier = self._name(stated.get("servicePointId") or path, usage_point)
                 if "unitOfMeasure" in stated:
                     _describe_stated(series, stated)
                 else:
@@ -222,7 +238,7 @@ class Resolver:
         parents = [href.removesuffix("/MeterReading") for href in (links.up, *links.related) if href]
         for href in (*parents, *hrefs):
             if href in self._usage_points:
-                return self._usage_points[href], _identify(self._usage_points[href], self._catalogue)
+                return self._usage_points[href], _identify(self._usage_points[href])
         for href in hrefs:
             named = _USAGE_POINT.search(href)
             if named is not None:
@@ -232,11 +248,31 @@ class Resolver:
             before = sum(point.position < meter.position for point in self._catalogue.usage_points)
         near = _find_nearest(self._catalogue.usage_points, before)
         if near is not None:
-            return near, _identify(near, self._catalogue)
+            return near, _identify(near)
         if self._catalogue.usage_points or hrefs:
             raise Fault("ROW-CHANNEL", "the readings do not belong to a UsagePoint")
         # Downloads of some utilities hold the readings of one meter without links and without a name.
-        return None, "UsagePoint/1"
+        return None, ""
+
+    def _name(self, path: str, usage_point: Resource | None) -> str:
+        """Return the identifier: sender and path, since utilities count their customers from 1.
+
+        A path with a UUID is unique. Without a sender it starts with a slash, unless the entry has a UUID; it
+        is empty for the only usage point of a file if that has no name.
+        """
+        if self._identifier is not None:
+            return self._identifier
+        if not path:
+            points = self._catalogue.usage_points
+            if not self._sender and len(points) < 2:
+                return ""
+            path = f"UsagePoint/{points.index(usage_point) + 1 if usage_point in points else 1}"
+        if _UUID.search(path):
+            return path
+        if self._sender:
+            return f"{self._sender}/{path}"
+        uuid = _UUID.search(usage_point.links.id) if usage_point is not None else None
+        return f"{path}#{uuid.group().lower()}" if uuid else f"/{path}"
 
     def _reading_type(self, owner: Owner, meter: Resource | None) -> Resource:
         links = meter.links if meter is not None else Links()
@@ -290,13 +326,10 @@ def _find_nearest(resources: list[Resource], before: int) -> Resource | None:
     return resources[0] if len(resources) == 1 else None
 
 
-def _identify(usage_point: Resource, catalogue: EspiResources) -> str:
-    links = usage_point.links
-    named = _USAGE_POINT.search(links.own)
-    if named is not None:
-        return named.group()
-    ordinals = (i for i, point in enumerate(catalogue.usage_points, 1) if point is usage_point)
-    return links.own or links.id or f"UsagePoint/{next(ordinals)}"
+def _identify(usage_point: Resource) -> str:
+    """Return the path or the id of a usage point, empty if it has neither."""
+    named = _USAGE_POINT.search(usage_point.links.own)
+    return named.group() if named is not None else usage_point.links.own or usage_point.links.id
 
 
 def _describe(series: ResolvedSeries, fields: dict[str, str], service: dict[str, str]) -> None:
@@ -331,7 +364,6 @@ def _describe_stated(series: ResolvedSeries, stated: dict[str, str]) -> None:
     series.unit = UNITS.get(stated["unitOfMeasure"].lower())
     if series.unit is None:
         raise Fault("ROW-UNIT", f"the unitOfMeasure {stated['unitOfMeasure']!r} is unknown")
-    series.identifier = stated.get("servicePointId") or series.identifier
     is_electric = stated.get("serviceType", "electric").lower().startswith("electric")
     if series.unit in AMOUNTS:
         series.channel = "import" if is_electric else "consumption"

@@ -156,7 +156,9 @@ def list_undeclared(parsed: FileInParts, mapping: FileMapping | None) -> list[st
     use = _USES.get(parsed.format)
     if use is None or use.is_required:
         return []
-    return sorted(parsed.left_empty) + [name for name in use.needs if getattr(mapping, name, None) is None]
+    no_sender = use.names_sender and any(identifier.startswith("/") for identifier, _ in parsed.spans)
+    missing = [name for name in use.needs if getattr(mapping, name, None) is None]
+    return sorted(parsed.left_empty) + ["sender"] * no_sender + missing
 
 
 def refuse_undeclared(parsed: FileInParts, mapping: FileMapping | None) -> None:

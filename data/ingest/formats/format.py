@@ -21,13 +21,15 @@ class MappingUse:
 
     `model` checks a mapping for this format. Where `is_required`, the format cannot be read without one.
     `needs` are the fields that the file never states: without them it can be inspected, but not loaded.
-    `excludes` has the fields that the file states itself, each with the reason.
+    `excludes` has the fields that the file states itself, each with the reason. With `names_sender` an
+    identifier that starts with a slash lacks its sender, which a mapping has to give.
     """
 
     model: type[FileMapping]
     is_required: bool = False
     needs: tuple[str, ...] = ()
     excludes: Mapping[str, str] = field(default_factory=dict)
+    names_sender: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

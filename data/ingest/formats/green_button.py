@@ -45,9 +45,11 @@ from data.ingest.formats.espi import (
     ResolvedSeries,
     Resolver,
     Resource,
+    find_host,
     normalize_href,
 )
-from data.ingest.formats.format import FileFormat
+from data.ingest.formats.format import FileFormat, MappingUse
+from data.ingest.formats.mapping import GreenButtonMapping
 from data.ingest.schema import PARSED, TIMESTAMP
 
 BATCH_ROWS = 65_536
@@ -96,12 +98,18 @@ _RAW = pa.schema(
 Ints = npt.NDArray[np.int64]
 
 
-def iter_batches(path: Path, member: Member, part: int) -> Iterator[Batch]:
+def iter_batches(
+    path: Path, member: Member, part: int, mapping: GreenButtonMapping | None = None
+) -> Iterator[Batch]:
     """Yield the readings of one text in batches of about 64 k rows. Raises `RefusedFile`."""
     with tempfile.SpooledTemporaryFile(MEMORY_BYTES) as spool:
         scanner = _Scanner(path, pa.ipc.new_stream(spool, _RAW))
         scanner.read(member)
-        series = Resolver(scanner.catalogue).resolve()
+        if mapping and mapping.identifier and len(scanner.catalogue.usage_points) > 1:
+            count = len(scanner.catalogue.usage_points)
+            reason = f"the mapping names one meter, but the file has {count} usage points: give the sender"
+            raise refuse(path, None, "FILE-MAPPING", reason)
+        series = Resolver(scanner.catalogue, mapping).resolve()
         blocks = _Blocks.from_scanner(scanner)
         yield Batch(PARSED.empty_table(), scanner.rejections.take(), part)
         spool.seek(0)
@@ -122,6 +130,7 @@ FORMAT = FileFormat(
     summary="Green Button XML of North America (ESPI)",
     read=iter_batches,
     recognizes=_recognizes,
+    mapping=MappingUse(model=GreenButtonMapping, names_sender=True),
 )
 
 
@@ -275,9 +284,12 @@ class _Scanner:
 
     def _take_link(self, attributes: dict[str, str]) -> None:
         links, href = self._entry, normalize_href(attributes.get("href", ""))
+        kind = attributes.get("rel", "").lower()
+        if kind == "self" and not self.catalogue.host:
+            self.catalogue.host = find_host(attributes.get("href", ""))
         if links is None or not href:
             return
-        match attributes.get("rel", "").lower():
+        match kind:
             case "self":
                 links.own = href
             case "up":

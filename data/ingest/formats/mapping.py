@@ -380,7 +380,15 @@ class NemMapping(_Declaration):
     incomplete: Literal["read"]
 
 
-FileMapping = CsvMapping | JsonMapping | NemMapping
+class GreenButtonMapping(_Declaration):
+    """Who sent a Green Button file whose addresses do not say it, or the name of its only meter."""
+
+    format: Literal["green_button"]
+    sender: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$", max_length=40)] | None = None
+    identifier: Name | None = None
+
+
+FileMapping = CsvMapping | JsonMapping | NemMapping | GreenButtonMapping
 
 
 def _is_amount(value: _Amount) -> bool:
