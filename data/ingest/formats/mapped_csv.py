@@ -7,6 +7,7 @@ times (`mapped_times`), or the fields of a mapping (`mapping`).
 import itertools
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from data.ingest.formats.container import Member, cut_lines, refuse
 from data.ingest.formats.format import FileFormat, MappingUse
 from data.ingest.formats.mapped_layout import Layout, find_layout
 from data.ingest.formats.mapped_table import RowTable, split_block
+from data.ingest.formats.mapped_tables import Tables
 from data.ingest.formats.mapped_times import NO_TIME, SKIPPED, RowTimes, TimeColumns
 from data.ingest.formats.mapping import ENERGY_OF_POWER, HOUR_DIGITS, CsvMapping, Day, Value
 from data.ingest.formats.wallclock import Ints
@@ -48,12 +50,15 @@ def iter_batches(path: Path, member: Member, part: int, mapping: CsvMapping) -> 
     blocks = cut_lines(path, member.blocks)
     layout, rest, line = find_layout(path, blocks, mapping)
     reader = _Reader(layout, part)
+    tables = Tables(path, layout, reader.times)
     for block in itertools.chain([rest], blocks):
         if block:
             rejections = Rejections()
-            table = split_block(block, line, layout, rejections)
+            table = tables.follow(split_block(block, line, layout, rejections, tables.find_title))
             line += block.count(b"\n")
-            yield from reader.read_table(table, rejections)
+            for batch in reader.read_table(table, rejections):
+                skipped = tables.take_skipped() + batch.skipped
+                yield replace(batch, skipped=skipped, second_table=tables.second_table)
     if reader.runs_against_its_order:
         reason = f"most rows run against the order {mapping.order!r}, which decides about the repeated hour"
         raise refuse(path, None, "MAP-ORDER", reason)
@@ -72,11 +77,11 @@ class _Reader:
         self._layout = layout
         self._mapping = layout.mapping
         self._part = part
-        self._times = TimeColumns(layout)
+        self.times = TimeColumns(layout)
 
     @property
     def runs_against_its_order(self) -> bool:
-        return self._times.clock.runs_against_its_order
+        return self.times.clock.runs_against_its_order
 
     def read_table(self, table: RowTable, rejections: Rejections) -> Iterator[Batch]:
         if not len(table.lines):
@@ -85,7 +90,7 @@ class _Reader:
             for run in self._mapping.day:
                 yield self._read_days(table, run, rejections)
         else:
-            times = self._times.read_times(table, self._name_series)
+            times = self.times.read_times(table, self._name_series)
             for value in self._mapping.values:
                 yield self._read_values(table, value, times, rejections)
 
@@ -141,20 +146,28 @@ class _Reader:
     def _name_series(self, table: RowTable) -> pa.Array:
         """Return a text for each row that is the same within one meter and register."""
         series = self._take_identifiers(table)
-        if self._mapping.columns.register_ is None:
+        registers = self._take_registers(table)
+        if registers is None:
             return series
-        register = pc.fill_null(self._take_column(table, "register_"), "")
+        register = pc.fill_null(registers, "")
         return pc.binary_join_element_wise(pc.fill_null(series, ""), register, "\n")
+
+    def _take_registers(self, table: RowTable) -> pa.Array | None:
+        """Return the register that a column or a section gives each row, None if the mapping gives it."""
+        if self._mapping.sections:
+            return table.sections
+        return None if self._mapping.columns.register_ is None else self._take_column(table, "register_")
 
     def _resolve_registers(self, table: RowTable, value: Value | Day) -> tuple[pa.Array, pa.Array]:
         """Return (register, channel) of each row."""
         count = len(table.lines)
-        if self._mapping.columns.register_ is None:
+        register = self._take_registers(table)
+        if register is None:
             name = value.column if isinstance(value, Value) else value.channel
             return repeat_text(value.register_ or str(name), count), repeat_text(value.channel, count)
-        register = self._take_column(table, "register_")
         encoded = pc.dictionary_encode(register)
-        channels = {name.strip().lower(): channel for name, channel in self._mapping.channels.items()}
+        declared = self._mapping.channels | self._mapping.sections
+        channels = {name.strip().lower(): channel for name, channel in declared.items()}
         found = [channels.get(text.lower()) for text in encoded.dictionary.to_pylist()]
         # A row without a register has no channel, which rejects it.
         return pc.fill_null(register, ""), pa.array(found, type=pa.string()).take(encoded.indices)
@@ -211,7 +224,7 @@ class _Reader:
         numbers, wrong = numbers.take(pa.array(order)), wrong[order]
         if day.average_power:
             numbers = self._convert_to_energy(numbers)
-        days, bad_date = self._times.read_wall_clock(table)
+        days, bad_date = self.times.read_wall_clock(table)
         days = np.where(bad_date, 0, days)
         register, channel = self._resolve_registers(table, day)
         identifier, unit = self._take_identifiers(table), self._resolve_units(table, day)
@@ -260,12 +273,12 @@ class _Reader:
         count = len(days)
         idle = _find_idle(numbers)
         ordinal = np.tile(np.arange(width, dtype=np.int64), count)
-        interval_us = self._times.interval_us
+        interval_us = self.times.interval_us
         if day.clock_change == "wall_clock":
             local = np.repeat(days, width) + ordinal * interval_us
-            start_us, skipped = self._times.clock.resolve_firsts(local)
+            start_us, skipped = self.times.clock.resolve_firsts(local)
             return start_us, skipped & idle, skipped & ~idle, []
-        midnight, due = self._times.measure_days(days, interval_us)
+        midnight, due = self.times.measure_days(days, interval_us)
         beyond = ordinal >= np.repeat(due, width)
         too_many: Mask = np.asarray((beyond & ~idle).reshape(count, width).any(axis=1))
         start_us = np.repeat(midnight, width) + ordinal * interval_us

@@ -6,7 +6,7 @@ Here: finding the header below titles and notes, and checking it against the map
 
 import csv
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from data.ingest.formats.columns import split_lines
@@ -23,11 +23,15 @@ LONGEST_CHANGE_MINUTES = 120
 
 @dataclass(frozen=True)
 class Layout:
-    """The names of all columns (empty without a header), and the place of each column of the mapping."""
+    """The names of all columns (empty without a header), and the place of each column of the mapping.
+
+    `above` has the lines above the table.
+    """
 
     mapping: CsvMapping
     names: list[str]
     places: dict[str | int, int]
+    above: list[str] = field(default_factory=list)
 
     def find_place(self, field: str) -> int | None:
         """Return the place of a field of `mapping.columns`, None if the mapping has no such column."""
@@ -37,6 +41,13 @@ class Layout:
     def list_cells(self, day: Day) -> range:
         """Return the places of the values of a day."""
         return range(self.places[day.first], self.places[day.last] + 1, day.step)
+
+    def list_values(self) -> list[int]:
+        """Return the places of the values of a row, of a day only the first one."""
+        return [
+            *(self.places[value.column] for value in self.mapping.values),
+            *(self.places[run.first] for run in self.mapping.day),
+        ]
 
 
 def find_layout(path: Path, blocks: Iterator[bytes], mapping: CsvMapping) -> tuple[Layout, bytes, int]:
@@ -56,7 +67,7 @@ def find_layout(path: Path, blocks: Iterator[bytes], mapping: CsvMapping) -> tup
     else:
         names, line = _count_columns(path, lines, mapping)
         first = line - 1
-    layout = Layout(mapping, names, _locate_columns(path, line, names, mapping))
+    layout = Layout(mapping, names, _locate_columns(path, line, names, mapping), lines[: line - 1])
     for run in mapping.day:
         _check_day(path, line, layout, run)
     return layout, _skip_lines(head, first), first + 1

@@ -1,10 +1,11 @@
 """The rows of a mapped CSV as columns of strings, one block at a time.
 
-Here: splitting text, and dropping rows that are not data. Not here: the meaning of a column (`mapped_csv`,
-`mapped_times`).
+Here: splitting text. Not here: which rows are data (`mapped_tables`), or the meaning of a column
+(`mapped_csv`, `mapped_times`).
 """
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,17 +13,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
-from data.ingest.formats.columns import Mask, Rejections, is_damaged, split_lines, to_mask
+from data.ingest.formats.columns import Mask, Rejections, is_damaged, split_lines
 from data.ingest.formats.mapped_layout import Layout, split_fields
 from data.ingest.formats.wallclock import Ints
 
 
 @dataclass(frozen=True)
 class RowTable:
-    """The rows of a block: `strings` has every column by its place, `lines` the line of each row."""
+    """The rows of a block: `strings` has every column by its place, `lines` the line of each row.
+
+    `sections` has the section of each row, if the mapping has sections.
+    """
 
     strings: pa.Table
     lines: Ints
+    sections: pa.Array | None = None
 
     def take_column(self, place: int | None) -> pa.Array:
         """Return a column without blanks around its texts, null where it is empty or absent."""
@@ -34,29 +39,42 @@ class RowTable:
 
     def filter_rows(self, keep: Mask) -> "RowTable":
         """Keep the rows where `keep` is true."""
-        return RowTable(self.strings.filter(pa.array(keep)), self.lines[keep])
+        sections = None if self.sections is None else self.sections.filter(pa.array(keep))
+        return RowTable(self.strings.filter(pa.array(keep)), self.lines[keep], sections)
 
 
-def split_block(block: bytes, first_line: int, layout: Layout, rejections: Rejections) -> RowTable:
-    """Split a block to its rows of data; `first_line` is the line on which it starts."""
-    table = _split_rows(block, first_line, layout, rejections)
+# Returns the section whose title a line is, None if the line is not a title.
+FindTitle = Callable[[list[str]], str | None]
+
+
+def split_block(
+    block: bytes, first_line: int, layout: Layout, rejections: Rejections, find_title: FindTitle
+) -> RowTable:
+    """Split a block to its rows; `first_line` is the line on which it starts.
+
+    A title, or a row that the mapping ignores, may have any number of fields: it is the row of its first
+    words alone.
+    """
+    table = _split_rows(block, first_line, layout, rejections, find_title)
     if not block.endswith(b"\n"):
         _report_open_end(block, first_line + block.count(b"\n"), rejections)
-    return _drop_other_rows(table, layout)
+    return table
 
 
-def _split_rows(block: bytes, first_line: int, layout: Layout, rejections: Rejections) -> RowTable:
+def _split_rows(
+    block: bytes, first_line: int, layout: Layout, rejections: Rejections, find_title: FindTitle
+) -> RowTable:
     """Let Arrow split an ordinary block, and split any other line by line."""
     signs = (b"\0", "\ufffd".encode(), b"\n\n")
     if not any(sign in block for sign in signs) and not block.startswith(b"\n"):
         try:
             strings = _split_fast(block, layout)
         except pa.ArrowInvalid:
-            return _split_slowly(block, first_line, layout, rejections)
+            return _split_slowly(block, first_line, layout, rejections, find_title)
         # A lone quote swallows line ends, which the number of rows shows.
         if strings.num_rows == block.count(b"\n") + (not block.endswith(b"\n")):
             return RowTable(strings, np.arange(first_line, first_line + strings.num_rows, dtype=np.int64))
-    return _split_slowly(block, first_line, layout, rejections)
+    return _split_slowly(block, first_line, layout, rejections, find_title)
 
 
 def _split_fast(block: bytes, layout: Layout) -> pa.Table:
@@ -71,7 +89,9 @@ def _split_fast(block: bytes, layout: Layout) -> pa.Table:
     ).combine_chunks()
 
 
-def _split_slowly(block: bytes, first_line: int, layout: Layout, rejections: Rejections) -> RowTable:
+def _split_slowly(
+    block: bytes, first_line: int, layout: Layout, rejections: Rejections, find_title: FindTitle
+) -> RowTable:
     width = len(layout.names)
     rows: list[list[str]] = []
     lines: list[int] = []
@@ -80,9 +100,11 @@ def _split_slowly(block: bytes, first_line: int, layout: Layout, rejections: Rej
         if not text.strip(" \t\x1a\0" + layout.mapping.delimiter):
             continue
         fields = split_fields(text, layout.mapping.delimiter)
-        if _is_ignored(fields, layout):
-            continue
-        if is_damaged(text):
+        word = _find_word(fields, layout) or (find_title(fields) if len(fields) != width else None)
+        if word is not None:
+            rows.append([word, *[""] * (width - 1)])
+            lines.append(line)
+        elif is_damaged(text):
             rejections.add(line, "ROW-ENCODING", "the row holds bytes that are not valid text", text)
         elif len(fields) < _count_needed_fields(block, text, layout) or any(map(str.strip, fields[width:])):
             reason = f"the row has {len(fields)} fields, {width} expected"
@@ -106,30 +128,11 @@ def _count_needed_fields(block: bytes, text: str, layout: Layout) -> int:
     return max(layout.places.values()) + 1
 
 
-def _is_ignored(fields: list[str], layout: Layout) -> bool:
+def _find_word(fields: list[str], layout: Layout) -> str | None:
+    """Return the first field if it marks a row that is not data."""
     first = fields[0].strip().lower() if fields else ""
-    return any(first.startswith(word.lower()) for word in layout.mapping.ignore_rows)
-
-
-def _drop_other_rows(table: RowTable, layout: Layout) -> RowTable:
-    """Drop the rows that are not data: repeated headers, and rows that the mapping ignores."""
-    if not table.strings.num_rows:
-        return table
-    unwanted = np.zeros(table.strings.num_rows, dtype=np.bool_)
-    first = _normalize_texts(table.strings.column(0))
-    for word in layout.mapping.ignore_rows:
-        unwanted |= to_mask(pc.starts_with(first, word.lower()))
-    if any(layout.names):
-        named = sorted(set(layout.places.values()))
-        again = to_mask(pc.equal(_normalize_texts(table.strings.column(named[0])), layout.names[named[0]]))
-        for place in named[1:] if again.any() else []:
-            again &= to_mask(pc.equal(_normalize_texts(table.strings.column(place)), layout.names[place]))
-        unwanted |= again
-    return table.filter_rows(~unwanted) if unwanted.any() else table
-
-
-def _normalize_texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pc.utf8_lower(pc.utf8_trim_whitespace(column))
+    is_ignored = any(first.startswith(word.lower()) for word in layout.mapping.ignore_rows)
+    return fields[0] if is_ignored else None
 
 
 def _report_open_end(block: bytes, line: int, rejections: Rejections) -> None:

@@ -89,6 +89,22 @@ class TimeColumns:
             local = local + np.where((local % DAY_US == 0) & ~is_moved, DAY_US, 0)
         return local, bad
 
+    def find_times(self, table: RowTable) -> Mask:
+        """Find the rows with a time or date, without resolving it."""
+        field = "timestamp" if self._mapping.columns.timestamp is not None else "date"
+        if field in self._formats:
+            return ~self._parse_column(table, field)[1]
+        return ~self._parse_instants(table)[1]
+
+    def is_time(self, layout: Layout, fields: list[str]) -> bool:
+        """Whether the fields of a line have a time or date in its place."""
+        place = layout.find_place("timestamp")
+        place = layout.find_place("date") if place is None else place
+        if place is None or place >= len(fields):
+            return False
+        strings = pa.table({str(n): pa.array([field]) for n, field in enumerate(fields)})
+        return bool(self.find_times(RowTable(strings, np.zeros(1, dtype=np.int64)))[0])
+
     def measure_days(self, days: Ints, length_us: int) -> tuple[Ints, Ints]:
         """Return (midnight in UTC, number of whole lengths) of local days; few days are distinct."""
         distinct, places = np.unique(days, return_inverse=True)
@@ -124,6 +140,13 @@ class TimeColumns:
         return start_us, [("ROW-TIMESTAMP", NO_TIME, bad), ("ROW-TIMESTAMP", SKIPPED, skipped)]
 
     def _read_offset_starts(self, table: RowTable) -> tuple[Ints, list[Violation]]:
+        start_us, bad = self._parse_instants(table)
+        if self._mapping.label not in ("start", None):
+            start_us -= self.interval_us
+        return start_us, [("ROW-TIMESTAMP", NO_TIME, bad)]
+
+    def _parse_instants(self, table: RowTable) -> tuple[Ints, Mask]:
+        """Return (microseconds UTC, is not a time) of times with an offset."""
         texts = self._take_column(table, "timestamp")
         absent = to_mask(pc.is_null(texts))
         if self._mapping.timestamp_format == "iso8601":
@@ -134,10 +157,8 @@ class TimeColumns:
             counted = pc.cast(null_where(texts, bad), pa.int64())
             bad |= to_mask(pc.greater(counted, _LAST_SECOND * US // scale))
             found = pc.multiply(null_where(counted, bad), scale).cast(TIMESTAMP)
-        start_us = pc.fill_null(found.cast(pa.int64()), 0).to_numpy(zero_copy_only=False).copy()
-        if self._mapping.label != "start":
-            start_us -= self.interval_us
-        return start_us, [("ROW-TIMESTAMP", NO_TIME, bad | absent)]
+        instants = pc.fill_null(found.cast(pa.int64()), 0).to_numpy(zero_copy_only=False).copy()
+        return instants, bad | absent
 
     def _read_period_starts(self, table: RowTable, days: Ints, bad: Mask) -> tuple[Ints, list[Violation]]:
         """Return starts by period: periods count from 1 at local midnight, so a long day has more of them."""

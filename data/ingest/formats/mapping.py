@@ -25,7 +25,12 @@ from pydantic import (
 from data.ingest.formats.assemble import AMOUNTS
 from data.ingest.formats.columns import UNITS
 from data.ingest.formats.wallclock import TimeFormat
-from data.ingest.schema import CHANNELS, ONE_DIRECTION_CHANNELS
+from data.ingest.schema import (
+    CHANNELS,
+    DECIMAL_DIGITS_AFTER_POINT,
+    DECIMAL_DIGITS_BEFORE_POINT,
+    ONE_DIRECTION_CHANNELS,
+)
 
 OFFSET_FORMATS = ("iso8601", "unix", "unix_ms")
 # Units of power, and of the energy of one hour at that power.
@@ -105,12 +110,18 @@ class Columns(_Strict):
 
 
 class _Amount(_Strict):
-    """What the values are. With `average_power` they are average power, and are read as energy."""
+    """What the values are. With `average_power` they are average power, and are read as energy.
+
+    A value is multiplied by `sign`. With `negative` a value below zero is an amount of that channel, in the
+    register `register negative` (`net export`); each interval then has a value in both channels.
+    """
 
     channel: Channel | None = None
     unit: Unit | None = None
     average_power: bool = False
     register_: Annotated[Name | None, Field(alias="register")] = None
+    sign: Literal[1, -1] = 1
+    negative: Channel | None = None
 
     @model_validator(mode="after")
     def _averages_power(self) -> Self:
@@ -122,9 +133,27 @@ class _Amount(_Strict):
 
 
 class Value(_Amount):
-    """A column of values: one register. `register` is the name of the column unless it is given."""
+    """A column of values: one register. `register` is the name of the column unless it is given.
+
+    With `cumulative` the values are reads of a dial at the times of the rows, and the energy between two
+    reads is their difference. A dial that goes down is rejected, unless `resets: to_zero` says that it began
+    again at zero, or `digits` says how many digits before the point it has, so that it passed the last one.
+    """
 
     column: ColumnName
+    cumulative: bool = False
+    resets: Literal["to_zero"] | None = None
+    digits: Annotated[int, Field(ge=1, le=DECIMAL_DIGITS_BEFORE_POINT)] | None = None
+
+    @model_validator(mode="after")
+    def _is_a_dial(self) -> Self:
+        if not self.cumulative and (self.resets or self.digits):
+            raise ValueError("resets and digits describe a dial: they need cumulative: true")
+        if self.resets and self.digits:
+            raise ValueError("a dial that goes down began again at zero or passed its last digit, not both")
+        if self.cumulative and (self.average_power or self.negative or self.sign == -1):
+            raise ValueError("a dial has neither average_power nor negative nor sign")
+        return self
 
 
 class Day(_Amount):
@@ -171,6 +200,10 @@ class CsvMapping(_Declaration):
     plus the length on the wall clock (it differs from `end` only at a clock change). With 1440 minutes a
     date alone names the local day of a value, which has 23, 24 or 25 hours. `order` is the order of the
     rows: it decides which of two equal local times came first.
+
+    `sections` are the tables of a file, one below the other: the first words of the title of each, and its
+    channel, null for a table that is not read. `decimals` is how many decimals a value has; more of them are
+    removed if they are the noise of binary arithmetic, and reject the value otherwise.
     """
 
     format: Literal["mapped_csv"]
@@ -193,8 +226,10 @@ class CsvMapping(_Declaration):
     has_header: bool = True
     skip_lines: Annotated[int, Field(ge=0, le=1000)] = 0
     channels: dict[str, Channel] = {}
+    sections: dict[str, Channel | None] = {}
     qualities: dict[str, Quality] = {}
     no_value: tuple[str, ...] = ()
+    decimals: Annotated[int, Field(ge=0, le=DECIMAL_DIGITS_AFTER_POINT)] | None = None
     ignore_rows: tuple[Name, ...] = ()
 
     @field_validator("timestamp_format", "date_format", "time_format")
@@ -263,9 +298,10 @@ class CsvMapping(_Declaration):
                 "give timezone if the times carry no offset, and only then",
             ),
             (
-                (self.label is None) == (is_date_alone or columns.period is not None),
+                (self.label is None) == (is_date_alone or columns.period is not None)
+                or (self.label is None and all(value.cumulative for value in self.values)),
                 "give label if times name intervals: not for a row per day, not for a date alone, not with "
-                "columns.period",
+                "columns.period, and not for the reads of dials alone",
             ),
             (
                 not self.midnight_ends_day or self.label in ("end", "wall_end"),
@@ -304,8 +340,9 @@ class CsvMapping(_Declaration):
                 "average power of a local day has no exact energy: days have 23, 24 or 25 hours",
             ),
             (
-                all((value.channel is None) == bool(self.channels) for value in given),
-                "give the channel with each value or by channels, exactly one of them",
+                all((value.channel is None) == bool(self.channels or self.sections) for value in given)
+                and not (self.channels and self.sections),
+                "give the channel with each value, by channels or by sections, exactly one of them",
             ),
             (
                 (columns.register_ is not None) == bool(self.channels),
@@ -314,6 +351,19 @@ class CsvMapping(_Declaration):
             (
                 columns.register_ is None or (len(given) == 1 and all(v.register_ is None for v in given)),
                 "with columns.register give one value column, without its own register",
+            ),
+            (
+                not self.sections or any(self.sections.values()),
+                "at least one of the sections needs a channel",
+            ),
+            (
+                all(_has_two_ways(value) for value in given),
+                "negative needs the channel of the values above zero, and is another channel of energy",
+            ),
+            (
+                not ({v.channel for v in self.values if v.cumulative} - {None})
+                & {v.channel for v in self.values if not v.cumulative},
+                "a dial and the energy of its intervals count the same thing: give one of the two columns",
             ),
             (
                 bool(self.qualities) == (columns.quality is not None or has_flags),
@@ -393,6 +443,11 @@ FileMapping = CsvMapping | JsonMapping | NemMapping | GreenButtonMapping
 
 def _is_amount(value: _Amount) -> bool:
     return value.unit is None or value.unit in AMOUNTS or value.average_power
+
+
+def _has_two_ways(value: _Amount) -> bool:
+    ways = {value.channel, value.negative}
+    return value.negative is None or (len(ways) == 2 and ways <= {*ONE_DIRECTION_CHANNELS})
 
 
 def _is_finite(minutes: int) -> bool:

@@ -1,0 +1,197 @@
+"""Which rows of a mapped CSV are data: repeated headers, the titles of sections, and the rows to ignore.
+
+Here: the tables of one text, one below the other. A row is dropped only if the mapping or the header declares
+it, and is counted. Not here: splitting text (`mapped_table`), or the meaning of a column (`mapped_csv`).
+"""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from data.ingest.formats.columns import Mask, to_mask
+from data.ingest.formats.container import refuse
+from data.ingest.formats.mapped_layout import Layout, split_fields
+from data.ingest.formats.mapped_table import RowTable
+from data.ingest.formats.mapped_times import TimeColumns
+
+SKIPPED_HEADER = "a repeated header"
+SKIPPED_BY_WORD = "named by ignore_rows"
+SKIPPED_TITLE = "the title of a section"
+SKIPPED_SECTION = "in a section that is not read"
+# Words where the table has dates, and words that are neither a number nor one of a missing value.
+_WORDS = r"^[^0-9]*[^\W\d_][^0-9]*$"
+_NAMES_VALUES = re.compile(r"[^\W\d_]{2,}")
+_MISSING = ("n/a", "na", "nan", "null", "none", "nil", "missing", "error")
+
+
+class Tables:
+    """Follows the tables of one text, block by block.
+
+    `second_table` is the line of the first header below rows of data, None as long as there is none.
+    """
+
+    def __init__(self, path: Path, layout: Layout, times: TimeColumns) -> None:
+        self._path = path
+        self._layout = layout
+        self._times = times
+        self._mapping = layout.mapping
+        # The longest word first: one title may begin with another one.
+        self._sections = sorted(self._mapping.sections, key=len, reverse=True)
+        self._section = next(
+            (word for text in reversed(layout.above) if (word := self._find_word(self._split(text)))), None
+        )
+        self._has_data = False
+        self._other_header: tuple[int, str] | None = None
+        self._skipped: Counter[str] = Counter()
+        self.second_table: int | None = None
+
+    def take_skipped(self) -> Counter[str]:
+        """Return how many rows were dropped since the last call, by reason."""
+        skipped, self._skipped = self._skipped, Counter()
+        return skipped
+
+    def find_title(self, fields: list[str]) -> str | None:
+        """Return the section whose title a line is, None if the line is not a title."""
+        return None if self._times.is_time(self._layout, fields) else self._find_word(fields)
+
+    def follow(self, table: RowTable) -> RowTable:
+        """Return the rows of data of the next block, each with its section.
+
+        Raises `RefusedFile` if another table begins, whose columns are not those of the first one.
+        """
+        if not table.strings.num_rows:
+            return table
+        ignored, again = self._find_ignored(table), self._find_headers(table)
+        titles, sections = self._name_sections(table)
+        other = self._find_other_headers(table) & ~ignored & ~again & ~titles
+        data = ~(ignored | again | titles | other)
+        self._note_headers(table, data, again)
+        other = self._judge_other_headers(table, data, titles, again, other)
+        unread = np.zeros(len(data), dtype=np.bool_)
+        if sections is not None:
+            known = pa.array([word for word, channel in self._mapping.sections.items() if channel is None])
+            unread = data & to_mask(pc.is_in(sections, known.cast(pa.string())))
+        for reason, mask in (
+            (SKIPPED_BY_WORD, ignored & ~titles),
+            (SKIPPED_HEADER, (again & ~ignored & ~titles) | other),
+            (SKIPPED_TITLE, titles),
+            (SKIPPED_SECTION, unread),
+        ):
+            self._skipped[reason] += int(np.count_nonzero(mask))
+        table = RowTable(table.strings, table.lines, sections)
+        keep = ~(ignored | again | titles | other | unread)
+        return table if keep.all() else table.filter_rows(keep)
+
+    def _split(self, text: str) -> list[str]:
+        return split_fields(text, self._mapping.delimiter)
+
+    def _find_word(self, fields: list[str]) -> str | None:
+        """Return the section with whose word a field begins."""
+        cells = [field.strip().lower() for field in fields]
+        return next(
+            (word for word in self._sections if any(cell.startswith(word.lower()) for cell in cells)), None
+        )
+
+    def _find_ignored(self, table: RowTable) -> Mask:
+        ignored = np.zeros(len(table.lines), dtype=np.bool_)
+        first = _normalize_texts(table.strings.column(0))
+        for word in self._mapping.ignore_rows:
+            ignored |= to_mask(pc.starts_with(first, word.lower()))
+        return ignored
+
+    def _find_headers(self, table: RowTable) -> Mask:
+        """Find the rows that repeat the header in the columns of the mapping."""
+        names = self._layout.names
+        again = np.full(len(table.lines), any(names))
+        for place in sorted(set(self._layout.places.values())):
+            if not again.any():
+                break
+            again &= to_mask(pc.equal(_normalize_texts(table.strings.column(place)), names[place]))
+        return again
+
+    def _name_sections(self, table: RowTable) -> tuple[Mask, pa.Array | None]:
+        """Return (titles, the section of each row); None if the mapping has no sections."""
+        count = len(table.lines)
+        titles = np.zeros(count, dtype=np.bool_)
+        if not self._sections:
+            return titles, None
+        words = [*self._sections, None]
+        code = np.full(count, -1, dtype=np.int64)
+        columns = [_normalize_texts(column) for column in table.strings.columns]
+        for place, word in enumerate(self._sections):
+            found = np.logical_or.reduce(
+                [to_mask(pc.starts_with(column, word.strip().lower())) for column in columns]
+            )
+            code[found & (code < 0)] = place
+        titles = (code >= 0) & ~self._times.find_times(table)
+        before = len(self._sections) if self._section is None else self._sections.index(self._section)
+        last = np.maximum.accumulate(np.where(titles, np.arange(count), -1))
+        code = np.where(last >= 0, code[last], before)
+        self._section = words[code[-1]]
+        return titles, pa.array(words, type=pa.string()).take(pa.array(code))
+
+    def _find_other_headers(self, table: RowTable) -> Mask:
+        """Find rows with words in place of the time and of all values: the header of another table."""
+        place = self._layout.find_place("timestamp")
+        when = table.take_column(self._layout.find_place("date") if place is None else place)
+        worded = to_mask(pc.match_substring_regex(when, _WORDS))
+        for row in np.flatnonzero(worded):
+            cells = (table.strings.column(value)[int(row)].as_py() for value in self._layout.list_values())
+            worded[row] = all(map(self._names_values, cells))
+        return worded
+
+    def _names_values(self, cell: str) -> bool:
+        word = cell.strip().lower()
+        missing = {*_MISSING, *(other.strip().lower() for other in self._mapping.no_value)}
+        return word not in missing and _NAMES_VALUES.search(word) is not None
+
+    def _note_headers(self, table: RowTable, data: Mask, again: Mask) -> None:
+        if self.second_table is not None or not again.any():
+            return
+        below = again & (self._has_data | (np.cumsum(data) > 0))
+        if below.any():
+            self.second_table = int(table.lines[np.flatnonzero(below)[0]])
+
+    def _judge_other_headers(
+        self, table: RowTable, data: Mask, titles: Mask, again: Mask, other: Mask
+    ) -> Mask:
+        """Return the other headers that the title of a section announces; refuse the file for any other.
+
+        Words above the data are units or notes, words below it a footer, and words above the known header
+        belong to a title: they are rejected as rows.
+        """
+        announced = np.zeros(len(data), dtype=np.bool_)
+        if not other.any() and self._other_header is None:
+            self._has_data |= bool(data.any())
+            return announced
+        data = data & self._times.find_times(table)
+        for row in range(len(data)):
+            if data[row]:
+                if self._other_header is not None:
+                    line, names = self._other_header
+                    reason = f"another table begins here, with the columns {names}"
+                    raise refuse(self._path, line, "MAP-TABLE", reason)
+                self._has_data = True
+            elif again[row]:
+                self._other_header = None
+            elif titles[row]:
+                self._has_data = False
+                self._other_header = None
+            elif other[row]:
+                announced[row] = self._section is not None and not self._has_data
+                if self._has_data:
+                    self._other_header = int(table.lines[row]), _show_row(table, row)
+        return announced
+
+
+def _show_row(table: RowTable, row: int) -> str:
+    cells = (column[row].as_py().strip() for column in table.strings.columns)
+    return ", ".join(repr(cell) for cell in cells if cell)
+
+
+def _normalize_texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.utf8_lower(pc.utf8_trim_whitespace(column))
