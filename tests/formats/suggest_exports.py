@@ -344,7 +344,14 @@ EXPORTS: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
     "no value in words, and a net column": (
         table(
             "Meter,Interval Start,Inflow (kWh),Outflow (kWh),Net Consumption (kWh),Estimated Usage",
-            "9,2024-01-{day} {hour:02}:00,0.5,N/A,0.5,\n9,2024-01-{day} {hour:02}:30,0.5,0.25,0.25,Y",
+            "9,2024-01-{day} {hour:02}:00,0.5,N/A,0.5,\n9,2024-01-{day} {hour:02}:30,0.5,N/A,0.5,Y",
+            (14,),
+        )
+        + table(
+            "9,2024-01-15 00:00,0.5,0.25,0.25,\n9,2024-01-15 00:30,0.5,0.25,0.25,Y",
+            "9,2024-01-{day} {hour:02}:00,0.5,0.25,0.25,\n9,2024-01-{day} {hour:02}:30,0.5,0.25,0.25,Y",
+            (15,),
+            first=1,
         ),
         {"no_value": ("N/A",), "qualities": {"": "actual", "Y": "estimated"}},
         "60",

@@ -351,7 +351,8 @@ def test_a_table_may_start_like_a_document(
 ) -> None:
     monkeypatch.setattr(container, "READ_BYTES", 50)
     text = rows(*(f"M1,2024-01-01 {hour:02}:00,{hour}" for hour in range(24)), header=f"{first},time,kWh")
-    parsed = read(tmp_path, text.replace("\n", "\r\n"), columns={"identifier": first, "timestamp": "time"})
+    columns = {"identifier": first, "timestamp": "time"}
+    parsed = read(tmp_path, text.replace("\n", "\r\n"), columns=columns, interval_minutes=60)
     assert (values(parsed), rejections(parsed)) == (list(map(Decimal, range(24))), [])
 
 

@@ -1,5 +1,6 @@
 """Several tables in one mapped CSV: sections that the mapping names, and tables that it does not name."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from data.ingest.errors import RefusedFile
 from data.ingest.formats.file_mappings import MappingError
 from tests.formats.mapped_csv_text import READING, mapping, read, rejections, rows
 
-HOURS = {"interval_minutes": 60}
+HOURS: dict[str, Any] = {"interval_minutes": 60}
 
 
 def hours(prefix: str, first: int, suffix: str = "", sep: str = ",") -> list[str]:
@@ -25,7 +26,7 @@ def totals(found: Any) -> dict[tuple[str, str], Decimal]:
     return sums
 
 
-def sectioned(channels: dict[str, str | None], **more: Any) -> dict[str, Any]:
+def sectioned(channels: Mapping[str, str | None], **more: Any) -> dict[str, Any]:
     return HOURS | {"values": [{"column": "kWh", "unit": "kWh"}], "sections": channels} | more
 
 
@@ -66,7 +67,7 @@ PORTAL = "\n".join(
     ],
 )
 def test_sections_are_registers(
-    tmp_path: Path, text: str, sections: dict[str, str | None], more: dict[str, Any]
+    tmp_path: Path, text: str, sections: Mapping[str, str | None], more: dict[str, Any]
 ) -> None:
     parsed = read(tmp_path, text, **sectioned(sections, **more))
     names = list(sections)

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from data.ingest.rules.table import RULES
 from data.ingest.schema import QUALITIES, REJECTED
 
+_RANK_OF_NULL = len(QUALITIES) - QUALITIES.index("null")
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
@@ -45,11 +46,12 @@ def keep_latest(readings: pa.Table, parts: Ints) -> tuple[pa.Table, pa.Table]:
     kept = order[winner == order]
     survivors, overlapped_by = _drop_overlaps(keys, kept)
     losers = order[winner != order]
+    covered = np.array(sorted(overlapped_by), dtype=np.int64)
+    is_empty = keys.rank[covered] == _RANK_OF_NULL
     replaced = [
         _report_replaced(readings, keys, losers, winner[winner != order]),
-        _report_rows(
-            readings, np.array(sorted(overlapped_by), dtype=np.int64), "VEE-OVERLAP", "another record"
-        ),
+        _report_rows(readings, covered[is_empty], "VEE-SUPERSEDED", "a value of better quality"),
+        _report_rows(readings, covered[~is_empty], "VEE-OVERLAP", "another record"),
     ]
     return readings.take(pa.array(np.sort(survivors))), pa.concat_tables(replaced)
 

@@ -6,6 +6,7 @@ times (`mapped_times`), or the fields of a mapping (`mapping`).
 
 import itertools
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
@@ -33,15 +34,19 @@ from data.ingest.formats.columns import (
 )
 from data.ingest.formats.container import Member, cut_lines, refuse
 from data.ingest.formats.format import FileFormat, MappingUse
+from data.ingest.formats.mapped_checks import check_blocks, check_interval, check_sums
+from data.ingest.formats.mapped_dials import Dials
 from data.ingest.formats.mapped_layout import Layout, find_layout
+from data.ingest.formats.mapped_numbers import remove_decimals, split_ways
 from data.ingest.formats.mapped_table import RowTable, split_block
 from data.ingest.formats.mapped_tables import Tables
 from data.ingest.formats.mapped_times import NO_TIME, SKIPPED, RowTimes, TimeColumns
 from data.ingest.formats.mapping import ENERGY_OF_POWER, HOUR_DIGITS, CsvMapping, Day, Value
-from data.ingest.formats.wallclock import Ints
+from data.ingest.formats.wallclock import US, Ints
 from data.ingest.schema import PARSED
 
 _NOT_A_NUMBER = "the value is not a number of the declared form"
+SKIPPED_IDLE = "without a value in the hour that the clocks skip"
 
 
 def iter_batches(path: Path, member: Member, part: int, mapping: CsvMapping) -> Iterator[Batch]:
@@ -49,7 +54,7 @@ def iter_batches(path: Path, member: Member, part: int, mapping: CsvMapping) -> 
     # A table may start like a document, which comes without cuts at line ends.
     blocks = cut_lines(path, member.blocks)
     layout, rest, line = find_layout(path, blocks, mapping)
-    reader = _Reader(layout, part)
+    reader = _Reader(path, layout, part)
     tables = Tables(path, layout, reader.times)
     for block in itertools.chain([rest], blocks):
         if block:
@@ -59,6 +64,7 @@ def iter_batches(path: Path, member: Member, part: int, mapping: CsvMapping) -> 
             for batch in reader.read_table(table, rejections):
                 skipped = tables.take_skipped() + batch.skipped
                 yield replace(batch, skipped=skipped, second_table=tables.second_table)
+    yield from reader.finish()
     if reader.runs_against_its_order:
         reason = f"most rows run against the order {mapping.order!r}, which decides about the repeated hour"
         raise refuse(path, None, "MAP-ORDER", reason)
@@ -73,11 +79,16 @@ FORMAT = FileFormat(
 
 
 class _Reader:
-    def __init__(self, layout: Layout, part: int) -> None:
+    def __init__(self, path: Path, layout: Layout, part: int) -> None:
+        self._path = path
+        self._is_checked = False
         self._layout = layout
         self._mapping = layout.mapping
         self._part = part
         self.times = TimeColumns(layout)
+        self._dials = {
+            value.column: Dials(path, value, part) for value in layout.mapping.values if value.cumulative
+        }
 
     @property
     def runs_against_its_order(self) -> bool:
@@ -88,21 +99,62 @@ class _Reader:
             yield Batch(PARSED.empty_table(), rejections.take(), self._part)
         elif self._mapping.day:
             for run in self._mapping.day:
-                yield self._read_days(table, run, rejections)
+                yield from self._read_days(table, run, rejections)
         else:
             times = self.times.read_times(table, self._name_series)
+            if not self._is_checked:
+                self._check(table, times)
             for value in self._mapping.values:
-                yield self._read_values(table, value, times, rejections)
+                if value.cumulative:
+                    yield self._dials[value.column].add(self._read_dials(table, value, times, rejections))
+                else:
+                    yield from self._read_values(table, value, times, rejections)
+
+    def _check(self, table: RowTable, times: RowTimes) -> None:
+        """Refuse a mapping that the first rows contradict."""
+        self._is_checked = True
+        check_blocks(self._path, self._layout, table, self.times)
+        numbers: dict[str | int, pa.Array] = {}
+        for value in self._mapping.values:
+            numbers[value.column], _ = self._parse_numbers(
+                table.take_column(self._layout.places[value.column])
+            )
+            if not value.cumulative and not self._mapping.is_daily:
+                check_interval(self._path, self._layout, table, times.start_us, numbers[value.column])
+        check_sums(self._path, self._layout, table, numbers)
+
+    def finish(self) -> Iterator[Batch]:
+        """Yield what lies between the reads of dials, after all tables were read."""
+        for dials in self._dials.values():
+            yield dials.finish()
 
     # A row for each reading.
 
-    def _read_values(self, table: RowTable, value: Value, times: RowTimes, rejections: Rejections) -> Batch:
+    def _read_values(
+        self, table: RowTable, value: Value, times: RowTimes, rejections: Rejections
+    ) -> Iterator[Batch]:
+        count = len(table.lines)
         table, times = self._drop_idle_rows(table, value, times)
+        skipped = Counter({SKIPPED_IDLE: count - len(table.lines)})
+        rows = self._take_rows(table, value, times)
+        for way in split_ways(rows, value):
+            batch = assemble_batch(way, lambda row: self._join_row(table, row), rejections, self._part)
+            yield replace(batch, skipped=skipped)
+            skipped = Counter()
+
+    def _read_dials(self, table: RowTable, value: Value, times: RowTimes, rejections: Rejections) -> Batch:
+        """Return the reads of a column of dials as readings that start when they were read."""
+        rows = self._take_rows(table, value, times)
+        if self._mapping.label in ("end", "wall_end"):
+            rows.start_us = rows.start_us + rows.seconds * US
+        return assemble_batch(rows, lambda row: self._join_row(table, row), rejections, self._part)
+
+    def _take_rows(self, table: RowTable, value: Value, times: RowTimes) -> UncheckedRows:
         numbers, not_number = self._parse_numbers(table.take_column(self._layout.places[value.column]))
         if value.average_power:
             numbers = self._convert_to_energy(numbers)
         register, channel = self._resolve_registers(table, value)
-        rows = UncheckedRows(
+        return UncheckedRows(
             line=table.lines,
             identifier=self._take_identifiers(table),
             register=register,
@@ -115,7 +167,6 @@ class _Reader:
             serial_number=self._take_column(table, "serial_number"),
             violations=[*times.violations, ("ROW-VALUE", _NOT_A_NUMBER, not_number)],
         )
-        return assemble_batch(rows, lambda row: self._join_row(table, row), rejections, self._part)
 
     def _drop_idle_rows(self, table: RowTable, value: Value, times: RowTimes) -> tuple[RowTable, RowTimes]:
         """Drop the rows with which some senders fill the skipped hour: they hold no value, or zero."""
@@ -204,6 +255,9 @@ class _Reader:
         if decimal == ",":
             wrong |= to_mask(pc.match_substring(texts, "."))
             texts = pc.replace_substring(texts, ",", ".")
+        if self._mapping.decimals is not None:
+            texts, is_cut = remove_decimals(texts, self._mapping.decimals)
+            wrong |= is_cut
         return (null_where(texts, wrong) if wrong.any() else texts), wrong
 
     def _convert_to_energy(self, powers: pa.Array) -> pa.Array:
@@ -215,7 +269,7 @@ class _Reader:
 
     # A row for each day.
 
-    def _read_days(self, table: RowTable, day: Day, rejections: Rejections) -> Batch:
+    def _read_days(self, table: RowTable, day: Day, rejections: Rejections) -> Iterator[Batch]:
         cells = self._layout.list_cells(day)
         numbers, wrong = self._parse_numbers(pa.concat_arrays([table.take_column(place) for place in cells]))
         # From column by column to row by row, the order of the file.
@@ -264,7 +318,8 @@ class _Reader:
             ],
         )
         texts = rows.value
-        return assemble_batch(rows, lambda cell: texts[cell].as_py() or "", rejections, self._part)
+        for way in split_ways(rows, day):
+            yield assemble_batch(way, lambda cell: texts[cell].as_py() or "", rejections, self._part)
 
     def _place_cells(
         self, day: Day, days: Ints, numbers: pa.Array, width: int

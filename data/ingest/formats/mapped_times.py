@@ -92,9 +92,15 @@ class TimeColumns:
     def find_times(self, table: RowTable) -> Mask:
         """Find the rows with a time or date, without resolving it."""
         field = "timestamp" if self._mapping.columns.timestamp is not None else "date"
-        if field in self._formats:
-            return ~self._parse_column(table, field)[1]
-        return ~self._parse_instants(table)[1]
+        place = self._layout.find_place(field)
+        assert place is not None
+        return ~self.parse_dates(table, place)[1]
+
+    def parse_dates(self, table: RowTable, place: int) -> tuple[Ints, Mask]:
+        """Return (microseconds, is not a time) of a column as if it were that of the mapping."""
+        field = "timestamp" if self._mapping.columns.timestamp is not None else "date"
+        texts = table.take_column(place)
+        return self._formats[field].parse(texts) if field in self._formats else self._parse_instants(texts)
 
     def is_time(self, layout: Layout, fields: list[str]) -> bool:
         """Whether the fields of a line have a time or date in its place."""
@@ -140,14 +146,13 @@ class TimeColumns:
         return start_us, [("ROW-TIMESTAMP", NO_TIME, bad), ("ROW-TIMESTAMP", SKIPPED, skipped)]
 
     def _read_offset_starts(self, table: RowTable) -> tuple[Ints, list[Violation]]:
-        start_us, bad = self._parse_instants(table)
+        start_us, bad = self._parse_instants(self._take_column(table, "timestamp"))
         if self._mapping.label not in ("start", None):
             start_us -= self.interval_us
         return start_us, [("ROW-TIMESTAMP", NO_TIME, bad)]
 
-    def _parse_instants(self, table: RowTable) -> tuple[Ints, Mask]:
+    def _parse_instants(self, texts: pa.Array) -> tuple[Ints, Mask]:
         """Return (microseconds UTC, is not a time) of times with an offset."""
-        texts = self._take_column(table, "timestamp")
         absent = to_mask(pc.is_null(texts))
         if self._mapping.timestamp_format == "iso8601":
             found, bad = parse_instants(texts)

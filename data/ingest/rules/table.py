@@ -75,7 +75,8 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
         "ROW-PRECISION",
         "reject",
         "a value fits 11 digits before and 9 after the decimal point, and is never rounded",
-        "Ask the sender for values in a larger or smaller unit.",
+        "Ask the sender for values in a larger or smaller unit; if the last digits are the noise of a "
+        "program, declare `decimals` in the mapping.",
     ),
     (
         "ROW-UNIT",
@@ -177,6 +178,24 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
         "tables in `sections`, or the true `interval_minutes`.",
     ),
     (
+        "MAP-SUM",
+        "terminate",
+        "no column of a channel is the sum of other columns of that channel, or the same as one",
+        "Leave the sum or its parts out of `values`, or give them another channel.",
+    ),
+    (
+        "MAP-INTERVAL",
+        "terminate",
+        "the values of a column follow each other at the declared length of an interval",
+        "Set `interval_minutes` to the length that the file has.",
+    ),
+    (
+        "MAP-BLOCK",
+        "terminate",
+        "values stand beside the dates of their own block of columns",
+        "Write a mapping for each block, with the dates that stand before its values, or split the file.",
+    ),
+    (
         "MAP-TABLE",
         "terminate",
         "a file holds one table, or the mapping names its tables",
@@ -200,6 +219,13 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
         "reject",
         "a value is the quantity of its interval, not a register read or a momentary value",
         "Ask the sender for the quantities of intervals; register reads are never taken for energy.",
+    ),
+    (
+        "ROW-DIAL",
+        "reject",
+        "a dial goes up, and has one read at one time",
+        "If the dial began again at zero, declare resets: to_zero; if it passed its last digit, declare "
+        "digits; else ask the meter operator if the meter was exchanged.",
     ),
     ("XML-SYNTAX", "terminate", "XML is well-formed, without deep nesting or endless text", _ASK_SENDER),
     (

@@ -14,7 +14,7 @@ from data.ingest.formats.container import open_members
 from data.ingest.formats.detect import detect_text
 from data.ingest.formats.file_mappings import MappingError
 from data.ingest.formats.format import MappingUse
-from data.ingest.formats.mapping import OFFSET_FORMATS
+from data.ingest.formats.mapping import OFFSET_FORMATS, JsonMapping
 from data.ingest.formats.suggest.columns import METER, find_date_formats, find_meter_column
 from data.ingest.formats.suggest.date_formats import lacks_date, rank_formats
 from data.ingest.formats.suggest.day_rows import find_day_runs, write_day_body
@@ -51,7 +51,7 @@ def suggest_mapping(path: Path | str, timezone: str | None = None) -> str:
         if _DOCUMENT.match(text):
             raise
     else:
-        if format.mapping is None:
+        if format.mapping is None or format.mapping.model is not JsonMapping:
             raise MappingError(f"{path}: {format.name} needs no mapping: inspect or ingest the file as it is")
         return _suggest_for_portal(format.name, format.mapping, timezone)
     sample = read_sample(path, text)

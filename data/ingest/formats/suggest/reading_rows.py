@@ -1,5 +1,6 @@
 """Tables with a row for each reading: times, the length and label of intervals, and the columns of values."""
 
+import itertools
 import json
 import re
 from collections import Counter
@@ -153,10 +154,14 @@ def _is_descending(sample: Sample, micros: list[int], meter: int | None) -> bool
 def _guess_rhythm(sample: Sample, micros: list[int], meter: int | None, name: str) -> tuple[int, str, str]:
     """Return (minutes, label, reason) by the steps between the rows of a meter and the start of its days."""
     meters = [row[meter] if meter is not None else "" for row in sample.rows]
+    times: dict[str, list[int]] = {}
+    for one, at in zip(meters, micros, strict=True):
+        times.setdefault(one, []).append(at)
     steps = Counter(
-        abs(micros[row] - micros[row - 1])
-        for row in range(1, len(micros))
-        if meters[row] == meters[row - 1] and micros[row] != micros[row - 1]
+        abs(after - before)
+        for of_meter in times.values()
+        for before, after in itertools.pairwise(of_meter)
+        if after != before
     )
     step = steps.most_common(1)[0][0] if steps else 30 * 60 * US
     minutes = max(step // (60 * US), 1)

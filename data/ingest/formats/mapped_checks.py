@@ -1,0 +1,130 @@
+"""Whether the content of a table contradicts its mapping, seen in the first rows.
+
+Here: columns that count the same thing twice, intervals of another length, and values under the dates of
+another block. Each would give a wrong total without any wrong row. Not here: rows that contradict each other
+(`parts`), or the header (`mapped_layout`).
+"""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from data.ingest.formats.columns import parse_decimals, to_mask
+from data.ingest.formats.container import refuse
+from data.ingest.formats.mapped_layout import Layout
+from data.ingest.formats.mapped_table import RowTable
+from data.ingest.formats.mapped_times import TimeColumns
+from data.ingest.formats.wallclock import DAY_US, US, Ints
+
+Floats = npt.NDArray[np.float64]
+
+# So many rows agree by chance only if few values are distinct.
+MIN_ROWS, MIN_DISTINCT = 12, 6
+# Meters print up to so many decimals.
+_DECIMALS = range(7)
+MAX_ROWS = 5000
+# A share of the rows in which two columns of dates must differ to belong to two blocks.
+_SHARE = 0.5
+
+
+def find_sum(columns: dict[str, Floats]) -> tuple[str, tuple[str, ...]] | None:
+    """Find (a column, the columns that it is the sum of, or the one that it equals); None without one.
+
+    Values that are missing are nan. Columns of zeros are no parts.
+    """
+    known = {name: np.nan_to_num(numbers) for name, numbers in columns.items() if np.nansum(np.abs(numbers))}
+    for whole, numbers in known.items():
+        if not _varies(numbers):
+            continue
+        others = [name for name in known if name != whole]
+        for count in {1, 2, 3, len(others)}:
+            for parts in itertools.combinations(others[:12], min(count, len(others))):
+                if parts and _is_sum(numbers, [known[part] for part in parts]):
+                    return whole, parts
+    return None
+
+
+def _varies(numbers: Floats) -> bool:
+    moving = numbers[numbers != 0]
+    return len(moving) >= MIN_ROWS and len(np.unique(moving)) >= MIN_DISTINCT
+
+
+def _is_sum(whole: Floats, parts: list[Floats]) -> bool:
+    # A sum differs from the sum of its printed parts by their rounding.
+    rounding = sum(map(_find_rounding, [whole, *parts])) if len(parts) > 1 else 0.0
+    scale = float(np.max(np.abs(whole)))
+    near = np.abs(whole - np.sum(parts, axis=0)) <= min(rounding, scale / 100) + 1e-9 * scale
+    return bool(near.all())
+
+
+def _find_rounding(numbers: Floats) -> float:
+    """Return half of the last printed decimal."""
+    exact = (n for n in _DECIMALS if np.allclose(np.round(numbers, n), numbers, rtol=0, atol=1e-9))
+    return float(0.5 * 10.0 ** -next(exact, len(_DECIMALS)))
+
+
+def check_sums(path: Path, layout: Layout, table: RowTable, numbers: dict[str | int, pa.Array]) -> None:
+    """Refuse columns of one channel if one is the sum of others, or the same: it would count twice."""
+    for channel in {value.channel for value in layout.mapping.values if value.channel is not None}:
+        columns = {
+            str(value.column): _to_floats(numbers[value.column])
+            for value in layout.mapping.values
+            if value.channel == channel and not value.cumulative and value.unit is not None
+        }
+        found = find_sum(columns) if len(columns) > 1 else None
+        if found is not None:
+            whole, parts = found
+            how = "is the sum of" if len(parts) > 1 else "is the same as"
+            reason = (
+                f"the column {whole!r} {how} {' and '.join(map(repr, parts))}: {channel} would count twice"
+            )
+            raise refuse(path, int(table.lines[0]), "MAP-SUM", reason)
+
+
+def check_interval(path: Path, layout: Layout, table: RowTable, start_us: Ints, numbers: pa.Array) -> None:
+    """Refuse a column whose values are further apart than the declared length of an interval."""
+    length = layout.mapping.interval_minutes * 60 * US
+    times = np.unique(start_us[to_mask(pc.is_valid(numbers)) & (start_us != 0)])
+    steps = np.diff(times)
+    if len(times) < MIN_ROWS or not len(steps) or steps.min() < 2 * length:
+        return
+    minutes = int(steps.min()) // (60 * US)
+    if minutes > 1440:
+        return
+    reason = f"the values are {minutes} minutes apart, but interval_minutes is {length // (60 * US)}"
+    raise refuse(path, int(table.lines[0]), "MAP-INTERVAL", reason)
+
+
+def check_blocks(path: Path, layout: Layout, table: RowTable, times: TimeColumns) -> None:
+    """Refuse a value that stands behind the dates of another block than the dates of the mapping."""
+    field = "timestamp" if layout.mapping.columns.timestamp is not None else "date"
+    own = layout.find_place(field)
+    if own is None or layout.mapping.day:
+        return
+    taken = set(layout.places.values())
+    table = RowTable(table.strings.slice(0, MAX_ROWS), table.lines[:MAX_ROWS])
+    when, bad = times.parse_dates(table, own)
+    for place in range(own + 1, max(layout.list_values(), default=0)):
+        texts = table.take_column(place)
+        if place in taken or pc.count_distinct(texts).as_py() < MIN_ROWS:
+            continue
+        other, unfit = times.parse_dates(table, place)
+        known = ~bad & ~unfit
+        distinct = len(np.unique(when[known])), len(np.unique(other[known]))
+        is_apart = np.abs(other - when)[known] > DAY_US
+        if distinct[1] >= MIN_ROWS and distinct[1] >= 0.9 * distinct[0] and is_apart.mean() > _SHARE:
+            reason = (
+                f"column {place + 1} has dates of its own, and values behind it are declared with the dates "
+                f"of column {own + 1}"
+            )
+            raise refuse(path, int(table.lines[0]), "MAP-BLOCK", reason)
+
+
+def _to_floats(numbers: pa.Array) -> Floats:
+    values, _, _ = parse_decimals(numbers.slice(0, MAX_ROWS))
+    found = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    return np.asarray(found, dtype=np.float64)

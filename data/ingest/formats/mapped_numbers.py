@@ -1,0 +1,78 @@
+"""Numbers of a mapped CSV that are not yet amounts: their sign, and the noise of binary arithmetic.
+
+Here: texts of plain decimal numbers. Not here: the marks of decimals and thousands (`mapped_csv`).
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal, InvalidOperation
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from data.ingest.formats.assemble import UncheckedRows
+from data.ingest.formats.columns import Mask, to_mask
+from data.ingest.formats.mapping import Day, Value
+
+# Noise is far below the last decimal: a sender's own rounding is not.
+_NOISE_SHARE = Decimal("1e-3")
+# A text with so many letters is no number that a meter prints.
+_MAX_CHARS = 60
+
+
+def split_ways(rows: UncheckedRows, value: Value | Day) -> Iterator[UncheckedRows]:
+    """Yield the rows with their declared sign, one time for each direction that the sign tells apart."""
+    numbers = _turn(rows.value) if value.sign == -1 else rows.value
+    if value.negative is None:
+        yield rows if numbers is rows.value else replace(rows, value=numbers)
+        return
+    below = to_mask(pc.starts_with(numbers, "-"))
+    zero = pa.scalar("0")
+    yield replace(rows, value=pc.if_else(pa.array(below), zero, numbers))
+    count = len(rows.line)
+    register = pc.binary_join_element_wise(rows.register, pa.scalar(value.negative), " ")
+    yield replace(
+        rows,
+        register=register,
+        channel=pa.repeat(pa.scalar(value.negative), count),
+        value=pc.if_else(pa.array(below), pc.utf8_slice_codeunits(numbers, 1), _zero_numbers(numbers)),
+    )
+
+
+def _zero_numbers(numbers: pa.Array) -> pa.Array:
+    """Replace numbers by zero; keep what is missing or not a number."""
+    is_number = pc.match_substring_regex(numbers, r"^[+]?[0-9.]")
+    return pc.if_else(is_number, pa.scalar("0"), numbers)
+
+
+def _turn(numbers: pa.Array) -> pa.Array:
+    below = to_mask(pc.starts_with(numbers, "-"))
+    plain = pc.replace_substring_regex(numbers, r"^[+-]", "")
+    return pc.if_else(pa.array(below), plain, pc.binary_join_element_wise("-", plain, ""))
+
+
+def remove_decimals(texts: pa.Array, decimals: int) -> tuple[pa.Array, Mask]:
+    """Return (texts without the noise behind the declared decimals, has other digits there)."""
+    is_long = to_mask(pc.match_substring_regex(texts, rf"\.[0-9]{{{decimals + 1},}}|[eE]"))
+    has_more = np.zeros(len(texts), dtype=np.bool_)
+    if not is_long.any():
+        return texts, has_more
+    encoded = pc.dictionary_encode(texts.filter(pa.array(is_long)))
+    short = [_round_to(text, decimals) for text in encoded.dictionary.to_pylist()]
+    found = pa.array(short, pa.string()).take(encoded.indices)
+    has_more[is_long] = to_mask(pc.is_null(found))
+    return pc.replace_with_mask(texts, pa.array(is_long), found), has_more
+
+
+def _round_to(text: str, decimals: int) -> str | None:
+    """Return the number with the declared decimals, None if it says more; keep what is not a number."""
+    if len(text) > _MAX_CHARS:
+        return None
+    try:
+        value = Decimal(text)
+        near = round(value, decimals)
+    except (InvalidOperation, OverflowError, ValueError):
+        return text
+    is_noise = abs(value - near) <= _NOISE_SHARE.scaleb(-decimals)
+    return format(near, "f") if is_noise else None

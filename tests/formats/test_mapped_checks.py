@@ -1,0 +1,150 @@
+"""Mappings that the content of the table contradicts are refused, and look-alikes are read."""
+
+import random
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import pytest
+
+from data.ingest.errors import RefusedFile
+from data.ingest.inspect import inspect
+from tests.formats.mapped_csv_text import READING, mapping, read, rows, values
+
+Lines = Sequence[Sequence[object]]
+
+
+def draw(seed: str, count: int = 48, columns: int = 2) -> list[list[Decimal]]:
+    chance = random.Random(seed)
+    return [[Decimal(chance.randrange(1, 900)) / 1000 for _ in range(columns)] for _ in range(count)]
+
+
+def write(lines: Lines, minutes: int = 30, header: str = "") -> str:
+    times = [
+        f"2024-01-{1 + n * minutes // 1440:02} {n * minutes // 60 % 24:02}:{n * minutes % 60:02}"
+        for n in range(len(lines))
+    ]
+    names = header or ",".join(["meter", "time", *(f"c{n}" for n in range(1, len(lines[0]) + 1))])
+    return rows(
+        *(f"M,{time},{','.join(map(str, line))}" for time, line in zip(times, lines, strict=True)),
+        header=names,
+    )
+
+
+def declare(*columns: str, channel: str = "import") -> dict[str, Any]:
+    return {"values": [{"column": name, "channel": channel, "unit": "kWh"} for name in columns]}
+
+
+def refused(folder: Path, text: str, **more: Any) -> RefusedFile:
+    with pytest.raises(RefusedFile) as refusal:
+        read(folder, text, **more)
+    return refusal.value
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        lambda a, b: [a, b, a + b],
+        lambda a, b: [a + b, a, b],
+        lambda a, b: [a, b, round(a + b, 2)],
+        lambda a, b: [a, b, a],
+        lambda a, b: [a, a / 4, b / 4, b, a + a / 4 + b / 4 + b],
+    ],
+)
+def test_a_sum_beside_its_parts_is_refused(tmp_path: Path, line: Any) -> None:
+    lines = [line(*pair) for pair in draw("sum")]
+    names = [f"c{n}" for n in range(1, len(lines[0]) + 1)]
+    found = refused(tmp_path, write(lines), **declare(*names))
+    assert (found.rule, found.line) == ("MAP-SUM", 2)
+    parts = [
+        name
+        for name, *cells in zip(names, *lines, strict=True)
+        if sum(cells) != max(map(sum, zip(*lines, strict=True)))
+    ]
+    assert read(tmp_path, write(lines), **declare(*parts[:1])).readings.num_rows == 48
+
+
+def test_columns_that_do_not_add_up_are_read(tmp_path: Path) -> None:
+    lines = draw("three", columns=3)
+    assert sum(values(read(tmp_path, write(lines), **declare("c1", "c2", "c3")))) == sum(map(sum, lines))
+    ways = [[a, b, a + b] for a, b in draw("sum")]
+    both = declare("c1", "c2")["values"] + declare("c3", channel="consumption")["values"]
+    assert read(tmp_path, write(ways), values=both).readings.num_rows == 144
+
+
+def test_two_columns_of_a_constant_are_read(tmp_path: Path) -> None:
+    lines = [[Decimal("0.5"), Decimal("0.5")]] * 48
+    assert sum(values(read(tmp_path, write(lines), **declare("c1", "c2")))) == 48
+
+
+@pytest.mark.parametrize("minutes", [60, 120, 1440])
+def test_values_further_apart_than_declared_are_refused(tmp_path: Path, minutes: int) -> None:
+    found = refused(tmp_path, write(draw("far", 20, 1), minutes), **declare("c1"))
+    assert found.rule == "MAP-INTERVAL"
+    assert f"{minutes} minutes apart, but interval_minutes is 30" in found.reason
+
+
+def test_hours_beside_their_quarters_are_refused(tmp_path: Path) -> None:
+    quarters = [line[0] for line in draw("quarters", 96, 1)]
+    lines = [[sum(quarters[n : n + 4]) if n % 4 == 0 else "", part] for n, part in enumerate(quarters)]
+    text = write(lines, 15)
+    assert refused(tmp_path, text, **declare("c1", "c2"), interval_minutes=15).rule == "MAP-INTERVAL"
+    assert sum(values(read(tmp_path, text, **declare("c2"), interval_minutes=15))) == sum(quarters)
+
+
+def test_gaps_and_nights_are_no_other_interval(tmp_path: Path) -> None:
+    lines: list[list[Any]] = [[*line] if n % 5 < 2 else [""] for n, line in enumerate(draw("gaps", 96, 1))]
+    parsed = read(tmp_path, write(lines), **declare("c1"))
+    assert pc.sum(parsed.readings["value"]).as_py() == sum(line[0] for line in lines if line[0] != "")
+
+
+@pytest.mark.parametrize("header", ["meter,time,a,time,b", "meter,From,kWh (A),From.1,kWh (B)"])
+def test_a_value_beside_the_dates_of_another_block_is_refused(tmp_path: Path, header: str) -> None:
+    cells = draw("blocks")
+    text = rows(
+        *(
+            f"M,2024-01-{1 + n // 24:02} {n % 24:02}:00,{a},2024-02-{1 + n // 24:02} {n % 24:02}:00,{b}"
+            for n, (a, b) in enumerate(cells)
+        ),
+        header=header,
+    )
+    block = {"column": 5, "channel": "import", "unit": "kWh", "register": "b"}
+    first = block | {"column": 3, "register": "a"}
+    own: dict[str, Any] = {"interval_minutes": 60, "columns": {"identifier": "meter", "timestamp": 2}}
+    found = refused(tmp_path, text, **own, values=[first, block])
+    assert found.rule == "MAP-BLOCK" and "column 4 has dates of its own" in found.reason
+    assert sum(values(read(tmp_path, text, **own, values=[first]))) == sum(a for a, _ in cells)
+    own["columns"] = {"identifier": "meter", "timestamp": 4}
+    assert sum(values(read(tmp_path, text, **own, values=[block]))) == sum(b for _, b in cells)
+
+
+def test_the_end_of_an_interval_is_not_another_block(tmp_path: Path) -> None:
+    hours = [f"2024-01-{1 + n // 24:02} {n % 24:02}:00" for n in range(73)]
+    lines = (f"M,{hours[n]},{hours[n + 1]},2024-03-01 10:00,1" for n in range(72))
+    text = rows(*lines, header="meter,time,end,exported at,kWh")
+    assert sum(values(read(tmp_path, text, interval_minutes=60))) == 72
+
+
+def test_hours_and_quarter_hours_side_by_side(samples: Path) -> None:
+    path = samples / "cases" / "06-hour-and-quarter-side-by-side" / "input.csv"
+    fields: dict[str, Any] = {
+        "identifier": "70000001",
+        "timezone": "America/Chicago",
+        "timestamp_format": "%m/%d/%Y %H:%M",
+        "columns": {"timestamp": 1},
+    }
+    hour, quarter = (
+        {"column": column, "channel": "import", "unit": "kWh", "register": str(column)} for column in (3, 6)
+    )
+    for chosen, minutes, count in (([quarter], 15, 96), ([hour], 60, 24)):
+        document = inspect(path, mapping=mapping(READING, **fields, values=chosen, interval_minutes=minutes))
+        (channel,) = document["channels"]
+        assert (channel["total"], channel["first"]) == ("40.617", "2024-03-30T05:00:00Z")
+        assert channel["quality"]["actual"] == count
+    for chosen in ([hour], [hour, quarter]):
+        found = mapping(READING, **fields, values=chosen, interval_minutes=15)
+        assert inspect(path, mapping=found)["refusal"]["rule"] == "MAP-INTERVAL"
+    found = mapping(READING, **fields, values=[hour, quarter], interval_minutes=60)
+    assert inspect(path, mapping=found)["status"] == "refused"
