@@ -73,3 +73,21 @@ def test_the_cost_of_a_green_button_reading_has_a_scale_of_its_own(samples: Path
     assert (total, parsed.readings.num_rows) == (Decimal("27751.818"), 24)
     assert set(parsed.readings["unit"].to_pylist()) == {"Wh"}
     assert list_times(parsed) == ("2025-01-15T05:00:00Z", "2025-01-16T04:00:00Z")
+
+
+def test_a_workbook_with_dates_as_text_is_read_by_a_mapping(samples: Path) -> None:
+    declared = {
+        "format": "mapped_csv",
+        "timezone": "Europe/Paris",
+        "interval_minutes": 30,
+        "identifier": "Home",
+        "label": "start",
+        "timestamp_format": "%d/%m/%Y %H:%M:%S",
+        "columns": {"timestamp": "D\u00e9but"},
+        "values": [{"column": "Valeur (en kWh)", "channel": "import", "unit": "kWh"}],
+    }
+    path = find_case(samples, "workbook-text-dates")
+    parsed = read_file(path, mapping=parse_mapping(declared, "workbook.yaml"))
+    assert sum_series(parsed) == {("Home", "Valeur (en kWh)"): Decimal("22.014")}
+    assert parsed.readings.num_rows == 48
+    assert list_times(parsed) == ("2023-03-01T23:00:00Z", "2023-03-02T22:30:00Z")

@@ -82,16 +82,6 @@ def test_what_file_managers_add_is_passed_over(tmp_path: Path) -> None:
     assert read_file(path).readings.num_rows == 1
 
 
-def test_a_workbook_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    new = archive(
-        tmp_path / "new.xlsx", {"[Content_Types].xml": b"<Types/>", "xl/workbook.xml": b"<workbook/>"}
-    )
-    old = tmp_path / "old.xls"
-    old.write_bytes(bytes.fromhex("d0cf11e0a1b11ae1") + bytes(100))
-    for refusal in (refusal_of(new), refusal_of(old)):
-        assert (refusal.rule, "save its table as CSV" in str(refusal)) == ("FILE-FORMAT", True)
-
-
 def test_a_file_without_readings_tells_its_format(tmp_path: Path) -> None:
     for content, name in (
         (b"100,NEM12,202401011200,A,B\n900\n", "nem12"),

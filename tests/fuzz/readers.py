@@ -19,6 +19,7 @@ from data.ingest.schema import ParsedFile
 from tests.formats.example import DAY
 from tests.formats.gallery import declare_example, write_example
 from tests.formats.invariants import account, read
+from tests.formats.workbook_text import write_xlsx
 
 _NAMES = tuple(FORMATS)
 _FILE = Path(tempfile.gettempdir()) / f"fuzz-{id(atheris):x}"
@@ -41,8 +42,16 @@ def write_seeds(folder: Path) -> None:
     values = [Decimal(number) / 8 for number in range(DAY)]
     for number, format in enumerate(FORMATS):
         content = write_example(format, values)
+        if format == "mapped_csv":
+            (folder / "workbook").write_bytes(bytes([number]) + write_workbook(content))
         for choice in (number, 128 + (number - 128) % len(FORMATS)):
             (folder / f"{format}-{choice}").write_bytes(bytes([choice]) + content)
+
+
+def write_workbook(table: bytes) -> bytes:
+    """Return the workbook of a CSV."""
+    rows = [line.split(",") for line in table.decode().splitlines()]
+    return write_xlsx(_FILE, {"Data": rows}).read_bytes()
 
 
 def main() -> None:

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import IO
 
 from data.ingest.errors import RefusedFile
+from data.ingest.formats.workbook import COMPOUND_MAGIC, ZIP_PARTS, iter_sheets
+from data.ingest.formats.workbook_rows import WorkbookFault
 from data.ingest.rules.table import RULES
 
 READ_BYTES = 1 << 20
@@ -34,11 +36,26 @@ MAX_LINE_BYTES = 1 << 20
 _DOCUMENT_STARTS = (b"{", b"[", b"<", b"UNA", b"UNB", b"UNH")
 
 _ARCHIVE_MAGIC = (b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b", b"7z\xbc\xaf", b"BZh", b"\xfd7zXZ", b"Rar!")
-# Old office documents are one compound file, new ones a zip with a list of its parts.
-_OFFICE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-_OFFICE_MEMBERS = ("[Content_Types].xml", "mimetype")
-_OFFICE = "the file is a workbook or another office document: save its table as CSV and send that"
 _DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, NotImplementedError)
+
+
+@dataclass(frozen=True)
+class TextForm:
+    """How the texts of a file are written, and which of its sheets count.
+
+    `encoding` is that of texts without a byte order mark; None is UTF-8, or UTF-16 if the bytes look like it.
+    The sheets of a workbook are written as CSV with `delimiter` and `decimal`; `sheets` are patterns of their
+    names. Without them there must be one sheet with content, unless `any_sheets`.
+    """
+
+    encoding: str | None = None
+    delimiter: str = ","
+    decimal: str = "."
+    sheets: tuple[str, ...] = ()
+    any_sheets: bool = False
+
+
+ALL_TEXTS = TextForm(any_sheets=True)
 
 
 @dataclass(frozen=True)
@@ -68,18 +85,21 @@ def hash_file(path: Path) -> str:
         raise refuse(path, None, "FILE-UNREADABLE", error.strerror or str(error)) from error
 
 
-def open_members(path: Path, encoding: str | None = None) -> Iterator[Member]:
+def open_members(path: Path, form: TextForm = ALL_TEXTS) -> Iterator[Member]:
     """Yield the texts of `path` in order: one for a plain file or gzip, one for each file in a zip.
 
-    `encoding` is the encoding of texts without a byte order mark; the default is UTF-8, or UTF-16 if the
-    bytes look like it. Read each member before you ask for the next. Raises `RefusedFile`.
+    The sheets of a workbook are texts too. Read each member before you ask for the next. Raises
+    `RefusedFile`.
     """
+    encoding = form.encoding
     with _refuse_on_errors(path), path.open("rb") as stream:
-        magic = stream.read(6)
+        magic = stream.read(len(COMPOUND_MAGIC))
         stream.seek(0)
         if not magic:
             raise refuse(path, None, "FILE-EMPTY", "the file has no content")
-        if magic.startswith(b"PK"):
+        if magic == COMPOUND_MAGIC or (magic.startswith(b"PK") and _is_workbook(stream)):
+            yield from _open_sheets(path, form)
+        elif magic.startswith(b"PK"):
             yield from _open_zip_members(path, stream, encoding)
         elif magic.startswith(b"\x1f\x8b"):
             packed = path.stat().st_size
@@ -95,6 +115,8 @@ def _refuse_on_errors(path: Path) -> Iterator[None]:
     """Turn errors of the disk and of unpacking into refusals."""
     try:
         yield
+    except WorkbookFault as fault:
+        raise refuse(path, None, fault.rule, str(fault)) from fault
     except _DAMAGE as error:
         raise refuse(path, None, "FILE-DAMAGED", f"the archive cannot be unpacked: {error}") from error
     except OSError as error:
@@ -115,8 +137,6 @@ def _read_plain_chunks(path: Path, stream: IO[bytes]) -> Iterator[bytes]:
     while chunk := stream.read(READ_BYTES):
         if first and chunk.startswith(_ARCHIVE_MAGIC):
             raise refuse(path, None, "FILE-ARCHIVE", "this kind of archive is not supported")
-        if first and chunk.startswith(_OFFICE_MAGIC):
-            raise refuse(path, None, "FILE-FORMAT", _OFFICE)
         first = False
         yield chunk
 
@@ -153,6 +173,26 @@ class _SizeLimit:
             )
 
 
+def _is_workbook(stream: IO[bytes]) -> bool:
+    """Whether an archive is an office document."""
+    with zipfile.ZipFile(stream) as archive:
+        names = archive.NameToInfo
+        return any(part in names for part in ZIP_PARTS)
+
+
+def _open_sheets(path: Path, form: TextForm) -> Iterator[Member]:
+    found = iter_sheets(
+        path, delimiter=form.delimiter, decimal=form.decimal, sheets=form.sheets, is_any=form.any_sheets
+    )
+    for name, blocks in found:
+        yield Member(name, _refuse_faults(path, blocks))
+
+
+def _refuse_faults(path: Path, blocks: Iterator[bytes]) -> Iterator[bytes]:
+    with _refuse_on_errors(path):
+        yield from blocks
+
+
 def _open_zip_members(path: Path, stream: IO[bytes], encoding: str | None) -> Iterator[Member]:
     limit = _SizeLimit(path, path.stat().st_size)
     with zipfile.ZipFile(stream) as archive:
@@ -163,8 +203,6 @@ def _open_zip_members(path: Path, stream: IO[bytes], encoding: str | None) -> It
             )
         if not infos:
             raise refuse(path, None, "FILE-EMPTY", "the archive holds no file")
-        if any(info.filename in _OFFICE_MEMBERS for info in infos):
-            raise refuse(path, None, "FILE-FORMAT", _OFFICE)
         for info in infos:
             _check_member(path, info)
         for info in infos:

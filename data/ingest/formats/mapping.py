@@ -207,6 +207,7 @@ class CsvMapping(_Declaration):
     """
 
     format: Literal["mapped_csv"]
+    sheets: Annotated[tuple[Name, ...], Field(max_length=50)] = ()
     timezone: Zone | None = None
     interval_minutes: Annotated[int, Field(ge=1, le=1440)]
     columns: Columns

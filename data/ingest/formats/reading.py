@@ -11,7 +11,7 @@ from pathlib import Path
 
 from data.ingest.errors import RefusedFile
 from data.ingest.formats.columns import Batch
-from data.ingest.formats.container import Member, hash_file, open_members, refuse
+from data.ingest.formats.container import ALL_TEXTS, Member, TextForm, hash_file, open_members, refuse
 from data.ingest.formats.detect import detect_binary, detect_format, detect_text, find_format
 from data.ingest.formats.format import FileFormat
 from data.ingest.formats.mapping import CsvMapping, FileMapping
@@ -104,8 +104,7 @@ def _iter_members(
 ) -> Iterator[tuple[str, Batch]]:
     part = 0
     previous: FileFormat | None = None
-    encoding = mapping.encoding if isinstance(mapping, CsvMapping) else None
-    for member in open_members(path, encoding):
+    for member in open_members(path, _choose_form(mapping)):
         first = next(member.blocks, b"")
         name_in_archive = member.name if member.name != path.name else None
         with with_file_context(None, name_in_archive):
@@ -121,6 +120,12 @@ def _iter_members(
                 yield format.name, batch
                 part = max(part, batch.part)
         part += 1
+
+
+def _choose_form(mapping: FileMapping | None) -> TextForm:
+    if not isinstance(mapping, CsvMapping):
+        return ALL_TEXTS
+    return TextForm(mapping.encoding, mapping.delimiter, mapping.decimal, mapping.sheets)
 
 
 def _read_member(

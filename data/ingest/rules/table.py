@@ -165,6 +165,12 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
         "Correct the mapping, or ask the sender what has changed.",
     ),
     (
+        "MAP-SHEETS",
+        "terminate",
+        "a workbook has one sheet with content, or the mapping names those to read",
+        'Name the sheets in the mapping: sheets: ["Readings"], or with patterns, ["20*"].',
+    ),
+    (
         "MAP-ORDER",
         "terminate",
         "where an hour occurs twice, rows are in the order that the mapping declares",

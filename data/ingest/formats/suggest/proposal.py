@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from data.ingest.errors import RefusedFile
-from data.ingest.formats.container import open_members
+from data.ingest.formats.container import TextForm, open_members
 from data.ingest.formats.detect import detect_text
 from data.ingest.formats.file_mappings import MappingError
 from data.ingest.formats.format import MappingUse
@@ -78,7 +78,7 @@ def _write_zone_of_column(sample: Sample, place: int, zone: str | None) -> str:
 
 
 def _read_head(path: Path, encoding: str | None) -> str:
-    for member in open_members(path, encoding):
+    for member in open_members(path, TextForm(encoding, any_sheets=True)):
         text = b""
         for block in member.blocks:
             text += block
