@@ -91,3 +91,9 @@ def test_a_workbook_with_dates_as_text_is_read_by_a_mapping(samples: Path) -> No
     assert sum_series(parsed) == {("Home", "Valeur (en kWh)"): Decimal("22.014")}
     assert parsed.readings.num_rows == 48
     assert list_times(parsed) == ("2023-03-01T23:00:00Z", "2023-03-02T22:30:00Z")
+
+
+def test_nem12_inside_a_message_is_read(samples: Path) -> None:
+    parsed = read_file(find_case(samples, "asexml-nem12"))
+    assert sum_series(parsed) == {("2001000003", "E1"): Decimal("22.572")}
+    assert list_times(parsed) == ("2024-09-03T14:00:00Z", "2024-09-04T13:30:00Z")

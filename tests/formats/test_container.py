@@ -40,7 +40,6 @@ def archive(path: Path, members: dict[str, bytes]) -> Path:
         (b'{"results": []}', "FILE-FORMAT", "JSON"),
         (b"date,kwh\n2024-01-01,1\n", "FILE-FORMAT", "a table, which a mapping can describe"),
         (b"hello\nworld\n", "FILE-FORMAT", "not recognized; supported formats"),
-        (b'<?xml version="1.0"?>\n<a:aseXML xmlns:a="urn:x"></a:aseXML>', "FILE-FORMAT", "CSVIntervalData"),
         (b"7z\xbc\xaf\x27\x1c", "FILE-ARCHIVE", "archive"),
         (b"PK\x03\x04broken", "FILE-DAMAGED", "unpacked"),
         (gzip.compress(NEM12 * 9, mtime=0)[:-9], "FILE-DAMAGED", "unpacked"),

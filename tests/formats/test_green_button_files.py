@@ -146,7 +146,7 @@ def test_one_long_line_is_read_in_batches(write: Write, monkeypatch: pytest.Monk
 
 
 def test_other_xml_is_refused(write: Write) -> None:
-    with pytest.raises(RefusedFile, match="not Green Button"):
+    with pytest.raises(RefusedFile, match="neither Green Button"):
         read_file(write("<?xml version='1.0'?><invoice><value>1</value></invoice>"))
 
 

@@ -21,7 +21,6 @@ _NOT_READ: tuple[tuple[str, str], ...] = (
     (r"(?is)<!doctype html|<html", "the file is an HTML page, probably an error page saved as a file"),
     (r"PAR1", "the archive holds a Parquet file, which is compressed already: send it without the archive"),
     (r"%PDF", "the file is a PDF document"),
-    (r"(?s)<.*?\baseXML\b", "the file is an aseXML message: send the CSV in its element CSVIntervalData"),
 )
 
 
@@ -70,7 +69,7 @@ def find_format(path: Path, name: str) -> FileFormat:
 
 def _describe_unknown(text: str) -> str:
     if text.startswith("<"):
-        return "the XML is not Green Button (ESPI)"
+        return "the XML is neither Green Button (ESPI) nor aseXML"
     if text.startswith(("{", "[")):
         return "the JSON is not from a supported portal"
     if _is_table(text):

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
-from xml.parsers import expat
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +49,7 @@ from data.ingest.formats.espi import (
 )
 from data.ingest.formats.format import FileFormat, MappingUse
 from data.ingest.formats.mapping import GreenButtonMapping
+from data.ingest.formats.xml_parser import XmlParser
 from data.ingest.schema import PARSED, TIMESTAMP
 
 BATCH_ROWS = 65_536
@@ -62,15 +62,6 @@ MAX_TOKEN_BYTES = 4 << 20
 
 _ESPI = ("http://naesb.org/espi ", "")
 _ATOM = ("http://www.w3.org/2005/Atom ", "")
-_CUT = (
-    expat.errors.XML_ERROR_NO_ELEMENTS,
-    expat.errors.XML_ERROR_UNCLOSED_TOKEN,
-    expat.errors.XML_ERROR_UNCLOSED_CDATA_SECTION,
-    expat.errors.XML_ERROR_PARTIAL_CHAR,
-)
-_ONE_BYTE_ENCODING = re.compile(
-    rb"""(?i)<\?xml[^>]*?\sencoding\s*=\s*["'](iso-8859-(?:[1-9]|1[03-6])|windows-125[0-8])["']"""
-)
 _Handler = TypeVar("_Handler")
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _SECONDS = re.compile(r"^-?[0-9]{1,10}$")
@@ -163,7 +154,7 @@ class _Scanner:
         self._fields: dict[str, str] | None = None
         self._begins = self._map_start_handlers()
         self._ends = self._map_end_handlers()
-        self._parser = expat.ParserCreate(namespace_separator=" ")
+        self._parser = self._new_parser(b"")
 
     def read(self, member: Member) -> None:
         """Read up to the last end tag. Raises `RefusedFile`."""
@@ -171,42 +162,24 @@ class _Scanner:
         first = next(member.blocks, b"")
         self._parser = self._new_parser(first)
         for block in itertools.chain([first], member.blocks):
-            self._parse(block, False)
+            self._parser.parse(block)
             given += len(block)
-            waiting = given - max(self._parser.CurrentByteIndex, 0)
+            waiting = given - max(self._parser.expat.CurrentByteIndex, 0)
             if waiting > MAX_TOKEN_BYTES or sum(map(len, self._text)) > MAX_TOKEN_BYTES:
                 raise self._refuse("XML-SYNTAX", f"a text is longer than {MAX_TOKEN_BYTES >> 20} MiB")
-        self._parse(b"", True)
+        self._parser.parse(b"", is_last=True)
         self._flush()
         self._writer.close()
 
-    def _new_parser(self, head: bytes) -> expat.XMLParserType:
-        # Only known one-byte encodings of the declaration count: UTF-16 is UTF-8 by now, and other names may
-        # not be encodings.
-        found = _ONE_BYTE_ENCODING.match(head.lstrip())
-        encoding = found.group(1).decode() if found else "utf-8"
-        parser = expat.ParserCreate(encoding, namespace_separator=" ")
-        parser.buffer_text = True
-        parser.StartElementHandler = self._start
-        parser.EndElementHandler = self._end
-        parser.CharacterDataHandler = self._text.append
-        parser.StartDoctypeDeclHandler = self._doctype
+    def _new_parser(self, head: bytes) -> XmlParser:
+        parser = XmlParser(self._path, head)
+        parser.expat.StartElementHandler = self._start
+        parser.expat.EndElementHandler = self._end
+        parser.expat.CharacterDataHandler = self._text.append
         return parser
 
-    def _parse(self, block: bytes, is_last: bool) -> None:
-        try:
-            self._parser.Parse(block, is_last)
-        except expat.ExpatError as error:
-            message = expat.ErrorString(error.code)
-            if message in _CUT:
-                raise self._refuse("FILE-CUT", f"the XML ends before its last end tag: {message}") from error
-            raise self._refuse("XML-SYNTAX", f"the XML is not well-formed: {message}") from error
-
     def _refuse(self, rule: str, reason: str) -> RefusedFile:
-        return refuse(self._path, self._parser.CurrentLineNumber, rule, reason)
-
-    def _doctype(self, *_: object) -> None:
-        raise self._refuse("XML-DOCTYPE", "the XML declares a document type")
+        return self._parser.refuse(rule, reason)
 
     def _map_start_handlers(self) -> dict[str, Callable[[dict[str, str]], object]]:
         atom: dict[str, Callable[[dict[str, str]], object]] = {
@@ -279,7 +252,7 @@ class _Scanner:
     def _open_entry(self, _: dict[str, str]) -> None:
         self._check_not_inside(self._entry is not None, "entry")
         self._entry = Links()
-        self._entry_line = self._parser.CurrentLineNumber
+        self._entry_line = self._parser.line
         self._entry_first_block = len(self.block_owner)
 
     def _take_link(self, attributes: dict[str, str]) -> None:
@@ -389,7 +362,7 @@ class _Scanner:
 
     def _open_reading(self) -> None:
         self._check_not_inside(self._reading is not None, "IntervalReading")
-        line = self._parser.CurrentLineNumber
+        line = self._parser.line
         if self._in_block:
             self._reading = {"line": line}
         else:

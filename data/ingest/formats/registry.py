@@ -5,6 +5,7 @@ damaged files and the fuzzer iterate over `FORMATS`.
 """
 
 from data.ingest.formats import (
+    asexml,
     canonical_csv,
     canonical_ndjson,
     canonical_parquet,
@@ -24,6 +25,7 @@ FORMATS: dict[str, FileFormat] = {
     format.name: format
     for format in (
         canonical_parquet.FORMAT,
+        asexml.FORMAT,
         green_button.FORMAT,
         mscons.FORMAT,
         canonical_ndjson.FORMAT,
