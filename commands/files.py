@@ -55,6 +55,10 @@ def ingest(
         str | None,
         typer.Option(metavar="PROPERTY", help="Create unknown meters in this property (name or id)."),
     ] = None,
+    max_new_meters: Annotated[
+        int | None,
+        typer.Option(min=1, help="With --create-meters: refuse a file that needs more meters. Default: 20."),
+    ] = None,
     format: FileFormat = None,
     mapping: MappingFile = None,
     workers: Annotated[
@@ -68,6 +72,7 @@ def ingest(
     Files are loaded in parallel, with the same result as one after the other.
     """
     from data.ingest.readings.parallel import ingest_files
+    from data.ingest.readings.registers import MAX_NEW_METERS
     from myproperty import engines
     from myproperty.database.blockers import watch_locks
 
@@ -82,6 +87,7 @@ def ingest(
             dsn=dsn,
             workers=workers,
             create_meters=create_meters,
+            max_new_meters=max_new_meters or MAX_NEW_METERS,
             format=format,
             mapping=declared,
         ):

@@ -33,10 +33,12 @@ from data.ingest.readings.ledger import (
 from data.ingest.readings.quarantined_rows import write_quarantined
 from data.ingest.readings.register_reads import store_register_reads
 from data.ingest.readings.registers import (
+    MAX_NEW_METERS,
     NewMeters,
     describe_new_meters,
     list_series,
     read_registers,
+    refuse_many_meters,
     refuse_unknown_meters,
 )
 from data.ingest.readings.results import IngestResult
@@ -63,6 +65,7 @@ class ReadFile:
     job: Job
     found: FileInParts | RefusedFile | IngestResult
     create_meters: str | None = None
+    max_new_meters: int = MAX_NEW_METERS
 
     def load(self, *, now: datetime.datetime | None = None) -> IngestResult:
         """Write the file, see `ingest_file`."""
@@ -87,6 +90,7 @@ class ReadFile:
                 parsed,
                 job if known is None else replace(job, id=known, is_known=True),
                 create_meters=self.create_meters,
+                max_new_meters=self.max_new_meters,
                 now=now,
             )
 
@@ -129,6 +133,7 @@ def ingest_file(
     tenant: str,
     dsn: str,
     create_meters: str | None = None,
+    max_new_meters: int = MAX_NEW_METERS,
     format: str | None = None,
     mapping: FileMapping | None = None,
     source_uri: str | None = None,
@@ -137,16 +142,18 @@ def ingest_file(
     """Load the readings of a file for `tenant` (id or name); all of it or nothing.
 
     Content that was loaded before changes nothing; the same file with another `mapping` is other content.
-    With `create_meters`, the id or name of a property, meters are made for unknown registers, and a file that
-    was loaded without them is judged again. The ledger names the file by `source_uri`, by default by its
-    absolute path. A refused file has a result too, and is recorded in `invalid_files`. Raises `TenantError`
-    for an unknown tenant, `IngestError` for an unknown property, and `DatabaseUnavailable`.
+    With `create_meters`, the id or name of a property, up to `max_new_meters` meters are made for unknown
+    registers, and a file that was loaded without them is judged again. The ledger names the file by
+    `source_uri`, by default by its absolute path. A refused file has a result too, and is recorded in
+    `invalid_files`. Raises `TenantError` for an unknown tenant, `IngestError` for an unknown property, and
+    `DatabaseUnavailable`.
     """
     read = read_file_for(
         path,
         find_tenant(dsn, tenant),
         dsn,
         create_meters=create_meters,
+        max_new_meters=max_new_meters,
         format=format,
         mapping=mapping,
         source_uri=source_uri,
@@ -160,6 +167,7 @@ def read_file_for(
     database: str | Connections,
     *,
     create_meters: str | None = None,
+    max_new_meters: int = MAX_NEW_METERS,
     format: str | None = None,
     mapping: FileMapping | None = None,
     source_uri: str | None = None,
@@ -172,9 +180,8 @@ def read_file_for(
         digest = hash_file(path)
         if create_meters is None:
             found = _find_known_result(database, job, path, digest)
-        return ReadFile(
-            path, database, job, found or read_mapped(path, format, mapping, digest), create_meters
-        )
+        found = found or read_mapped(path, format, mapping, digest)
+        return ReadFile(path, database, job, found, create_meters, max_new_meters)
     except RefusedFile as refused:
         return ReadFile(path, database, job, refused)
 
@@ -205,6 +212,7 @@ def load(
     job: Job,
     *,
     create_meters: str | None = None,
+    max_new_meters: int = MAX_NEW_METERS,
     now: datetime.datetime | None = None,
 ) -> IngestResult:
     """Judge and store a file that was read, in the transaction of `session`.
@@ -217,6 +225,7 @@ def load(
     new_meters = None
     if create_meters is not None:
         new_meters, registers = _add_new_meters(session, parsed, job, create_meters)
+        refuse_many_meters(parsed, new_meters, max_new_meters)
     refuse_unknown_meters(parsed, registers)
     judged = _judge_parts(session, parsed, registers, now or datetime.datetime.now(datetime.UTC))
     staged = stage_readings(session, judged.readings.tables(), job.tenant.id, job.id)

@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from data.ingest.formats.mapping import FileMapping
 from data.ingest.readings.load import ReadFile, read_file_for
+from data.ingest.readings.registers import MAX_NEW_METERS
 from data.ingest.readings.results import IngestResult
 from data.ingest.schema import FileInParts, Spans
 from myproperty.database.session import Connections
@@ -40,6 +41,7 @@ def ingest_files(
     dsn: str,
     workers: int | None = None,
     create_meters: str | None = None,
+    max_new_meters: int = MAX_NEW_METERS,
     format: str | None = None,
     mapping: FileMapping | None = None,
 ) -> Iterator[IngestResult]:
@@ -53,7 +55,13 @@ def ingest_files(
 
     def ingest(path: Path, turn: Turn) -> IngestResult:
         read = read_file_for(
-            path, owner, connections, create_meters=create_meters, format=format, mapping=mapping
+            path,
+            owner,
+            connections,
+            create_meters=create_meters,
+            max_new_meters=max_new_meters,
+            format=format,
+            mapping=mapping,
         )
         turn.wait(read)
         return read.load()

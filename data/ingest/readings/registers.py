@@ -17,6 +17,8 @@ from myproperty.database.ids import uuid7
 from myproperty.database.session import Session
 
 _SERIES = ["identifier", "register", "channel", "unit"]
+# A column that is not the meter would make one of each row: more meters than a home has need a word.
+MAX_NEW_METERS = 20
 # Identifiers that a message names.
 _SHOWN = 3
 _CONFIGURED = """
@@ -149,6 +151,15 @@ def _read_meters(session: Session, tenant_id: uuid.UUID) -> dict[str, MeterChann
         (str(tenant_id),),
     )
     return {row[1]: MeterChannels(*row) for row in rows}
+
+
+def refuse_many_meters(parsed: FileInParts, new_meters: NewMeters, limit: int) -> None:
+    """Raise `RefusedFile` if the file would create more than `limit` meters."""
+    serials = [meter.serial_number for meter in new_meters.meters]
+    if len(serials) > limit:
+        first = ", ".join(serials[:_SHOWN])
+        reason = f"the file would create {len(serials)} meters, such as {first}; {limit} are allowed"
+        raise refuse(parsed.path, None, "FILE-NEW-METERS", reason)
 
 
 def list_series(parts: Iterable[pa.Table]) -> list[dict[str, str]]:

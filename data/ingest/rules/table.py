@@ -68,6 +68,13 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
         "If the file is another tenant's, ingest it with --tenant of that tenant. If its meters are new, "
         "ingest it again with --create-meters PROPERTY. If a mapping names its meters, check the mapping.",
     ),
+    (
+        "FILE-NEW-METERS",
+        "terminate",
+        "a file that creates meters creates no more than are allowed",
+        "Look at the meters with `myproperty inspect`: a mapping may name the wrong column as `identifier`. "
+        "If they are right, ingest the file with --max-new-meters N.",
+    ),
     ("FILE-NOTHING-LEFT", "terminate", "at least one reading of the file can be used", _ASK_SENDER),
     ("ROW-ENCODING", "reject", "a row is valid text: no invalid byte, no NUL", _ASK_SENDER),
     ("ROW-VALUE", "reject", "a value is a plain decimal number", _ASK_SENDER),

@@ -11,6 +11,7 @@ import pytest
 
 from data.ingest.readings import load as load_module
 from data.ingest.readings.load import ingest_file
+from data.ingest.readings.registers import MAX_NEW_METERS
 from data.ingest.readings.results import IngestResult
 from myproperty.database.session import Session
 from myproperty.tenants import TenantError
@@ -240,6 +241,7 @@ def test_a_lost_connection_leaves_nothing(
 LOAD = """
 import sys
 from data.ingest.readings.load import ingest_file
+from data.ingest.readings.registers import MAX_NEW_METERS
 result = ingest_file(sys.argv[1], tenant=sys.argv[2], dsn=sys.argv[3])
 print(result.status, result.accepted, result.unchanged)
 """
@@ -265,3 +267,20 @@ def test_a_value_replaces_a_null_of_any_version(company: Company, csv_file: File
         path = csv_file(name, [value, "1.0" if name == "late.csv" else "2.0"], version=version)
         ingest_file(path, tenant=company.name, dsn=company.dsn)
     assert company.current()[0][1:] == (Decimal("4.5"), "actual", 2)
+
+
+def test_a_file_that_needs_many_new_meters_needs_a_word(company: Company, csv_file: FileMaker) -> None:
+    path = csv_file("a.csv", hours(1), identifier="R0")
+    for number in range(1, MAX_NEW_METERS + 1):
+        more = csv_file("b.csv", hours(1), identifier=f"R{number}")
+        path.write_text(path.read_text() + "".join(more.read_text().splitlines(keepends=True)[1:]))
+    refused = ingest(company, path, create_meters=company.property_id)
+    assert refused.refusal is not None and refused.refusal.rule == "FILE-NEW-METERS"
+    loaded = ingest_file(
+        path,
+        tenant=company.name,
+        dsn=company.dsn,
+        create_meters=company.property_id,
+        max_new_meters=MAX_NEW_METERS + 1,
+    )
+    assert (loaded.status, loaded.accepted) == ("loaded", MAX_NEW_METERS + 1)
