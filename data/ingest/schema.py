@@ -154,8 +154,8 @@ class FileInParts:
 
     `parts` yields them again at each call: together they hold each row of the file once, and readings of one
     register in different parts do not overlap. A file that fits into memory has one part. `spans` has all
-    registers that were read, in file order; `left_empty` has the columns that a mapping must declare. The
-    other attributes are those of `ParsedFile`.
+    registers that were read, in file order; `left_empty` has the columns that a mapping must declare, and
+    without `has_local_times` no zone need be declared. The other attributes are those of `ParsedFile`.
     """
 
     path: Path
@@ -166,6 +166,7 @@ class FileInParts:
     left_empty: frozenset[str]
     register_reads: pa.Table
     parts: Callable[[], Iterator[ParsedFile]]
+    has_local_times: bool = True
 
 
 @dataclasses.dataclass(frozen=True)

@@ -54,6 +54,9 @@ _INSTANT = (
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}(:?[0-9]{2}(:?[0-9]{2}(\.[0-9]{1,6})?)?)?"
     r"(Z|[+-][0-9]{2}(:?[0-9]{2})?)$"
 )
+# Programs print the name of a zone behind an offset, [Europe/Berlin], a blank or a name before it, CEST+0200.
+_ZONE_NAME = r"\[[A-Za-z_/+0-9-]+\]$"
+_ZONE_BEFORE_OFFSET = r" ?(?:[A-Z]{2,5})?([+-][0-9]{2}(?::?[0-9]{2})?)$"
 _DAY = (
     r"^....-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)"
     r"|02-(0[1-9]|1[0-9]|2[0-8]))"
@@ -77,6 +80,7 @@ class Batch:
     `part` counts the texts of a file (members, concatenated NEM12 blocks): every row of a later part is
     newer than every row of an earlier part, whatever its line. `skipped` counts the rows that are no readings
     by declaration, by reason. `second_table` is the line of the first header below rows of data.
+    `has_local_times` is false if all times carry an offset in a format whose times are local.
     """
 
     readings: pa.Table
@@ -85,6 +89,7 @@ class Batch:
     register_reads: pa.Table = field(default_factory=REGISTER_READ.empty_table)
     skipped: Counter[str] = field(default_factory=Counter)
     second_table: int | None = None
+    has_local_times: bool = True
 
 
 @dataclass
@@ -216,10 +221,9 @@ def parse_instants(strings: pa.Array) -> tuple[pa.Array, Mask]:
     try:
         return pc.cast(strings, TIMESTAMP), np.zeros(len(strings), dtype=np.bool_)
     except pa.ArrowInvalid:
-        # Many programs print a blank before the offset.
-        strings = pc.replace_substring_regex(
-            pc.utf8_trim_whitespace(strings), r" ([+-][0-9:]{2,5}|Z)$", r"\1"
-        )
+        strings = pc.replace_substring_regex(pc.utf8_trim_whitespace(strings), _ZONE_NAME, "")
+        strings = pc.replace_substring_regex(strings, _ZONE_BEFORE_OFFSET, r"\1")
+        strings = pc.replace_substring_regex(strings, r"([0-9]) ?(?:UTC|GMT|Z)$", r"\1Z")
     looks_right = to_mask(pc.match_substring_regex(strings, _INSTANT))
     # A pattern recognizes ordinary days, so that one bad row does not make the whole column slow.
     day_exists = to_mask(pc.match_substring_regex(strings, _DAY))

@@ -157,7 +157,8 @@ def list_undeclared(parsed: FileInParts, mapping: FileMapping | None) -> list[st
     if use is None or use.is_required:
         return []
     no_sender = use.names_sender and any(identifier.startswith("/") for identifier, _ in parsed.spans)
-    missing = [name for name in use.needs if getattr(mapping, name, None) is None]
+    needs = [name for name in use.needs if name != "timezone" or parsed.has_local_times]
+    missing = [name for name in needs if getattr(mapping, name, None) is None]
     return sorted(parsed.left_empty) + ["sender"] * no_sender + missing
 
 

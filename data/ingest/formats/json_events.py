@@ -12,10 +12,11 @@ from typing import Any
 import ijson
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from data.ingest.formats.columns import Mask
+from data.ingest.formats.columns import Mask, to_mask
 from data.ingest.formats.container import MAX_LINE_BYTES, Member, refuse
-from data.ingest.formats.wallclock import DAY_US, US, Ints, TimeFormat, WallClock
+from data.ingest.formats.wallclock import DAY_US, US, Ints, TimeFormat, TimeFormats, WallClock
 
 # Bytes parsed at a time: few enough that the events of one piece stay small.
 PIECE_BYTES = 1 << 16
@@ -163,10 +164,12 @@ class WaitingRecords:
 def resolve_intervals(
     clock: WallClock, times: pa.Array, series: pa.Array, seconds: int | None, *, is_end: bool
 ) -> tuple[Ints, Ints, Mask, Mask]:
-    """Return (starts in microseconds UTC, seconds, is not a time, is skipped) of local times.
+    """Return (starts in microseconds UTC, seconds, is not a time, is skipped) of local times or instants.
 
-    Without `seconds` each interval is a local day.
+    Without `seconds` each interval is a local day, and an offset adds nothing.
     """
+    if seconds is None:
+        times = pc.replace_substring_regex(times, _OFFSET_END, "")
     local, bad = _parse_local(times)
     right = np.flatnonzero(~bad)
     start_us = np.zeros(len(local), dtype=np.int64)
@@ -179,10 +182,24 @@ def resolve_intervals(
         return start_us, lengths, bad, skipped
     resolve = clock.resolve_ends if is_end else clock.resolve_starts
     start_us[right], skipped[right] = resolve(local[right], series.take(pa.array(right)))
+    if bad.any():
+        instants, unfit = _OFFSET.parse(times)
+        start_us, bad = np.where(bad, instants, start_us), bad & unfit
     return (start_us - seconds * US if is_end else start_us), lengths, bad, skipped
 
 
 _LOCAL = (TimeFormat("%Y-%m-%d %H:%M:%S"), TimeFormat("%Y-%m-%d %H:%M"))
+
+
+# As in CEST+0200.
+_OFFSET_END = " ?[A-Z]*([+-][0-9]{2}:?[0-9]{2}|Z)$"
+_OFFSET = TimeFormats(("%Y-%m-%d %H:%M:%S %z", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d %H:%M:%S%z"))
+
+
+def carry_offsets(times: pa.Array) -> bool:
+    """Whether all times of a column are instants, which need no zone."""
+    has_offset = pc.match_substring_regex(times, _OFFSET_END)
+    return len(times) > 0 and bool(to_mask(has_offset).all())
 
 
 def _parse_local(times: pa.Array) -> tuple[Ints, Mask]:

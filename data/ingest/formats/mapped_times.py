@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 from data.ingest.formats.columns import Mask, Violation, null_where, parse_instants, to_mask
 from data.ingest.formats.mapped_layout import Layout
 from data.ingest.formats.mapped_table import RowTable
-from data.ingest.formats.mapping import OFFSET_FORMATS
-from data.ingest.formats.wallclock import DAY_US, US, Ints, TimeFormat, WallClock
+from data.ingest.formats.mapping import OFFSET_FORMATS, carries_offset
+from data.ingest.formats.wallclock import DAY_US, US, Ints, TimeFormats, WallClock
 from data.ingest.schema import TIMESTAMP
 
 NO_TIME = "the time is missing or does not exist"
@@ -56,7 +56,7 @@ class TimeColumns:
         # Times with an offset never use the clock, so any zone will do.
         self.clock = WallClock(mapping.timezone or "UTC", is_descending=mapping.order == "descending")
         self._formats = {
-            name: TimeFormat(text)
+            name: TimeFormats(text)
             for name in ("timestamp", "date", "time")
             if (text := getattr(mapping, f"{name}_format")) is not None and text not in OFFSET_FORMATS
         }
@@ -128,7 +128,7 @@ class TimeColumns:
         self, table: RowTable, name_series: Callable[[RowTable], pa.Array]
     ) -> tuple[Ints, list[Violation]]:
         """Return (start of the interval of each row in microseconds UTC, violations of its times)."""
-        if self._mapping.timestamp_format in OFFSET_FORMATS:
+        if carries_offset(self._mapping.timestamp_format):
             return self._read_offset_starts(table)
         local, bad = self.read_wall_clock(table)
         if self._mapping.columns.period is not None:
@@ -153,6 +153,8 @@ class TimeColumns:
 
     def _parse_instants(self, texts: pa.Array) -> tuple[Ints, Mask]:
         """Return (microseconds UTC, is not a time) of times with an offset."""
+        if "timestamp" in self._formats:
+            return self._formats["timestamp"].parse(texts)
         absent = to_mask(pc.is_null(texts))
         if self._mapping.timestamp_format == "iso8601":
             found, bad = parse_instants(texts)

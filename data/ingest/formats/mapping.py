@@ -24,7 +24,7 @@ from pydantic import (
 
 from data.ingest.formats.assemble import AMOUNTS
 from data.ingest.formats.columns import UNITS
-from data.ingest.formats.wallclock import TimeFormat
+from data.ingest.formats.wallclock import TimeFormats
 from data.ingest.schema import (
     CHANNELS,
     DECIMAL_DIGITS_AFTER_POINT,
@@ -76,6 +76,10 @@ Quality = Literal["actual", "edited", "estimated", "null"]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 # The name in the header, or the position counted from 1.
 ColumnName = Name | Annotated[int, Field(ge=1, le=10_000)]
+
+
+# A format, or several: the times of a file may have more than one shape.
+TimeShapes = str | Annotated[tuple[str, ...], Field(min_length=2, max_length=5)]
 
 
 class _Strict(BaseModel):
@@ -217,9 +221,9 @@ class CsvMapping(_Declaration):
     label: Literal["start", "end", "wall_end"] | None = None
     order: Literal["ascending", "descending"] = "ascending"
     midnight_ends_day: bool = False
-    timestamp_format: str | None = None
-    date_format: str | None = None
-    time_format: str | None = None
+    timestamp_format: TimeShapes | None = None
+    date_format: TimeShapes | None = None
+    time_format: TimeShapes | None = None
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
     decimal: Literal[".", ","] = "."
     thousands: Literal[",", ".", "'", " ", "\u00a0", "\u202f"] | None = None
@@ -235,9 +239,9 @@ class CsvMapping(_Declaration):
 
     @field_validator("timestamp_format", "date_format", "time_format")
     @classmethod
-    def _is_a_time_format(cls, text: str | None) -> str | None:
+    def _is_a_time_format(cls, text: TimeShapes | None) -> TimeShapes | None:
         if text is not None and text not in OFFSET_FORMATS:
-            TimeFormat(text)
+            TimeFormats(text)
         return text
 
     @field_validator("interval_minutes")
@@ -295,7 +299,7 @@ class CsvMapping(_Declaration):
                 "time_format must contain a time and not a date",
             ),
             (
-                (self.timezone is None) == (self.timestamp_format in OFFSET_FORMATS),
+                (self.timezone is None) == carries_offset(self.timestamp_format),
                 "give timezone if the times carry no offset, and only then",
             ),
             (
@@ -456,8 +460,13 @@ def _is_finite(minutes: int) -> bool:
     return not (minutes * 10_000) % 60
 
 
-def _holds(text: str, *, date: bool, time: bool) -> bool:
-    if text in OFFSET_FORMATS:
+def carries_offset(shapes: TimeShapes | None) -> bool:
+    """Whether times of this format are instants, which need no zone."""
+    return shapes in OFFSET_FORMATS or (shapes is not None and TimeFormats(shapes).has_offset)
+
+
+def _holds(shapes: TimeShapes, *, date: bool, time: bool) -> bool:
+    if shapes in OFFSET_FORMATS:
         return date and time
-    parsed = TimeFormat(text)
+    parsed = TimeFormats(shapes)
     return parsed.has_date == date and parsed.has_time == time

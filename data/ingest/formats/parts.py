@@ -54,6 +54,7 @@ class Gathered:
     spans: Spans = dataclasses.field(default_factory=dict)
     left_empty: set[str] = dataclasses.field(default_factory=set)
     newest_us: int | None = None
+    has_local_times: bool = False
     _skipped: Counter[str] = dataclasses.field(default_factory=Counter)
     _second_table: int | None = None
     _bound: set[int] = dataclasses.field(default_factory=set)
@@ -69,6 +70,8 @@ class Gathered:
         self._skipped.update(batch.skipped)
         if self._second_table is None:
             self._second_table = batch.second_table
+        if batch.has_local_times and (batch.readings.num_rows or batch.rejected.num_rows):
+            self.has_local_times = True
         self._rejected.add(batch.rejected, np.zeros(batch.rejected.num_rows, dtype=np.int64))
         if batch.register_reads.num_rows:
             self._reads.append(batch.register_reads)
@@ -110,7 +113,17 @@ class Gathered:
             if is_declared and conflicts.are_many(has_tables=self._second_table is not None):
                 raise self._refuse_conflicts(format, conflicts)
 
-        return FileInParts(self.path, format, content_hash, version, self.spans, left_empty, reads, parts)
+        return FileInParts(
+            self.path,
+            format,
+            content_hash,
+            version,
+            self.spans,
+            left_empty,
+            reads,
+            parts,
+            self.has_local_times,
+        )
 
     def _add_readings(self, readings: pa.Table, part: int) -> None:
         count = readings.num_rows

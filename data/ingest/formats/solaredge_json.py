@@ -1,12 +1,14 @@
 """SolarEdge energy of a site: `energyDetails` by kind of energy, and `energy` (the production of the site).
 
-Here: JSON to readings. Not here: whether a meter is known (`data.ingest.rules`). Times are local to the site,
-the start of their interval: a mapping declares the zone and the name of the site. A missing value is null,
+Here: JSON to readings. Not here: whether a meter is known (`data.ingest.rules`). Times are the
+start of their interval, local to the site or with an offset (`CEST+0200`): a mapping declares the zone of
+local times and the name of the site. A missing value is null,
 not zero. `line` of a reading is the place of its value in the file, counted from 1.
 """
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from data.ingest.formats.json_events import (
     END,
     MAX_WAITING_ROWS,
     WaitingRecords,
+    carry_offsets,
     is_json,
     iter_leaves,
     resolve_intervals,
@@ -157,4 +160,6 @@ class _Reader:
                 ("ROW-TIMESTAMP", "the local time does not exist: the clocks skip it", skipped),
             ],
         )
-        return assemble_batch(rows, records.raw_text(), self._rejections, self._part)
+        batch = assemble_batch(rows, records.raw_text(), self._rejections, self._part)
+        has_zone = SECONDS[time_unit] is not None and carry_offsets(times)
+        return replace(batch, has_local_times=not has_zone)

@@ -24,6 +24,7 @@ US = 1_000_000
 DAY_US = 86_400 * US
 _EPOCH = datetime.date(1970, 1, 1).toordinal()
 _YEARS = range(1900, 2200)
+_MAX_OFFSET_MINUTES = 14 * 60
 _NAIVE = pa.timestamp("us")
 _MONTHS = {
     name: number
@@ -46,6 +47,15 @@ _MONTHS = {
     )
     for name in names.split()
 }
+_OFFSET = r"(?:(?:[A-Za-z]{1,5})?[+-][0-9]{2}:?[0-9]{2}|[+-][0-9]{2}|Z|UTC|GMT)"
+# Minutes of the names of zones that have one meaning where meters are read.
+_ZONES = {
+    **{"z": 0, "utc": 0, "gmt": 0, "wet": 0, "west": 60, "bst": 60, "cet": 60, "cest": 120},
+    **{"mez": 60, "mesz": 120, "eet": 120, "eest": 180, "sast": 120, "jst": 540, "awst": 480},
+    **{"aest": 600, "aedt": 660, "acst": 570, "acdt": 630, "nzst": 720, "nzdt": 780, "hst": -600},
+    **{"est": -300, "edt": -240, "cst": -360, "cdt": -300, "mst": -420, "mdt": -360},
+    **{"pst": -480, "pdt": -420, "akst": -540, "akdt": -480},
+}
 # Token: its meaning, and its pattern with free and with fixed width.
 _TOKENS: dict[str, tuple[str, str, str]] = {
     "Y": ("year", r"[0-9]{4}", r"[0-9]{4}"),
@@ -61,6 +71,9 @@ _TOKENS: dict[str, tuple[str, str, str]] = {
     # Databases print tenths of a microsecond; no meter measures them.
     "f": ("fraction", r"[0-9]{1,9}", r"[0-9]{1,9}"),
     "p": ("half", r"[AaPp]\.?\s?[Mm]\.?", r"[AaPp][Mm]"),
+    # A name before the offset adds nothing: CEST+0200.
+    "z": ("offset", _OFFSET, _OFFSET),
+    "Z": ("zone", r"[A-Za-z]{1,4}", r"[A-Za-z]{1,4}"),
 }
 # No-break spaces too: browsers write them between the parts of a time.
 _BLANKS = "[\\s\u00a0\u202f]+"
@@ -70,10 +83,10 @@ _DATE = {"year", "short_year", "month", "month_name", "day"}
 
 
 class TimeFormat:
-    """A declared time format, in the letters of strptime: %Y %y %m %b %B %d %H %I %M %S %f %p, %a and %A.
+    """A declared time format in the letters of strptime: %Y %y %m %b %B %d %H %I %M %S %f %p %z %Z %a %A.
 
-    %* stands for any text. 24:00 is the end of its day. Raises `ValueError` for a format without a whole date
-    or time.
+    %* stands for any text. 24:00 is the end of its day. With %z (an offset) or %Z (the name of a zone such as
+    CEST) a time is an instant. Raises `ValueError` for a format without a whole date or time.
     """
 
     def __init__(self, text: str) -> None:
@@ -82,6 +95,7 @@ class TimeFormat:
         names = [name for name, _ in pieces if name]
         self.has_date = bool(_DATE.intersection(names))
         self.has_time = bool(set(names) - _DATE)
+        self.has_offset = bool({"offset", "zone"}.intersection(names))
         _check_tokens(text, names)
         self._pattern = re.compile("".join(_group(name, pattern) for name, pattern in pieces))
         self._split = _build_split_pattern(pieces)
@@ -89,7 +103,8 @@ class TimeFormat:
     def parse(self, texts: pa.Array) -> tuple[Ints, Mask]:
         """Return (microseconds since 1970 on the wall clock, is not a time) of strings; null is not a time.
 
-        A format without a date counts from 0; a format without a time gives midnight.
+        With an offset they are microseconds since 1970 UTC. A format without a date counts from 0; a format
+        without a time gives midnight.
         """
         if self._split is None:
             return _parse_distinct(texts, self._parse_one)
@@ -121,6 +136,30 @@ class TimeFormat:
         return [re.compile("".join(_group(name, pattern) for name, pattern in half)) for half in halves]
 
 
+class TimeFormats:
+    """The shapes that the times of one column may have; used as one `TimeFormat`.
+
+    A text that two of them read differently is not a time. Raises `ValueError` for an invalid format, and for
+    formats that give different parts of a time.
+    """
+
+    def __init__(self, texts: str | tuple[str, ...]) -> None:
+        self._formats = [TimeFormat(text) for text in ((texts,) if isinstance(texts, str) else texts)]
+        kinds = {(one.has_date, one.has_time, one.has_offset) for one in self._formats}
+        if len(kinds) > 1:
+            raise ValueError(f"the formats {texts!r} give different parts of a time")
+        ((self.has_date, self.has_time, self.has_offset),) = kinds
+
+    def parse(self, texts: pa.Array) -> tuple[Ints, Mask]:
+        """Do the same as `TimeFormat.parse`."""
+        found, bad = self._formats[0].parse(texts)
+        for form in self._formats[1:]:
+            other, unfit = form.parse(texts)
+            differs = ~bad & ~unfit & (found != other)
+            found, bad = np.where(bad, other, found), (bad & unfit) | differs
+        return found, bad
+
+
 def _split_pieces(text: str) -> list[tuple[str, str]]:
     """Return (name or empty, pattern) for each token and literal of a format."""
     raw = re.findall(r"%.?|\s+|[^%\s]", text)
@@ -150,6 +189,10 @@ def _check_tokens(text: str, names: list[str]) -> None:
         raise ValueError(f"{text!r} gives an incomplete date: it needs year, month and day")
     if found - _DATE and len(found & {"hour", "half_hour"}) != 1:
         raise ValueError(f"{text!r} needs exactly one hour: %H, or %I with %p")
+    if len(found & {"offset", "zone"}) > 1:
+        raise ValueError(f"{text!r}: give %z or %Z, not both; a name before an offset belongs to %z")
+    if found & {"offset", "zone"} and not (found & _DATE and found & {"hour", "half_hour"}):
+        raise ValueError(f"{text!r}: an offset needs a date and a time of day")
     if ("half_hour" in found) != ("half" in found):
         raise ValueError(f"{text!r}: %I and %p come together")
     if not found:
@@ -211,11 +254,22 @@ def _count_us_of_day(parts: dict[str, str]) -> int | None:
         if not 1 <= half <= 12:
             return None
         hour = half % 12 + (12 if parts["half"][0] in "pP" else 0)
-    if hour == 24 and not (minute or second or fraction):
-        return DAY_US
-    if hour > 23 or minute > 59 or second > 59:
+    is_end_of_day = hour == 24 and not (minute or second or fraction)
+    if (hour > 23 and not is_end_of_day) or minute > 59 or second > 59:
         return None
-    return ((hour * 60 + minute) * 60 + second) * US + fraction
+    offset = _count_offset_minutes(parts)
+    return None if offset is None else ((hour * 60 + minute - offset) * 60 + second) * US + fraction
+
+
+def _count_offset_minutes(parts: dict[str, str]) -> int | None:
+    """Return the minutes by which the clock is ahead of UTC, None if there is no such zone."""
+    if "zone" in parts:
+        return _ZONES.get(parts["zone"].lower())
+    found = re.search(r"([+-])([0-9]{2}):?([0-9]{2})?$", parts.get("offset", ""))
+    if found is None:
+        return 0
+    minutes = int(found[2]) * 60 + int(found[3] or 0)
+    return None if minutes > _MAX_OFFSET_MINUTES else minutes * (-1 if found[1] == "-" else 1)
 
 
 def _parse_distinct(texts: pa.Array, parse: Callable[[str], int | None]) -> tuple[Ints, Mask]:
