@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from data.ingest.errors import RefusedFile
-from data.ingest.formats.file_mappings import MappingError
+from data.ingest.formats import mapped_table
+from data.ingest.formats.file_mappings import MappingError, load_mapping
+from data.ingest.inspect import inspect
 from tests.formats.mapped_csv_text import READING, mapping, read, rejections, rows
 
 HOURS: dict[str, Any] = {"interval_minutes": 60}
@@ -151,3 +153,36 @@ def test_a_row_with_a_section_in_a_cell_is_still_a_row(tmp_path: Path) -> None:
 def test_a_mapping_with_sections_is_checked(more: dict[str, Any], message: str) -> None:
     with pytest.raises(MappingError, match=message):
         mapping(READING, **(sectioned({"Received": "export"}) | more))
+
+
+@pytest.mark.parametrize("end", [",", ",  ", ',""'])
+def test_rows_with_an_empty_field_more_than_the_header_are_split_at_once(
+    tmp_path: Path, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = rows(*hours("M,", 1, end))
+    monkeypatch.setattr(mapped_table, "_split_slowly", pytest.fail)
+    parsed = read(tmp_path, text, **HOURS)
+    assert sum(row["value"] for row in parsed.readings.to_pylist()) == sum(range(1, 25))
+
+
+def test_a_value_behind_the_header_rejects_its_row(tmp_path: Path) -> None:
+    parsed = read(tmp_path, rows(*hours("M,", 1, ","), "M,2024-01-02 00:00,1,7"), **HOURS)
+    assert rejections(parsed) == [(26, "CSV-COLUMNS")]
+
+
+CASES = {
+    "08-second-table-of-dashes": ("10.872", 96, "2023-07-31T22:00:00Z", "2023-08-01T21:45:00Z"),
+    "30-a-z-that-lies": ("39.730", 144, "2025-07-29T23:00:00Z", "2025-07-31T22:00:00Z"),
+    "31-row-a-day-with-a-sign-at-the-end": ("162.003", 960, "2024-08-31T22:00:00Z", "2024-09-10T21:45:00Z"),
+    "47-actual-then-missing-in-one-file": ("25.472", 48, "2024-01-11T00:00:00Z", "2024-01-11T23:30:00Z"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_portals_with_a_mapping(samples: Path, name: str) -> None:
+    folder = samples / "cases" / name
+    channels = inspect(folder / "input.csv", mapping=load_mapping(folder / "mapping.yaml"))["channels"]
+    total = sum(Decimal(channel["total"]) for channel in channels)
+    count = sum(channel["intervals"] for channel in channels)
+    assert {(channel["first"], channel["last"]) for channel in channels} == {CASES[name][2:]}
+    assert (str(total), count) == CASES[name][:2]

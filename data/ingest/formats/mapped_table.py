@@ -70,6 +70,8 @@ def _split_rows(
         try:
             strings = _split_fast(block, layout)
         except pa.ArrowInvalid:
+            strings = _split_with_spare(block, layout)
+        if strings is None:
             return _split_slowly(block, first_line, layout, rejections, find_title)
         # A lone quote swallows line ends, which the number of rows shows.
         if strings.num_rows == block.count(b"\n") + (not block.endswith(b"\n")):
@@ -77,8 +79,19 @@ def _split_rows(
     return _split_slowly(block, first_line, layout, rejections, find_title)
 
 
-def _split_fast(block: bytes, layout: Layout) -> pa.Table:
-    names = [str(place) for place in range(len(layout.names))]
+def _split_with_spare(block: bytes, layout: Layout) -> pa.Table | None:
+    """Split rows that end with a delimiter, and so have an empty field more than the header."""
+    width = len(layout.names)
+    try:
+        strings = _split_fast(block, layout, width + 1)
+    except pa.ArrowInvalid:
+        return None
+    is_spare = pc.all(pc.equal(pc.utf8_trim_whitespace(strings.column(width)), "")).as_py()
+    return strings.select(range(width)) if is_spare else None
+
+
+def _split_fast(block: bytes, layout: Layout, width: int = 0) -> pa.Table:
+    names = [str(place) for place in range(width or len(layout.names))]
     return pacsv.read_csv(
         io.BytesIO(block),
         read_options=pacsv.ReadOptions(column_names=names, use_threads=False, block_size=len(block) + 1),
