@@ -1,5 +1,6 @@
 """Small files in the shapes of real exports, next to the checkout: each gives its total, or an honest no."""
 
+import datetime
 from collections import Counter, defaultdict
 from decimal import Decimal
 from pathlib import Path
@@ -97,3 +98,19 @@ def test_nem12_inside_a_message_is_read(samples: Path) -> None:
     parsed = read_file(find_case(samples, "asexml-nem12"))
     assert sum_series(parsed) == {("2001000003", "E1"): Decimal("22.572")}
     assert list_times(parsed) == ("2024-09-03T14:00:00Z", "2024-09-04T13:30:00Z")
+
+
+def test_hours_of_datadis_are_named_by_their_end(samples: Path) -> None:
+    parsed = read_file(find_case(samples, "datadis-json"))
+    meter = "ES0000000000000001AA"
+    assert sum_series(parsed) == {
+        (meter, "consumptionKWh"): Decimal("24.138"),
+        (meter, "surplusEnergyKWh"): Decimal("2.4"),
+    }
+    energy = [row for row in parsed.readings.to_pylist() if row["register"] == "consumptionKWh"]
+    for day in ((2024, 10, 25, 22), (2024, 10, 26, 22)):
+        start = datetime.datetime(*day, tzinfo=datetime.UTC)
+        end = start + datetime.timedelta(hours=24 if day[2] == 25 else 25)
+        own = [row for row in energy if start <= row["reading_ts"] < end]
+        assert (sum(row["value"] for row in own), len(own)) == (Decimal("12.069"), 24)
+    assert Counter(row["quality"] for row in energy) == {"actual": 47, "estimated": 1}

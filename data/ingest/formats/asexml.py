@@ -5,13 +5,9 @@ line of the message.
 """
 
 import collections
-import dataclasses
 import re
 from collections.abc import Iterator
 from pathlib import Path
-
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from data.ingest.errors import RefusedFile
 from data.ingest.formats import nem12, nem13
@@ -38,7 +34,7 @@ def iter_batches(path: Path, member: Member, part: int, mapping: NemMapping | No
         read = nem13.iter_batches if nem13.FORMAT.recognizes(first.decode().lstrip()) else nem12.iter_batches
         try:
             for batch in read(path, payload, part, mapping):
-                yield _shift_lines(batch, line - 1)
+                yield batch.shift_lines(line - 1)
                 part = max(part, batch.part)
         except RefusedFile as refusal:
             if not message.is_broken:
@@ -59,22 +55,6 @@ FORMAT = FileFormat(
 def _chain(first: bytes, blocks: Iterator[bytes]) -> Iterator[bytes]:
     yield first
     yield from blocks
-
-
-def _shift_lines(batch: Batch, lines: int) -> Batch:
-    """Count the lines of a batch from the start of the message."""
-
-    def shift(table: pa.Table) -> pa.Table:
-        return table.set_column(
-            table.schema.get_field_index("line"), table.schema.field("line"), pc.add(table["line"], lines)
-        )
-
-    return dataclasses.replace(
-        batch,
-        readings=shift(batch.readings),
-        rejected=shift(batch.rejected),
-        register_reads=shift(batch.register_reads),
-    )
 
 
 class _Message:

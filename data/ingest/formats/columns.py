@@ -7,7 +7,7 @@ value. Not here: anything that belongs to one format.
 import datetime
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 import numpy as np
@@ -90,6 +90,20 @@ class Batch:
     skipped: Counter[str] = field(default_factory=Counter)
     second_table: int | None = None
     has_local_times: bool = True
+
+    def shift_lines(self, count: int) -> "Batch":
+        """Return the batch with its lines counted from another place."""
+
+        def shift(table: pa.Table) -> pa.Table:
+            lines = pc.max_element_wise(pc.add(table["line"], count), 1)
+            return table.set_column(table.schema.get_field_index("line"), table.schema.field("line"), lines)
+
+        return replace(
+            self,
+            readings=shift(self.readings),
+            rejected=shift(self.rejected),
+            register_reads=shift(self.register_reads),
+        )
 
 
 @dataclass

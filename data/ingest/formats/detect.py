@@ -71,7 +71,7 @@ def _describe_unknown(text: str) -> str:
     if text.startswith("<"):
         return "the XML is neither Green Button (ESPI) nor aseXML"
     if text.startswith(("{", "[")):
-        return "the JSON is not from a supported portal"
+        return "the JSON is not from a supported portal; a mapping of mapped_json can describe it"
     if _is_table(text):
         return "the content is not recognized; it is a table, which a mapping can describe"
     return "the content is not recognized"

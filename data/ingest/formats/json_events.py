@@ -30,14 +30,15 @@ Leaf = tuple[str, Any]
 END = object()
 
 
-def iter_leaves(path: Path, member: Member) -> Iterator[Leaf]:
+def iter_leaves(path: Path, member: Member, *, ends_arrays: bool = False) -> Iterator[Leaf]:
     """Yield (path of keys, value) for each scalar and (path, `END`) for each object, in document order.
 
-    Several documents in sequence are read as one array. A number is a `Decimal` or int. Raises `RefusedFile`.
+    With `ends_arrays` arrays have an `END` too. Several documents in sequence are read as one array. A number
+    is a `Decimal` or int. Raises `RefusedFile`.
     """
     events = ijson.sendable_list()
     parser = ijson.basic_parse_coro(events, multiple_values=True)
-    walker = _Walker(path)
+    walker = _Walker(path, ends_arrays=ends_arrays)
     silent = 0
     for block in member.blocks:
         for start in range(0, len(block), PIECE_BYTES):
@@ -79,8 +80,9 @@ class _refuse_on_errors:
 class _Walker:
     """Tracks the path of keys along the events."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, ends_arrays: bool) -> None:
         self._path = path
+        self._ends = ("end_map", "end_array") if ends_arrays else ("end_map",)
         self._keys: list[str] = []
         self._prefix = ""
 
@@ -106,7 +108,7 @@ class _Walker:
             elif event in ("end_map", "end_array"):
                 self._keys.pop()
                 self._prefix = ".".join(key for key in self._keys if key)
-                if event == "end_map":
+                if event in self._ends:
                     yield self._prefix, END
             else:
                 yield self._prefix, value

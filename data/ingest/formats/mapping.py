@@ -6,6 +6,7 @@ a file is loaded.
 """
 
 import codecs
+import re
 from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self
@@ -80,6 +81,9 @@ ColumnName = Name | Annotated[int, Field(ge=1, le=10_000)]
 
 # A format, or several: the times of a file may have more than one shape.
 TimeShapes = str | Annotated[tuple[str, ...], Field(min_length=2, max_length=5)]
+
+
+_JSON_PATH = r"^\$(\.[^.\[\]*$\s]+|\[\*\])*$"
 
 
 class _Strict(BaseModel):
@@ -200,6 +204,9 @@ DayRuns = Annotated[
 class CsvMapping(_Declaration):
     """How to read an interval CSV: one row for each reading (`values`) or for each day (`day`).
 
+    For JSON `rows` is the path to the rows. Columns are paths inside a row, places in a row that is an array,
+    or, starting with $, paths to a value of what contains the row.
+
     `label` is what a time names: the `start` of an interval, its `end`, or `wall_end`, which is the start
     plus the length on the wall clock (it differs from `end` only at a clock change). With 1440 minutes a
     date alone names the local day of a value, which has 23, 24 or 25 hours. `order` is the order of the
@@ -210,7 +217,8 @@ class CsvMapping(_Declaration):
     removed if they are the noise of binary arithmetic, and reject the value otherwise.
     """
 
-    format: Literal["mapped_csv"]
+    format: Literal["mapped_csv", "mapped_json"]
+    rows: Annotated[str, Field(pattern=_JSON_PATH, max_length=200)] | None = None
     sheets: Annotated[tuple[Name, ...], Field(max_length=50)] = ()
     timezone: Zone | None = None
     interval_minutes: Annotated[int, Field(ge=1, le=1440)]
@@ -386,7 +394,18 @@ class CsvMapping(_Declaration):
         ]
 
     def _demands_of_text(self) -> list[tuple[bool, str]]:
+        is_json = self.format == "mapped_json"
+        of_text = (self.day, self.sheets, self.sections, self.ignore_rows, self.encoding, self.skip_lines)
         return [
+            ((self.rows is not None) == is_json, "rows, the path to the rows, comes with mapped_json"),
+            (
+                not is_json or (not any(of_text) and self.delimiter == "," and self.has_header),
+                "JSON has no day, sheets, sections, ignore_rows, encoding, skip_lines, delimiter or header",
+            ),
+            (
+                not is_json or all(map(_is_json_column, self.list_columns())),
+                "a column of JSON is a path such as value, interval.start or $.meter.id",
+            ),
             (
                 self.has_header or not any(isinstance(column, str) for column in self.list_columns()),
                 "without a header give columns by position",
@@ -444,6 +463,11 @@ class GreenButtonMapping(_Declaration):
 
 
 FileMapping = CsvMapping | JsonMapping | NemMapping | GreenButtonMapping
+
+
+def _is_json_column(column: str | int) -> bool:
+    path = column if str(column).startswith("$") else f"$.{column}"
+    return isinstance(column, int) or re.fullmatch(_JSON_PATH, str(path)) is not None
 
 
 def _is_amount(value: _Amount) -> bool:

@@ -9,8 +9,10 @@ from data.ingest.formats import (
     canonical_csv,
     canonical_ndjson,
     canonical_parquet,
+    datadis_json,
     green_button,
     mapped_csv,
+    mapped_json,
     mscons,
     n3rgy_json,
     nem12,
@@ -29,6 +31,7 @@ FORMATS: dict[str, FileFormat] = {
         green_button.FORMAT,
         mscons.FORMAT,
         canonical_ndjson.FORMAT,
+        datadis_json.FORMAT,
         solaredge_json.FORMAT,
         n3rgy_json.FORMAT,
         octopus_json.FORMAT,
@@ -36,5 +39,6 @@ FORMATS: dict[str, FileFormat] = {
         nem12.FORMAT,
         canonical_csv.FORMAT,
         mapped_csv.FORMAT,
+        mapped_json.FORMAT,
     )
 }

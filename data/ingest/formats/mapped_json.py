@@ -1,0 +1,156 @@
+"""JSON of any portal, read by a declared mapping: a path to the rows, and the columns as paths inside a row.
+
+Here: the values at these paths as a table of text. Not here: the meaning of the columns: the table is read as
+a CSV would be (`mapped_csv`). A document is read in pieces, so paths name keys and whole arrays, and compute
+nothing. `line` is the place of a row, counted from 1.
+"""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from data.ingest.errors import RefusedFile
+from data.ingest.formats import mapped_csv
+from data.ingest.formats.columns import Batch
+from data.ingest.formats.container import READ_BYTES, Member, refuse
+from data.ingest.formats.format import FileFormat, MappingUse
+from data.ingest.formats.json_events import END, iter_leaves, to_text
+from data.ingest.formats.mapping import CsvMapping
+
+# Paths that a refusal names, so that a person sees what the file has instead.
+MAX_NAMED_PATHS = 20
+
+
+def iter_batches(
+    path: Path, member: Member, part: int, mapping: CsvMapping, same: Mapping[str, str] | None = None
+) -> Iterator[Batch]:
+    """Yield the readings of one text in batches. Raises `RefusedFile`.
+
+    `same` has columns that must have the same text in each row, so that other rows refuse the file.
+    """
+    rows = _Rows(path, mapping, same or {})
+    table = Member(member.name, rows.iter_csv(member))
+    as_csv = mapping.model_copy(update={"format": "mapped_csv", "rows": None})
+    try:
+        for batch in mapped_csv.iter_batches(path, table, part, as_csv):
+            # The first line of the table is its header.
+            yield batch.shift_lines(-1)
+    except RefusedFile as refusal:
+        refusal.line = refusal.line - 1 if refusal.line and refusal.line > 1 else None
+        raise
+
+
+FORMAT = FileFormat(
+    name="mapped_json",
+    summary="JSON of any portal, declared by a mapping with paths",
+    read=iter_batches,
+    mapping=MappingUse(model=CsvMapping, is_required=True),
+)
+
+
+class _Rows:
+    """The rows of a document as CSV with a header."""
+
+    def __init__(self, path: Path, mapping: CsvMapping, same: Mapping[str, str]) -> None:
+        assert mapping.rows is not None
+        self._path = path
+        self._same = same
+        self._row = _to_key(mapping.rows)
+        self._columns = list(dict.fromkeys([*mapping.list_columns(), *same]))
+        # Columns of the row by their key, by their place in a row that is an array, and of what contains it.
+        self._inside: dict[str, str | int] = {}
+        self._places: dict[int, str | int] = {}
+        self._outside: dict[str, str | int] = {}
+        for column in self._columns:
+            if isinstance(column, int):
+                self._places[column] = column
+            elif column.startswith("$"):
+                self._outside[_to_key(column)] = column
+            else:
+                self._inside[f"{self._row}.{column}" if self._row else column] = column
+        self._seen: set[str | int] = set()
+        self._paths: dict[str, None] = {}
+
+    def iter_csv(self, member: Member) -> Iterator[bytes]:
+        """Yield the table in pieces that end at a line end. Raises `RefusedFile`."""
+        text = io.StringIO(newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(self._columns)
+        for row in self._iter_rows(member):
+            writer.writerow([_clean(row.get(column)) for column in self._columns])
+            if text.tell() > READ_BYTES:
+                yield text.getvalue().encode(errors="replace")
+                text.seek(0)
+                text.truncate()
+        yield text.getvalue().encode(errors="replace")
+
+    def _iter_rows(self, member: Member) -> Iterator[dict[str | int, Any]]:
+        row: dict[str | int, Any] = {}
+        around: dict[str | int, Any] = {}
+        count = place = 0
+        element = f"{self._row}.item" if self._row else "item"
+        for key, value in iter_leaves(self._path, member, ends_arrays=True):
+            if value is END:
+                if key == self._row:
+                    count += 1
+                    self._check(row, count)
+                    yield around | row
+                    row, place = {}, 0
+                elif self._outside:
+                    self._forget(key, around)
+                continue
+            if len(self._paths) < MAX_NAMED_PATHS:
+                self._paths[key] = None
+            if key == element:
+                place += 1
+            column = self._inside.get(key) or (self._places.get(place) if key == element else None)
+            if column is not None:
+                if column in row:
+                    reason = f"row {count + 1} has the column {column!r} twice"
+                    raise refuse(self._path, None, "JSON-CONTENT", reason)
+                row[column] = value
+                self._seen.add(column)
+            elif key in self._outside:
+                around[self._outside[key]] = value
+                self._seen.add(self._outside[key])
+        self._check_whole(count)
+
+    def _forget(self, key: str, around: dict[str | int, Any]) -> None:
+        """Forget what stands in an object that ends: the next one has its own."""
+        for outside, column in self._outside.items():
+            if outside.rpartition(".")[0] == key:
+                around.pop(column, None)
+
+    def _check(self, row: Mapping[str | int, Any], count: int) -> None:
+        for column, text in self._same.items():
+            if to_text(row.get(column)) != text:
+                reason = f"row {count} has {column} {to_text(row.get(column))!r}, the first one {text!r}"
+                raise refuse(self._path, None, "JSON-CONTENT", reason)
+
+    def _check_whole(self, count: int) -> None:
+        missing = [column for column in self._columns if column not in self._seen]
+        if count and not missing:
+            return
+        if not self._paths:
+            raise refuse(self._path, None, "FILE-NO-DATA", "the document holds no value")
+        lacks = f"the columns {', '.join(map(repr, missing))}" if count else "a row at the path `rows`"
+        has = ", ".join(map(_to_path, self._paths))
+        reason = f"the document does not have {lacks} of the mapping; it has {has}"
+        raise refuse(self._path, None, "MAP-COLUMNS", reason)
+
+
+def _to_key(path: str) -> str:
+    """Return the path of keys by which `iter_leaves` names a JSON path."""
+    return path.removeprefix("$").replace("[*]", ".item").lstrip(".")
+
+
+def _to_path(key: str) -> str:
+    return f"$.{key}".replace(".item", "[*]")
+
+
+def _clean(value: Any) -> str:
+    """Return the text of a value, on one line."""
+    text = to_text(value) or ""
+    return text.replace("\n", " ").replace("\r", " ").replace("\0", "\ufffd")

@@ -1,0 +1,184 @@
+"""JSON of any portal by a mapping: rows and columns by paths, and refusals where a path leads nowhere."""
+
+import datetime
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data.ingest.errors import RefusedFile
+from data.ingest.formats.file_mappings import MappingError, parse_mapping
+from data.ingest.formats.reading import read_file
+from data.ingest.schema import ParsedFile
+from tests.formats import example
+
+TIMES = [f"2025-06-01T{hour:02}:00:00Z" for hour in range(24)]
+VALUES = [hour * 7 % 11 / 8 for hour in range(24)]
+EXPECTED = sum(map(Decimal, VALUES))
+
+
+def declare(**changes: Any) -> dict[str, Any]:
+    fields = {
+        "format": "mapped_json",
+        "rows": "$.data[*]",
+        "interval_minutes": 60,
+        "identifier": "Roof",
+        "label": "start",
+        "timestamp_format": "iso8601",
+        "columns": {"timestamp": "time"},
+        "values": [{"column": "value", "channel": "generation", "unit": "kWh"}],
+    }
+    return {name: value for name, value in (fields | changes).items() if value is not None}
+
+
+def read(folder: Path, document: Any, **changes: Any) -> ParsedFile:
+    path = folder / "answer.json"
+    path.write_text(document if isinstance(document, str) else json.dumps(document))
+    return read_file(path, mapping=parse_mapping(declare(**changes), "portal.yaml"))
+
+
+def total(parsed: ParsedFile) -> Decimal:
+    return sum((value for value in parsed.readings["value"].to_pylist() if value is not None), Decimal(0))
+
+
+def pairs() -> list[dict[str, Any]]:
+    return [{"time": at, "value": value} for at, value in zip(TIMES, VALUES, strict=True)]
+
+
+def write_example(values: example.Values) -> bytes:
+    rows = [
+        {"time": f"{at:%Y-%m-%dT%H:%M:%SZ}", "value": str(value)}
+        for at, value in zip(example.list_instants(values), values, strict=True)
+    ]
+    return json.dumps({"data": rows}).encode()
+
+
+EXAMPLE = example.Example(
+    write_example, {name: value for name, value in declare(identifier="M1").items() if name != "format"}
+)
+
+
+@pytest.mark.parametrize(
+    ("document", "changes"),
+    [
+        ({"data": pairs()}, {}),
+        (pairs(), {"rows": "$[*]"}),
+        ("\n".join(map(json.dumps, pairs())), {"rows": "$"}),
+        ({"a": {"b": [{"c": pairs()[:9]}, {"c": pairs()[9:]}]}}, {"rows": "$.a.b[*].c[*]"}),
+        (
+            {"data": [[at, value, "x"] for at, value in zip(TIMES, VALUES, strict=True)]},
+            {"columns": {"timestamp": 1}, "values": [{"column": 2, "channel": "generation", "unit": "kWh"}]},
+        ),
+        (
+            [{"interval": {"start": row["time"]}, "energy": {"kWh": str(row["value"])}} for row in pairs()],
+            {
+                "rows": "$[*]",
+                "columns": {"timestamp": "interval.start"},
+                "values": [{"column": "energy.kWh", "channel": "generation", "unit": "kWh"}],
+            },
+        ),
+        (
+            {"data": [{"time": 1748736000000 + n * 3_600_000, "value": v} for n, v in enumerate(VALUES)]},
+            {"timestamp_format": "unix_ms"},
+        ),
+        (
+            {"data": [{"time": f"01.06.2025 {n + 2:02}:00", "value": v} for n, v in enumerate(VALUES[:22])]
+             + [{"time": f"02.06.2025 {n:02}:00", "value": v} for n, v in enumerate(VALUES[22:])]},
+            {"timestamp_format": "%d.%m.%Y %H:%M", "timezone": "Europe/Berlin"},
+        ),
+    ],
+)  # fmt: skip
+def test_the_shapes_of_portals_are_read(tmp_path: Path, document: Any, changes: dict[str, Any]) -> None:
+    parsed = read(tmp_path, document, **changes)
+    assert (parsed.format, total(parsed), parsed.readings.num_rows) == ("mapped_json", EXPECTED, 24)
+    first = datetime.datetime(2025, 6, 1, tzinfo=datetime.UTC)
+    assert parsed.readings["reading_ts"].to_pylist() == [
+        first + n * datetime.timedelta(hours=1) for n in range(24)
+    ]
+    assert parsed.readings["line"].to_pylist() == list(range(1, 25))
+    assert parsed.rejected.num_rows == 0
+
+
+def test_a_value_around_the_rows_names_the_meter(tmp_path: Path) -> None:
+    document = {"meters": [{"id": name, "info": {"unit": "kWh"}, "data": pairs()} for name in ("A", "B")]}
+    columns = {"identifier": "$.meters[*].id", "timestamp": "time", "unit": "$.meters[*].info.unit"}
+    changes: dict[str, Any] = {
+        "rows": "$.meters[*].data[*]",
+        "identifier": None,
+        "columns": columns | {"unit": None},
+    }
+    parsed = read(tmp_path, document, **changes)
+    assert parsed.readings["identifier"].to_pylist() == ["A"] * 24 + ["B"] * 24
+    assert total(parsed) == 2 * EXPECTED
+
+
+def test_a_name_of_another_meter_is_not_taken(tmp_path: Path) -> None:
+    """The second meter names itself after its rows: they are not those of the first one."""
+    document = {"meters": [{"id": "A", "data": pairs()}, {"data": pairs(), "id": "B"}]}
+    columns = {"identifier": "$.meters[*].id", "timestamp": "time"}
+    parsed = read(tmp_path, document, rows="$.meters[*].data[*]", identifier=None, columns=columns)
+    assert set(parsed.readings["identifier"].to_pylist()) == {"A"}
+    assert parsed.rejected["rule"].to_pylist() == ["ROW-CHANNEL"] * 24
+
+
+def test_a_missing_value_is_null_and_a_wrong_row_is_rejected_by_its_place(tmp_path: Path) -> None:
+    rows = pairs()
+    rows[3]["value"] = None
+    rows[4]["value"] = "n/a"
+    del rows[5]["time"]
+    parsed = read(tmp_path, {"data": rows})
+    assert parsed.readings["value"].null_count == 1
+    assert [(row["line"], row["rule"]) for row in parsed.rejected.to_pylist()] == [
+        (5, "ROW-VALUE"),
+        (6, "ROW-TIMESTAMP"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("document", "changes", "rule", "words"),
+    [
+        ({"data": pairs()}, {"rows": "$.items[*]"}, "MAP-COLUMNS", r"it has \$.data\[\*\].time"),
+        (
+            {"data": pairs()},
+            {"values": [{"column": "energy", "channel": "import", "unit": "kWh"}]},
+            "MAP-COLUMNS",
+            "'energy'",
+        ),
+        ({"data": []}, {}, "FILE-NO-DATA", "no value"),
+        ({"data": [{"time": TIMES[0], "value": 1, "v": [{"value": 2}]}]}, {}, None, ""),
+        ('{"data": [{"time": "x", "value": 1, "value": 2}]}', {}, "JSON-CONTENT", "twice"),
+        ({"data": [{"time": TIMES[0], "value": [1, 2]}]}, {}, "MAP-COLUMNS", "'value'"),
+        ('{"data": [{"time": "2025', {}, "FILE-CUT", "incomplete"),
+        ('{"data": [{]}', {}, "JSON-SYNTAX", "JSON"),
+        ("[" * 100 + "]" * 100, {"rows": "$[*]"}, "JSON-SYNTAX", "nested"),
+    ],
+)
+def test_a_path_that_leads_nowhere_refuses_the_file(
+    tmp_path: Path, document: Any, changes: dict[str, Any], rule: str | None, words: str
+) -> None:
+    if rule is None:
+        assert total(read(tmp_path, document, **changes)) == 1
+        return
+    with pytest.raises(RefusedFile, match=words) as refusal:
+        read(tmp_path, document, **changes)
+    assert refusal.value.rule == rule
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"rows": None},
+        {"rows": "data"},
+        {"rows": "$.data[0]"},
+        {"rows": "$..data"},
+        {"rows": "$.data[?(@.a)]"},
+        {"delimiter": ";"},
+        {"columns": {"timestamp": "a[0]"}},
+        {"format": "mapped_csv"},
+    ],
+)
+def test_a_path_names_keys_and_whole_arrays_alone(changes: dict[str, Any]) -> None:
+    with pytest.raises(MappingError):
+        parse_mapping(declare(**changes), "portal.yaml")
