@@ -46,12 +46,6 @@ def test_an_export_is_read_by_what_is_proposed_for_it(tmp_path: Path, name: str)
     assert pc.sum(parsed.readings["value"]).as_py() == Decimal(total)
 
 
-def test_values_that_only_rise_are_a_dial_without_channel(tmp_path: Path) -> None:
-    text = table("Meter,Time,Value (kWh)", "9,2024-01-{day} {hour:02}:00,1{day}{hour:02}.5")
-    with pytest.raises(MappingError, match="channel"):
-        load_mapping(proposed(tmp_path, text)[1])
-
-
 def test_a_number_kept_from_spreadsheets_is_the_number(tmp_path: Path) -> None:
     for name in ("a row for each register, with its unit", "month first, as the days lie closest together"):
         path, target = proposed(tmp_path, EXPORTS[name][0])

@@ -6,7 +6,7 @@ Here: guesses by name and content. Not here: the values (`meaning`), or the layo
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from data.ingest.formats.assemble import AMOUNTS
 from data.ingest.formats.columns import UNITS
@@ -28,9 +28,19 @@ _POINT_NAME = re.compile(r"^(mpan|mprn|nmi|cups)$", re.I)
 _POINT = re.compile(
     r"[0-9]{13}|ES[0-9]{16}[A-Z]{2}([0-9][A-Z])?|(DE|AT)[0-9]{11}[0-9A-Z]{20}|(=\")?[0-9]{18}\"?"
 )
+_LONG_POINT = re.compile(r"(DE|AT)[0-9A-Z]{31}")
+# The label of a meter above a table, and what may be its name.
+METER_NAME = re.compile(
+    r"mpan|mprn|nmi|cups|meter ?(no|nr|num|id|serial)|z(ä|ae?)hler(nummer|punkt)|\bean\b|\bpod\b|esi ?id",
+    re.I,
+)
+_NAME = re.compile(r"(?=.*[0-9])[0-9A-Z][0-9A-Z ._/-]{3,40}", re.I)
+_DECIMAL = re.compile(r"[+-]?[0-9]*[.,][0-9]+")
+# So many names that change with each row are no names.
+MIN_CHANGES = 4
 VALUE = re.compile(
     r"k?m?wh|kvarh|\bm3\b|consum|import|export|deliver|receiv|usage|value|energ|bezug|einspeis|generat"
-    r"|verbrauch|menge|mængde|förbrukning|forbrug|määrä|quantity|volume|inflow|outflow|inje[cç]",
+    r"|verbrauch|menge|mængde|förbrukning|forbrug|määrä|quantity|volume|inflow|outflow|inje[cç]|ele[ck]tri|strom\b|stroom|\bgas\b|wasser|water|fernw(ä|ae)rme",
     re.I,
 )
 UNIT = re.compile(r"(?<![a-z])(kWh|MWh|Wh|kvarh|varh|m3|m³|therms?|lit(?:er|re)s?)(?![a-z])", re.I)
@@ -62,7 +72,7 @@ def find_date_formats(sample: Sample, place: int) -> list[str]:
 
 def find_meter_column(sample: Sample, dated: dict[int, list[str]]) -> int | None:
     """Find the column of the meter: by values, by name, or without a header by a constant long text."""
-    others = [n for n in range(len(sample.names)) if n not in dated]
+    others = [n for n in range(len(sample.names)) if n not in dated and _may_identify(sample, n, dated)]
     by_point = (n for n in others if _POINT_NAME.match(sample.names[n]))
     by_number = (
         n for n in others if sample.take_texts(n) and all(map(_POINT.fullmatch, sample.take_texts(n)))
@@ -76,6 +86,34 @@ def find_meter_column(sample: Sample, dated: dict[int, list[str]]) -> int | None
     by_any_name = (n for n in others if METER.search(sample.names[n]) and not UNIT.search(sample.names[n]))
     without_header = (n for n in others if not any(sample.names) and _may_name_meter(sample, n))
     return next(itertools.chain(by_point, by_number, by_name, by_any_name, without_header), None)
+
+
+def _may_identify(sample: Sample, place: int, dated: Iterable[int]) -> bool:
+    """Whether a column may name the meter of each row: not if it is empty, or changes with each row."""
+    texts = sample.take_texts(place)
+    if 2 * len(texts) <= len(sample.rows) or any(map(_DECIMAL.fullmatch, texts)):
+        return False
+    distinct = len(set(texts))
+    instants = max((len(set(sample.take_texts(n))) for n in dated), default=1)
+    return distinct < MIN_CHANGES or 2 * distinct <= len(texts) or instants == 1
+
+
+def find_meter_name(sample: Sample, dated: dict[int, list[str]]) -> tuple[str, str] | None:
+    """Find (the name of the only meter, where it stands): in a column with gaps, or above the table."""
+    for n, name in enumerate(sample.names):
+        texts = set(sample.take_texts(n)) if n not in dated else set()
+        if len(texts) == 1 and METER.search(name) and not UNIT.search(name) and not _is_decimal(texts):
+            return texts.pop(), f"the column {name!r}, which is empty in other rows"
+    above = sample.above
+    for label, cell in itertools.pairwise(above):
+        if METER_NAME.search(label) and not METER_NAME.search(cell) and _NAME.fullmatch(cell):
+            return cell, f"above the table, {label!r}"
+    points = {cell for cell in above if _POINT.fullmatch(cell) or _LONG_POINT.fullmatch(cell)}
+    return (points.pop(), "above the table") if len(points) == 1 else None
+
+
+def _is_decimal(texts: set[str]) -> bool:
+    return any(map(_DECIMAL.fullmatch, texts))
 
 
 def _may_name_meter(sample: Sample, place: int) -> bool:
@@ -105,6 +143,9 @@ def find_unit_column(sample: Sample, taken: set[int | None]) -> int | None:
     """Find the column with the unit of each row."""
     for n, name in enumerate(sample.names):
         units = {UNITS.get(text.lower()) for text in sample.take_texts(n)} if n not in taken else set()
+        # Each block of columns may have its own: the unit stands in each row of the values that are read.
+        if 10 * len(sample.take_texts(n)) < 9 * len(sample.rows):
+            continue
         # A column of "A" without a name may also hold the flag of actual values.
         if units and None not in units and (_UNIT_COLUMN.match(name) or (not name and units <= {*AMOUNTS})):
             return n

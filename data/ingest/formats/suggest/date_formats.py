@@ -8,7 +8,7 @@ import re
 
 import pyarrow as pa
 
-from data.ingest.formats.mapping import OFFSET_FORMATS
+from data.ingest.formats.mapping import OFFSET_FORMATS, carries_offset
 from data.ingest.formats.wallclock import DAY_US, TimeFormat
 
 _DATES = ("%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d/%m/%y", "%m/%d/%y", "%d.%m.%Y", "%d-%m-%Y", "%Y/%m/%d")
@@ -19,6 +19,10 @@ _TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M%p", "%I:%M:%S %p", "%H%M", "%H
 EPOCHS = {"unix": re.compile(r"1[0-9]{9}"), "unix_ms": re.compile(r"1[0-9]{12}")}
 # A range of times: the second time is the end of the interval, and is ignored.
 _RANGE = re.compile(r"^(.*[0-9])(\s+(?:to|until|bis|-|–)\s+)(?:.*[0-9].*)$")
+_ISO = re.compile(
+    r"\d{4}-\d\d-\d\d[T ]\d.*\d ?(Z|UTC|GMT|([A-Z]{2,5})?[+-]\d\d:?\d\d|[+-]\d\d)(\[[A-Za-z_/]+\])?"
+)
+_ZONED = re.compile(r"(.*[0-9APM])( ?)((?:[A-Z]{1,5})?[+-]\d\d:?(?:\d\d)?|[A-Z]{1,4})")
 _JOINS = (" ", "T", "", ":", ", ")
 
 
@@ -49,18 +53,33 @@ def find_formats(texts: list[str], *, dates: bool) -> list[str]:
         to = {" ".join(match.group(2).split()) for match in ranges if match}
         starts = find_formats([match.group(1) for match in ranges if match], dates=True)
         return [f"{form} {to.pop()} %*" for form in starts[:1]] if len(to) == 1 else []
-    if (
-        dates
-        and not found
-        and all(re.fullmatch(r"\d{4}-\d\d-\d\d[T ].*(Z|[+-]\d\d:?\d\d)", t) for t in texts)
-    ):
+    if dates and not found and all(map(_ISO.fullmatch, sample)):
         return ["iso8601"]
-    return found
+    return _find_zoned(sample) if dates and not found else found
+
+
+def _find_zoned(texts: list[str]) -> list[str]:
+    """Return the formats of times with an offset or the name of a zone behind them."""
+    cut = [_ZONED.match(text) for text in texts]
+    if not all(cut):
+        return []
+    local = find_formats([match[1] for match in cut if match], dates=True)
+    joins = {match[2] for match in cut if match}
+    tokens = {
+        "%Z" if match[3].isalpha() and match[3] not in ("UTC", "GMT", "Z") else "%z" for match in cut if match
+    }
+    forms = [
+        f"{form}{' ' * bool(joins - {''})}{token}"
+        for form in local
+        for token in sorted(tokens)
+        if "*" not in form
+    ]
+    return [form for form in forms if all(map(TimeFormat(form).matches, texts))]
 
 
 def rank_formats(texts: list[str], forms: list[str], timezone: str | None) -> list[str]:
     """Sort formats by the fewest days between the dates, then by the custom of the zone."""
-    if len(forms) < 2 or forms[0] in OFFSET_FORMATS:
+    if len(forms) < 2 or carries_offset(forms[0]):
         return forms
     distinct = pa.array(list(dict.fromkeys(texts))[:2000])
     is_american = timezone is not None and timezone.startswith(("America/", "US/"))

@@ -1,15 +1,16 @@
 """What the values of a column mean, as lines of a mapping: channel, unit, qualities and number marks."""
 
-import itertools
 import json
 import re
 
+import numpy as np
+
 from data.ingest.formats.columns import UNITS
+from data.ingest.formats.suggest.amounts import Dial, find_decimals, read_numbers
 from data.ingest.formats.suggest.columns import MAX_REGISTERS, UNIT, UNIT_IN_BRACKETS
 from data.ingest.formats.suggest.sample import Sample, name_column
+from data.ingest.schema import ONE_DIRECTION_CHANNELS
 
-# This many values do not rise one after the other by chance.
-MIN_DIAL_ROWS = 12
 _EXPORT = re.compile(
     r"export|receiv|einspeis|abgabe|vertid|feed|inje[cç]|return|surplus|terug|outflow|(^|_)as(_|$)|#b[0-9]$",
     re.I,
@@ -19,28 +20,41 @@ _GENERATION = re.compile(r"genera[tc]|solar|pv\b|produ", re.I)
 _INSIDE = re.compile(r"batter|stored|autocons|self.?cons", re.I)
 # Units that the platform does not know, or that have two meanings.
 _OTHER_UNIT = re.compile(r"(?<![a-z])(ccf|hcf|mcf|k?gal(?:lons?)?|[gm]j|(?:mm)?btu|dth|kvah)(?![a-z])", re.I)
+# Media that are not electricity, in the languages of the senders.
+OTHER_MEDIUM = re.compile(
+    r"(?<![a-z])gas(?![a-z])|erdgas|aardgas|gasverb|water|wasser|agua|acqua|\beau\b|vatten|vand\b"
+    r"|heat|w(ä|ae)rme|warmte|fjernvarme|chaleur|calor|steam",
+    re.I,
+)
 _NO_ELECTRICITY = ("m3", "l", "therm")
 _POWER = re.compile(r"(?<![a-z])(kW|MW|W)(?![a-z])", re.I)
 _ESTIMATED, _ACTUAL = (
     re.compile(r"^(e|s|est.*|sub.*|ersatz.*|gesch.*)$", re.I),
-    re.compile(r"^(a|r|w|v|act(?!ive).*|real|meas.*|valid|wahr.*|m[åa]lt|gemeten|uitgelezen|good|ok)$", re.I),
+    re.compile(
+        r"^(a|r|w|v|act(?!ive).*|real|val|gemess.*|mesur.*|medid.*|misur.*|meas.*|valid|wahr.*|m[åa]lt|gemeten|uitgelezen|good|ok)$",
+        re.I,
+    ),
 )
 _ANSWERS = {"": "actual", "n": "actual", "no": "actual", "y": "estimated", "yes": "estimated"}
 CHECK = "check"
 
 
-def write_meaning(sample: Sample, place: int, register: int | None, unit: int | None) -> list[str]:
-    """Write channel and unit of a column of values, unless a column states them for each row."""
-    name = sample.names[place]
+def guess_channel(name: str) -> str:
+    """Guess the channel by the name of a column or the word of a register."""
     found = UNIT.search(name)
     is_reactive = found is not None and found.group(1).lower().endswith("varh")
     channel = _guess_channel(name, is_reactive)
-    if channel == "import" and found is not None and UNITS[found.group(1).lower()] in _NO_ELECTRICITY:
-        channel = "consumption"
-    lines = [] if register is not None else [f"channel: {channel}  # {CHECK}"]
-    if register is None and _only_rises(sample.take_values(place)):
-        # Left empty, so that nobody loads the state of a dial as the energy of an interval.
-        lines = ["channel:  # the values only rise: reads of a dial are not the energy of an interval"]
+    is_other = found is not None and UNITS[found.group(1).lower()] in _NO_ELECTRICITY
+    return "consumption" if channel == "import" and (is_other or OTHER_MEDIUM.search(name)) else channel
+
+
+def write_meaning(
+    sample: Sample, place: int, register: int | None, unit: int | None, dial: Dial | None = None
+) -> list[str]:
+    """Write channel and unit of a column of values, unless a column states them for each row."""
+    name = sample.names[place]
+    found = UNIT.search(name)
+    lines = [] if register is not None else _write_channel(sample, place, dial)
     if unit is not None:
         return lines
     stated = found or _POWER.search(name)
@@ -51,6 +65,8 @@ def write_meaning(sample: Sample, place: int, register: int | None, unit: int | 
             f"unit:  # the column states {other.group()}: write a unit that docs/formats.md names",
         ]
     word = stated.group(1) if stated else _find_unit_in_words(sample) or _find_unit_above(sample)
+    if OTHER_MEDIUM.search(name) and (word is None or not stated):
+        return [*lines, "unit:  # gas, water or heat: the file does not state its unit"]
     if word is None:
         return [*lines, f"unit: kWh  # {CHECK}: the file does not state it"]
     lines.append(f"unit: {UNITS[word.lower()]}")
@@ -61,17 +77,23 @@ def write_meaning(sample: Sample, place: int, register: int | None, unit: int | 
     return lines
 
 
-def _only_rises(texts: list[str]) -> bool:
-    """Whether the values only rise, or only fall since the newest row comes first."""
-    if len(texts) < MIN_DIAL_ROWS:
-        return False
-    try:
-        numbers = [float(text.replace(",", ".")) for text in texts]
-    except ValueError:
-        return False
-    steps = [after - before for before, after in itertools.pairwise(numbers)]
-    moves = sum(step != 0 for step in steps)
-    return 2 * moves > len(steps) and (min(steps) >= 0 or max(steps) <= 0)
+def _write_channel(sample: Sample, place: int, dial: Dial | None) -> list[str]:
+    channel = guess_channel(sample.names[place])
+    lines = [f"channel: {channel}  # {CHECK}"]
+    if dial is not None and not dial.is_certain:
+        # Left empty, so that nobody loads the state of a dial as the energy of an interval.
+        return ["channel:  # the values only rise: reads of a dial are not the energy of an interval"]
+    if dial is not None:
+        lines.append(f"cumulative: true  # {CHECK}: the values are reads of a dial, not energy")
+        return [*lines, f"resets: to_zero  # {CHECK}: the dial begins again"] if dial.is_reset else lines
+    numbers = read_numbers(sample, place)
+    below = np.count_nonzero(numbers < 0)
+    if not below or channel not in ONE_DIRECTION_CHANNELS:
+        return lines
+    if not np.count_nonzero(numbers > 0):
+        return [*lines, f"sign: -1  # {CHECK}: no value is above zero"]
+    other = "import" if channel == "export" else "export"
+    return [*lines, f"negative: {other}  # {CHECK}: values below zero are energy in the other direction"]
 
 
 def _find_unit_in_words(sample: Sample) -> str | None:
@@ -110,7 +132,7 @@ def write_channels(sample: Sample, register: int | None) -> list[str]:
     words = sorted(set(sample.take_texts(register)))
     return [
         "channels:",
-        *(f"  {json.dumps(word, ensure_ascii=False)}: {_guess_channel(word)}  # {CHECK}" for word in words),
+        *(f"  {json.dumps(word, ensure_ascii=False)}: {guess_channel(word)}  # {CHECK}" for word in words),
     ]
 
 
@@ -136,8 +158,8 @@ def write_qualities(words: list[str], *, asks_if_estimated: bool = False) -> lis
     return lines
 
 
-def write_number_marks(sample: Sample, numeric: list[int]) -> list[str]:
-    """Write the decimal and thousands marks of the values."""
+def find_number_marks(sample: Sample, numeric: list[int]) -> tuple[str, str | None]:
+    """Return the decimal and the thousands mark of the values."""
     texts = [text for place in numeric for text in sample.take_values(place)]
     groups = {sign for text in texts for sign in re.findall(r"[0-9](['\u00a0\u202f ])[0-9]{3}", text)}
     comma_last = any(re.search(r",[0-9]{1,2}$|,[0-9]{4,}$|\.[0-9]{3},|^[+-]?0,", text) for text in texts)
@@ -145,11 +167,17 @@ def write_number_marks(sample: Sample, numeric: list[int]) -> list[str]:
     comma_last |= sample.delimiter == ";" and not any("." in text for text in texts)
     if comma_last and any("," in text for text in texts):
         groups |= {"."} if any("." in text for text in texts) else set()
-        return ['decimal: ","', *_write_thousands(groups)]
-    return _write_thousands(
-        groups | ({","} if any(re.search(r"[0-9],[0-9]{3}", text) for text in texts) else set())
-    )
+        return ",", groups.pop() if len(groups) == 1 else None
+    groups |= {","} if any(re.search(r"[0-9],[0-9]{3}", text) for text in texts) else set()
+    return ".", groups.pop() if len(groups) == 1 else None
 
 
-def _write_thousands(signs: set[str]) -> list[str]:
-    return [f"thousands: {json.dumps(signs.pop())}"] if len(signs) == 1 else []
+def write_number_marks(sample: Sample, numeric: list[int]) -> list[str]:
+    """Write the decimal and thousands marks of the values, and how many decimals are left without noise."""
+    lines = ['decimal: ","'] if sample.decimal == "," else []
+    lines += [f"thousands: {json.dumps(sample.thousands)}"] if sample.thousands else []
+    texts = [sample.write_plain(text) for place in numeric for text in sample.take_values(place)]
+    decimals = find_decimals(texts)
+    if decimals is not None:
+        lines.append(f"decimals: {decimals}  # {CHECK}: the digits behind are noise of binary arithmetic")
+    return lines

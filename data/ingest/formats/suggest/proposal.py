@@ -14,11 +14,16 @@ from data.ingest.formats.container import TextForm, open_members
 from data.ingest.formats.detect import detect_text
 from data.ingest.formats.file_mappings import MappingError
 from data.ingest.formats.format import MappingUse
-from data.ingest.formats.mapping import OFFSET_FORMATS, JsonMapping
-from data.ingest.formats.suggest.columns import METER, find_date_formats, find_meter_column
+from data.ingest.formats.mapping import JsonMapping, carries_offset
+from data.ingest.formats.suggest.columns import (
+    METER,
+    find_date_formats,
+    find_meter_column,
+    find_meter_name,
+)
 from data.ingest.formats.suggest.date_formats import lacks_date, rank_formats
 from data.ingest.formats.suggest.day_rows import find_day_runs, write_day_body
-from data.ingest.formats.suggest.meaning import write_number_marks
+from data.ingest.formats.suggest.meaning import CHECK, find_number_marks, write_number_marks
 from data.ingest.formats.suggest.reading_rows import write_reading_body
 from data.ingest.formats.suggest.sample import (
     TOTAL,
@@ -66,6 +71,14 @@ def _suggest_for_portal(format: str, use: MappingUse, timezone: str | None) -> s
     return "\n".join(lines) + "\n"
 
 
+def _write_identifier(sample: Sample, dated: dict[int, list[str]]) -> str:
+    found = find_meter_name(sample, dated)
+    if found is None:
+        return "identifier:  # no column names the meter: write its name, or columns.identifier"
+    name, where = found
+    return f"identifier: {json.dumps(name, ensure_ascii=False)}  # {CHECK}: from {where}"
+
+
 def _write_zone(zone: str | None) -> str:
     if zone is not None:
         return f"timezone: {json.dumps(zone)}"
@@ -109,6 +122,7 @@ def _write_lines(path: Path, sample: Sample, timezone: str | None) -> list[str]:
     words = {word for word in words if not any(row[0].strip().startswith(word) for row in sample.rows)}
     sample.totals = sorted({*sample.totals, *words})
     numeric = [n for n in range(len(sample.names)) if n not in dated and has_numbers(sample, n)]
+    sample.decimal, sample.thousands = find_number_marks(sample, numeric)
     meter = find_meter_column(sample, dated)
     # A total after the values, or a site number before them, is not one of the values.
     cells = [n for n in numeric if n != meter and not TOTAL.search(sample.names[n])]
@@ -122,7 +136,7 @@ def _write_lines(path: Path, sample: Sample, timezone: str | None) -> list[str]:
     lines = [
         f"# Proposed from {path.name}: check every line before you use it.",
         "format: mapped_csv",
-        *([] if form in OFFSET_FORMATS else [_write_zone_of_column(sample, place, timezone)]),
+        *([] if carries_offset(form) else [_write_zone_of_column(sample, place, timezone)]),
         *(
             ["# Day or month first: both fit; chosen is the order with the fewest days between the dates."]
             if ambiguous
@@ -141,5 +155,5 @@ def _write_lines(path: Path, sample: Sample, timezone: str | None) -> list[str]:
         *body[1],
     ]
     if meter is None:
-        lines.insert(2, "identifier:  # no column names the meter: write its name, or columns.identifier")
+        lines.insert(2, _write_identifier(sample, dated))
     return lines

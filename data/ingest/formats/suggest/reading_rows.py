@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data.ingest.formats.file_mappings import MappingError
-from data.ingest.formats.mapping import OFFSET_FORMATS
+from data.ingest.formats.mapping import OFFSET_FORMATS, carries_offset
+from data.ingest.formats.suggest.choice import choose_values, explain_others
 from data.ingest.formats.suggest.columns import (
     UNIT,
     VALUE,
@@ -21,6 +22,7 @@ from data.ingest.formats.suggest.columns import (
 from data.ingest.formats.suggest.date_formats import EPOCHS, find_formats
 from data.ingest.formats.suggest.meaning import (
     CHECK,
+    OTHER_MEDIUM,
     write_channels,
     write_columns,
     write_meaning,
@@ -55,37 +57,52 @@ def write_reading_body(
             f"{sample.path}: the dates have no time of day and do not follow day by day, so the values are "
             "not totals of days. Only totals of days can be loaded by date, see docs/formats.md"
         )
-    if not is_date_alone and not any(line.startswith("  period:") for line in when):
-        head.append(f"label: {label}  # {why}")
-    if form not in OFFSET_FORMATS and _is_descending(sample, micros, meter):
+    if not carries_offset(form) and _is_descending(sample, micros, meter):
         head.append("order: descending")
     quality = find_quality_column(sample, {meter, register, unit, *numeric})
-    values = [
-        n for n in numeric if n != meter and (VALUE.search(sample.names[n]) or UNIT.search(sample.names[n]))
-    ]
-    period = [line.split()[1] for line in when if line.startswith("  period:")]
-    others = (
-        n for n in numeric if n != meter and not PERIOD.search(sample.names[n]) and str(n + 1) not in period
-    )
-    values = values or [n for n in others if not all(map(LONG_NUMBER.fullmatch, sample.take_texts(n)))]
-    values = [n for n in values if not NET.search(sample.names[n])] or values
+    values, others = _find_values(sample, [n for n in numeric if n != meter], when)
+    values, others = (values[:1], []) if register is not None else (values, others)
+    choice = choose_values(sample, values, micros, meter, register)
+    values = choice.kept
+    is_label = not is_date_alone and not any(line.startswith("  period:") for line in when)
+    if is_label and set(values) != {place for place, dial in choice.dials.items() if dial.is_certain}:
+        head.append(f"label: {label}  # {why}")
     sample.no_values = {text for n in values for text in sample.take_texts(n) if text.lower() in NO_VALUES}
     lines = [*when, *write_columns(sample, quality=quality, register=register, unit=unit), "values:"]
     if register is None and repeats_times(sample, meter, micros):
         lines.insert(
             0, f"  # {CHECK}: the same time stands in several rows, and no column distinguishes them"
         )
-    for n in values[:1] if register is not None else values:
+    for n in values:
         lines += [
             f"  - column: {name_column(sample, n)}",
-            *(f"    {line}" for line in write_meaning(sample, n, register, unit)),
+            *(f"    {line}" for line in write_meaning(sample, n, register, unit, choice.dials.get(n))),
             *(
                 []
                 if sample.names[n] or register is not None
                 else [f"    register: {_name_register(n, values)}"]
             ),
         ]
+    lines += [
+        f"  # left out: {name_column(sample, n)}, {why}"
+        for n, why in [*choice.left_out, *explain_others(sample, others)]
+    ]
     return head, [*lines, *write_qualities_of_column(sample, quality), *write_channels(sample, register)]
+
+
+def _find_values(sample: Sample, numeric: list[int], when: list[str]) -> tuple[list[int], list[int]]:
+    """Return (columns of values, other columns of numbers): by their names, else all that count nothing."""
+    period = [line.split()[1] for line in when if line.startswith("  period:")]
+    free = [n for n in numeric if not PERIOD.search(sample.names[n]) and str(n + 1) not in period]
+    named = [
+        n
+        for n in numeric
+        if any(kind.search(sample.names[n]) for kind in (VALUE, UNIT, OTHER_MEDIUM))
+        and str(n + 1) not in period
+    ]
+    values = named or [n for n in free if not all(map(LONG_NUMBER.fullmatch, sample.take_texts(n)))]
+    values = [n for n in values if not NET.search(sample.names[n])] or values
+    return values, [n for n in free if n not in values]
 
 
 def _name_register(place: int, values: list[int]) -> str:

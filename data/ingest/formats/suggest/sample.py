@@ -14,6 +14,7 @@ from data.ingest.formats.mapped_layout import split_fields
 from data.ingest.formats.suggest.date_formats import is_dated
 
 MIN_TITLE_CHARS = 4
+ROWS_BELOW = 3
 _DELIMITERS = (",", ";", "\t", "|")
 TOTAL = re.compile(r"^(grand |daily |day )?(total|sum|summe|gesamt|suma|totale)\b", re.I)
 NO_VALUES = ("n/a", "na", "nan", "null", "none", "-", "--")
@@ -33,6 +34,8 @@ class Sample:
     above: list[str] = field(default_factory=list)
     skip: int = 0
     no_values: set[str] = field(default_factory=set)
+    decimal: str = "."
+    thousands: str | None = None
 
     def take_texts(self, place: int) -> list[str]:
         """Return the texts of a column that are not empty."""
@@ -41,6 +44,11 @@ class Sample:
     def take_values(self, place: int) -> list[str]:
         """Return the texts of a column that are values."""
         return [text for text in self.take_texts(place) if text.lower() not in NO_VALUES]
+
+    def write_plain(self, text: str) -> str:
+        """Return a number with a point and without marks between thousands."""
+        plain = text.strip().replace(self.thousands, "") if self.thousands else text.strip()
+        return plain.replace(",", ".") if self.decimal == "," else plain
 
 
 def read_sample(path: Path, text: str) -> Sample:
@@ -55,7 +63,7 @@ def read_sample(path: Path, text: str) -> Sample:
             best = (score, delimiter, width, rows)
     _, delimiter, width, rows = best
     table = [row for row in rows if len(row) == width]
-    first = next((place for place, row in enumerate(table) if any(map(is_dated, row))), None)
+    first = _find_first_row(table)
     if first is None:
         raise MappingError(
             f"{path}: the file has no rows with a date. Write the mapping by hand, see docs/formats.md"
@@ -75,6 +83,26 @@ def read_sample(path: Path, text: str) -> Sample:
     skip = text.split("\n").index(lines[start])
     above = [cell.strip() for row in rows[:start] if row != header for cell in row]
     return Sample(path, delimiter, names, table[first:], totals=sorted(totals), above=above, skip=skip)
+
+
+def _find_first_row(table: list[list[str]]) -> int | None:
+    """Find the first row with a date in a column in which the next rows have dates too.
+
+    Above the table, dates stand in a line of their own: the time of the export, the span of the report.
+    """
+    dated = (
+        (place, column)
+        for place, row in enumerate(table)
+        for column, cell in enumerate(row)
+        if is_dated(cell)
+    )
+    found = None
+    for place, column in dated:
+        found = place if found is None else found
+        below = table[place + 1 : place + 1 + ROWS_BELOW]
+        if all(column < len(row) and is_dated(row[column]) for row in below):
+            return place
+    return found
 
 
 def find_beginnings(texts: list[str]) -> set[str]:

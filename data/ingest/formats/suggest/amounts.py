@@ -1,0 +1,117 @@
+"""What the numbers of a column are: energy, reads of a dial, a sum of other columns, another rhythm, noise.
+
+Here: the numbers of a sample. Not here: names of columns (`columns`), or the lines of a mapping (`meaning`).
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from data.ingest.formats.mapped_checks import Floats, find_sum
+from data.ingest.formats.mapped_numbers import remove_decimals
+from data.ingest.formats.suggest.sample import Sample
+
+# This many values do not rise one after the other by chance.
+MIN_DIAL_ROWS = 12
+MIN_DIAL_MOVES = 4
+# A dial shows much more than it counts in one step; it may be reset or exchanged now and then.
+MIN_SIZE_IN_STEPS = 50
+MAX_FALLS_SHARE = 0.05
+# A counter that begins again falls to this share of what it was.
+RESET_SHARE, STANDING_SHARE = 0.1, 0.1
+_DIAL_NAME = re.compile(
+    r"z(ä|ae?)hlerstand|tellerstand|meterstand|m(å|aa)larst|compteur|index|lectura|cumul|lifetime|odometer"
+    r"|meter ?reading|register ?read|total_?increasing|\bdial\b",
+    re.I,
+)
+_LONG = re.compile(r"\.[0-9]{10,}")
+
+
+@dataclass(frozen=True)
+class Dial:
+    """Reads of a dial: whether that is certain, and whether it begins again at zero."""
+
+    is_certain: bool
+    is_reset: bool
+
+
+def read_numbers(sample: Sample, place: int) -> Floats:
+    """Return the numbers of a column, one for each row, nan where there is none."""
+    return np.array([_to_float(sample.write_plain(row[place])) for row in sample.rows], dtype=np.float64)
+
+
+def _to_float(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def find_dial(name: str, numbers: Floats) -> Dial | None:
+    """Return what is known of a dial, None if the numbers are not its reads.
+
+    Rows may have the newest first, and a dial may stand still.
+    """
+    known = numbers[~np.isnan(numbers)]
+    if len(known) < MIN_DIAL_ROWS:
+        return None
+    steps = np.diff(known)
+    if np.count_nonzero(steps < 0) > np.count_nonzero(steps > 0):
+        steps, known = -steps[::-1], known[::-1]
+    moves, falls = int(np.count_nonzero(steps)), int(np.count_nonzero(steps < 0))
+    if moves < MIN_DIAL_MOVES or falls > MAX_FALLS_SHARE * len(steps) or (known < 0).any():
+        return None
+    falling, rises = np.flatnonzero(steps < 0), steps[steps > 0]
+    is_named = _DIAL_NAME.search(name) is not None
+    is_large = float(np.percentile(known, 25)) >= MIN_SIZE_IN_STEPS * float(np.median(rises))
+    is_reset = falls > 0 and bool((known[falling + 1] <= RESET_SHARE * known[falling]).all())
+    if falls and not is_large:
+        # A counter of a day stands still at night; energy that rises all day does not.
+        stands_still = len(steps) - moves >= STANDING_SHARE * len(steps) and len(np.unique(rises)) > 2
+        return Dial(is_certain=True, is_reset=True) if is_reset and (is_named or stands_still) else None
+    if is_large or is_named:
+        return Dial(is_certain=True, is_reset=is_reset)
+    return Dial(is_certain=False, is_reset=False) if 2 * moves > len(steps) or len(steps) >= 24 else None
+
+
+def is_idle_dial(numbers: Floats) -> bool:
+    """Whether a column beside dials stands still above zero: it is a dial too."""
+    known = numbers[~np.isnan(numbers)]
+    return len(known) >= MIN_DIAL_ROWS and known[0] > 0 and bool((known == known[0]).all())
+
+
+def find_parts(columns: dict[str, Floats]) -> dict[str, str]:
+    """Return the columns that a sum, or an equal column, contains already, and which one that is."""
+    columns = dict(columns)
+    left_out: dict[str, str] = {}
+    while (found := find_sum(columns)) is not None:
+        whole, parts = found
+        if len(parts) == 1:
+            # Of two equal columns the first one stays.
+            whole, last = (name for name in columns if name in (whole, *parts))
+            parts = (last,)
+        for part in parts:
+            left_out[part] = whole
+            del columns[part]
+    return left_out
+
+
+def find_rhythm(numbers: Floats, micros: Sequence[int]) -> int:
+    """Return the smallest number of minutes between the values of a column, 0 without an answer."""
+    times = np.unique(np.array(micros, dtype=np.int64)[~np.isnan(numbers)])
+    steps = np.diff(times)
+    return int(steps.min()) // 60_000_000 if len(times) >= MIN_DIAL_ROWS else 0
+
+
+def find_decimals(texts: Sequence[str]) -> int | None:
+    """Return how many decimals are left if binary noise is removed, None if there is none."""
+    plain = [text for text in texts if text]
+    if sum(_LONG.search(text) is not None for text in plain) * 5 < len(plain) or not plain:
+        return None
+    for decimals in range(7):
+        if not remove_decimals(pa.array(plain), decimals)[1].any():
+            return decimals
+    return None

@@ -1,0 +1,120 @@
+"""Which columns of numbers a proposal takes, and which ones it leaves out and why.
+
+Here: columns that count the same thing twice, and shares. Not here: what a column means (`meaning`).
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from data.ingest.formats.mapped_checks import Floats
+from data.ingest.formats.suggest.amounts import (
+    Dial,
+    find_dial,
+    find_parts,
+    find_rhythm,
+    is_idle_dial,
+    read_numbers,
+)
+from data.ingest.formats.suggest.columns import UNIT
+from data.ingest.formats.suggest.meaning import guess_channel
+from data.ingest.formats.suggest.sample import Sample
+
+# A share of something, which is no energy of the meter.
+_SHARE = re.compile(r"anteil|\bshare\b|ideell|quote\b|percent|prozent|%", re.I)
+_MONEY = re.compile(
+    r"cost|price|preis|kosten|betrag|coste|precio|prix|montant|[€$£]|\b(eur|usd|gbp)\b"
+    r"|temperat",
+    re.I,
+)
+
+
+@dataclass
+class Choice:
+    """The columns of values, those that are dials, and the others with the reason."""
+
+    kept: list[int]
+    dials: dict[int, Dial] = field(default_factory=dict)
+    left_out: list[tuple[int, str]] = field(default_factory=list)
+
+    def leave_out(self, place: int, reason: str) -> None:
+        """Take a column from the proposal."""
+        if len(self.kept) > 1:
+            self.kept.remove(place)
+            self.left_out.append((place, reason))
+
+
+def choose_values(
+    sample: Sample, values: list[int], micros: Sequence[int], meter: int | None, register: int | None
+) -> Choice:
+    """Choose among the columns of values; `micros` are the times of the rows."""
+    own = _find_first_series(sample, meter, register)
+    numbers = {place: read_numbers(sample, place)[own] for place in values}
+    choice = Choice(list(values))
+    for place in values:
+        name = sample.names[place]
+        if _SHARE.search(name):
+            choice.leave_out(place, "a share is no energy of the meter")
+        elif _MONEY.search(name) and not UNIT.search(name):
+            choice.leave_out(place, "its name is not one of energy")
+    _choose_dials(sample, choice, numbers)
+    _choose_rhythm(choice, numbers, [at for at, is_own in zip(micros, own, strict=True) if is_own])
+    _choose_sums(sample, choice, numbers)
+    return choice
+
+
+def explain_others(sample: Sample, others: list[int]) -> list[tuple[int, str]]:
+    """Return the columns of numbers that are no candidates, each with the reason."""
+    found = []
+    for place in others:
+        dial = find_dial(sample.names[place], read_numbers(sample, place))
+        is_dial = dial is not None and dial.is_certain
+        found.append((place, "reads of a dial" if is_dial else "its name is not one of energy"))
+    return found
+
+
+def _find_first_series(
+    sample: Sample, meter: int | None, register: int | None
+) -> "np.typing.NDArray[np.bool_]":
+    keys = [tuple(row[n].strip() for n in (meter, register) if n is not None) for row in sample.rows]
+    return np.array([key == keys[0] for key in keys], dtype=np.bool_)
+
+
+def _choose_dials(sample: Sample, choice: Choice, numbers: dict[int, Floats]) -> None:
+    for place in choice.kept:
+        dial = find_dial(sample.names[place], numbers[place])
+        if dial is not None:
+            choice.dials[place] = dial
+    if any(dial.is_certain for dial in choice.dials.values()):
+        for place in choice.kept:
+            if place not in choice.dials and is_idle_dial(numbers[place]):
+                choice.dials[place] = Dial(is_certain=True, is_reset=False)
+    energy = [
+        place for place in choice.kept if place not in choice.dials and np.nansum(np.abs(numbers[place]))
+    ]
+    for place in [*choice.dials] if energy else []:
+        choice.leave_out(place, "reads of a dial: the file has the energy of the intervals too")
+        del choice.dials[place]
+
+
+def _choose_rhythm(choice: Choice, numbers: dict[int, Floats], micros: list[int]) -> None:
+    rhythms = {
+        place: find_rhythm(numbers[place], micros) for place in choice.kept if place not in choice.dials
+    }
+    known = [minutes for minutes in rhythms.values() if minutes]
+    for place, minutes in rhythms.items():
+        if known and minutes >= 2 * min(known):
+            choice.leave_out(place, f"its values are {minutes} minutes apart, those of others {min(known)}")
+
+
+def _choose_sums(sample: Sample, choice: Choice, numbers: dict[int, Floats]) -> None:
+    channels: dict[str, dict[str, Floats]] = {}
+    for place in choice.kept:
+        if place not in choice.dials:
+            channels.setdefault(guess_channel(sample.names[place]), {})[str(place)] = numbers[place]
+    for columns in channels.values():
+        for part, whole in find_parts(columns).items():
+            name = sample.names[int(whole)] or f"column {int(whole) + 1}"
+            choice.leave_out(int(part), f"contained in {name!r}")
