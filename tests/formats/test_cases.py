@@ -114,3 +114,11 @@ def test_hours_of_datadis_are_named_by_their_end(samples: Path) -> None:
         own = [row for row in energy if start <= row["reading_ts"] < end]
         assert (sum(row["value"] for row in own), len(own)) == (Decimal("12.069"), 24)
     assert Counter(row["quality"] for row in energy) == {"actual": 47, "estimated": 1}
+
+
+def test_an_mscons_point_may_be_a_name(samples: Path) -> None:
+    parsed = read_file(find_case(samples, "mscons-point-in-the-name-part"))
+    point = ("CH1000000000000000000000000000001", "1-1:1.29.0*255")
+    assert sum_series(parsed) == {point: Decimal("490.064")}
+    assert parsed.readings.num_rows == 96
+    assert list_times(parsed) == ("2024-03-03T23:00:00Z", "2024-03-04T22:45:00Z")

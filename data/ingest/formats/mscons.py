@@ -1,9 +1,10 @@
-"""MSCONS, the EDIFACT message of metered values in the German market (UN D.04B as EDI@Energy uses it).
+"""MSCONS, the EDIFACT message of metered values (UN D.04B as EDI@Energy uses it, and its neighbours).
 
 Here: segments to readings. Not here: whether a meter is known, or whether a value is plausible
 (`data.ingest.rules`). A value covers the time from its DTM 163 to its DTM 164. A value with only a date
-(DTM 9 or 7) is a register reading, not energy. `line` is the number of a segment, UNA included: a file is
-often one line.
+(DTM 9 or 7) is a register reading, not energy. In Switzerland and the Nordic countries a period is one text
+(DTM 324), values follow each other from a start by a length (DTM 354), and DTM 735 is the offset of all
+times. `line` is the number of a segment, UNA included: a file is often one line.
 """
 
 import itertools
@@ -60,6 +61,9 @@ _SEGMENTS = re.compile(
 _QUALITIES = {
     "220": "actual",
     "79": "actual",
+    # The quantity of a period and an estimate, in the Nordic countries.
+    "136": "actual",
+    "99": "estimated",
     "67": "estimated",
     "201": "estimated",
     "187": "estimated",
@@ -87,6 +91,15 @@ _BASE_UNITS = {
     **dict.fromkeys(("9", "10"), ("kVAh", "kVA")),
 }
 _BOUNDS = {"163": "start", "164": "end"}
+# Start and end in one text, and what each of them is then.
+_PERIOD = "324"
+_PERIOD_FORMAT = "719"
+_PERIOD_TEXT = re.compile(r"([0-9]{12})([0-9]{12})([+-][0-9]{2}(?:[0-9]{2})?)?")
+# The offset of all times of a message that have none of their own.
+_OFFSET = "735"
+_OFFSET_TEXT = re.compile(r"[+-][0-9]{4}")
+_RESOLUTION = "354"
+_SECONDS_PER_UNIT = {"806": 60, "805": 3600}
 _POINT_IN_TIME = ("7", "9")
 _CANCELLATION = "1"
 _FUNCTIONS = ("", "5", "7", "9")
@@ -186,6 +199,7 @@ class Message:
     reference: str
     segments: int = 1
     version: tuple[str, str] | None = None
+    offset: str = ""
     fault: tuple[str, str] | None = None
     is_detail: bool = False
 
@@ -199,6 +213,8 @@ class Group:
     serial_number: str | None = None
     start: tuple[str, str] | None = None
     end: tuple[str, str] | None = None
+    step_seconds: int | None = None
+    unit: str | None = None
     is_point: bool = False
     has_series: bool = False
     fault: tuple[str, str] | None = None
@@ -206,12 +222,17 @@ class Group:
 
 @dataclass
 class ProductSeries:
-    """The values under one LIN segment. `start` and `end` are those of the series, else of its group."""
+    """The values under one LIN segment.
+
+    `start`, `end` and `step_seconds`, the length of its intervals, are of the series, else of its group.
+    """
 
     group: Group
     start: tuple[str, str] | None = None
     end: tuple[str, str] | None = None
+    step_seconds: int | None = None
     register: str = ""
+    has_product: bool = False
     channel: str = "other"
     unit: str | None = None
     version_us: int | None = None
@@ -233,7 +254,7 @@ def _recognizes(text: str) -> bool:
 
 FORMAT = FileFormat(
     name="mscons",
-    summary="EDIFACT MSCONS of the German market (EDI@Energy)",
+    summary="EDIFACT MSCONS of Germany (EDI@Energy), Switzerland and the Nordic countries",
     read=iter_batches,
     recognizes=_recognizes,
 )
@@ -444,7 +465,20 @@ class _Reader:
 
     def _take_time(self, elements: Elements) -> None:
         qualifier = _get_component(elements, 1)
-        time = (_get_component(elements, 1, 1), _get_component(elements, 1, 2))
+        text, format = _get_component(elements, 1, 1), _get_component(elements, 1, 2)
+        if qualifier == _RESOLUTION:
+            unit = _SECONDS_PER_UNIT.get(format)
+            if unit is not None and re.fullmatch(r"[0-9]{1,4}", text):
+                (self._series or self._group).step_seconds = int(text) * unit
+        elif qualifier == _OFFSET and self._message is not None and not self._message.is_detail:
+            self._take_offset(text)
+        elif qualifier == _PERIOD:
+            for bound, time in zip(("163", "164"), _split_period(text, format), strict=True):
+                self._take_bound(bound, self._add_offset(time))
+        else:
+            self._take_bound(qualifier, self._add_offset((text, format)))
+
+    def _take_bound(self, qualifier: str, time: tuple[str, str]) -> None:
         if self._value is not None:
             _set_time(self._value, qualifier, time)
         elif self._message is not None and not self._message.is_detail:
@@ -455,6 +489,25 @@ class _Reader:
             setattr(self._series or self._group, _BOUNDS[qualifier], time)
         elif qualifier in _POINT_IN_TIME:
             self._group.is_point = True
+
+    def _take_offset(self, text: str) -> None:
+        assert self._message is not None
+        if not _OFFSET_TEXT.fullmatch(text):
+            raise self._refuse("EDIFACT-SYNTAX", f"the offset {text[:20]!r} is not hours and minutes")
+        self._message.offset = text
+        if self._message.version is not None:
+            self._message.version = self._add_offset(self._message.version)
+
+    def _add_offset(self, time: tuple[str, str]) -> tuple[str, str]:
+        """Return a time with the offset of its message, if the message has one and the time has none."""
+        text, format = time
+        if self._message is None or not self._message.offset or format not in ("203", "204"):
+            return time
+        return text + self._message.offset, {"203": "303", "204": "304"}[format]
+
+    def _take_measure(self, elements: Elements) -> None:
+        unit = _UNIT_CODES.get(_get_component(elements, 3).lower())
+        (self._series or self._group).unit = unit
 
     def _take_detail(self, _: Elements) -> None:
         if self._message is not None:
@@ -469,7 +522,9 @@ class _Reader:
         self._close_series()
         if self._group.has_series:
             self._group = Group()
-        qualifier, identifier = _get_component(elements, 1), _get_component(elements, 2)
+        qualifier = _get_component(elements, 1)
+        # In Switzerland the metering point is the name of the place.
+        identifier = _get_component(elements, 2) or _get_component(elements, 2, 3)
         group = self._group
         if qualifier == _METERING_POINT == group.qualifier and identifier != group.identifier:
             group.fault = (
@@ -485,11 +540,15 @@ class _Reader:
             if _get_component(elements, 1) == _METER_NUMBER and reference.isprintable():
                 self._group.serial_number = reference or None
 
-    def _take_line(self, _: Elements) -> None:
+    def _take_line(self, elements: Elements) -> None:
         self._close_series()
         self._group.has_series = True
         version = self._message.version if self._message is not None else None
-        self._series = ProductSeries(self._group, self._group.start, self._group.end)
+        group = self._group
+        product = _get_component(elements, 3)
+        self._series = ProductSeries(
+            group, group.start, group.end, group.step_seconds, register=product, unit=group.unit
+        )
         if version is not None:
             self._series.version_us = _parse_version_us(version)
             if self._series.version_us is None:
@@ -503,9 +562,10 @@ class _Reader:
         if (
             series is not None
             and not series.count
-            and (_get_component(elements, 1) == "5" or not series.register)
+            and (_get_component(elements, 1) == "5" or not series.register or not series.has_product)
         ):
             series.register = _get_component(elements, 2)
+            series.has_product = True
 
     def _take_quantity(self, elements: Elements) -> None:
         if self._series is None:
@@ -538,12 +598,14 @@ class _Reader:
             if medium == _ELECTRICITY:
                 energy, power = _BASE_UNITS.get(kind, (None, None))
                 is_integral = process in _INTEGRALS
-                series.unit = energy if is_integral else power
+                series.unit = series.unit or (energy if is_integral else power)
                 series.channel = _CHANNELS.get(kind, "other") if is_integral else "other"
             else:
                 series.channel = "consumption"
-        if not identifier or not register:
-            series.fault = ("ROW-CHANNEL", "the value has no metering point (LOC) or no product (PIA)")
+        if not identifier:
+            series.fault = ("ROW-CHANNEL", "the value has no metering point (LOC)")
+        elif not register:
+            series.fault = ("ROW-CHANNEL", "the value has no product (PIA or LIN)")
         elif not (identifier + register).isprintable():
             series.fault = (
                 "ROW-ENCODING",
@@ -572,6 +634,9 @@ class _Reader:
         series, self._series = self._series, None
         if series is None or series.count != 1 or not self._rows["line"]:
             return
+        if series.end is None and series.step_seconds:
+            # Its length gives the end.
+            return
         last = {name: column[-1] for name, column in self._rows.items()}
         if last["start"] is None and last["end"] is None:
             start, end = series.start or (None, None), series.end or (None, None)
@@ -597,6 +662,7 @@ class _Reader:
         "UNT": _take_message_end,
         "BGM": _take_function,
         "DTM": _take_time,
+        "MEA": _take_measure,
         "UNS": _take_detail,
         "NAD": _take_party,
         "LOC": _take_location,
@@ -613,6 +679,16 @@ def _get_component(elements: Elements, element: int, component: int = 0) -> str:
     if element < len(elements) and component < len(elements[element]):
         return elements[element][component]
     return ""
+
+
+def _split_period(text: str, format: str) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Return the start and the end of a period; what is no period is no time either."""
+    found = _PERIOD_TEXT.fullmatch(text) if format == _PERIOD_FORMAT else None
+    if found is None:
+        return (text, format), (text, format)
+    start, end, offset = found.groups()
+    form = "303" if offset else "203"
+    return (start + (offset or ""), form), (end + (offset or ""), form)
 
 
 def _set_time(value: dict[str, Any], qualifier: str, time: tuple[str, str]) -> None:
@@ -712,19 +788,26 @@ def _place_untimed(
 ) -> None:
     """Place values without times in the period of their series; change `start`, `end` and `bad`.
 
-    They are in the order of time. Their count must divide the period into intervals of a usual length.
+    They are in the order of time. Their count must divide the period into intervals of the stated length, or
+    else of a usual one. Without the end of the period the stated length decides.
     """
     for code, entry in enumerate(series):
         own = slice(*np.searchsorted(codes, [code, code + 1]))
         count = own.stop - own.start
-        if count < 2 or count != entry.count or not has_no_time[own].all():
+        step = (entry.step_seconds or 0) * 1_000_000
+        if count < (1 if step else 2) or count != entry.count or not has_no_time[own].all():
             continue
-        if entry.start is None or entry.end is None:
+        if entry.start is None or (entry.end is None and not step):
             continue
-        bounds, no_period = _parse_bounds([entry.start[0], entry.end[0]], [entry.start[1], entry.end[1]])
-        step, rest = divmod(int(bounds[1] - bounds[0]), int(count))
-        if no_period.any() or rest or step not in [seconds * 1_000_000 for seconds in BLOCK_SECONDS]:
+        end_text, end_format = entry.end or entry.start
+        bounds, no_period = _parse_bounds([entry.start[0], end_text], [entry.start[1], end_format])
+        if entry.end is None:
+            bounds[1] = bounds[0] + count * step
+        length, rest = divmod(int(bounds[1] - bounds[0]), int(count))
+        allowed = [step] if step else [seconds * 1_000_000 for seconds in BLOCK_SECONDS]
+        if no_period.any() or rest or length not in allowed:
             continue
+        step = length
         start[own] = bounds[0] + np.arange(count) * step
         end[own] = start[own] + step
         bad[own] = False
