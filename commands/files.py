@@ -21,7 +21,7 @@ def inspect(
     format: FileFormat = None,
     mapping: MappingFile = None,
     suggest_mapping: Annotated[
-        bool, typer.Option("--suggest-mapping", help="Print a mapping to check and complete instead.")
+        bool, typer.Option("--suggest-mapping", help="Print a mapping to complete, and what it reads.")
     ] = False,
     timezone: Annotated[
         str | None, typer.Option(help="The time zone of the file, for the suggested mapping.")
@@ -32,9 +32,9 @@ def inspect(
     from data.ingest.inspect import inspect as inspect_file
 
     if suggest_mapping:
-        from data.ingest.formats.suggest.proposal import suggest_mapping as suggest
+        from data.ingest.proposals import propose_mapping
 
-        typer.echo(suggest(file, timezone), nl=False)
+        typer.echo(propose_mapping(file, timezone), nl=False)
         return
     report = inspect_file(file, format, mapping=read_mapping(mapping))
     if json:

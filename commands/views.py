@@ -64,6 +64,8 @@ def show_inspection(file: Path, report: Mapping[str, Any]) -> None:
     rejected = [entry for entry in report["rejected"] if entry["first_line"] is not None]
     if rejected:
         console.print_table("Rejected", [_describe_rejected(entry) for entry in rejected])
+    for entry in report["skipped"]:
+        console.err.print(f"skipped: {entry['count']} rows: {entry['reason']}")
     if report.get("undeclared"):
         console.err.print(f"to ingest it, a mapping must declare: {', '.join(report['undeclared'])}")
 

@@ -42,9 +42,10 @@ def inspect(
     Totals are decimal strings over the intervals that would be loaded, energy in kWh and reactive energy in
     kvarh. Rows that a later row of the same file replaced count as rejected only if they contradict it.
     `mapping` declares what the file does not state. `now` (default: the clock) decides which times are in the
-    future. `undeclared` lists the mapping fields that ingestion requires and does not have; times without a
-    zone are shown as UTC. A refused file has a `refusal`: its rule, reason and remedy, and its line, None if
-    the fault is not in one line.
+    future. `skipped` counts the rows that are no readings by declaration, such as repeated headers.
+    `undeclared` lists the mapping fields that ingestion requires and does not have; times without a zone are
+    shown as UTC. A refused file has a `refusal`: its rule, reason and remedy, and its line, None if the fault
+    is not in one line.
     """
     now = now or datetime.datetime.now(datetime.UTC)
     try:
@@ -55,6 +56,7 @@ def inspect(
             "format": refusal.format,
             "channels": [],
             "rejected": _list_rejected(refusal),
+            "skipped": [],
             "refusal": asdict(refusal.refusal),
         }
 
@@ -62,7 +64,9 @@ def inspect(
 def _describe(parsed: FileInParts, mapping: FileMapping | None, now: datetime.datetime) -> dict[str, Any]:
     channels: defaultdict[_Series, _ChannelSummary] = defaultdict(_ChannelSummary)
     rejected = _RejectedSummary()
+    skipped: Counter[str] = Counter()
     for part in parsed.parts():
+        skipped += part.skipped
         readings, screened = screen(part.readings, now=now)
         for series in readings.group_by(_SERIES, use_threads=False).aggregate([]).to_pylist():
             channels[tuple(series.values())].add(_select_series(readings, series))
@@ -76,6 +80,7 @@ def _describe(parsed: FileInParts, mapping: FileMapping | None, now: datetime.da
         "format": parsed.format,
         "channels": [channel.as_json(series) for series, channel in in_order],
         "rejected": rejected.as_json(),
+        "skipped": [{"reason": reason, "count": count} for reason, count in sorted(skipped.items()) if count],
     }
     if not channels:
         document["refusal"] = asdict(rejected.refuse())

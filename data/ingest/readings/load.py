@@ -108,6 +108,7 @@ class JudgedFile:
         self.readings = Spill(READING)
         self.quarantined = Spill(REJECTED)
         self.rules: Counter[str] = Counter()
+        self.skipped: Counter[str] = Counter()
         self.energy = EnergyBalance()
 
     def add(self, part: ParsedFile, judged: Judged) -> None:
@@ -119,6 +120,7 @@ class JudgedFile:
                 f"{part.path}: {came} rows were read and {went} judged, so nothing was written: "
                 "report this with the file, it is a fault of the rules"
             )
+        self.skipped += part.skipped
         self.readings.add(judged.readings, judged.readings["reading_date"].cast(pa.int32()).to_numpy())
         self.quarantined.add(judged.quarantined, np.zeros(judged.quarantined.num_rows, dtype=np.int64))
         self.rules.update(
@@ -282,6 +284,7 @@ def _result(parsed: FileInParts, judged: JudgedFile, staged: Staged, job: Job) -
         superseded=outcome.superseded,
         quarantined=judged.quarantined.num_rows,
         rules=dict(judged.rules),
+        skipped=dict(+judged.skipped),
         dates_touched=sorted(outcome.touched),
         energy=judged.energy,
     )

@@ -16,7 +16,8 @@ class IngestResult:
 
     Each reading is in one of five counts: `accepted` (no reading existed), `unchanged` (the same value
     existed), `new_versions` (it replaced an older reading), `superseded` (a better reading existed, so it is
-    kept in the history) and `quarantined`. `dates_touched` are the reading dates that changed, in order.
+    kept in the history) and `quarantined`. `skipped` counts the rows of the file that are no readings by
+    declaration, by reason. `dates_touched` are the reading dates that changed, in order.
     `status` is `unchanged` if the content was loaded before. `refusal` is set for `refused` and for `failed`;
     a failed file writes nothing and stays where it is. `register_reads` counts new or changed register reads.
     `adjustment_tasks` are the ids of tasks, one for each allocated billing period whose readings changed.
@@ -36,6 +37,7 @@ class IngestResult:
     quarantined: int = 0
     register_reads: int = 0
     rules: dict[str, int] = field(default_factory=dict)
+    skipped: dict[str, int] = field(default_factory=dict)
     dates_touched: list[datetime.date] = field(default_factory=list)
     adjustment_tasks: list[str] = field(default_factory=list)
     energy: EnergyBalance | None = None

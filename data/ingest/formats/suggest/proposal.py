@@ -46,10 +46,10 @@ def suggest_mapping(path: Path | str, timezone: str | None = None) -> str:
     Raises `RefusedFile` if the file cannot be read, `MappingError` if it holds no table or needs no mapping.
     """
     path = Path(path)
-    text = _read_head(path, None)
+    text = read_head(path, None)
     encoding = None
     if "\ufffd" in text:
-        encoding, text = "cp1252", _read_head(path, "cp1252")
+        encoding, text = "cp1252", read_head(path, "cp1252")
     try:
         format = detect_text(path, text)
     except RefusedFile:
@@ -90,7 +90,8 @@ def _write_zone_of_column(sample: Sample, place: int, zone: str | None) -> str:
     return 'timezone: "UTC"  # by the name of the column' if says_utc else _write_zone(zone)
 
 
-def _read_head(path: Path, encoding: str | None) -> str:
+def read_head(path: Path, encoding: str | None) -> str:
+    """Return the text at the beginning of a file. Raises `RefusedFile` if the file cannot be read."""
     for member in open_members(path, TextForm(encoding, any_sheets=True)):
         text = b""
         for block in member.blocks:

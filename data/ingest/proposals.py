@@ -1,0 +1,178 @@
+"""A proposed mapping, tried on its own file: what `inspect --suggest-mapping` prints.
+
+Here: reading a file by its proposal, and what speaks against it. Not here: the proposal (`formats.suggest`),
+or what a person must decide. The result stands below the proposal in comments, so the whole is a mapping.
+"""
+
+import datetime
+import re
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from data.ingest.formats.file_mappings import MappingError, parse_mapping
+from data.ingest.formats.mapped_layout import split_fields
+from data.ingest.formats.suggest.date_formats import is_dated
+from data.ingest.formats.suggest.proposal import read_head, suggest_mapping
+from data.ingest.inspect import decimal_text, inspect
+
+# A meter has more than a reading or two, or a row was taken for its meter.
+_MANY_METERS, _FEW_READINGS = 20, 2
+_MAX_REJECTED_SHARE = 0.1
+_MAX_SHOWN = 20
+# Printed totals are rounded.
+_TOTAL_TOLERANCE = Decimal("0.005")
+_TOTAL_LINE = re.compile(
+    r"(?<![a-z])(grand |sub)?(total|totaal|totale|sum|summe|gesamt|suma|somme)(?![a-z])", re.I
+)
+_NO_ENERGY = re.compile(
+    r"[$€£]|cost|amount|price|kosten|betrag|importe|rows|records|count|anzahl|days|tage", re.I
+)
+# What stands in open fields while the proposal is tried. A value of unknown meaning is no import.
+_WORDS = {"identifier": "METER", "timezone": "UTC"}
+_WORDS_OF_VALUES = {"channel": "other", "unit": "kWh"}
+_NUMBER = re.compile(r"(?<![0-9A-Za-z./:-])[0-9][0-9.,']*(?![0-9A-Za-z/:-])")
+
+
+def propose_mapping(path: Path | str, timezone: str | None = None) -> str:
+    """Propose a mapping in YAML for a file, with what it reads below it.
+
+    Raises `RefusedFile` if the file cannot be read, `MappingError` if it holds no table or needs no mapping.
+    """
+    proposal = suggest_mapping(path, timezone)
+    return proposal + "".join(f"# {line}".rstrip() + "\n" for line in _try_proposal(Path(path), proposal))
+
+
+def _try_proposal(path: Path, proposal: str) -> list[str]:
+    """Return lines on what the proposal reads, and why it is not usable."""
+    content, open_fields = _fill_open_fields(yaml.safe_load(proposal))
+    try:
+        document = inspect(path, mapping=parse_mapping(content, path.name))
+    except MappingError as error:
+        return ["", f"NOT USABLE: {error}"]
+    lines = ["", "Read by this proposal:", *_describe_channels(document)]
+    if open_fields:
+        lines[1] = f"Read by this proposal, with a word for the trial in {', '.join(open_fields)}:"
+    for entry in document["rejected"]:
+        lines.append(f"  rejected: {entry['count']} rows, from line {entry['first_line']}: {entry['reason']}")
+    for entry in document["skipped"]:
+        lines.append(f"  skipped: {entry['count']} rows: {entry['reason']}")
+    faults = _find_faults(document)
+    if document["status"] == "ok":
+        faults += _compare_totals(path, content, document)
+    return lines + [f"NOT USABLE: {fault}" for fault in faults]
+
+
+def _fill_open_fields(content: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return (the mapping with a word in each open field, the names of these fields)."""
+    if content["format"] != "mapped_csv":
+        filled = {name: value for name, value in content.items() if value is not None}
+        return filled, [name for name in content if name not in filled]
+    filled = dict(content)
+    open_fields = [name for name in _WORDS if name in content and content[name] is None]
+    filled |= {name: _WORDS[name] for name in open_fields}
+    for field in ("values", "day"):
+        entries = content.get(field) or []
+        filled[field] = [dict(entry) for entry in ([entries] if isinstance(entries, dict) else entries)]
+        for entry in filled[field]:
+            for name in [name for name in _WORDS_OF_VALUES if name in entry and entry[name] is None]:
+                entry[name] = _WORDS_OF_VALUES[name]
+                open_fields.append(f"{name} of {entry.get('column', entry.get('register'))}")
+    words = content.get("qualities") or {}
+    open_fields += [f"quality {word!r}" for word, kind in words.items() if kind is None]
+    filled["qualities"] = {word: kind or "actual" for word, kind in words.items()}
+    return filled, open_fields
+
+
+def _describe_channels(document: dict[str, Any]) -> list[str]:
+    lines = []
+    for channel in document["channels"][:_MAX_SHOWN]:
+        nulls = channel["quality"].get("null", 0)
+        lines += [
+            f"  {channel['meter']} {channel['register']}: {channel['channel']} {channel['total']} "
+            f"{channel['unit']}, {channel['intervals']} intervals of {channel['interval_seconds']} s",
+            f"    from {channel['first']} to {channel['last']}, {_count_gaps(channel)} missing, "
+            f"{nulls} without a value",
+        ]
+    hidden = len(document["channels"]) - _MAX_SHOWN
+    return [*lines, f"  and {hidden} more registers"] if hidden > 0 else lines
+
+
+def _count_gaps(channel: dict[str, Any]) -> int:
+    """Return how many intervals are missing between the first and the last one."""
+    first, last = (datetime.datetime.fromisoformat(channel[name]) for name in ("first", "last"))
+    due = round((last - first) / datetime.timedelta(seconds=channel["interval_seconds"])) + 1
+    return max(due - int(channel["intervals"]), 0)
+
+
+def _find_faults(document: dict[str, Any]) -> list[str]:
+    if document["status"] != "ok":
+        refusal = document["refusal"]
+        return [f"{refusal['rule']}: {refusal['reason']}. {refusal['remedy']}"]
+    faults = []
+    channels = document["channels"]
+    meters = {channel["meter"] for channel in channels}
+    few = sum(channel["intervals"] <= _FEW_READINGS for channel in channels)
+    if len(meters) > _MANY_METERS and 2 * few > len(channels):
+        faults.append(f"{len(meters)} meters have a reading or two: the column of the meter is wrong")
+    read = sum(channel["intervals"] for channel in channels)
+    rejected = sum(entry["count"] for entry in document["rejected"])
+    if rejected > _MAX_REJECTED_SHARE * read:
+        faults.append(f"{rejected} rows are rejected, {read} are read")
+    return faults
+
+
+def _compare_totals(path: Path, content: dict[str, Any], document: dict[str, Any]) -> list[str]:
+    """Return the fault if the file prints totals and none is a sum of its readings."""
+    stated = _find_stated_totals(path, content)
+    sums = _list_sums(document)
+    if not stated or any(_is_near(number, one) for number in stated for one in sums):
+        return []
+    shown = ", ".join(decimal_text(number) for number in stated[:3])
+    return [f"the file states a total of {shown}, and no sum of its values is that"]
+
+
+def _find_stated_totals(path: Path, content: dict[str, Any]) -> list[Decimal]:
+    """Return the numbers in the lines of the file's head that speak of a total, and their sum."""
+    delimiter = content.get("delimiter", ",")
+    found: list[Decimal] = []
+    for line in read_head(path, content.get("encoding")).split("\n"):
+        fields = split_fields(line, delimiter) if _TOTAL_LINE.search(line) else []
+        # A row of data may name a total as its register.
+        if _NO_ENERGY.search(line) or any(map(is_dated, fields)):
+            continue
+        numbers = (_to_decimal(text, content) for field in fields for text in _NUMBER.findall(field))
+        found += [number for number in numbers if number]
+    return [*found, sum(found, Decimal(0))] if found else []
+
+
+def _to_decimal(text: str, content: dict[str, Any]) -> Decimal | None:
+    plain = text.replace(content["thousands"], "") if content.get("thousands") else text
+    plain = plain.replace(",", ".") if content.get("decimal") == "," else plain
+    try:
+        return Decimal(plain.rstrip("."))
+    except InvalidOperation:
+        return None
+
+
+def _list_sums(document: dict[str, Any]) -> list[Decimal]:
+    """Return the totals of registers, channels and units, the net, and the count of intervals."""
+    channels = document["channels"]
+    sums = [Decimal(channel["total"]) for channel in channels]
+    for field in ("channel", "unit", "meter"):
+        for word in {channel[field] for channel in channels}:
+            sums.append(sum((Decimal(c["total"]) for c in channels if c[field] == word), Decimal(0)))
+    ways = {
+        way: sum((Decimal(c["total"]) for c in channels if c["channel"] == way), Decimal(0))
+        for way in ("import", "export")
+    }
+    sums += [ways["import"] - ways["export"], Decimal(sum(c["intervals"] for c in channels))]
+    return sums
+
+
+def _is_near(number: Decimal, total: Decimal) -> bool:
+    """Whether a printed number is a total, in its unit or in the thousandth of it."""
+    scaled = (total, total * 1000)
+    return any(abs(abs(one) - number) <= max(_TOTAL_TOLERANCE * number, Decimal("0.01")) for one in scaled)
