@@ -107,7 +107,8 @@ def test_a_value_around_the_rows_names_the_meter(tmp_path: Path) -> None:
     changes: dict[str, Any] = {
         "rows": "$.meters[*].data[*]",
         "identifier": None,
-        "columns": columns | {"unit": None},
+        "columns": columns,
+        "values": [{"column": "value", "channel": "generation"}],
     }
     parsed = read(tmp_path, document, **changes)
     assert parsed.readings["identifier"].to_pylist() == ["A"] * 24 + ["B"] * 24

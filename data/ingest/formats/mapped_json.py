@@ -7,6 +7,7 @@ nothing. `line` is the place of a row, counted from 1.
 
 import csv
 import io
+import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,10 @@ class _Rows:
                 self._outside[_to_key(column)] = column
             else:
                 self._inside[f"{self._row}.{column}" if self._row else column] = column
+        # The object that a column of the outside shares with the rows, with which it ends.
+        self._ends: dict[str, list[str | int]] = {}
+        for key, column in self._outside.items():
+            self._ends.setdefault(_find_common(key, self._row), []).append(column)
         self._seen: set[str | int] = set()
         self._paths: dict[str, None] = {}
 
@@ -95,11 +100,13 @@ class _Rows:
             if value is END:
                 if key == self._row:
                     count += 1
+                    row = around | row
                     self._check(row, count)
-                    yield around | row
+                    yield row
                     row, place = {}, 0
-                elif self._outside:
-                    self._forget(key, around)
+                # The next object has values of its own.
+                for ended in self._ends.get(key, ()):
+                    around.pop(ended, None)
                 continue
             if len(self._paths) < MAX_NAMED_PATHS:
                 self._paths[key] = None
@@ -116,12 +123,6 @@ class _Rows:
                 around[self._outside[key]] = value
                 self._seen.add(self._outside[key])
         self._check_whole(count)
-
-    def _forget(self, key: str, around: dict[str | int, Any]) -> None:
-        """Forget what stands in an object that ends: the next one has its own."""
-        for outside, column in self._outside.items():
-            if outside.rpartition(".")[0] == key:
-                around.pop(column, None)
 
     def _check(self, row: Mapping[str | int, Any], count: int) -> None:
         for column, text in self._same.items():
@@ -144,6 +145,12 @@ class _Rows:
 def _to_key(path: str) -> str:
     """Return the path of keys by which `iter_leaves` names a JSON path."""
     return path.removeprefix("$").replace("[*]", ".item").lstrip(".")
+
+
+def _find_common(key: str, other: str) -> str:
+    """Return the path of what contains both."""
+    pairs = zip(key.split("."), other.split("."), strict=False)
+    return ".".join(one for one, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _to_path(key: str) -> str:
