@@ -3,6 +3,7 @@
 import gzip
 import io
 import random
+import re
 import struct
 import zipfile
 from decimal import Decimal
@@ -49,7 +50,7 @@ def test_the_energy_of_a_file_is_accepted_or_quarantined_to_the_last_decimal(
     tmp_path: Path, format: str, values: list[Decimal], negative: set[int], packed: str
 ) -> None:
     """What went in is known from the values alone; some of them are wrong, and the meter may be unknown."""
-    if format != "nem13":  # a dial does not turn back
+    if format not in ("nem13", "dsmr"):  # a dial does not turn back
         values = [-value if number in negative else value for number, value in enumerate(values)]
     path = tmp_path / "file"
     path.write_bytes(
@@ -96,6 +97,8 @@ def test_a_cut_file_is_refused_or_known_to_be_shorter(tmp_path: Path, format: st
         cut = content[:place]
         if format not in OF_LINES and not content[place:].strip():
             continue  # only the last line end is gone
+        if format == "dsmr" and re.search(rb"![0-9A-F]{4}\s*$", cut):
+            continue  # a log is whole after each telegram
         path.write_bytes(cut)
         found = read(path, mapping=mapping)
         if format not in OF_LINES:

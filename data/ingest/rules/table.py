@@ -139,6 +139,12 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
         "the time in a 100 record exists; its records keep their own update times",
         "Tell the sender.",
     ),
+    (
+        "DSMR-TELEGRAM",
+        "reject",
+        "a telegram of a smart meter is whole: its checksum fits, and each of its values stands once",
+        "Nothing to do if the log has the next telegram: the energy lies between the reads around it.",
+    ),
     ("NEM13-HEADER", "terminate", "NEM13 starts with a 100 record", _ASK_SENDER),
     ("NEM13-RECORD", "reject", "a record has a known type and all its fields", _ASK_SENDER),
     ("NEM13-QUALITY", "reject", "both reads of a register have a quality flag A, E, F or S", _ASK_SENDER),
