@@ -19,12 +19,12 @@ def backup(json: AsJson = False) -> None:
     from myproperty.engines.backup.folder import is_same_disk
     from myproperty.engines.backup.take import take_backup
     from myproperty.engines.environment import find_server_to_back_up
-    from myproperty.engines.settings import EngineSettings
+    from myproperty.engines.settings import read_engine_settings
 
     settings = get_settings()
     server, folder = find_server_to_back_up(settings)
     with console.step("Copying and verifying the databases"):
-        taken, removed = take_backup(server, folder, settings.home, EngineSettings().backups_kept)
+        taken, removed = take_backup(server, folder, settings.home, read_engine_settings().backups_kept)
     if is_same_disk(folder, server):
         console.err.print(f"{folder} and the data are on one disk: a lost disk loses both.")
     if json:
@@ -47,11 +47,11 @@ def backups(json: AsJson = False) -> None:
     from myproperty.engines.backup.ranges import find_reaches
     from myproperty.engines.backup.state import read_archive_state
     from myproperty.engines.environment import find_server_to_back_up
-    from myproperty.engines.settings import EngineSettings
+    from myproperty.engines.settings import read_engine_settings
 
     settings = get_settings()
     server, folder = find_server_to_back_up(settings)
-    seconds = EngineSettings().backup_wal_seconds
+    seconds = read_engine_settings().backup_wal_seconds
     reaches = find_reaches(server, folder, None)
     state = read_archive_state(server, folder, settings.home, seconds, reaches)
     if json:

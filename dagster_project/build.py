@@ -129,5 +129,10 @@ def build_defs(
         ),
         # Runs that people start in the UI: the default starts a process for each step, 10 s for each.
         executor=dg.in_process_executor,
-        resources={"platform": Platform(settings), "dbt": dbt.resource(settings), **(resources or {})},
+        resources={
+            "platform": Platform(settings),
+            "dbt": dbt.resource(settings),
+            "warm_dbt": dbt.warm_resource(settings),
+            **(resources or {}),
+        },
     )

@@ -81,6 +81,17 @@ OTHERS: Mapping[str, OtherVariable] = {
         "Folder of the parsed dbt project that `myproperty-dbt` runs on. A run of the pipeline sets it.",
         "dbt; set by Dagster",
     ),
+    "MYPROPERTY_DBT_WARM": OtherVariable(
+        "path",
+        "Socket of the process that has dbt loaded and runs it for `myproperty-dbt`. A run of the pipeline "
+        "sets it.",
+        "dbt; set by Dagster",
+    ),
+    "MYPROPERTY_DBT_UNCHANGED": OtherVariable(
+        "path",
+        "File with the ids of nodes that `myproperty-dbt` does not build. A run of the pipeline sets it.",
+        "dbt; set by Dagster",
+    ),
     "MYPROPERTY_PARENT": OtherVariable(
         "whole number",
         "Id of the process that `myproperty-dbt` must not outlive. A run of the pipeline sets it.",

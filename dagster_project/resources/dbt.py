@@ -3,11 +3,13 @@
 `dagster_project.defs.warehouse` says which models are assets.
 """
 
+import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,11 +18,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 from dagster_dbt import DbtCliResource
 from filelock import FileLock
 from packaging.version import Version
 from psycopg.conninfo import conninfo_to_dict
 
+from data.warehouse.preparsed import UNCHANGED
+from data.warehouse.warm import ADDRESS, READY
 from myproperty.children import bind, name_parent
 from myproperty.database.roles import WAREHOUSE_DBT, WAREHOUSE_READER, Login
 from myproperty.dates import Window
@@ -33,6 +38,7 @@ _PARTIAL_PARSE = "partial_parse.msgpack"
 # The names of relations and the version of dbt that the last parse holds for.
 _PARSED_FOR = "parsed_for.json"
 KEPT_STEPS = 30
+_PATIENCE_S = 10
 
 
 def executable(name: str = "dbt") -> str:
@@ -58,6 +64,76 @@ class Dbt(DbtCliResource):
     @cached_property
     def _cli_version(self) -> Version:
         return Version(metadata.version("dbt-core"))
+
+    def _initialize_dbt_core_adapter(self, args: Sequence[str]) -> Any:
+        """Return None: dagster-dbt would load dbt into this process, to read columns that nobody asks for."""
+
+
+@dataclass(frozen=True)
+class WarmDbt:
+    """A process that has loaded dbt and the parse with the digest `parsed`: see `data.warehouse.warm`."""
+
+    process: "subprocess.Popen[str]"
+    folder: Path
+    address: str
+    parsed: str
+
+    def variables(self, target: Path) -> dict[str, str]:
+        """Return the variable by which a dbt that runs on the parse in `target` finds this process.
+
+        Empty if a file of the project has changed since this process began: dbt then loads the new parse.
+        """
+        return {ADDRESS: self.address} if _digest(target) == self.parsed else {}
+
+    def stop(self) -> None:
+        """End the process and the dbt that it may run, and remove its files."""
+        self.process.terminate()
+        try:
+            self.process.wait(_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def warm_resource(settings: Settings) -> dg.ResourceDefinition:
+    """Return the resource that begins to load dbt at the start of a run with a dbt step, and ends with it."""
+
+    @dg.resource
+    def warm_dbt() -> Iterator[WarmDbt]:
+        warm = start_warm(settings)
+        try:
+            yield warm
+        finally:
+            warm.stop()
+
+    return warm_dbt
+
+
+def start_warm(settings: Settings) -> WarmDbt:
+    """Start a process that loads dbt and the project of these settings; it ends with this process.
+
+    Raises RuntimeError with dbt's output if the project cannot be parsed.
+    """
+    # A short path: the address of a socket has at most 107 characters. Only this account may enter it.
+    folder = Path(tempfile.mkdtemp(prefix="myproperty-dbt-"))
+    address = str(folder / "calls")
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "data.warehouse.preparsed", address],
+        env={**os.environ, **names_of_relations(settings), **with_parse(settings, folder)},
+        cwd=CHECKOUT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    if process.stdout.readline().strip() != READY:
+        raise RuntimeError(f"dbt's process ended with {process.wait()} before it could load the project")
+    return WarmDbt(process, folder, address, _digest(folder))
+
+
+def _digest(folder: Path) -> str:
+    with (folder / _PARTIAL_PARSE).open("rb") as parsed:
+        return hashlib.file_digest(parsed, "sha256").hexdigest()
 
 
 def resource(settings: Settings) -> Dbt:
@@ -251,6 +327,20 @@ def with_parse(settings: Settings, target: Path) -> dict[str, str]:
     with FileLock(parsed.with_name("parse.lock")):
         shutil.copyfile(parsed, target / _PARTIAL_PARSE)
     return {"MYPROPERTY_DBT_PARSED": str(target), **name_parent()}
+
+
+def without(unchanged: Collection[str], target: Path) -> dict[str, str]:
+    """Return the variable by which our dbt leaves these nodes (ids) as they are; `target` gets their list."""
+    if not unchanged:
+        return {}
+    listed = target / "unchanged.json"
+    listed.write_text(json.dumps(sorted(unchanged)))
+    return {UNCHANGED: str(listed)}
+
+
+def digest_parse(settings: Settings) -> str:
+    """Return a digest of the parsed project. Raises RuntimeError if it cannot be parsed."""
+    return _digest(manifest(settings).parent)
 
 
 def delete_old_runs(settings: Settings) -> None:

@@ -29,13 +29,17 @@ def _log(line: str) -> None:
 
 @dataclass
 class Platform:
-    """One environment. `verdicts`, `ingested` and `validated` collect the results of runs in this process."""
+    """One environment. `verdicts`, `ingested` and `validated` collect the results of runs in this process.
+
+    `raw_digests` has a digest of the rows of each raw table that gate C has read whole.
+    """
 
     settings: Settings
     progress: Callable[[str], None] = _log
     verdicts: list[Verdict] = field(default_factory=list)
     ingested: list["IngestResult"] = field(default_factory=list)
     validated: list["Validation"] = field(default_factory=list)
+    raw_digests: dict[str, str] = field(default_factory=dict)
 
     @property
     def oltp_dsn(self) -> str:

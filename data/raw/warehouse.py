@@ -59,6 +59,9 @@ class Warehouse(Protocol):
         Raises `QueryRefused` if it writes, reads anything else, takes too long or costs too much.
         """
 
+    def stamp_relations(self) -> dict[str, str]:
+        """Return, by `schema.name`, a text that changes with every change of a relation; none if unknown."""
+
     def close(self) -> None:
         """Close all connections."""
 

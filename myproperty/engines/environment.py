@@ -17,7 +17,7 @@ from myproperty.engines.backup.folder import archive_settings, find_folder
 from myproperty.engines.emulator.server import Emulator
 from myproperty.engines.errors import EngineError
 from myproperty.engines.postgres import DATABASES, Postgres, server_account
-from myproperty.engines.settings import EngineSettings
+from myproperty.engines.settings import EngineSettings, read_engine_settings
 from myproperty.settings import CHECKOUT, Settings
 
 GOOGLE = "https://bigquery.googleapis.com"
@@ -123,7 +123,7 @@ def _wants_emulator(settings: Settings) -> bool:
 
 def find_postgres(settings: Settings) -> Postgres:
     """Return the embedded PostgreSQL of an environment, running or not."""
-    home, own = settings.home.resolve(), EngineSettings()
+    home, own = settings.home.resolve(), read_engine_settings()
     server = Postgres(
         root=_reachable_root(home) / "postgres",
         log=home / "logs" / "postgres.log",
@@ -147,12 +147,12 @@ def find_server_to_back_up(settings: Settings) -> tuple[Postgres, Path]:
             "the databases are on servers of your own (MYPROPERTY_OLTP_DSN): back them up there, as "
             "docs/backups.md says"
         )
-    return find_postgres(settings), find_folder(EngineSettings().backup_folder, settings)
+    return find_postgres(settings), find_folder(read_engine_settings().backup_folder, settings)
 
 
 def find_emulator(settings: Settings) -> Emulator:
     """Return the BigQuery emulator of an environment, running or not."""
-    home, own = settings.home.resolve(), EngineSettings()
+    home, own = settings.home.resolve(), read_engine_settings()
     return Emulator(
         root=home / "emulator",
         logs=home / "logs",

@@ -1,5 +1,7 @@
 """Settings that only the embedded engines read, from `MYPROPERTY_*`."""
 
+import os
+from functools import lru_cache
 from pathlib import Path
 
 from pydantic import Field
@@ -49,3 +51,17 @@ class EngineSettings(BaseSettings):
         description="Number of base backups of a home that `myproperty backup` keeps, with the WAL since the "
         "oldest.",
     )
+
+
+def read_engine_settings() -> EngineSettings:
+    """Return the settings of this process's environment; only a change of it makes them be read again.
+
+    Jobs look their database up before each connection, and reading the settings takes as long as connecting.
+    """
+    prefix = str(EngineSettings.model_config["env_prefix"])
+    return _read(tuple(sorted(pair for pair in os.environ.items() if pair[0].startswith(prefix))))
+
+
+@lru_cache(maxsize=8)
+def _read(_environment: tuple[tuple[str, str], ...]) -> EngineSettings:
+    return EngineSettings()

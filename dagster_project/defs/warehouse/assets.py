@@ -6,14 +6,17 @@ quality are a step of the job `quality`, behind no gate. One dbt runs at a time:
 temporary tables and take a snapshot twice. Asset names are in `translator.py`.
 """
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from dagster_dbt import DbtCliResource, dbt_assets
 
-from dagster_project.defs.warehouse.translator import LAYERS, Translator
+from dagster_project.defs.warehouse.translator import LAYERS, Translator, asset_key
+from dagster_project.defs.warehouse.unchanged import Built, find_unchanged, keep_built, read_built
 from dagster_project.environments import WAREHOUSE_POOL
 from dagster_project.failures import RETRY, permanent_unless_retryable
 from dagster_project.fences import DIMENSIONS_PASSED, FACTS_PASSED, RAW_PASSED, make_fence
@@ -32,10 +35,11 @@ _DATED_STAGING = "stg_oltp__meter_readings stg_oltp__reading_issues stg_oltp__so
 _DATED = f"{_DATED_STAGING} tag:fact,config.materialized:incremental tag:mart_candidate"
 _QUALITY = "tag:quality"
 QUALITY_STEP = "dbt_quality"
+DIMENSIONS_STEP = "dbt_dimensions"
 # step -> (dbt selection, dbt exclusion, has reading dates, the fence before it)
 # A step excludes the later steps: dbt would run the tests that a later model has on an earlier one.
 STEPS: dict[str, tuple[str, str, bool, dg.AssetKey | None]] = {
-    "dbt_dimensions": (
+    DIMENSIONS_STEP: (
         "tag:seed tag:staging tag:snapshot tag:dimension tag:fact,config.materialized:table",
         f"{_DATED} tag:mart {_QUALITY}",
         False,
@@ -63,24 +67,39 @@ def dbt_step(name: str, manifest: Path) -> dg.AssetsDefinition:
         pool=WAREHOUSE_POOL,
     )
     def build(
-        context: dg.AssetExecutionContext, dbt: DbtCliResource, platform: dg.ResourceParam[Platform]
+        context: dg.AssetExecutionContext,
+        dbt: DbtCliResource,
+        warm_dbt: dg.ResourceParam[dbt_calls.WarmDbt],
+        platform: dg.ResourceParam[Platform],
     ) -> Iterator[Any]:
-        dates = window(context) if has_dates else None
-        yield from _build(context, dbt, platform, dates)
+        if name == DIMENSIONS_STEP:
+            yield from _build_changed(context, dbt, warm_dbt, platform)
+        else:
+            yield from _build(context, dbt, warm_dbt, platform, dates=window(context) if has_dates else None)
 
     return build
 
 
 def _build(
-    context: dg.AssetExecutionContext, dbt: DbtCliResource, platform: Platform, dates: Window | None
+    context: dg.AssetExecutionContext,
+    dbt: DbtCliResource,
+    warm: dbt_calls.WarmDbt,
+    platform: Platform,
+    *,
+    dates: Window | None = None,
+    unchanged: Collection[str] = (),
 ) -> Iterator[Any]:
-    """Run dbt and stream its events. A failure has dbt's own message as its reason and is not retried."""
+    """Run dbt, but not on the nodes `unchanged` (ids), and stream its events.
+
+    A failure has dbt's own message as its reason and is not retried.
+    """
     settings = platform.settings
     run_id = context.run.run_id
     target = dbt_calls.target_path(settings) / "runs" / f"{run_id[:8]}-{context.op.name}"
     watching = platform.watch_locks(context, PIPELINE, WAREHOUSE_DBT)
     with permanent_unless_retryable(), watching, one_dbt_at_a_time(platform.oltp_dsn):
         variables = dbt_calls.connection(settings) | dbt_calls.with_parse(settings, target)
+        variables |= warm.variables(target) | dbt_calls.without(unchanged, target)
         with dbt_calls.environment(variables | {"MYPROPERTY_RUN_ID": run_id}):
             words = dbt_calls.arguments("build", dates, left_out_of_tags(context.run.tags))
             call = dbt.cli(words, context=context, target_path=target)
@@ -89,6 +108,36 @@ def _build(
                 if isinstance(event, dg.Output):
                     platform.progress(f"dbt built {event.output_name.replace('__', '/', 1)}")
                 yield event
+
+
+def _build_changed(
+    context: dg.AssetExecutionContext, dbt: DbtCliResource, warm: dbt_calls.WarmDbt, platform: Platform
+) -> Iterator[Any]:
+    """Run dbt on the nodes that would not come out as they stand; the others are reported as they are.
+
+    Assets that a person chose are all built.
+    """
+    settings = platform.settings
+    kept = dbt_calls.target_path(settings) / f"{context.op.name}.json"
+    manifest = json.loads(dbt_calls.manifest(settings).read_text())
+    now = Built(dbt_calls.digest_parse(settings), dict(platform.raw_digests), stamp_relations(platform))
+    unchanged = [] if context.is_subset else find_unchanged(manifest, read_built(kept), now)
+    mine = context.assets_def.keys
+    as_they_are = [key for key in (asset_key(manifest["nodes"][each]) for each in unchanged) if key in mine]
+    # First: nothing that stays is built from what is built now, and Dagster wants parents before children.
+    for key in as_they_are:
+        yield dg.Output(None, key.to_python_identifier(), metadata={"unchanged": True})
+    if as_they_are:
+        platform.progress(f"{len(as_they_are)} tables and views have the files and rows of the last run")
+    yield from _build(context, dbt, warm, platform, unchanged=unchanged)
+    if not context.is_subset:
+        keep_built(kept, replace(now, relations=stamp_relations(platform)))
+
+
+def stamp_relations(platform: Platform) -> dict[str, str]:
+    """Return what tells whether a relation of the warehouse has changed, by `schema.name`."""
+    with platform.warehouse() as warehouse:
+        return warehouse.stamp_relations()
 
 
 def publish_step(dbt_steps: Sequence[dg.AssetsDefinition]) -> dg.AssetsDefinition:

@@ -1,0 +1,102 @@
+"""The step of the dimensions builds what a change of a raw table, a file or a relation can reach, no more."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dagster_project.defs.warehouse.assets import DIMENSIONS_STEP, STEPS
+from dagster_project.defs.warehouse.unchanged import Built, find_unchanged, keep_built, read_built
+from dagster_project.resources import dbt
+from myproperty.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def manifest(parsed_home: Path) -> dict[str, Any]:
+    """The manifest of the real project."""
+    found: dict[str, Any] = json.loads(
+        dbt.manifest(Settings(home=parsed_home, warehouse="postgres")).read_text()
+    )
+    return found
+
+
+@pytest.fixture(scope="module")
+def built(manifest: dict[str, Any]) -> Built:
+    """All raw tables but the readings, and all relations, as a first run leaves them."""
+    tables = {each["name"]: "as before" for each in manifest["sources"].values()}
+    del tables["meter_readings"]
+    relations = {
+        f"{node['schema']}.{node['alias']}": "1" for node in manifest["nodes"].values() if "alias" in node
+    }
+    return Built("files", tables, relations)
+
+
+def names(found: list[str]) -> set[str]:
+    return {each.split(".")[2] for each in found}
+
+
+def undated(manifest: dict[str, Any]) -> set[str]:
+    tags = {word.split(":")[1].split(",")[0] for word in STEPS[DIMENSIONS_STEP][0].split()} - {"fact"}
+    return {node["name"] for node in manifest["nodes"].values() if tags.intersection(node.get("tags", ()))}
+
+
+def test_with_the_same_rows_only_what_has_readings_or_a_clock_is_built(
+    manifest: dict[str, Any], built: Built
+) -> None:
+    left = undated(manifest) - names(find_unchanged(manifest, built, built))
+    assert left == {"stg_oltp__meter_readings"}
+    # It compares the instant of landing with a due date.
+    assert "fact_service_ticket" not in names(find_unchanged(manifest, built, built))
+
+
+def test_a_changed_table_reaches_all_that_is_built_from_it(manifest: dict[str, Any], built: Built) -> None:
+    now = replace(built, tables=built.tables | {"units": "other"})
+    lost = names(find_unchanged(manifest, built, built)) - names(find_unchanged(manifest, built, now))
+    assert {"stg_oltp__units", "snap_units", "dim_unit"} <= lost
+    reached = {
+        unique_id.split(".")[2]
+        for unique_id in _descendants(manifest, "source.myproperty.raw.units")
+        if unique_id.split(".")[0] in ("model", "snapshot")
+    }
+    assert lost <= reached
+    assert "dim_date" not in lost
+
+
+def _descendants(manifest: dict[str, Any], start: str) -> set[str]:
+    found: set[str] = set()
+    waiting = [start]
+    while waiting:
+        children = set(manifest["child_map"].get(waiting.pop(), ())) - found
+        found |= children
+        waiting += children
+    return found
+
+
+@pytest.mark.parametrize("name", ["core.dim_unit", "staging.stg_oltp__units"])
+@pytest.mark.parametrize("stamp", [None, "2"])
+def test_a_relation_that_is_gone_or_was_changed_by_hand_is_built(
+    manifest: dict[str, Any], built: Built, name: str, stamp: str | None
+) -> None:
+    relations = {key: value for key, value in built.relations.items() if key != name}
+    now = replace(built, relations=relations | ({name: stamp} if stamp else {}))
+    assert "dim_unit" not in names(find_unchanged(manifest, built, now))
+
+
+def test_another_project_and_a_first_run_build_everything(
+    manifest: dict[str, Any], built: Built, tmp_path: Path
+) -> None:
+    assert find_unchanged(manifest, built, replace(built, project="other files")) == []
+    assert find_unchanged(manifest, read_built(tmp_path / "none.json"), built) == []
+
+
+def test_parents_come_first(manifest: dict[str, Any], built: Built) -> None:
+    found = find_unchanged(manifest, built, built)
+    for number, unique_id in enumerate(found):
+        assert not set(manifest["parent_map"][unique_id]).intersection(found[number:])
+
+
+def test_what_is_kept_is_read_again(built: Built, tmp_path: Path) -> None:
+    keep_built(tmp_path / "kept.json", built)
+    assert read_built(tmp_path / "kept.json") == built
