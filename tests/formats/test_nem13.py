@@ -181,6 +181,9 @@ def test_only_a_wrong_record_is_rejected_with_its_quantity(
         ({"previous": "0001950", "current": "0011015", "quantity": "65"}, "9065"),
         ({"previous": "00010", "current": "00010", "quantity": "120"}, "0"),
         ({"direction": "I", "quantity": "-343.5"}, "800.2"),
+        ({"quantity": "1600.4"}, "800.2"),
+        ({"quantity": "5601.4"}, "800.2"),
+        ({"previous": "00100", "current": "00101", "quantity": "65"}, "1"),
     ],
 )
 def test_a_record_whose_quantity_contradicts_its_reads_is_quarantined(

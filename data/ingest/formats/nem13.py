@@ -4,8 +4,8 @@ Here: two register reads, and the energy between them. Not here: interval data (
 is known (`data.ingest.rules`). NEM time is UTC+10 in every season and state. A reading is derived; its
 reason code is the method.
 
-DIFFERENCE: the current read less the previous one. MULTIPLIER: the sender's quantity, an integer multiple
-of the difference, as with a current transformer. ROLLOVER: the register passed its last digit in between,
+DIFFERENCE: the current read less the previous one. MULTIPLIER: the sender's quantity, a multiple of the
+difference by the ratio of a current transformer. ROLLOVER: the register passed its last digit in between,
 as the quantity shows, or without a quantity an energy below half of the register's range. COUNTDOWN: an
 export register that counts down, as its negative quantity shows. Otherwise a negative quantity of an export
 is an amount with the sign of its flow.
@@ -41,6 +41,10 @@ FIELDS = 20
 # Two reads of a register are months apart, not decades.
 MAX_SECONDS = 10 * 366 * 86_400
 MAX_MULTIPLIER = 10_000
+# Ratios of current transformers are multiples of 5: 50/5, 75/5, 200/5. A difference of a few steps has too
+# many multiples to show one.
+MULTIPLIER_STEP = 5
+MIN_STEPS = 10
 _LIMIT = Decimal(10) ** DECIMAL_DIGITS_BEFORE_POINT
 
 _US = 1_000_000
@@ -317,9 +321,9 @@ def _find_energy(before: _Read, after: _Read, quantity: Decimal | None) -> tuple
         if not is_small and not (quantity is not None and _agrees(quantity, difference, before, after)):
             raise Fault("NEM13-ROLLOVER", "the register went down, and a rollover does not explain it")
         return difference, "ROLLOVER"
-    if quantity is not None and difference and not quantity % difference:
+    if quantity is not None and difference >= MIN_STEPS * max(before.step, after.step):
         multiplier = quantity / difference
-        if 1 < multiplier <= MAX_MULTIPLIER:
+        if 1 < multiplier <= MAX_MULTIPLIER and not multiplier % MULTIPLIER_STEP:
             return quantity, "MULTIPLIER"
     if (
         quantity is not None

@@ -159,7 +159,8 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
     (
         "NEM13-QUANTITY",
         "reject",
-        "the quantity is the difference of the registers to 0.1 % or one step, or a whole multiple of it",
+        "the quantity is the difference of the registers to 0.1 % or one step, or 5, 10, 15 and so on times "
+        "the difference, as with a current transformer",
         "Ask the sender which of the two is right, and ingest the corrected file: neither is taken.",
     ),
     ("CSV-HEADER", "terminate", "the header has the canonical columns and no others", _ASK_SENDER),
