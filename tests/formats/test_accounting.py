@@ -1,0 +1,195 @@
+"""Every row of a file is a reading, a rejected row or a skipped row, in each format: the three add up."""
+
+import datetime
+import io
+import tempfile
+import zipfile
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data.ingest.errors import RefusedFile
+from data.ingest.formats.mapping import FileMapping
+from data.ingest.formats.reading import read_file
+from data.ingest.formats.registry import FORMATS
+from data.ingest.inspect import inspect
+from tests.formats.canonical_text import GOOD
+from tests.formats.example import DAY, is_no_sentinel
+from tests.formats.gallery import declare_example, write_example
+from tests.formats.mapped_csv_text import READING, mapping
+
+DAY_OF_VALUES = st.lists(
+    st.integers(0, 90_000).map(lambda n: Decimal(n) / 8).filter(is_no_sentinel), min_size=DAY, max_size=DAY
+)
+ARCHIVED = [name for name, format in FORMATS.items() if format.magic is None]
+
+
+def count(content: bytes, declared: FileMapping | None, name: str = "file") -> tuple[int, int, int]:
+    """Return how many rows of a file are readings, rejected and skipped; `inspect` says the same."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        path.write_bytes(content)
+        parsed = read_file(path, mapping=declared)
+        document = inspect(path, mapping=declared)
+    shown = sum(entry["count"] for entry in document["skipped"])
+    assert shown == parsed.skipped.total()
+    return parsed.readings.num_rows, parsed.rejected.num_rows, shown
+
+
+def archive(*contents: bytes) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as members:
+        for number, content in enumerate(contents):
+            members.writestr(f"{number}.txt", content)
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@settings(max_examples=8, deadline=None)
+@given(values=DAY_OF_VALUES)
+def test_a_clean_file_is_readings(format: str, values: list[Decimal]) -> None:
+    assert count(write_example(format, values), declare_example(format)) == (DAY, 0, 0)
+
+
+@pytest.mark.parametrize("format", ARCHIVED)
+@settings(max_examples=8, deadline=None)
+@given(first=DAY_OF_VALUES, second=DAY_OF_VALUES, copies=st.integers(0, 2))
+def test_rows_that_come_again_are_skipped_or_rejected(
+    format: str, first: list[Decimal], second: list[Decimal], copies: int
+) -> None:
+    """Members of an archive repeat each other or replace values: each row is accounted for."""
+    members = [write_example(format, values) for values in [first, second, *[second] * copies]]
+    readings, rejected, skipped = count(archive(*members), declare_example(format), "file.zip")
+    assert readings == DAY
+    assert readings + rejected + skipped == DAY * len(members)
+
+
+def write_time(hour: int) -> str:
+    return f"{datetime.datetime(2024, 5, 1) + datetime.timedelta(hours=hour):%Y-%m-%d %H:%M}"
+
+
+# The rows of a table in another sender's hands, each with its number of readings by two columns of values.
+KINDS = [
+    "good",
+    "bad value",
+    "bad time",
+    "no time",
+    "empty",
+    "header",
+    "total",
+    "ragged",
+    "short",
+    "title",
+    "note",
+]
+
+
+def write_row(kind: str, hour: int, value: int) -> str:
+    time = write_time(hour)
+    return {
+        "good": f"M,{time},{value},{value}",
+        "bad value": f"M,{time},x,{value}",
+        "bad time": f"M,2024-13-45 00:00,{value},1",
+        "no time": f"M,,{value},1",
+        "empty": f"M,{time},,",
+        "header": "meter,time,kWh,out",
+        "total": f"Total,,{value},{value}",
+        "ragged": f"M,{time},{value},1,9",
+        "short": f"M,{time}",
+        "title": f"Received {value}",
+        "note": "Made by the portal,of,Example,Ltd",
+    }[kind]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(KINDS), st.integers(0, 30), st.integers(0, 3)), min_size=1, max_size=60
+    ),
+    st.booleans(),
+)
+def test_the_rows_of_a_table_add_up(rows: list[tuple[str, int, int]], has_sections: bool) -> None:
+    columns: list[dict[str, Any]] = [
+        {"column": "kWh", "unit": "kWh", "channel": "import"},
+        {"column": "out", "unit": "kWh", "channel": "export"},
+    ]
+    more: dict[str, Any] = {"interval_minutes": 60, "ignore_rows": ["Total"], "values": columns}
+    if has_sections:
+        del columns[1], columns[0]["channel"]
+        more["sections"] = {"meter": "import", "Received": "export"}
+    text = "\n".join(["meter,time,kWh,out", "M,2024-04-30 00:00,1,1", *(write_row(*one) for one in rows), ""])
+    if has_sections:
+        text = "meter\n" + text
+    try:
+        readings, rejected, skipped = count(text.encode(), mapping(READING, **more))
+    except RefusedFile as refusal:
+        assert refusal.rule in ("MAP-CONFLICT", "MAP-TABLE", "MAP-ORDER", "FILE-NOTHING-LEFT")
+        return
+    # A row whose fields can be told apart has a reading for each column of values; others are one row.
+    width = len(columns)
+    is_split = {"good", "bad value", "bad time", "no time", "empty"}
+    whole = sum(kind not in is_split for kind, _, _ in rows)
+    notes = sum(kind == "note" for kind, _, _ in rows)
+    expected = width * (1 + sum(kind in is_split for kind, _, _ in rows)) + whole
+    assert readings + rejected + skipped == expected + notes * (width - 1)
+
+
+def row(**changes: object) -> str:
+    return ",".join(str(value) for value in (GOOD | changes).values())
+
+
+LINES = st.lists(
+    st.one_of(
+        st.builds(
+            lambda hour, value: row(reading_ts=f"2024-05-01T{hour:02}:00:00Z", value=str(value)),
+            st.integers(0, 23),
+            st.integers(0, 3),
+        ),
+        st.sampled_from(
+            [
+                row(value="x"),
+                row(reading_ts="2024-02-30T00:00:00Z"),
+                row(unit="?"),
+                row(identifier=""),
+                row() + ",1",
+                "x",
+                '"',
+                row(quality="null"),
+                row(interval_seconds="0"),
+            ]
+        ),
+    ),
+    min_size=1,
+    max_size=40,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(LINES)
+def test_the_rows_of_a_canonical_csv_add_up(lines: list[str]) -> None:
+    text = "\n".join([",".join(GOOD), row(identifier="OTHER"), *lines, ""])
+    assert sum(count(text.encode(), None)) == 1 + len(lines)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 40), st.one_of(st.none(), st.integers(0, 20))), min_size=3, max_size=60)
+)
+def test_the_reads_of_a_dial_add_up(reads: list[tuple[int, int | None]]) -> None:
+    text = "\n".join(
+        [
+            "meter,time,kWh",
+            *(f"M,{write_time(hour)},{'' if value is None else value}" for hour, value in reads),
+            "",
+        ]
+    )
+    dial = {"column": "kWh", "channel": "import", "unit": "kWh", "cumulative": True}
+    declared = mapping(READING, values=[dial], interval_minutes=60, label=None)
+    try:
+        assert sum(count(text.encode(), declared)) == len(reads)
+    except RefusedFile as refusal:
+        assert refusal.rule in ("FILE-NO-DATA", "FILE-NOTHING-LEFT")
