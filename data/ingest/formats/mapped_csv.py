@@ -126,7 +126,7 @@ class _Reader:
     def finish(self) -> Iterator[Batch]:
         """Yield what lies between the reads of dials, after all tables were read."""
         for dials in self._dials.values():
-            yield dials.finish()
+            yield from dials.finish()
 
     # A row for each reading.
 

@@ -6,7 +6,9 @@ difference reaches from one read to the next one that the file has. The reason c
 RESET (the dial began again at zero) or ROLLOVER (it passed its last digit).
 """
 
+import zlib
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -19,10 +21,12 @@ from data.ingest.formats.columns import Batch, Mask, Rejections, to_mask
 from data.ingest.formats.container import refuse
 from data.ingest.formats.mapping import Value
 from data.ingest.formats.wallclock import DAY_US, US, Ints
-from data.ingest.schema import DECIMAL, PARSED, QUALITIES, REGISTER_READ
+from data.ingest.schema import DECIMAL, PARSED, QUALITIES, REGISTER_READ, REJECTED
+from data.ingest.spill import Spill
 
-# Differences need the reads in order, so they wait in memory, some 100 bytes each.
-MAX_READS = 2_000_000
+# Differences need the reads of a dial in order: those of one group are in memory, some 600 bytes each.
+GROUPS = 1024
+MAX_READS = 400_000
 SKIPPED_FIRST = "the first read of a dial"
 SKIPPED_EMPTY = "a dial without a read"
 SKIPPED_SAME = "the same read of a dial again"
@@ -37,37 +41,40 @@ class Dials:
     part: int
 
     def __post_init__(self) -> None:
-        self._tables: list[pa.Table] = []
-        self._count = 0
-        self._empty = 0
+        self._reads = Spill(PARSED)
+        self._skipped: Counter[str] = Counter()
 
     def add(self, batch: Batch) -> Batch:
         """Take the reads of a batch, which come as readings; return it with its rejected rows alone.
 
-        A reading starts at the time of its read. Raises `RefusedFile` if there are too many.
+        A reading starts at the time of its read.
         """
-        readings = batch.readings
-        has_value = to_mask(pc.is_valid(readings["value"]))
-        self._empty += int(np.count_nonzero(~has_value))
-        self._tables.append(readings.filter(pa.array(has_value)))
-        self._count += self._tables[-1].num_rows
-        if self._count > MAX_READS:
-            reason = f"the column {self.value.column!r} has more than {MAX_READS:,} reads of dials"
-            raise refuse(self.path, None, "FILE-TOO-LARGE", reason)
+        has_value = pc.is_valid(batch.readings["value"])
+        reads = batch.readings.filter(has_value)
+        self._skipped[SKIPPED_EMPTY] += batch.readings.num_rows - reads.num_rows
+        names, codes = _name_series(reads)
+        groups = np.array([zlib.crc32(name.encode()) % GROUPS for name in names], dtype=np.int64)
+        self._reads.add(reads, groups[codes])
         return Batch(PARSED.empty_table(), batch.rejected, batch.part)
 
-    def finish(self) -> Batch:
-        """Return the differences, the rejected ones, and the first read of each day and the last one."""
-        reads = pa.concat_tables([PARSED.empty_table(), *self._tables]).combine_chunks()
-        skipped = Counter({SKIPPED_EMPTY: self._empty})
+    def finish(self) -> Iterator[Batch]:
+        """Yield the differences, the rejected ones, and the first read of each day and the last one.
+
+        Raises `RefusedFile` if there are too many reads of one dial.
+        """
+        yield Batch(PARSED.empty_table(), REJECTED.empty_table(), self.part, skipped=self._skipped)
+        for reads in self._reads.whole_keys():
+            if reads.num_rows > MAX_READS:
+                reason = f"the column {self.value.column!r} has more than {MAX_READS:,} reads of one dial"
+                raise refuse(self.path, None, "FILE-TOO-LARGE", reason)
+            if reads.num_rows:
+                yield self._finish_group(reads.combine_chunks())
+
+    def _finish_group(self, reads: pa.Table) -> Batch:
         reads, series, again = _sort_reads(reads)
-        skipped[SKIPPED_SAME] = again
-        rejections = Rejections()
-        if not reads.num_rows:
-            return Batch(PARSED.empty_table(), rejections.take(), self.part, skipped=skipped)
         before = np.flatnonzero(series[1:] == series[:-1])
-        after = before + 1
-        skipped[SKIPPED_FIRST] = reads.num_rows - len(after)
+        skipped = Counter({SKIPPED_SAME: again, SKIPPED_FIRST: reads.num_rows - len(before)})
+        rejections = Rejections()
         readings = self._subtract(reads, series, before, rejections)
         register_reads = self._build_register_reads(reads, series)
         return Batch(readings, rejections.take(), self.part, register_reads, skipped)
@@ -173,6 +180,14 @@ def _find_returns(reads: pa.Table, series: Ints, before: Ints, fell: Mask) -> Ma
     return returned
 
 
+def _name_series(reads: pa.Table) -> tuple[list[str], Ints]:
+    """Return (the names of the series, the place of each row among them)."""
+    names = pc.binary_join_element_wise(reads["identifier"], reads["register"], "\n").combine_chunks()
+    encoded = pc.dictionary_encode(names)
+    codes = encoded.indices.to_numpy(zero_copy_only=False)
+    return encoded.dictionary.to_pylist(), np.asarray(codes, dtype=np.int64)
+
+
 def _to_us(readings: pa.Table) -> Ints:
     column = readings["reading_ts"].combine_chunks().cast(pa.int64())
     return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.int64)
@@ -180,10 +195,7 @@ def _to_us(readings: pa.Table) -> Ints:
 
 def _sort_reads(reads: pa.Table) -> tuple[pa.Table, Ints, int]:
     """Return (reads by series and time, the series of each, how many equal reads were dropped)."""
-    if not reads.num_rows:
-        return reads, np.zeros(0, dtype=np.int64), 0
-    names = pc.binary_join_element_wise(reads["identifier"], reads["register"], "\n").combine_chunks()
-    series = np.asarray(pc.dictionary_encode(names).indices.to_numpy(zero_copy_only=False), dtype=np.int64)
+    _, series = _name_series(reads)
     order = np.lexsort((np.arange(len(series)), _to_us(reads), series))
     reads, series = reads.take(pa.array(order)), series[order]
     instants = _to_us(reads)

@@ -23,7 +23,7 @@ SKIPPED_BY_WORD = "named by ignore_rows"
 SKIPPED_TITLE = "the title of a section"
 SKIPPED_SECTION = "in a section that is not read"
 # Words where the table has dates, and words that are neither a number nor one of a missing value.
-_WORDS = r"^[^0-9]*[^\W\d_][^0-9]*$"
+_WORDS = r"^[^0-9]*\pL[^0-9]*$"
 _NAMES_VALUES = re.compile(r"[^\W\d_]{2,}")
 _MISSING = ("n/a", "na", "nan", "null", "none", "nil", "missing", "error")
 
@@ -137,8 +137,9 @@ class Tables:
     def _find_other_headers(self, table: RowTable) -> Mask:
         """Find rows with words in place of the time and of all values: the header of another table."""
         place = self._layout.find_place("timestamp")
-        when = table.take_column(self._layout.find_place("date") if place is None else place)
-        worded = to_mask(pc.match_substring_regex(when, _WORDS))
+        place = self._layout.find_place("date") if place is None else place
+        assert place is not None
+        worded = to_mask(pc.match_substring_regex(table.strings.column(place), _WORDS))
         for row in np.flatnonzero(worded):
             cells = (table.strings.column(value)[int(row)].as_py() for value in self._layout.list_values())
             worded[row] = all(map(self._names_values, cells))
