@@ -63,7 +63,12 @@ def test_rows_that_come_again_are_skipped_or_rejected(
 ) -> None:
     """Members of an archive repeat each other or replace values: each row is accounted for."""
     members = [write_example(format, values) for values in [first, second, *[second] * copies]]
-    readings, rejected, skipped = count(archive(*members), declare_example(format), "file.zip")
+    try:
+        readings, rejected, skipped = count(archive(*members), declare_example(format), "file.zip")
+    except RefusedFile as refusal:
+        # Where a mapping gives the meaning, members that contradict each other in mass hold different things.
+        assert (format[:6], refusal.rule) == ("mapped", "MAP-CONFLICT")
+        return
     assert readings == DAY
     assert readings + rejected + skipped == DAY * len(members)
 

@@ -1,11 +1,13 @@
 """Rows of a mapped CSV for one interval: the better quality counts, and a mixture of things is refused."""
 
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from data.ingest.errors import RefusedFile
-from tests.formats.mapped_csv_text import READING, read, rejections, rows, values
+from data.ingest.formats.reading import read_file
+from tests.formats.mapped_csv_text import READING, mapping, read, rejections, rows, values
 
 
 def hourly(count: int, cells: str, header: str = "meter,time,kWh") -> list[str]:
@@ -60,3 +62,16 @@ def test_a_mapping_that_takes_two_registers_for_one_is_refused(tmp_path: Path) -
         assert refusal.value.rule == "MAP-CONFLICT"
         assert refusal.value.line in (2, 3)
         assert refusal.value.format == "mapped_csv"
+
+
+def test_members_of_an_archive_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "both.zip"
+    with zipfile.ZipFile(path, "w") as members:
+        members.writestr("import.csv", "\n".join([*hourly(24, "{n}"), ""]))
+        members.writestr("export.csv", "\n".join([*hourly(24, "1{n}"), ""]))
+    with pytest.raises(RefusedFile, match="MAP-CONFLICT"):
+        read_file(path, mapping=mapping(READING, interval_minutes=60))
+    with zipfile.ZipFile(path, "w") as members:
+        for first, name in ((1, "a.csv"), (1, "b.csv")):
+            members.writestr(name, "\n".join([*hourly(24, "{n}"), ""])[: 400 * first])
+    assert read_file(path, mapping=mapping(READING, interval_minutes=60)).readings.num_rows > 10

@@ -225,3 +225,32 @@ def test_times_with_a_zone_need_none(tmp_path: Path, times: str, form: str) -> N
     assert total(path, proposal) == {"import": sum(draw("z"))}
     found = read_file(path, mapping=load_mapping(path.with_suffix(".yaml")))
     assert f"{found.readings['reading_ts'][0].as_py():%m-%d %H:%M}" == "03-12 23:00"
+
+
+def test_registers_with_dials_and_units_as_registers(tmp_path: Path) -> None:
+    steps = {"Import": draw("i"), "Export": draw("o")}
+    reads = {way: accumulate(of_way, "5000") for way, of_way in steps.items()}
+    lines = ["Time,Register,State (kWh)"]
+    for n in range(97):
+        for way in steps:
+            lines.append(f"2024-03-{1 + n // 96:02} {n // 4 % 24:02}:{n % 4 * 15:02},{way},{reads[way][n]}")
+    path, proposal = propose(tmp_path, "\n".join([*lines, ""]))
+    assert total(path, proposal) == {"import": sum(steps["Import"]), "export": sum(steps["Export"])}
+    lines = ["Time,Value,Unit"]
+    for n in range(96):
+        time = f"2024-03-01 {n // 4:02}:{n % 4 * 15:02}"
+        lines += [f"{time},{steps['Import'][n]},kWh", f"{time},{steps['Export'][n]},kvarh"]
+    path, proposal = propose(tmp_path, "\n".join([*lines, ""]))
+    assert total(path, proposal) == {"import": sum(steps["Import"]), "reactive_import": sum(steps["Export"])}
+
+
+def test_cells_of_a_day_below_zero(tmp_path: Path) -> None:
+    net = [value - Decimal("0.45") for value in draw("net", 24 * 6)]
+    lines = ["MPAN,Date," + ",".join(f"{hour:02}:00" for hour in range(24))]
+    for day in range(6):
+        lines.append(f"1200000000001,{day + 14}/03/2024," + ",".join(map(str, net[day * 24 : day * 24 + 24])))
+    path, proposal = propose(tmp_path, "\n".join([*lines, ""]))
+    assert total(path, proposal) == {
+        "import": sum(v for v in net if v > 0),
+        "export": -sum(v for v in net if v < 0),
+    }

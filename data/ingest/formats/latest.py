@@ -15,6 +15,12 @@ import pyarrow.compute as pc
 from data.ingest.rules.table import RULES
 from data.ingest.schema import QUALITIES, REJECTED
 
+# What replaced a row, as its report says.
+BY_QUALITY = "a value of better quality in the same file"
+BY_VERSION = "a later version in the same file"
+BY_PART = "a later part of the same file"
+BY_ROW = "a later row of the same version in the same file"
+BY_RECORD = "another record in the same file"
 _RANK_OF_NULL = len(QUALITIES) - QUALITIES.index("null")
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -50,8 +56,8 @@ def keep_latest(readings: pa.Table, parts: Ints) -> tuple[pa.Table, pa.Table]:
     is_empty = keys.rank[covered] == _RANK_OF_NULL
     replaced = [
         _report_replaced(readings, keys, losers, winner[winner != order]),
-        _report_rows(readings, covered[is_empty], "VEE-SUPERSEDED", "a value of better quality"),
-        _report_rows(readings, covered[~is_empty], "VEE-OVERLAP", "another record"),
+        _report_rows(readings, covered[is_empty], "VEE-SUPERSEDED", BY_QUALITY),
+        _report_rows(readings, covered[~is_empty], "VEE-OVERLAP", BY_RECORD),
     ]
     return readings.take(pa.array(np.sort(survivors))), pa.concat_tables(replaced)
 
@@ -145,16 +151,16 @@ def _report_replaced(readings: pa.Table, keys: _Keys, losers: Ints, winners: Int
         both_null = pc.and_(pc.is_null(old[name]), pc.is_null(new[name]))
         same &= _flatten(pc.or_(equal, both_null)).to_numpy(zero_copy_only=False).astype(np.bool_)
     is_rank = keys.rank[losers] != keys.rank[winners]
-    is_version = (keys.version[losers] != keys.version[winners]) | (keys.part[losers] != keys.part[winners])
-    rows = losers[~same], is_rank[~same], is_version[~same]
+    is_version = keys.version[losers] != keys.version[winners]
+    is_part = keys.part[losers] != keys.part[winners]
+    reports = (
+        ("VEE-SUPERSEDED", BY_QUALITY, is_rank),
+        ("VEE-SUPERSEDED", BY_VERSION, ~is_rank & is_version),
+        ("VEE-SUPERSEDED", BY_PART, ~is_rank & ~is_version & is_part),
+        ("VEE-CONFLICT", BY_ROW, ~is_rank & ~is_version & ~is_part),
+    )
     return pa.concat_tables(
-        [
-            _report_rows(readings, rows[0][rows[1]], "VEE-SUPERSEDED", "a value of better quality"),
-            _report_rows(readings, rows[0][~rows[1] & rows[2]], "VEE-SUPERSEDED", "a later version"),
-            _report_rows(
-                readings, rows[0][~rows[1] & ~rows[2]], "VEE-CONFLICT", "a later row of the same version"
-            ),
-        ]
+        _report_rows(readings, losers[~same & mask], rule, by) for rule, by, mask in reports
     )
 
 
@@ -164,7 +170,7 @@ def _report_rows(readings: pa.Table, rows: Ints, rule: str, by: str) -> pa.Table
     own = {
         "rule": pa.array([rule] * count, pa.string()),
         "severity": pa.array([RULES[rule].severity] * count, pa.string()),
-        "reason": pa.array([f"replaced by {by} in the same file"] * count, pa.string()),
+        "reason": pa.array([f"replaced by {by}"] * count, pa.string()),
         "raw_text": pa.nulls(count, pa.string()),
     }
     return pa.table(

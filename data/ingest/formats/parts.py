@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from data.ingest.errors import RefusedFile
 from data.ingest.formats.columns import Batch
 from data.ingest.formats.container import refuse
-from data.ingest.formats.latest import keep_latest
+from data.ingest.formats.latest import BY_PART, keep_latest
 from data.ingest.formats.names import check_names
 from data.ingest.rules.measures import flat
 from data.ingest.schema import PARSED, REGISTER_READ, REJECTED, TIMESTAMP, FileInParts, ParsedFile, Spans
@@ -199,7 +199,11 @@ class _Conflicts:
 
     def add(self, kept: pa.Table, replaced: pa.Table) -> None:
         """Count the rows of one part."""
-        is_conflict = pc.is_in(replaced["rule"], pa.array(["VEE-CONFLICT", "VEE-OVERLAP"]))
+        # Members of an archive have no version: their rows contradict each other like those of one text.
+        is_conflict = pc.or_(
+            pc.is_in(replaced["rule"], pa.array(["VEE-CONFLICT", "VEE-OVERLAP"])),
+            pc.equal(replaced["reason"], f"replaced by {BY_PART}"),
+        )
         lines = replaced.filter(is_conflict)["line"]
         self._kept += kept.num_rows
         self.count += len(lines)

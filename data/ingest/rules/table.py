@@ -356,7 +356,8 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
         "VEE-NEGATIVE",
         "reject",
         "energy on a one-direction channel is not below zero",
-        "Check the wiring and the register's direction with the meter operator.",
+        "If the sign tells the direction, declare `negative` or `sign` in the mapping; else check the wiring "
+        "and the register's direction with the meter operator.",
     ),
     (
         "VEE-FUTURE",

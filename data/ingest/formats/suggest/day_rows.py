@@ -129,7 +129,7 @@ def _write_run(
         f"last: {name_column(sample, cells[-1])}",
         *(["step: 2", "quality_offset: 1"] if cells.step > 1 else []),
         f"clock_change: {change}  # {why}",
-        *write_meaning(sample, cells[0], register, unit),
+        *write_meaning(sample, cells, register, unit),
     ]
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -49,12 +50,14 @@ def guess_channel(name: str) -> str:
 
 
 def write_meaning(
-    sample: Sample, place: int, register: int | None, unit: int | None, dial: Dial | None = None
+    sample: Sample, places: Sequence[int], register: int | None, unit: int | None, dial: Dial | None = None
 ) -> list[str]:
-    """Write channel and unit of a column of values, unless a column states them for each row."""
-    name = sample.names[place]
+    """Write channel and unit of values, in one column or in the cells of a day; a column may state them."""
+    name = sample.names[places[0]]
     found = UNIT.search(name)
-    lines = [] if register is not None else _write_channel(sample, place, dial)
+    lines = [*_write_channel(name, register, dial), *_write_dial(dial)]
+    if dial is None and register is None:
+        lines += _write_sign(sample, places)
     if unit is not None:
         return lines
     stated = found or _POWER.search(name)
@@ -77,23 +80,30 @@ def write_meaning(
     return lines
 
 
-def _write_channel(sample: Sample, place: int, dial: Dial | None) -> list[str]:
-    channel = guess_channel(sample.names[place])
-    lines = [f"channel: {channel}  # {CHECK}"]
+def _write_channel(name: str, register: int | None, dial: Dial | None) -> list[str]:
     if dial is not None and not dial.is_certain:
         # Left empty, so that nobody loads the state of a dial as the energy of an interval.
-        return ["channel:  # the values only rise: reads of a dial are not the energy of an interval"]
-    if dial is not None:
-        lines.append(f"cumulative: true  # {CHECK}: the values are reads of a dial, not energy")
-        return [*lines, f"resets: to_zero  # {CHECK}: the dial begins again"] if dial.is_reset else lines
-    numbers = read_numbers(sample, place)
-    below = np.count_nonzero(numbers < 0)
-    if not below or channel not in ONE_DIRECTION_CHANNELS:
-        return lines
+        field = "channel" if register is None else "cumulative"
+        return [f"{field}:  # the values only rise: reads of a dial are not the energy of an interval"]
+    return [] if register is not None else [f"channel: {guess_channel(name)}  # {CHECK}"]
+
+
+def _write_dial(dial: Dial | None) -> list[str]:
+    if dial is None or not dial.is_certain:
+        return []
+    resets = [f"resets: to_zero  # {CHECK}: the dial begins again"] if dial.is_reset else []
+    return [f"cumulative: true  # {CHECK}: the values are reads of a dial, not energy", *resets]
+
+
+def _write_sign(sample: Sample, places: Sequence[int]) -> list[str]:
+    channel = guess_channel(sample.names[places[0]])
+    numbers = np.concatenate([read_numbers(sample, place) for place in places])
+    if not np.count_nonzero(numbers < 0) or channel not in ONE_DIRECTION_CHANNELS:
+        return []
     if not np.count_nonzero(numbers > 0):
-        return [*lines, f"sign: -1  # {CHECK}: no value is above zero"]
+        return [f"sign: -1  # {CHECK}: no value is above zero"]
     other = "import" if channel == "export" else "export"
-    return [*lines, f"negative: {other}  # {CHECK}: values below zero are energy in the other direction"]
+    return [f"negative: {other}  # {CHECK}: values below zero are energy in the other direction"]
 
 
 def _find_unit_in_words(sample: Sample) -> str | None:

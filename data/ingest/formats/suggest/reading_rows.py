@@ -49,7 +49,9 @@ def write_reading_body(
     if form not in OFFSET_FORMATS or label:
         head = [f"interval_minutes: {minutes}", *head]
     unit = find_unit_column(sample, {place, meter, *numeric})
+    # A row for each unit: then the unit is what distinguishes the series of a meter.
     register = find_register_column(sample, meter, micros, {place, meter, unit, *numeric})
+    register = register or find_register_column(sample, meter, micros, {place, meter, *numeric})
     is_date_alone = not any(line.startswith(("  period:", "  time:", "  timestamp:")) for line in when)
     comes_again = is_date_alone and register is None and repeats_times(sample, meter, micros)
     if comes_again or (is_date_alone and minutes != 1440):
@@ -76,7 +78,7 @@ def write_reading_body(
     for n in values:
         lines += [
             f"  - column: {name_column(sample, n)}",
-            *(f"    {line}" for line in write_meaning(sample, n, register, unit, choice.dials.get(n))),
+            *(f"    {line}" for line in write_meaning(sample, [n], register, unit, choice.dials.get(n))),
             *(
                 []
                 if sample.names[n] or register is not None
