@@ -80,6 +80,10 @@ def _fill_open_fields(content: dict[str, Any]) -> tuple[dict[str, Any], list[str
             for name in [name for name in _WORDS_OF_VALUES if name in entry and entry[name] is None]:
                 entry[name] = _WORDS_OF_VALUES[name]
                 open_fields.append(f"{name} of {entry.get('column', entry.get('register'))}")
+    for field in ("channels", "sections"):
+        words = content.get(field) or {}
+        open_fields += [f"channel of {word}" for word, channel in words.items() if channel == ""]
+        filled[field] = {word: "other" if channel == "" else channel for word, channel in words.items()}
     words = content.get("qualities") or {}
     open_fields += [f"quality {word!r}" for word, kind in words.items() if kind is None]
     filled["qualities"] = {word: kind or "actual" for word, kind in words.items()}

@@ -254,3 +254,57 @@ def test_cells_of_a_day_below_zero(tmp_path: Path) -> None:
         "import": sum(v for v in net if v > 0),
         "export": -sum(v for v in net if v < 0),
     }
+
+
+def test_estimates_and_actual_values_are_one_register(tmp_path: Path) -> None:
+    values = draw("a", 48)
+    rows = [f"2024-03-01 {n // 2:02}:{n % 2 * 30:02},{value},A" for n, value in enumerate(values)]
+    again = [f"2024-03-01 {n // 2:02}:{n % 2 * 30:02},9,E" for n in range(20)]
+    path, proposal = propose(tmp_path, "\n".join(["start,kwh,flag", *rows, *again, ""]))
+    assert total(path, proposal) == {"import": sum(values)}
+
+
+@pytest.mark.parametrize(
+    ("header", "channels"),
+    [
+        ("Time,Consumption (kWh),Import (kWh)", ["consumption", "import"]),
+        ("Zeit,Verbrauch kWh,Netzbezug kWh", ["consumption", "import"]),
+        ("Zeit,Bezug kWh,Lieferung kWh", ["import", ""]),
+        ("Time,From Grid (kWh),To Grid (kWh)", ["import", "export"]),
+        ("Time,Peak (kWh),Off-peak (kWh)", ["import", "import"]),
+        ("Time,1.8.1 kWh,2.8.1 kWh", ["import", "export"]),
+        ("Time,Meter A (kWh),Meter B (kWh)", ["import", "import"]),
+    ],
+)
+def test_channels_of_columns_beside_each_other(tmp_path: Path, header: str, channels: list[str]) -> None:
+    _, proposal = propose(tmp_path, write(header, [[*draw("a")], [*draw("b")]]))
+    assert re.findall(r"^    channel: ?([a-z]*)", proposal, flags=re.M) == channels
+
+
+@pytest.mark.parametrize(
+    ("words", "channels"),
+    [
+        (("From Grid", "To Grid"), ["import", "export"]),
+        (("A", "B"), ['""', '""']),
+        (("T1", "T2"), ["import", "import"]),
+        (("Consumption", "Surplus"), ["import", "export"]),
+        (("Import", "Other"), ["import", '""']),
+    ],
+)
+def test_channels_of_registers_beside_each_other(
+    tmp_path: Path, words: tuple[str, str], channels: list[str]
+) -> None:
+    lines = [
+        f"2024-03-01 {n:02}:00,{word},{value}" for n, value in enumerate(draw("r", 24)) for word in words
+    ]
+    _, proposal = propose(tmp_path, "\n".join(["Time,Way,kWh", *lines, ""]))
+    found = dict(re.findall(r'^  "([^"]+)": (\S+)', proposal, flags=re.M))
+    assert [found.get(word) for word in words] == channels
+
+
+def test_a_total_of_the_day_beside_intervals_is_left_out(tmp_path: Path) -> None:
+    values = draw("d")
+    day: list[object] = [sum(values), *[""] * 95]
+    path, proposal = propose(tmp_path, write("Start,15 min,Day", [[*values], day]))
+    assert "a few rows only" in proposal
+    assert total(path, proposal) == {"import": sum(values)}

@@ -138,11 +138,16 @@ class _Reader:
         if open_telegram is not None or self._is_open:
             raise refuse(self._path, max(line, 1), "FILE-CUT", "the last telegram does not end")
         yield self._flush()
-        energy = self._dials.finish()
-        if not energy.readings.num_rows and not energy.rejected.num_rows and count:
+        yield from self._finish_dials(count)
+
+    def _finish_dials(self, telegrams: int) -> Iterator[Batch]:
+        has_energy = False
+        for batch in self._dials.finish():
+            has_energy |= bool(batch.readings.num_rows or batch.rejected.num_rows)
+            yield batch
+        if telegrams and not has_energy:
             reason = "energy lies between two reads of a dial, and the file has one of each"
             raise refuse(self._path, None, "FILE-NO-DATA", reason)
-        yield energy
 
     def _reject_open(self, telegram: _Telegram | None) -> None:
         if telegram is not None:

@@ -24,6 +24,8 @@ from data.ingest.formats.suggest.sample import Sample
 
 # A share of something, which is no energy of the meter.
 _SHARE = re.compile(r"anteil|\bshare\b|ideell|quote\b|percent|prozent|%", re.I)
+# A column with values in fewer than one of so many rows is a total of days beside intervals.
+RARE = 5
 _MONEY = re.compile(
     r"cost|price|preis|kosten|betrag|coste|precio|prix|montant|[€$£]|\b(eur|usd|gbp)\b"
     r"|temperat",
@@ -59,6 +61,10 @@ def choose_values(
             choice.leave_out(place, "a share is no energy of the meter")
         elif _MONEY.search(name) and not UNIT.search(name):
             choice.leave_out(place, "its name is not one of energy")
+    counts = {place: int(np.count_nonzero(~np.isnan(numbers[place]))) for place in choice.kept}
+    for place, count in counts.items():
+        if count * RARE < max(counts.values()):
+            choice.leave_out(place, "it has values in a few rows only")
     _choose_dials(sample, choice, numbers)
     _choose_rhythm(choice, numbers, [at for at, is_own in zip(micros, own, strict=True) if is_own])
     _choose_sums(sample, choice, numbers)

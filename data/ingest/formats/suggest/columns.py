@@ -47,6 +47,13 @@ UNIT = re.compile(r"(?<![a-z])(kWh|MWh|Wh|kvarh|varh|m3|m³|therms?|lit(?:er|re)
 _QUALITY = re.compile(
     r"qualit|status|read ?type|estima[td]|flag|method|metodo|actual|kvalitet|calidad|laatu|validat", re.I
 )
+ESTIMATED, ACTUAL = (
+    re.compile(r"^(e|s|est.*|sub.*|ersatz.*|gesch.*)$", re.I),
+    re.compile(
+        r"^(a|r|w|v|act(?!ive).*|real|val|gemess.*|mesur.*|medid.*|misur.*|meas.*|valid|wahr.*|m[åa]lt|gemeten|uitgelezen|good|ok)$",
+        re.I,
+    ),
+)
 _UNIT_COLUMN = re.compile(
     r"^(units?( of measure| type)?|uom|einheit|m(å|aa)leenhed|eenheid|unidad|unit[eé])$", re.I
 )
@@ -121,6 +128,11 @@ def _may_name_meter(sample: Sample, place: int) -> bool:
     return bool(texts) and len(set(texts)) * 5 <= len(texts) + 4 and all(len(text) > 5 for text in texts)
 
 
+def is_quality(word: str) -> bool:
+    """Whether a word is that of a quality."""
+    return bool(ESTIMATED.match(word) or ACTUAL.match(word))
+
+
 def find_quality_column(sample: Sample, taken: set[int | None]) -> int | None:
     """Find the column with the quality of each row."""
     named = (n for n, name in enumerate(sample.names) if _QUALITY.search(name) and n not in taken)
@@ -166,6 +178,9 @@ def find_register_column(
             {(key, row[n].strip()) for key, row in zip(keys, sample.rows, strict=True)} if words else set()
         )
         # In a short file the repeated hour is a large share.
+        if words and all(map(is_quality, words)):
+            # Actual values and estimates of one register.
+            continue
         if 2 <= len(words) <= MAX_REGISTERS and "" not in words and len(whole) > 0.95 * len(keys):
             found.append((len(words), n))
     return min(found)[1] if found else None

@@ -8,12 +8,25 @@ import numpy as np
 
 from data.ingest.formats.columns import UNITS
 from data.ingest.formats.suggest.amounts import Dial, find_decimals, read_numbers
-from data.ingest.formats.suggest.columns import MAX_REGISTERS, UNIT, UNIT_IN_BRACKETS
+from data.ingest.formats.suggest.columns import ACTUAL, ESTIMATED, MAX_REGISTERS, UNIT, UNIT_IN_BRACKETS
 from data.ingest.formats.suggest.sample import Sample, name_column
 from data.ingest.schema import ONE_DIRECTION_CHANNELS
 
 _EXPORT = re.compile(
-    r"export|receiv|einspeis|abgabe|vertid|feed|inje[cç]|return|surplus|terug|outflow|(^|_)as(_|$)|#b[0-9]$",
+    r"export|receiv|einspeis|abgabe|vertid|feed|inje[cç]|return|surplus|terug|outflow|(^|_)as(_|$)|#b[0-9]$"
+    r"|to (the )?grid|[^0-9]2\.8\.|^2\.8\.",
+    re.I,
+)
+_IMPORT = re.compile(
+    r"import|bezug|from (the )?grid|deliver|afname|preliev|prelev|soutir|purchas|inflow|entrante"
+    r"|\bgrid\b|netz",
+    re.I,
+)
+_CONSUMPTION = re.compile(r"consum|verbrauch|usage|verbruik|\bload\b|demand|kulutus|forbru|f(ö|o)rbruk", re.I)
+# Parts of one direction: tariffs, phases, rates, meters.
+_PART = re.compile(
+    r"tarif|peak|valle|punta|llano|\bdag|nacht|nuit|jour|\bday|night|\blow|\bhigh|normal|laag|hoog"
+    r"|\b(ht|nt|hc|hp)\b|\b[tfpl][1-6]\b|phase|fase|rate|[0-9]\.8\.[0-9]|[0-9]-[0-9]:|\be[0-9]+\b|meter|z(ä|ae)hler|unit|wohnung",
     re.I,
 )
 _GENERATION = re.compile(r"genera[tc]|solar|pv\b|produ", re.I)
@@ -29,15 +42,9 @@ OTHER_MEDIUM = re.compile(
 )
 _NO_ELECTRICITY = ("m3", "l", "therm")
 _POWER = re.compile(r"(?<![a-z])(kW|MW|W)(?![a-z])", re.I)
-_ESTIMATED, _ACTUAL = (
-    re.compile(r"^(e|s|est.*|sub.*|ersatz.*|gesch.*)$", re.I),
-    re.compile(
-        r"^(a|r|w|v|act(?!ive).*|real|val|gemess.*|mesur.*|medid.*|misur.*|meas.*|valid|wahr.*|m[åa]lt|gemeten|uitgelezen|good|ok)$",
-        re.I,
-    ),
-)
 _ANSWERS = {"": "actual", "n": "actual", "no": "actual", "y": "estimated", "yes": "estimated"}
 CHECK = "check"
+_UNKNOWN = "the name does not tell: import, export, generation, consumption or other"
 
 
 def guess_channel(name: str) -> str:
@@ -49,15 +56,43 @@ def guess_channel(name: str) -> str:
     return "consumption" if channel == "import" and (is_other or OTHER_MEDIUM.search(name)) else channel
 
 
+def resolve_channels(names: Sequence[str], *, are_registers: bool = False) -> list[str]:
+    """Guess the channels of names that stand beside each other, empty where the names do not tell.
+
+    Two names without a direction may be parts of the import; beside a name with the direction they may be
+    anything, and the consumption of a site is more than its import.
+    """
+    guessed = [guess_channel(name) for name in names]
+    imports = [name for name, channel in zip(names, guessed, strict=True) if channel == "import"]
+    explicit = {name for name in imports if _IMPORT.search(name)}
+    if len(imports) < 2 or (not explicit and not are_registers):
+        return guessed
+    return [
+        channel
+        if channel != "import" or name in explicit or _PART.search(name)
+        else "consumption"
+        if explicit and _CONSUMPTION.search(name)
+        else ""
+        for name, channel in zip(names, guessed, strict=True)
+    ]
+
+
 def write_meaning(
-    sample: Sample, places: Sequence[int], register: int | None, unit: int | None, dial: Dial | None = None
+    sample: Sample,
+    places: Sequence[int],
+    register: int | None,
+    unit: int | None,
+    *,
+    dial: Dial | None = None,
+    channel: str | None = None,
 ) -> list[str]:
     """Write channel and unit of values, in one column or in the cells of a day; a column may state them."""
     name = sample.names[places[0]]
     found = UNIT.search(name)
-    lines = [*_write_channel(name, register, dial), *_write_dial(dial)]
+    channel = guess_channel(name) if channel is None else channel
+    lines = [*_write_channel(channel, register, dial), *_write_dial(dial)]
     if dial is None and register is None:
-        lines += _write_sign(sample, places)
+        lines += _write_sign(sample, places, channel)
     if unit is not None:
         return lines
     stated = found or _POWER.search(name)
@@ -80,12 +115,14 @@ def write_meaning(
     return lines
 
 
-def _write_channel(name: str, register: int | None, dial: Dial | None) -> list[str]:
+def _write_channel(channel: str, register: int | None, dial: Dial | None) -> list[str]:
     if dial is not None and not dial.is_certain:
         # Left empty, so that nobody loads the state of a dial as the energy of an interval.
         field = "channel" if register is None else "cumulative"
         return [f"{field}:  # the values only rise: reads of a dial are not the energy of an interval"]
-    return [] if register is not None else [f"channel: {guess_channel(name)}  # {CHECK}"]
+    if not channel and register is None:
+        return [f"channel:  # {_UNKNOWN}"]
+    return [] if register is not None else [f"channel: {channel}  # {CHECK}"]
 
 
 def _write_dial(dial: Dial | None) -> list[str]:
@@ -95,8 +132,7 @@ def _write_dial(dial: Dial | None) -> list[str]:
     return [f"cumulative: true  # {CHECK}: the values are reads of a dial, not energy", *resets]
 
 
-def _write_sign(sample: Sample, places: Sequence[int]) -> list[str]:
-    channel = guess_channel(sample.names[places[0]])
+def _write_sign(sample: Sample, places: Sequence[int], channel: str) -> list[str]:
     numbers = np.concatenate([read_numbers(sample, place) for place in places])
     if not np.count_nonzero(numbers < 0) or channel not in ONE_DIRECTION_CHANNELS:
         return []
@@ -139,10 +175,16 @@ def write_channels(sample: Sample, register: int | None) -> list[str]:
     """Write the channel of each register in a column."""
     if register is None:
         return []
-    words = sorted(set(sample.take_texts(register)))
+    return ["channels:", *write_channels_of_words(sorted(set(sample.take_texts(register))))]
+
+
+def write_channels_of_words(words: Sequence[str]) -> list[str]:
+    """Write the channel of each register or section, empty where its word does not tell."""
+    found = zip(words, resolve_channels(words, are_registers=True), strict=True)
     return [
-        "channels:",
-        *(f"  {json.dumps(word, ensure_ascii=False)}: {guess_channel(word)}  # {CHECK}" for word in words),
+        f"  {json.dumps(word, ensure_ascii=False)}: "
+        + (f"{channel}  # {CHECK}" if channel else f'""  # {_UNKNOWN}')
+        for word, channel in found
     ]
 
 
@@ -160,7 +202,7 @@ def write_qualities(words: list[str], *, asks_if_estimated: bool = False) -> lis
     """Write the quality of each word; with `asks_if_estimated` yes means estimated."""
     lines = ["qualities:"]
     for word in words[:50]:
-        kind = "estimated" if _ESTIMATED.match(word) else "actual" if _ACTUAL.match(word) else ""
+        kind = "estimated" if ESTIMATED.match(word) else "actual" if ACTUAL.match(word) else ""
         if asks_if_estimated and word.lower() in _ANSWERS:
             kind = _ANSWERS[word.lower()]
         note = "" if kind else "  # actual, edited, estimated or null"

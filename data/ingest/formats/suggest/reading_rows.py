@@ -23,6 +23,7 @@ from data.ingest.formats.suggest.date_formats import EPOCHS, find_formats
 from data.ingest.formats.suggest.meaning import (
     CHECK,
     OTHER_MEDIUM,
+    resolve_channels,
     write_channels,
     write_columns,
     write_meaning,
@@ -75,10 +76,16 @@ def write_reading_body(
         lines.insert(
             0, f"  # {CHECK}: the same time stands in several rows, and no column distinguishes them"
         )
-    for n in values:
+    channels = resolve_channels([sample.names[n] for n in values])
+    for n, channel in zip(values, channels, strict=True):
         lines += [
             f"  - column: {name_column(sample, n)}",
-            *(f"    {line}" for line in write_meaning(sample, [n], register, unit, choice.dials.get(n))),
+            *(
+                f"    {line}"
+                for line in write_meaning(
+                    sample, [n], register, unit, dial=choice.dials.get(n), channel=channel
+                )
+            ),
             *(
                 []
                 if sample.names[n] or register is not None
