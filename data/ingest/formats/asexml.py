@@ -19,6 +19,7 @@ from data.ingest.formats.xml_parser import XmlParser
 
 # A message is 6 levels deep.
 MAX_DEPTH = 64
+PIECES = 64
 _PAYLOAD = re.compile(r"(?:.* )?CSV\w*Data")
 
 
@@ -85,9 +86,15 @@ class _Message:
 
     def iter_text(self) -> Iterator[bytes]:
         """Yield the text of the payload that was found."""
+        pieces: list[str] = []
         while self._pump() and (event := self._events.popleft()) is not None:
             assert isinstance(event, str)
-            yield event.encode()
+            pieces.append(event)
+            # The parser gives a few kB at a time.
+            if len(pieces) >= PIECES:
+                yield "".join(pieces).encode()
+                pieces.clear()
+        yield "".join(pieces).encode()
 
     def _pump(self) -> bool:
         """Parse until there is an event; return whether there is one."""
