@@ -9,6 +9,7 @@ import functools
 import re
 from collections import Counter
 from collections.abc import Callable
+from decimal import Decimal
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,12 @@ US = 1_000_000
 DAY_US = 86_400 * US
 _EPOCH = datetime.date(1970, 1, 1).toordinal()
 _YEARS = range(1900, 2200)
+# Spreadsheets count from this day; a number outside of these days is no time of a meter.
+_SERIAL_START_US = (datetime.date(1899, 12, 30).toordinal() - _EPOCH) * DAY_US
+_SERIAL_DAYS = (
+    datetime.date(1990, 1, 1).toordinal() - datetime.date(1899, 12, 30).toordinal(),
+    datetime.date(2100, 1, 1).toordinal() - datetime.date(1899, 12, 30).toordinal(),
+)
 _MAX_OFFSET_MINUTES = 14 * 60
 _NAIVE = pa.timestamp("us")
 _MONTHS = {
@@ -136,6 +143,40 @@ class TimeFormat:
         return [re.compile("".join(_group(name, pattern) for name, pattern in half)) for half in halves]
 
 
+class SerialFormat:
+    """The number by which a spreadsheet stores a time: days since 30 December 1899 and their fraction.
+
+    `serial` is a date with a time, `serial_date` a date alone, `serial_time` a time of day, at most 1.
+    """
+
+    NAMES = ("serial", "serial_date", "serial_time")
+    has_offset = False
+
+    def __init__(self, text: str) -> None:
+        self.has_date = text != "serial_time"
+        self.has_time = text != "serial_date"
+
+    def parse(self, texts: pa.Array) -> tuple[Ints, Mask]:
+        """Do the same as `TimeFormat.parse`."""
+        return _parse_distinct(texts, self._parse_one)
+
+    def _parse_one(self, text: str) -> int | None:
+        if not re.fullmatch(r"[0-9]{1,5}(?:[.,][0-9]{0,20})?(?:[eE]-[0-9]{1,2})?", text):
+            return None
+        days = Decimal(text.replace(",", "."))
+        if not (_SERIAL_DAYS[0] <= days < _SERIAL_DAYS[1] if self.has_date else days <= 1):
+            return None
+        us = round(days * DAY_US)
+        for unit, most in ((US, US // 100), (60 * US, US // 2)):
+            # A double is a second to 10 ms; five decimals are a minute to half a second.
+            nearest = (us + unit // 2) // unit * unit
+            if abs(us - nearest) <= most:
+                is_date_alone = not self.has_time and nearest % DAY_US
+                start = _SERIAL_START_US if self.has_date else 0
+                return None if is_date_alone else start + nearest
+        return None
+
+
 class TimeFormats:
     """The shapes that the times of one column may have; used as one `TimeFormat`.
 
@@ -144,7 +185,10 @@ class TimeFormats:
     """
 
     def __init__(self, texts: str | tuple[str, ...]) -> None:
-        self._formats = [TimeFormat(text) for text in ((texts,) if isinstance(texts, str) else texts)]
+        given = (texts,) if isinstance(texts, str) else texts
+        self._formats = [
+            SerialFormat(text) if text in SerialFormat.NAMES else TimeFormat(text) for text in given
+        ]
         kinds = {(one.has_date, one.has_time, one.has_offset) for one in self._formats}
         if len(kinds) > 1:
             raise ValueError(f"the formats {texts!r} give different parts of a time")
