@@ -17,8 +17,8 @@ order by reading_date desc, tenant_name
 limit 20
 """
 _RUNS = """
-select job, launcher, reading_date_from, reading_date_to, status, ended_at, run_seconds, retries,
-    gates_passed, gates_failed, broken_rules
+select job, launcher, reading_date_from, reading_date_to, status, ended_at, run_seconds,
+    usual_seconds, is_slow, retries, gates_passed, gates_failed, broken_rules
 from {prefix}bi.pipeline_runs_v1
 order by ended_at desc
 limit 10

@@ -20,6 +20,8 @@ SILENT = 3  # the var silent_days
 LATE = timedelta(hours=72)
 LIKE_DAYS, LIKE_WEEKS = 3, 8
 UNUSUAL_READINGS, UNUSUAL_ENERGY = 20, 50
+LIKE_RUNS, MOST_LIKE_RUNS = 3, 20
+SLOW_PCT, SLOW_SECONDS = 50, 30
 
 
 def read(dsn: str, table: str, columns: str) -> pd.DataFrame:
@@ -246,11 +248,36 @@ def quality_runs(dsn: str) -> list[Row]:
     runs = records(read(dsn, "warehouse_staging.pipeline_runs", columns))
     of_verdicts = "run_id, passed, failed, row_count, seconds"
     verdicts = records(read(dsn, "warehouse_staging.gate_results", of_verdicts))
-    return [
+    described = [
         _describe_run(run, [verdict for verdict in verdicts if verdict["run_id"] == run["run_id"]])
         for run in runs
         if run["status"] != "unfinished"
     ]
+    return [run | compare_run(run, described) for run in described]
+
+
+def compare_run(run: Row, runs: list[Row]) -> Row:
+    """Compare the seconds of a run with those of the runs like it before."""
+    before = [
+        other
+        for other in runs
+        if other["status"] == run["status"] == "succeeded"
+        and (other["job"], other["reading_dates"]) == (run["job"], run["reading_dates"])
+        and (other["ended_at"], other["run_id"]) < (run["ended_at"], run["run_id"])
+    ]
+    last = sorted(before, key=lambda other: (other["ended_at"], other["run_id"]))[-MOST_LIKE_RUNS:]
+    seconds = sorted(other["run_seconds"] for other in last)
+    row: Row = {"like_runs": len(last), "usual_seconds": None, "run_seconds_deviation_pct": None}
+    if len(seconds) < LIKE_RUNS:
+        return row | {"is_slow": False}
+    usual = seconds[ceil(len(seconds) / 2) - 1]
+    longer = run["run_seconds"] - usual
+    deviation = _round(100 * longer / usual, 4) if usual else None
+    return row | {
+        "usual_seconds": usual,
+        "run_seconds_deviation_pct": deviation,
+        "is_slow": deviation is not None and deviation > SLOW_PCT and longer > SLOW_SECONDS,
+    }
 
 
 def _describe_run(run: Row, verdicts: list[Row]) -> Row:

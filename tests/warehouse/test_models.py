@@ -293,6 +293,23 @@ def test_allocation_equals_the_code_that_bills(copied: str, target_path: Path) -
     assert {tuple(row[name] for name in key): row["solar_kwh"] for row in found} == expected
 
 
+def test_a_run_is_slow_against_the_runs_like_it(built: Built) -> None:
+    """By hand, from `usual_days`: the medians of 60, 62, 300; then with 94; then with 93."""
+    runs = fetch(built.dsn, sql.SQL("select * from marts.mart_pipeline_runs where job = 'nightly'"))
+    columns = ("like_runs", "usual_seconds", "run_seconds_deviation_pct", "is_slow")
+    found = {row["run_id"]: tuple(row[column] for column in columns) for row in runs}
+    assert found == {
+        "n1": (0, None, None, False),
+        "n2": (1, None, None, False),
+        "n3": (0, None, None, False),  # failed: neither compared nor a measure for others
+        "n4": (2, None, None, False),
+        "n5": (0, None, None, False),  # five dates
+        "n6": (3, 62, Decimal("51.6129"), True),
+        "n7": (4, 62, 50, False),
+        "n8": (5, 93, Decimal("115.0538"), True),
+    }
+
+
 def test_a_run_without_a_range_is_refused(copied: str, target_path: Path) -> None:
     ran = run_dbt(copied, target_path, ("run", "--select", "mart_solar_performance"), None, None)
     assert not ran.success
