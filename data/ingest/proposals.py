@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from data.ingest.formats.container import TextForm
 from data.ingest.formats.file_mappings import MappingError, parse_mapping
 from data.ingest.formats.mapped_layout import split_fields
 from data.ingest.formats.suggest.date_formats import is_dated
@@ -140,9 +141,11 @@ def _compare_totals(path: Path, content: dict[str, Any], document: dict[str, Any
 
 def _find_stated_totals(path: Path, content: dict[str, Any]) -> list[Decimal]:
     """Return the numbers in the lines of the file's head that speak of a total, and their sum."""
-    delimiter = content.get("delimiter", ",")
+    delimiter, decimal = content.get("delimiter", ","), content.get("decimal", ".")
+    sheets = tuple(content.get("sheets", ()))
+    form = TextForm(content.get("encoding"), delimiter, decimal, sheets, any_sheets=True)
     found: list[Decimal] = []
-    for line in read_head(path, content.get("encoding")).split("\n"):
+    for line in read_head(path, form).split("\n"):
         fields = split_fields(line, delimiter) if _TOTAL_LINE.search(line) else []
         # A row of data may name a total as its register.
         if _NO_ENERGY.search(line) or any(map(is_dated, fields)):

@@ -200,6 +200,14 @@ def test_a_mapping_is_proposed_for_a_workbook(tmp_path: Path) -> None:
     assert 'timestamp: "From"' in text and 'column: "kWh"' in text
 
 
+def test_the_proposal_for_several_sheets_names_the_longest(tmp_path: Path) -> None:
+    sheets: dict[str, Any] = {"Read [me]": [["Read this"]], "Data [kWh]": table()}
+    path = write_xlsx(tmp_path / "a.xlsx", sheets)
+    text = suggest_mapping(path, timezone="Europe/Paris")
+    assert 'sheets: ["Data [kWh]"]' in text
+    check(read_file(path, mapping=mapping(sheets=["Data [kWh]"])))
+
+
 def bombs(folder: Path) -> dict[str, Path]:
     """Workbooks of a few kB that ask for gigabytes, or declare entities."""
     wide = write_xlsx(folder / "wide.xlsx", {"Data": table()})

@@ -97,7 +97,7 @@ def open_members(path: Path, form: TextForm = ALL_TEXTS) -> Iterator[Member]:
         stream.seek(0)
         if not magic:
             raise refuse(path, None, "FILE-EMPTY", "the file has no content")
-        if magic == COMPOUND_MAGIC or (magic.startswith(b"PK") and _is_workbook(stream)):
+        if _is_workbook(stream):
             yield from _open_sheets(path, form)
         elif magic.startswith(b"PK"):
             yield from _open_zip_members(path, stream, encoding)
@@ -173,11 +173,28 @@ class _SizeLimit:
             )
 
 
+def find_longest_sheet(path: Path) -> tuple[str, int] | None:
+    """Return (name of the sheet with most rows, number of sheets) of a workbook with several, else None.
+
+    Raises `RefusedFile`.
+    """
+    with _refuse_on_errors(path), path.open("rb") as stream:
+        if not _is_workbook(stream):
+            return None
+    rows = {member.name: sum(block.count(b"\n") for block in member.blocks) for member in open_members(path)}
+    return (max(rows, key=lambda name: rows[name]), len(rows)) if len(rows) > 1 else None
+
+
 def _is_workbook(stream: IO[bytes]) -> bool:
-    """Whether an archive is an office document."""
+    """Whether a file is a workbook or another office document; the stream is at its start again."""
+    magic = stream.read(len(COMPOUND_MAGIC))
+    stream.seek(0)
+    if not magic.startswith(b"PK"):
+        return magic == COMPOUND_MAGIC
     with zipfile.ZipFile(stream) as archive:
-        names = archive.NameToInfo
-        return any(part in names for part in ZIP_PARTS)
+        is_office = any(part in archive.NameToInfo for part in ZIP_PARTS)
+    stream.seek(0)
+    return is_office
 
 
 def _open_sheets(path: Path, form: TextForm) -> Iterator[Member]:

@@ -120,7 +120,7 @@ def choose_sheets(workbook: Any, patterns: list[str], *, is_any: bool) -> list[s
     if len(names) > MAX_SHEETS:
         raise WorkbookFault("FILE-TOO-LARGE", f"the workbook has {len(names)} sheets")
     if patterns:
-        found = [name for name in names if any(fnmatch.fnmatchcase(name, p) for p in patterns)]
+        found = [name for name in names if any(name == p or fnmatch.fnmatchcase(name, p) for p in patterns)]
         if not found:
             raise WorkbookFault("MAP-SHEETS", f"no sheet is named {join(patterns)}; there are {join(names)}")
         return found

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from data.ingest.errors import RefusedFile
-from data.ingest.formats.container import TextForm, open_members
+from data.ingest.formats.container import TextForm, find_longest_sheet, open_members
 from data.ingest.formats.detect import detect_text
 from data.ingest.formats.file_mappings import MappingError
 from data.ingest.formats.format import MappingUse
@@ -46,10 +46,12 @@ def suggest_mapping(path: Path | str, timezone: str | None = None) -> str:
     Raises `RefusedFile` if the file cannot be read, `MappingError` if it holds no table or needs no mapping.
     """
     path = Path(path)
-    text = read_head(path, None)
+    longest = find_longest_sheet(path)
+    sheets = (longest[0],) if longest else ()
+    text = read_head(path, TextForm(sheets=sheets, any_sheets=True))
     encoding = None
     if "\ufffd" in text:
-        encoding, text = "cp1252", read_head(path, "cp1252")
+        encoding, text = "cp1252", read_head(path, TextForm("cp1252", sheets=sheets, any_sheets=True))
     try:
         format = detect_text(path, text)
     except RefusedFile:
@@ -61,13 +63,21 @@ def suggest_mapping(path: Path | str, timezone: str | None = None) -> str:
         return _suggest_for_portal(format.name, format.mapping, timezone)
     sample = read_sample(path, text)
     sample.encoding = encoding
-    return "\n".join(_write_lines(path, sample, timezone)) + "\n"
+    lines = _write_lines(path, sample, timezone)
+    if longest is not None:
+        # A mapping skips the sheets that it does not name.
+        chosen = json.dumps(longest[0], ensure_ascii=False)
+        line = f"sheets: [{chosen}]  # {CHECK}: the longest of {longest[1]} sheets"
+        lines.insert(lines.index("format: mapped_csv") + 1, line)
+    return "\n".join(lines) + "\n"
 
 
 def _suggest_for_portal(format: str, use: MappingUse, timezone: str | None) -> str:
     lines = [f"format: {format}", "identifier:  # the meter's name, unless the file states it"]
     if "timezone" in use.needs:
         lines.append(_write_zone(timezone))
+    if "channel" in use.needs:
+        lines.append("channel:  # not in the file: import, export, generation or consumption")
     return "\n".join(lines) + "\n"
 
 
@@ -90,9 +100,9 @@ def _write_zone_of_column(sample: Sample, place: int, zone: str | None) -> str:
     return 'timezone: "UTC"  # by the name of the column' if says_utc else _write_zone(zone)
 
 
-def read_head(path: Path, encoding: str | None) -> str:
+def read_head(path: Path, form: TextForm) -> str:
     """Return the text at the beginning of a file. Raises `RefusedFile` if the file cannot be read."""
-    for member in open_members(path, TextForm(encoding, any_sheets=True)):
+    for member in open_members(path, form):
         text = b""
         for block in member.blocks:
             text += block
