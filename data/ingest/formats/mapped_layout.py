@@ -25,7 +25,7 @@ LONGEST_CHANGE_MINUTES = 120
 class Layout:
     """The names of all columns (empty without a header), and the place of each column of the mapping.
 
-    `above` has the lines above the table.
+    `above` has the lines above the rows, the header among them.
     """
 
     mapping: CsvMapping
@@ -67,7 +67,7 @@ def find_layout(path: Path, blocks: Iterator[bytes], mapping: CsvMapping) -> tup
     else:
         names, line = _count_columns(path, lines, mapping)
         first = line - 1
-    layout = Layout(mapping, names, _locate_columns(path, line, names, mapping), lines[: line - 1])
+    layout = Layout(mapping, names, _locate_columns(path, line, names, mapping), lines[:first])
     for run in mapping.day:
         _check_day(path, line, layout, run)
     return layout, _skip_lines(head, first), first + 1

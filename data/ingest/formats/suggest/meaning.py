@@ -14,12 +14,12 @@ from data.ingest.schema import ONE_DIRECTION_CHANNELS
 
 _EXPORT = re.compile(
     r"export|receiv|einspeis|abgabe|vertid|feed|inje[cç]|return|surplus|terug|outflow|(^|_)as(_|$)|#b[0-9]$"
-    r"|to (the )?grid|[^0-9]2\.8\.|^2\.8\.",
+    r"|to (the )?grid|[0-9]-[0-9]+:2\.|(^|[^0-9.])2\.[89]\.",
     re.I,
 )
 _IMPORT = re.compile(
     r"import|bezug|from (the )?grid|deliver|afname|preliev|prelev|soutir|purchas|inflow|entrante"
-    r"|\bgrid\b|netz",
+    r"|\bgrid\b|netz|[0-9]-[0-9]+:1\.|(^|[^0-9.])1\.[89]\.",
     re.I,
 )
 _CONSUMPTION = re.compile(r"consum|verbrauch|usage|verbruik|\bload\b|demand|kulutus|forbru|f(ö|o)rbruk", re.I)

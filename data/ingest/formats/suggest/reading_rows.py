@@ -25,6 +25,7 @@ from data.ingest.formats.suggest.meaning import (
     OTHER_MEDIUM,
     resolve_channels,
     write_channels,
+    write_channels_of_words,
     write_columns,
     write_meaning,
     write_qualities_of_column,
@@ -53,6 +54,7 @@ def write_reading_body(
     # A row for each unit: then the unit is what distinguishes the series of a meter.
     register = find_register_column(sample, meter, micros, {place, meter, unit, *numeric})
     register = register or find_register_column(sample, meter, micros, {place, meter, *numeric})
+    register = None if sample.sections else register
     is_date_alone = not any(line.startswith(("  period:", "  time:", "  timestamp:")) for line in when)
     comes_again = is_date_alone and register is None and repeats_times(sample, meter, micros)
     if comes_again or (is_date_alone and minutes != 1440):
@@ -64,7 +66,8 @@ def write_reading_body(
         head.append("order: descending")
     quality = find_quality_column(sample, {meter, register, unit, *numeric})
     values, others = _find_values(sample, [n for n in numeric if n != meter], when)
-    values, others = (values[:1], []) if register is not None else (values, others)
+    is_one = register is not None or bool(sample.sections)
+    values, others = (values[:1], []) if is_one else (values, others)
     choice = choose_values(sample, values, micros, meter, register)
     values = choice.kept
     is_label = not is_date_alone and not any(line.startswith("  period:") for line in when)
@@ -83,7 +86,7 @@ def write_reading_body(
             *(
                 f"    {line}"
                 for line in write_meaning(
-                    sample, [n], register, unit, dial=choice.dials.get(n), channel=channel
+                    sample, [n], 0 if is_one else None, unit, dial=choice.dials.get(n), channel=channel
                 )
             ),
             *(
@@ -96,6 +99,7 @@ def write_reading_body(
         f"  # left out: {name_column(sample, n)}, {why}"
         for n, why in [*choice.left_out, *explain_others(sample, others)]
     ]
+    lines += ["sections:", *write_channels_of_words(sample.sections)] if sample.sections else []
     return head, [*lines, *write_qualities_of_column(sample, quality), *write_channels(sample, register)]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from data.ingest.formats.file_mappings import MappingError
 from data.ingest.formats.mapped_layout import split_fields
 from data.ingest.formats.suggest.date_formats import is_dated
+from data.ingest.formats.suggest.sections import find_sections
 
 MIN_TITLE_CHARS = 4
 ROWS_BELOW = 3
@@ -33,6 +34,8 @@ class Sample:
     # The cells above the header, and the words for a missing value in the rows.
     above: list[str] = field(default_factory=list)
     skip: int = 0
+    # The words that tell apart tables of the same times, one below the other.
+    sections: list[str] = field(default_factory=list)
     no_values: set[str] = field(default_factory=set)
     decimal: str = "."
     thousands: str | None = None
@@ -75,6 +78,11 @@ def read_sample(path: Path, text: str) -> Sample:
     if not is_header:
         header = table[first - 1] if first else [""] * width
     names = [name.strip() for name in header]
+    sections, second = find_sections(rows, header)
+    if sections:
+        # One section shows what all of them are; the titles are no rows to ignore.
+        rows = rows[:second]
+        table = [row for row in rows if len(row) == width]
     table = [row + [""] * (len(names) - width) for row in table]
     totals = {row[0].strip() for row in table[first:] if TOTAL.match(row[0].strip())}
     # The first words of titles between the days of a table, without the date that follows.
@@ -82,7 +90,16 @@ def read_sample(path: Path, text: str) -> Sample:
     totals |= find_beginnings([row[0] for row in below if row and len(row) < width])
     skip = text.split("\n").index(lines[start])
     above = [cell.strip() for row in rows[:start] if row != header for cell in row]
-    return Sample(path, delimiter, names, table[first:], totals=sorted(totals), above=above, skip=skip)
+    return Sample(
+        path,
+        delimiter,
+        names,
+        table[first:],
+        totals=sorted(word for word in totals if not any(title.startswith(word) for title in sections)),
+        above=above,
+        skip=skip,
+        sections=sections,
+    )
 
 
 def _find_first_row(table: list[list[str]]) -> int | None:
