@@ -18,6 +18,9 @@ from data.ingest.formats.suggest.proposal import suggest_mapping
 from data.ingest.inspect import inspect
 from tests.formats.suggest_exports import EXPORTS, table
 
+# Two columns, or two runs of cells, of which no name tells the channel.
+NAMELESS = ("the labels of a day twice", "periods without a name, below a line of another kind")
+
 
 def proposed(folder: Path, text: str | bytes, zone: str | None = "Europe/Madrid") -> tuple[Path, Path]:
     path, target = folder / "export.csv", folder / "proposed.yaml"
@@ -38,6 +41,9 @@ def test_an_export_is_read_by_what_is_proposed_for_it(tmp_path: Path, name: str)
     path, target = proposed(tmp_path, text)
     if "identifier:  #" in target.read_text():
         target.write_text(target.read_text().replace("identifier:  #", "identifier: M1  #"))
+    if name in NAMELESS:
+        assert target.read_text().count("channel:  #") == 2
+        target.write_text(target.read_text().replace("channel:  #", "channel: import  #"))
     found = load_mapping(target)
     assert isinstance(found, CsvMapping)
     assert {field: getattr(found, field) for field in expected} == expected

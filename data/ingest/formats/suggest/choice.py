@@ -3,12 +3,14 @@
 Here: columns that count the same thing twice, and shares. Not here: what a column means (`meaning`).
 """
 
+import datetime
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from data.ingest.formats.columns import UNITS
 from data.ingest.formats.mapped_checks import Floats
 from data.ingest.formats.suggest.amounts import (
     Dial,
@@ -19,11 +21,19 @@ from data.ingest.formats.suggest.amounts import (
     read_numbers,
 )
 from data.ingest.formats.suggest.columns import UNIT
-from data.ingest.formats.suggest.meaning import guess_channel
+from data.ingest.formats.suggest.meaning import POWER, guess_channel
 from data.ingest.formats.suggest.sample import Sample
+from data.ingest.schema import KWH_PER_UNIT_POWER_OF_TEN
 
 # A share of something, which is no energy of the meter.
 _SHARE = re.compile(r"anteil|\bshare\b|ideell|quote\b|percent|prozent|%", re.I)
+# Figures about the energy of a meter, of other meters or of other times.
+_OTHER_FIGURE = re.compile(
+    r"average|\bavg\b|\bmean\b|durchschnitt|gemiddeld|\bmax(imum)?\b|\bminimum\b|forecast|predict|prognos|estimat"
+    r"|similar|neighbo|benchmark|compar|target|budget|baseline|last year|previous|vorjahr|vorig",
+    re.I,
+)
+_YEAR = re.compile(r"(?<![0-9])20[0-9]{2}(?![0-9])")
 # A column with values in fewer than one of so many rows is a total of days beside intervals.
 RARE = 5
 _MONEY = re.compile(
@@ -61,6 +71,7 @@ def choose_values(
             choice.leave_out(place, "a share is no energy of the meter")
         elif _MONEY.search(name) and not UNIT.search(name):
             choice.leave_out(place, "its name is not one of energy")
+    _choose_figures(sample, choice, micros)
     counts = {place: int(np.count_nonzero(~np.isnan(numbers[place]))) for place in choice.kept}
     for place, count in counts.items():
         if count * RARE < max(counts.values()):
@@ -86,6 +97,23 @@ def _find_first_series(
 ) -> "np.typing.NDArray[np.bool_]":
     keys = [tuple(row[n].strip() for n in (meter, register) if n is not None) for row in sample.rows]
     return np.array([key == keys[0] for key in keys], dtype=np.bool_)
+
+
+def _choose_figures(sample: Sample, choice: Choice, micros: Sequence[int]) -> None:
+    """Leave out what is not the energy of the meter at the times of the rows, by the names of columns."""
+    years = {
+        str(datetime.datetime.fromtimestamp(at / 1e6, datetime.UTC).year) for at in (micros[0], micros[-1])
+    }
+    names = {place: sample.names[place] for place in choice.kept}
+    has_energy = any(UNIT.search(name) for name in names.values())
+    for place, name in names.items():
+        year = _YEAR.search(name)
+        if year is not None and year.group() not in years:
+            choice.leave_out(place, "the times of the rows are of another year")
+        elif _OTHER_FIGURE.search(name):
+            choice.leave_out(place, "its name is not one of energy of this meter")
+        elif has_energy and POWER.search(name) and not UNIT.search(name):
+            choice.leave_out(place, "power beside energy")
 
 
 def _choose_dials(sample: Sample, choice: Choice, numbers: dict[int, Floats]) -> None:
@@ -119,7 +147,11 @@ def _choose_sums(sample: Sample, choice: Choice, numbers: dict[int, Floats]) -> 
     channels: dict[str, dict[str, Floats]] = {}
     for place in choice.kept:
         if place not in choice.dials:
-            channels.setdefault(guess_channel(sample.names[place]), {})[str(place)] = numbers[place]
+            name = sample.names[place]
+            unit = UNIT.search(name)
+            # The same energy may stand in Wh and in kWh.
+            power = KWH_PER_UNIT_POWER_OF_TEN.get(UNITS[unit.group(1).lower()], 0) if unit else 0
+            channels.setdefault(guess_channel(name), {})[str(place)] = numbers[place] * 10.0**power
     for columns in channels.values():
         for part, whole in find_parts(columns).items():
             name = sample.names[int(whole)] or f"column {int(whole) + 1}"

@@ -6,6 +6,7 @@ import re
 from data.ingest.formats.suggest.columns import find_quality_column, find_register_column, find_unit_column
 from data.ingest.formats.suggest.meaning import (
     CHECK,
+    resolve_channels,
     write_channels,
     write_columns,
     write_meaning,
@@ -95,8 +96,11 @@ def write_day_body(
     named = write_columns(sample, quality=quality, register=register, unit=unit)
     lines = [f"  date: {name_column(sample, place)}", *named, "day:"]
     stems = [_strip_cell_label(sample.names[cells[0]]) for cells in runs]
-    for cells, stem in zip(runs, stems, strict=True):
-        run = _write_run(sample, cells, minutes, register, unit)
+    channels = resolve_channels([sample.names[cells[0]] for cells in runs])
+    for cells, stem, channel in zip(runs, stems, channels, strict=True):
+        run = _write_run(
+            sample, cells, minutes, write_meaning(sample, cells, register, unit, channel=channel)
+        )
         if len(runs) > 1:
             # Two runs with the same channel need different names.
             name = stem if stem and stems.count(stem) == 1 else str(cells[0] + 1)
@@ -114,9 +118,7 @@ def write_day_body(
     )
 
 
-def _write_run(
-    sample: Sample, cells: range, minutes: int, register: int | None, unit: int | None
-) -> list[str]:
+def _write_run(sample: Sample, cells: range, minutes: int, meaning: list[str]) -> list[str]:
     spare = len(cells) > 1440 // minutes
     change = "elapsed" if spare else "wall_clock"
     why = (
@@ -129,7 +131,7 @@ def _write_run(
         f"last: {name_column(sample, cells[-1])}",
         *(["step: 2", "quality_offset: 1"] if cells.step > 1 else []),
         f"clock_change: {change}  # {why}",
-        *write_meaning(sample, cells, register, unit),
+        *meaning,
     ]
 
 

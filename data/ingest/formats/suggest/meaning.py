@@ -14,11 +14,11 @@ from data.ingest.schema import ONE_DIRECTION_CHANNELS
 
 _EXPORT = re.compile(
     r"export|receiv|einspeis|abgabe|vertid|feed|inje[cç]|return|surplus|terug|outflow|(^|_)as(_|$)|#b[0-9]$"
-    r"|to (the )?grid|[0-9]-[0-9]+:2\.|(^|[^0-9.])2\.[89]\.",
+    r"|\bexp\b|to (the )?grid|[0-9]-[0-9]+:2\.|(^|[^0-9.])2\.[89]\.",
     re.I,
 )
 _IMPORT = re.compile(
-    r"import|bezug|from (the )?grid|deliver|afname|preliev|prelev|soutir|purchas|inflow|entrante"
+    r"import|\bimp\b|bezug|from (the )?grid|deliver|afname|preliev|prelev|soutir|purchas|inflow|entrante"
     r"|\bgrid\b|netz|[0-9]-[0-9]+:1\.|(^|[^0-9.])1\.[89]\.",
     re.I,
 )
@@ -41,7 +41,7 @@ OTHER_MEDIUM = re.compile(
     re.I,
 )
 _NO_ELECTRICITY = ("m3", "l", "therm")
-_POWER = re.compile(r"(?<![a-z])(kW|MW|W)(?![a-z])", re.I)
+POWER = re.compile(r"(?<![a-z])(kW|MW|W)(?![a-z])", re.I)
 _ANSWERS = {"": "actual", "n": "actual", "no": "actual", "y": "estimated", "yes": "estimated"}
 CHECK = "check"
 _UNKNOWN = "the name does not tell: import, export, generation, consumption or other"
@@ -65,13 +65,17 @@ def resolve_channels(names: Sequence[str], *, are_registers: bool = False) -> li
     guessed = [guess_channel(name) for name in names]
     imports = [name for name, channel in zip(names, guessed, strict=True) if channel == "import"]
     explicit = {name for name in imports if _IMPORT.search(name)}
-    if len(imports) < 2 or (not explicit and not are_registers):
+    others = [name for name in imports if name not in explicit and not _PART.search(name)]
+    if len(imports) < 2:
         return guessed
+    if not explicit and not are_registers:
+        consumed = [name for name in others if _CONSUMPTION.search(name)]
+        explicit = {*consumed} if len(consumed) == 1 else {*others} if len(others) == 1 else set()
     return [
         channel
         if channel != "import" or name in explicit or _PART.search(name)
         else "consumption"
-        if explicit and _CONSUMPTION.search(name)
+        if any(map(_IMPORT.search, explicit)) and _CONSUMPTION.search(name)
         else ""
         for name, channel in zip(names, guessed, strict=True)
     ]
@@ -95,7 +99,7 @@ def write_meaning(
         lines += _write_sign(sample, places, channel)
     if unit is not None:
         return lines
-    stated = found or _POWER.search(name)
+    stated = found or POWER.search(name)
     other = None if stated else _OTHER_UNIT.search(name)
     if other is not None:
         return [
@@ -108,7 +112,7 @@ def write_meaning(
     if word is None:
         return [*lines, f"unit: kWh  # {CHECK}: the file does not state it"]
     lines.append(f"unit: {UNITS[word.lower()]}")
-    if _POWER.fullmatch(word):
+    if POWER.fullmatch(word):
         lines.append(
             f"average_power: true  # {CHECK}: power is energy only if it is the average of its interval"
         )
@@ -154,7 +158,7 @@ def _find_unit_in_words(sample: Sample) -> str | None:
 
 def _find_unit_above(sample: Sample) -> str | None:
     """Return the only unit that stands alone in a cell above the header."""
-    found = {cell for cell in sample.above if UNIT.fullmatch(cell) or _POWER.fullmatch(cell)}
+    found = {cell for cell in sample.above if UNIT.fullmatch(cell) or POWER.fullmatch(cell)}
     return found.pop() if len(found) == 1 else None
 
 
