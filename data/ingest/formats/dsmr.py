@@ -34,6 +34,8 @@ SKIPPED_BETWEEN = "a line between telegrams"
 _OBJECT = re.compile(r"([0-9]+-[0-9]+:[0-9]+\.[0-9]+\.[0-9]+)((?:\([^()]*\))+)")
 _DIAL = re.compile(r"1-0:([1-4])\.8\.([0-9])")
 _METER_OF_BUS = re.compile(r"0-([1-9]):24\.2\.[0-9]")
+# The version, the time and the devices belong to the reads.
+_ABOUT = re.compile(r"1-3:0\.2\.8|0-0:1\.0\.0|0-[0-9]:96\.1\.[0-9]|0-[1-9]:24\.1\.0")
 _TIME = re.compile(r"([0-9]{12})([SW])")
 _END = re.compile(r"!([0-9A-Fa-f]{4})?")
 _CHANNELS = {"1": "import", "2": "export", "3": "reactive_import", "4": "reactive_export"}
@@ -194,7 +196,7 @@ class _Reader:
                 name = _decode(_get(objects, f"0-{bus.group(1)}:96.1.0")) or f"{meter}/{bus.group(1)}"
                 self._reads.append(line, (name, code), "consumption", unit, self._to_us(texts[0]), value)
             else:
-                others += 1
+                others += _ABOUT.fullmatch(code) is None
         return others
 
     def _to_us(self, text: str) -> int:
