@@ -49,7 +49,7 @@ FORMAT = FileFormat(
     summary="aseXML messages of the Australian market with NEM12 or NEM13 inside",
     read=iter_batches,
     recognizes=lambda text: re.match(r"(?s)<.*?\baseXML\b", text) is not None,
-    mapping=MappingUse(model=NemMapping),
+    mapping=MappingUse(model=NemMapping, is_seldom=True),
 )
 
 

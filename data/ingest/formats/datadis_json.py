@@ -55,6 +55,7 @@ FORMAT = FileFormat(
     recognizes=_recognizes,
     mapping=MappingUse(
         model=JsonMapping,
+        is_seldom=True,
         excludes={
             "channel": "the file states the channels",
             "unit": "the file states the unit",

@@ -61,6 +61,7 @@ FORMAT = FileFormat(
     ),
     mapping=MappingUse(
         model=JsonMapping,
+        is_seldom=True,
         excludes={
             "channel": "a telegram states its registers",
             "unit": "a telegram states its units",

@@ -22,7 +22,8 @@ class MappingUse:
     `model` checks a mapping for this format. Where `is_required`, the format cannot be read without one.
     `needs` are the fields that the file never states: without them it can be inspected, but not loaded.
     `excludes` has the fields that the file states itself, each with the reason. With `names_sender` an
-    identifier that starts with a slash lacks its sender, which a mapping has to give.
+    identifier that starts with a slash lacks its sender, which a mapping has to give. With `is_seldom` usual
+    files state all themselves, so that a broken mapping does not hold them back.
     """
 
     model: type[FileMapping]
@@ -30,6 +31,7 @@ class MappingUse:
     needs: tuple[str, ...] = ()
     excludes: Mapping[str, str] = field(default_factory=dict)
     names_sender: bool = False
+    is_seldom: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

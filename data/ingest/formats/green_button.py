@@ -121,7 +121,7 @@ FORMAT = FileFormat(
     summary="Green Button XML of North America (ESPI)",
     read=iter_batches,
     recognizes=_recognizes,
-    mapping=MappingUse(model=GreenButtonMapping, names_sender=True),
+    mapping=MappingUse(model=GreenButtonMapping, names_sender=True, is_seldom=True),
 )
 
 

@@ -121,7 +121,7 @@ FORMAT = FileFormat(
     summary="interval data of the Australian market: records 100 to 900",
     read=iter_batches,
     recognizes=recognizes_nem,
-    mapping=MappingUse(model=NemMapping),
+    mapping=MappingUse(model=NemMapping, is_seldom=True),
 )
 
 

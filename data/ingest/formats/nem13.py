@@ -115,7 +115,7 @@ FORMAT = FileFormat(
     summary="accumulated registers of the Australian market: records 100, 250, 550 and 900",
     read=iter_batches,
     recognizes=_recognizes,
-    mapping=MappingUse(model=NemMapping),
+    mapping=MappingUse(model=NemMapping, is_seldom=True),
 )
 
 

@@ -52,6 +52,7 @@ def _read(filesystem: Any, path: str) -> FileMapping:
 
 def _needs_mapping(local: Path) -> bool:
     try:
-        return FORMATS[detect_format(local)].mapping is not None
+        use = FORMATS[detect_format(local)].mapping
     except RefusedFile:
         return True
+    return use is not None and not use.is_seldom
