@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from data.ingest.errors import RefusedFile
-from data.ingest.formats.file_mappings import parse_mapping
+from data.ingest.formats.file_mappings import parse_mapping, read_mapping
 from data.ingest.formats.reading import read_file
+from data.ingest.formats.suggest.proposal import suggest_mapping
 from tests.formats.test_nem12 import HEADER, day, series, total
 
 INCOMPLETE = parse_mapping({"format": "nem12", "incomplete": "read"}, "portal.yaml")
@@ -92,6 +93,11 @@ def test_a_file_without_its_first_or_last_record_is_read_if_a_person_says_so(
     told = [row for row in parsed.rejected.to_pylist() if row["rule"] == "NEM-INCOMPLETE"]
     assert [row["line"] for row in told] == gaps
     assert {row["severity"] for row in told} == {"issue"}
+
+
+def test_the_proposal_for_a_file_without_its_first_record_is_to_read_it(tmp_path: Path) -> None:
+    path = write(tmp_path, series(), day())
+    assert read_mapping(suggest_mapping(path).encode(), "proposal.yaml") == INCOMPLETE
 
 
 def test_a_cut_record_of_an_incomplete_file_is_not_read(tmp_path: Path) -> None:

@@ -58,6 +58,10 @@ def suggest_mapping(path: Path | str, timezone: str | None = None) -> str:
         if _DOCUMENT.match(text):
             raise
     else:
+        if format.name in ("nem12", "nem13") and not re.match(r'\s*"?100"?\s*,', text):
+            return (
+                f"format: {format.name}\nincomplete: read  # {CHECK}: nothing proves that the file is whole\n"
+            )
         if format.mapping is None or format.mapping.model is not JsonMapping:
             raise MappingError(f"{path}: {format.name} needs no mapping: inspect or ingest the file as it is")
         return _suggest_for_portal(format.name, format.mapping, timezone)
