@@ -148,3 +148,23 @@ def test_hours_and_quarter_hours_side_by_side(samples: Path) -> None:
         assert inspect(path, mapping=found)["refusal"]["rule"] == "MAP-INTERVAL"
     found = mapping(READING, **fields, values=[hour, quarter], interval_minutes=60)
     assert inspect(path, mapping=found)["status"] == "refused"
+
+
+@pytest.mark.parametrize("is_reversed", [False, True])
+def test_reads_of_a_dial_that_are_declared_as_energy_are_refused(tmp_path: Path, is_reversed: bool) -> None:
+    steps = [step for (step,) in draw("dial", 60, 1)]
+    reads = [[8350 + sum(steps[:n])] for n in range(61)]
+    text = write(reads[::-1] if is_reversed else reads)
+    found = refused(tmp_path, text, **declare("c1"))
+    assert found.rule == "MAP-DIAL" and "cumulative: true" in found.remedy
+    with pytest.raises(RefusedFile, match="MAP-DIAL"):
+        # Two meters in turn, each with its dial.
+        lines = text.split("\n")
+        both = [lines[0], *(row for line in lines[1:-1] for row in (line, line.replace("M,", "N,")))]
+        read(tmp_path, "\n".join([*both, ""]), **declare("c1"))
+    assert read(tmp_path, text, **declare("c1", channel="other")).readings.num_rows == 61
+
+
+def test_energy_that_rises_for_a_day_is_read(tmp_path: Path) -> None:
+    ramp = [[Decimal(n) / 10] for n in range(48)]
+    assert sum(values(read(tmp_path, write(ramp), **declare("c1")))) == sum(n for (n,) in ramp)

@@ -13,12 +13,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from data.ingest.formats.columns import parse_decimals, to_mask
+from data.ingest.formats.columns import Mask, parse_decimals, to_mask
 from data.ingest.formats.container import refuse
 from data.ingest.formats.mapped_layout import Layout
 from data.ingest.formats.mapped_table import RowTable
 from data.ingest.formats.mapped_times import TimeColumns
 from data.ingest.formats.wallclock import DAY_US, US, Ints
+from data.ingest.schema import ONE_DIRECTION_CHANNELS
 
 Floats = npt.NDArray[np.float64]
 
@@ -27,6 +28,8 @@ MIN_ROWS, MIN_DISTINCT = 12, 6
 # Meters print up to so many decimals.
 _DECIMALS = range(7)
 MAX_ROWS = 5000
+# A dial shows much more than it counts in one step.
+MIN_DIAL_ROWS, MIN_DIAL_MOVES, MIN_SIZE_IN_STEPS = 24, 4, 50
 # A share of the rows in which two columns of dates must differ to belong to two blocks.
 _SHARE = 0.5
 
@@ -83,6 +86,31 @@ def check_sums(path: Path, layout: Layout, table: RowTable, numbers: dict[str | 
                 f"the column {whole!r} {how} {' and '.join(map(repr, parts))}: {channel} would count twice"
             )
             raise refuse(path, int(table.lines[0]), "MAP-SUM", reason)
+
+
+def is_large_dial(numbers: Floats) -> bool:
+    """Whether numbers never fall and are large against their steps, as reads of a dial are; order as in time.
+
+    Energy of intervals falls about as often as it rises.
+    """
+    steps = np.diff(numbers)
+    rises = steps[steps > 0]
+    if len(numbers) < MIN_DIAL_ROWS or len(rises) < MIN_DIAL_MOVES or steps.min() < 0 or numbers[0] < 0:
+        return False
+    return float(np.percentile(numbers, 25)) >= MIN_SIZE_IN_STEPS * float(np.median(rises))
+
+
+def check_dials(
+    path: Path, layout: Layout, table: RowTable, own: Mask, numbers: dict[str | int, pa.Array]
+) -> None:
+    """Refuse reads of a dial that are declared as energy; `own` are the rows of one series."""
+    for value in layout.mapping.values:
+        found = _to_floats(numbers[value.column].filter(pa.array(own)))
+        found = found[~np.isnan(found)]
+        is_energy = value.channel in ONE_DIRECTION_CHANNELS and not value.cumulative
+        if is_energy and (is_large_dial(found) or is_large_dial(found[::-1])):
+            reason = f"the values of {value.column!r} never fall, from {found[0]:g} to {found[-1]:g}"
+            raise refuse(path, int(table.lines[0]), "MAP-DIAL", reason)
 
 
 def check_interval(path: Path, layout: Layout, table: RowTable, start_us: Ints, numbers: pa.Array) -> None:

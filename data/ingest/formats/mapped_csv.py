@@ -34,7 +34,7 @@ from data.ingest.formats.columns import (
 )
 from data.ingest.formats.container import Member, cut_lines, refuse
 from data.ingest.formats.format import FileFormat, MappingUse
-from data.ingest.formats.mapped_checks import check_blocks, check_interval, check_sums
+from data.ingest.formats.mapped_checks import check_blocks, check_dials, check_interval, check_sums
 from data.ingest.formats.mapped_dials import Dials
 from data.ingest.formats.mapped_layout import Layout, find_layout
 from data.ingest.formats.mapped_numbers import remove_decimals, split_ways
@@ -122,6 +122,9 @@ class _Reader:
             if not value.cumulative and not self._mapping.is_daily:
                 check_interval(self._path, self._layout, table, times.start_us, numbers[value.column])
         check_sums(self._path, self._layout, table, numbers)
+        series = self._name_series(table)
+        own = to_mask(pc.equal(series, series[0]))
+        check_dials(self._path, self._layout, table, own, numbers)
 
     def finish(self) -> Iterator[Batch]:
         """Yield what lies between the reads of dials, after all tables were read."""

@@ -204,6 +204,12 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
         "Leave the sum or its parts out of `values`, or give them another channel.",
     ),
     (
+        "MAP-DIAL",
+        "terminate",
+        "the values of a channel of energy are amounts of intervals, not reads of a dial",
+        "Declare `cumulative: true` for the column: the energy is then the difference of two reads.",
+    ),
+    (
         "MAP-INTERVAL",
         "terminate",
         "the values of a column follow each other at the declared length of an interval",

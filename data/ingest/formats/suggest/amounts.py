@@ -10,15 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from data.ingest.formats.mapped_checks import Floats, find_sum
+from data.ingest.formats.mapped_checks import MIN_DIAL_MOVES, MIN_SIZE_IN_STEPS, Floats, find_sum
 from data.ingest.formats.mapped_numbers import remove_decimals
 from data.ingest.formats.suggest.sample import Sample
 
 # This many values do not rise one after the other by chance.
 MIN_DIAL_ROWS = 12
-MIN_DIAL_MOVES = 4
-# A dial shows much more than it counts in one step; it may be reset or exchanged now and then.
-MIN_SIZE_IN_STEPS = 50
+# A dial may be reset or exchanged now and then.
 MAX_FALLS_SHARE = 0.05
 # A counter that begins again falls to this share of what it was.
 RESET_SHARE, STANDING_SHARE = 0.1, 0.1
