@@ -134,6 +134,16 @@ def test_a_file_with_flipped_bits_is_refused_or_accounted_for(tmp_path: Path, fo
                 account(found)
 
 
+@pytest.mark.parametrize("start", [b"{", b"[", b"<", b"UNA"])
+@pytest.mark.parametrize("format", FORMATS)
+def test_bytes_that_are_no_text_are_refused_also_where_a_document_begins(
+    tmp_path: Path, format: str, start: bytes
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(start + b"\xdf\xff\n\xe2\x82")
+    assert isinstance(read(path, format, declare_example(format)), RefusedFile)
+
+
 @pytest.mark.parametrize("how", ["gzip", "zip"])
 def test_an_archive_with_a_flipped_bit_is_refused_or_what_it_was(tmp_path: Path, how: str) -> None:
     """A checksum guards the content; a flip in a name, a date or a comment changes nothing of it."""

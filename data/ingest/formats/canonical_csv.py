@@ -79,6 +79,7 @@ def _recognizes(text: str) -> bool:
 
 FORMAT = FileFormat(
     name="canonical_csv",
+    reads_lines=True,
     summary="one reading per row, with every field of a reading",
     read=iter_batches,
     recognizes=_recognizes,

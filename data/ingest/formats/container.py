@@ -279,6 +279,13 @@ def _decode_to_utf8(chunks: Iterator[bytes], encoding: str | None) -> Iterator[b
     yield decoder.decode(b"", final=True).encode()
 
 
+def cut_document(path: Path, member: Member, first: bytes) -> Member:
+    """Return a text whose `first` block was read, in blocks that end at a line end."""
+    blocks = itertools.chain([first], member.blocks)
+    is_document = first.lstrip().startswith(_DOCUMENT_STARTS)
+    return Member(member.name, cut_lines(path, blocks) if is_document else blocks)
+
+
 def cut_lines(path: Path, chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Yield blocks that end at a line end: CR LF and CR become LF, invalid UTF-8 becomes U+FFFD."""
     pending = b""

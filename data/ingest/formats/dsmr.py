@@ -54,6 +54,7 @@ def iter_batches(
 
 FORMAT = FileFormat(
     name="dsmr",
+    reads_lines=True,
     summary="telegrams of smart meters by DSMR, one or a log of them",
     read=iter_batches,
     recognizes=lambda text: (

@@ -42,7 +42,8 @@ class FileFormat:
     and with the mapping or None where `mapping` is set. A format with `magic` (the first bytes of its files)
     is read from the path alone, since its files are not streams of text. `recognizes` returns whether a text
     that starts with the given characters is of the format. `summary` is the line of the format in
-    docs/formats.md.
+    docs/formats.md. With `reads_lines` the blocks of each text end at a line end, even if it starts like a
+    document.
     """
 
     name: str
@@ -51,3 +52,4 @@ class FileFormat:
     recognizes: Callable[[str], bool] = recognize_nothing
     magic: bytes | None = None
     mapping: MappingUse | None = None
+    reads_lines: bool = False

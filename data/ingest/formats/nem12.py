@@ -118,6 +118,7 @@ def recognizes_nem(text: str) -> bool:
 
 FORMAT = FileFormat(
     name="nem12",
+    reads_lines=True,
     summary="interval data of the Australian market: records 100 to 900",
     read=iter_batches,
     recognizes=recognizes_nem,

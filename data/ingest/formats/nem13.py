@@ -112,6 +112,7 @@ def _recognizes(text: str) -> bool:
 
 FORMAT = FileFormat(
     name="nem13",
+    reads_lines=True,
     summary="accumulated registers of the Australian market: records 100, 250, 550 and 900",
     read=iter_batches,
     recognizes=_recognizes,

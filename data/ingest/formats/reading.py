@@ -11,7 +11,15 @@ from pathlib import Path
 
 from data.ingest.errors import RefusedFile
 from data.ingest.formats.columns import Batch
-from data.ingest.formats.container import ALL_TEXTS, Member, TextForm, hash_file, open_members, refuse
+from data.ingest.formats.container import (
+    ALL_TEXTS,
+    Member,
+    TextForm,
+    cut_document,
+    hash_file,
+    open_members,
+    refuse,
+)
 from data.ingest.formats.detect import detect_binary, detect_format, detect_text, find_format
 from data.ingest.formats.format import FileFormat
 from data.ingest.formats.mapping import CsvMapping, FileMapping
@@ -115,6 +123,8 @@ def _iter_members(
             raise refuse(path, None, "FILE-FORMAT", reason)
         previous = format
         whole = Member(member.name, itertools.chain([first], member.blocks))
+        if format.reads_lines:
+            whole = cut_document(path, member, first)
         with with_file_context(format.name, name_in_archive):
             for batch in _read_member(format, path, whole, part, mapping):
                 yield format.name, batch
