@@ -30,7 +30,7 @@ _DECIMALS = range(7)
 MAX_ROWS = 5000
 # A dial shows much more than it counts in one step.
 MIN_DIAL_ROWS, MIN_DIAL_MOVES, MIN_SIZE_IN_STEPS = 24, 4, 50
-# A share of the rows in which two columns of dates must differ to belong to two blocks.
+# A share of the rows: so many have the same rhythm, or dates of another block.
 _SHARE = 0.5
 
 
@@ -118,7 +118,8 @@ def check_interval(path: Path, layout: Layout, table: RowTable, start_us: Ints, 
     length = layout.mapping.interval_minutes * 60 * US
     times = np.unique(start_us[to_mask(pc.is_valid(numbers)) & (start_us != 0)])
     steps = np.diff(times)
-    if len(times) < MIN_ROWS or not len(steps) or steps.min() < 2 * length:
+    if len(times) < MIN_ROWS or steps.min() < 2 * length or np.mean(steps == steps.min()) <= _SHARE:
+        # Few values far apart, without a rhythm, are gaps.
         return
     minutes = int(steps.min()) // (60 * US)
     if minutes > 1440:
