@@ -1,11 +1,11 @@
 -- Not behind gate D: it says what the gates of each run said.
 with runs as (
     select
-        stg_oltp__quality_runs.*,
+        recorded.*,
         {{ days_between('reading_date_from', 'reading_date_to') }} as reading_dates,
         {{ seconds_between('requested_at', 'started_at') }} as queued_seconds,
         {{ seconds_between('started_at', 'ended_at') }} as run_seconds
-    from {{ ref('stg_oltp__quality_runs') }}
+    from {{ ref('stg_oltp__quality_runs') }} as recorded
 ),
 
 -- A run takes as long as others of its job over as many dates; one that failed ended early.
