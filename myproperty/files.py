@@ -46,10 +46,11 @@ def open_below(root: Path, path: PurePath) -> Iterator[IO[bytes]]:
             opened = os.open(path.name, _FILE, dir_fd=parent)
         except OSError as error:
             raise _explain(path, error) from error
+    found = os.fstat(opened)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(opened)
+        raise UnsafeFile(f"{path} is no regular file: send the file itself")
     with os.fdopen(opened, "rb") as file:
-        found = os.fstat(opened)
-        if not stat.S_ISREG(found.st_mode):
-            raise UnsafeFile(f"{path} is no regular file: send the file itself")
         if found.st_nlink > 1:
             raise UnsafeFile(f"{path} has a second name (a hard link): send a copy of the file")
         yield file

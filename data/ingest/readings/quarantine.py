@@ -3,12 +3,11 @@
 Not here: why a reading is quarantined (`rules`), or how a load writes its rows (`quarantined_rows`).
 """
 
+import contextlib
 import datetime
 import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-
-import fsspec
 
 from data.ingest.errors import IngestError
 from data.ingest.formats.container import hash_file
@@ -16,10 +15,11 @@ from data.ingest.formats.file_mappings import identify_load
 from data.ingest.formats.mapping import FileMapping
 from data.ingest.readings.ledger import Job, lock_content, resume_job
 from data.ingest.readings.load import load, read_mapped
+from data.ingest.readings.own_files import open_inbox
 from data.ingest.readings.results import IngestResult
 from myproperty.database.roles import LOADER_ROLE
 from myproperty.database.session import Session, transaction
-from myproperty.files import temporary_folder
+from myproperty.files import UnsafeFile, temporary_folder
 from myproperty.tenants import find_tenant
 
 _COLUMNS = """
@@ -164,10 +164,12 @@ def _fetch(row: QuarantinedReading, job: Job, wanted: str, archive: str, folder:
     # A file whose name was in use in the archive has a folder of its own there.
     archived = [f"{folder}/{name}" for folder in folders]
     places = [row.source_uri, *archived, *(f"{folder}/{wanted[:12]}/{name}" for folder in folders)]
-    for place in places:
-        filesystem, path = fsspec.core.url_to_fs(place)
-        if filesystem.isfile(path):
-            local = folder / name
+    for number, place in enumerate(places):
+        # The first place may be an inbox, where the sender can have put a link since.
+        filesystem, path = open_inbox(place.rpartition("/")[0])
+        path, local = f"{path.rstrip('/')}/{name}", folder / f"{number}" / name
+        local.parent.mkdir()
+        with contextlib.suppress(UnsafeFile, FileNotFoundError, NotADirectoryError):
             filesystem.get_file(path, str(local))
             if identify_load(hash_file(local), job.mapping) == wanted:
                 return local

@@ -1,5 +1,6 @@
 """The quarantine as people use it: list, resolve with a reason, replay after a register was corrected."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -63,6 +64,27 @@ def test_replay_needs_the_bytes_that_were_ingested(
     (row,) = quarantine.list_quarantined(company.dsn, tenant=company.name)
     with pytest.raises(IngestError, match="put it back"):
         quarantine.replay_quarantined(company.dsn, row.id, archive=str(tmp_path))
+
+
+@pytest.mark.parametrize("make_link", [Path.symlink_to, Path.hardlink_to])
+def test_replay_follows_no_link_that_a_sender_put_in_the_place_of_its_file(
+    company: Company, csv_file: FileMaker, tmp_path: Path, make_link: Callable[[Path, Path], None]
+) -> None:
+    path = csv_file("a.csv", ["-1"])
+    ingest_file(path, tenant=company.name, dsn=company.dsn)
+    (row,) = quarantine.list_quarantined(company.dsn, tenant=company.name)
+    elsewhere = path.rename(tmp_path / "elsewhere.csv")
+    make_link(path, elsewhere)
+    with pytest.raises(IngestError, match="put it back"):
+        quarantine.replay_quarantined(company.dsn, row.id, archive=str(tmp_path / "archive"))
+    path.unlink()
+    kept = tmp_path / "archive" / company.name / path.name
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(elsewhere.read_bytes())
+    path.mkdir()  # a folder is not the file either
+    assert (
+        quarantine.replay_quarantined(company.dsn, row.id, archive=str(tmp_path / "archive")).quarantined == 1
+    )
 
 
 def test_an_unknown_row_is_an_error_that_says_how_to_find_one(oltp_dsn: str) -> None:
