@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 
@@ -12,6 +13,12 @@ from myproperty.settings import get_settings
 
 if TYPE_CHECKING:
     from data.ingest.formats.mapping import FileMapping
+    from data.ingest.readings.results import IngestResult
+
+CreateMeters = Annotated[
+    str | None,
+    typer.Option(metavar="PROPERTY", help="Create unknown meters in this property (name or id)."),
+]
 
 
 @reports_errors
@@ -24,11 +31,20 @@ def inspect(
         bool, typer.Option("--suggest-mapping", help="Print a mapping to complete, and what it reads.")
     ] = False,
     timezone: Annotated[
-        str | None, typer.Option(help="The time zone of the file, for the suggested mapping.")
+        str | None,
+        typer.Option(
+            help="The time zone of the suggested mapping, and of the drawing. "
+            "Default of the drawing: the mapping's, else UTC."
+        ),
     ] = None,
+    tenant: Annotated[
+        str | None,
+        typer.Option(help="Say what ingesting the file for this tenant (name or id) would change."),
+    ] = None,
+    create_meters: CreateMeters = None,
     json: AsJson = False,
 ) -> None:
-    """Read a meter file and show its content and its errors; nothing is written."""
+    """Read a meter file, draw its content and show its errors; nothing is written."""
     from data.ingest.inspect import inspect as inspect_file
 
     if suggest_mapping:
@@ -36,11 +52,17 @@ def inspect(
 
         typer.echo(propose_mapping(file, timezone), nl=False)
         return
-    report = inspect_file(file, format, mapping=read_mapping(mapping))
+    declared = read_mapping(mapping)
+    zone = check_zone(timezone) or getattr(declared, "timezone", None) or "UTC"
+    report = inspect_file(file, format, mapping=declared, profile_zone=zone)
+    would = rehearse(file, tenant, create_meters, format, declared) if tenant is not None else None
     if json:
-        console.print_json(report)
+        console.print_json(report | ({"ingest_would": would.as_json()} if would else {}))
     else:
         views.show_inspection(file, report)
+        if would is not None:
+            views.show_ingests([would], "Ingesting it now would give")
+            views.show_refusals([would] if would.refusal else [])
     if report["status"] == "refused":
         views.show_refusal(file, report["refusal"])
         raise typer.Exit(1)
@@ -51,10 +73,7 @@ def ingest(
     files: Annotated[list[Path], typer.Argument(help="Meter files; each is loaded whole or not at all.")],
     *,
     tenant: Annotated[str, typer.Option(help="The tenant that the files belong to: name or id.")],
-    create_meters: Annotated[
-        str | None,
-        typer.Option(metavar="PROPERTY", help="Create unknown meters in this property (name or id)."),
-    ] = None,
+    create_meters: CreateMeters = None,
     max_new_meters: Annotated[
         int | None,
         typer.Option(min=1, help="With --create-meters: refuse a file that needs more meters. Default: 20."),
@@ -102,6 +121,31 @@ def ingest(
     views.show_refusals(refused)
     if refused:
         raise typer.Exit(1)
+
+
+def rehearse(
+    file: Path, tenant: str, create_meters: str | None, format: str | None, mapping: "FileMapping | None"
+) -> "IngestResult":
+    """Return the result that ingesting a file for a tenant would have now."""
+    from data.ingest.readings.load import read_file_for
+    from myproperty import engines
+    from myproperty.tenants import find_tenant
+
+    dsn = engines.login_dsn(get_settings(), INGEST)
+    found = find_tenant(dsn, tenant)
+    return read_file_for(
+        file, found, dsn, create_meters=create_meters, format=format, mapping=mapping
+    ).rehearse()
+
+
+def check_zone(name: str | None) -> str | None:
+    """Return the name of an IANA zone. Raises typer.BadParameter for another text."""
+    try:
+        return name and ZoneInfo(name).key
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise typer.BadParameter(
+            f"{name!r} is not an IANA zone: write for example Europe/London", param_hint="--timezone"
+        ) from None
 
 
 def read_mapping(path: Path | None) -> "FileMapping | None":

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from commands import console
+from commands.drawing import draw_profile
 from data.ingest.rules.table import RULES
 
 # Of a failed run; the others are in the JSON document.
@@ -60,6 +61,14 @@ def show_inspection(file: Path, report: Mapping[str, Any]) -> None:
     ]
     title = f"{file.name}: {report['format'] or 'unknown format'}"
     console.print_table(title, channels, empty="nothing can be loaded")
+    drawn = [channel for channel in report["channels"] if "profile" in channel]
+    for channel in drawn:
+        name = f"{channel['meter']} {channel['register']} {channel['channel']}"
+        console.out.print(
+            console.show_text(name), *draw_profile(channel["profile"], channel["unit"]), sep="\n"
+        )
+    if len(channels) > len(drawn) > 0:
+        console.out.print(f"{len(channels) - len(drawn)} more channels are not drawn")
     # A refused file without a rejected row: its reason is shown as the refusal.
     rejected = [entry for entry in report["rejected"] if entry["first_line"] is not None]
     if rejected:
@@ -83,7 +92,7 @@ def show_refusal(file: Path, refusal: Mapping[str, Any]) -> None:
     console.print_error("refused", Refusal(**refusal).describe(str(file)))
 
 
-def show_ingests(results: "Sequence[IngestResult]") -> None:
+def show_ingests(results: "Sequence[IngestResult]", title: str = "Ingested") -> None:
     """Show the result of each ingested file, and the files that failed."""
     rows = [
         {
@@ -100,7 +109,7 @@ def show_ingests(results: "Sequence[IngestResult]") -> None:
         }
         for result in results
     ]
-    console.print_table("Ingested", rows)
+    console.print_table(title, rows)
     for result in results:
         if result.status == "failed" and result.refusal is not None:
             console.print_error("failed", result.refusal.describe(result.path))

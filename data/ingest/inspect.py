@@ -5,7 +5,7 @@ Here: sums and counts for each register of a file. Not here: whether its meters 
 """
 
 import datetime
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
@@ -18,6 +18,7 @@ from data.ingest.errors import Refusal, RefusedFile
 from data.ingest.formats.file_mappings import list_undeclared
 from data.ingest.formats.mapping import FileMapping
 from data.ingest.formats.reading import read_parts
+from data.ingest.profiles import Profile
 from data.ingest.rules.judge import screen
 from data.ingest.rules.table import RULES
 from data.ingest.schema import KVARH_PER_UNIT_POWER_OF_TEN, KWH_PER_UNIT_POWER_OF_TEN, FileInParts
@@ -26,6 +27,8 @@ _BASE_UNITS = {
     **{unit: ("kWh", power) for unit, power in KWH_PER_UNIT_POWER_OF_TEN.items()},
     **{unit: ("kvarh", power) for unit, power in KVARH_PER_UNIT_POWER_OF_TEN.items()},
 }
+# A file of many meters is not drawn whole.
+MOST_PROFILES = 8
 _SERIES = ["identifier", "channel", "register", "unit"]
 _Series = tuple[str, ...]
 
@@ -36,6 +39,7 @@ def inspect(
     *,
     mapping: FileMapping | None = None,
     now: datetime.datetime | None = None,
+    profile_zone: str | None = None,
 ) -> dict[str, Any]:
     """Return the JSON document on a file: status, format, channels and rejected rows.
 
@@ -45,11 +49,12 @@ def inspect(
     future. `skipped` counts the rows that are no readings by declaration, such as repeated headers.
     `undeclared` lists the mapping fields that ingestion requires and does not have; times without a zone are
     shown as UTC. A refused file has a `refusal`: its rule, reason and remedy, and its line, None if the fault
-    is not in one line.
+    is not in one line. With `profile_zone`, an IANA zone, each of the first MOST_PROFILES channels has a
+    `profile`: see `Profile`.
     """
     now = now or datetime.datetime.now(datetime.UTC)
     try:
-        return _describe(read_parts(path, format, mapping), mapping, now)
+        return _describe(read_parts(path, format, mapping), mapping, now, profile_zone)
     except RefusedFile as refusal:
         return {
             "status": "refused",
@@ -61,15 +66,19 @@ def inspect(
         }
 
 
-def _describe(parsed: FileInParts, mapping: FileMapping | None, now: datetime.datetime) -> dict[str, Any]:
-    channels: defaultdict[_Series, _ChannelSummary] = defaultdict(_ChannelSummary)
+def _describe(
+    parsed: FileInParts, mapping: FileMapping | None, now: datetime.datetime, zone: str | None
+) -> dict[str, Any]:
+    channels: dict[_Series, _ChannelSummary] = {}
     rejected = _RejectedSummary()
     skipped: Counter[str] = Counter()
     for part in parsed.parts():
         skipped += part.skipped
         readings, screened = screen(part.readings, now=now)
         for series in readings.group_by(_SERIES, use_threads=False).aggregate([]).to_pylist():
-            channels[tuple(series.values())].add(_select_series(readings, series))
+            profile = Profile(zone) if zone and len(channels) < MOST_PROFILES else None
+            channel = channels.setdefault(tuple(series.values()), _ChannelSummary(profile))
+            channel.add(_select_series(readings, series))
         for rows in (part.rejected, screened):
             rejected.add(rows.filter(pc.not_equal(rows["severity"], "info")))
     # In file order: the parts of a large file have a different order.
@@ -97,7 +106,8 @@ def _select_series(readings: pa.Table, series: dict[str, str]) -> pa.Table:
 class _ChannelSummary:
     """Sums and counts of one series."""
 
-    def __init__(self) -> None:
+    def __init__(self, profile: Profile | None) -> None:
+        self._profile = profile
         self._total = Decimal(0)
         self._starts: set[datetime.datetime] = set()
         self._lengths: Counter[int] = Counter()
@@ -109,22 +119,27 @@ class _ChannelSummary:
         self._lengths.update(_count_values(readings["interval_seconds"]))
         # By flag and method in the file, else by quality.
         self._quality.update(_count_values(pc.coalesce(readings["quality_method"], readings["quality"])))
+        if self._profile is not None:
+            self._profile.add(readings)
 
     def as_json(self, series: _Series) -> dict[str, Any]:
         identifier, channel, register, given = series
         unit, power = _BASE_UNITS.get(given, (given, 0))
+        # The most frequent length, of equal ones the longest: days and months vary in length.
+        length = max(self._lengths, key=lambda length: (self._lengths[length], length))
+        profile = {"profile": self._profile.as_json(length, power)} if self._profile is not None else {}
         return {
             "meter": identifier,
             "channel": channel,
             "register": register,
             "unit": unit,
-            # The most frequent length, of equal ones the longest: days and months vary in length.
-            "interval_seconds": max(self._lengths, key=lambda length: (self._lengths[length], length)),
+            "interval_seconds": length,
             "intervals": self._lengths.total(),
             "total": decimal_text(self._total.scaleb(power)),
             "first": _format_instant(min(self._starts)),
             "last": _format_instant(max(self._starts)),
             "quality": dict(self._quality),
+            **profile,
         }
 
 

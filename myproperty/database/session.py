@@ -56,6 +56,10 @@ class Session:
         with self._run(statement, parameters):
             pass
 
+    def roll_back(self) -> None:
+        """Undo what the transaction has done so far."""
+        self._connection.rollback()
+
     def rows(self, statement: str | sql.Composable, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run a query and return its rows as tuples of Python values."""
         with self._run(statement, parameters) as cursor:

@@ -78,21 +78,46 @@ class ReadFile:
         except RefusedFile as refused:
             return self._refuse(refused)
 
-    def _write(self, parsed: FileInParts, now: datetime.datetime | None) -> IngestResult:
-        job = self.job
-        with transaction(self.database, LOADER_ROLE) as session:
-            lock_content(session, job.tenant, parsed.content_hash)
-            known = find_loaded_job(session, job.tenant, parsed.content_hash)
-            if known is not None and self.create_meters is None:
-                return read_unchanged_result(session, job, known, str(self.path), parsed.content_hash)
-            return load(
-                session,
-                parsed,
-                job if known is None else replace(job, id=known, is_known=True),
-                create_meters=self.create_meters,
-                max_new_meters=self.max_new_meters,
-                now=now,
+    def rehearse(self, *, now: datetime.datetime | None = None) -> IngestResult:
+        """Return the result of writing the file now, and write nothing."""
+        if isinstance(self.found, IngestResult):
+            return self.found
+        try:
+            if isinstance(self.found, RefusedFile):
+                raise self.found
+            with transaction(self.database, LOADER_ROLE) as session:
+                result = self._write_in(session, self.found, now)
+                session.roll_back()
+        except RefusedFile as refused:
+            tenant = self.job.tenant
+            return IngestResult(
+                path=str(self.path),
+                tenant=tenant.name,
+                tenant_id=str(tenant.id),
+                status="refused",
+                format=refused.format,
+                refusal=refused.refusal,
             )
+        return result
+
+    def _write(self, parsed: FileInParts, now: datetime.datetime | None) -> IngestResult:
+        with transaction(self.database, LOADER_ROLE) as session:
+            return self._write_in(session, parsed, now)
+
+    def _write_in(self, session: Session, parsed: FileInParts, now: datetime.datetime | None) -> IngestResult:
+        job = self.job
+        lock_content(session, job.tenant, parsed.content_hash)
+        known = find_loaded_job(session, job.tenant, parsed.content_hash)
+        if known is not None and self.create_meters is None:
+            return read_unchanged_result(session, job, known, str(self.path), parsed.content_hash)
+        return load(
+            session,
+            parsed,
+            job if known is None else replace(job, id=known, is_known=True),
+            create_meters=self.create_meters,
+            max_new_meters=self.max_new_meters,
+            now=now,
+        )
 
     def _refuse(self, refused: RefusedFile) -> IngestResult:
         """Record the refusal; nothing else of the file is written."""
