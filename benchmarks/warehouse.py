@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -207,9 +207,9 @@ class Peak:
 def measure_warehouse(settings: Settings, sizes: Sequence[int] = SIZES) -> list[Measurement]:
     """Measure a day's run at each size (in millions of readings), the build of 10 million, and DuckDB."""
     dsn = engines.dsn(settings, "warehouse")
-    raw = PostgresWarehouse(dsn)
-    for entity in LOADED.values():
-        raw.ensure_table(entity)
+    with closing(PostgresWarehouse(dsn)) as raw:
+        for entity in LOADED.values():
+            raw.ensure_table(entity)
     with psycopg.connect(dsn) as connection:
         connection.execute(COMPANY.encode())
     found: list[Measurement] = []

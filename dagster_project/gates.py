@@ -5,6 +5,7 @@ Rules and frames are in `expectations`. `dagster_project.defs.<stage>.checks` sa
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 
 import dagster as dg
@@ -13,14 +14,14 @@ import pandas as pd
 from dagster_project.failures import RETRY, permanent_unless_retryable
 from dagster_project.markdown import link_history, write_verdict
 from dagster_project.partitions import left_out_of_tags, window
-from dagster_project.resources.platform import Platform
+from dagster_project.resources.platform import Platform, Sources
 from expectations.rules import GateSuite
 from expectations.verdicts import Verdict, save_verdicts
 from myproperty.database.roles import GATES
 from myproperty.dates import Window
 from myproperty.settings import Settings
 
-FrameReader = Callable[[Platform, Window | None], pd.DataFrame]
+FrameReader = Callable[[Sources, Window | None], pd.DataFrame]
 
 
 def to_check_result(
@@ -104,17 +105,15 @@ def gate_checks(
     ) -> Iterator[dg.AssetCheckResult]:
         selected = {check_key.asset_key for check_key in context.selected_asset_check_keys}
         verdicts: list[Verdict] = []
-        for asset, suite in suites.items():
-            if asset not in selected:
-                continue
-            with permanent_unless_retryable():
-                verdict = run_gate_check(
-                    platform, suite, reader(suite.table), dates=None, run_id=context.run.run_id
-                )
-            verdicts.append(verdict)
-            if verdict.failed:
-                platform.progress(verdict.message)
-            yield to_check_result(verdict, asset, check_name, settings=platform.settings)
+        with permanent_unless_retryable(), platform.open_sources() as sources, keeping(verdicts, platform):
+            for asset, suite in suites.items():
+                if asset not in selected:
+                    continue
+                verdict = _judge(sources, suite, reader(suite.table), dates=None, run_id=context.run.run_id)
+                verdicts.append(verdict)
+                if verdict.failed:
+                    platform.progress(verdict.message)
+                yield to_check_result(verdict, asset, check_name, settings=platform.settings)
         passed = sum(verdict.passed for verdict in verdicts)
         platform.progress(f"Gate {gate} passed on {passed} of {len(verdicts)} tables without dates.")
 
@@ -131,21 +130,44 @@ def run_gate_check(
     left_out: frozenset[str] = frozenset(),
 ) -> Verdict:
     """Run one gate, without the rows of tenants left out, and store its verdict in the OLTP database."""
+    verdicts: list[Verdict] = []
+    with platform.open_sources() as sources, keeping(verdicts, platform):
+        verdicts.append(_judge(sources, suite, read_frame, dates=dates, run_id=run_id, left_out=left_out))
+    return verdicts[0]
+
+
+@contextmanager
+def keeping(verdicts: list[Verdict], platform: Platform) -> Iterator[None]:
+    """Store the verdicts that the block has added to the list, also if it ends in an error."""
+    try:
+        yield
+    finally:
+        if verdicts:
+            save_verdicts(platform.dsn_of(GATES), verdicts)
+            platform.verdicts.extend(verdicts)
+
+
+def _judge(
+    sources: Sources,
+    suite: GateSuite,
+    read_frame: FrameReader,
+    *,
+    dates: Window | None,
+    run_id: str,
+    left_out: frozenset[str] = frozenset(),
+) -> Verdict:
     from expectations.gate import run_gate
 
     started = time.perf_counter()
     verdict = run_gate(
         suite,
-        read_frame(platform, dates),
+        read_frame(sources, dates),
         date_from=dates.start if dates else None,
         date_to=dates.end if dates else None,
         run_id=run_id,
         left_out=left_out,
     )
-    verdict = replace(verdict, seconds=time.perf_counter() - started)
-    save_verdicts(platform.dsn_of(GATES), [verdict])
-    platform.verdicts.append(verdict)
-    return verdict
+    return replace(verdict, seconds=time.perf_counter() - started)
 
 
 def _describe_verdict(verdict: Verdict, settings: Settings | None) -> str:

@@ -6,12 +6,13 @@ The resource of dbt is in `dagster_project.resources.dbt`.
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from expectations.verdicts import Verdict
-from myproperty.database.roles import PIPELINE, WAREHOUSE_LOGINS, Login
+from myproperty.database.roles import GATES, PIPELINE, WAREHOUSE_LOGINS, Login
 from myproperty.logs import is_json
 from myproperty.settings import Settings
 
@@ -19,12 +20,32 @@ if TYPE_CHECKING:
     from data.ingest.readings.results import IngestResult
     from data.ingest.validation.run import Validation
     from data.raw.warehouse import Warehouse
+    from myproperty.database.session import Connections
 
 
 def _log(line: str) -> None:
     """Log the progress of a step as a JSON line; as text drop it, since Dagster's events have everything."""
     if is_json():
         dg.get_dagster_logger("progress").info(line)
+
+
+class Sources:
+    """What gates read: connections that stay open while a step judges, each opened at its first use."""
+
+    def __init__(self, platform: "Platform", opened: ExitStack) -> None:
+        self.platform, self._opened = platform, opened
+
+    @cached_property
+    def oltp(self) -> "Connections":
+        """Return connections to the OLTP database as the login of the gates."""
+        from myproperty.database.session import Connections
+
+        return self._opened.enter_context(Connections(self.platform.dsn_of(GATES)))
+
+    @cached_property
+    def warehouse(self) -> "Warehouse":
+        """Return the warehouse."""
+        return self._opened.enter_context(self.platform.warehouse())
 
 
 @dataclass
@@ -70,6 +91,12 @@ class Platform:
                     continue
                 watching.enter_context(watch_locks(self.dsn_of(login), tell))
             yield
+
+    @contextmanager
+    def open_sources(self) -> Iterator[Sources]:
+        """Open what gates read, and close it at the end."""
+        with ExitStack() as opened:
+            yield Sources(self, opened)
 
     @property
     def dataset_prefix(self) -> str:

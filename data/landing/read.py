@@ -14,7 +14,7 @@ from data.landing.entities import find_entity
 from data.landing.fingerprint import fingerprint_frame, fingerprint_schema, fingerprint_sql
 from data.landing.sql_forms import arrow_column, filter_dates, landing_table
 from myproperty.database.roles import CHECKER_ROLE, ETL_ROLE
-from myproperty.database.session import transaction
+from myproperty.database.session import Connections, transaction
 
 SourceSchema = Literal["myproperty", "warehouse_staging"]
 
@@ -42,7 +42,7 @@ def read_landing(
 
 def fingerprint_landing(
     entity: str,
-    dsn: str,
+    database: str | Connections,
     schema: SourceSchema = "warehouse_staging",
     start: datetime.date | None = None,
     end: datetime.date | None = None,
@@ -51,7 +51,7 @@ def fingerprint_landing(
 ) -> pd.DataFrame:
     """Return the fingerprint of landing, or of its source in `myproperty`, whole or over [start, end).
 
-    Gates read it as `role`, which another job replaces by its own.
+    `database` is a DSN or reusable connections. Gates read as `role`, which another job replaces by its own.
     """
     described, dates = find_entity(entity, start, end)
     query = fingerprint_sql(
@@ -61,5 +61,5 @@ def fingerprint_landing(
         where=filter_dates(described, dates).as_string(),
         forms=dict(described.source_columns) if schema == "myproperty" else {},
     )
-    with transaction(dsn, role) as session:
+    with transaction(database, role) as session:
         return fingerprint_frame(described, session.arrow(query, fingerprint_schema(described)))

@@ -18,7 +18,7 @@ from data.landing.fingerprint import fingerprint_frame, fingerprint_schema, fing
 from data.raw.partitions import check_partition, range_filter
 from data.raw.readers import ask_as_reader
 from myproperty.database.locks import lock_raw_partition, lock_raw_schema
-from myproperty.database.session import Session, transaction
+from myproperty.database.session import Connections, Session, transaction
 
 
 class PostgresWarehouse:
@@ -36,6 +36,7 @@ class PostgresWarehouse:
     ) -> None:
         """`dsn` loads raw, `gates` reads every layer (by default `dsn`), `find_reader` is for `ask`."""
         self._dsn = dsn
+        self._connections = Connections(dsn)
         self._gates = gates or dsn
         self._find_reader = find_reader
         self._prefix = prefix
@@ -48,7 +49,7 @@ class PostgresWarehouse:
             for field in entity.schema
         )
         table = self._table(entity)
-        with transaction(self._dsn) as session:
+        with transaction(self._connections) as session:
             lock_raw_schema(session, self._raw)
             # Asked first: a login that may only load could not create it, even where it exists.
             if not session.rows("select from pg_namespace where nspname = $1", (self._raw,)):
@@ -69,7 +70,7 @@ class PostgresWarehouse:
         """See `Warehouse`. One transaction that can be repeated, so `load_key` is not used."""
         check_partition(entity, rows, partition)
         where = self._partition_filter(entity, partition)
-        with transaction(self._dsn) as session:
+        with transaction(self._connections) as session:
             self._lock_partition(session, entity, partition)
             session.execute(sql.SQL("delete from {} where {}").format(self._table(entity), where))
             return session.copy(rows, entity.name, self._raw)
@@ -83,23 +84,24 @@ class PostgresWarehouse:
             sql.SQL("changed.{0} = t.{0}").format(sql.Identifier(name)) for name in entity.key
         )
         table = self._table(entity)
-        with transaction(self._dsn) as session:
+        with transaction(self._connections) as session:
             self._lock_partition(session, entity, None)
-            session.execute(sql.SQL("create temporary table {} (like {})").format(changed, table))
+            create = sql.SQL("create temporary table {} (like {}) on commit drop")
+            session.execute(create.format(changed, table))
             session.copy(rows, "changed")
             session.execute(sql.SQL("delete from {} as t using changed where {}").format(table, same))
             session.execute(sql.SQL("insert into {} select * from changed").format(table))
 
     def latest_landing(self, entity: Entity) -> datetime.datetime | None:
         """See `Warehouse`."""
-        with transaction(self._dsn) as session:
+        with transaction(self._connections) as session:
             found = session.rows(sql.SQL("select max(landed_at) from {}").format(self._table(entity)))
         latest: datetime.datetime | None = found[0][0]
         return latest
 
     def settle(self, entity: Entity) -> None:
         """See `Warehouse`. Gathers statistics, which dbt's queries need and autovacuum gathers too late."""
-        with transaction(self._dsn) as session:
+        with transaction(self._connections) as session:
             session.execute(sql.SQL("analyze {}").format(self._table(entity)))
 
     def fingerprint(
@@ -109,7 +111,7 @@ class PostgresWarehouse:
         query = fingerprint_sql(
             entity, self._table(entity).as_string(), "postgres", range_filter(entity, start, end)
         )
-        with transaction(self._dsn) as session:
+        with transaction(self._connections) as session:
             return fingerprint_frame(entity, session.arrow(query, fingerprint_schema(entity)))
 
     def query(self, statement: str) -> pa.Table:
@@ -128,7 +130,7 @@ class PostgresWarehouse:
 
     def stamp_relations(self) -> dict[str, str]:
         """See `Warehouse`. The server counts the rows written; it counts from zero after a crash."""
-        with transaction(self._dsn) as session:
+        with transaction(self._connections) as session:
             found = session.rows(
                 "select nspname || '.' || relname, concat_ws(' ', c.oid, relfilenode,"
                 " pg_stat_get_tuples_inserted(c.oid) + pg_stat_get_tuples_updated(c.oid)"
@@ -139,7 +141,8 @@ class PostgresWarehouse:
         return dict(found)
 
     def close(self) -> None:
-        """See `Warehouse`. Each call opens and closes its own connection."""
+        """See `Warehouse`."""
+        self._connections.close()
 
     def _lock_partition(self, session: Session, entity: Entity, partition: datetime.date | None) -> None:
         """Allow one load of a partition at a time: two at once would store the rows of both."""

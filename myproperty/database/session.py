@@ -149,6 +149,10 @@ class Connections:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections; the next transaction opens a new one."""
         while self._idle:
             self._idle.pop().close()
 

@@ -9,7 +9,7 @@ import pytest
 
 from dagster_project.gates import gate_check
 from dagster_project.partitions import READING_DATES, SINGLE_RUN, run_tags, window
-from dagster_project.resources.platform import Platform
+from dagster_project.resources.platform import Platform, Sources
 from expectations.suites.oltp.meter_readings import COLUMNS, SUITE
 from expectations.verdicts import failing_verdicts
 from myproperty.dates import Window
@@ -36,7 +36,7 @@ def run(dsn: str, negative_rows: int) -> tuple[dg.ExecuteInProcessResult, list[W
     def undated() -> None:
         ran.append("undated")
 
-    def read_profile(_: Platform, dates: Window | None) -> pd.DataFrame:
+    def read_profile(_: Sources, dates: Window | None) -> pd.DataFrame:
         assert dates is not None
         checked.append(dates)
         row: dict[str, Any] = dict.fromkeys(COLUMNS, 0) | {"silent_sender": None}

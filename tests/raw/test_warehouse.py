@@ -1,6 +1,7 @@
 """The raw layer on both engines: loads can be repeated, partitions are independent, queries only read."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -32,8 +33,8 @@ pytestmark = pytest.mark.engine
 
 @pytest.fixture
 def postgres(fresh_database: DatabaseMaker) -> Iterator[Warehouse]:
-    with fresh_database("warehouse") as dsn:
-        yield PostgresWarehouse(dsn)
+    with fresh_database("warehouse") as dsn, closing(PostgresWarehouse(dsn)) as warehouse:
+        yield warehouse
 
 
 @pytest.fixture

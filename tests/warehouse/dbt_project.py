@@ -7,7 +7,7 @@ import csv
 import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -54,9 +54,9 @@ def create_raw(dsn: str) -> None:
     """Create the schema `raw` with every source table, empty; drop it first if it exists."""
     with psycopg.connect(dsn) as connection:
         connection.execute("drop schema if exists raw cascade")
-    warehouse = PostgresWarehouse(dsn)
-    for entity in LOADED.values():
-        warehouse.ensure_table(entity)
+    with closing(PostgresWarehouse(dsn)) as warehouse:
+        for entity in LOADED.values():
+            warehouse.ensure_table(entity)
 
 
 def own_tenant(folder: Path, tenant_id: str) -> str:

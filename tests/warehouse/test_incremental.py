@@ -9,7 +9,7 @@ validation, gates and Dagster around these steps (`tests/end_to_end`).
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -102,13 +102,13 @@ class Databases:
     def load(self, dates: Window, run_id: str) -> None:
         """Land and load every table, and count the quality."""
         write_reference_yields(self.oltp, *dates.bounds)
-        raw = PostgresWarehouse(self.dsn)
-        for name, entity in ENTITIES.items():
-            land(name, self.oltp, *(dates.bounds if entity.is_dated else ()))
-            transfer(raw, name, self.oltp, run_id, dates.dates if entity.is_dated else None)
-        count_days(self.oltp)
-        for name in RECORDS:
-            transfer(raw, name, self.oltp, run_id)
+        with closing(PostgresWarehouse(self.dsn)) as raw:
+            for name, entity in ENTITIES.items():
+                land(name, self.oltp, *(dates.bounds if entity.is_dated else ()))
+                transfer(raw, name, self.oltp, run_id, dates.dates if entity.is_dated else None)
+            count_days(self.oltp)
+            for name in RECORDS:
+                transfer(raw, name, self.oltp, run_id)
 
 
 def build_all(dsn: str, target_path: Path, dates: Window) -> None:

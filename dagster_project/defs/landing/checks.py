@@ -4,10 +4,9 @@ import pandas as pd
 
 from dagster_project.defs.landing.assets import DATED, UNDATED, landing_key
 from dagster_project.gates import FrameReader, gate_check, gate_checks
-from dagster_project.resources.platform import Platform
+from dagster_project.resources.platform import Sources
 from expectations.frames import compare_frames
 from expectations.suites import load_suite
-from myproperty.database.roles import GATES
 from myproperty.dates import Window
 
 
@@ -15,12 +14,12 @@ def compare_landing_with_source(entity: str) -> FrameReader:
     """Return a reader that compares the fingerprints of source and landing."""
     suite = load_suite("B", entity)
 
-    def read_frame(platform: Platform, dates: Window | None) -> pd.DataFrame:
+    def read_frame(sources: Sources, dates: Window | None) -> pd.DataFrame:
         from data.landing.read import fingerprint_landing
 
         bounds = dates.bounds if dates else ()
-        source = fingerprint_landing(entity, platform.dsn_of(GATES), "myproperty", *bounds)
-        landed = fingerprint_landing(entity, platform.dsn_of(GATES), "warehouse_staging", *bounds)
+        source = fingerprint_landing(entity, sources.oltp, "myproperty", *bounds)
+        landed = fingerprint_landing(entity, sources.oltp, "warehouse_staging", *bounds)
         return compare_frames(source, landed, suite.id_columns, suite.measures)
 
     return read_frame

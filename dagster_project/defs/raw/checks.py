@@ -7,11 +7,10 @@ import pandas as pd
 from dagster_project.defs.landing.assets import DATED, UNDATED
 from dagster_project.defs.raw.assets import raw_key
 from dagster_project.gates import FrameReader, gate_check, gate_checks
-from dagster_project.resources.platform import Platform
+from dagster_project.resources.platform import Sources
 from data.landing.entities import ENTITIES
 from expectations.frames import compare_frames
 from expectations.suites import load_suite
-from myproperty.database.roles import GATES
 from myproperty.dates import Window
 
 
@@ -19,15 +18,14 @@ def compare_raw_with_landing(entity: str) -> FrameReader:
     """Return a reader that compares the fingerprints of landing and raw."""
     suite = load_suite("C", entity)
 
-    def read_frame(platform: Platform, dates: Window | None) -> pd.DataFrame:
+    def read_frame(sources: Sources, dates: Window | None) -> pd.DataFrame:
         from data.landing.read import fingerprint_landing
 
         bounds = dates.bounds if dates else ()
-        landed = fingerprint_landing(entity, platform.dsn_of(GATES), "warehouse_staging", *bounds)
-        with platform.warehouse() as warehouse:
-            loaded = warehouse.fingerprint(ENTITIES[entity], *bounds)
+        landed = fingerprint_landing(entity, sources.oltp, "warehouse_staging", *bounds)
+        loaded = sources.warehouse.fingerprint(ENTITIES[entity], *bounds)
         if dates is None:
-            platform.raw_digests[entity] = hashlib.sha256(loaded.to_csv().encode()).hexdigest()
+            sources.platform.raw_digests[entity] = hashlib.sha256(loaded.to_csv().encode()).hexdigest()
         return compare_frames(landed, loaded, suite.id_columns, suite.measures)
 
     return read_frame

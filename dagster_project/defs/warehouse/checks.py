@@ -13,7 +13,7 @@ from dagster_project.environments import TENANT_DAYS
 from dagster_project.failures import RETRY, permanent_unless_retryable
 from dagster_project.gates import FrameReader, gate_check
 from dagster_project.markdown import escape_text, write_table
-from dagster_project.resources.platform import Platform
+from dagster_project.resources.platform import Platform, Sources
 from data.landing.published_dates import read_newest_dates
 from expectations.frames import read_warehouse_frame
 from expectations.rules import WarehouseSuite
@@ -24,9 +24,9 @@ from myproperty.dates import Window
 def frame_reader(suite: WarehouseSuite) -> FrameReader:
     """Return a reader of the frame of a suite."""
 
-    def read_frame(platform: Platform, dates: Window | None) -> pd.DataFrame:
-        with platform.warehouse() as warehouse:
-            return read_warehouse_frame(suite, warehouse, dates, prefix=platform.dataset_prefix)
+    def read_frame(sources: Sources, dates: Window | None) -> pd.DataFrame:
+        prefix = sources.platform.dataset_prefix
+        return read_warehouse_frame(suite, sources.warehouse, dates, prefix=prefix)
 
     return read_frame
 
