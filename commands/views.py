@@ -17,6 +17,8 @@ from data.ingest.rules.table import RULES
 
 # Of a failed run; the others are in the JSON document.
 MOST_REASONS = 10
+# Of a run's sixty, in the table of where the time went.
+MOST_STEPS = 8
 
 if TYPE_CHECKING:
     from dagster_project.pending import FailedRun, Pending
@@ -148,11 +150,32 @@ def show_runs(reports: "Sequence[RunReport]") -> None:
             "reading dates": console.describe_dates(report.dates),
             "result": _describe_result(report),
             "gates": f"{len(report.verdicts) - len(report.failed)} of {len(report.verdicts)} passed",
-            "seconds": f"{sum(report.seconds.values()):.1f}",
+            "seconds": f"{report.wall_seconds:.1f}",
         }
         for report in reports
     ]
     console.print_table("Rebuilt", rows, empty="no reading date has changed since it was published")
+    if reports:
+        console.print_table("Where the time went", _list_slowest_steps(reports))
+
+
+def _list_slowest_steps(reports: "Sequence[RunReport]") -> list[console.Row]:
+    """Return the slowest steps of all runs together, the other steps, and the time outside of steps."""
+    of_steps: Counter[str] = Counter()
+    for report in reports:
+        of_steps.update(report.seconds)
+    whole = sum(report.wall_seconds for report in reports)
+    slowest = of_steps.most_common(MOST_STEPS)
+    rest = len(of_steps) - len(slowest)
+    lines = [
+        *slowest,
+        (f"{rest} other steps", of_steps.total() - sum(seconds for _, seconds in slowest)),
+        ("start, end and between the steps", whole - of_steps.total()),
+    ]
+    return [
+        {"step": name, "seconds": f"{seconds:.1f}", "share": f"{100 * seconds / whole:.0f} %"}
+        for name, seconds in lines
+    ]
 
 
 def _describe_result(report: "RunReport") -> str:

@@ -4,6 +4,7 @@ The jobs are defined in `dagster_project.defs.<stage>.jobs`.
 """
 
 import getpass
+import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -53,9 +54,9 @@ class RunFailed(PlatformError):
 class RunReport:
     """The outcome of one run of the pipeline over reading dates in [start, end).
 
-    `seconds` has one entry for each finished step. `error` is the reason of the first failed step; None on
-    success. `validated` is the outcome of validation, one entry for each tenant. `left_out` are the ids of
-    the tenants that the run left as they were.
+    `seconds` has one entry for each finished step, `wall_seconds` is the time from the call to the end.
+    `error` is the reason of the first failed step; None on success. `validated` is the outcome of validation,
+    one entry for each tenant. `left_out` are the ids of the tenants that the run left as they were.
     """
 
     start: date
@@ -68,6 +69,7 @@ class RunReport:
     dates: list[date] = field(default_factory=list)
     validated: list["Validation"] = field(default_factory=list)
     left_out: frozenset[str] = frozenset()
+    wall_seconds: float = 0
 
     @property
     def failed(self) -> list[Verdict]:
@@ -90,6 +92,7 @@ class RunReport:
             "run_id": self.run_id,
             "success": self.success,
             "seconds": self.seconds,
+            "wall_seconds": self.wall_seconds,
             "error": self.error,
             "validated": [found.as_json() for found in self.validated],
             "failed_gates": [verdict.as_json() for verdict in self.failed],
@@ -136,6 +139,7 @@ def run_pipeline(
     _check_dates(dates)
     platform = _make_platform(settings, progress)
     tags = run_tags(dates, _launcher(), left_out, split_from)
+    began = time.monotonic()
     result = _execute_job(pipeline.name, platform, {**tags, SPLIT_BY: "its caller"})
     return RunReport(
         start=start,
@@ -148,6 +152,7 @@ def run_pipeline(
         seconds=_step_seconds(result),
         error=None if result.success else _describe_failure(result),
         left_out=left_out,
+        wall_seconds=round(time.monotonic() - began, 2),
     )
 
 
