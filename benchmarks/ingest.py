@@ -251,9 +251,10 @@ def _ingest(dsn: str, paths: list[Path], workers: int) -> None:
 
 
 def _judged(dsn: str, path: Path) -> pa.Table:
+    parsed = read_mapped(path, None, None)
     with transaction(dsn, LOADER_ROLE) as session:
-        registers = read_registers(session, _tenant(dsn))
-    return judge(join_parts(read_mapped(path, None, None)), registers, now=datetime.now(UTC)).readings
+        registers = read_registers(session, _tenant(dsn), parsed)
+    return judge(join_parts(parsed), registers, now=datetime.now(UTC)).readings
 
 
 def _as_stored(dsn: str, path: Path) -> pa.Table:

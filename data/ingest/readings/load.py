@@ -248,7 +248,7 @@ def load(
     of the quarantine become `replayed`.
     """
     wait_for_billing(session, job.tenant.id)
-    registers = read_registers(session, job.tenant.id)
+    registers = read_registers(session, job.tenant.id, parsed)
     new_meters = None
     if create_meters is not None:
         new_meters, registers = _add_new_meters(session, parsed, job, create_meters)
@@ -277,7 +277,7 @@ def _add_new_meters(
 ) -> tuple[NewMeters, pa.Table]:
     """Return the meters that the file needs at the property `wanted`, and the registers with theirs."""
     lock_meters(session, job.tenant.id)
-    registers = read_registers(session, job.tenant.id)
+    registers = read_registers(session, job.tenant.id, parsed)
     series = list_series(part.readings for part in parsed.parts())
     new_meters = describe_new_meters(session, job.tenant.id, wanted, series, registers)
     return new_meters, new_meters.extend(registers)

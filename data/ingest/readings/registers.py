@@ -26,8 +26,28 @@ _CONFIGURED = """
            m.type as meter_type, m.timezone
     from myproperty.meter_registers as r
     join myproperty.meters as m on m.tenant_id = r.tenant_id and m.id = r.meter_id
-    where r.tenant_id = $1::uuid
+    where r.tenant_id = $1::uuid and r.identifier = any($2)
     order by r.identifier, r.register
+"""
+_METERS = """
+    select m.id::text, m.serial_number, m.type, m.timezone,
+           array_remove(array_agg(distinct r.channel), null) as channels
+    from myproperty.meters as m
+    left join myproperty.meter_registers as r on r.tenant_id = m.tenant_id and r.meter_id = m.id
+    where m.tenant_id = $1::uuid and m.serial_number = any($2)
+    group by m.id, m.serial_number, m.type, m.timezone
+"""
+# Whole columns in one statement: a file may bring a hundred thousand meters.
+_INSERT_METERS = """
+    insert into myproperty.meters (id, tenant_id, property_id, type, serial_number, timezone)
+    select id, $1::uuid, $2::uuid, type, serial_number, timezone
+    from unnest($3::uuid[], $4::text[], $5::text[], $6::text[]) as new (id, type, serial_number, timezone)
+"""
+_INSERT_REGISTERS = """
+    insert into myproperty.meter_registers (tenant_id, meter_id, identifier, register, channel, unit)
+    select $1::uuid, meter_id, identifier, register, channel, unit
+    from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[])
+        as new (meter_id, identifier, register, channel, unit)
 """
 
 
@@ -57,40 +77,33 @@ class NewMeters:
 
     def write(self, session: Session, tenant_id: uuid.UUID) -> None:
         """Insert the new meters and registers."""
-        for meter in self.meters:
-            session.execute(
-                """
-                insert into myproperty.meters (id, tenant_id, property_id, type, serial_number, timezone)
-                values ($1::uuid, $2::uuid, $3::uuid, $4, $5, $6)
-                """,
-                (meter.id, str(tenant_id), self.property_id, meter.type, meter.serial_number, meter.timezone),
-            )
-        for register in self.registers:
-            session.execute(
-                """
-                insert into myproperty.meter_registers (
-                    tenant_id, meter_id, identifier, register, channel, unit
-                )
-                values ($1::uuid, $2::uuid, $3, $4, $5, $6)
-                """,
-                (
-                    str(tenant_id),
-                    *(register[name] for name in ("meter_id", "identifier", "register", "channel", "unit")),
-                ),
-            )
+        meters = [
+            [getattr(meter, name) for meter in self.meters]
+            for name in ("id", "type", "serial_number", "timezone")
+        ]
+        registers = [
+            [register[name] for register in self.registers]
+            for name in ("meter_id", "identifier", "register", "channel", "unit")
+        ]
+        session.execute(_INSERT_METERS, (str(tenant_id), self.property_id, *meters))
+        session.execute(_INSERT_REGISTERS, (str(tenant_id), *registers))
 
 
-def read_registers(session: Session, tenant_id: uuid.UUID) -> pa.Table:
-    """Return the configured registers of a tenant (schema `REGISTERS`)."""
-    return session.arrow(_CONFIGURED, REGISTERS, (str(tenant_id),))
+def read_registers(session: Session, tenant_id: uuid.UUID, parsed: FileInParts) -> pa.Table:
+    """Return the configured registers of the meters that a file names (schema `REGISTERS`)."""
+    return session.arrow(_CONFIGURED, REGISTERS, (str(tenant_id), sorted(_list_identifiers(parsed))))
+
+
+def _list_identifiers(parsed: FileInParts) -> set[str]:
+    identifiers = {identifier for identifier, _ in parsed.spans}
+    return identifiers.union(parsed.register_reads["identifier"].to_pylist())
 
 
 def refuse_unknown_meters(parsed: FileInParts, registers: pa.Table) -> None:
     """Raise `RefusedFile` if no meter of the file is in `registers`: its rows belong to another tenant, or to
     nobody yet. An unknown register of a known meter is a matter of its rows.
     """
-    named = {identifier for identifier, _ in parsed.spans}
-    named.update(parsed.register_reads["identifier"].to_pylist())
+    named = _list_identifiers(parsed)
     if named and named.isdisjoint(registers["identifier"].to_pylist()):
         first = sorted(named)[:_SHOWN]
         more = f" and {len(named) - len(first)} more" if len(named) > len(first) else ""
@@ -112,12 +125,8 @@ def describe_new_meters(
     tenant has no such property.
     """
     property_id, timezone = _find_property(session, tenant_id, wanted)
-    serials = _read_meters(session, tenant_id)
+    serials = _read_meters(session, tenant_id, series)
     known = set(zip(configured["identifier"].to_pylist(), configured["register"].to_pylist(), strict=True))
-    for row in configured.to_pylist():
-        for meter in serials.values():
-            if meter.id == row["meter_id"]:
-                meter.channels.add(row["channel"])
     new_meters = NewMeters(property_id)
     for one in series:
         if (one["identifier"], one["register"]) not in known:
@@ -145,12 +154,20 @@ def _find_property(session: Session, tenant_id: uuid.UUID, wanted: str) -> tuple
     return str(found[0][0]), str(found[0][1])
 
 
-def _read_meters(session: Session, tenant_id: uuid.UUID) -> dict[str, MeterChannels]:
-    rows = session.rows(
-        "select id::text, serial_number, type, timezone from myproperty.meters where tenant_id = $1::uuid",
-        (str(tenant_id),),
-    )
-    return {row[1]: MeterChannels(*row) for row in rows}
+def _read_meters(
+    session: Session, tenant_id: uuid.UUID, series: list[dict[str, str]]
+) -> dict[str, MeterChannels]:
+    """Return the meters that `_choose_meter` may find for these series, by serial number."""
+    serials = {one["identifier"] for one in series} | {_own_serial(one) for one in series}
+    rows = session.rows(_METERS, (str(tenant_id), sorted(serials)))
+    return {
+        serial: MeterChannels(meter, serial, kind, timezone, set(channels))
+        for meter, serial, kind, timezone, channels in rows
+    }
+
+
+def _own_serial(series: dict[str, str]) -> str:
+    return f"{series['identifier']}/{series['register']}"
 
 
 def refuse_many_meters(parsed: FileInParts, new_meters: NewMeters, limit: int) -> None:
@@ -181,7 +198,7 @@ def _choose_meter(
     """Return the meter of a series; a new one is added to `serials` and `new_meters`."""
     serial = series["identifier"]
     if serial in serials and series["channel"] in serials[serial].channels:
-        serial = f"{series['identifier']}/{series['register']}"
+        serial = _own_serial(series)
     if serial not in serials:
         kind = "solar" if series["channel"] == "generation" else "grid"
         serials[serial] = MeterChannels(str(uuid7()), serial, kind, timezone)
