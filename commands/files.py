@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import typer
 
 from commands import console, views
-from commands.options import AsJson, FileFormat, MappingFile, reports_errors
+from commands.options import AsJson, Channel, FileFormat, Identifier, MappingFile, reports_errors
 from myproperty.database.roles import INGEST
 from myproperty.settings import get_settings
 
@@ -33,10 +33,12 @@ def inspect(
     timezone: Annotated[
         str | None,
         typer.Option(
-            help="The time zone of the suggested mapping, and of the drawing. "
-            "Default of the drawing: the mapping's, else UTC."
+            help="The time zone of the mapping if it leaves it open, of the suggested mapping, and of the "
+            "drawing. Default of the drawing: the mapping's, else UTC."
         ),
     ] = None,
+    identifier: Identifier = None,
+    channel: Channel = None,
     tenant: Annotated[
         str | None,
         typer.Option(help="Say what ingesting the file for this tenant (name or id) would change."),
@@ -50,9 +52,10 @@ def inspect(
     if suggest_mapping:
         from data.ingest.proposals import propose_mapping
 
-        typer.echo(propose_mapping(file, timezone), nl=False)
+        typer.echo(views.describe_fitting(file) + propose_mapping(file, timezone), nl=False)
         return
-    declared = read_mapping(mapping)
+    zone_of_mapping = timezone if mapping is not None else None
+    declared = read_mapping(mapping, identifier=identifier, timezone=zone_of_mapping, channel=channel)
     zone = check_zone(timezone) or getattr(declared, "timezone", None) or "UTC"
     report = inspect_file(file, format, mapping=declared, profile_zone=zone)
     would = rehearse(file, tenant, create_meters, format, declared) if tenant is not None else None
@@ -80,6 +83,9 @@ def ingest(
     ] = None,
     format: FileFormat = None,
     mapping: MappingFile = None,
+    identifier: Identifier = None,
+    timezone: Annotated[str | None, typer.Option(help="With --mapping: the time zone of the file.")] = None,
+    channel: Channel = None,
     workers: Annotated[
         int | None,
         typer.Option(min=1, help="Number of files loaded at once. Default: the processors, at most 4."),
@@ -95,7 +101,7 @@ def ingest(
     from myproperty import engines
     from myproperty.database.blockers import watch_locks
 
-    declared = read_mapping(mapping)
+    declared = read_mapping(mapping, identifier=identifier, timezone=timezone, channel=channel)
     dsn = engines.login_dsn(get_settings(), INGEST)
     results = []
     step = console.step(f"Reading {len(files)} files" if len(files) > 1 else f"Reading {files[0]}")
@@ -148,8 +154,11 @@ def check_zone(name: str | None) -> str | None:
         ) from None
 
 
-def read_mapping(path: Path | None) -> "FileMapping | None":
-    """Read the mapping that an option names, if any."""
+def read_mapping(name: str | None, **words: str | None) -> "FileMapping | None":
+    """Read the mapping that an option names, if any, with what other options state beside it."""
     from data.ingest.formats.file_mappings import load_mapping
 
-    return load_mapping(path) if path is not None else None
+    stated = {field: word for field, word in words.items() if word is not None}
+    if name is None and stated:
+        raise typer.BadParameter(f"--{next(iter(stated))} completes a mapping: name one by --mapping")
+    return load_mapping(name, stated) if name is not None else None

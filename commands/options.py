@@ -3,7 +3,6 @@
 import functools
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated, ParamSpec, TypeVar
 
 import typer
@@ -31,9 +30,15 @@ LastDate = Annotated[
     datetime | None, typer.Option("--to", formats=DATE_FORMATS, help="Last reading date, included.")
 ]
 MappingFile = Annotated[
-    Path | None,
-    typer.Option("--mapping", help="A YAML or TOML file that declares what the meter file leaves out."),
+    str | None,
+    typer.Option(
+        "--mapping",
+        metavar="FILE|NAME",
+        help="What the meter file leaves out: a YAML or TOML file, or the name of a shipped mapping.",
+    ),
 ]
+Identifier = Annotated[str | None, typer.Option(help="With --mapping: the name of the meter.")]
+Channel = Annotated[str | None, typer.Option(help="With --mapping: the channel, where it is left open.")]
 OnlyRule = Annotated[str | None, typer.Option("--rule", help="All open ones of this rule.")]
 OnlyFile = Annotated[str | None, typer.Option("--file", help="All open ones of this meter file: its name.")]
 OnlyJob = Annotated[str | None, typer.Option("--job", help="All open ones of this ingestion job: its id.")]

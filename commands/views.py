@@ -77,8 +77,24 @@ def show_inspection(file: Path, report: Mapping[str, Any]) -> None:
         console.print_table("Rejected", [_describe_rejected(entry) for entry in rejected])
     for entry in report["skipped"]:
         console.err.print(f"skipped: {entry['count']} rows: {entry['reason']}")
+    if "reads_as" in report:
+        console.err.print(f"reads as: {_name_shipped(report['reads_as'])}")
+    for name in report.get("fits", []):
+        console.err.print(f"several shipped mappings fit, and none was chosen: --mapping {name}")
     if report.get("undeclared"):
         console.err.print(f"to ingest it, a mapping must declare: {', '.join(report['undeclared'])}")
+
+
+def describe_fitting(file: Path) -> str:
+    """Return comments in YAML with the shipped mappings that fit a file, empty if none does."""
+    from data.ingest.formats.fitting import find_fitting
+
+    fitting = [{"name": s.name, "sender": s.sender, "country": s.country} for s in find_fitting(file)]
+    return "".join(f"# A shipped mapping fits: {_name_shipped(found)}\n" for found in fitting)
+
+
+def _name_shipped(found: Mapping[str, str]) -> str:
+    return f"{found['name']} ({found['sender']}, {found['country']})"
 
 
 def _describe_rejected(entry: console.Row) -> console.Row:

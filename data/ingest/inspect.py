@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from data.ingest.errors import Refusal, RefusedFile
 from data.ingest.formats.file_mappings import list_undeclared
+from data.ingest.formats.fitting import complete_for_trial, find_fitting
 from data.ingest.formats.mapping import FileMapping
 from data.ingest.formats.reading import read_parts
 from data.ingest.profiles import Profile
@@ -51,19 +52,44 @@ def inspect(
     shown as UTC. A refused file has a `refusal`: its rule, reason and remedy, and its line, None if the fault
     is not in one line. With `profile_zone`, an IANA zone, each of the first MOST_PROFILES channels has a
     `profile`: see `Profile`.
+
+    If no format and no mapping is given and the content has none, the shipped mappings are tried. If one
+    fits, the file is read by it and `reads_as` names it, with its sender and country; if several fit, `fits`
+    lists them and none is chosen.
     """
     now = now or datetime.datetime.now(datetime.UTC)
     try:
         return _describe(read_parts(path, format, mapping), mapping, now, profile_zone)
     except RefusedFile as refusal:
-        return {
-            "status": "refused",
-            "format": refusal.format,
-            "channels": [],
-            "rejected": _list_rejected(refusal),
-            "skipped": [],
-            "refusal": asdict(refusal.refusal),
-        }
+        document = _describe_refusal(refusal)
+        if mapping is None and format is None and refusal.rule == "FILE-FORMAT":
+            return _read_by_shipped(path, document, now, profile_zone)
+        return document
+
+
+def _describe_refusal(refusal: RefusedFile) -> dict[str, Any]:
+    return {
+        "status": "refused",
+        "format": refusal.format,
+        "channels": [],
+        "rejected": _list_rejected(refusal),
+        "skipped": [],
+        "refusal": asdict(refusal.refusal),
+    }
+
+
+def _read_by_shipped(
+    path: Path | str, refused: dict[str, Any], now: datetime.datetime, profile_zone: str | None
+) -> dict[str, Any]:
+    """Describe a file by the shipped mapping that fits it; return `refused` if there is not just one."""
+    fitting = find_fitting(path)
+    if len(fitting) != 1:
+        return refused | ({"fits": [shipped.name for shipped in fitting]} if fitting else {})
+    shipped = fitting[0]
+    zone = profile_zone and (shipped.content.get("timezone") or profile_zone)
+    document = inspect(path, mapping=complete_for_trial(shipped), now=now, profile_zone=zone)
+    document["reads_as"] = {"name": shipped.name, "sender": shipped.sender, "country": shipped.country}
+    return document | ({"undeclared": shipped.open_fields} if shipped.open_fields else {})
 
 
 def _describe(

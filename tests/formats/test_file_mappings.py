@@ -12,8 +12,6 @@ from data.ingest.inspect import inspect
 from myproperty.errors import PlatformError
 from tests.formats.mapped_csv_text import DAILY, DAY, READING, mapping
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "data" / "ingest" / "formats" / "mappings"
-
 
 @pytest.mark.parametrize(
     ("changes", "reason"),
@@ -125,24 +123,21 @@ def test_a_mapping_is_yaml_or_toml_and_equal_ones_are_the_same(tmp_path: Path) -
         '[[values]]\ncolumn = "kWh"\nchannel = "import"\nunit = "kwh"\n'
         '[qualities]\nActual = "actual"\nEstimated = "estimated"\n'
     )
-    yaml = load_mapping(EXAMPLES / "row_a_reading.yaml")
+    yaml = load_mapping("uk_row_a_reading")
     assert write_canonical_text(load_mapping(toml)) == write_canonical_text(yaml)
     assert identify_load("0" * 64, yaml) == identify_load("0" * 64, load_mapping(toml)) != "0" * 64
     assert identify_load("0" * 64, None) == "0" * 64
     assert parse_mapping(json.loads(write_canonical_text(yaml)), "again") == yaml
 
 
-@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.*")), ids=lambda path: path.name)
-def test_every_example_mapping_is_valid(path: Path) -> None:
-    assert load_mapping(path).format
-
-
 @pytest.mark.parametrize(
     ("name", "example"),
-    [("highlands_example.csv", "row_a_reading"), ("row-per-day_valid.csv", "row_a_day")],
+    [("highlands_example.csv", "uk_row_a_reading"), ("row-per-day_valid.csv", "uk_row_a_day")],
 )
 def test_real_files(oracles: dict[str, Any], samples: Path, name: str, example: str) -> None:
-    document = inspect(samples / "interval_csv" / name, mapping=load_mapping(EXAMPLES / f"{example}.yaml"))
+    path = samples / "interval_csv" / name
+    assert inspect(path)["reads_as"]["name"] == example
+    document = inspect(path, mapping=load_mapping(example))
     oracle = oracles[f"interval_csv/{name}"]
     assert (document["status"], document["format"], document["rejected"]) == ("ok", "mapped_csv", [])
     assert sum(channel["intervals"] for channel in document["channels"]) == oracle["n"]
@@ -151,7 +146,7 @@ def test_real_files(oracles: dict[str, Any], samples: Path, name: str, example: 
 
 
 def test_real_files_that_are_damaged_or_have_gaps(samples: Path) -> None:
-    by_day = load_mapping(EXAMPLES / "row_a_day.yaml")
+    by_day = load_mapping("uk_row_a_day")
     cut = inspect(samples / "interval_csv" / "row-per-day_malformed.csv", mapping=by_day)
     assert [channel["total"] for channel in cut["channels"]] == ["901.889218"]
     assert cut["rejected"] == [

@@ -5,6 +5,8 @@ from collections import Counter
 from decimal import Decimal
 from pathlib import Path
 
+import yaml
+
 from data.ingest.errors import IngestError, RefusedFile
 from data.ingest.formats.file_mappings import read_mapping
 from data.ingest.schema import ParsedFile
@@ -14,6 +16,8 @@ from tests.formats.invariants import account, read
 
 SHIPPED = Path(__file__).resolve().parents[2] / "data" / "ingest" / "formats" / "mappings"
 CASES = 1500
+# The examples fit the files, so they come as often as the shipped mappings.
+COPIES = 8
 # What writes a mapping badly, by mistake or on purpose.
 WORDS = (
     "null", "true", "-1", "0", "9" * 40, "1e400", ".nan", "''", '"\\u0000"', "[]", "{}", "[a, b]", "{a: b}",
@@ -49,18 +53,18 @@ def break_text(chance: random.Random, text: str) -> str:
 def test_a_broken_mapping_is_refused_or_reads_nothing_wrong(tmp_path: Path) -> None:
     """A mapping that is still valid reads the example of its format: whatever comes out adds up."""
     chance = random.Random(1)
-    sources = [(path.suffix, path.read_text()) for path in sorted(SHIPPED.iterdir())]
+    sources = [path.read_text(encoding="utf-8") for path in sorted(SHIPPED.iterdir())]
     files = {}
     for format in EXAMPLES:
         if declare_example(format) is not None:
             files[format] = tmp_path / format
             files[format].write_bytes(write_example(format, [Decimal(n) / 8 for n in range(DAY)]))
+            sources += [yaml.safe_dump({"format": format, **EXAMPLES[format].mapping})] * COPIES
     outcomes: Counter[str] = Counter()
     for _ in range(CASES):
-        suffix, text = chance.choice(sources)
-        broken = break_text(chance, text)
+        broken = break_text(chance, chance.choice(sources))
         try:
-            mapping = read_mapping(broken.encode("utf-8", "surrogatepass"), f"m{suffix}")
+            mapping = read_mapping(broken.encode("utf-8", "surrogatepass"), "m.yaml")
         except IngestError as refused:
             assert str(refused)
             outcomes["refused"] += 1

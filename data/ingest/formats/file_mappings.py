@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from data.ingest.formats.container import refuse
 from data.ingest.formats.format import MappingUse
 from data.ingest.formats.mapping import Columns, Day, FileMapping, Value
 from data.ingest.formats.registry import FORMATS
+from data.ingest.formats.shipped import fill_open_fields, load_shipped
 from data.ingest.schema import FileInParts
 
 # A mapping takes a few hundred bytes: a larger file was given by mistake.
@@ -78,21 +80,26 @@ class MappingError(IngestError):
     """A mapping file cannot be used. The message names the file, the field and the expected content."""
 
 
-def load_mapping(path: Path | str) -> FileMapping:
-    """Read the mapping in a YAML file (`.yaml`, `.yml`) or a TOML file (`.toml`). Raises `MappingError`."""
-    path = Path(path)
+def load_mapping(path: Path | str, words: Mapping[str, str] | None = None) -> FileMapping:
+    """Read the mapping in a YAML file (`.yaml`, `.yml`) or a TOML file (`.toml`), or a shipped one by name.
+
+    `words` are what a person states beside it: `identifier`, `timezone` or `channel`. Raises `MappingError`.
+    """
+    name, path = str(path), Path(path)
+    if name in load_shipped() and not path.is_file():
+        return parse_mapping({"use": name}, name, words)
     try:
         with path.open("rb") as file:
             data = file.read(MAX_MAPPING_BYTES + 1)
     except OSError as error:
         raise MappingError(f"{path}: the mapping cannot be read: {error}. Check the path") from error
-    return read_mapping(data, str(path))
+    return read_mapping(data, str(path), words)
 
 
-def read_mapping(data: bytes, source: str) -> FileMapping:
+def read_mapping(data: bytes, source: str, words: Mapping[str, str] | None = None) -> FileMapping:
     """Read the mapping in the bytes of a file; its name `source` ends with .toml, or the file is YAML.
 
-    Raises `MappingError`.
+    `words` are as for `load_mapping`. Raises `MappingError`.
     """
     if len(data) > MAX_MAPPING_BYTES:
         limit = f"{MAX_MAPPING_BYTES >> 10} KiB"
@@ -109,13 +116,20 @@ def read_mapping(data: bytes, source: str) -> FileMapping:
     except (tomllib.TOMLDecodeError, yaml.YAMLError, ValueError, RecursionError) as error:
         syntax = "TOML" if is_toml else "YAML"
         raise MappingError(f"{source}: the mapping is not valid {syntax}: {error}") from error
-    return parse_mapping(content, source)
+    return parse_mapping(content, source, words)
 
 
-def parse_mapping(content: object, source: str) -> FileMapping:
-    """Check a mapping given as plain values, as YAML, TOML and JSON have them. Raises `MappingError`."""
+def parse_mapping(content: object, source: str, words: Mapping[str, str] | None = None) -> FileMapping:
+    """Check a mapping given as plain values, as YAML, TOML and JSON have them.
+
+    With `use` it is the shipped mapping of that name; the other fields replace those of it, and `channel`
+    gives the channel that it leaves open. `words` are as for `load_mapping`. Raises `MappingError`.
+    """
     if not isinstance(content, dict):
         raise MappingError(f"{source}: a mapping is a table of names and values, see docs/formats.md")
+    content = _state_words(content, source, words or {})
+    if "use" in content:
+        content = _expand_shipped(content, source)
     use = _USES.get(str(content.get("format")))
     if use is None:
         raise _report_faults(source, [f"format: a mapping starts with its format, one of {', '.join(_USES)}"])
@@ -130,6 +144,41 @@ def parse_mapping(content: object, source: str) -> FileMapping:
     if excluded:
         raise _report_faults(source, [f"{fault}, so leave the field out" for fault in excluded])
     return mapping
+
+
+def _state_words(content: dict[str, Any], source: str, words: Mapping[str, str]) -> dict[str, Any]:
+    """Add what a person states beside a mapping; a time zone only where the mapping leaves it open."""
+    if "use" in content:
+        shipped = load_shipped().get(str(content["use"]))
+        is_open = shipped is not None and "timezone" in shipped.open_fields
+    else:
+        is_open = "timezone" in content
+    is_open = is_open and content.get("timezone") is None
+    words = {field: word for field, word in words.items() if field != "timezone" or is_open}
+    stated = [field for field in words if content.get(field) is not None]
+    if stated:
+        raise MappingError(f"{source}: the mapping states {stated[0]} itself: leave out --{stated[0]}")
+    return {**content, **words} if "use" in content else fill_open_fields(content, words)
+
+
+def _expand_shipped(content: dict[str, Any], source: str) -> dict[str, Any]:
+    name = str(content["use"])
+    shipped = load_shipped().get(name)
+    if shipped is None:
+        near = difflib.get_close_matches(name, load_shipped(), 1)
+        hint = f", perhaps {near[0]!r} is meant" if near else ""
+        raise MappingError(
+            f"{source}: use: there is no shipped mapping {name!r}{hint}. docs/formats.md lists them"
+        )
+    stated = {field: value for field, value in content.items() if field != "use"}
+    missing = [field for field in shipped.open_fields if stated.get(field) is None]
+    if missing:
+        options = " ".join(f"--{field} VALUE" for field in missing)
+        raise MappingError(
+            f"{source}: the shipped mapping {name} leaves open {' and '.join(missing)}, which the files of "
+            f"{shipped.sender} do not state. Give {options}, or a mapping with `use: {name}` and these fields"
+        )
+    return fill_open_fields(shipped.content, stated)
 
 
 def write_canonical_text(mapping: FileMapping) -> str:

@@ -93,10 +93,12 @@ class _Strict(BaseModel):
 class _Declaration(_Strict):
     """What every mapping may contain: the names of the files that it is for, if it lies in an inbox.
 
-    The names do not change how a file is read, so they are not part of the mapping's canonical text.
+    The names do not change how a file is read, so they are not part of the mapping's canonical text. Nor is
+    `layout`, by which a shipped mapping is found.
     """
 
     files: Annotated[tuple[Name, ...], Field(max_length=50, exclude=True)] = ()
+    layout: Annotated[dict[str, Any] | None, Field(exclude=True)] = None
 
     def claims(self, path: PurePosixPath) -> bool:
         """Whether a pattern of `files` matches: the file name, or the end of the path if it has a /."""
