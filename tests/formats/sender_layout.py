@@ -5,6 +5,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from tests.formats.workbook_text import write_xlsx
@@ -101,3 +102,11 @@ def _to_cell(cell: str) -> str | float:
 def day_row(count: int) -> str:
     """Return the template of a row with this many values."""
     return ";".join(f"{{v[{place}]}}" for place in range(count))
+
+
+def sum_channels(document: dict[str, Any]) -> dict[str, Decimal]:
+    """Return the total of each channel; volumes stand beside energy."""
+    totals: dict[str, Decimal] = {}
+    for channel in document["channels"]:
+        totals[channel["channel"]] = totals.get(channel["channel"], Decimal(0)) + Decimal(channel["total"])
+    return totals

@@ -95,6 +95,18 @@ LAYOUTS: dict[str, Layout] = {
         words=_METER,
         is_workbook=True,
     ),
+    "zonneplan": Layout(
+        header="DateFrom|DateTo|ElectricityEpexPrice|ElectricityConsumptionUsageKwh|"
+        "ElectricityConsumptionCostsWithTax|ElectricityProductionUsageKwh|ElectricityProductionCostsWithTax||"
+        "GasTtfPrice|GasUsageKwh|GasCostsWithTax",
+        row="{s:%Y-%m-%d %H:%M:%S}|{e:%Y-%m-%d %H:%M:%S}|0.034|{v[0]}|0.039|{v[1]}|0.0||0.307|{v[2]}|0.005",
+        channels=("import", "export", None),
+        minutes=60,
+        zone="Europe/Amsterdam",
+        decimal=".",
+        words=_METER,
+        is_workbook=True,
+    ),
     "edc_cz": Layout(
         header="Datum;Cas od;Cas do;123456789987654321-987654321123456789",
         row="{s:%d.%m.%Y;%H:%M};{e:%H:%M};{v[0]};",

@@ -1,7 +1,6 @@
 """The shipped mappings: each reads the layout of its sender exactly, and is found by the file alone."""
 
 import dataclasses
-from decimal import Decimal
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -21,15 +20,8 @@ from data.ingest.formats.fitting import find_fitting
 from data.ingest.formats.reading import read_file
 from data.ingest.formats.shipped import load_shipped
 from data.ingest.inspect import inspect
+from tests.formats.sender_layout import sum_channels
 from tests.formats.sender_layouts import LAYOUTS
-
-
-def sum_channels(document: dict[str, Any]) -> dict[str, Decimal]:
-    """Return the total of each channel; volumes stand beside energy."""
-    totals: dict[str, Decimal] = {}
-    for channel in document["channels"]:
-        totals[channel["channel"]] = totals.get(channel["channel"], Decimal(0)) + Decimal(channel["total"])
-    return totals
 
 
 def test_each_shipped_mapping_has_a_layout() -> None:

@@ -20,7 +20,7 @@ MIN_DIAL_ROWS = 12
 MAX_FALLS_SHARE = 0.05
 # A counter that begins again falls to this share of what it was.
 RESET_SHARE, STANDING_SHARE = 0.1, 0.1
-_DIAL_NAME = re.compile(
+DIAL_NAME = re.compile(
     r"z(ä|ae?)hlerstand|tellerstand|meterstand|m(å|aa)larst|compteur|index|lectura|cumul|lifetime|odometer"
     r"|meter ?reading|register ?read|total_?increasing|\bdial\b",
     re.I,
@@ -63,7 +63,7 @@ def find_dial(name: str, numbers: Floats) -> Dial | None:
     if moves < MIN_DIAL_MOVES or falls > MAX_FALLS_SHARE * len(steps) or (known < 0).any():
         return None
     falling, rises = np.flatnonzero(steps < 0), steps[steps > 0]
-    is_named = _DIAL_NAME.search(name) is not None
+    is_named = DIAL_NAME.search(name) is not None
     is_large = float(np.percentile(known, 25)) >= MIN_SIZE_IN_STEPS * float(np.median(rises))
     is_reset = falls > 0 and bool((known[falling + 1] <= RESET_SHARE * known[falling]).all())
     if falls and not is_large:
@@ -75,10 +75,11 @@ def find_dial(name: str, numbers: Floats) -> Dial | None:
     return Dial(is_certain=False, is_reset=False) if 2 * moves > len(steps) or len(steps) >= 24 else None
 
 
-def is_idle_dial(numbers: Floats) -> bool:
-    """Whether a column beside dials stands still above zero: it is a dial too."""
+def is_idle_dial(numbers: Floats, *, is_named: bool) -> bool:
+    """Whether a column beside dials stands still, above zero or with the name of a dial: it is a dial too."""
     known = numbers[~np.isnan(numbers)]
-    return len(known) >= MIN_DIAL_ROWS and known[0] > 0 and bool((known == known[0]).all())
+    is_above = len(known) >= MIN_DIAL_ROWS and known[0] > 0
+    return (is_above or (is_named and len(known) > 0)) and bool((known == known[0]).all())
 
 
 def find_parts(columns: dict[str, Floats]) -> dict[str, str]:

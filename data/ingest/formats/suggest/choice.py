@@ -13,6 +13,7 @@ import numpy as np
 from data.ingest.formats.columns import UNITS
 from data.ingest.formats.mapped_checks import Floats
 from data.ingest.formats.suggest.amounts import (
+    DIAL_NAME,
     Dial,
     find_dial,
     find_parts,
@@ -66,7 +67,7 @@ def choose_values(
     numbers = {place: read_numbers(sample, place)[own] for place in values}
     choice = Choice(list(values))
     for place in values:
-        name = sample.names[place]
+        name = sample.describe(place)
         if _SHARE.search(name):
             choice.leave_out(place, "a share is no energy of the meter")
         elif _MONEY.search(name) and not UNIT.search(name):
@@ -86,7 +87,7 @@ def explain_others(sample: Sample, others: list[int]) -> list[tuple[int, str]]:
     """Return the columns of numbers that are no candidates, each with the reason."""
     found = []
     for place in others:
-        dial = find_dial(sample.names[place], read_numbers(sample, place))
+        dial = find_dial(sample.describe(place), read_numbers(sample, place))
         is_dial = dial is not None and dial.is_certain
         found.append((place, "reads of a dial" if is_dial else "its name is not one of energy"))
     return found
@@ -104,7 +105,7 @@ def _choose_figures(sample: Sample, choice: Choice, micros: Sequence[int]) -> No
     years = {
         str(datetime.datetime.fromtimestamp(at / 1e6, datetime.UTC).year) for at in (micros[0], micros[-1])
     }
-    names = {place: sample.names[place] for place in choice.kept}
+    names = {place: sample.describe(place) for place in choice.kept}
     has_energy = any(UNIT.search(name) for name in names.values())
     for place, name in names.items():
         year = _YEAR.search(name)
@@ -118,12 +119,13 @@ def _choose_figures(sample: Sample, choice: Choice, micros: Sequence[int]) -> No
 
 def _choose_dials(sample: Sample, choice: Choice, numbers: dict[int, Floats]) -> None:
     for place in choice.kept:
-        dial = find_dial(sample.names[place], numbers[place])
+        dial = find_dial(sample.describe(place), numbers[place])
         if dial is not None:
             choice.dials[place] = dial
     if any(dial.is_certain for dial in choice.dials.values()):
         for place in choice.kept:
-            if place not in choice.dials and is_idle_dial(numbers[place]):
+            is_named = DIAL_NAME.search(sample.describe(place)) is not None
+            if place not in choice.dials and is_idle_dial(numbers[place], is_named=is_named):
                 choice.dials[place] = Dial(is_certain=True, is_reset=False)
     energy = [
         place for place in choice.kept if place not in choice.dials and np.nansum(np.abs(numbers[place]))
@@ -147,7 +149,7 @@ def _choose_sums(sample: Sample, choice: Choice, numbers: dict[int, Floats]) -> 
     channels: dict[str, dict[str, Floats]] = {}
     for place in choice.kept:
         if place not in choice.dials:
-            name = sample.names[place]
+            name = sample.describe(place)
             unit = UNIT.search(name)
             # The same energy may stand in Wh and in kWh.
             power = KWH_PER_UNIT_POWER_OF_TEN.get(UNITS[unit.group(1).lower()], 0) if unit else 0

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from data.ingest.formats.assemble import AMOUNTS
 from data.ingest.formats.columns import UNITS
+from data.ingest.formats.suggest.amounts import DIAL_NAME
 from data.ingest.formats.suggest.date_formats import EPOCHS, find_formats
 from data.ingest.formats.suggest.sample import TOTAL, Sample, has_numbers
 
@@ -44,6 +45,12 @@ VALUE = re.compile(
     re.I,
 )
 UNIT = re.compile(r"(?<![a-z])(kWh|MWh|Wh|kvarh|varh|m3|m³|therms?|lit(?:er|re)s?)(?![a-z])", re.I)
+# Media that are not electricity, in the languages of the senders.
+OTHER_MEDIUM = re.compile(
+    r"(?<![a-z])gas(?![a-z])|erdgas|aardgas|gasverb|water|wasser|agua|acqua|\beau\b|vatten|vand\b"
+    r"|heat|w(ä|ae)rme|warmte|fjernvarme|chaleur|calor|steam",
+    re.I,
+)
 _QUALITY = re.compile(
     r"qualit|status|read ?type|estima[td]|flag|method|metodo|actual|kvalitet|calidad|laatu|validat", re.I
 )
@@ -100,6 +107,8 @@ def _may_identify(sample: Sample, place: int, dated: Iterable[int]) -> bool:
     texts = sample.take_texts(place)
     if 2 * len(texts) <= len(sample.rows) or any(map(_DECIMAL.fullmatch, texts)):
         return False
+    if DIAL_NAME.search(sample.names[place]) and has_numbers(sample, place):
+        return False
     distinct = len(set(texts))
     instants = max((len(set(sample.take_texts(n))) for n in dated), default=1)
     return distinct < MIN_CHANGES or 2 * distinct <= len(texts) or instants == 1
@@ -109,7 +118,8 @@ def find_meter_name(sample: Sample, dated: dict[int, list[str]]) -> tuple[str, s
     """Find (the name of the only meter, where it stands): in a column with gaps, or above the table."""
     for n, name in enumerate(sample.names):
         texts = set(sample.take_texts(n)) if n not in dated else set()
-        if len(texts) == 1 and METER.search(name) and not UNIT.search(name) and not _is_decimal(texts):
+        is_meter = METER.search(name) and not UNIT.search(name) and not DIAL_NAME.search(name)
+        if len(texts) == 1 and is_meter and not _is_decimal(texts):
             return texts.pop(), f"the column {name!r}, which is empty in other rows"
     above = sample.above
     for label, cell in itertools.pairwise(above):
@@ -184,6 +194,17 @@ def find_register_column(
         if 2 <= len(words) <= MAX_REGISTERS and "" not in words and len(whole) > 0.95 * len(keys):
             found.append((len(words), n))
     return min(found)[1] if found else None
+
+
+def find_medium_column(sample: Sample, taken: set[int | None]) -> int | None:
+    """Find the column that says which rows are of electricity, and which of gas, water or heat."""
+    for n in range(len(sample.names)):
+        words = {row[n].strip() for row in sample.rows} if n not in taken else set()
+        if 2 <= len(words) <= MAX_REGISTERS and "" not in words:
+            of_other = {word for word in words if OTHER_MEDIUM.search(word)}
+            if of_other and of_other != words:
+                return n
+    return None
 
 
 def _pair_keys(sample: Sample, meter: int | None, times: Sequence[object]) -> list[tuple[str, object]]:

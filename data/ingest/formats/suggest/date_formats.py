@@ -96,3 +96,9 @@ def lacks_date(text: str, form: str) -> bool:
     if form in OFFSET_FORMATS:
         return not (EPOCHS[form].fullmatch if form in EPOCHS else re.compile(r"\d{4}-").match)(text.strip())
     return not TimeFormat(form).matches(text.strip())
+
+
+def cut_time(form: str) -> str:
+    """Return the date format of a text that contains the midnight at which the day begins."""
+    times = [form.find(token) for token in ("%H", "%I") if token in form]
+    return form[: min(times)].rstrip("T ") + "%*" if times else form

@@ -4,6 +4,7 @@ import json
 import re
 
 from data.ingest.formats.suggest.columns import find_quality_column, find_register_column, find_unit_column
+from data.ingest.formats.suggest.date_formats import cut_time
 from data.ingest.formats.suggest.meaning import (
     CHECK,
     resolve_channels,
@@ -108,7 +109,7 @@ def write_day_body(
         first = "  - " if len(runs) > 1 else "  "
         lines += [first + run[0], *(" " * len(first) + line for line in run[1:])]
     return (
-        [f"interval_minutes: {minutes}", f"date_format: {json.dumps(_drop_time(form))}"],
+        [f"interval_minutes: {minutes}", f"date_format: {json.dumps(cut_time(form))}"],
         [
             *lines,
             *(write_qualities(sorted(words)) if flags else []),
@@ -133,9 +134,3 @@ def _write_run(sample: Sample, cells: range, minutes: int, meaning: list[str]) -
         f"clock_change: {change}  # {why}",
         *meaning,
     ]
-
-
-def _drop_time(form: str) -> str:
-    """Return the date format of a text that contains the midnight at which the day begins."""
-    times = [form.find(token) for token in ("%H", "%I") if token in form]
-    return form[: min(times)].rstrip("T ") + "%*" if times else form

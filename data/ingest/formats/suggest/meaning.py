@@ -8,12 +8,19 @@ import numpy as np
 
 from data.ingest.formats.columns import UNITS
 from data.ingest.formats.suggest.amounts import Dial, find_decimals, read_numbers
-from data.ingest.formats.suggest.columns import ACTUAL, ESTIMATED, MAX_REGISTERS, UNIT, UNIT_IN_BRACKETS
+from data.ingest.formats.suggest.columns import (
+    ACTUAL,
+    ESTIMATED,
+    MAX_REGISTERS,
+    OTHER_MEDIUM,
+    UNIT,
+    UNIT_IN_BRACKETS,
+)
 from data.ingest.formats.suggest.sample import Sample, name_column
-from data.ingest.schema import ONE_DIRECTION_CHANNELS
+from data.ingest.schema import KWH_PER_UNIT_POWER_OF_TEN, ONE_DIRECTION_CHANNELS
 
 _EXPORT = re.compile(
-    r"export|receiv|einspeis|abgabe|vertid|feed|inje[cç]|return|surplus|terug|outflow|(^|_)as(_|$)|#b[0-9]$"
+    r"export|receiv|einspeis|invoed|abgabe|vertid|feed|inje[cç]|return|surplus|terug|outflow|(^|_)as(_|$)|#b[0-9]$"
     r"|\bexp\b|to (the )?grid|[0-9]-[0-9]+:2\.|(^|[^0-9.])2\.[89]\.",
     re.I,
 )
@@ -31,15 +38,9 @@ _PART = re.compile(
 )
 _GENERATION = re.compile(r"genera[tc]|solar|pv\b|produ", re.I)
 # Energy that stays behind the meter: stored, or generated and used there.
-_INSIDE = re.compile(r"batter|stored|autocons|self.?cons", re.I)
+_INSIDE = re.compile(r"batter|stored|charg(ed|ing)\b|geladen|ontladen|autocons|self.?cons", re.I)
 # Units that the platform does not know, or that have two meanings.
 _OTHER_UNIT = re.compile(r"(?<![a-z])(ccf|hcf|mcf|k?gal(?:lons?)?|[gm]j|(?:mm)?btu|dth|kvah)(?![a-z])", re.I)
-# Media that are not electricity, in the languages of the senders.
-OTHER_MEDIUM = re.compile(
-    r"(?<![a-z])gas(?![a-z])|erdgas|aardgas|gasverb|water|wasser|agua|acqua|\beau\b|vatten|vand\b"
-    r"|heat|w(ä|ae)rme|warmte|fjernvarme|chaleur|calor|steam",
-    re.I,
-)
 _NO_ELECTRICITY = ("m3", "l", "therm")
 POWER = re.compile(r"(?<![a-z])(kW|MW|W)(?![a-z])", re.I)
 _ANSWERS = {"": "actual", "n": "actual", "no": "actual", "y": "estimated", "yes": "estimated"}
@@ -63,6 +64,12 @@ def resolve_channels(names: Sequence[str], *, are_registers: bool = False) -> li
     anything, and the consumption of a site is more than its import.
     """
     guessed = [guess_channel(name) for name in names]
+    units = [UNITS.get(name.lower()) if are_registers else None for name in names]
+    if any(unit in _NO_ELECTRICITY for unit in units):
+        # The energy of gas stands beside its volume.
+        guessed = [
+            "" if unit in KWH_PER_UNIT_POWER_OF_TEN else c for unit, c in zip(units, guessed, strict=True)
+        ]
     imports = [name for name, channel in zip(names, guessed, strict=True) if channel == "import"]
     explicit = {name for name in imports if _IMPORT.search(name)}
     others = [name for name in imports if name not in explicit and not _PART.search(name)]
@@ -89,17 +96,35 @@ def write_meaning(
     *,
     dial: Dial | None = None,
     channel: str | None = None,
+    has_media: bool = False,
+    power: str | None = None,
 ) -> list[str]:
-    """Write channel and unit of values, in one column or in the cells of a day; a column may state them."""
-    name = sample.names[places[0]]
+    """Write channel and unit of values, in one column or in the cells of a day; a column may state them.
+
+    With `has_media` the rows are of electricity and of gas, water or heat; `power` is the unit of all rows.
+    """
+    name = sample.describe(places[0])
     found = UNIT.search(name)
     channel = guess_channel(name) if channel is None else channel
+    if (
+        channel == "import"
+        and register is None
+        and not _IMPORT.search(name)
+        and _is_below_zero(sample, places)
+    ):
+        # What is sent out is written below zero, also in a column of what is used.
+        channel = ""
     lines = [*_write_channel(channel, register, dial), *_write_dial(dial)]
     if dial is None and register is None:
         lines += _write_sign(sample, places, channel)
     if unit is not None:
         return lines
-    stated = found or POWER.search(name)
+    if has_media:
+        return [
+            *lines,
+            "unit:  # rows of several media: give the unit of one, and channels for its rows alone",
+        ]
+    stated = POWER.fullmatch(power) if power else found or POWER.search(name)
     other = None if stated else _OTHER_UNIT.search(name)
     if other is not None:
         return [
@@ -136,9 +161,14 @@ def _write_dial(dial: Dial | None) -> list[str]:
     return [f"cumulative: true  # {CHECK}: the values are reads of a dial, not energy", *resets]
 
 
+def _is_below_zero(sample: Sample, places: Sequence[int]) -> bool:
+    numbers = np.concatenate([read_numbers(sample, place) for place in places])
+    return bool((numbers < 0).any() and not (numbers > 0).any())
+
+
 def _write_sign(sample: Sample, places: Sequence[int], channel: str) -> list[str]:
     numbers = np.concatenate([read_numbers(sample, place) for place in places])
-    if not np.count_nonzero(numbers < 0) or channel not in ONE_DIRECTION_CHANNELS:
+    if not np.count_nonzero(numbers < 0) or channel not in ("", *ONE_DIRECTION_CHANNELS):
         return []
     if not np.count_nonzero(numbers > 0):
         return [f"sign: -1  # {CHECK}: no value is above zero"]

@@ -12,17 +12,19 @@ from data.ingest.formats.file_mappings import MappingError
 from data.ingest.formats.mapping import OFFSET_FORMATS, carries_offset
 from data.ingest.formats.suggest.choice import choose_values, explain_others
 from data.ingest.formats.suggest.columns import (
+    OTHER_MEDIUM,
     UNIT,
     VALUE,
+    find_medium_column,
     find_quality_column,
     find_register_column,
     find_unit_column,
     repeats_times,
 )
-from data.ingest.formats.suggest.date_formats import EPOCHS, find_formats
+from data.ingest.formats.suggest.date_formats import EPOCHS, cut_time, find_formats
 from data.ingest.formats.suggest.meaning import (
     CHECK,
-    OTHER_MEDIUM,
+    POWER,
     resolve_channels,
     write_channels,
     write_channels_of_words,
@@ -51,9 +53,13 @@ def write_reading_body(
     if form not in OFFSET_FORMATS or label:
         head = [f"interval_minutes: {minutes}", *head]
     unit = find_unit_column(sample, {place, meter, *numeric})
+    power = _find_power(sample, unit)
+    unit = None if power else unit
     # A row for each unit: then the unit is what distinguishes the series of a meter.
     register = find_register_column(sample, meter, micros, {place, meter, unit, *numeric})
     register = register or find_register_column(sample, meter, micros, {place, meter, *numeric})
+    medium = find_medium_column(sample, {place, meter, unit, *numeric})
+    register = medium if register is None else register
     register = None if sample.sections else register
     is_date_alone = not any(line.startswith(("  period:", "  time:", "  timestamp:")) for line in when)
     comes_again = is_date_alone and register is None and repeats_times(sample, meter, micros)
@@ -71,22 +77,32 @@ def write_reading_body(
     choice = choose_values(sample, values, micros, meter, register)
     values = choice.kept
     is_label = not is_date_alone and not any(line.startswith("  period:") for line in when)
+    sample.no_values = {text for n in values for text in sample.take_texts(n) if text.lower() in NO_VALUES}
+    if is_label and minutes == 1440 and not choice.dials and _are_days(form, micros):
+        is_label = False
+        head, when = _name_days(sample, place, form, head)
     if is_label and set(values) != {place for place, dial in choice.dials.items() if dial.is_certain}:
         head.append(f"label: {label}  # {why}")
-    sample.no_values = {text for n in values for text in sample.take_texts(n) if text.lower() in NO_VALUES}
     lines = [*when, *write_columns(sample, quality=quality, register=register, unit=unit), "values:"]
     if register is None and repeats_times(sample, meter, micros):
         lines.insert(
             0, f"  # {CHECK}: the same time stands in several rows, and no column distinguishes them"
         )
-    channels = resolve_channels([sample.names[n] for n in values])
+    channels = resolve_channels([sample.describe(n) for n in values])
     for n, channel in zip(values, channels, strict=True):
         lines += [
             f"  - column: {name_column(sample, n)}",
             *(
                 f"    {line}"
                 for line in write_meaning(
-                    sample, [n], 0 if is_one else None, unit, dial=choice.dials.get(n), channel=channel
+                    sample,
+                    [n],
+                    0 if is_one else None,
+                    unit,
+                    dial=choice.dials.get(n),
+                    channel=channel,
+                    has_media=medium is not None,
+                    power=power,
                 )
             ),
             *(
@@ -103,6 +119,25 @@ def write_reading_body(
     return head, [*lines, *write_qualities_of_column(sample, quality), *write_channels(sample, register)]
 
 
+def _find_power(sample: Sample, unit: int | None) -> str | None:
+    """Return the unit of power that a column states for all rows, None for other units."""
+    words = set(sample.take_texts(unit)) if unit is not None else set()
+    return words.pop() if len(words) == 1 and all(map(POWER.fullmatch, words)) else None
+
+
+def _are_days(form: str, micros: list[int]) -> bool:
+    """Whether the times are midnights without an offset: dates that name the local day of a value."""
+    is_plain = not carries_offset(form) and "%*" not in form and TimeFormat(form).has_time
+    return is_plain and not any(at % DAY_US for at in micros)
+
+
+def _name_days(sample: Sample, place: int, form: str, head: list[str]) -> tuple[list[str], list[str]]:
+    """Return head and columns with the date of a time alone: a day of a clock change is not 24 hours long."""
+    head = [line for line in head if not line.startswith("timestamp_format:")]
+    head.append(f"date_format: {json.dumps(cut_time(form))}")
+    return head, [f"  date: {name_column(sample, place)}"]
+
+
 def _find_values(sample: Sample, numeric: list[int], when: list[str]) -> tuple[list[int], list[int]]:
     """Return (columns of values, other columns of numbers): by their names, else all that count nothing."""
     period = [line.split()[1] for line in when if line.startswith("  period:")]
@@ -110,7 +145,7 @@ def _find_values(sample: Sample, numeric: list[int], when: list[str]) -> tuple[l
     named = [
         n
         for n in numeric
-        if any(kind.search(sample.names[n]) for kind in (VALUE, UNIT, OTHER_MEDIUM))
+        if any(kind.search(sample.describe(n)) for kind in (VALUE, UNIT, OTHER_MEDIUM))
         and str(n + 1) not in period
     ]
     values = named or [n for n in free if not all(map(LONG_NUMBER.fullmatch, sample.take_texts(n)))]

@@ -3,6 +3,7 @@
 Not here: the meaning of a column (`columns`, `meaning`).
 """
 
+import itertools
 import json
 import re
 from collections import Counter
@@ -29,6 +30,8 @@ class Sample:
     delimiter: str
     names: list[str]
     rows: list[list[str]]
+    # What stands above each name, if the header has two lines: the medium, direction or unit of a group.
+    groups: list[str] = field(default_factory=list)
     encoding: str | None = None
     totals: list[str] = field(default_factory=list)
     # The cells above the header, and the words for a missing value in the rows.
@@ -39,6 +42,11 @@ class Sample:
     no_values: set[str] = field(default_factory=set)
     decimal: str = "."
     thousands: str | None = None
+
+    def describe(self, place: int) -> str:
+        """Return the name of a column, below that of its group."""
+        group = self.groups[place] if self.groups else ""
+        return f"{group} {self.names[place]}" if group else self.names[place]
 
     def take_texts(self, place: int) -> list[str]:
         """Return the texts of a column that are not empty."""
@@ -95,11 +103,24 @@ def read_sample(path: Path, text: str) -> Sample:
         delimiter,
         names,
         table[first:],
+        _read_groups(rows[start - 2], len(names)) if start > 1 and rows[start - 1] == header else [],
         totals=sorted(word for word in totals if not any(title.startswith(word) for title in sections)),
         above=above,
         skip=skip,
         sections=sections,
     )
+
+
+def _read_groups(row: list[str], width: int) -> list[str]:
+    """Return the group of each column; none if a row is not a line of groups, each over its columns."""
+    cells = [cell.strip() for cell in row]
+    spans = any(cell and not after for cell, after in itertools.pairwise(cells))
+    if len(cells) != width or len(set(cells) - {""}) < 2 or not spans or any(map(is_dated, cells)):
+        return []
+    groups: list[str] = []
+    for cell in cells:
+        groups.append(cell or (groups[-1] if groups else ""))
+    return groups
 
 
 def _find_first_row(table: list[list[str]]) -> int | None:
