@@ -50,9 +50,12 @@ def inspect(
     from data.ingest.inspect import inspect as inspect_file
 
     if suggest_mapping:
-        from data.ingest.proposals import propose_mapping
+        from data.ingest.proposals import NOT_USABLE, propose_mapping
 
-        typer.echo(views.describe_fitting(file) + propose_mapping(file, timezone), nl=False)
+        proposal = propose_mapping(file, timezone)
+        typer.echo(views.describe_fitting(file) + proposal, nl=False)
+        if NOT_USABLE in proposal:
+            raise typer.Exit(1)
         return
     zone_of_mapping = timezone if mapping is not None else None
     declared = read_mapping(mapping, identifier=identifier, timezone=zone_of_mapping, channel=channel)

@@ -19,6 +19,8 @@ from data.ingest.formats.suggest.date_formats import is_dated
 from data.ingest.formats.suggest.proposal import read_head, suggest_mapping
 from data.ingest.inspect import decimal_text, inspect
 
+# Stands in a proposal that gives no readings to rely on.
+NOT_USABLE = "NOT USABLE"
 # A meter has more than a reading or two, or a row was taken for its meter.
 _MANY_METERS, _FEW_READINGS = 20, 2
 _MAX_REJECTED_SHARE = 0.1
@@ -26,7 +28,9 @@ _MAX_SHOWN = 20
 # Printed totals are rounded.
 _TOTAL_TOLERANCE = Decimal("0.005")
 _TOTAL_LINE = re.compile(
-    r"(?<![a-z])(grand |sub)?(total|totaal|totale|sum|summe|gesamt|suma|somme)(?![a-z])", re.I
+    r"(?<![a-z])(grand |sub)?(total|totaal|totale|totalt|sum|summa|summe|somme|soma|gesamt|suma|razem|i alt)"
+    r"(?![a-z])",
+    re.I,
 )
 _NO_ENERGY = re.compile(
     r"[$€£]|cost|amount|price|kosten|betrag|importe|rows|records|count|anzahl|days|tage", re.I
@@ -52,7 +56,7 @@ def _try_proposal(path: Path, proposal: str) -> list[str]:
     try:
         document = inspect(path, mapping=parse_mapping(content, path.name))
     except MappingError as error:
-        return ["", f"NOT USABLE: {error}"]
+        return ["", f"{NOT_USABLE}: {error}"]
     lines = ["", "Read by this proposal:", *_describe_channels(document)]
     if open_fields:
         lines[1] = f"Read by this proposal, with a word for the trial in {', '.join(open_fields)}:"
@@ -63,7 +67,7 @@ def _try_proposal(path: Path, proposal: str) -> list[str]:
     faults = _find_faults(document)
     if document["status"] == "ok":
         faults += _compare_totals(path, content, document)
-    return lines + [f"NOT USABLE: {fault}" for fault in faults]
+    return lines + [f"{NOT_USABLE}: {fault}" for fault in faults]
 
 
 def _fill_open_fields(content: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -150,6 +154,9 @@ def _find_stated_totals(path: Path, content: dict[str, Any]) -> list[Decimal]:
         # A row of data may name a total as its register.
         if _NO_ENERGY.search(line) or any(map(is_dated, fields)):
             continue
+        if any(field.strip() in content["columns"].values() for field in fields):
+            # The header: its numbers are labels.
+            continue
         numbers = (_to_decimal(text, content) for field in fields for text in _NUMBER.findall(field))
         found += [number for number in numbers if number]
     return [*found, sum(found, Decimal(0))] if found else []
@@ -175,11 +182,13 @@ def _list_sums(document: dict[str, Any]) -> list[Decimal]:
         way: sum((Decimal(c["total"]) for c in channels if c["channel"] == way), Decimal(0))
         for way in ("import", "export")
     }
+    # Of average power a file may print the plain sum.
+    sums += [total * 3600 / channels[0]["interval_seconds"] for total in sums] if channels else []
     sums += [ways["import"] - ways["export"], Decimal(sum(c["intervals"] for c in channels))]
     return sums
 
 
 def _is_near(number: Decimal, total: Decimal) -> bool:
-    """Whether a printed number is a total, in its unit or in the thousandth of it."""
-    scaled = (total, total * 1000)
+    """Whether a printed number is a total, in kWh, Wh or MWh."""
+    scaled = (total, total * 1000, total / 1000)
     return any(abs(abs(one) - number) <= max(_TOTAL_TOLERANCE * number, Decimal("0.01")) for one in scaled)

@@ -168,3 +168,17 @@ def test_reads_of_a_dial_that_are_declared_as_energy_are_refused(tmp_path: Path,
 def test_energy_that_rises_for_a_day_is_read(tmp_path: Path) -> None:
     ramp = [[Decimal(n) / 10] for n in range(48)]
     assert sum(values(read(tmp_path, write(ramp), **declare("c1")))) == sum(n for (n,) in ramp)
+
+
+@pytest.mark.parametrize("place", [0, 23])
+@pytest.mark.parametrize("days", [1, 3])
+def test_totals_of_days_under_a_time_of_an_interval_are_refused(
+    tmp_path: Path, place: int, days: int
+) -> None:
+    lines = draw("totals", 24 * days, 1)
+    text = write(lines, 60)
+    for day in range(days):
+        total = sum(line[0] for line in lines[24 * day : 24 * day + 24])
+        text += f"M,2024-01-{1 + day:02} {place:02}:00,{total}\n"
+    found = refused(tmp_path, text, **declare("c1"), interval_minutes=60)
+    assert (found.rule, found.line) == ("MAP-SUM", 2 + 24 * days)

@@ -9,6 +9,7 @@ import contextlib
 import gzip
 import hashlib
 import itertools
+import re
 import stat
 import zipfile
 import zlib
@@ -69,6 +70,11 @@ class Member:
 
     name: str
     blocks: Iterator[bytes]
+
+
+# A line of several words; the readings of a sheet begin below it.
+_HEADER = re.compile(rb"[^,]*[A-Za-z\x80-\xff][^,]*(,[^,]*)+")
+_ROWS_ABOVE_HEADER = 20
 
 
 def refuse(path: Path, line: int | None, rule: str, reason: str) -> RefusedFile:
@@ -173,16 +179,27 @@ class _SizeLimit:
             )
 
 
-def find_longest_sheet(path: Path) -> tuple[str, int] | None:
-    """Return (name of the sheet with most rows, number of sheets) of a workbook with several, else None.
+def find_longest_sheets(path: Path) -> tuple[list[str], int] | None:
+    """Return (the sheet with most rows, then those with its header; the number of sheets).
 
-    Raises `RefusedFile`.
+    None for a file that is no workbook with several sheets. Raises `RefusedFile`.
     """
     with _refuse_on_errors(path), path.open("rb") as stream:
         if not _is_workbook(stream):
             return None
-    rows = {member.name: sum(block.count(b"\n") for block in member.blocks) for member in open_members(path)}
-    return (max(rows, key=lambda name: rows[name]), len(rows)) if len(rows) > 1 else None
+    rows: dict[str, int] = {}
+    headers: dict[str, set[bytes]] = {}
+    for member in open_members(path):
+        rows[member.name], headers[member.name] = 0, set()
+        for block in member.blocks:
+            if not rows[member.name]:
+                headers[member.name] = set(filter(_HEADER.fullmatch, block.split(b"\n")[:_ROWS_ABOVE_HEADER]))
+            rows[member.name] += block.count(b"\n")
+    if len(rows) < 2:
+        return None
+    longest = max(rows, key=lambda name: rows[name])
+    alike = [name for name in rows if name != longest and headers[name] & headers[longest]]
+    return [longest, *alike], len(rows)
 
 
 def _is_workbook(stream: IO[bytes]) -> bool:

@@ -28,6 +28,8 @@ MIN_ROWS, MIN_DISTINCT = 12, 6
 # Meters print up to so many decimals.
 _DECIMALS = range(7)
 MAX_ROWS = 5000
+# So many rows that repeat a time are compared with sums.
+MAX_TOTALS = 200
 # A dial shows much more than it counts in one step.
 MIN_DIAL_ROWS, MIN_DIAL_MOVES, MIN_SIZE_IN_STEPS = 24, 4, 50
 # A share of the rows: so many have the same rhythm, or dates of another block.
@@ -111,6 +113,37 @@ def check_dials(
         if is_energy and (is_large_dial(found) or is_large_dial(found[::-1])):
             reason = f"the values of {value.column!r} never fall, from {found[0]:g} to {found[-1]:g}"
             raise refuse(path, int(table.lines[0]), "MAP-DIAL", reason)
+
+
+def check_totals(
+    path: Path, table: RowTable, own: Mask, start_us: Ints, numbers: dict[str | int, pa.Array]
+) -> None:
+    """Refuse rows that repeat a time with the sum of its day: totals below the intervals they contain.
+
+    `own` are the rows of one series. Such a row would replace the interval at which its day begins.
+    """
+    known = own & (start_us != 0)
+    rows, start_us = np.flatnonzero(known)[:MAX_ROWS], start_us[known][:MAX_ROWS]
+    instants, first = np.unique(start_us, return_index=True)
+    if len(instants) == len(rows):
+        return
+    repeated = np.setdiff1d(np.arange(len(rows)), first)[:MAX_TOTALS]
+    for name, column in numbers.items():
+        found = np.nan_to_num(_to_floats(column.filter(pa.array(known))))
+        if not _varies(found):
+            continue
+        until = np.concatenate([[0.0], np.cumsum(found[first])])
+        moved = np.concatenate([[0], np.cumsum(found[first] > 0)])
+        for row in repeated:
+            at = start_us[row]
+            begin, past, before, end = np.searchsorted(instants, [at, at + 1, at - DAY_US, at + DAY_US])
+            after = np.searchsorted(instants, at - DAY_US + 1)
+            for low, high in ((begin, end), (before, begin), (after, past), (0, len(instants))):
+                total = until[high] - until[low]
+                if moved[high] - moved[low] >= MIN_ROWS and abs(total - found[row]) <= 1e-6 * total + 1e-9:
+                    line = int(table.lines[rows[row]])
+                    reason = f"the value of {name!r} is the sum of rows above: a total, no interval"
+                    raise refuse(path, line, "MAP-SUM", reason)
 
 
 def check_interval(path: Path, layout: Layout, table: RowTable, start_us: Ints, numbers: pa.Array) -> None:

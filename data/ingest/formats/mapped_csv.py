@@ -34,7 +34,13 @@ from data.ingest.formats.columns import (
 )
 from data.ingest.formats.container import Member, cut_lines, refuse
 from data.ingest.formats.format import FileFormat, MappingUse
-from data.ingest.formats.mapped_checks import check_blocks, check_dials, check_interval, check_sums
+from data.ingest.formats.mapped_checks import (
+    check_blocks,
+    check_dials,
+    check_interval,
+    check_sums,
+    check_totals,
+)
 from data.ingest.formats.mapped_dials import Dials
 from data.ingest.formats.mapped_layout import Layout, find_layout
 from data.ingest.formats.mapped_numbers import remove_decimals, split_ways
@@ -125,6 +131,7 @@ class _Reader:
         series = self._name_series(table)
         own = to_mask(pc.equal(series, series[0]))
         check_dials(self._path, self._layout, table, own, numbers)
+        check_totals(self._path, table, own, times.start_us, numbers)
 
     def finish(self) -> Iterator[Batch]:
         """Yield what lies between the reads of dials, after all tables were read."""

@@ -37,18 +37,22 @@ _MONTHS = {
     name: number
     for number, names in enumerate(
         [
-            "january jan",
-            "february feb",
-            "march mar",
-            "april apr",
-            "may",
-            "june jun",
-            "july jul",
-            "august aug",
-            "september sep sept",
-            "october oct",
-            "november nov",
-            "december dec",
+            # English, German, French, Spanish, Dutch, Italian, Danish, Norwegian, Swedish, Polish,
+            # Portuguese.
+            "january jan januar jänner jän janvier janv enero ene januari gennaio gen styczeń stycznia sty"
+            " janeiro",
+            "february feb februar februari février févr fév febrero febbraio luty lutego lut fevereiro fev",
+            "march mar märz mär mrz mars marzo maart mrt marts marzec marca março",
+            "april apr avril avr abril abr aprile kwiecień kwietnia kwi",
+            "may mai mayo mei maggio mag maj maja maio",
+            "june jun juni juin junio giugno giu czerwiec czerwca cze junho",
+            "july jul juli juillet juil julio luglio lug lipiec lipca lip julho",
+            "august aug août agosto ago augustus augusti sierpień sierpnia sie",
+            "september sep sept septembre septiembre settembre set wrzesień września wrz setembro",
+            "october oct oktober okt octobre octubre ottobre ott październik października paź outubro out",
+            "november nov novembre noviembre listopad listopada lis novembro",
+            "december dec dezember dez décembre déc diciembre dic dicembre desember des grudzień grudnia gru"
+            " dezembro",
         ],
         1,
     )
@@ -63,13 +67,15 @@ _ZONES = {
     **{"est": -300, "edt": -240, "cst": -360, "cdt": -300, "mst": -420, "mdt": -360},
     **{"pst": -480, "pdt": -420, "akst": -540, "akdt": -480},
 }
+# Latin letters with their marks, in the pattern languages of Python and of Arrow.
+_LETTERS = "A-Za-z\u00c0-\u017f"
 # Token: its meaning, and its pattern with free and with fixed width.
 _TOKENS: dict[str, tuple[str, str, str]] = {
     "Y": ("year", r"[0-9]{4}", r"[0-9]{4}"),
     "y": ("short_year", r"[0-9]{2}", r"[0-9]{2}"),
     "m": ("month", r"[0-9]{1,2}", r"[0-9]{2}"),
-    "b": ("month_name", r"[A-Za-z]{3,9}", r"[A-Za-z]{3}"),
-    "B": ("month_name", r"[A-Za-z]{3,9}", r"[A-Za-z]{3,9}"),
+    "b": ("month_name", rf"[{_LETTERS}]{{3,12}}\.?", rf"[{_LETTERS}]{{3}}"),
+    "B": ("month_name", rf"[{_LETTERS}]{{3,12}}", rf"[{_LETTERS}]{{3,12}}"),
     "d": ("day", r"[0-9]{1,2}", r"[0-9]{2}"),
     "H": ("hour", r"[0-9]{1,2}", r"[0-9]{2}"),
     "I": ("half_hour", r"[0-9]{1,2}", r"[0-9]{2}"),
@@ -85,7 +91,7 @@ _TOKENS: dict[str, tuple[str, str, str]] = {
 # No-break spaces too: browsers write them between the parts of a time.
 _BLANKS = "[\\s\u00a0\u202f]+"
 # A weekday adds nothing to the date; %* is any text, such as the end in "00:00 - 00:30".
-_PASSED_OVER = {"a": r"[A-Za-z]{2,9}\.?", "A": r"[A-Za-z]{2,9}", "*": r".*?"}
+_PASSED_OVER = {"a": rf"[{_LETTERS}]{{2,12}}\.?", "A": rf"[{_LETTERS}-]{{2,14}}", "*": r".*?"}
 _DATE = {"year", "short_year", "month", "month_name", "day"}
 
 
@@ -273,7 +279,7 @@ def _count_us(parts: dict[str, str]) -> int | None:
     total = 0
     if "day" in parts:
         year = int(parts["year"]) if "year" in parts else _expand_year(int(parts["short_year"]))
-        month = int(parts["month"]) if "month" in parts else _MONTHS.get(parts["month_name"].lower(), 0)
+        month = int(parts["month"]) if "month" in parts else _find_month(parts["month_name"])
         if year not in _YEARS:
             return None
         try:
@@ -282,6 +288,10 @@ def _count_us(parts: dict[str, str]) -> int | None:
             return None
     time = _count_us_of_day(parts)
     return None if time is None else total + time
+
+
+def _find_month(name: str) -> int:
+    return _MONTHS.get(name.lower().rstrip("."), 0)
 
 
 def _expand_year(short: int) -> int:

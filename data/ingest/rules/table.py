@@ -200,8 +200,9 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
     (
         "MAP-SUM",
         "terminate",
-        "no column of a channel is the sum of other columns of that channel, or the same as one",
-        "Leave the sum or its parts out of `values`, or give them another channel.",
+        "no column of a channel is the sum of others of that channel, or the same as one; no row is a total",
+        "Leave the sum or its parts out of `values`, or give them another channel; remove rows of totals, or "
+        "name them in `ignore_rows`.",
     ),
     (
         "MAP-DIAL",

@@ -10,16 +10,19 @@ from collections.abc import Iterable, Sequence
 
 from data.ingest.formats.assemble import AMOUNTS
 from data.ingest.formats.columns import UNITS
+from data.ingest.formats.mapping import OFFSET_FORMATS
 from data.ingest.formats.suggest.amounts import DIAL_NAME
 from data.ingest.formats.suggest.date_formats import EPOCHS, find_formats
 from data.ingest.formats.suggest.sample import TOTAL, Sample, has_numbers
+from data.ingest.formats.wallclock import TimeFormat
 
 # Import and export by tariff, and four quadrants of reactive energy: a register column has at most these.
 MAX_REGISTERS = 12
 MAX_NOTES = 5
-EPOCH_NAME = re.compile(r"time|date|zeit|stamp|epoch", re.I)
+EPOCH_NAME = re.compile(r"time|dat[aeou]|zeit|stamp|epoch|tid|tijd|hora|heure|\bora\b|godz|czas|fecha", re.I)
 METER = re.compile(
     r"mp(a|r)n?\b|mpan|mprn|nmi|cups|meter(?! ?type)|z(ä|ae?)hler|serial|point|site|device|prm|pod|\bean"
+    r"|\bpdl\b|compteur|contador|contatore|matricola|licznik|m(å|aa)ler|m(ä|ae)tar|medidor|\bppe\b|\bcpe\b"
     r"|esi ?id|\bid\b",
     re.I,
 )
@@ -32,7 +35,8 @@ _POINT = re.compile(
 _LONG_POINT = re.compile(r"(DE|AT)[0-9A-Z]{31}")
 # The label of a meter above a table, and what may be its name.
 METER_NAME = re.compile(
-    r"mpan|mprn|nmi|cups|meter ?(no|nr|num|id|serial)|z(ä|ae?)hler(nummer|punkt)|\bean\b|\bpod\b|esi ?id",
+    r"mpan|mprn|nmi|cups|meter ?(no|nr|num|id|serial)|z(ä|ae?)hler(nummer|punkt)|\bean\b|\bpod\b|esi ?id"
+    r"|\bprm\b|\bpdl\b|\bcpe\b|\bppe\b|compteur|contador|contatore|licznik|m(å|aa)lernummer|m(ä|ae)tarnummer",
     re.I,
 )
 _NAME = re.compile(r"(?=.*[0-9])[0-9A-Z][0-9A-Z ._/-]{3,40}", re.I)
@@ -40,24 +44,31 @@ _DECIMAL = re.compile(r"[+-]?[0-9]*[.,][0-9]+")
 # So many names that change with each row are no names.
 MIN_CHANGES = 4
 VALUE = re.compile(
-    r"k?m?wh|kvarh|\bm3\b|consum|import|export|deliver|receiv|usage|value|energ|bezug|einspeis|generat"
-    r"|verbrauch|menge|mængde|förbrukning|forbrug|määrä|quantity|volume|inflow|outflow|inje[cç]|ele[ck]tri|strom\b|stroom|\bgas\b|wasser|water|fernw(ä|ae)rme",
+    r"k?m?wh|kvarh|\bm3\b|consum|consom|import|export|deliver|receiv|usage|value|energ|bezug|einspeis|generat"
+    r"|verbrauch|menge|mængde|förbrukning|forbrug|määrä|quantity|volume|inflow|outflow|inje[cçt]|inyec|opwek"
+    r"|afname|verbruik|levering|lieferung|abgabe|erzeug|produ(?:[ck]tion|kcj|zione|cci[oó]n|ção)"
+    r"|immess|prelie|prelev|immission|cedut|soutir|excedent|vertid|købt|køb\b|salg|köpt|såld|uttag|inmatning|pobór|pobran|oddan|wprowadz|zuży|wytw"
+    r"|ele[ckt]*tri|\bel\b|strom\b|stroom|\bgas\b|wasser|water|fernw(ä|ae)rme",
     re.I,
 )
 UNIT = re.compile(r"(?<![a-z])(kWh|MWh|Wh|kvarh|varh|m3|m³|therms?|lit(?:er|re)s?)(?![a-z])", re.I)
 # Media that are not electricity, in the languages of the senders.
 OTHER_MEDIUM = re.compile(
-    r"(?<![a-z])gas(?![a-z])|erdgas|aardgas|gasverb|water|wasser|agua|acqua|\beau\b|vatten|vand\b"
+    r"(?<![a-z])(gas|gaz|gás)(?![a-z])|erdgas|aardgas|gasverb|water|wasser|[aá]gua|\bwod[ay]\b|acqua|\beau\b"
+    r"|vatten|vand\b"
     r"|heat|w(ä|ae)rme|warmte|fjernvarme|chaleur|calor|steam",
     re.I,
 )
 _QUALITY = re.compile(
-    r"qualit|status|read ?type|estima[td]|flag|method|metodo|actual|kvalitet|calidad|laatu|validat", re.I
+    r"qualit|status|read ?type|estima[td]|flag|method|m[eé]todo|actual|kvalitet|calidad|laatu|validat"
+    r"|kwaliteit|jako[sś][cć]|estado|\bstato\b|\bnature\b|tipo (de )?(dato|lectura|leitura)",
+    re.I,
 )
 ESTIMATED, ACTUAL = (
-    re.compile(r"^(e|s|est.*|sub.*|ersatz.*|gesch.*)$", re.I),
+    re.compile(r"^(e|s|est.*|sub.*|ersatz.*|gesch.*|stima.*|szac.*|ber[eä]kn.*|beregn.*)$", re.I),
     re.compile(
-        r"^(a|r|w|v|act(?!ive).*|real|val|gemess.*|mesur.*|medid.*|misur.*|meas.*|valid|wahr.*|m[åa]lt|gemeten|uitgelezen|good|ok)$",
+        r"^(a|r|w|v|act(?!ive).*|real|val|gemess.*|mesur.*|medid.*|misur.*|meas.*|valid|wahr.*|m[åa]lt|gemeten"
+        r"|uppm[äa]tt|r[ée]el(le)?s?|effettiv[oa]|effektiv|rzeczywist[ya]|uitgelezen|good|ok)$",
         re.I,
     ),
 )
@@ -81,7 +92,19 @@ def find_date_formats(sample: Sample, place: int) -> list[str]:
                 return [form]
     # A few notes may follow the table.
     cuts = range(min(MAX_NOTES, len(known) - 1) + 1)
-    return next((found for cut in cuts if (found := find_formats(known[: len(known) - cut], dates=True))), [])
+    of_all = (found for cut in cuts if (found := find_formats(known[: len(known) - cut], dates=True)))
+    return next(of_all, []) or _find_format_of_most(known)
+
+
+def _find_format_of_most(texts: list[str]) -> list[str]:
+    """Return the formats of the first text that match nine of ten: other rows may be totals of days."""
+    distinct = list(dict.fromkeys(texts))[:2000]
+    return [
+        form
+        for form in find_formats(texts[:1], dates=True)
+        if form not in OFFSET_FORMATS
+        and 10 * sum(map(TimeFormat(form).matches, distinct)) >= 9 * len(distinct)
+    ]
 
 
 def find_meter_column(sample: Sample, dated: dict[int, list[str]]) -> int | None:
@@ -145,15 +168,23 @@ def is_quality(word: str) -> bool:
 
 def find_quality_column(sample: Sample, taken: set[int | None]) -> int | None:
     """Find the column with the quality of each row."""
-    named = (n for n, name in enumerate(sample.names) if _QUALITY.search(name) and n not in taken)
+    free = [n for n in range(len(sample.names)) if n not in taken]
+    named = (n for n in free if _QUALITY.search(sample.names[n]))
+    worded = (n for n in free if _holds_qualities(sample, n))
     return next(
         (
             n
-            for n in named
+            for n in itertools.chain(named, worded)
             if sample.take_texts(n) and not has_numbers(sample, n) and not _names_values(sample, n)
         ),
         None,
     )
+
+
+def _holds_qualities(sample: Sample, place: int) -> bool:
+    """Whether the words of a column are qualities, two of them or more than a letter."""
+    words = set(sample.take_texts(place))
+    return all(map(is_quality, words)) and (len(words) > 1 or any(len(word) > 1 for word in words))
 
 
 def _names_values(sample: Sample, place: int) -> bool:

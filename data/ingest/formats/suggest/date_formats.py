@@ -5,20 +5,30 @@ Here: texts alone. Not here: columns or tables (`sample`, `columns`).
 
 import functools
 import re
+import time
 
 import pyarrow as pa
 
 from data.ingest.formats.mapping import OFFSET_FORMATS, carries_offset
-from data.ingest.formats.wallclock import DAY_US, TimeFormat
+from data.ingest.formats.wallclock import DAY_US, US, TimeFormat
 
 _DATES = ("%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d/%m/%y", "%m/%d/%y", "%d.%m.%Y", "%d-%m-%Y", "%Y/%m/%d")
 _MORE_DATES = ("%d.%m.%y", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%d %B %Y", "%b %d, %Y", "%m-%d-%Y", "%Y%m%d")
-_DATES_IN_WORDS = ("%d/%b/%Y", "%b %d %Y", "%d %b %y", "%a %d %b %Y")
+_SHORT_DATES = ("%d-%m-%y", "%y-%m-%d")
+_DATES_IN_WORDS = (
+    *("%d/%b/%Y", "%b %d %Y", "%d %b %y", "%a %d %b %Y"),
+    *("%d. %b %Y", "%d.%b.%Y", "%d de %B de %Y"),
+)
 _TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M%p", "%I:%M:%S %p", "%H%M", "%H:%M:%S.%f")
+# Only behind a date: alone they are numbers.
+_MORE_TIMES = ("%H.%M", "%H.%M.%S", "%Hh%M")
 # Seconds and milliseconds since 1970, in this century; only a column name distinguishes other long numbers.
 EPOCHS = {"unix": re.compile(r"1[0-9]{9}"), "unix_ms": re.compile(r"1[0-9]{12}")}
 # A range of times: the second time is the end of the interval, and is ignored.
-_RANGE = re.compile(r"^(.*[0-9])(\s+(?:to|until|bis|-|–)\s+)(?:.*[0-9].*)$")
+_RANGE = re.compile(
+    r"^(.*[0-9M])(\s+(?:to|until|bis|tot|til|till|do|a|à|-|–)\s+)(?:.*[0-9].*)$"
+    r"|^([^-–]*:[0-9]{2}(?: ?[AP]M)?)([-–])(?:[0-9].*)$"
+)
 _ISO = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d.*\d ?(Z|UTC|GMT|([A-Z]{2,5})?[+-]\d\d:?\d\d|[+-]\d\d)(\[[A-Za-z_/]+\])?"
 )
@@ -37,8 +47,10 @@ def is_dated(text: str) -> bool:
 def _list_candidates(dates: bool) -> tuple[TimeFormat, ...]:
     if not dates:
         return tuple(map(TimeFormat, _TIMES))
-    every = (*_DATES, *_MORE_DATES, *_DATES_IN_WORDS)
-    joined = (f"{date}{join}{time}" for date in every for join in _JOINS for time in _TIMES)
+    every = (*_DATES, *_MORE_DATES, *_SHORT_DATES, *_DATES_IN_WORDS)
+    joined = (
+        f"{date}{join}{clock}" for date in every for join in _JOINS for clock in (*_TIMES, *_MORE_TIMES)
+    )
     return tuple(map(TimeFormat, (*every, *joined)))
 
 
@@ -48,11 +60,12 @@ def find_formats(texts: list[str], *, dates: bool) -> list[str]:
         return []
     sample = list(dict.fromkeys(texts))[:2000]
     found = [form.text for form in _list_candidates(dates) if all(map(form.matches, sample))]
-    ranges = [_RANGE.match(text) for text in sample] if dates and not found else []
+    ranges = [_RANGE.match(text) for text in sample] if not found else []
     if ranges and all(ranges):
-        to = {" ".join(match.group(2).split()) for match in ranges if match}
-        starts = find_formats([match.group(1) for match in ranges if match], dates=True)
-        return [f"{form} {to.pop()} %*" for form in starts[:1]] if len(to) == 1 else []
+        to = {" ".join(match[2].split()) if match[2] else match[4] for match in ranges if match}
+        starts = find_formats([match[1] or match[3] for match in ranges if match], dates=dates)
+        blank = " " if any(match[2] for match in ranges if match) else ""
+        return [f"{form}{blank}{to.pop()}{blank}%*" for form in starts[:1]] if len(to) == 1 else []
     if dates and not found and all(map(_ISO.fullmatch, sample)):
         return ["iso8601"]
     return _find_zoned(sample) if dates and not found else found
@@ -84,11 +97,18 @@ def rank_formats(texts: list[str], forms: list[str], timezone: str | None) -> li
     distinct = pa.array(list(dict.fromkeys(texts))[:2000])
     is_american = timezone is not None and timezone.startswith(("America/", "US/"))
 
-    def rank(form: str) -> tuple[int, bool]:
-        days = TimeFormat(form).parse(distinct)[0] // DAY_US
-        return int(days.max() - days.min()), is_american != form.startswith("%m")
+    tomorrow = time.time() * US + DAY_US
 
-    return sorted(forms, key=rank) if is_american else sorted(forms, key=lambda form: rank(form)[0])
+    def rank(form: str) -> tuple[int, bool, int]:
+        parsed, bad = TimeFormat(form).parse(distinct)
+        # A total below the table has no date.
+        found = parsed[~bad] if not bad.all() else parsed
+        days = found // DAY_US
+        # Years of two digits may be days: a file is seldom many years old, and never from the future.
+        age = abs(int(tomorrow) - int(found.max())) // (366 * DAY_US) if "%y" in form else 0
+        return int(days.max() - days.min()), is_american and not form.startswith("%m"), age
+
+    return sorted(forms, key=rank)
 
 
 def lacks_date(text: str, form: str) -> bool:

@@ -20,23 +20,27 @@ from data.ingest.formats.suggest.sample import Sample, name_column
 from data.ingest.schema import KWH_PER_UNIT_POWER_OF_TEN, ONE_DIRECTION_CHANNELS
 
 _EXPORT = re.compile(
-    r"export|receiv|einspeis|invoed|abgabe|vertid|feed|inje[cç]|return|surplus|terug|outflow|(^|_)as(_|$)|#b[0-9]$"
-    r"|\bexp\b|to (the )?grid|[0-9]-[0-9]+:2\.|(^|[^0-9.])2\.[89]\.",
+    r"export|receiv|einspeis|invoed|abgabe|vertid|feed|inje[cçt]|inyec|return|surplus|terug|outflow"
+    r"|excedent|vendu|cedut|immess|immissione|inmatning|s[åa]ld\b|\bsalg|solgt|oddan|wprowadz|sprzed|(^|_)as(_|$)|#b[0-9]$"
+    r"|\bexp\b|(to|til) (the )?(grid|net)\b|[0-9]-[0-9]+:2\.|(^|[^0-9.])2\.[89]\.",
     re.I,
 )
 _IMPORT = re.compile(
     r"import|\bimp\b|bezug|from (the )?grid|deliver|afname|preliev|prelev|soutir|purchas|inflow|entrante"
-    r"|\bgrid\b|netz|[0-9]-[0-9]+:1\.|(^|[^0-9.])1\.[89]\.",
+    r"|pob[oó]r|pobran|uttag|k[öo]pt|k[øo]bt|\bgrid\b|netz|[0-9]-[0-9]+:1\.|(^|[^0-9.])1\.[89]\.",
     re.I,
 )
-_CONSUMPTION = re.compile(r"consum|verbrauch|usage|verbruik|\bload\b|demand|kulutus|forbru|f(ö|o)rbruk", re.I)
+_CONSUMPTION = re.compile(
+    r"consum|consom|zu[zż]y|verbrauch|usage|verbruik|\bload\b|demand|kulutus|forbru|f(ö|o)rbruk", re.I
+)
 # Parts of one direction: tariffs, phases, rates, meters.
 _PART = re.compile(
     r"tarif|peak|valle|punta|llano|\bdag|nacht|nuit|jour|\bday|night|\blow|\bhigh|normal|laag|hoog"
-    r"|\b(ht|nt|hc|hp)\b|\b[tfpl][1-6]\b|phase|fase|rate|[0-9]\.8\.[0-9]|[0-9]-[0-9]:|\be[0-9]+\b|meter|z(ä|ae)hler|unit|wohnung",
+    r"|\b(ht|nt|hc|hp)\b|\b[tfpl][1-6]\b|phase|fase|rate|[0-9]\.8\.[0-9]|[0-9]-[0-9]:|\be[0-9]+\b|meter|z(ä|ae)hler|unit|wohnung"
+    r"|^[0-9]{6,}\b|compteur|contador|contatore|licznik|m(å|aa)ler|m(ä|ae)tar",
     re.I,
 )
-_GENERATION = re.compile(r"genera[tc]|solar|pv\b|produ", re.I)
+_GENERATION = re.compile(r"genera[tc]|solar|pv\b|produ|erzeug|opwek|wytw", re.I)
 # Energy that stays behind the meter: stored, or generated and used there.
 _INSIDE = re.compile(r"batter|stored|charg(ed|ing)\b|geladen|ontladen|autocons|self.?cons", re.I)
 # Units that the platform does not know, or that have two meanings.
@@ -248,6 +252,9 @@ def find_number_marks(sample: Sample, numeric: list[int]) -> tuple[str, str | No
     """Return the decimal and the thousands mark of the values."""
     texts = [text for place in numeric for text in sample.take_values(place)]
     groups = {sign for text in texts for sign in re.findall(r"[0-9](['\u00a0\u202f ])[0-9]{3}", text)}
+    for mark, other in ((".", ","), (",", ".")):
+        if _are_grouped(texts, mark):
+            return other, mark
     comma_last = any(re.search(r",[0-9]{1,2}$|,[0-9]{4,}$|\.[0-9]{3},|^[+-]?0,", text) for text in texts)
     # A semicolon between fields suggests that the comma is the decimal mark.
     comma_last |= sample.delimiter == ";" and not any("." in text for text in texts)
@@ -256,6 +263,20 @@ def find_number_marks(sample: Sample, numeric: list[int]) -> tuple[str, str | No
         return ",", groups.pop() if len(groups) == 1 else None
     groups |= {","} if any(re.search(r"[0-9],[0-9]{3}", text) for text in texts) else set()
     return ".", groups.pop() if len(groups) == 1 else None
+
+
+def _are_grouped(texts: list[str], mark: str) -> bool:
+    """Whether a mark stands between thousands alone: 985 beside 1.012, or 8.547.000."""
+    marked = [text for text in texts if mark in text]
+    plain = [text.lstrip("+-") for text in texts if mark not in text]
+    if not marked or not all(
+        re.fullmatch(rf"[+-]?[1-9][0-9]{{0,2}}({re.escape(mark)}[0-9]{{3}})+", text) for text in marked
+    ):
+        return False
+    is_below = all(re.fullmatch("[0-9]{1,3}", text) for text in plain) and any(
+        len(text) == 3 for text in plain
+    )
+    return is_below or any(text.count(mark) > 1 for text in marked)
 
 
 def write_number_marks(sample: Sample, numeric: list[int]) -> list[str]:

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from data.ingest.errors import RefusedFile
-from data.ingest.formats.container import TextForm, find_longest_sheet, open_members
+from data.ingest.formats.container import TextForm, find_longest_sheets, open_members
 from data.ingest.formats.detect import detect_text
 from data.ingest.formats.file_mappings import MappingError
 from data.ingest.formats.format import MappingUse
@@ -46,8 +46,8 @@ def suggest_mapping(path: Path | str, timezone: str | None = None) -> str:
     Raises `RefusedFile` if the file cannot be read, `MappingError` if it holds no table or needs no mapping.
     """
     path = Path(path)
-    longest = find_longest_sheet(path)
-    sheets = (longest[0],) if longest else ()
+    longest = find_longest_sheets(path)
+    sheets = (longest[0][0],) if longest else ()
     text = read_head(path, TextForm(sheets=sheets, any_sheets=True))
     encoding = None
     if "\ufffd" in text:
@@ -70,8 +70,9 @@ def suggest_mapping(path: Path | str, timezone: str | None = None) -> str:
     lines = _write_lines(path, sample, timezone)
     if longest is not None:
         # A mapping skips the sheets that it does not name.
-        chosen = json.dumps(longest[0], ensure_ascii=False)
-        line = f"sheets: [{chosen}]  # {CHECK}: the longest of {longest[1]} sheets"
+        chosen, count = longest
+        which = "the longest" if len(chosen) == 1 else f"the {len(chosen)} with this header"
+        line = f"sheets: {json.dumps(chosen, ensure_ascii=False)}  # {CHECK}: {which} of {count} sheets"
         lines.insert(lines.index("format: mapped_csv") + 1, line)
     return "\n".join(lines) + "\n"
 
@@ -147,13 +148,13 @@ def _write_lines(path: Path, sample: Sample, timezone: str | None) -> list[str]:
         if day
         else write_reading_body(sample, place, form, numeric, meter)
     )
-    ambiguous = len({text.replace("%y", "%Y")[:2] for text in dated[place] if text[:2] in ("%d", "%m")}) > 1
+    ambiguous = len({text[:2] for text in dated[place]}) > 1
     lines = [
         f"# Proposed from {path.name}: check every line before you use it.",
         "format: mapped_csv",
         *([] if carries_offset(form) else [_write_zone_of_column(sample, place, timezone)]),
         *(
-            ["# Day or month first: both fit; chosen is the order with the fewest days between the dates."]
+            ["# Day, month or year first: several fit; chosen is the one with the fewest days between dates."]
             if ambiguous
             else []
         ),

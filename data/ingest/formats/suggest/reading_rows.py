@@ -37,9 +37,12 @@ from data.ingest.formats.wallclock import DAY_US, US, TimeFormat
 
 LONG_NUMBER = re.compile(r"[0-9]{8,}")
 # A column with the difference of two others.
-NET = re.compile(r"(?<![a-z])(net|netto|saldo)(?![a-z])", re.I)
+NET = re.compile(r"(?<![a-z])(?<!til )(?<!fra )(?<!het )(net|netto|saldo)(?![a-z])", re.I)
 PERIOD = re.compile(r"period|\bsp\b|\bhh\b|interval no|\bhora\b|\bhour\b", re.I)
-_END = re.compile(r"(?<![a-z])(end|to|bis|until|fin)(?![a-z])", re.I)
+_END = re.compile(r"(?<![a-z])(end|to|bis|until|fin|fine|fim|tot|til|till|do)(?![a-z])", re.I)
+_NUMBER = re.compile(r"\s*([0-9]+)")
+# The hours of the clock at which an interval begins and ends: 07-08.
+_HOURS = re.compile(r"[0-9]{1,2}(\s*-\s*)[0-9]{1,2}")
 
 
 def write_reading_body(
@@ -148,6 +151,9 @@ def _find_values(sample: Sample, numeric: list[int], when: list[str]) -> tuple[l
         if any(kind.search(sample.describe(n)) for kind in (VALUE, UNIT, OTHER_MEDIUM))
         and str(n + 1) not in period
     ]
+    if named and not any(UNIT.search(sample.describe(n)) for n in named):
+        # Columns of power beside one that is named so are as much energy as it is.
+        named = [n for n in free if n in named or POWER.search(sample.describe(n))]
     values = named or [n for n in free if not all(map(LONG_NUMBER.fullmatch, sample.take_texts(n)))]
     values = [n for n in values if not NET.search(sample.names[n])] or values
     return values, [n for n in free if n not in values]
@@ -181,17 +187,18 @@ def read_row_times(sample: Sample, place: int, form: str) -> tuple[list[str], li
             head.append(f"time_format: {json.dumps(found[0])}")
             when.append(f"  time: {name_column(sample, other)}")
             return head, when, [day + int(time) for day, time in zip(days, of_day, strict=True)]
-    period = next((n for n, name in enumerate(sample.names) if PERIOD.search(name)), None)
-    if period is None and not any(sample.names):
+    period = next((n for n, name in enumerate(sample.names) if PERIOD.search(name) and n != place), None)
+    if period is None:
         period = next((n for n in range(len(sample.names)) if _counts_intervals(sample, n, days)), None)
     if period is not None:
-        numbers = [int(row[period]) if row[period].strip().isdigit() else 0 for row in sample.rows]
+        numbers = [int(match[0]) if (match := _NUMBER.match(row[period])) else 0 for row in sample.rows]
         last = max(numbers)
         step = 1440 // (24 if last <= 25 else 48 if last <= 50 else 96) * 60 * US
         is_hour = min(numbers) == 0 and last < 24
+        end = {match[1] for row in sample.rows if (match := _HOURS.fullmatch(row[period].strip()))}
         if is_hour:
             # Periods count from 1, so this is the hour of the clock.
-            head.append('time_format: "%H"')
+            head.append(f'time_format: "%H{end.pop() + "%*" if len(end) == 1 else ""}"')
         when.append(f"  {'time' if is_hour else 'period'}: {name_column(sample, period)}")
         return head, when, [day + number * step for number, day in zip(numbers, days, strict=True)]
     return head, when, days
@@ -200,11 +207,17 @@ def read_row_times(sample: Sample, place: int, form: str) -> tuple[list[str], li
 def _counts_intervals(sample: Sample, place: int, days: list[int]) -> bool:
     """Whether a column without a name numbers the intervals of a day from 1."""
     texts = [row[place].strip() for row in sample.rows]
-    if not all(re.fullmatch(r"[0-9]{1,3}", text) for text in texts):
+    if not all(re.fullmatch(r"[0-9]{1,3}", text) or _HOURS.fullmatch(text) for text in texts):
         return False
-    of_first = [int(text) for text, day in zip(texts, days, strict=True) if day == days[0]]
-    count = len(set(of_first))
-    return count in (23, 24, 25, 46, 48, 50, 92, 96, 100) and set(of_first) == {*range(1, count + 1)}
+    of_day: dict[int, set[int]] = {}
+    for text, day in zip(texts, days, strict=True):
+        of_day.setdefault(day, set()).add(int(text.split("-")[0]))
+    # A day at the begin or the end of a file may be a part.
+    longest = max(of_day.values(), key=len)
+    count = len(longest)
+    if not any(sample.names) or count in (23, 25, 46, 50, 92, 100):
+        return count in (23, 24, 25, 46, 48, 50, 92, 96, 100) and longest == {*range(1, count + 1)}
+    return count in (24, 48, 96) and longest in ({*range(1, count + 1)}, {*range(24)})
 
 
 def _is_descending(sample: Sample, micros: list[int], meter: int | None) -> bool:

@@ -17,8 +17,15 @@ from data.ingest.formats.suggest.sections import find_sections
 
 MIN_TITLE_CHARS = 4
 ROWS_BELOW = 3
+_ROWS_TRIED = 40
 _DELIMITERS = (",", ";", "\t", "|")
-TOTAL = re.compile(r"^(grand |daily |day )?(total|sum|summe|gesamt|suma|totale)\b", re.I)
+TOTAL = re.compile(
+    r"^(grand |daily |day |dag|tages?|dygns?|dags?)?"
+    r"(total|totaal|totale|totalt|sum|summa|summe|somme|soma|gesamt|suma|razem|i alt)\b",
+    re.I,
+)
+_UNIT = re.compile(r"[\[(]?([kM]?Wh?|k?varh|m3|m³|therms?|°C)[\])]?", re.I)
+_DATE_FORM = re.compile(r"[\[(]?[dmyhjatgs:./ -]+[\])]?", re.I)
 NO_VALUES = ("n/a", "na", "nan", "null", "none", "-", "--")
 
 
@@ -42,6 +49,8 @@ class Sample:
     no_values: set[str] = field(default_factory=set)
     decimal: str = "."
     thousands: str | None = None
+    # The names as the file writes them, if `names` has units of the row below too.
+    header: list[str] = field(default_factory=list)
 
     def describe(self, place: int) -> str:
         """Return the name of a column, below that of its group."""
@@ -69,7 +78,7 @@ def read_sample(path: Path, text: str) -> Sample:
     for delimiter in _DELIMITERS:
         rows = [split_fields(line, delimiter) for line in lines]
         width, count = max(Counter(map(len, rows)).items(), key=lambda entry: entry[1] * min(entry[0], 8))
-        score = count * min(width, 8) if width > 1 else 0
+        score = count * min(width, 8) if width > 1 and _has_dates(rows, width) else 0
         if score > best[0]:
             best = (score, delimiter, width, rows)
     _, delimiter, width, rows = best
@@ -86,6 +95,13 @@ def read_sample(path: Path, text: str) -> Sample:
     if not is_header:
         header = table[first - 1] if first else [""] * width
     names = [name.strip() for name in header]
+    plain = names
+    units_row = rows.index(header) if header in rows else 0
+    if units_row and _holds_units(names) and len(rows[units_row - 1]) == len(names):
+        # The names stand above their units.
+        header = rows[units_row - 1]
+        plain = [name.strip() for name in header]
+        names = [f"{name} {unit}".strip() for name, unit in zip(plain, names, strict=True)]
     sections, second = find_sections(rows, header)
     if sections:
         # One section shows what all of them are; the titles are no rows to ignore.
@@ -108,6 +124,7 @@ def read_sample(path: Path, text: str) -> Sample:
         above=above,
         skip=skip,
         sections=sections,
+        header=plain,
     )
 
 
@@ -121,6 +138,19 @@ def _read_groups(row: list[str], width: int) -> list[str]:
     for cell in cells:
         groups.append(cell or (groups[-1] if groups else ""))
     return groups
+
+
+def _holds_units(cells: list[str]) -> bool:
+    """Whether a row has units, or the form of a date, and nothing else."""
+    known = [cell for cell in cells if cell]
+    has_unit = any(_UNIT.fullmatch(cell) for cell in known)
+    return has_unit and all(_UNIT.fullmatch(cell) or _DATE_FORM.fullmatch(cell) for cell in known)
+
+
+def _has_dates(rows: list[list[str]], width: int) -> bool:
+    """Whether one of the first rows has a field that is a date: commas between thousands leave none."""
+    first = [row for row in rows if len(row) == width][:_ROWS_TRIED]
+    return any(is_dated(cell) for row in first for cell in row)
 
 
 def _find_first_row(table: list[list[str]]) -> int | None:
@@ -151,8 +181,9 @@ def find_beginnings(texts: list[str]) -> set[str]:
 
 def name_column(sample: Sample, place: int) -> str:
     """Write how a mapping names a column: by its name if that is unique, else by position from 1."""
-    name = sample.names[place]
-    unique = name and [other.lower() for other in sample.names].count(name.lower()) == 1
+    names = sample.header or sample.names
+    name = names[place]
+    unique = name and [other.lower() for other in names].count(name.lower()) == 1
     return json.dumps(name, ensure_ascii=False) if unique else str(place + 1)
 
 
