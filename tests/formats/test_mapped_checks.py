@@ -1,10 +1,12 @@
 """Mappings that the content of the table contradicts are refused, and look-alikes are read."""
 
+import datetime
 import random
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pyarrow.compute as pc
 import pytest
@@ -182,3 +184,59 @@ def test_totals_of_days_under_a_time_of_an_interval_are_refused(
         text += f"M,2024-01-{1 + day:02} {place:02}:00,{total}\n"
     found = refused(tmp_path, text, **declare("c1"), interval_minutes=60)
     assert (found.rule, found.line) == ("MAP-SUM", 2 + 24 * days)
+
+
+FORMS = {
+    # The format, the time of the mapping and the other end, and the last moment of an interval.
+    "begin and end": ("%Y-%m-%d %H:%M", "start", 0),
+    "until the last second": ("%d.%m.%Y %H:%M:%S", "start", 1),
+    "until the last minute": ("%d.%m.%Y %H:%M", "start", 60),
+    "the end is the time": ("%Y-%m-%d %H:%M", "end", 0),
+}
+
+
+@pytest.mark.parametrize("where", ["before", "behind"])
+@pytest.mark.parametrize("name", FORMS)
+def test_totals_of_days_between_intervals_are_rejected(tmp_path: Path, name: str, where: str) -> None:
+    form, label, inclusive = FORMS[name]
+    energy = [line[0] for line in draw("totals", 192, 1)]
+
+    def write_row(first: int, count: int, value: Decimal) -> str:
+        start = datetime.datetime(2024, 1, 10) + datetime.timedelta(minutes=15 * first)
+        end = start + datetime.timedelta(minutes=15 * count, seconds=-inclusive)
+        return f"M,{start:{form}},{end:{form}},{value}"
+
+    lines = []
+    for day in (0, 96):
+        own = [write_row(n, 1, energy[n]) for n in range(day, day + 96)]
+        total = write_row(day, 96, sum(energy[day : day + 96], Decimal(0)))
+        lines += [total, *own] if where == "before" else [*own, total]
+    time = "end" if label == "end" else "start"
+    parsed = read(
+        tmp_path,
+        rows(*lines, header="meter,start,end,kWh"),
+        interval_minutes=15,
+        timestamp_format=form,
+        label=label,
+        columns={"identifier": "meter", "timestamp": time},
+    )
+    assert [row["rule"] for row in parsed.rejected.to_pylist()] == ["ROW-LENGTH"] * 2
+    assert (parsed.readings.num_rows, sum(values(parsed))) == (192, sum(energy))
+
+
+def test_the_other_end_of_the_hour_of_a_clock_change_is_no_other_length(tmp_path: Path) -> None:
+    start = datetime.datetime(2024, 10, 26, 22, tzinfo=datetime.UTC)
+    zone = ZoneInfo("Europe/London")
+    instants = [start + datetime.timedelta(minutes=30 * n) for n in range(48)]
+    ends = [at + datetime.timedelta(minutes=30) for at in instants]
+    lines = [
+        f"M,{at.astimezone(zone):%Y-%m-%d %H:%M},{end.astimezone(zone):%Y-%m-%d %H:%M},1"
+        for at, end in zip(instants, ends, strict=True)
+    ]
+    parsed = read(
+        tmp_path,
+        rows(*lines, header="meter,start,end,kWh"),
+        label="start",
+        columns={"identifier": "meter", "timestamp": "start"},
+    )
+    assert (parsed.readings.num_rows, parsed.rejected.num_rows) == (48, 0)

@@ -34,6 +34,9 @@ MAX_TOTALS = 200
 MIN_DIAL_ROWS, MIN_DIAL_MOVES, MIN_SIZE_IN_STEPS = 24, 4, 50
 # A share of the rows: so many have the same rhythm, or dates of another block.
 _SHARE = 0.5
+# The other end of an interval stands in nearly all rows: others are totals.
+_MOST = 0.8
+_HOUR_US = 3600 * US
 
 
 def find_sum(columns: dict[str, Floats]) -> tuple[str, tuple[str, ...]] | None:
@@ -159,6 +162,45 @@ def check_interval(path: Path, layout: Layout, table: RowTable, start_us: Ints, 
         return
     reason = f"the values are {minutes} minutes apart, but interval_minutes is {length // (60 * US)}"
     raise refuse(path, int(table.lines[0]), "MAP-INTERVAL", reason)
+
+
+def find_other_end(layout: Layout, table: RowTable, times: TimeColumns) -> int | None:
+    """Return the place of the column with the other end of nearly all intervals, None without one."""
+    mapping = layout.mapping
+    has_dials = any(value.cumulative for value in mapping.values)
+    if mapping.columns.timestamp is None or has_dials or len(table.lines) < MIN_ROWS:
+        return None
+    taken = set(layout.places.values())
+    table = RowTable(table.strings.slice(0, MAX_ROWS), table.lines[:MAX_ROWS])
+    for place in range(len(layout.names)):
+        if place not in taken:
+            spans, known = times.measure_spans(table, place)
+            is_end = known & _is_near(spans, times.interval_us)
+            if np.mean(is_end) >= _MOST:
+                return place
+    return None
+
+
+def find_other_lengths(table: RowTable, times: TimeColumns, place: int, start_us: Ints) -> Mask:
+    """Find the rows whose two ends are not an interval apart, nor one and the hour of a clock change."""
+    # Where the other end is the time of the next row or of the one before, no time has to be parsed.
+    own, other = times.take_time(table), table.take_column(place)
+    is_step = np.abs(np.diff(start_us)) == times.interval_us
+    doubtful = np.ones(len(table.lines), dtype=np.bool_)
+    doubtful[:-1] &= ~(is_step & to_mask(pc.equal(other[:-1], own[1:])))
+    doubtful[1:] &= ~(is_step & to_mask(pc.equal(other[1:], own[:-1])))
+    spans, known = times.measure_spans(table.filter_rows(doubtful), place)
+    length = times.interval_us
+    is_changed = _is_near(spans, length + _HOUR_US) | _is_near(spans, abs(length - _HOUR_US))
+    found = np.zeros(len(table.lines), dtype=np.bool_)
+    found[doubtful] = known & ~_is_near(spans, length) & ~is_changed
+    return found
+
+
+def _is_near(spans: Ints, length_us: int) -> Mask:
+    """Whether spans have a length, or end with its last second, or with its last minute if it is long."""
+    last = 60 * US if length_us >= 300 * US else US
+    return np.asarray((spans <= length_us) & (spans >= length_us - last))
 
 
 def check_blocks(path: Path, layout: Layout, table: RowTable, times: TimeColumns) -> None:

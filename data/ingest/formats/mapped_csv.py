@@ -40,6 +40,8 @@ from data.ingest.formats.mapped_checks import (
     check_interval,
     check_sums,
     check_totals,
+    find_other_end,
+    find_other_lengths,
 )
 from data.ingest.formats.mapped_dials import Dials
 from data.ingest.formats.mapped_layout import Layout, find_layout
@@ -52,6 +54,7 @@ from data.ingest.formats.wallclock import US, Ints
 from data.ingest.schema import PARSED
 
 _NOT_A_NUMBER = "the value is not a number of the declared form"
+_OTHER_LENGTH = "the row states an interval of another length than the mapping"
 SKIPPED_IDLE = "without a value in the hour that the clocks skip"
 
 
@@ -88,6 +91,7 @@ class _Reader:
     def __init__(self, path: Path, layout: Layout, part: int) -> None:
         self._path = path
         self._is_checked = False
+        self._other_end: int | None = None
         self._layout = layout
         self._mapping = layout.mapping
         self._part = part
@@ -109,15 +113,18 @@ class _Reader:
         else:
             times = self.times.read_times(table, self._name_series)
             if not self._is_checked:
-                self._check(table, times)
+                self._other_end = find_other_end(self._layout, table, self.times)
+            other_lengths = self._mark_other_lengths(table, times)
+            if not self._is_checked:
+                self._check(table, times, ~other_lengths)
             for value in self._mapping.values:
                 if value.cumulative:
                     yield self._dials[value.column].add(self._read_dials(table, value, times, rejections))
                 else:
                     yield from self._read_values(table, value, times, rejections)
 
-    def _check(self, table: RowTable, times: RowTimes) -> None:
-        """Refuse a mapping that the first rows contradict."""
+    def _check(self, table: RowTable, times: RowTimes, known: Mask) -> None:
+        """Refuse a mapping that the first rows contradict; `known` are the rows of the declared length."""
         self._is_checked = True
         check_blocks(self._path, self._layout, table, self.times)
         numbers: dict[str | int, pa.Array] = {}
@@ -131,7 +138,15 @@ class _Reader:
         series = self._name_series(table)
         own = to_mask(pc.equal(series, series[0]))
         check_dials(self._path, self._layout, table, own, numbers)
-        check_totals(self._path, table, own, times.start_us, numbers)
+        check_totals(self._path, table, own & known, times.start_us, numbers)
+
+    def _mark_other_lengths(self, table: RowTable, times: RowTimes) -> Mask:
+        """Find and mark the rows that state another length: totals of days between the intervals."""
+        if self._other_end is None:
+            return np.zeros(len(table.lines), dtype=np.bool_)
+        wrong = find_other_lengths(table, self.times, self._other_end, times.start_us)
+        times.violations.append(("ROW-LENGTH", _OTHER_LENGTH, wrong))
+        return wrong
 
     def finish(self) -> Iterator[Batch]:
         """Yield what lies between the reads of dials, after all tables were read."""

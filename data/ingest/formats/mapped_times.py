@@ -102,6 +102,18 @@ class TimeColumns:
         texts = table.take_column(place)
         return self._formats[field].parse(texts) if field in self._formats else self._parse_instants(texts)
 
+    def measure_spans(self, table: RowTable, place: int) -> tuple[Ints, Mask]:
+        """Return (microseconds between the time of the mapping and another column, both are times)."""
+        own = self._layout.find_place("timestamp")
+        assert own is not None
+        when, bad = self.parse_dates(table, own)
+        other, unfit = self.parse_dates(table, place)
+        return np.abs(other - when), ~bad & ~unfit
+
+    def take_time(self, table: RowTable) -> pa.Array:
+        """Return the texts of the column of the mapping with date and time."""
+        return self._take_column(table, "timestamp")
+
     def is_time(self, layout: Layout, fields: list[str]) -> bool:
         """Whether the fields of a line have a time or date in its place."""
         place = layout.find_place("timestamp")

@@ -94,6 +94,13 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
     ("ROW-TIMESTAMP", "reject", "a date or instant exists and carries its offset", _ASK_SENDER),
     ("ROW-INTERVAL", "reject", "the interval length is a positive number of seconds", _ASK_SENDER),
     (
+        "ROW-LENGTH",
+        "reject",
+        "a row that states both ends of its interval has the length that the mapping declares",
+        "If the rows are totals beside the intervals, nothing is missing; if not, read them by a mapping "
+        "with their `interval_minutes`.",
+    ),
+    (
         "ROW-QUALITY",
         "reject",
         "the quality is known, and null exactly where the value is missing",
