@@ -46,7 +46,7 @@ MIN_CHANGES = 4
 VALUE = re.compile(
     r"k?m?wh|kvarh|\bm3\b|consum|consom|import|export|deliver|receiv|usage|value|energ|bezug|einspeis|generat"
     r"|verbrauch|menge|mængde|förbrukning|forbrug|määrä|quantity|volume|inflow|outflow|inje[cçt]|inyec|opwek"
-    r"|afname|verbruik|levering|lieferung|abgabe|erzeug|produ(?:[ck]tion|kcj|zione|cci[oó]n|ção)"
+    r"|afname|invoed|productie|\bstand(?!ard|ing)|verbruik|levering|lieferung|abgabe|erzeug|produ(?:[ck]tion|kcj|zione|cci[oó]n|ção)"
     r"|immess|prelie|prelev|immission|cedut|soutir|excedent|vertid|købt|køb\b|salg|köpt|såld|uttag|inmatning|pobór|pobran|oddan|wprowadz|zuży|wytw"
     r"|ele[ckt]*tri|\bel\b|strom\b|stroom|\bgas\b|wasser|water|fernw(ä|ae)rme",
     re.I,

@@ -36,6 +36,8 @@ from data.ingest.formats.suggest.sample import (
 
 # How much of a file is examined: enough for months of one meter.
 SAMPLE_BYTES = 1 << 20
+# A line of a mapping with a column by its name.
+_NAMES_COLUMN = re.compile(r'[- ]*[a-z_]+: "')
 # Documents that are not tables: pages, XML, JSON, PDF, Parquet.
 _DOCUMENT = re.compile(r"\s*(<|\{|\[\s*\{|%PDF|PAR1)")
 
@@ -149,6 +151,9 @@ def _write_lines(path: Path, sample: Sample, timezone: str | None) -> list[str]:
         else write_reading_body(sample, place, form, numeric, meter)
     )
     ambiguous = len({text[:2] for text in dated[place]}) > 1
+    # Without a name the header is not found among the lines above it.
+    is_named = any(sample.names) and any(map(_NAMES_COLUMN.match, body[1]))
+    is_named = is_named or (meter is not None and name_column(sample, meter).startswith('"'))
     lines = [
         f"# Proposed from {path.name}: check every line before you use it.",
         "format: mapped_csv",
@@ -161,8 +166,8 @@ def _write_lines(path: Path, sample: Sample, timezone: str | None) -> list[str]:
         *body[0],
         *([f"delimiter: {json.dumps(sample.delimiter)}"] if sample.delimiter != "," else []),
         *([f"encoding: {sample.encoding}"] if sample.encoding else []),
-        *([] if any(sample.names) else ["has_header: false"]),
-        *([f"skip_lines: {sample.skip}"] if sample.skip and not any(sample.names) else []),
+        *([] if is_named else ["has_header: false"]),
+        *([f"skip_lines: {sample.skip}"] if sample.skip and not is_named else []),
         *write_number_marks(sample, numeric if not day else [n for cells in day[0] for n in cells]),
         *([f"no_value: {json.dumps(sorted(sample.no_values))}"] if sample.no_values else []),
         *([f"ignore_rows: {json.dumps(sample.totals)}"] if sample.totals else []),
