@@ -1,6 +1,7 @@
 """The shipped mappings: each reads the layout of its sender exactly, and is found by the file alone."""
 
 import dataclasses
+import random
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -86,6 +87,23 @@ def test_damaged_files_fit_nothing(tmp_path: Path) -> None:
         path = tmp_path / "export.csv"
         path.write_bytes(content)
         assert find_fitting(path) == []
+
+
+def test_a_damaged_file_is_never_taken_for_another_sender(tmp_path: Path) -> None:
+    chance = random.Random(1)
+    layouts = {name: layout for name, layout in LAYOUTS.items() if not layout.is_workbook}
+    marks = [b"\0", b";", b",", b'"', b"\n", b"9" * 40, b"-", b"\xff\xfe", b"*", b"\t", b"="]
+    for name in chance.sample(sorted(layouts), 30):
+        path = layouts[name].write(tmp_path)
+        content = bytearray(path.read_bytes())
+        for _ in range(chance.randint(1, 5)):
+            at = chance.randrange(len(content) - 200)
+            if chance.random() < 0.5:
+                content[at:at] = chance.choice(marks)
+            else:
+                del content[at : at + chance.randrange(1, 40)]
+        path.write_bytes(content)
+        assert inspect(path).get("reads_as", {"name": name})["name"] == name
 
 
 def test_a_mapping_of_a_person_may_build_on_a_shipped_one() -> None:

@@ -13,8 +13,8 @@ from data.ingest.formats.format import FileFormat
 from data.ingest.formats.registry import FORMATS
 
 _SUPPORTED = (
-    f"supported formats are {', '.join(FORMATS)} (mapped_csv needs a mapping, which "
-    "`myproperty inspect FILE --suggest-mapping` proposes)"
+    f"supported formats are {', '.join(FORMATS)} (mapped_csv needs a mapping: `myproperty inspect FILE` "
+    "names a shipped one that fits, `--suggest-mapping` proposes one)"
 )
 
 _NOT_READ: tuple[tuple[str, str], ...] = (
