@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pytest
 
 from data.ingest.errors import RefusedFile
+from data.ingest.formats.file_mappings import MappingError
 from data.ingest.inspect import inspect
 from tests.formats.mapped_csv_text import READING, mapping, read, rows, values
 
@@ -240,3 +241,85 @@ def test_the_other_end_of_the_hour_of_a_clock_change_is_no_other_length(tmp_path
         columns={"identifier": "meter", "timestamp": "start"},
     )
     assert (parsed.readings.num_rows, parsed.rejected.num_rows) == (48, 0)
+
+
+DAY_ROWS: dict[str, Any] = {
+    "columns": {"identifier": "meter", "date": "day"},
+    "date_format": "%Y-%m-%d",
+    "interval_minutes": 60,
+    "timestamp_format": None,
+    "label": None,
+    "values": [],
+}
+
+
+def write_days(lines: Lines) -> str:
+    """Write a row for each day: the cells of a line are its hours and what stands behind them."""
+    names = [f"h{n}" for n in range(1, len(lines[0]) + 1)]
+    return rows(
+        *(f"M,2024-01-{n:02},{','.join(map(str, line))}" for n, line in enumerate(lines, 1)),
+        header=",".join(["meter", "day", *names]),
+    )
+
+
+def day_run(first: str, last: str) -> dict[str, Any]:
+    run = {"first": first, "last": last, "channel": "import", "unit": "kWh", "clock_change": "elapsed"}
+    return {**DAY_ROWS, "day": run}
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "rule"), [("h1", "h24", ""), ("h1", "h25", "MAP-SUM"), ("h2", "h25", "MAP-SUM")]
+)
+def test_the_total_of_a_row_is_no_interval_of_its_day(
+    tmp_path: Path, first: str, last: str, rule: str
+) -> None:
+    days = [[value for (value,) in draw(f"day {n}", 24, 1)] for n in range(5)]
+    text = write_days([[*day, sum(day)] for day in days])
+    if rule:
+        assert refused(tmp_path, text, **day_run(first, last)).rule == rule
+    else:
+        assert sum(values(read(tmp_path, text, **day_run(first, last)))) == sum(map(sum, days))
+
+
+@pytest.mark.parametrize("begins", [0, 7000])
+def test_a_row_of_reads_or_of_running_sums_is_no_energy(tmp_path: Path, begins: int) -> None:
+    lines, total = [], Decimal(begins)
+    for n in range(4):
+        line = []
+        for (value,) in draw(f"dial {n}", 24, 1):
+            total += value
+            line.append(total)
+        lines.append(line)
+        total = total if begins else Decimal(0)
+    assert refused(tmp_path, write_days(lines), **day_run("h1", "h24")).rule == "MAP-DIAL"
+
+
+def test_a_mark_between_thousands_is_no_decimal_mark(tmp_path: Path) -> None:
+    lines = [[f"{n:,}".replace(",", ".")] for n in range(900, 1100)]
+    lines = [*lines[::2], *lines[1::2]]
+    assert refused(tmp_path, write(lines), **declare("c1")).rule == "MAP-THOUSANDS"
+    assert values(read(tmp_path, write(lines), decimals=3, **declare("c1")))[0] == 900
+    assert sum(values(read(tmp_path, write(lines), decimal=",", thousands=".", **declare("c1")))) == sum(
+        range(900, 1100)
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "form"),
+    [("0{}/02/2024 {:02}:00", "%m/%d/%Y %H:%M"), ("24-02-0{} {:02}:00", "%d-%m-%y %H:%M")],
+)
+def test_days_a_month_or_a_year_apart_are_mistaken(tmp_path: Path, shape: str, form: str) -> None:
+    text = rows(
+        *(f"M,{shape.format(day, hour)},{hour}.5" for day in range(1, 8) for hour in range(24)),
+        header="meter,time,c1",
+    )
+    found = refused(tmp_path, text, interval_minutes=60, timestamp_format=form, **declare("c1"))
+    assert found.rule == "MAP-DATES"
+
+
+@pytest.mark.parametrize(("name", "unit"), [("Energy (Wh)", "kWh"), ("kWh", "Wh"), ("Power kW", "kWh")])
+def test_the_name_of_a_column_states_its_unit(name: str, unit: str) -> None:
+    value = {"column": name, "channel": "import", "unit": unit}
+    with pytest.raises(MappingError, match="states another unit"):
+        mapping(READING, values=[value])
+    mapping(READING, values=[{**value, "column": 3}])

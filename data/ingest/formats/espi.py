@@ -401,7 +401,18 @@ def _distinguish_registers(found: list[tuple[ResolvedSeries, dict[str, str]]]) -
     for members in groups.values():
         differing = [name for name in members[0][1] if len({traits[name] for _, traits in members}) > 1]
         for series, traits in members:
+            if any(_is_finer(other, others, series, traits) for other, others in members):
+                # The same energy in longer intervals: it would count twice.
+                series.channel = "other"
             series.register = ":".join([series.register or "", *(f"{n}={traits[n]}" for n in differing)])
+
+
+def _is_finer(
+    other: ResolvedSeries, others: dict[str, str], series: ResolvedSeries, traits: dict[str, str]
+) -> bool:
+    """Whether another series differs by its shorter intervals alone."""
+    differing = {name for name in traits if traits[name] != others[name]}
+    return differing == {"intervalLength"} and 0 < other.interval_seconds < series.interval_seconds
 
 
 def _classify_length(seconds: int) -> str:

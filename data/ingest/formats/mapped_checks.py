@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from data.ingest.formats.columns import Mask, parse_decimals, to_mask
 from data.ingest.formats.container import refuse
 from data.ingest.formats.mapped_layout import Layout
+from data.ingest.formats.mapped_numbers import are_grouped
 from data.ingest.formats.mapped_table import RowTable
 from data.ingest.formats.mapped_times import TimeColumns
 from data.ingest.formats.wallclock import DAY_US, US, Ints
@@ -28,6 +29,8 @@ MIN_ROWS, MIN_DISTINCT = 12, 6
 # Meters print up to so many decimals.
 _DECIMALS = range(7)
 MAX_ROWS = 5000
+# So many days of a file do not lie a month apart by chance.
+MIN_DATES = 4
 # So many rows that repeat a time are compared with sums.
 MAX_TOTALS = 200
 # A dial shows much more than it counts in one step.
@@ -116,6 +119,57 @@ def check_dials(
         if is_energy and (is_large_dial(found) or is_large_dial(found[::-1])):
             reason = f"the values of {value.column!r} never fall, from {found[0]:g} to {found[-1]:g}"
             raise refuse(path, int(table.lines[0]), "MAP-DIAL", reason)
+
+
+def check_day(path: Path, table: RowTable, cells: Floats, beside: Floats) -> None:
+    """Refuse a row per day if its first or last cell is the sum of the others, or its cells add up.
+
+    `cells` has a row for each day, nan where there is no value; `beside` what stands before and behind them.
+    """
+    known = np.nan_to_num(cells[:MAX_ROWS])
+    is_full = np.count_nonzero(known > 0, axis=1) > MIN_ROWS
+    full, outside = known[is_full], np.nan_to_num(beside[:MAX_ROWS])[is_full]
+    if not len(full):
+        return
+    for place, which in ((0, "first"), (-1, "last")):
+        rest = full.sum(axis=1) - full[:, place]
+        # A run that begins a column too late has the total at its end, and its first cell outside.
+        sums = (rest, rest + outside[:, place + 1])
+        if any((np.abs(one - full[:, place]) <= 1e-6 * one + 1e-9).all() for one in sums):
+            reason = f"the {which} column of the day is the sum of the others: a total, no interval"
+            raise refuse(path, int(table.lines[0]), "MAP-SUM", reason)
+    steps = np.diff(full, axis=1)
+    if len(full) >= MIN_DATES and steps.min() >= 0 and (np.count_nonzero(steps, axis=1) >= MIN_ROWS).all():
+        reason = f"the values of a day never fall, from {full[0, 0]:g} to {full[0, -1]:g}"
+        raise refuse(path, int(table.lines[0]), "MAP-DIAL", reason)
+
+
+def check_thousands(path: Path, layout: Layout, table: RowTable) -> None:
+    """Refuse a decimal mark that stands between thousands; `decimals` declares that it is one."""
+    mapping = layout.mapping
+    if mapping.thousands is not None or mapping.decimals is not None:
+        return
+    for place in layout.list_values():
+        texts = table.take_column(place).slice(0, MAX_ROWS).drop_null().to_pylist()
+        if are_grouped(texts, mapping.decimal):
+            reason = f"the mark {mapping.decimal!r} stands between thousands in column {place + 1}"
+            raise refuse(path, int(table.lines[0]), "MAP-THOUSANDS", reason)
+
+
+def check_dates(path: Path, layout: Layout, table: RowTable, times: TimeColumns) -> None:
+    """Refuse dates of one day in each month, or in each year: day, month and year are mistaken."""
+    place = layout.find_place("timestamp")
+    place = layout.find_place("date") if place is None else place
+    if place is None or layout.mapping.is_daily:
+        return
+    when, bad = times.parse_dates(RowTable(table.strings.slice(0, MAX_ROWS), table.lines[:MAX_ROWS]), place)
+    # A midnight may end the day before.
+    days, rows = np.unique(when[~bad] // DAY_US, return_counts=True)
+    dates = days[rows > 1 if not layout.mapping.day else rows > 0].astype("datetime64[D]")
+    of_month = (dates - dates.astype("datetime64[M]")).astype(int)
+    if len(dates) >= MIN_DATES and len(set(of_month)) == 1:
+        reason = f"the dates are {', '.join(map(str, dates[:3]))}: one day of each month or year"
+        raise refuse(path, int(table.lines[0]), "MAP-DATES", reason)
 
 
 def check_totals(

@@ -35,10 +35,14 @@ from data.ingest.formats.columns import (
 from data.ingest.formats.container import Member, cut_lines, refuse
 from data.ingest.formats.format import FileFormat, MappingUse
 from data.ingest.formats.mapped_checks import (
+    Floats,
     check_blocks,
+    check_dates,
+    check_day,
     check_dials,
     check_interval,
     check_sums,
+    check_thousands,
     check_totals,
     find_other_end,
     find_other_lengths,
@@ -51,7 +55,7 @@ from data.ingest.formats.mapped_tables import Tables
 from data.ingest.formats.mapped_times import NO_TIME, SKIPPED, RowTimes, TimeColumns
 from data.ingest.formats.mapping import ENERGY_OF_POWER, HOUR_DIGITS, CsvMapping, Day, Value
 from data.ingest.formats.wallclock import US, Ints
-from data.ingest.schema import PARSED
+from data.ingest.schema import ONE_DIRECTION_CHANNELS, PARSED
 
 _NOT_A_NUMBER = "the value is not a number of the declared form"
 _OTHER_LENGTH = "the row states an interval of another length than the mapping"
@@ -110,6 +114,7 @@ class _Reader:
         elif self._mapping.day:
             for run in self._mapping.day:
                 yield from self._read_days(table, run, rejections)
+            self._is_checked = True
         else:
             times = self.times.read_times(table, self._name_series)
             if not self._is_checked:
@@ -126,6 +131,8 @@ class _Reader:
     def _check(self, table: RowTable, times: RowTimes, known: Mask) -> None:
         """Refuse a mapping that the first rows contradict; `known` are the rows of the declared length."""
         self._is_checked = True
+        check_thousands(self._path, self._layout, table)
+        check_dates(self._path, self._layout, table, self.times)
         check_blocks(self._path, self._layout, table, self.times)
         numbers: dict[str | int, pa.Array] = {}
         for value in self._mapping.values:
@@ -285,6 +292,14 @@ class _Reader:
             wrong |= is_cut
         return (null_where(texts, wrong) if wrong.any() else texts), wrong
 
+    def _read_floats(self, table: RowTable, place: int) -> Floats:
+        """Return the numbers of a column, zero where there is none or no column."""
+        if not 0 <= place < len(table.strings.columns):
+            return np.zeros(len(table.lines))
+        numbers, _ = self._parse_numbers(table.take_column(place))
+        floats = parse_decimals(numbers)[0].cast(pa.float64()).to_numpy(zero_copy_only=False)
+        return np.asarray(np.nan_to_num(floats), dtype=np.float64)
+
     def _convert_to_energy(self, powers: pa.Array) -> pa.Array:
         """Multiply average powers by the hours of an interval, exactly; keep texts that are not numbers."""
         values, _, _ = parse_decimals(powers)
@@ -301,6 +316,13 @@ class _Reader:
         count, width = len(table.lines), len(cells)
         order = np.arange(count * width).reshape(width, count).T.ravel()
         numbers, wrong = numbers.take(pa.array(order)), wrong[order]
+        if not self._is_checked and day.channel in ONE_DIRECTION_CHANNELS:
+            check_thousands(self._path, self._layout, table)
+            check_dates(self._path, self._layout, table, self.times)
+            step = day.step
+            outside = [self._read_floats(table, place) for place in (cells[0] - step, cells[-1] + step)]
+            floats = parse_decimals(numbers)[0].cast(pa.float64()).to_numpy(zero_copy_only=False)
+            check_day(self._path, table, floats.reshape(count, width), np.stack(outside, axis=1))
         if day.average_power:
             numbers = self._convert_to_energy(numbers)
         days, bad_date = self.times.read_wall_clock(table)

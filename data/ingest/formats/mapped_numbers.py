@@ -3,7 +3,8 @@
 Here: texts of plain decimal numbers. Not here: the marks of decimals and thousands (`mapped_csv`).
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 
@@ -50,6 +51,20 @@ def _turn(numbers: pa.Array) -> pa.Array:
     below = to_mask(pc.starts_with(numbers, "-"))
     plain = pc.replace_substring_regex(numbers, r"^[+-]", "")
     return pc.if_else(pa.array(below), plain, pc.binary_join_element_wise("-", plain, ""))
+
+
+def are_grouped(texts: Sequence[str], mark: str) -> bool:
+    """Whether a mark stands between thousands alone: 985 beside 1.012, or 8.547.000."""
+    marked = [text for text in texts if mark in text]
+    plain = [text.lstrip("+-") for text in texts if mark not in text]
+    if not marked or not all(
+        re.fullmatch(rf"[+-]?[1-9][0-9]{{0,2}}({re.escape(mark)}[0-9]{{3}})+", text) for text in marked
+    ):
+        return False
+    is_below = all(re.fullmatch("[0-9]{1,3}", text) for text in plain) and any(
+        len(text) == 3 for text in plain
+    )
+    return is_below or any(text.count(mark) > 1 for text in marked)
 
 
 def remove_decimals(texts: pa.Array, decimals: int) -> tuple[pa.Array, Mask]:

@@ -37,6 +37,8 @@ OFFSET_FORMATS = ("iso8601", "unix", "unix_ms")
 # Units of power, and of the energy of one hour at that power.
 ENERGY_OF_POWER = {"W": "Wh", "kW": "kWh", "MW": "MWh"}
 HOUR_DIGITS = 4
+_UNITS_OF_NAME = ("wh", "kwh", "mwh", "kw", "mw")
+_UNIT_OF_NAME = re.compile(r"(?<![A-Za-z])(kWh|MWh|Wh|kW|MW)(?![A-Za-z])", re.I)
 
 
 def _zone(name: str) -> str:
@@ -347,6 +349,11 @@ class CsvMapping(_Declaration):
                 "only if average_power declares it the average of its interval",
             ),
             (
+                all(_agrees_with_name(value) for value in self.values),
+                "the name of a column states another unit than its value: if it is wrong, write the position "
+                "of the column",
+            ),
+            (
                 not any(value.average_power for value in given) or _is_finite(self.interval_minutes),
                 f"average power over {self.interval_minutes} minutes has no exact energy: 15, 30 or 60 have",
             ),
@@ -474,6 +481,13 @@ def _is_json_column(column: str | int) -> bool:
 
 def _is_amount(value: _Amount) -> bool:
     return value.unit is None or value.unit in AMOUNTS or value.average_power
+
+
+def _agrees_with_name(value: Value) -> bool:
+    """Whether the only unit of energy or power in the name of a column is the declared one."""
+    stated = {unit.lower() for unit in _UNIT_OF_NAME.findall(str(value.column))}
+    declared = (value.unit or "").lower()
+    return value.average_power or len(stated) != 1 or declared not in _UNITS_OF_NAME or declared in stated
 
 
 def _has_two_ways(value: _Amount) -> bool:

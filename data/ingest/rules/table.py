@@ -218,6 +218,18 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
         "Declare `cumulative: true` for the column: the energy is then the difference of two reads.",
     ),
     (
+        "MAP-DATES",
+        "terminate",
+        "the days of a file do not lie a month or a year apart",
+        "Correct the order of day, month and year in the format of the times.",
+    ),
+    (
+        "MAP-THOUSANDS",
+        "terminate",
+        "the decimal mark does not stand between thousands",
+        "Declare `thousands`, and the other mark as `decimal`; `decimals: 3` if they are decimals.",
+    ),
+    (
         "MAP-INTERVAL",
         "terminate",
         "the values of a column follow each other at the declared length of an interval",

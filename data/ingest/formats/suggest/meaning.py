@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from data.ingest.formats.columns import UNITS
+from data.ingest.formats.mapped_numbers import are_grouped
 from data.ingest.formats.suggest.amounts import Dial, find_decimals, read_numbers
 from data.ingest.formats.suggest.columns import (
     ACTUAL,
@@ -253,7 +254,7 @@ def find_number_marks(sample: Sample, numeric: list[int]) -> tuple[str, str | No
     texts = [text for place in numeric for text in sample.take_values(place)]
     groups = {sign for text in texts for sign in re.findall(r"[0-9](['\u00a0\u202f ])[0-9]{3}", text)}
     for mark, other in ((".", ","), (",", ".")):
-        if _are_grouped(texts, mark):
+        if are_grouped(texts, mark):
             return other, mark
     comma_last = any(re.search(r",[0-9]{1,2}$|,[0-9]{4,}$|\.[0-9]{3},|^[+-]?0,", text) for text in texts)
     # A semicolon between fields suggests that the comma is the decimal mark.
@@ -263,20 +264,6 @@ def find_number_marks(sample: Sample, numeric: list[int]) -> tuple[str, str | No
         return ",", groups.pop() if len(groups) == 1 else None
     groups |= {","} if any(re.search(r"[0-9],[0-9]{3}", text) for text in texts) else set()
     return ".", groups.pop() if len(groups) == 1 else None
-
-
-def _are_grouped(texts: list[str], mark: str) -> bool:
-    """Whether a mark stands between thousands alone: 985 beside 1.012, or 8.547.000."""
-    marked = [text for text in texts if mark in text]
-    plain = [text.lstrip("+-") for text in texts if mark not in text]
-    if not marked or not all(
-        re.fullmatch(rf"[+-]?[1-9][0-9]{{0,2}}({re.escape(mark)}[0-9]{{3}})+", text) for text in marked
-    ):
-        return False
-    is_below = all(re.fullmatch("[0-9]{1,3}", text) for text in plain) and any(
-        len(text) == 3 for text in plain
-    )
-    return is_below or any(text.count(mark) > 1 for text in marked)
 
 
 def write_number_marks(sample: Sample, numeric: list[int]) -> list[str]:
