@@ -90,6 +90,8 @@ def marks_of(path: Path, root: Path) -> set[str]:
     """Return the marks that each test below a path has: those of `pytestmark`, and `slow` in `FOLDERS`."""
     if path.is_dir():
         return {"slow"} if str(path.relative_to(root)) in FOLDERS else set()
+    if path.suffix != ".py":
+        return set()
     line = re.search(r"^pytestmark = .*$", path.read_text(), re.MULTILINE)
     return set(re.findall(r"pytest\.mark\.(\w+)", line[0])) if line else set()
 

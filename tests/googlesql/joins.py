@@ -50,13 +50,16 @@ def leaks(sql: str, reference_tables: Collection[Path] = ()) -> list[Leak]:
 
 
 def _reference(statement: exp.Expr, tables: Collection[Path]) -> set[str]:
-    """The common table expressions that read nothing but reference tables, or others like themselves."""
+    """The common table expressions that read nothing but reference tables, or others like themselves.
+
+    One that reads no table, such as a series of numbers, holds nobody's rows.
+    """
     reads = {cte.alias: list(cte.this.find_all(exp.Table)) for cte in statement.find_all(exp.CTE)}
     found: set[str] = set()
     while more := {
         name
         for name, read in reads.items()
-        if name not in found and read and all(_is_of(table, found, tables) for table in read)
+        if name not in found and all(_is_of(table, found, tables) for table in read)
     }:
         found |= more
     return found

@@ -115,7 +115,7 @@ def check_dials(
     for value in layout.mapping.values:
         found = _to_floats(numbers[value.column].filter(pa.array(own)))
         found = found[~np.isnan(found)]
-        is_energy = value.channel in ONE_DIRECTION_CHANNELS and not value.cumulative
+        is_energy = value.channel in ONE_DIRECTION_CHANNELS and not (value.cumulative or value.average_power)
         if is_energy and (is_large_dial(found) or is_large_dial(found[::-1])):
             reason = f"the values of {value.column!r} never fall, from {found[0]:g} to {found[-1]:g}"
             raise refuse(path, int(table.lines[0]), "MAP-DIAL", reason)

@@ -219,8 +219,10 @@ class _Conflicts:
 
 def wrap_in_part(parsed: ParsedFile) -> FileInParts:
     """Wrap readings that are in memory, and not from a file, as one part."""
+    series = parsed.readings.group_by(["identifier", "register"], use_threads=False).aggregate([])
+    spans = {(row["identifier"], row["register"]): (0, 0) for row in series.to_pylist()}
     return FileInParts(
-        parsed.path, parsed.format, parsed.content_hash, parsed.source_version, {}, frozenset(),
+        parsed.path, parsed.format, parsed.content_hash, parsed.source_version, spans, frozenset(),
         parsed.register_reads, lambda: iter([parsed]),
     )  # fmt: skip
 
