@@ -5,15 +5,12 @@ meter file with a mapping (the readers), or proposing a mapping (`suggest`). A m
 a file is loaded.
 """
 
-import codecs
 import re
 from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -24,10 +21,9 @@ from pydantic import (
 )
 
 from data.ingest.formats.assemble import AMOUNTS
-from data.ingest.formats.columns import UNITS
+from data.ingest.formats.mapping_texts import Channel, Codec, ColumnName, Name, Quality, Unit, Zone
 from data.ingest.formats.wallclock import TimeFormats
 from data.ingest.schema import (
-    CHANNELS,
     DECIMAL_DIGITS_AFTER_POINT,
     DECIMAL_DIGITS_BEFORE_POINT,
     ONE_DIRECTION_CHANNELS,
@@ -39,46 +35,6 @@ ENERGY_OF_POWER = {"W": "Wh", "kW": "kWh", "MW": "MWh"}
 HOUR_DIGITS = 4
 _UNITS_OF_NAME = ("wh", "kwh", "mwh", "kw", "mw")
 _UNIT_OF_NAME = re.compile(r"(?<![A-Za-z])(kWh|MWh|Wh|kW|MW)(?![A-Za-z])", re.I)
-
-
-def _zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ValueError(
-            f"{name!r} is not an IANA zone: write for example Europe/London or Etc/GMT-10"
-        ) from error
-    return name
-
-
-def _unit(name: str) -> str:
-    if name.lower() not in UNITS:
-        known = ", ".join(dict.fromkeys(UNITS.values()))
-        raise ValueError(f"the unit {name!r} is not known; known units are {known}")
-    return UNITS[name.lower()]
-
-
-def _channel(name: str) -> str:
-    if name not in CHANNELS:
-        raise ValueError(f"{name!r} is not a channel; channels are {', '.join(CHANNELS)}")
-    return name
-
-
-def _codec(name: str) -> str:
-    try:
-        codecs.lookup(name).incrementaldecoder(errors="replace").decode(b"a")
-    except (LookupError, TypeError, ValueError, AssertionError) as error:
-        raise ValueError(f"{name!r} is not a text encoding: write for example cp1252") from error
-    return name
-
-
-Zone = Annotated[str, AfterValidator(_zone)]
-Unit = Annotated[str, AfterValidator(_unit)]
-Channel = Annotated[str, AfterValidator(_channel)]
-Quality = Literal["actual", "edited", "estimated", "null"]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
-# The name in the header, or the position counted from 1.
-ColumnName = Name | Annotated[int, Field(ge=1, le=10_000)]
 
 
 # A format, or several: the times of a file may have more than one shape.
@@ -239,7 +195,7 @@ class CsvMapping(_Declaration):
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
     decimal: Literal[".", ","] = "."
     thousands: Literal[",", ".", "'", " ", "\u00a0", "\u202f"] | None = None
-    encoding: Annotated[str, AfterValidator(_codec)] | None = None
+    encoding: Codec | None = None
     has_header: bool = True
     skip_lines: Annotated[int, Field(ge=0, le=1000)] = 0
     channels: dict[str, Channel] = {}
