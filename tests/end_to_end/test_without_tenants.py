@@ -150,8 +150,8 @@ def test_a_tenant_that_breaks_gate_d_keeps_its_marts(
     window = (day, day + timedelta(days=1))
     build = assets._build
 
-    def wrong(context: Any, *rest: Any) -> Iterator[Any]:
-        yield from build(context, *rest)
+    def wrong(context: Any, *rest: Any, **how: Any) -> Iterator[Any]:
+        yield from build(context, *rest, **how)
         if context.op.name == "dbt_facts":
             with psycopg.connect(engines.dsn(platform.settings, "warehouse")) as connection:
                 connection.execute(
