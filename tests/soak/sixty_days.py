@@ -254,7 +254,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--days", type=int, default=60)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--nights", type=int, default=1, help="make each n-th run of the nightly schedule")
+    parser.add_argument("--nights", type=int, default=5, help="make each n-th run of the nightly schedule")
     options = parser.parse_args()
 
     def tell(line: str) -> None:
