@@ -42,6 +42,8 @@ def show_engines(status: Mapping[str, Any]) -> None:
         for name in ("postgres", "warehouse")
     ]
     console.print_table(f"Engines of {status['home']}", rows)
+    if accounts := status["warehouse"].get("accounts"):
+        console.out.print(f"Accounts on BigQuery: {accounts}.")
 
 
 def show_inspection(file: Path, report: Mapping[str, Any]) -> None:

@@ -5,6 +5,7 @@ from typing import LiteralString
 
 import psycopg
 
+from docs.accounts import accounts_section
 from myproperty.database.roles import OLTP_LOGINS, ROLES, WAREHOUSE_LOGINS, Login
 from oltp_schema.pages import markdown_table as table
 
@@ -87,7 +88,8 @@ def logins_page(oltp: str, warehouse: str) -> str:
         + table(("Role", "Policies", "For", "May"), roles)
         + "\n## The warehouse on PostgreSQL\n\n"
         + table(("Login", "Its job", "Owns", "Reads", "Limits of a session"), readers)
-        + "\nOn BigQuery the platform has one account, that of its credentials.\n"
+        + "\n"
+        + accounts_section()
     )
 
 

@@ -70,6 +70,11 @@ OTHERS: Mapping[str, OtherVariable] = {
     "MYPROPERTY_DBT_DATABASE": OtherVariable(
         "text", "Database of the PostgreSQL warehouse. The command sets it.", "dbt"
     ),
+    "MYPROPERTY_DBT_ACCOUNT": OtherVariable(
+        "text",
+        "Service account that dbt acts as on BigQuery. Empty: the default credentials. The command sets it.",
+        "dbt",
+    ),
     "MYPROPERTY_DBT_THREADS": OtherVariable(
         "whole number", "Number of models that dbt builds at once; BigQuery has the larger default.", "dbt"
     ),

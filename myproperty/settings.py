@@ -5,7 +5,7 @@ Only values are here; the state of the engines is in `myproperty.engines`.
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -19,6 +19,7 @@ from myproperty.database.roles import (
     WAREHOUSE_DBT,
     WAREHOUSE_GATES,
     WAREHOUSE_RAW,
+    WAREHOUSE_READER,
     Login,
 )
 
@@ -30,6 +31,15 @@ WarehouseKind = Literal["postgres", "bigquery", "emulator"]
 
 def _dsn_of(login: Login) -> str:
     return f"libpq URI of the login `{login.name}`, which {login.purpose}."
+
+
+def _account_of(login: Login) -> Any:
+    return Field(
+        default=None,
+        pattern=r"^[a-z0-9.-]+@[a-z0-9.-]+\.gserviceaccount\.com$",
+        description=f"Service account on BigQuery that {login.purpose}: [what it may](logins.md#bigquery). "
+        "Unset: Google's default credentials of the machine.",
+    )
 
 
 class Settings(BaseSettings):
@@ -116,6 +126,10 @@ class Settings(BaseSettings):
         default=None,
         description="URL of a BigQuery server. Unset: Google, or the emulator if it is the warehouse.",
     )
+    bigquery_raw_account: str | None = _account_of(WAREHOUSE_RAW)
+    bigquery_dbt_account: str | None = _account_of(WAREHOUSE_DBT)
+    bigquery_gates_account: str | None = _account_of(WAREHOUSE_GATES)
+    bigquery_reader_account: str | None = _account_of(WAREHOUSE_READER)
     dataset_prefix: str = Field(
         default="",
         description="Prefix of all datasets (BigQuery) or schemas (PostgreSQL) of the warehouse, for example "

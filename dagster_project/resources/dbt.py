@@ -24,6 +24,7 @@ from filelock import FileLock
 from packaging.version import Version
 from psycopg.conninfo import conninfo_to_dict
 
+from data.raw.accounts import MOST_BYTES_OF_A_READER
 from data.warehouse.preparsed import UNCHANGED
 from data.warehouse.warm import ADDRESS, READY
 from myproperty.children import bind, name_parent
@@ -152,7 +153,7 @@ def resource(settings: Settings) -> Dbt:
 def connection(settings: Settings, login: Login = WAREHOUSE_DBT) -> dict[str, str]:
     """Return the environment variables by which dbt's profile connects to the warehouse.
 
-    `login` is for PostgreSQL. Raises EngineError if the embedded engine is not running.
+    Raises EngineError if the embedded engine is not running, or if there is no login or account to read as.
     """
     from myproperty import engines
 
@@ -160,6 +161,9 @@ def connection(settings: Settings, login: Login = WAREHOUSE_DBT) -> dict[str, st
     if settings.warehouse == "postgres":
         return variables | from_dsn(engines.login_dsn(settings, login))
     variables["MYPROPERTY_BIGQUERY_LOCATION"] = settings.bigquery_location
+    variables["MYPROPERTY_DBT_ACCOUNT"] = engines.account(settings, login) or ""
+    if login is WAREHOUSE_READER:
+        variables["MYPROPERTY_DBT_MAXIMUM_BYTES_BILLED"] = str(MOST_BYTES_OF_A_READER)
     endpoint = settings.bigquery_endpoint or engines.status(settings).warehouse.get("endpoint")
     return variables | ({"MYPROPERTY_BIGQUERY_ENDPOINT": endpoint} if endpoint else {})
 

@@ -9,21 +9,28 @@ import hashlib
 import io
 import itertools
 import re
+from collections.abc import Callable
 from typing import Any, cast
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from google.api_core.exceptions import Conflict, GoogleAPICallError
+from google.api_core.exceptions import Conflict, GoogleAPICallError, NotFound
+from google.auth.exceptions import GoogleAuthError
 from google.cloud import bigquery
 
 from data.ingest.errors import IngestError, QueryRefused
 from data.landing.entities import Entity
 from data.landing.fingerprint import fingerprint_frame, fingerprint_sql
+from data.raw.accounts import MOST_BYTES_OF_A_READER
 from data.raw.partitions import check_partition, range_filter
+from data.raw.rights import PUBLISHED
 from myproperty import engines
+from myproperty.database.roles import WAREHOUSE_GATES, WAREHOUSE_RAW, WAREHOUSE_READER, Login
 from myproperty.engines.emulator.client import bigquery_client
 from myproperty.settings import Settings
+
+GRANTED = "docs/logins.md lists what to grant, and how to look at what is granted."
 
 
 def open_bigquery(settings: Settings) -> "BigQueryWarehouse":
@@ -33,31 +40,45 @@ def open_bigquery(settings: Settings) -> "BigQueryWarehouse":
         endpoint = engines.status(settings).warehouse.get("endpoint")
         if endpoint is None:
             raise IngestError("the BigQuery emulator is not running: start it with `myproperty up`")
-    client = bigquery_client(endpoint, settings.bigquery_project, settings.bigquery_location)
-    return BigQueryWarehouse(client, settings.warehouse, settings.dataset_prefix)
 
+    def connect(login: Login) -> bigquery.Client:
+        account = engines.account(settings, login)
+        return bigquery_client(endpoint, settings.bigquery_project, settings.bigquery_location, account)
 
-# What one query of a person may read.
-MOST_BYTES = 10 * 2**30
+    return BigQueryWarehouse(connect, settings.bigquery_project, settings.warehouse, settings.dataset_prefix)
 
 
 class BigQueryWarehouse:
     """Raw tables in the dataset `<prefix>raw`."""
 
-    def __init__(self, client: bigquery.Client, kind: str = "bigquery", prefix: str = "") -> None:
+    def __init__(
+        self,
+        connect: Callable[[Login], bigquery.Client],
+        project: str,
+        kind: str = "bigquery",
+        prefix: str = "",
+    ) -> None:
+        """`connect` makes the client of a login's account; it is called when a login is first needed."""
         if not re.fullmatch(r"[A-Za-z0-9_]*", prefix):
             raise IngestError(
                 f"dataset prefix {prefix!r}: use letters, digits and _ in MYPROPERTY_DATASET_PREFIX"
             )
         self.kind = kind
-        self._client = client
-        self._dataset = f"{client.project}.{prefix}raw"
+        self._connect = connect
+        self._clients: dict[Login, bigquery.Client] = {}
+        self._published = {f"{prefix}{layer}" for layer in PUBLISHED}
+        self._dataset = f"{project}.{prefix}raw"
 
     def ensure_table(self, entity: Entity) -> None:
         """See `Warehouse`. With a partition column, partitioned by day, and a query must filter by it."""
-        dataset = bigquery.Dataset(self._dataset)
-        dataset.location = self._client.location
-        self._client.create_dataset(dataset, exists_ok=True)
+        client = self._client(WAREHOUSE_RAW)
+        try:
+            # Asked first: an account that may only load could not create it, even where it exists.
+            client.get_dataset(self._dataset)
+        except NotFound:
+            dataset = bigquery.Dataset(self._dataset)
+            dataset.location = client.location
+            client.create_dataset(dataset, exists_ok=True)
         table = bigquery.Table(self._name(entity), schema=table_schema(entity))
         table.clustering_fields = list(entity.cluster)
         if entity.partition_column is not None:
@@ -65,7 +86,7 @@ class BigQueryWarehouse:
                 type_=bigquery.TimePartitioningType.DAY, field=entity.partition_column
             )
             table.require_partition_filter = True
-        self._client.create_table(table, exists_ok=True)
+        client.create_table(table, exists_ok=True)
 
     def load_partition(
         self, entity: Entity, rows: pa.Table, partition: datetime.date | None, load_key: str
@@ -90,7 +111,7 @@ class BigQueryWarehouse:
     ) -> bigquery.LoadJob | None:
         """Start the job `wanted`, or return the one that has this id; None if that one ended in an error."""
         try:
-            return self._client.load_table_from_file(
+            return self._client(WAREHOUSE_RAW).load_table_from_file(
                 io.BytesIO(content),
                 target,
                 job_id=wanted,
@@ -98,7 +119,7 @@ class BigQueryWarehouse:
                 num_retries=3,
             )
         except Conflict:
-            found = cast(bigquery.LoadJob, self._client.get_job(wanted))
+            found = cast(bigquery.LoadJob, self._client(WAREHOUSE_RAW).get_job(wanted))
             return None if found.error_result else found
 
     def merge(self, entity: Entity, rows: pa.Table, load_key: str) -> None:
@@ -110,16 +131,17 @@ class BigQueryWarehouse:
         config = self._load_config(entity)
         config.create_disposition = bigquery.CreateDisposition.CREATE_IF_NEEDED
         content = io.BytesIO(_parquet(rows))
-        self._client.load_table_from_file(content, changed, job_config=config, num_retries=3).result()
+        client = self._client(WAREHOUSE_RAW)
+        client.load_table_from_file(content, changed, job_config=config, num_retries=3).result()
         try:
-            self._client.query_and_wait(merge_sql(entity, target, changed))
+            client.query_and_wait(merge_sql(entity, target, changed))
         finally:
-            self._client.delete_table(changed, not_found_ok=True)
+            client.delete_table(changed, not_found_ok=True)
 
     def latest_landing(self, entity: Entity) -> datetime.datetime | None:
         """See `Warehouse`."""
         statement = f"select max(landed_at) as latest from `{self._name(entity)}`"  # noqa: S608
-        latest: datetime.datetime | None = self.query(statement)["latest"][0].as_py()
+        latest: datetime.datetime | None = self._read(WAREHOUSE_RAW, statement)["latest"][0].as_py()
         return latest
 
     def settle(self, entity: Entity) -> None:
@@ -131,41 +153,63 @@ class BigQueryWarehouse:
         """See `Warehouse`."""
         where = range_filter(entity, start, end)
         statement = fingerprint_sql(entity, f"`{self._name(entity)}`", "bigquery", where)
-        return fingerprint_frame(entity, self.query(statement))
+        return fingerprint_frame(entity, self._read(WAREHOUSE_RAW, statement))
 
     def query(self, statement: str) -> pa.Table:
-        """See `Warehouse`."""
-        found: pa.Table = self._client.query_and_wait(statement).to_arrow(
-            create_bqstorage_client=self._is_real
+        """See `Warehouse`. As the account of the gates."""
+        return self._read(WAREHOUSE_GATES, statement)
+
+    def _read(self, login: Login, statement: str) -> pa.Table:
+        found: pa.Table = (
+            self._client(login).query_and_wait(statement).to_arrow(create_bqstorage_client=self._is_real)
         )
         return found
 
     def ask(self, statement: str, most: int) -> pa.Table:
-        """See `Warehouse`. A dry run, which is free, reports kind and cost of the statement first."""
+        """See `Warehouse`. As the account of readers.
+
+        A dry run, which is free, reports kind, tables and cost of the statement first: where all jobs share
+        one account, only this keeps a question to the published layers.
+        """
+        client = self._client(WAREHOUSE_READER)
         try:
-            planned = self._client.query(statement, bigquery.QueryJobConfig(dry_run=True))
-            if planned.statement_type != "SELECT":
-                raise QueryRefused(f"a {planned.statement_type} statement would write")
-            if (planned.total_bytes_processed or 0) > MOST_BYTES:
-                raise QueryRefused(
-                    f"it would read {planned.total_bytes_processed / 2**30:.1f} GiB, more than the "
-                    f"{MOST_BYTES // 2**30} GiB of a query: filter reading_date"
-                )
-            config = bigquery.QueryJobConfig(maximum_bytes_billed=MOST_BYTES)
-            found: pa.Table = self._client.query_and_wait(
-                statement, job_config=config, max_results=most
-            ).to_arrow(create_bqstorage_client=False)
+            planned = client.query(statement, bigquery.QueryJobConfig(dry_run=True))
+            self._check_plan(planned)
+            config = bigquery.QueryJobConfig(maximum_bytes_billed=MOST_BYTES_OF_A_READER)
+            found: pa.Table = client.query_and_wait(statement, job_config=config, max_results=most).to_arrow(
+                create_bqstorage_client=False
+            )
             return found
         except GoogleAPICallError as error:
             raise QueryRefused(error.errors[0]["message"] if error.errors else error.message) from error
+        except GoogleAuthError as error:
+            raise IngestError(f"Google lets nobody ask: {error}. {GRANTED}") from error
+
+    def _check_plan(self, planned: bigquery.QueryJob) -> None:
+        if planned.statement_type != "SELECT":
+            raise QueryRefused(f"a {planned.statement_type} statement would write")
+        for table in planned.referenced_tables:
+            if table.dataset_id not in self._published:
+                raise QueryRefused(f"{table.dataset_id}.{table.table_id} is not published")
+        if (planned.total_bytes_processed or 0) > MOST_BYTES_OF_A_READER:
+            raise QueryRefused(
+                f"it would read {planned.total_bytes_processed / 2**30:.1f} GiB, more than the "
+                f"{MOST_BYTES_OF_A_READER // 2**30} GiB of a query: filter reading_date"
+            )
 
     def stamp_relations(self) -> dict[str, str]:
         """See `Warehouse`. Unknown: the emulator does not say when a table was changed."""
         return {}
 
     def close(self) -> None:
-        """Close the client's connections."""
-        self._client.close()  # type: ignore[no-untyped-call]
+        """Close the connections of all clients."""
+        for client in self._clients.values():
+            client.close()  # type: ignore[no-untyped-call]
+
+    def _client(self, login: Login) -> bigquery.Client:
+        if login not in self._clients:
+            self._clients[login] = self._connect(login)
+        return self._clients[login]
 
     @property
     def _is_real(self) -> bool:

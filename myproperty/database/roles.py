@@ -59,7 +59,7 @@ class Login:
     """What a job connects as: its purpose, the roles that it may take on, and the limits of its sessions.
 
     `setting` is the field of the settings that has its DSN where the server is not the embedded one; None if
-    no part of the platform connects as it.
+    no part of the platform connects as it. `account` is the field that has its service account on BigQuery.
     """
 
     name: str
@@ -67,6 +67,7 @@ class Login:
     setting: str | None
     roles: tuple[str, ...] = ()
     limits: dict[str, str] = field(default_factory=dict, hash=False)
+    account: str | None = None
 
 
 # A session that waits for a lock holds up those behind it; one that was left open keeps its locks.
@@ -117,12 +118,29 @@ DEMO = Login(
 )
 OLTP_LOGINS = (INGEST, PIPELINE, GATES, BILLING, DEMO)
 # Logins of the warehouse have rights of their own, granted by `data.raw.rights`: no role is taken on there.
-WAREHOUSE_RAW = Login("myproperty_raw", "owns `raw` and loads it", "warehouse_raw_dsn", (), _JOB_LIMITS)
+WAREHOUSE_RAW = Login(
+    "myproperty_raw",
+    "owns `raw` and loads it",
+    "warehouse_raw_dsn",
+    (),
+    _JOB_LIMITS,
+    "bigquery_raw_account",
+)
 WAREHOUSE_DBT = Login(
-    "myproperty_dbt", "reads `raw`, owns and builds every other layer", "warehouse_dbt_dsn", (), _JOB_LIMITS
+    "myproperty_dbt",
+    "reads `raw`, owns and builds every other layer",
+    "warehouse_dbt_dsn",
+    (),
+    _JOB_LIMITS,
+    "bigquery_dbt_account",
 )
 WAREHOUSE_GATES = Login(
-    "myproperty_warehouse_gates", "reads all layers", "warehouse_gates_dsn", (), _JOB_LIMITS
+    "myproperty_warehouse_gates",
+    "reads all layers",
+    "warehouse_gates_dsn",
+    (),
+    _JOB_LIMITS,
+    "bigquery_gates_account",
 )
 WAREHOUSE_READER = Login(
     "myproperty_reader",
@@ -130,6 +148,7 @@ WAREHOUSE_READER = Login(
     "warehouse_reader_dsn",
     (),
     _READER_LIMITS,
+    "bigquery_reader_account",
 )
 WAREHOUSE_DASHBOARDS = Login(
     "myproperty_dashboards", "reads `bi` for dashboards and BI tools", None, (), _READER_LIMITS

@@ -3,7 +3,16 @@
 Callers use the functions of this package: `engines.up(settings)`, `engines.dsn(settings)`.
 """
 
-from myproperty.engines.environment import Status, down, dsn, login_dsn, make_passwords, status, up
+from myproperty.engines.environment import (
+    Status,
+    account,
+    down,
+    dsn,
+    login_dsn,
+    make_passwords,
+    status,
+    up,
+)
 from myproperty.engines.errors import EngineError
 
-__all__ = ["EngineError", "Status", "down", "dsn", "login_dsn", "make_passwords", "status", "up"]
+__all__ = ["EngineError", "Status", "account", "down", "dsn", "login_dsn", "make_passwords", "status", "up"]

@@ -95,6 +95,36 @@ def login_dsn(settings: Settings, login: Login) -> str:
     return server.dsn(database, port, login.name, server.login_password(login.name))
 
 
+def account(settings: Settings, login: Login) -> str | None:
+    """Return the service account that a job acts as on BigQuery; None for the machine's own credentials.
+
+    Raises `EngineError` if other jobs have an account and the reader has none: it could do more than read.
+    """
+    found = getattr(settings, login.account) if login.account else None
+    if found is None and login is WAREHOUSE_READER and _accounts(settings):
+        raise EngineError(
+            "no account may read for you: give one in MYPROPERTY_BIGQUERY_READER_ACCOUNT; docs/logins.md "
+            "lists the commands that make it"
+        )
+    return found
+
+
+def describe_accounts(settings: Settings) -> str:
+    """Say which jobs act as an account of their own on BigQuery."""
+    with_account = _accounts(settings)
+    missing = [login.account for login in WAREHOUSE_LOGINS if login.account and login not in with_account]
+    if not with_account:
+        return "one for all jobs: the default credentials"
+    if missing:
+        names = ", ".join(f"MYPROPERTY_{name.upper()}" for name in missing)
+        return f"the default credentials where unset: {names}"
+    return "one for each job"
+
+
+def _accounts(settings: Settings) -> list[Login]:
+    return [login for login in WAREHOUSE_LOGINS if login.account and getattr(settings, login.account)]
+
+
 def make_passwords(settings: Settings) -> dict[str, str]:
     """Return the passwords of all logins of the embedded server, by name; missing ones are made."""
     server = find_postgres(settings)
@@ -211,6 +241,7 @@ def _status(settings: Settings, notes: list[str], with_emulator: bool) -> Status
             "state": "external",
             "endpoint": settings.bigquery_endpoint or GOOGLE,
             "project": settings.bigquery_project,
+            "accounts": describe_accounts(settings),
         }
     oltp = database("myproperty", settings.oltp_dsn)
     return Status(oltp, warehouse, settings.home, notes, grpc_endpoint)

@@ -1,7 +1,10 @@
 """A server that speaks BigQuery's API of load jobs, and fails as a test wants."""
 
 import json
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -36,7 +39,19 @@ class JobServer(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
     def open_warehouse(self) -> BigQueryWarehouse:
-        return BigQueryWarehouse(bigquery_client(self.address, "a-project", "EU"), "emulator")
+        client = bigquery_client(self.address, "a-project", "EU")
+        return BigQueryWarehouse(lambda _: client, "a-project", "emulator")
+
+
+@contextmanager
+def serve_jobs() -> Iterator[JobServer]:
+    """Run a server until the end of the block."""
+    with JobServer() as running:
+        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
 
 
 class JobHandler(BaseHTTPRequestHandler):
@@ -47,10 +62,11 @@ class JobHandler(BaseHTTPRequestHandler):
         job = json.loads(self._read_body())
         if self._is_disturbed():
             return
-        wanted = job["jobReference"]["jobId"]
         if self.server.refusal:
             self._refuse(*self.server.refusal)
-        elif wanted in self.server.jobs:
+            return
+        wanted = job["jobReference"]["jobId"]
+        if wanted in self.server.jobs:
             self._refuse(409, "duplicate")
         else:
             reason = self.server.failures.pop(0) if self.server.failures else None

@@ -1,6 +1,5 @@
 """Errors of BigQuery over HTTP: which are retried, and that the retry of a failed load is a new job."""
 
-import threading
 from collections.abc import Iterator
 
 import pytest
@@ -10,7 +9,7 @@ from google.api_core.retry import Retry, if_exception_type
 from data.landing.entities import ENTITIES
 from myproperty.database.retry import is_retryable
 from myproperty.engines.emulator.client import bigquery_client
-from tests.raw.job_server import JobServer
+from tests.raw.job_server import JobServer, serve_jobs
 
 TENANTS = ENTITIES["tenants"]
 ROWS = TENANTS.schema.empty_table()
@@ -20,12 +19,8 @@ ONCE = Retry(predicate=if_exception_type())
 
 @pytest.fixture
 def server() -> Iterator[JobServer]:
-    with JobServer() as running:
-        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
-        thread.start()
+    with serve_jobs() as running:
         yield running
-        running.shutdown()
-        thread.join()
 
 
 def test_a_failed_load_runs_again_as_a_new_job(server: JobServer) -> None:

@@ -17,6 +17,7 @@ from data.ingest.errors import QueryRefused
 from data.landing.entities import ENTITIES
 from data.landing.land import land
 from data.landing.read import fingerprint_landing, read_landing
+from data.raw.bigquery import BigQueryWarehouse
 from data.raw.postgres import PostgresWarehouse
 from data.raw.rights import prepare_warehouse
 from data.raw.transfer import transfer
@@ -185,6 +186,24 @@ def test_a_question_that_takes_too_long_ends(
     monkeypatch.setitem(WAREHOUSE_READER.limits, "statement_timeout", "200ms")
     with pytest.raises(QueryRefused, match="statement timeout"):
         published.ask("select count(*) from generate_series(1, 100000000000) as n", 1)
+
+
+@pytest.mark.emulator
+def test_a_question_reads_published_datasets_only_in_bigquery(emulator: BigQueryWarehouse) -> None:
+    for statement in (
+        "create schema if not exists ingest_raw",
+        "create schema if not exists ingest_marts",
+        "create or replace table ingest_raw.secrets as select 1 as n",
+        "create or replace table ingest_marts.figures as select 7 as n",
+    ):
+        emulator.query(statement)
+    assert emulator.ask("select n from ingest_marts.figures", 3).to_pydict() == {"n": [7]}
+    for question in (
+        "select n from ingest_raw.secrets",
+        "select f.n from ingest_marts.figures as f cross join (select * from ingest_raw.secrets) as s",
+    ):
+        with pytest.raises(QueryRefused, match=r"ingest_raw\.secrets is not published"):
+            emulator.ask(question, 3)
 
 
 def test_a_growing_table_in_postgres(company: Company, postgres: Warehouse) -> None:

@@ -1,0 +1,45 @@
+"""The rights of each job's account on BigQuery, from the same declaration as those of the logins.
+
+Here: what to grant, and the commands that grant it. A person runs them once: no job may give rights.
+"""
+
+from typing import NamedTuple
+
+from data.raw.rights import LAYERS, OWNS, RAW, READS
+from myproperty.database.roles import WAREHOUSE_GATES, WAREHOUSE_LOGINS, WAREHOUSE_RAW, Login
+
+# What one question of a person may read, asked by `myproperty query` or MetricFlow.
+MOST_BYTES_OF_A_READER = 10 * 2**30
+DATASETS = (RAW, *LAYERS)
+READ, WRITE, OWN = "roles/bigquery.dataViewer", "roles/bigquery.dataEditor", "roles/bigquery.dataOwner"
+# What `bq show` calls these roles.
+SHOWN_AS = {READ: "READER", WRITE: "WRITER", OWN: "OWNER"}
+# Runs queries and loads; lists and cancels its own jobs. It may not create datasets, as bigquery.user may.
+JOBS = "roles/bigquery.jobUser"
+# Reads many rows by the Storage API.
+SESSIONS = "roles/bigquery.readSessionUser"
+# The views of `bi` read these for people who may read `bi` alone; who makes such a view has to own both.
+SHARED_WITH_BI = ("core", "marts")
+
+
+class AccountRole(NamedTuple):
+    """A role of an account on a dataset, or on the project for None."""
+
+    login: Login
+    role: str
+    dataset: str | None
+
+
+def list_grants() -> list[AccountRole]:
+    """Return all grants, by account."""
+    found = []
+    for login in WAREHOUSE_LOGINS:
+        found.append(AccountRole(login, JOBS, None))
+        if login in (WAREHOUSE_RAW, WAREHOUSE_GATES):
+            found.append(AccountRole(login, SESSIONS, None))
+        for dataset in DATASETS:
+            if dataset in OWNS.get(login, ()):
+                found.append(AccountRole(login, OWN if dataset in SHARED_WITH_BI else WRITE, dataset))
+            elif dataset in READS.get(login, ()):
+                found.append(AccountRole(login, READ, dataset))
+    return found
