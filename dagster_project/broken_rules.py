@@ -1,6 +1,6 @@
 """Why a run failed: the broken rules of its gates, the failed tests of dbt, and the steps that crashed."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +38,6 @@ def read_broken_rules(
     dsn: str | None,
     instance: dg.DagsterInstance,
     run: dg.DagsterRun,
-    failures: Sequence[dg.DagsterEvent],
     *,
     with_texts: bool = False,
 ) -> list[RuleReport]:
@@ -53,7 +52,7 @@ def read_broken_rules(
     for check in _failed_checks(instance, run.run_id):
         if not (judged and check.check_name.startswith("gate_")):
             reports.append(_describe_check(check))
-    for event in failures:
+    for event in read_events(instance, run.run_id, dg.DagsterEventType.STEP_FAILURE):
         report = _describe_crash(event, with_texts)
         if report is not None:
             reports.append(report)
@@ -94,12 +93,17 @@ def _find_tenants(broken: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(sorted({tenant for tenant, _ in broken.get("tenant_dates") or []} or of_sample))
 
 
+def read_events(
+    instance: dg.DagsterInstance, run_id: str, kind: dg.DagsterEventType
+) -> list[dg.DagsterEvent]:
+    """Return the events of a kind in a run, in their order."""
+    records = instance.get_records_for_run(run_id, of_type=kind).records
+    events = [record.event_log_entry.dagster_event for record in records]
+    return [event for event in events if event is not None]
+
+
 def _failed_checks(instance: dg.DagsterInstance, run_id: str) -> Iterator[dg.AssetCheckEvaluation]:
-    records = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION).records
-    for record in records:
-        event = record.event_log_entry.dagster_event
-        if event is None:
-            continue
+    for event in read_events(instance, run_id, dg.DagsterEventType.ASSET_CHECK_EVALUATION):
         check = event.asset_check_evaluation_data
         if not check.passed and check.severity == dg.AssetCheckSeverity.ERROR:
             yield check

@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from dagster_project.broken_rules import read_broken_rules
+from dagster_project.broken_rules import read_broken_rules, read_events
 from dagster_project.partitions import LAUNCHED_BY, dates_of_tags
 from dagster_project.processes import find_unfinished_runs
 from myproperty.database.roles import ETL_ROLE
@@ -86,14 +86,13 @@ def _to_instant(seconds: float | None) -> datetime | None:
 def _read_steps(instance: dg.DagsterInstance, run_id: str) -> tuple[dict[str, float], int]:
     """Return the seconds of each finished step, and the number of retries."""
     seconds: dict[str, float] = {}
-    for event in _read_events(instance, run_id, dg.DagsterEventType.STEP_SUCCESS):
+    for event in read_events(instance, run_id, dg.DagsterEventType.STEP_SUCCESS):
         seconds[str(event.step_key)] = round(event.step_success_data.duration_ms / 1000, 3)
-    return seconds, len(_read_events(instance, run_id, dg.DagsterEventType.STEP_UP_FOR_RETRY))
+    return seconds, len(read_events(instance, run_id, dg.DagsterEventType.STEP_UP_FOR_RETRY))
 
 
 def _read_reasons(instance: dg.DagsterInstance, dsn: str, run: dg.DagsterRun) -> list[dict[str, Any]]:
-    failures = _read_events(instance, run.run_id, dg.DagsterEventType.STEP_FAILURE)
-    broken = read_broken_rules(dsn, instance, run, failures, with_texts=True)
+    broken = read_broken_rules(dsn, instance, run, with_texts=True)
     return [
         {
             "rule": rule.rule,
@@ -104,11 +103,3 @@ def _read_reasons(instance: dg.DagsterInstance, dsn: str, run: dg.DagsterRun) ->
         }
         for rule in broken
     ]
-
-
-def _read_events(
-    instance: dg.DagsterInstance, run_id: str, kind: dg.DagsterEventType
-) -> list[dg.DagsterEvent]:
-    records = instance.get_records_for_run(run_id, of_type=kind).records
-    events = [record.event_log_entry.dagster_event for record in records]
-    return [event for event in events if event is not None]

@@ -49,18 +49,6 @@ def waiting(platform: Platform) -> list[WaitingMessage]:
     return channels.open_outbox(platform.settings).waiting(later, ["webhook"], 100)
 
 
-def status_context(
-    platform: Platform, instance: dg.DagsterInstance, run: dg.DagsterRun, event: dg.DagsterEvent
-) -> dg.RunStatusSensorContext:
-    return dg.build_run_status_sensor_context(
-        sensor_name="failed_runs",
-        dagster_event=event,
-        dagster_instance=instance,
-        dagster_run=run,
-        resources={"platform": platform},
-    )
-
-
 def test_a_failed_gate_of_the_real_job_is_one_message_and_its_end_another(
     platform: Platform, instance: dg.DagsterInstance, parsed_home: Path
 ) -> None:
@@ -76,10 +64,9 @@ def test_a_failed_gate_of_the_real_job_is_one_message_and_its_end_another(
         asset_selection=[dg.AssetKey(name) for name in names],
     )
     assert not result.success
-    run, event = result.dagster_run, result.get_run_failure_event()
-    context = status_context(platform, instance, run, event).for_run_failure()
+    run = result.dagster_run
     for _ in range(2):
-        sensors.failed_runs(context)
+        sensors.tell_failure(instance, platform, run)
     (message,) = waiting(platform)
     for text in (
         f"run: {run.run_id}",
@@ -95,7 +82,7 @@ def test_a_failed_gate_of_the_real_job_is_one_message_and_its_end_another(
     assert "STEP" not in message.body, "the step that the gate stopped is no second failure"
     repaired = run.with_status(dg.DagsterRunStatus.SUCCESS)
     for _ in range(2):
-        sensors.recovered_runs(status_context(platform, instance, repaired, event))
+        sensors.tell_recovery(instance, platform, repaired)
     assert [each.title.startswith("Recovered") for each in waiting(platform)] == [False, True]
 
 
@@ -112,8 +99,7 @@ def test_a_crash_without_the_database_is_told_by_the_class_of_its_error(
 
     result = ingest.execute_in_process(instance=instance, raise_on_error=False)
     gone = Platform(platform.settings.model_copy(update={"oltp_dsn": "postgresql://127.0.0.1:9/gone"}))
-    context = status_context(gone, instance, result.dagster_run, result.get_run_failure_event())
-    sensors.failed_runs(context.for_run_failure())
+    sensors.tell_failure(instance, gone, result.dagster_run)
     (message,) = waiting(platform)
     assert "STEP crash" in message.body and "observed: ValueError" in message.body
     assert "anna" not in message.body and "6102000001" not in message.body
@@ -170,9 +156,11 @@ def test_the_digest_is_written_once_a_day(platform: Platform, instance: dg.Dagst
 
 def test_without_a_channel_nothing_is_kept(platform: Platform, instance: dg.DagsterInstance) -> None:
     bare = Platform(platform.settings.model_copy(update={"alert_webhook_url": None}))
+    run = dg.DagsterRun("pipeline", run_id="1" * 36)
+    assert sensors.tell_failure(instance, bare, run) == sensors.NO_CHANNEL
+    assert sensors.tell_recovery(instance, bare, run) == sensors.NO_CHANNEL
     for sensor in sensors.sensors:
-        if isinstance(sensor, dg.RunStatusSensorDefinition):
-            continue
-        context = dg.build_sensor_context(instance, resources={"platform": bare})
-        assert sensor.evaluate_tick(context).skip_message == sensors.NO_CHANNEL
+        if sensor.name not in ("failed_runs", "recovered_runs"):
+            context = dg.build_sensor_context(instance, resources={"platform": bare})
+            assert sensor.evaluate_tick(context).skip_message == sensors.NO_CHANNEL
     assert not (bare.settings.home / "alerts.sqlite").exists()

@@ -1,6 +1,5 @@
 """`kill -9` of the real command while dbt builds: nothing of it lives on; the next run builds it again."""
 
-import os
 import subprocess
 import sys
 import time
@@ -13,7 +12,7 @@ import pytest
 
 from dagster_project.runner import run_pipeline
 from myproperty import engines
-from myproperty.settings import CHECKOUT, Settings
+from myproperty.settings import Settings
 from tests.chaos.world import find_orphans, list_family
 from tests.end_to_end.support import Platform
 from tests.soak.site import Site, adopt_site, drop_databases
@@ -37,18 +36,11 @@ def site(
 
 def start_command(site: Site, log: Path) -> "subprocess.Popen[bytes]":
     """Start `myproperty run` over a day, in a process of its own."""
-    settings = site.settings.model_dump().items()
-    dsns = {f"MYPROPERTY_{name.upper()}": dsn for name, dsn in settings if name.endswith("_dsn") and dsn}
     program = Path(sys.executable).parent / "myproperty"
     with log.open("wb") as output:
         return subprocess.Popen(
             [program, "run", "--from", str(site.day), "--to", str(site.day)],
-            env={
-                **os.environ,
-                "PYTHONPATH": str(CHECKOUT),
-                "MYPROPERTY_HOME": str(site.settings.home),
-                **dsns,
-            },
+            env=site.variables(),
             stdout=output,
             stderr=output,
         )

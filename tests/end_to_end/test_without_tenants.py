@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from dagster_project.defs.warehouse import assets
-from dagster_project.defs.warehouse.sensors import failed_ranges
+from dagster_project.defs.warehouse.sensors import request_parts
 from dagster_project.instance import open_instance
 from dagster_project.partitions import LEFT_OUT, SPLIT_BY, SPLIT_FROM
 from dagster_project.resources.platform import Platform as PlatformResource
@@ -86,22 +86,15 @@ def check_left_out(platform: Platform, day: date, rule: str) -> None:
     assert rule in {broken["rule"] for verdict in failing_verdicts(dsn) for broken in verdict.failed}
 
 
-def request_parts(platform: Platform, report: RunReport) -> list[dg.RunRequest]:
+def request_split(platform: Platform, report: RunReport) -> list[dg.RunRequest]:
     """Return the runs that Dagster's sensor requests for a failed run that no command splits."""
     with open_instance(platform.settings.home) as instance:
         run = instance.get_run_by_id(report.run_id)
         assert run is not None and SPLIT_BY in run.tags
         tags = {name: value for name, value in run.tags.items() if name != SPLIT_BY}
-        failure = dg.DagsterEvent(dg.DagsterEventType.RUN_FAILURE.value, run.job_name)
-        context = dg.build_run_status_sensor_context(
-            "failed_ranges",
-            dagster_event=failure,
-            dagster_instance=instance,
-            dagster_run=run.with_tags(tags),
-            resources={"platform": PlatformResource(platform.settings)},
-        ).for_run_failure()
-        requests: Any = failed_ranges(context)
-        return list(requests)
+        requests = request_parts(instance, PlatformResource(platform.settings), run.with_tags(tags))
+        assert not isinstance(requests, str), requests
+        return requests
 
 
 @pytest.fixture
@@ -137,7 +130,7 @@ def test_a_tenant_that_breaks_gate_a_is_left_out_and_the_other_is_published(
     evaluation = latest[check].evaluation
     assert evaluation is not None
     assert (evaluation.passed, evaluation.severity) == (False, dg.AssetCheckSeverity.WARN)
-    (request,) = request_parts(platform, failed)
+    (request,) = request_split(platform, failed)
     assert request.tags[LEFT_OUT] == IDS[BAD]
     assert request.tags[SPLIT_FROM] == failed.run_id
 

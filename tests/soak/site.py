@@ -6,6 +6,7 @@ folder. Restoring takes a second or two.
 
 import csv
 import io
+import os
 import shlex
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -40,7 +41,7 @@ from data.demo.writers import CANONICAL_COLUMNS
 from data.ingest.readings.results import IngestResult
 from myproperty import engines
 from myproperty.database.roles import OLTP_LOGINS, WAREHOUSE_LOGINS, Login
-from myproperty.settings import Settings
+from myproperty.settings import CHECKOUT, Settings
 from oltp_schema.migrate import upgrade
 from tests.logins import with_logins
 
@@ -84,6 +85,17 @@ class Site:
     @property
     def warehouse(self) -> str:
         return str(self.settings.warehouse_dsn)
+
+    def variables(self) -> dict[str, str]:
+        """Return the environment of a program of its own on this platform."""
+        settings = self.settings.model_dump().items()
+        dsns = {f"MYPROPERTY_{name.upper()}": dsn for name, dsn in settings if name.endswith("_dsn") and dsn}
+        return {
+            **os.environ,
+            "PYTHONPATH": str(CHECKOUT),
+            "MYPROPERTY_HOME": str(self.settings.home),
+            **dsns,
+        }
 
     def restore(self) -> None:
         """Bring databases and home back to the state after the first run."""

@@ -12,6 +12,7 @@ import psycopg
 
 from dagster_project.alerts import channels, facts, messages
 from dagster_project.broken_rules import read_broken_rules
+from dagster_project.ended_runs import ended_runs_sensor
 from dagster_project.environments import AUTOMATIONS
 from dagster_project.partitions import left_out_of_tags
 from dagster_project.resources.platform import Platform
@@ -24,48 +25,31 @@ def _channel_names(platform: Platform) -> list[str]:
     return list(channels.channel_addresses(platform.settings))
 
 
-@dg.run_failure_sensor(
-    name="failed_runs",
-    minimum_interval_seconds=AUTOMATIONS["failed_runs"].seconds,
-    description="Tells people about a failed run of any job: one message, with every broken rule.",
-)
-def failed_runs(
-    context: dg.RunFailureSensorContext, platform: dg.ResourceParam[Platform]
-) -> dg.SkipReason | None:
+def tell_failure(instance: dg.DagsterInstance, platform: Platform, run: dg.DagsterRun) -> str:
     """Write one message for a failed run; without the database the message names checks, not rules."""
     names = _channel_names(platform)
     if not names:
-        return dg.SkipReason(NO_CHANNEL)
-    run, failures = context.dagster_run, context.get_step_failure_events()
+        return NO_CHANNEL
     try:
-        rules = read_broken_rules(platform.oltp_dsn, context.instance, run, failures)
+        rules = read_broken_rules(platform.oltp_dsn, instance, run)
     except (PlatformError, psycopg.Error):
-        rules = read_broken_rules(None, context.instance, run, failures)
+        rules = read_broken_rules(None, instance, run)
     alert = messages.compose_failure(run.job_name, run.run_id, facts.dates_of_run(run), rules)
     channels.open_outbox(platform.settings).add(alert, names, facts.utc_now())
-    return None
+    return "the failure is in the outbox"
 
 
-@dg.run_status_sensor(
-    run_status=dg.DagsterRunStatus.SUCCESS,
-    name="recovered_runs",
-    minimum_interval_seconds=AUTOMATIONS["recovered_runs"].seconds,
-    description="Tells people once that a failure has ended: a run of the job succeeded on all its dates.",
-)
-def recovered_runs(
-    context: dg.RunStatusSensorContext, platform: dg.ResourceParam[Platform]
-) -> dg.SkipReason | None:
+def tell_recovery(_: dg.DagsterInstance, platform: Platform, run: dg.DagsterRun) -> str:
     """Take the dates of a successful run off the failures that were told."""
     names = _channel_names(platform)
     if not names:
-        return dg.SkipReason(NO_CHANNEL)
-    run = context.dagster_run
+        return NO_CHANNEL
     if left_out_of_tags(run.tags):
-        return dg.SkipReason("the run left out the tenants for whom the run before failed")
-    channels.open_outbox(platform.settings).recover_dates(
+        return "the run left out the tenants for whom the run before failed"
+    ended = channels.open_outbox(platform.settings).recover_dates(
         run.job_name, facts.dates_of_run(run), f"recovery/{run.run_id}", names, facts.utc_now()
     )
-    return None
+    return f"{ended} failures have ended"
 
 
 def _database_sensor(
@@ -119,8 +103,18 @@ def send_unsent(_: dg.SensorEvaluationContext, platform: Platform) -> str:
 
 
 sensors = [
-    failed_runs,
-    recovered_runs,
+    ended_runs_sensor(
+        "failed_runs",
+        dg.DagsterRunStatus.FAILURE,
+        "Tells people about a failed run of any job: one message, with every broken rule.",
+        tell_failure,
+    ),
+    ended_runs_sensor(
+        "recovered_runs",
+        dg.DagsterRunStatus.SUCCESS,
+        "Tells people once that a failure has ended: a run of the job succeeded on all its dates.",
+        tell_recovery,
+    ),
     _database_sensor(
         "silent_senders",
         "Tells people about tenants and formats without new files.",

@@ -5,6 +5,7 @@ from datetime import date, datetime
 import dagster as dg
 
 from dagster_project.defs.warehouse.jobs import pipeline
+from dagster_project.ended_runs import ended_runs_sensor
 from dagster_project.environments import AUTOMATIONS
 from dagster_project.partitions import SPLIT_BY, SPLIT_FROM, dates_of_tags, left_out_of_tags, run_tags
 from dagster_project.resources.platform import Platform
@@ -17,27 +18,20 @@ from myproperty.database.roles import PIPELINE
 _PUBLISHED = dg.AssetKey("published_dates")
 
 
-@dg.run_failure_sensor(
-    name="failed_ranges",
-    request_job=pipeline,
-    minimum_interval_seconds=AUTOMATIONS["failed_ranges"].seconds,
-    description=AUTOMATIONS["failed_ranges"].does,
-)
-def failed_ranges(
-    context: dg.RunFailureSensorContext, platform: dg.ResourceParam[Platform]
-) -> list[dg.RunRequest] | dg.SkipReason:
+def request_parts(
+    instance: dg.DagsterInstance, platform: Platform, run: dg.DagsterRun
+) -> list[dg.RunRequest] | str:
     """Request a run for each part of a failed run that may pass: of a schedule, a sensor, or a backfill.
 
     A run that `myproperty run` started is split by that command.
     """
-    run = context.dagster_run
     dates = dates_of_tags(run.tags)
     if dates is None or not _publishes(run):
-        return dg.SkipReason("the run publishes no dates")
+        return "the run publishes no dates"
     if SPLIT_BY in run.tags:
-        return dg.SkipReason(f"the run is split by {run.tags[SPLIT_BY]}")
-    if _count_failed_in_a_row(context.instance, run) >= MOST_FAILED_IN_A_ROW:
-        return dg.SkipReason(f"{MOST_FAILED_IN_A_ROW} runs failed, each a part of the one before")
+        return f"the run is split by {run.tags[SPLIT_BY]}"
+    if _count_failed_in_a_row(instance, run) >= MOST_FAILED_IN_A_ROW:
+        return f"{MOST_FAILED_IN_A_ROW} runs failed, each a part of the one before"
     part = Part(dates, left_out_of_tags(run.tags))
     failed = failed_verdicts_of(platform.oltp_dsn, run.run_id)
     rest = split_failed(part, failed, list_tenants_of(platform.oltp_dsn, dates.dates))
@@ -47,7 +41,7 @@ def failed_ranges(
             tags=run_tags(each.window, "sensor failed_ranges", each.left_out, run.run_id),
         )
         for each in rest
-    ] or dg.SkipReason("no part of the run may pass alone")
+    ] or "no part of the run may pass alone"
 
 
 def _publishes(run: dg.DagsterRun) -> bool:
@@ -70,4 +64,13 @@ def find_changes(dsn: str) -> dict[date, datetime | None]:
     return {found.reading_date: found.changed_at for found in find_pending_dates(dsn)}
 
 
-sensors = [dates_sensor("pending_dates", pipeline, PIPELINE, find_changes), failed_ranges]
+sensors = [
+    dates_sensor("pending_dates", pipeline, PIPELINE, find_changes),
+    ended_runs_sensor(
+        "failed_ranges",
+        dg.DagsterRunStatus.FAILURE,
+        AUTOMATIONS["failed_ranges"].does,
+        request_parts,
+        pipeline,
+    ),
+]

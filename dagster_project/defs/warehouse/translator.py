@@ -46,6 +46,16 @@ class Translator(DagsterDbtTranslator):
         """Return the key by `asset_key`."""
         return asset_key(dbt_resource_props)
 
+    def get_asset_check_spec(
+        self, asset_spec: dg.AssetSpec, manifest: Mapping[str, Any], unique_id: str, project: Any
+    ) -> dg.AssetCheckSpec | None:
+        """Return a check that blocks nothing: a failed test ends dbt, and with it the step.
+
+        A step that leaves out what is unchanged asks some tests not at all.
+        """
+        spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
+        return spec and spec._replace(blocking=False)
+
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
         """Return the layer of a model or snapshot; the asset of a source is grouped in its own stage."""
         return None if dbt_resource_props["resource_type"] == "source" else layer(dbt_resource_props)
