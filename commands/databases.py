@@ -5,7 +5,7 @@ import psycopg
 from data.raw.rights import prepare_warehouse
 from myproperty import engines
 from myproperty.database.locks import lock_migrations
-from myproperty.database.roles import APP_ROLE, ETL_ROLE, LOADER_ROLE, OLTP_LOGINS, OWNERS, ROLES
+from myproperty.database.roles import APP_ROLE, BILLER_ROLE, ETL_ROLE, LOADER_ROLE, OLTP_LOGINS, OWNERS, ROLES
 from myproperty.settings import Settings
 from oltp_schema.logins import ensure_login, restrict_public
 from oltp_schema.migrate import upgrade
@@ -48,13 +48,13 @@ def prepare_oltp(admin: str, passwords: dict[str, str]) -> None:
         for login in OLTP_LOGINS:
             ensure_login(connection, login, connection.info.dbname, passwords.get(login.name))
         jobs = [role.name for role in ROLES]
-        writers = [*(role.name for role in OWNERS), APP_ROLE, LOADER_ROLE, ETL_ROLE]
+        makers = [*(role.name for role in OWNERS), APP_ROLE, LOADER_ROLE, ETL_ROLE]
         restrict_public(
             connection,
             connection.info.dbname,
             with_connection=jobs,
-            with_temporary=writers,
-            with_locks=writers,
+            with_temporary=makers,
+            with_locks=[*makers, BILLER_ROLE],
         )
         # Each job compares it with its release before it starts.
         connection.execute("grant select on public.alembic_version to public")

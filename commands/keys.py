@@ -6,7 +6,7 @@ import typer
 
 from commands import console
 from commands.options import AsJson, OneTenant, OnlyTenant, reports_errors
-from myproperty.database.roles import BILLING
+from myproperty.database.roles import KEYS
 from myproperty.settings import get_settings
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def _write_anew(done: "Erased", *, of_all: bool) -> None:
 
     tables = tables_with_texts() if of_all else dict.fromkeys([*PEOPLE, *done.texts])
     with console.step(f"{len(tables)} tables are written anew"):
-        remains = write_anew(engines.login_dsn(get_settings(), BILLING), tables)
+        remains = write_anew(engines.login_dsn(get_settings(), KEYS), tables)
     for table, reason in remains.kept.items():
         console.err.print(
             f"{table}: its pages still hold the former texts, because {reason}. Run the same command again."
@@ -159,7 +159,7 @@ def _find_tenant(wanted: str) -> "Tenant":
     from myproperty import engines
     from myproperty.tenants import find_tenant
 
-    return find_tenant(engines.login_dsn(get_settings(), BILLING), wanted, may_be_suspended=True)
+    return find_tenant(engines.login_dsn(get_settings(), KEYS), wanted, may_be_suspended=True)
 
 
 def _open_keyring() -> "Keyring":
@@ -167,4 +167,4 @@ def _open_keyring() -> "Keyring":
     from myproperty.sealing import Keyring
 
     settings = get_settings()
-    return Keyring(engines.login_dsn(settings, BILLING), settings)
+    return Keyring(engines.login_dsn(settings, KEYS), settings)

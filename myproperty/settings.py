@@ -15,6 +15,7 @@ from myproperty.database.roles import (
     DEMO,
     GATES,
     INGEST,
+    KEYS,
     PIPELINE,
     WAREHOUSE_DBT,
     WAREHOUSE_GATES,
@@ -76,6 +77,7 @@ class Settings(BaseSettings):
     pipeline_dsn: str | None = Field(default=None, description=_dsn_of(PIPELINE))
     gates_dsn: str | None = Field(default=None, description=_dsn_of(GATES))
     billing_dsn: str | None = Field(default=None, description=_dsn_of(BILLING))
+    keys_dsn: str | None = Field(default=None, description=_dsn_of(KEYS))
     demo_dsn: str | None = Field(default=None, description=_dsn_of(DEMO))
     warehouse_raw_dsn: str | None = Field(default=None, description=_dsn_of(WAREHOUSE_RAW))
     warehouse_dbt_dsn: str | None = Field(default=None, description=_dsn_of(WAREHOUSE_DBT))

@@ -10,7 +10,7 @@ from typing import LiteralString
 import psycopg
 from psycopg import errors, sql
 
-from myproperty.database.roles import Login
+from myproperty.database.roles import ROLES, Login
 
 # Only a superuser may set these for a login.
 _SET_BY_SUPERUSERS = {"temp_file_limit"}
@@ -35,6 +35,8 @@ def ensure_login(
 ) -> None:
     """Make a login without rights of its own, its memberships and limits; the caller commits.
 
+    It is no longer a member of the roles that an earlier release gave it.
+
     With a password it may log in. Without one a new login may not: the operator gives it one. Raises
     `psycopg.errors.InsufficientPrivilege` if this login may not make it.
     """
@@ -42,6 +44,8 @@ def ensure_login(
     _make(connection, login)
     for role in login.roles:
         _grant_role(connection, role, login.name)
+    for role in _list_former_roles(connection, login):
+        connection.execute(sql.SQL("revoke {} from {}").format(sql.Identifier(role), name))
     is_superuser = _ask(connection, "select rolsuper from pg_catalog.pg_roles where rolname = current_user")
     for setting, value in login.limits.items():
         if is_superuser or setting not in _SET_BY_SUPERUSERS:
@@ -127,6 +131,17 @@ def _grant_role(connection: psycopg.Connection, role: str, login: str) -> None:
                 sql.Identifier(role), sql.Identifier(login)
             )
         )
+
+
+def _list_former_roles(connection: psycopg.Connection, login: Login) -> list[str]:
+    """Return the platform's roles that the login may take on and its job no longer needs."""
+    query = """
+        select r.rolname from pg_catalog.pg_auth_members as m
+        inner join pg_catalog.pg_roles as r on r.oid = m.roleid
+        where m.member = %s::regrole and r.rolname = any (%s) and r.rolname <> all (%s)
+    """
+    names = [role.name for role in ROLES]
+    return [name for (name,) in connection.execute(query, (login.name, names, list(login.roles)))]
 
 
 def _ask(connection: psycopg.Connection, query: LiteralString, values: tuple[str, ...] = ()) -> bool:

@@ -1,4 +1,4 @@
-"""One transaction as the application: under the policies of one tenant, for one person."""
+"""One transaction of billing: under the policies of one tenant, for one person."""
 
 import uuid
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import psycopg
 
 from data.billing.errors import BillingError
-from myproperty.database.roles import APP_ROLE, OPERATOR_ROLE
+from myproperty.database.roles import BILLER_ROLE, OPERATOR_ROLE
 from myproperty.tenants import find_tenant
 
 
@@ -23,7 +23,7 @@ def as_tenant(
     tenant_id = tenant if isinstance(tenant, uuid.UUID) else find_tenant(dsn, tenant).id
     try:
         with psycopg.connect(dsn, application_name="myproperty billing") as connection:
-            connection.execute(f"set local role {APP_ROLE}")
+            connection.execute(f"set local role {BILLER_ROLE}")
             connection.execute(
                 "select set_config('app.tenant_id', %s, true), set_config('app.user_id', %s, true)",
                 (str(tenant_id), str(user or "")),

@@ -20,6 +20,7 @@ CHECKER_ROLE = "myproperty_checker"
 OPERATOR_ROLE = "myproperty_operator"
 REGISTRAR_ROLE = "myproperty_registrar"
 MAINTAINER_ROLE = "myproperty_maintainer"
+BILLER_ROLE = "myproperty_biller"
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ ROLES = (
     Role(OPERATOR_ROLE, True, "finds the tenant that a command names, and lists the keys of tenants"),
     Role(REGISTRAR_ROLE, False, "adds tenants"),
     Role(MAINTAINER_ROLE, False, "writes tables anew after an erasure, and reads none"),
+    Role(BILLER_ROLE, False, "bills a tenant: reads its readings and prices, writes its books"),
 )
 # A migration acts as each of these: they own the objects.
 OWNERS = ROLES[:4]
@@ -103,9 +105,12 @@ GATES = Login(
     "myproperty_gates", "judges a stage and keeps the verdict", "gates_dsn", (CHECKER_ROLE,), _JOB_LIMITS
 )
 BILLING = Login(
-    "myproperty_billing",
-    "bills a tenant, and seals and erases its personal fields",
-    "billing_dsn",
+    "myproperty_billing", "bills a tenant", "billing_dsn", (BILLER_ROLE, OPERATOR_ROLE), _JOB_LIMITS
+)
+KEYS = Login(
+    "myproperty_keys",
+    "lists and rotates keys, and erases people and tenants",
+    "keys_dsn",
     (APP_ROLE, OPERATOR_ROLE, MAINTAINER_ROLE),
     _JOB_LIMITS,
 )
@@ -116,7 +121,7 @@ DEMO = Login(
     (APP_ROLE, OPERATOR_ROLE, REGISTRAR_ROLE, ORIGINFD_ROLE),
     _JOB_LIMITS,
 )
-OLTP_LOGINS = (INGEST, PIPELINE, GATES, BILLING, DEMO)
+OLTP_LOGINS = (INGEST, PIPELINE, GATES, BILLING, KEYS, DEMO)
 # Logins of the warehouse have rights of their own, granted by `data.raw.rights`: no role is taken on there.
 WAREHOUSE_RAW = Login(
     "myproperty_raw",

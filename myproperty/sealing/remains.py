@@ -60,7 +60,7 @@ def write_anew(dsn: str, tables: Iterable[str]) -> Remains:
                 (LOCK_TIMEOUT, MAINTAINER_ROLE),
             )
         except errors.InsufficientPrivilege:
-            reason = f"this login may not act as {MAINTAINER_ROLE}: use the login of MYPROPERTY_BILLING_DSN"
+            reason = f"this login may not act as {MAINTAINER_ROLE}: use the login of MYPROPERTY_KEYS_DSN"
             return Remains(dict.fromkeys(tables, reason), _log_until(connection))
         kept = {}
         for table in tables:

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -14,6 +15,7 @@ from psycopg.types.range import DateRange, Int4Range
 
 from data.billing.database import as_tenant
 from data.billing.ledger import open_accounts
+from myproperty.database.roles import APP_ROLE
 
 # In Berlin this Sunday has 25 hours. The five intervals of the vectors are hours of it.
 DAY = date(2025, 10, 26)
@@ -41,8 +43,15 @@ class House:
     job: uuid.UUID = field(default_factory=uuid.uuid4)
 
     def connect(self) -> Any:
-        """Open a transaction as the application, for the manager."""
+        """Open a transaction of billing, for the manager."""
         return as_tenant(self.dsn, self.tenant, self.manager)
+
+    @contextmanager
+    def connect_as_application(self) -> Iterator[psycopg.Connection]:
+        """Open a transaction as the application, which writes contracts; billing may not."""
+        with self.connect() as connection:
+            connection.execute(f"set local role {APP_ROLE}")
+            yield connection
 
     def add(self, connection: psycopg.Connection, table: str, **row: Any) -> uuid.UUID:
         """Insert a row of this tenant and return its id."""

@@ -172,11 +172,11 @@ def test_an_adjusted_period_is_credited_on_the_next_invoice(house: House, tmp_pa
     load(house, tmp_path, LESS)
     decide(house)
     assert ties(house)["b"] == (19, 0, 18, 18, False)
-    trail = rows(
-        house,
-        "select grid_kwh_before, grid_kwh_after, reason like 'meter exchanged (%%' "
-        "from myproperty.allocation_adjustments",
-    )
+    with house.connect_as_application() as connection:
+        trail = connection.execute(
+            "select grid_kwh_before, grid_kwh_after, reason like 'meter exchanged (%' "
+            "from myproperty.allocation_adjustments"
+        ).fetchall()
     assert trail == [(Decimal("7.6"), Decimal("6.6"), True)]
     next_day(house, tmp_path)
     bill(house, NEXT_PERIOD)

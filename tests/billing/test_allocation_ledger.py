@@ -72,7 +72,7 @@ def test_a_revised_reading_does_not_silently_change_the_ledger(house: House) -> 
 
 def test_a_vacant_unit_gets_no_solar_and_a_move_splits_the_period(oltp_dsn: str) -> None:
     house = build(oltp_dsn, "dynamic")
-    with house.connect() as connection:
+    with house.connect_as_application() as connection:
         connection.execute(
             "update myproperty.tenancies set occupied_during = daterange('2025-01-01', '2025-10-26') "
             "where id = %s",
@@ -134,7 +134,7 @@ def test_sub_meters_above_the_supply_name_a_faulty_meter(house: House) -> None:
     ],
 )
 def test_the_message_names_missing_contract_data(house: House, statement: str, message: str) -> None:
-    with house.connect() as connection:
+    with house.connect_as_application() as connection:
         connection.execute(statement)
     with pytest.raises(BillingError, match=message):
         allocate_and_read(house)

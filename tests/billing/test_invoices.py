@@ -79,11 +79,11 @@ def test_drafting_again_drafts_nothing_and_numbers_have_no_gap(house: House) -> 
 
 
 def test_energy_without_a_price_is_refused(house: House) -> None:
-    with house.connect() as connection:
+    with house.connect_as_application() as connection:
         connection.execute("delete from myproperty.rate_plan_bands where charge = 'grid'")
     with pytest.raises(BillingError, match=r"Grid energy of the unit .* has no price at 2025-10-26 \d\d:00"):
         draft(house)
-    with house.connect() as connection:
+    with house.connect_as_application() as connection:
         connection.execute("delete from myproperty.rate_plan_assignments")
     with pytest.raises(BillingError, match="rate plans in 0 currencies"):
         draft(house)

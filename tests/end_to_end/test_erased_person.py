@@ -41,7 +41,7 @@ def command(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli
     settings = platform.settings
     values = {
         "HOME": str(settings.home), "OLTP_DSN": settings.oltp_dsn, "WAREHOUSE_DSN": settings.warehouse_dsn,
-        "BILLING_DSN": settings.billing_dsn, "MASTER_KEYS": master_setting(a=MASTER).get_secret_value(),
+        "KEYS_DSN": settings.keys_dsn, "MASTER_KEYS": master_setting(a=MASTER).get_secret_value(),
     }  # fmt: skip
     for name, value in values.items():
         monkeypatch.setenv(f"MYPROPERTY_{name}", str(value))

@@ -22,6 +22,7 @@ class May:
     operator: str = ""
     registrar: str = ""
     maintainer: str = ""
+    biller: str = ""
     checker: str | None = None  # None: reads what the pipeline reads
     is_append_only: bool = False
 
@@ -34,45 +35,49 @@ class May:
 # The application deletes only rows without a status that no bill and no message refers to.
 MAY = {
     "myproperty.tenants": May(app="su", auditor="s", loader="s", operator="s", registrar="siu", guardian="s"),
-    "myproperty.properties": May(app="siu", loader="s", guardian="su"),
-    "myproperty.units": May(app="siu", loader="s"),
-    "myproperty.meters": May(app="siu", loader="si", partitioner="su"),
-    "myproperty.meter_registers": May(app="siud", loader="si"),
-    "myproperty.meter_assignments": May(app="siud", loader="s"),
+    "myproperty.properties": May(app="siu", loader="s", guardian="su", biller="s"),
+    "myproperty.units": May(app="siu", loader="s", biller="s"),
+    "myproperty.meters": May(app="siu", loader="si", partitioner="su", biller="s"),
+    "myproperty.meter_registers": May(app="siud", loader="si", biller="s"),
+    "myproperty.meter_assignments": May(app="siud", loader="s", biller="s"),
     "myproperty.solar_assets": May(app="siu"),
     "myproperty.solar_reference_yields": May(app="s", auditor="s", etl="siud"),
     "myproperty.solar_appraisals": May(app="siud", auditor="s"),
     "myproperty.ingestion_jobs": May(app="s", auditor="s", loader="siu", partitioner="su", guardian="s"),
     "myproperty.ingestion_job_dates": May(app="s", auditor="s", loader="siu", partitioner="s"),
-    "myproperty.meter_readings": May(app="s", loader="siu", guardian="s", partitioner="siud"),
+    "myproperty.meter_readings": May(app="s", loader="siu", guardian="s", partitioner="siud", biller="s"),
     "myproperty.meter_reading_versions": May(
         app="s", auditor="s", loader="si", partitioner="si", is_append_only=True
     ),
     "myproperty.vee_thresholds": May(app="siud", auditor="s", loader="s"),
     "myproperty.register_reads": May(app="siud", auditor="s", loader="siu"),
-    "myproperty.reading_issues": May(app="su", auditor="s", loader="siu", guardian="s"),
+    "myproperty.reading_issues": May(app="su", auditor="s", loader="siu", guardian="s", biller="s"),
     "myproperty.validated_dates": May(app="s", auditor="s", loader="siu"),
-    "myproperty.users": May(app="siu", guardian="s"),
+    "myproperty.users": May(app="siu", guardian="s", biller="s"),
     "myproperty.data_keys": May(app="siu", auditor="s", operator="s"),
     "myproperty.notification_preferences": May(app="siud"),
-    "myproperty.tenancies": May(app="siud", guardian="s"),
+    "myproperty.tenancies": May(app="siud", guardian="s", biller="s"),
     "myproperty.providers": May(app="siu"),
-    "myproperty.rate_plans": May(app="siu"),
-    "myproperty.rate_plan_bands": May(app="siud", auditor="s", guardian="s"),
-    "myproperty.rate_plan_assignments": May(app="siud"),
+    "myproperty.rate_plans": May(app="siu", biller="s"),
+    "myproperty.rate_plan_bands": May(app="siud", auditor="s", guardian="s", biller="s"),
+    "myproperty.rate_plan_assignments": May(app="siud", biller="s"),
     "myproperty.emission_factor_regions": May(app="siud"),
-    "myproperty.allocation_methods": May(app="siud"),
-    "myproperty.allocation_keys": May(app="siud", guardian="s"),
-    "myproperty.allocation_periods": May(app="siu", auditor="s", loader="s", guardian="s"),
-    "myproperty.allocation_ledger": May(app="siu", auditor="s", guardian="s"),
+    "myproperty.allocation_methods": May(app="siud", biller="s"),
+    "myproperty.allocation_keys": May(app="siud", guardian="s", biller="s"),
+    "myproperty.allocation_periods": May(app="siu", auditor="s", loader="s", guardian="s", biller="siu"),
+    "myproperty.allocation_ledger": May(app="siu", auditor="s", guardian="s", biller="siu"),
     "myproperty.allocation_adjustments": May(app="s", auditor="s", guardian="si", is_append_only=True),
-    "myproperty.adjustment_tasks": May(app="su", auditor="s", loader="siu", operator="s", guardian="s"),
-    "myproperty.adjustment_task_readings": May(app="s", auditor="s", loader="si", is_append_only=True),
-    "myproperty.invoices": May(app="siu", auditor="s", guardian="su"),
-    "myproperty.invoice_lines": May(app="siud", auditor="s", guardian="s"),
-    "myproperty.payments": May(app="siu", auditor="s", guardian="s"),
-    "myproperty.ledger_accounts": May(app="siu", auditor="s", guardian="s"),
-    "myproperty.ledger_entries": May(app="si", auditor="s", guardian="s", is_append_only=True),
+    "myproperty.adjustment_tasks": May(
+        app="su", auditor="s", loader="siu", operator="s", guardian="s", biller="su"
+    ),
+    "myproperty.adjustment_task_readings": May(
+        app="s", auditor="s", loader="si", biller="s", is_append_only=True
+    ),
+    "myproperty.invoices": May(app="siu", auditor="s", guardian="su", biller="siu"),
+    "myproperty.invoice_lines": May(app="siud", auditor="s", guardian="s", biller="sid"),
+    "myproperty.payments": May(app="siu", auditor="s", guardian="s", biller="siu"),
+    "myproperty.ledger_accounts": May(app="siu", auditor="s", guardian="s", biller="si"),
+    "myproperty.ledger_entries": May(app="si", auditor="s", guardian="s", biller="si", is_append_only=True),
     "myproperty.project_links": May(app="siu", guardian="s"),
     "myproperty.compliance_rule_states": May(app="siu", guardian="s"),
     "myproperty.service_tickets": May(app="siu", guardian="s"),
@@ -132,6 +137,7 @@ DEFINER_FUNCTIONS = {
     },
     "myproperty_readonly": {"myproperty.search_service_tickets(text,integer)"},
     "myproperty_auditor": set(),
+    "myproperty_biller": set(),
     "myproperty_loader": {
         "myproperty.begin_readings_partition(date,uuid,uuid)",
         "myproperty.attach_readings_partition(date)",
