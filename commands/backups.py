@@ -17,40 +17,53 @@ if TYPE_CHECKING:
 def backup(json: AsJson = False) -> None:
     """Take a verified base backup of the running embedded PostgreSQL, and remove those past the retention."""
     from myproperty.engines.backup.folder import is_same_disk
-    from myproperty.engines.backup.take import take_backup
+    from myproperty.engines.backups import back_up
     from myproperty.engines.environment import find_server_to_back_up
-    from myproperty.engines.settings import read_engine_settings
 
     settings = get_settings()
     server, folder = find_server_to_back_up(settings)
     with console.step("Copying and verifying the databases"):
-        taken, removed = take_backup(server, folder, settings.home, read_engine_settings().backups_kept)
+        done = back_up(settings)
+    taken, removed = done.backup, done.removed
     if is_same_disk(folder, server):
         console.err.print(f"{folder} and the data are on one disk: a lost disk loses both.")
     if json:
         console.print_json(
             {"backup": taken.name, "size_bytes": taken.size_bytes, "finished_at": taken.finished_at}
             | {"seconds": (taken.finished_at - taken.started_at).total_seconds(), "removed": removed}
+            | {"copied": done.copied is not None}
         )
         return
     console.out.print(
         f"{taken.folder}: {_as_mb(taken.size_bytes)} MB, verified, "
         f"finished at {_as_second(taken.finished_at)}."
     )
+    if done.copied:
+        console.out.print("It is copied to MYPROPERTY_BACKUP_URL, with all WAL since the oldest one.")
     for name in removed:
         console.out.print(f"{name} was past the retention and is removed.")
 
 
 @reports_errors
-def backups(json: AsJson = False) -> None:
+def backups(
+    fetch: Annotated[
+        bool, typer.Option("--fetch", help="First copy what the folder lacks from MYPROPERTY_BACKUP_URL.")
+    ] = False,
+    json: AsJson = False,
+) -> None:
     """List the backups and the instants to which each restores; exit with 1 if WAL is not archived."""
     from myproperty.engines.backup.ranges import find_reaches
     from myproperty.engines.backup.state import read_archive_state
+    from myproperty.engines.backups import fetch_copies
     from myproperty.engines.environment import find_server_to_back_up
     from myproperty.engines.settings import read_engine_settings
 
     settings = get_settings()
     server, folder = find_server_to_back_up(settings)
+    if fetch:
+        with console.step("Copying from the bucket"):
+            fetched = fetch_copies(settings)
+        console.err.print(f"{fetched} files and base backups were copied to {folder}.")
     seconds = read_engine_settings().backup_wal_seconds
     reaches = find_reaches(server, folder, None)
     state = read_archive_state(server, folder, settings.home, seconds, reaches)

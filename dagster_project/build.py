@@ -11,6 +11,9 @@ import dagster as dg
 import psycopg
 
 from dagster_project.defs.alerts import sensors as alert_sensors
+from dagster_project.defs.backups import jobs as backup_jobs
+from dagster_project.defs.backups import schedules as backup_schedules
+from dagster_project.defs.backups import sensors as backup_sensors
 from dagster_project.defs.history import jobs as history_jobs
 from dagster_project.defs.history import sensors as history_sensors
 from dagster_project.defs.ingest import assets as ingest_assets
@@ -111,9 +114,15 @@ def build_defs(
             *warehouse_jobs.jobs,
             *history_jobs.jobs,
             *quality_jobs.jobs,
+            *backup_jobs.jobs,
         ],
         schedules=switch(
-            [*ingest_schedules.schedules, *raw_schedules.schedules, *warehouse_schedules.schedules],
+            [
+                *ingest_schedules.schedules,
+                *raw_schedules.schedules,
+                *warehouse_schedules.schedules,
+                *backup_schedules.schedules,
+            ],
             settings.environment,
         ),
         sensors=switch(
@@ -124,6 +133,7 @@ def build_defs(
                 *quality_sensors.sensors,
                 *alert_sensors.sensors,
                 *history_sensors.sensors,
+                *backup_sensors.sensors,
             ],
             settings.environment,
         ),

@@ -45,6 +45,12 @@ AUTOMATIONS = {
     "source_freshness_six_hourly": Automation(
         "Fails if a table of `raw` was not loaded in time.", DEPLOYED, cron="20 */6 * * *"
     ),
+    "base_backup_nightly": Automation(
+        "Takes a base backup of the embedded PostgreSQL and copies it to the bucket.",
+        DEPLOYED,
+        cron="15 2 * * *",
+    ),
+    "copied_wal": Automation("Copies archived WAL to the bucket of backups.", DEPLOYED, seconds=60),
     "inbox_files": Automation("Ingests files that are complete.", DEPLOYED, seconds=60),
     "due_dates": Automation("Validates dates that are due.", DEPLOYED, seconds=300),
     "pending_dates": Automation("Takes pending dates to the marts.", DEPLOYED, seconds=300),
@@ -66,6 +72,9 @@ AUTOMATIONS = {
     "failed_runs": Automation("Tells people about a failed run.", EVERYWHERE, seconds=30),
     "recovered_runs": Automation("Tells people that a failure has ended.", EVERYWHERE, seconds=30),
     "silent_senders": Automation("Tells people about senders without new files.", EVERYWHERE, seconds=3600),
+    "old_backups": Automation(
+        "Tells people that the newest backup or its copy is too old.", EVERYWHERE, seconds=3600
+    ),
     "daily_digest": Automation("Tells people once a day what is open.", EVERYWHERE, seconds=600),
     "unsent_alerts": Automation("Sends the messages that wait.", EVERYWHERE, seconds=60),
 }

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -22,6 +23,7 @@ from dagster_project.pending import State, find_pending
 from dagster_project.resources.platform import Platform
 from myproperty.database.roles import ETL_ROLE
 from myproperty.database.session import Session, transaction
+from myproperty.engines.backups import read_backup_times
 from myproperty.errors import PlatformError
 from myproperty.settings import Settings
 
@@ -97,6 +99,15 @@ METRICS = {
         "gauge", ("tenant", "rule", "severity"), "Open issues; a severe one holds a meter back."
     ),
     "myproperty_quarantined_readings": Described("gauge", ("tenant", "rule"), "Open rows in quarantine."),
+    "myproperty_last_backup_timestamp_seconds": Described(
+        "gauge",
+        ("place",),
+        "When the newest base backup of the embedded server ended: in the folder, and copied to the bucket. "
+        "0 if there is none, missing if none is to be made.",
+    ),
+    "myproperty_last_copied_wal_timestamp_seconds": Described(
+        "gauge", (), "When the newest WAL in the bucket was written; missing without a bucket."
+    ),
     "myproperty_unsent_alerts": Described("gauge", ("channel",), "Messages that wait for a channel."),
 }
 _RUNS = """
@@ -204,6 +215,7 @@ class PlatformCollector:
             found = []
         yield _make("myproperty_database_up", [((), float(bool(found)))])
         yield from found
+        yield from _read_backups(self._settings)
         unsent = open_outbox(self._settings).status()
         yield _make(
             "myproperty_unsent_alerts", [((name,), each["unsent"] or 0) for name, each in unsent.items()]
@@ -299,6 +311,26 @@ def _read_pending(dsn: str) -> Iterator[Metric]:
     for each in found.tenants:
         left_out[each.tenant_id] += (each.last - each.first).days + 1
     yield _make("myproperty_left_out_dates", [((tenant,), days) for tenant, days in left_out.items()])
+
+
+def _read_backups(settings: Settings) -> Iterator[Metric]:
+    try:
+        found = read_backup_times(settings)
+    except PlatformError:
+        found = None
+    times: list[tuple[str, datetime | None]] = []
+    copied_wal: list[tuple[tuple[str, ...], float]] = []
+    if found:
+        times.append(("folder", found.backup_at))
+        if found.has_copies:
+            copied = found.copied
+            times.append(("bucket", copied.backup_at if copied else None))
+            copied_wal.append(((), copied.wal_at.timestamp() if copied and copied.wal_at else 0))
+    yield _make(
+        "myproperty_last_backup_timestamp_seconds",
+        [((place,), at.timestamp() if at else 0) for place, at in times],
+    )
+    yield _make("myproperty_last_copied_wal_timestamp_seconds", copied_wal)
 
 
 def _sum_up(

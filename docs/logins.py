@@ -14,7 +14,7 @@ HEAD = """# Logins and roles
 A job connects as its login. A login of the OLTP database has no right but to connect: it takes a role on
 for a transaction (`set local role`), and after `reset role` it can do nothing. Only the commands for the
 server itself connect as a superuser: `up`, `migrate`, `demo` and `dev`, which migrate first, `backup`,
-`backups` and `restore`.
+`backups` and `restore`, and the job `base_backup`.
 
 `myproperty migrate` makes the logins. On the embedded server they get passwords, in files that only your
 account reads. On a server of your own you give them, for example `alter role myproperty_ingest login

@@ -18,6 +18,8 @@ _ALERTS = (
     ("a gate stops the pipeline", "myproperty_gate_last_passed == 0"),
     ("a sender is silent for 36 hours", "time() - myproperty_last_file_timestamp_seconds > 36 * 3600"),
     ("a meter is held back", 'myproperty_open_issues{severity="severe"} > 0'),
+    ("the newest backup or its copy is old", "time() - myproperty_last_backup_timestamp_seconds > 26 * 3600"),
+    ("WAL is not copied", "time() - myproperty_last_copied_wal_timestamp_seconds > 3600"),
     ("alerts are not sent", "myproperty_unsent_alerts > 20"),
 )
 

@@ -160,6 +160,11 @@ class Settings(BaseSettings):
         gt=0,
         description="Number of hours without a file after which a sender (a tenant and a format) is silent.",
     )
+    alert_backup_hours: int = Field(
+        default=26,
+        gt=0,
+        description="Number of hours after which the newest base backup, or its copy, is too old.",
+    )
     alert_digest_hour: int = Field(
         default=6, ge=0, le=23, description="Hour of the day, in UTC, from which the daily digest is sent."
     )

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import fsspec
 import psutil
 import psycopg
 import pytest
@@ -22,12 +23,18 @@ from psycopg import sql
 from typer.testing import CliRunner, Result
 
 from commands.main import app
+from dagster_project.alerts.facts import read_old_backups
+from dagster_project.alerts.messages import compose_old_backup
+from dagster_project.defs.backups.jobs import base_backup
+from dagster_project.prometheus import format_metrics
+from dagster_project.resources.platform import Platform
 from data.demo import apply_company
 from data.demo.company import list_tenants
 from myproperty import engines
 from myproperty.engines.backup import take
-from myproperty.engines.backup.folder import list_backups
-from myproperty.engines.environment import find_postgres
+from myproperty.engines.backup.folder import find_chain, list_backups
+from myproperty.engines.backups import copy_wal, read_backup_times
+from myproperty.engines.environment import find_postgres, find_server_to_back_up
 from myproperty.sealing import Sealer
 from myproperty.sealing.errors import SealingError
 from myproperty.settings import CHECKOUT, Settings, get_settings
@@ -394,3 +401,100 @@ def test_two_commands_take_turns(home: Path, monkeypatch: pytest.MonkeyPatch) ->
     with take.only_user(backup_folder(home)):
         assert "another command" in run("backup", 1).stderr
     run("backup")
+
+
+def archive_now(home: Path) -> None:
+    """Have the server archive what is committed."""
+    server, folder = find_server_to_back_up(get_settings())
+    with take.connect(server, take.running_port(server)) as connection:
+        chain = find_chain(server, folder, home)
+        assert chain is not None
+        take.archive_up_to_now(connection, server, chain)
+
+
+def test_copies_outlive_both_disks(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Home and backup folder are lost: a new machine restores from the bucket, with rows after the backup."""
+    monkeypatch.setenv("MYPROPERTY_BACKUP_URL", f"file://{home.parent / 'bucket'}")
+    ask("create table kept as select 1 as n")
+    assert "copied to MYPROPERTY_BACKUP_URL" in run("backup").stdout
+    ask("insert into kept values (2)")
+    archive_now(home)
+    assert "copied up to" in copy_wal(get_settings())
+    engines.down(get_settings())
+    shutil.rmtree(home)
+    shutil.rmtree(backup_folder(home))
+    use(monkeypatch, home.with_name("new"), home.parent / "again")
+    assert "were copied" in run("backups --fetch").stderr
+    run("restore --to latest")
+    assert ask("table kept") == [(1,), (2,)]
+    run("backup")
+    engines.down(get_settings())
+    use(monkeypatch, home, backup_folder(home))
+
+
+def test_the_bucket_keeps_as_many_backups_and_mends_half_files(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MYPROPERTY_BACKUP_URL", "memory://bucket/backups")
+    monkeypatch.setenv("MYPROPERTY_BACKUPS_KEPT", "1")
+    bucket = fsspec.filesystem("memory")
+    names = [json.loads(run("backup --json").stdout)["backup"] for _ in range(2)]
+    found = bucket.find("/bucket/backups")
+    assert [path for path in found if path.endswith("/backup.json")] == [
+        f"/bucket/backups/{names[1].split('-')[0]}/{names[1]}/backup.json"
+    ]
+    assert {Path(path).name for path in found if "/wal/" in path} == {
+        path.name for path in (wal_of(home)[0].parent).iterdir()
+    }
+    half = next(path for path in found if "/wal/" in path)
+    whole = bucket.size(half)
+    bucket.pipe_file(half, b"half")
+    copy_wal(get_settings())
+    assert bucket.size(half) == whole
+
+
+@pytest.mark.parametrize(
+    ("url", "key_store", "reason"),
+    [
+        ("file://{home}/keys/copies", "", "are not apart"),
+        ("file://{home}/../backups/copies", "", "leads into the backup folder"),
+        ("memory://bucket/backups", "memory://bucket/keys", "are not apart"),
+        ("nothing://bucket", "", "cannot be opened"),
+    ],
+)
+def test_copies_and_keys_are_apart(
+    url: str, key_store: str, reason: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MYPROPERTY_BACKUP_URL", url.format(home=home))
+    monkeypatch.setenv("MYPROPERTY_KEY_STORE_URL", key_store)
+    get_settings.cache_clear()
+    assert reason in run("backup", 1).stderr
+    assert list_backups(backup_folder(home)) == []
+
+
+def test_the_job_backs_up_and_an_old_backup_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MYPROPERTY_BACKUP_URL", "memory://told/backups")
+    settings = get_settings()
+    now = datetime.now(UTC)
+    tomorrow = now + timedelta(hours=27)
+    assert read_old_backups(settings, now) == []
+    assert [old.newest_at for old in read_old_backups(settings, tomorrow)] == [None, None]
+    assert base_backup.execute_in_process(resources={"platform": Platform(settings)}).success
+    times = read_backup_times(settings)
+    assert times is not None and times.copied is not None
+    assert times.backup_at == times.copied.backup_at
+    samples = dict(
+        line.rsplit(" ", 1)
+        for line in format_metrics(settings).splitlines()
+        if line.startswith("myproperty_last_")
+    )
+    for place in ("folder", "bucket"):
+        assert times.backup_at is not None
+        value = samples[f'myproperty_last_backup_timestamp_seconds{{place="{place}"}}']
+        assert float(value) == pytest.approx(times.backup_at.timestamp())
+    assert times.copied.wal_at is not None
+    assert float(samples["myproperty_last_copied_wal_timestamp_seconds"]) > now.timestamp() - 60
+    assert read_old_backups(settings, now + timedelta(hours=25)) == []
+    (folder, _) = read_old_backups(settings, tomorrow)
+    alert = compose_old_backup(folder, settings.alert_backup_hours, tomorrow)
+    assert "the newest base backup ended 2" in alert.body and "mend: myproperty backup" in alert.body

@@ -5,11 +5,13 @@ from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 
-from dagster_project.alerts.messages import DigestFacts, SilentSender
+from dagster_project.alerts.messages import DigestFacts, OldBackup, SilentSender
 from dagster_project.alerts.outbox import Outbox
 from dagster_project.partitions import dates_of_tags
 from myproperty.database.roles import ETL_ROLE
 from myproperty.database.session import transaction
+from myproperty.engines.backups import read_backup_times
+from myproperty.settings import Settings
 
 # An estimate is loaded by a job of its own: it is no file of a sender.
 _SENDERS = """
@@ -35,6 +37,19 @@ def read_silent_senders(dsn: str, hours: int, now: datetime) -> list[SilentSende
     with transaction(dsn, ETL_ROLE) as session:
         rows = session.rows(_SENDERS, [now - timedelta(hours=hours)])
     return [SilentSender(tenant, format, last_at) for tenant, format, last_at in rows]
+
+
+def read_old_backups(settings: Settings, now: datetime) -> list[OldBackup]:
+    """Return the places whose newest base backup is older than the limit. Raises `PlatformError`."""
+    found = read_backup_times(settings)
+    if found is None:
+        return []
+    newest = {"folder": found.backup_at}
+    if found.has_copies:
+        newest["bucket"] = found.copied.backup_at if found.copied else None
+    limit = now - timedelta(hours=settings.alert_backup_hours)
+    old = (OldBackup(place, at or found.began_at, at) for place, at in newest.items())
+    return [each for each in old if each.since < limit]
 
 
 def read_digest(

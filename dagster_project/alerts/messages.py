@@ -154,6 +154,61 @@ def compose_silence(sender: SilentSender, hours: int, now: datetime) -> Alert:
 
 
 @dataclass(frozen=True)
+class OldBackup:
+    """A place, `folder` or `bucket`, whose newest base backup is too old; None: it has none."""
+
+    place: str
+    since: datetime
+    newest_at: datetime | None
+
+    @property
+    def cause(self) -> str:
+        """Return the cause of its alert."""
+        return f"backup/{self.place}"
+
+
+def compose_old_backup(old: OldBackup, hours: int, now: datetime) -> Alert:
+    """Compose the message that backups are not made, or not copied."""
+    age = int((now - old.since).total_seconds() // 3600)
+    what = "base backup" if old.place == "folder" else "copy of a base backup in the bucket"
+    observed = (
+        f"the newest {what} ended {age} hours ago" if old.newest_at else f"no {what} in {age} hours of WAL"
+    )
+    mend = "myproperty backup"
+    show = "myproperty backups"
+    return Alert(
+        event=f"{old.cause}/{old.since.isoformat()}",
+        cause=old.cause,
+        level="failure",
+        title=f"Old backup: {observed}",
+        body="\n".join(
+            (
+                "rule: BACKUP-OLD",
+                f"observed: {observed}",
+                f"expected: one at least every {hours} hours",
+                f"show more: {show}",
+                f"mend: {mend} says what stands in the way; is the schedule base_backup_nightly on?",
+            )
+        ),
+        fields={
+            "kind": "old_backup",
+            "place": old.place,
+            "rules": [
+                {
+                    "rule": "BACKUP-OLD",
+                    "place": old.place,
+                    "observed": observed,
+                    "expected": f"at most {hours} hours",
+                    "mend": mend,
+                }
+            ],
+            "show": show,
+            "mend": mend,
+        },
+    )
+
+
+@dataclass(frozen=True)
 class DigestFacts:
     """What a day was like: counts of the last 24 hours, and what is open now."""
 

@@ -39,6 +39,12 @@ class EngineSettings(BaseSettings):
         description="Folder of the [backups](backups.md) of the embedded PostgreSQL, on another disk than "
         "the home and apart from the key store. `myproperty up` archives WAL there. Unset: no backups.",
     )
+    backup_url: str | None = Field(
+        default=None,
+        description="fsspec URL of a bucket or another folder for copies of the backup folder, apart from "
+        "the key store. `myproperty backup` copies base backups there, the sensor `copied_wal` WAL each "
+        "minute. Unset: no copies.",
+    )
     backup_wal_seconds: int = Field(
         default=60,
         ge=1,

@@ -73,7 +73,9 @@ def test_the_login_bills_books_and_reports(house: House) -> None:
             ledger.issue_invoice(connection, invoice, ISSUED, DUE)
         owed = ledger.read_invoice(connection, b).total_amount
     with house.connect() as connection:
-        paid = ledger.take_payment(connection, b, owed, method="bank_transfer", reference="T1", received_at=ISSUED)
+        paid = ledger.take_payment(
+            connection, b, owed, method="bank_transfer", reference="T1", received_at=ISSUED
+        )
         ledger.reverse_payment(connection, paid, ISSUED)
         ledger.void_invoice(connection, c, ISSUED)
         assert ledger.mark_overdue(connection, DUE + timedelta(days=1)) == 1

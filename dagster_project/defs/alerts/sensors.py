@@ -66,17 +66,31 @@ def _database_sensor(
 
 def tell_silent_senders(_: dg.SensorEvaluationContext, platform: Platform) -> str:
     """Write a message for each sender that is silent, and one for each that has sent again."""
-    settings, names, now = platform.settings, _channel_names(platform), facts.utc_now()
-    outbox = channels.open_outbox(settings)
+    settings, now = platform.settings, facts.utc_now()
     silent = facts.read_silent_senders(platform.oltp_dsn, settings.alert_silent_hours, now)
-    # Said once until the sender sends again: the digest repeats it.
-    open_causes = {cause["cause"] for cause in outbox.open_causes() if cause["cause"].startswith("silence/")}
-    for sender in silent:
-        if sender.cause not in open_causes:
-            outbox.add(messages.compose_silence(sender, settings.alert_silent_hours, now), names, now)
-    for cause in open_causes - {sender.cause for sender in silent}:
-        outbox.recover(cause, f"recovery/{cause}/{now.isoformat()}", names, now)
+    alerts = [messages.compose_silence(sender, settings.alert_silent_hours, now) for sender in silent]
+    _tell_states("silence/", alerts, platform, now)
     return f"{len(silent)} senders are silent"
+
+
+def tell_old_backups(_: dg.SensorEvaluationContext, platform: Platform) -> str:
+    """Write a message for each place without a new base backup, and one when it has one again."""
+    settings, now = platform.settings, facts.utc_now()
+    old = facts.read_old_backups(settings, now)
+    alerts = [messages.compose_old_backup(each, settings.alert_backup_hours, now) for each in old]
+    _tell_states("backup/", alerts, platform, now)
+    return f"{len(old)} places have no new backup"
+
+
+def _tell_states(kind: str, alerts: list[messages.Alert], platform: Platform, now: datetime) -> None:
+    """Tell what is so, once until it has ended: the digest repeats it. `kind` begins the causes."""
+    outbox, names = channels.open_outbox(platform.settings), _channel_names(platform)
+    open_causes = {cause["cause"] for cause in outbox.open_causes() if cause["cause"].startswith(kind)}
+    for alert in alerts:
+        if alert.cause not in open_causes:
+            outbox.add(alert, names, now)
+    for cause in open_causes - {alert.cause for alert in alerts}:
+        outbox.recover(cause, f"recovery/{cause}/{now.isoformat()}", names, now)
 
 
 def tell_digest(context: dg.SensorEvaluationContext, platform: Platform) -> str:
@@ -119,6 +133,9 @@ sensors = [
         "silent_senders",
         "Tells people about tenants and formats without new files.",
         tell_silent_senders,
+    ),
+    _database_sensor(
+        "old_backups", "Tells people that the newest backup or its copy is too old.", tell_old_backups
     ),
     _database_sensor("daily_digest", "Tells people once a day what is open.", tell_digest),
     _database_sensor(

@@ -197,6 +197,11 @@ def read_chain(folder: Path) -> Chain | None:
     return Chain(folder, json.loads(file.read_text())["home"]) if file.exists() else None
 
 
+def read_made_at(chain: Chain) -> datetime:
+    """Return when a chain began."""
+    return datetime.fromisoformat(json.loads((chain.folder / "chain.json").read_text())["made_at"])
+
+
 def list_chains(folder: Path) -> list[Chain]:
     """Return the chains of a backup folder."""
     if not folder.is_dir():

@@ -14,6 +14,8 @@ from myproperty.engines.postgres import Postgres
 SEGMENT_BYTES = 16 * 2**20  # initdb's default, which the embedded server keeps
 _SEGMENTS_OF_A_LOG = 2**32 // SEGMENT_BYTES
 _NAME = re.compile(r"[0-9A-F]{24}")
+# Segments, histories of timelines, and the notes of base backups. What is still written has other names.
+_ARCHIVED = re.compile(r"[0-9A-F]{24}(\.[0-9A-F]{8}\.backup)?|[0-9A-F]{8}\.history")
 # A transaction that ends, as pg_waldump writes it: "desc: COMMIT 2026-03-01 10:00:00.123456 UTC; ...".
 _END = re.compile(r"desc: (?:COMMIT|ABORT)\w* (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+) UTC")
 
@@ -49,6 +51,11 @@ def parse_segment(name: str) -> Segment | None:
         return None
     timeline, log, part = (int(name[place : place + 8], 16) for place in (0, 8, 16))
     return Segment(timeline, log * _SEGMENTS_OF_A_LOG + part)
+
+
+def is_archived_file(name: str) -> bool:
+    """Return whether the server has archived a file of this name completely."""
+    return _ARCHIVED.fullmatch(name) is not None
 
 
 def list_segments(folder: Path) -> dict[Segment, Path]:

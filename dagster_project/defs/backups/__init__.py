@@ -1,0 +1,1 @@
+"""Stage backups: base backups of the embedded PostgreSQL, and their copies."""
