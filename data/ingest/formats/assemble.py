@@ -5,8 +5,9 @@ here: how the texts are taken from a file.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -44,6 +45,17 @@ class UncheckedRows:
     quality: pa.Array
     serial_number: pa.Array | None = None
     violations: list[Violation] = field(default_factory=list)
+
+    def filter(self, keep: Mask) -> "UncheckedRows":
+        """Keep the rows where `keep` is true."""
+        kept: dict[str, Any] = {
+            one.name: getattr(self, one.name).filter(pa.array(keep))
+            for one in fields(self)
+            if isinstance(getattr(self, one.name), pa.Array)
+        }
+        kept |= {name: getattr(self, name)[keep] for name in ("line", "start_us", "seconds")}
+        violations = [(rule, reason, mask[keep]) for rule, reason, mask in self.violations]
+        return replace(self, **kept, violations=violations)
 
 
 def assemble_batch(

@@ -20,6 +20,7 @@ from data.ingest.formats.container import Member, TextForm, open_members
 from data.ingest.formats.file_mappings import parse_mapping
 from data.ingest.formats.mapped_layout import HEADER_LINES, split_fields
 from data.ingest.formats.mapping import CsvMapping, FileMapping
+from data.ingest.formats.parts import Gathered
 from data.ingest.formats.shipped import Shipped, fill_open_fields, load_shipped
 
 MAX_ROWS = 400
@@ -77,14 +78,18 @@ def _fits(path: Path, shipped: Shipped, mapping: CsvMapping, head: _Head) -> boo
     if header is None:
         return False
     rows = "\n".join([*head.lines[: header + MAX_ROWS], ""]).encode()
+    gathered = Gathered(path)
     try:
         batches = list(mapped_csv.iter_batches(path, Member(path.name, iter([rows])), 0, mapping))
+        for batch in batches:
+            gathered.add(batch)
+        gathered.finish(mapping.format, "", is_declared=True)
     except RefusedFile:
         return False
     read = sum(batch.readings.num_rows for batch in batches)
     bad = sum(pc.sum(pc.not_equal(batch.rejected["severity"], "info")).as_py() or 0 for batch in batches)
     readings = itertools.chain.from_iterable(batch.readings.to_pylist() for batch in batches)
-    return read > 0 and bad <= MAX_REJECTED_SHARE * (read + bad) and not _overlap(readings)
+    return bad <= MAX_REJECTED_SHARE * (read + bad) and not _overlap(readings)
 
 
 def _overlap(readings: Iterator[dict[str, Any]]) -> bool:

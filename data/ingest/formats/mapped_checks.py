@@ -1,4 +1,4 @@
-"""Whether the content of a table contradicts its mapping, seen in the first rows.
+"""Whether the content of a table contradicts its mapping, seen in all of its rows, block by block.
 
 Here: columns that count the same thing twice, intervals of another length, and values under the dates of
 another block. Each would give a wrong total without any wrong row. Not here: rows that contradict each other
@@ -6,6 +6,8 @@ another block. Each would give a wrong total without any wrong row. Not here: ro
 """
 
 import itertools
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,26 +17,31 @@ import pyarrow.compute as pc
 
 from data.ingest.formats.columns import Mask, parse_decimals, to_mask
 from data.ingest.formats.container import refuse
+from data.ingest.formats.mapped_dates import Dates
 from data.ingest.formats.mapped_layout import Layout
-from data.ingest.formats.mapped_numbers import are_grouped
+from data.ingest.formats.mapped_numbers import GroupedTexts
 from data.ingest.formats.mapped_table import RowTable
-from data.ingest.formats.mapped_times import TimeColumns
+from data.ingest.formats.mapped_times import RowTimes, TimeColumns
 from data.ingest.formats.wallclock import DAY_US, US, Ints
-from data.ingest.schema import ONE_DIRECTION_CHANNELS
 
 Floats = npt.NDArray[np.float64]
+# The plain numbers of each column of values.
+Numbers = Mapping[str | int, pa.Array]
 
 # So many rows agree by chance only if few values are distinct.
 MIN_ROWS, MIN_DISTINCT = 12, 6
+# Among other rows so many sums in a row are no chance.
+MIN_RUN = 24
 # Meters print up to so many decimals.
 _DECIMALS = range(7)
 MAX_ROWS = 5000
+SAMPLE_ROWS = 1000
 # So many days of a file do not lie a month apart by chance.
 MIN_DATES = 4
-# So many rows that repeat a time are compared with sums.
-MAX_TOTALS = 200
-# A dial shows much more than it counts in one step.
-MIN_DIAL_ROWS, MIN_DIAL_MOVES, MIN_SIZE_IN_STEPS = 24, 4, 50
+# So many rows that repeat a time are compared with sums, of so many series.
+MAX_TOTALS, MAX_SERIES = 200, 50
+# So many columns of one channel have few combinations.
+MANY_COLUMNS = 8
 # A share of the rows: so many have the same rhythm, or dates of another block.
 _SHARE = 0.5
 # The other end of an interval stands in nearly all rows: others are totals.
@@ -42,19 +49,25 @@ _MOST = 0.8
 _HOUR_US = 3600 * US
 
 
-def find_sum(columns: dict[str, Floats]) -> tuple[str, tuple[str, ...]] | None:
+def find_sum(
+    columns: dict[str, Floats], counts: Collection[int] = (1, 2, 3)
+) -> tuple[str, tuple[str, ...]] | None:
     """Find (a column, the columns that it is the sum of, or the one that it equals); None without one.
 
-    Values that are missing are nan. Columns of zeros are no parts.
+    Values that are missing are nan. Columns of zeros are no parts. A sum may begin or end within the rows. It
+    has as many parts as `counts` says, or all others.
     """
     known = {name: np.nan_to_num(numbers) for name, numbers in columns.items() if np.nansum(np.abs(numbers))}
+    rounding = {name: _find_rounding(numbers) for name, numbers in known.items()}
     for whole, numbers in known.items():
         if not _varies(numbers):
             continue
         others = [name for name in known if name != whole]
-        for count in {1, 2, 3, len(others)}:
-            for parts in itertools.combinations(others[:12], min(count, len(others))):
-                if parts and _is_sum(numbers, [known[part] for part in parts]):
+        for count in {min(count, len(others)) for count in (*counts, len(others))} - {0}:
+            for parts in itertools.combinations(others[:12], count):
+                # A sum differs from the sum of its printed parts by their rounding.
+                error = sum(rounding[name] for name in (whole, *parts)) if count > 1 else 0.0
+                if _is_sum(numbers, [known[part] for part in parts], error):
                     return whole, parts
     return None
 
@@ -64,12 +77,20 @@ def _varies(numbers: Floats) -> bool:
     return len(moving) >= MIN_ROWS and len(np.unique(moving)) >= MIN_DISTINCT
 
 
-def _is_sum(whole: Floats, parts: list[Floats]) -> bool:
-    # A sum differs from the sum of its printed parts by their rounding.
-    rounding = sum(map(_find_rounding, [whole, *parts])) if len(parts) > 1 else 0.0
+def _is_sum(whole: Floats, parts: list[Floats], error: float) -> bool:
+    """Whether all rows are sums, or so many in a row that they are no chance."""
     scale = float(np.max(np.abs(whole)))
-    near = np.abs(whole - np.sum(parts, axis=0)) <= min(rounding, scale / 100) + 1e-9 * scale
-    return bool(near.all())
+    apart = np.abs(whole - np.sum(parts, axis=0)) > min(error, scale / 100) + 1e-9 * scale
+    if not apart.any():
+        return True
+    ends = np.flatnonzero(np.concatenate([[True], apart, [True]]))
+    long = np.flatnonzero(np.diff(ends) > MIN_RUN)
+    if not len(long):
+        return False
+    # Where all but one part are zero, the rows show no sum.
+    shows = np.count_nonzero(np.stack(parts), axis=0) >= min(len(parts), 2)
+    runs = (slice(ends[place], ends[place + 1] - 1) for place in long)
+    return any(np.count_nonzero(shows[run]) >= MIN_RUN and _varies(whole[run]) for run in runs)
 
 
 def _find_rounding(numbers: Floats) -> float:
@@ -78,47 +99,133 @@ def _find_rounding(numbers: Floats) -> float:
     return float(0.5 * 10.0 ** -next(exact, len(_DECIMALS)))
 
 
-def check_sums(path: Path, layout: Layout, table: RowTable, numbers: dict[str | int, pa.Array]) -> None:
-    """Refuse columns of one channel if one is the sum of others, or the same: it would count twice."""
-    for channel in {value.channel for value in layout.mapping.values if value.channel is not None}:
-        columns = {
-            str(value.column): _to_floats(numbers[value.column])
-            for value in layout.mapping.values
-            if value.channel == channel and not value.cumulative and value.unit is not None
+@dataclass
+class _TimedRows:
+    """Rows with their lines, series, starts and numbers."""
+
+    lines: Ints
+    series: pa.Array
+    start_us: Ints
+    numbers: Numbers
+
+    def join(self, below: "_TimedRows") -> "_TimedRows":
+        """Return these rows and those below them."""
+        return _TimedRows(
+            np.append(self.lines, below.lines),
+            pa.concat_arrays([self.series, below.series]),
+            np.append(self.start_us, below.start_us),
+            {name: pa.concat_arrays([self.numbers[name], own]) for name, own in below.numbers.items()},
+        )
+
+    def slice_end(self, count: int) -> "_TimedRows":
+        """Return the last rows."""
+        numbers = {name: column[-count:] for name, column in self.numbers.items()}
+        return _TimedRows(self.lines[-count:], self.series[-count:], self.start_us[-count:], numbers)
+
+
+class Checks:
+    """Follows the blocks of one text; each method raises `RefusedFile` where the mapping is contradicted."""
+
+    def __init__(self, path: Path, layout: Layout, times: TimeColumns) -> None:
+        self._path = path
+        self._layout = layout
+        self._times = times
+        self._dates = Dates(path, layout, times)
+        mapping = layout.mapping
+        is_declared = mapping.thousands is not None or mapping.decimals is not None
+        self._grouped = {
+            place: GroupedTexts(mapping.decimal) for place in layout.list_values() if not is_declared
         }
-        found = find_sum(columns) if len(columns) > 1 else None
-        if found is not None:
-            whole, parts = found
-            how = "is the sum of" if len(parts) > 1 else "is the same as"
-            reason = (
-                f"the column {whole!r} {how} {' and '.join(map(repr, parts))}: {channel} would count twice"
+        self._line = 0
+        self._is_first = True
+        self._above: _TimedRows | None = None
+
+    def follow_text(self, table: RowTable) -> None:
+        """Note the dates and the marks of the next block."""
+        self._line = self._line or int(table.lines[0])
+        self._dates.follow(table)
+        for place, grouped in self._grouped.items():
+            grouped.add(table.take_column(place))
+
+    def follow_values(
+        self, table: RowTable, times: RowTimes, series: pa.Array, known: Mask, numbers: Numbers
+    ) -> None:
+        """Check the next block; `known` are the rows of the declared length."""
+        check_blocks(self._path, self._layout, table, self._times)
+        for name, column in numbers.items():
+            if not self._layout.mapping.is_daily and name not in self._list_dials():
+                check_interval(self._path, self._layout, table, times.start_us, column)
+        codes = pc.dictionary_encode(series).indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        self._check_sums(table, np.argsort(codes, kind="stable"), numbers)
+        self._is_first = False
+        known = known & (times.start_us != 0)
+        keep = pa.array(known)
+        of_series = pc.fill_null(series, "").filter(keep)
+        kept = {name: column.filter(keep) for name, column in numbers.items()}
+        self._check_totals(_TimedRows(table.lines[known], of_series, times.start_us[known], kept))
+
+    def _check_totals(self, rows: "_TimedRows") -> None:
+        """Refuse rows that repeat a time with the sum of its day: totals below the intervals they contain.
+
+        Such a row would replace the interval at which its day begins.
+        """
+        rows = rows if self._above is None else self._above.join(rows)
+        self._above = rows.slice_end(MAX_ROWS)
+        codes = pc.dictionary_encode(rows.series).indices.to_numpy(zero_copy_only=False)
+        order = np.lexsort((rows.start_us, codes))
+        again = (np.diff(codes[order]) == 0) & (np.diff(rows.start_us[order]) == 0)
+        for one in np.unique(codes[order][1:][again])[:MAX_SERIES]:
+            own = np.flatnonzero(codes == one)
+            numbers = {name: column.take(pa.array(own)) for name, column in rows.numbers.items()}
+            _check_totals_of(self._path, rows.lines[own], rows.start_us[own], numbers)
+
+    def check_whole(self) -> None:
+        """Check what only all rows together show."""
+        self._dates.check()
+        for place, grouped in self._grouped.items():
+            if grouped.are_thousands:
+                mark = self._layout.mapping.decimal
+                reason = f"the mark {mark!r} stands between thousands in column {place + 1}"
+                raise refuse(self._path, self._line, "MAP-THOUSANDS", reason)
+
+    def _list_dials(self) -> list[str | int]:
+        return [value.column for value in self._layout.mapping.values if value.cumulative]
+
+    def _check_sums(self, table: RowTable, order: Ints, numbers: Numbers) -> None:
+        """Refuse columns of one channel if one is the sum of others, or the same: it would count twice.
+
+        `order` has the rows of one series after the other.
+        """
+        mapping = self._layout.mapping
+        for channel in {value.channel for value in mapping.values if value.channel is not None}:
+            columns = (
+                {
+                    str(value.column): _to_floats(numbers[value.column])[order]
+                    for value in mapping.values
+                    if value.channel == channel and not value.cumulative and value.unit is not None
+                }
+                if sum(value.channel == channel for value in mapping.values) > 1
+                else {}
             )
-            raise refuse(path, int(table.lines[0]), "MAP-SUM", reason)
+            # Three parts of many columns are looked for in the first rows alone: there are too many.
+            counts = (1, 2, 3) if self._is_first or len(columns) <= MANY_COLUMNS else (1, 2)
+            for rows in _list_windows(len(order)) if len(columns) > 1 else ():
+                found = find_sum({name: column[rows] for name, column in columns.items()}, counts)
+                if found is not None:
+                    whole, parts = found
+                    how = "is the sum of" if len(parts) > 1 else "is the same as"
+                    reason = (
+                        f"the column {whole!r} {how} {' and '.join(map(repr, parts))}: {channel} would count "
+                        "twice"
+                    )
+                    raise refuse(self._path, int(table.lines[order[rows][0]]), "MAP-SUM", reason)
 
 
-def is_large_dial(numbers: Floats) -> bool:
-    """Whether numbers never fall and are large against their steps, as reads of a dial are; order as in time.
-
-    Energy of intervals falls about as often as it rises.
-    """
-    steps = np.diff(numbers)
-    rises = steps[steps > 0]
-    if len(numbers) < MIN_DIAL_ROWS or len(rises) < MIN_DIAL_MOVES or steps.min() < 0 or numbers[0] < 0:
-        return False
-    return float(np.percentile(numbers, 25)) >= MIN_SIZE_IN_STEPS * float(np.median(rises))
-
-
-def check_dials(
-    path: Path, layout: Layout, table: RowTable, own: Mask, numbers: dict[str | int, pa.Array]
-) -> None:
-    """Refuse reads of a dial that are declared as energy; `own` are the rows of one series."""
-    for value in layout.mapping.values:
-        found = _to_floats(numbers[value.column].filter(pa.array(own)))
-        found = found[~np.isnan(found)]
-        is_energy = value.channel in ONE_DIRECTION_CHANNELS and not (value.cumulative or value.average_power)
-        if is_energy and (is_large_dial(found) or is_large_dial(found[::-1])):
-            reason = f"the values of {value.column!r} never fall, from {found[0]:g} to {found[-1]:g}"
-            raise refuse(path, int(table.lines[0]), "MAP-DIAL", reason)
+def _list_windows(count: int) -> Iterator[slice]:
+    """Yield the rows in pieces; the last one is never short, so that a sum in it is seen."""
+    pieces = max(count // MAX_ROWS, 1)
+    bounds = np.linspace(0, count, pieces + 1).astype(int)
+    yield from map(slice, bounds[:-1], bounds[1:])
 
 
 def check_day(path: Path, table: RowTable, cells: Floats, beside: Floats) -> None:
@@ -126,67 +233,37 @@ def check_day(path: Path, table: RowTable, cells: Floats, beside: Floats) -> Non
 
     `cells` has a row for each day, nan where there is no value; `beside` what stands before and behind them.
     """
-    known = np.nan_to_num(cells[:MAX_ROWS])
+    known = np.nan_to_num(cells)
     is_full = np.count_nonzero(known > 0, axis=1) > MIN_ROWS
-    full, outside = known[is_full], np.nan_to_num(beside[:MAX_ROWS])[is_full]
+    full, outside = known[is_full], np.nan_to_num(beside)[is_full]
     if not len(full):
         return
     for place, which in ((0, "first"), (-1, "last")):
         rest = full.sum(axis=1) - full[:, place]
         # A run that begins a column too late has the total at its end, and its first cell outside.
         sums = (rest, rest + outside[:, place + 1])
-        if any((np.abs(one - full[:, place]) <= 1e-6 * one + 1e-9).all() for one in sums):
+        if any(_hold_for_days(np.abs(one - full[:, place]) <= 1e-6 * one + 1e-9) for one in sums):
             reason = f"the {which} column of the day is the sum of the others: a total, no interval"
             raise refuse(path, int(table.lines[0]), "MAP-SUM", reason)
     steps = np.diff(full, axis=1)
-    if len(full) >= MIN_DATES and steps.min() >= 0 and (np.count_nonzero(steps, axis=1) >= MIN_ROWS).all():
-        reason = f"the values of a day never fall, from {full[0, 0]:g} to {full[0, -1]:g}"
+    never_fall = (steps >= 0).all(axis=1) & (np.count_nonzero(steps, axis=1) >= MIN_ROWS)
+    if len(full) >= MIN_DATES and _hold_for_days(never_fall):
+        day = full[np.flatnonzero(never_fall)[0]]
+        reason = f"the values of a day never fall, from {day[0]:g} to {day[-1]:g}"
         raise refuse(path, int(table.lines[0]), "MAP-DIAL", reason)
 
 
-def check_thousands(path: Path, layout: Layout, table: RowTable) -> None:
-    """Refuse a decimal mark that stands between thousands; `decimals` declares that it is one."""
-    mapping = layout.mapping
-    if mapping.thousands is not None or mapping.decimals is not None:
-        return
-    for place in layout.list_values():
-        texts = table.take_column(place).slice(0, MAX_ROWS).drop_null().to_pylist()
-        if are_grouped(texts, mapping.decimal):
-            reason = f"the mark {mapping.decimal!r} stands between thousands in column {place + 1}"
-            raise refuse(path, int(table.lines[0]), "MAP-THOUSANDS", reason)
+def _hold_for_days(days: Mask) -> bool:
+    """Whether something holds for all days, or for so many in a row that it is no chance."""
+    count = min(len(days), MIN_DATES)
+    return bool(np.convolve(days, np.ones(count, dtype=int), "valid").max() == count)
 
 
-def check_dates(path: Path, layout: Layout, table: RowTable, times: TimeColumns) -> None:
-    """Refuse dates of one day in each month, or in each year: day, month and year are mistaken."""
-    place = layout.find_place("timestamp")
-    place = layout.find_place("date") if place is None else place
-    if place is None or layout.mapping.is_daily:
-        return
-    when, bad = times.parse_dates(RowTable(table.strings.slice(0, MAX_ROWS), table.lines[:MAX_ROWS]), place)
-    # A midnight may end the day before.
-    days, rows = np.unique(when[~bad] // DAY_US, return_counts=True)
-    dates = days[rows > 1 if not layout.mapping.day else rows > 0].astype("datetime64[D]")
-    of_month = (dates - dates.astype("datetime64[M]")).astype(int)
-    if len(dates) >= MIN_DATES and len(set(of_month)) == 1:
-        reason = f"the dates are {', '.join(map(str, dates[:3]))}: one day of each month or year"
-        raise refuse(path, int(table.lines[0]), "MAP-DATES", reason)
-
-
-def check_totals(
-    path: Path, table: RowTable, own: Mask, start_us: Ints, numbers: dict[str | int, pa.Array]
-) -> None:
-    """Refuse rows that repeat a time with the sum of its day: totals below the intervals they contain.
-
-    `own` are the rows of one series. Such a row would replace the interval at which its day begins.
-    """
-    known = own & (start_us != 0)
-    rows, start_us = np.flatnonzero(known)[:MAX_ROWS], start_us[known][:MAX_ROWS]
+def _check_totals_of(path: Path, lines: Ints, start_us: Ints, numbers: Numbers) -> None:
     instants, first = np.unique(start_us, return_index=True)
-    if len(instants) == len(rows):
-        return
-    repeated = np.setdiff1d(np.arange(len(rows)), first)[:MAX_TOTALS]
+    repeated = np.setdiff1d(np.arange(len(lines)), first)[:MAX_TOTALS]
     for name, column in numbers.items():
-        found = np.nan_to_num(_to_floats(column.filter(pa.array(known))))
+        found = np.nan_to_num(_to_floats(column))
         if not _varies(found):
             continue
         until = np.concatenate([[0.0], np.cumsum(found[first])])
@@ -198,7 +275,7 @@ def check_totals(
             for low, high in ((begin, end), (before, begin), (after, past), (0, len(instants))):
                 total = until[high] - until[low]
                 if moved[high] - moved[low] >= MIN_ROWS and abs(total - found[row]) <= 1e-6 * total + 1e-9:
-                    line = int(table.lines[rows[row]])
+                    line = int(lines[row])
                     reason = f"the value of {name!r} is the sum of rows above: a total, no interval"
                     raise refuse(path, line, "MAP-SUM", reason)
 
@@ -218,45 +295,6 @@ def check_interval(path: Path, layout: Layout, table: RowTable, start_us: Ints, 
     raise refuse(path, int(table.lines[0]), "MAP-INTERVAL", reason)
 
 
-def find_other_end(layout: Layout, table: RowTable, times: TimeColumns) -> int | None:
-    """Return the place of the column with the other end of nearly all intervals, None without one."""
-    mapping = layout.mapping
-    has_dials = any(value.cumulative for value in mapping.values)
-    if mapping.columns.timestamp is None or has_dials or len(table.lines) < MIN_ROWS:
-        return None
-    taken = set(layout.places.values())
-    table = RowTable(table.strings.slice(0, MAX_ROWS), table.lines[:MAX_ROWS])
-    for place in range(len(layout.names)):
-        if place not in taken:
-            spans, known = times.measure_spans(table, place)
-            is_end = known & _is_near(spans, times.interval_us)
-            if np.mean(is_end) >= _MOST:
-                return place
-    return None
-
-
-def find_other_lengths(table: RowTable, times: TimeColumns, place: int, start_us: Ints) -> Mask:
-    """Find the rows whose two ends are not an interval apart, nor one and the hour of a clock change."""
-    # Where the other end is the time of the next row or of the one before, no time has to be parsed.
-    own, other = times.take_time(table), table.take_column(place)
-    is_step = np.abs(np.diff(start_us)) == times.interval_us
-    doubtful = np.ones(len(table.lines), dtype=np.bool_)
-    doubtful[:-1] &= ~(is_step & to_mask(pc.equal(other[:-1], own[1:])))
-    doubtful[1:] &= ~(is_step & to_mask(pc.equal(other[1:], own[:-1])))
-    spans, known = times.measure_spans(table.filter_rows(doubtful), place)
-    length = times.interval_us
-    is_changed = _is_near(spans, length + _HOUR_US) | _is_near(spans, abs(length - _HOUR_US))
-    found = np.zeros(len(table.lines), dtype=np.bool_)
-    found[doubtful] = known & ~_is_near(spans, length) & ~is_changed
-    return found
-
-
-def _is_near(spans: Ints, length_us: int) -> Mask:
-    """Whether spans have a length, or end with its last second, or with its last minute if it is long."""
-    last = 60 * US if length_us >= 300 * US else US
-    return np.asarray((spans <= length_us) & (spans >= length_us - last))
-
-
 def check_blocks(path: Path, layout: Layout, table: RowTable, times: TimeColumns) -> None:
     """Refuse a value that stands behind the dates of another block than the dates of the mapping."""
     field = "timestamp" if layout.mapping.columns.timestamp is not None else "date"
@@ -264,7 +302,7 @@ def check_blocks(path: Path, layout: Layout, table: RowTable, times: TimeColumns
     if own is None or layout.mapping.day:
         return
     taken = set(layout.places.values())
-    table = RowTable(table.strings.slice(0, MAX_ROWS), table.lines[:MAX_ROWS])
+    table = _take_sample(table)
     when, bad = times.parse_dates(table, own)
     for place in range(own + 1, max(layout.list_values(), default=0)):
         texts = table.take_column(place)
@@ -282,7 +320,13 @@ def check_blocks(path: Path, layout: Layout, table: RowTable, times: TimeColumns
             raise refuse(path, int(table.lines[0]), "MAP-BLOCK", reason)
 
 
+def _take_sample(table: RowTable) -> RowTable:
+    """Return rows at regular distances, few enough to read their dates several times."""
+    rows = np.arange(0, len(table.lines), -(-len(table.lines) // SAMPLE_ROWS))
+    return RowTable(table.strings.take(pa.array(rows)), table.lines[rows])
+
+
 def _to_floats(numbers: pa.Array) -> Floats:
-    values, _, _ = parse_decimals(numbers.slice(0, MAX_ROWS))
+    values, _, _ = parse_decimals(numbers)
     found = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
     return np.asarray(found, dtype=np.float64)

@@ -34,21 +34,10 @@ from data.ingest.formats.columns import (
 )
 from data.ingest.formats.container import Member, cut_lines, refuse
 from data.ingest.formats.format import FileFormat, MappingUse
-from data.ingest.formats.mapped_checks import (
-    Floats,
-    check_blocks,
-    check_dates,
-    check_day,
-    check_dials,
-    check_interval,
-    check_sums,
-    check_thousands,
-    check_totals,
-    find_other_end,
-    find_other_lengths,
-)
+from data.ingest.formats.mapped_checks import Checks, Floats, check_day
 from data.ingest.formats.mapped_dials import Dials
 from data.ingest.formats.mapped_layout import Layout, find_layout
+from data.ingest.formats.mapped_lengths import OtherEnd
 from data.ingest.formats.mapped_numbers import remove_decimals, split_ways
 from data.ingest.formats.mapped_table import RowTable, split_block
 from data.ingest.formats.mapped_tables import Tables
@@ -78,9 +67,6 @@ def iter_batches(path: Path, member: Member, part: int, mapping: CsvMapping) -> 
                 skipped = tables.take_skipped() + batch.skipped
                 yield replace(batch, skipped=skipped, second_table=tables.second_table)
     yield from reader.finish()
-    if reader.runs_against_its_order:
-        reason = f"most rows run against the order {mapping.order!r}, which decides about the repeated hour"
-        raise refuse(path, None, "MAP-ORDER", reason)
 
 
 FORMAT = FileFormat(
@@ -94,95 +80,75 @@ FORMAT = FileFormat(
 class _Reader:
     def __init__(self, path: Path, layout: Layout, part: int) -> None:
         self._path = path
-        self._is_checked = False
-        self._other_end: int | None = None
         self._layout = layout
         self._mapping = layout.mapping
         self._part = part
         self.times = TimeColumns(layout)
+        self._checks = Checks(path, layout, self.times)
+        self._other_end = OtherEnd(layout, self.times)
         self._dials = {
             value.column: Dials(path, value, part) for value in layout.mapping.values if value.cumulative
         }
 
-    @property
-    def runs_against_its_order(self) -> bool:
-        return self.times.clock.runs_against_its_order
-
     def read_table(self, table: RowTable, rejections: Rejections) -> Iterator[Batch]:
         if not len(table.lines):
             yield Batch(PARSED.empty_table(), rejections.take(), self._part)
-        elif self._mapping.day:
+            return
+        self._checks.follow_text(table)
+        if self._mapping.day:
             for run in self._mapping.day:
                 yield from self._read_days(table, run, rejections)
-            self._is_checked = True
-        else:
-            times = self.times.read_times(table, self._name_series)
-            if not self._is_checked:
-                self._other_end = find_other_end(self._layout, table, self.times)
-            other_lengths = self._mark_other_lengths(table, times)
-            if not self._is_checked:
-                self._check(table, times, ~other_lengths)
-            for value in self._mapping.values:
-                if value.cumulative:
-                    yield self._dials[value.column].add(self._read_dials(table, value, times, rejections))
-                else:
-                    yield from self._read_values(table, value, times, rejections)
-
-    def _check(self, table: RowTable, times: RowTimes, known: Mask) -> None:
-        """Refuse a mapping that the first rows contradict; `known` are the rows of the declared length."""
-        self._is_checked = True
-        check_thousands(self._path, self._layout, table)
-        check_dates(self._path, self._layout, table, self.times)
-        check_blocks(self._path, self._layout, table, self.times)
-        numbers: dict[str | int, pa.Array] = {}
-        for value in self._mapping.values:
-            numbers[value.column], _ = self._parse_numbers(
-                table.take_column(self._layout.places[value.column])
-            )
-            if not value.cumulative and not self._mapping.is_daily:
-                check_interval(self._path, self._layout, table, times.start_us, numbers[value.column])
-        check_sums(self._path, self._layout, table, numbers)
-        series = self._name_series(table)
-        own = to_mask(pc.equal(series, series[0]))
-        check_dials(self._path, self._layout, table, own, numbers)
-        check_totals(self._path, table, own & known, times.start_us, numbers)
-
-    def _mark_other_lengths(self, table: RowTable, times: RowTimes) -> Mask:
-        """Find and mark the rows that state another length: totals of days between the intervals."""
-        if self._other_end is None:
-            return np.zeros(len(table.lines), dtype=np.bool_)
-        wrong = find_other_lengths(table, self.times, self._other_end, times.start_us)
+            return
+        times = self.times.read_times(table, self._name_series)
+        wrong = self._other_end.find_other_lengths(table, times.start_us)
         times.violations.append(("ROW-LENGTH", _OTHER_LENGTH, wrong))
-        return wrong
+        parsed = {
+            value.column: self._parse_numbers(table.take_column(self._layout.places[value.column]))
+            for value in self._mapping.values
+        }
+        numbers = {column: plain for column, (plain, _) in parsed.items()}
+        self._checks.follow_values(table, times, self._name_series(table), ~wrong, numbers)
+        for value in self._mapping.values:
+            rows = self._take_rows(table, value, times, *parsed[value.column])
+            if value.cumulative:
+                yield self._dials[value.column].add(self._read_dials(table, rows, rejections))
+            else:
+                yield from self._read_values(table, value, times, rows, rejections)
 
     def finish(self) -> Iterator[Batch]:
-        """Yield what lies between the reads of dials, after all tables were read."""
+        """Yield what lies between the reads of dials, after all tables were read. Raises `RefusedFile`."""
+        self._checks.check_whole()
         for dials in self._dials.values():
             yield from dials.finish()
+        if self.times.clock.runs_against_its_order:
+            order = self._mapping.order
+            reason = f"most rows run against the order {order!r}, which decides about the repeated hour"
+            raise refuse(self._path, None, "MAP-ORDER", reason)
 
     # A row for each reading.
 
     def _read_values(
-        self, table: RowTable, value: Value, times: RowTimes, rejections: Rejections
+        self, table: RowTable, value: Value, times: RowTimes, rows: UncheckedRows, rejections: Rejections
     ) -> Iterator[Batch]:
-        count = len(table.lines)
-        table, times = self._drop_idle_rows(table, value, times)
-        skipped = Counter({SKIPPED_IDLE: count - len(table.lines)})
-        rows = self._take_rows(table, value, times)
+        # Some senders fill the skipped hour with rows that hold no value, or zero.
+        is_kept = ~(times.find_skipped() & _find_idle(rows.value))
+        skipped = Counter({SKIPPED_IDLE: int(np.count_nonzero(~is_kept))})
+        if not is_kept.all():
+            table, rows = table.filter_rows(is_kept), rows.filter(is_kept)
         for way in split_ways(rows, value):
             batch = assemble_batch(way, lambda row: self._join_row(table, row), rejections, self._part)
             yield replace(batch, skipped=skipped)
             skipped = Counter()
 
-    def _read_dials(self, table: RowTable, value: Value, times: RowTimes, rejections: Rejections) -> Batch:
+    def _read_dials(self, table: RowTable, rows: UncheckedRows, rejections: Rejections) -> Batch:
         """Return the reads of a column of dials as readings that start when they were read."""
-        rows = self._take_rows(table, value, times)
         if self._mapping.label in ("end", "wall_end"):
             rows.start_us = rows.start_us + rows.seconds * US
         return assemble_batch(rows, lambda row: self._join_row(table, row), rejections, self._part)
 
-    def _take_rows(self, table: RowTable, value: Value, times: RowTimes) -> UncheckedRows:
-        numbers, not_number = self._parse_numbers(table.take_column(self._layout.places[value.column]))
+    def _take_rows(
+        self, table: RowTable, value: Value, times: RowTimes, numbers: pa.Array, not_number: Mask
+    ) -> UncheckedRows:
         if value.average_power:
             numbers = self._convert_to_energy(numbers)
         register, channel = self._resolve_registers(table, value)
@@ -199,15 +165,6 @@ class _Reader:
             serial_number=self._take_column(table, "serial_number"),
             violations=[*times.violations, ("ROW-VALUE", _NOT_A_NUMBER, not_number)],
         )
-
-    def _drop_idle_rows(self, table: RowTable, value: Value, times: RowTimes) -> tuple[RowTable, RowTimes]:
-        """Drop the rows with which some senders fill the skipped hour: they hold no value, or zero."""
-        skipped = times.find_skipped()
-        if not skipped.any():
-            return table, times
-        numbers, _ = self._parse_numbers(table.take_column(self._layout.places[value.column]))
-        keep = ~(skipped & _find_idle(numbers))
-        return table.filter_rows(keep), times.filter_rows(keep)
 
     # Columns.
 
@@ -316,9 +273,7 @@ class _Reader:
         count, width = len(table.lines), len(cells)
         order = np.arange(count * width).reshape(width, count).T.ravel()
         numbers, wrong = numbers.take(pa.array(order)), wrong[order]
-        if not self._is_checked and day.channel in ONE_DIRECTION_CHANNELS:
-            check_thousands(self._path, self._layout, table)
-            check_dates(self._path, self._layout, table, self.times)
+        if day.channel in ONE_DIRECTION_CHANNELS:
             step = day.step
             outside = [self._read_floats(table, place) for place in (cells[0] - step, cells[-1] + step)]
             floats = parse_decimals(numbers)[0].cast(pa.float64()).to_numpy(zero_copy_only=False)

@@ -53,18 +53,48 @@ def _turn(numbers: pa.Array) -> pa.Array:
     return pc.if_else(pa.array(below), plain, pc.binary_join_element_wise("-", plain, ""))
 
 
+class GroupedTexts:
+    """Sees in the texts of a column whether a mark stands between thousands alone: 985 beside 1.012."""
+
+    def __init__(self, mark: str) -> None:
+        self._mark = mark
+        self._grouped = rf"^[+-]?[1-9][0-9]{{0,2}}({re.escape(mark)}[0-9]{{3}})+$"
+        self._may_be = True
+        self._has_marks = self._has_several = self._has_hundreds = False
+        self._is_below = True
+
+    def add(self, texts: pa.Array) -> None:
+        """Add texts, block by block; null has no meaning."""
+        if not self._may_be:
+            return
+        has_mark = pc.match_substring(texts, self._mark)
+        marked, plain = texts.filter(has_mark), texts.filter(pc.invert(has_mark))
+        self._may_be = _all(pc.match_substring_regex(marked, self._grouped))
+        self._has_marks |= len(marked) > 0
+        self._has_several |= _any(pc.greater(pc.count_substring(marked, self._mark), 1))
+        self._is_below &= _all(pc.match_substring_regex(plain, r"^[+-]?[0-9]{1,3}$"))
+        self._has_hundreds |= _any(pc.match_substring_regex(plain, r"^[+-]?[0-9]{3}$"))
+
+    @property
+    def are_thousands(self) -> bool:
+        """Whether the marks of the texts so far stand between thousands."""
+        is_below = self._is_below and self._has_hundreds
+        return self._may_be and self._has_marks and (is_below or self._has_several)
+
+
+def _any(column: pa.Array) -> bool:
+    return bool(pc.any(column).as_py())
+
+
+def _all(column: pa.Array) -> bool:
+    return pc.all(column).as_py() is not False
+
+
 def are_grouped(texts: Sequence[str], mark: str) -> bool:
     """Whether a mark stands between thousands alone: 985 beside 1.012, or 8.547.000."""
-    marked = [text for text in texts if mark in text]
-    plain = [text.lstrip("+-") for text in texts if mark not in text]
-    if not marked or not all(
-        re.fullmatch(rf"[+-]?[1-9][0-9]{{0,2}}({re.escape(mark)}[0-9]{{3}})+", text) for text in marked
-    ):
-        return False
-    is_below = all(re.fullmatch("[0-9]{1,3}", text) for text in plain) and any(
-        len(text) == 3 for text in plain
-    )
-    return is_below or any(text.count(mark) > 1 for text in marked)
+    grouped = GroupedTexts(mark)
+    grouped.add(pa.array(texts, pa.string()))
+    return grouped.are_thousands
 
 
 def remove_decimals(texts: pa.Array, decimals: int) -> tuple[pa.Array, Mask]:

@@ -102,17 +102,33 @@ class TimeColumns:
         texts = table.take_column(place)
         return self._formats[field].parse(texts) if field in self._formats else self._parse_instants(texts)
 
-    def measure_spans(self, table: RowTable, place: int) -> tuple[Ints, Mask]:
-        """Return (microseconds between the time of the mapping and another column, both are times)."""
-        own = self._layout.find_place("timestamp")
-        assert own is not None
-        when, bad = self.parse_dates(table, own)
-        other, unfit = self.parse_dates(table, place)
-        return np.abs(other - when), ~bad & ~unfit
+    def measure_spans(self, table: RowTable, places: tuple[int, ...]) -> tuple[Ints, Mask]:
+        """Return (microseconds between the time of the mapping and another one, both are times).
 
-    def take_time(self, table: RowTable) -> pa.Array:
-        """Return the texts of the column of the mapping with date and time."""
-        return self._take_column(table, "timestamp")
+        `places` has the column of the other time, or those of its date and its time.
+        """
+        if self._mapping.columns.timestamp is not None:
+            own = self._layout.find_place("timestamp")
+            assert own is not None
+            when, bad = self.parse_dates(table, own)
+            other, unfit = self.parse_dates(table, places[0])
+            return np.abs(other - when), ~bad & ~unfit
+        date, time = (self._formats[field] for field in ("date", "time"))
+        when, bad = self.read_wall_clock(table)
+        day, bad_day = date.parse(table.take_column(places[0]))
+        of_day, unfit = time.parse(table.take_column(places[1]))
+        spans = np.abs(day + of_day - when)
+        if places[0] == self._layout.find_place("date"):
+            # The date of both is that of the start, or that of the end.
+            spans = np.minimum(spans, np.abs(spans - DAY_US))
+        return spans, ~bad & ~bad_day & ~unfit
+
+    def join_times(self, table: RowTable, places: tuple[int, ...] = ()) -> pa.Array:
+        """Return the texts of the time of the mapping, or of another one at `places`."""
+        fields = ["timestamp"] if self._mapping.columns.timestamp is not None else ["date", "time"]
+        columns = [table.take_column(place) for place in places] if places else []
+        columns = columns or [self._take_column(table, field) for field in fields]
+        return columns[0] if len(columns) == 1 else pc.binary_join_element_wise(*columns, " ")
 
     def is_time(self, layout: Layout, fields: list[str]) -> bool:
         """Whether the fields of a line have a time or date in its place."""

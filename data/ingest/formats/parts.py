@@ -20,8 +20,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data.ingest.errors import RefusedFile
-from data.ingest.formats.columns import Batch
+from data.ingest.formats.columns import Batch, Rejections
 from data.ingest.formats.container import refuse
+from data.ingest.formats.dial_guard import DialFinding, DialGuard, Series
 from data.ingest.formats.latest import BY_PART, keep_latest
 from data.ingest.formats.names import check_names
 from data.ingest.rules.measures import flat
@@ -59,6 +60,7 @@ class Gathered:
     _second_table: int | None = None
     _bound: set[int] = dataclasses.field(default_factory=set)
     _reads: list[pa.Table] = dataclasses.field(default_factory=list)
+    _guard: DialGuard = dataclasses.field(default_factory=DialGuard)
 
     def __post_init__(self) -> None:
         self._readings = Spill(_WAITING, self.memory_bytes)
@@ -84,11 +86,15 @@ class Gathered:
     def finish(self, format: str, content_hash: str, *, is_declared: bool = False) -> FileInParts:
         """Return the file, after all batches were added. Raises `RefusedFile` if it holds no reading.
 
-        If the meaning of its columns `is_declared` by a mapping, its parts raise `RefusedFile` after the last
-        one where rows contradict each other in mass: then the mapping takes different things for one.
+        Registers with reads of a dial are rejected. If the meaning of its columns `is_declared` by a mapping,
+        such reads refuse the file, and its parts raise `RefusedFile` after the last one where rows contradict
+        each other in mass: then the mapping takes different things for one.
         """
         if not self._readings.num_rows:
             raise self._refuse_empty(format)
+        dials = self._guard.find()
+        if dials and is_declared:
+            raise self._refuse_dial(format, dials)
         reads = pa.concat_tables([REGISTER_READ.empty_table(), *self._reads])
         version = None if self.newest_us is None else _to_instant(self.newest_us)
         left_empty = frozenset(self.left_empty)
@@ -106,7 +112,8 @@ class Gathered:
                 some = next(rejected, REJECTED.empty_table())
                 equal = waiting.num_rows - kept.num_rows - replaced.num_rows
                 skipped = skipped + Counter({SKIPPED_EQUAL: equal})
-                yield part(kept, pa.concat_tables([some, replaced]), skipped)
+                kept, reads_of_dials = _reject_dials(kept, dials)
+                yield part(kept, pa.concat_tables([some, replaced, reads_of_dials]), skipped)
                 skipped = Counter()
             for some in rejected:
                 yield part(PARSED.empty_table(), some, skipped)
@@ -132,6 +139,7 @@ class Gathered:
         end = start + _to_int64(readings["interval_seconds"]) * 1_000_000
         series, codes = _find_series(readings)
         self._note_spans(readings, series, codes, start)
+        self._guard.add(readings, series, codes, start)
         group = np.array([zlib.crc32("\0".join(one).encode()) % GROUPS for one in series], dtype=np.int64)
         keys = group[codes] * _SPANS + start // SPAN_US + _SPANS // 2
         across = np.flatnonzero((end - 1) // SPAN_US > start // SPAN_US)
@@ -167,6 +175,13 @@ class Gathered:
             f"first on line {conflicts.line}{where}"
         )
         error = refuse(self.path, self._second_table or conflicts.line, "MAP-CONFLICT", reason)
+        error.format = format
+        return error
+
+    def _refuse_dial(self, format: str, dials: dict[Series, DialFinding]) -> RefusedFile:
+        (identifier, register), finding = min(dials.items(), key=lambda item: item[1].line)
+        reason = f"{finding.reason}, in register {register!r} of {identifier!r}"
+        error = refuse(self.path, finding.line, "MAP-DIAL", reason)
         error.format = format
         return error
 
@@ -245,6 +260,17 @@ def _restore_file_order(waiting: pa.Table) -> tuple[pa.Table, Ints]:
     if (ordinal[1:] < ordinal[:-1]).any():
         waiting = waiting.take(pa.array(np.argsort(ordinal)))
     return waiting.select(PARSED.names), _to_int64(waiting["part"])
+
+
+def _reject_dials(kept: pa.Table, dials: dict[Series, DialFinding]) -> tuple[pa.Table, pa.Table]:
+    """Return (the readings that are energy, the others as rejected rows)."""
+    rejections = Rejections()
+    for (identifier, register), finding in dials.items():
+        own = pc.and_(pc.equal(kept["identifier"], identifier), pc.equal(kept["register"], register))
+        reason = f"reads of a dial and no energy: {finding.reason}"
+        rejections.add_readings(kept.filter(own), "ROW-CUMULATIVE", reason)
+        kept = kept.filter(pc.invert(own))
+    return kept, rejections.take()
 
 
 def _find_series(readings: pa.Table) -> tuple[list[tuple[str, str]], Ints]:

@@ -264,7 +264,8 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
         "ROW-CUMULATIVE",
         "reject",
         "a value is the quantity of its interval, not a register read or a momentary value",
-        "Ask the sender for the quantities of intervals; register reads are never taken for energy.",
+        "Ask the sender for the quantities of intervals, or read the reads of a table by a mapping with "
+        "`cumulative: true`; register reads are never taken for energy.",
     ),
     (
         "ROW-DIAL",

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from data.ingest.formats.mapped_checks import MIN_DIAL_MOVES, MIN_SIZE_IN_STEPS, Floats, find_sum
+from data.ingest.formats.dial_guard import MIN_RISES, MIN_SIZE_IN_STEPS
+from data.ingest.formats.mapped_checks import Floats, find_sum
 from data.ingest.formats.mapped_numbers import remove_decimals
 from data.ingest.formats.suggest.sample import Sample
 
@@ -60,7 +61,7 @@ def find_dial(name: str, numbers: Floats) -> Dial | None:
     if np.count_nonzero(steps < 0) > np.count_nonzero(steps > 0):
         steps, known = -steps[::-1], known[::-1]
     moves, falls = int(np.count_nonzero(steps)), int(np.count_nonzero(steps < 0))
-    if moves < MIN_DIAL_MOVES or falls > MAX_FALLS_SHARE * len(steps) or (known < 0).any():
+    if moves < MIN_RISES or falls > MAX_FALLS_SHARE * len(steps) or (known < 0).any():
         return None
     falling, rises = np.flatnonzero(steps < 0), steps[steps > 0]
     is_named = DIAL_NAME.search(name) is not None
