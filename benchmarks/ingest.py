@@ -69,7 +69,7 @@ print(result.accepted + result.quarantined, int(peak.split()[1]) / 1024)
 def measure_ingest(settings: Settings) -> list[Measurement]:
     """Measure growth with history, then limits, loads and peers with all of the history."""
     dsn = engines.dsn(settings)
-    _make_company(dsn)
+    make_company(dsn, METERS)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         flat = _flatness(dsn, Path(folder))
         limit, limits = _limits(dsn, Path(folder))
@@ -80,7 +80,7 @@ def measure_ingest(settings: Settings) -> list[Measurement]:
 def measure_large(settings: Settings) -> list[Measurement]:
     """Load a file of 2 GB in a separate process; measure rows per second and peak memory."""
     dsn = engines.dsn(settings)
-    _make_company(dsn)
+    make_company(dsn, METERS)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         path = _write_large(Path(folder))
         size = path.stat().st_size
@@ -350,7 +350,8 @@ def _tenant(dsn: str) -> uuid.UUID:
     return found
 
 
-def _make_company(dsn: str) -> None:
+def make_company(dsn: str, meters: int) -> None:
+    """Make a tenant with a property and its meters `m1` to `m<meters>`, of which each has the register E1."""
     with psycopg.connect(dsn) as connection:
         connection.execute(
             """
@@ -367,5 +368,5 @@ def _make_company(dsn: str) -> None:
             insert into myproperty.meter_registers (tenant_id, meter_id, identifier, register, channel, unit)
             select tenant_id, id, serial_number, 'E1', 'import', 'kWh' from made
             """,
-            {"tenant": TENANT, "count": METERS},
+            {"tenant": TENANT, "count": meters},
         )

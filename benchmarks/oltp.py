@@ -9,6 +9,7 @@ import secrets
 import subprocess
 import tempfile
 import uuid
+from collections.abc import Iterable
 from datetime import date, timedelta
 from pathlib import Path
 from statistics import median
@@ -75,6 +76,14 @@ FILL = """
         (tenant_id, invoice_id, line_number, description, category, quantity, unit_amount, total_amount)
     select tenant, pg_temp.key(6, i), line, 'Service', 'service', 1, 1, 1
     from n, generate_series(1, 4) as line;
+    insert into myproperty.ledger_accounts (tenant_id, code, name, kind)
+    select tenant, code, code, kind
+    from n, (values ('receivables', 'asset'), ('services', 'income')) as a (code, kind) where i < 20;
+    insert into myproperty.ledger_entries
+        (tenant_id, entry_date, debit_account, credit_account, amount, currency, reference_type, reference_id,
+         description)
+    select tenant, '2026-02-01', 'receivables', 'services', 4, 'AUD', 'invoice', pg_temp.key(6, i), 'Invoice'
+    from n;
     insert into myproperty.service_tickets
         (id, tenant_id, property_id, unit_id, opened_by, status, summary, description, category, resolved_at)
     select pg_temp.key(7, i), tenant, property, pg_temp.key(3, i), pg_temp.key(5, i),
@@ -97,9 +106,10 @@ def measure_policies(settings: Settings) -> list[Measurement]:
     """Measure each call with policies and triggers: calls per second, and the ratio to its time without."""
     dsn = engines.dsn(settings)
     password = secrets.token_urlsafe(24)
-    _fill(dsn)
+    fill(dsn)
     _copy_without_policies(dsn)
-    _make_login(dsn, password)
+    make_login(dsn, password)
+    _grant_copies(dsn)
     found = []
     for script, name in CALLS.items():
         times: dict[str, list[float]] = {SECURED: [], PLAIN: []}
@@ -143,7 +153,8 @@ def measure_partitions(settings: Settings) -> list[Measurement]:
     ]
 
 
-def _fill(dsn: str) -> None:
+def fill(dsn: str) -> None:
+    """Fill the tables of the calls with the rows of `SIZES`."""
     make_partitions(dsn, DAYS)
     with psycopg.connect(dsn) as connection:
         connection.execute(FILL.encode())
@@ -207,45 +218,66 @@ def _foreign_keys(connection: psycopg.Connection) -> list[tuple[str, str, str]]:
     return [(table.partition(".")[2], name, definition) for table, name, definition in rows]
 
 
-def _make_login(dsn: str, password: str) -> None:
-    """Make a login that acts as the application, and reads and writes the copies too."""
+def make_login(dsn: str, password: str) -> None:
+    """Make a login that acts as the application."""
+    with psycopg.connect(dsn) as connection:
+        connection.execute(
+            sql.SQL("create role {} login password {} in role {}").format(
+                sql.Identifier(LOGIN), sql.Literal(password), sql.Identifier(APP_ROLE)
+            )
+        )
+
+
+def _grant_copies(dsn: str) -> None:
     login = sql.Identifier(LOGIN)
     with psycopg.connect(dsn) as connection:
-        for statement in (
-            sql.SQL("create role {} login password {} in role {}").format(
-                login, sql.Literal(password), sql.Identifier(APP_ROLE)
-            ),
-            sql.SQL("grant usage on schema bench_plain to {}").format(login),
-            sql.SQL("grant select, insert, update on all tables in schema bench_plain to {}").format(login),
-        ):
-            connection.execute(statement)
+        connection.execute(sql.SQL("grant usage on schema bench_plain to {}").format(login))
+        connection.execute(
+            sql.SQL("grant select, insert, update on all tables in schema bench_plain to {}").format(login)
+        )
 
 
 def _pgbench(dsn: str, password: str, script: str, schema: str) -> list[float]:
     """Return the seconds of each prepared call of one session, as the client measures them."""
-    server = conninfo_to_dict(dsn)
     calls = READS if script.startswith("read_") else WRITES
-    variables = {**SIZES, "tenant": _key(1), "user": _key(5)}
-    options = f"-c search_path={schema} -c app.tenant_id={_key(1)} -c app.user_id={_key(5)}"
-    with tempfile.TemporaryDirectory(prefix="pgbench-") as folder:
-        statements = Path(folder) / "script.sql"
-        statements.write_text(_statements(script, schema))
-        command = [
-            str(wheel_binaries() / "pgbench"), "--no-vacuum", "--protocol=prepared",
-            f"--transactions={calls}", "--log", f"--log-prefix={folder}/calls", f"--file={statements}",
-            *(f"--define={name}={value}" for name, value in variables.items()),
-            f"--host={server['host']}", f"--port={server['port']}", f"--username={LOGIN}",
-            str(server["dbname"]),
-        ]  # fmt: skip
-        environment = {**os.environ, "PGPASSWORD": password, "PGOPTIONS": options}
+    with tempfile.TemporaryDirectory(prefix="pgbench-") as name:
+        folder = Path(name)
+        command = pgbench_command(dsn, [script], schema, folder, f"--transactions={calls}")
+        environment = pgbench_environment(password, schema)
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        lines = [
-            line.split() for log in Path(folder).glob("calls.*") for line in log.read_text().splitlines()
-        ]
-    if done.returncode or len(lines) != calls:
+        seconds = read_seconds(folder)
+    if done.returncode or len(seconds) != calls:
         raise RuntimeError(f"pgbench failed at {script} in {schema}: {done.stdout}{done.stderr}")
-    # A line: client, call, microseconds, ...
-    return [int(line[2]) / 1e6 for line in lines]
+    return seconds
+
+
+def pgbench_command(dsn: str, scripts: Iterable[str], schema: str, folder: Path, *words: str) -> list[str]:
+    """Return the command that makes calls and logs each of them in the folder."""
+    server = conninfo_to_dict(dsn)
+    variables = {**SIZES, "tenant": _key(1), "user": _key(5)}
+    files = []
+    for script in scripts:
+        files.append(folder / f"{script}.sql")
+        files[-1].write_text(_statements(script, schema))
+    return [
+        str(wheel_binaries() / "pgbench"), "--no-vacuum", "--protocol=prepared", *words,
+        "--log", f"--log-prefix={folder}/calls", *(f"--file={file}" for file in files),
+        *(f"--define={name}={value}" for name, value in variables.items()),
+        f"--host={server['host']}", f"--port={server['port']}", f"--username={LOGIN}",
+        str(server["dbname"]),
+    ]  # fmt: skip
+
+
+def pgbench_environment(password: str, schema: str) -> dict[str, str]:
+    """Return the environment of `pgbench_command`: a session of the tenant that is measured."""
+    options = f"-c search_path={schema} -c app.tenant_id={_key(1)} -c app.user_id={_key(5)}"
+    return {**os.environ, "PGPASSWORD": password, "PGOPTIONS": options}
+
+
+def read_seconds(folder: Path) -> list[float]:
+    """Return the seconds of each logged call. A line has: client, call, microseconds, ..."""
+    logs = [log.read_text() for log in folder.glob("calls.*")]
+    return [int(line.split()[2]) / 1e6 for log in logs for line in log.splitlines()]
 
 
 def _statements(script: str, schema: str) -> str:
