@@ -72,10 +72,13 @@ def dbt_step(name: str, manifest: Path) -> dg.AssetsDefinition:
         warm_dbt: dg.ResourceParam[dbt_calls.WarmDbt],
         platform: dg.ResourceParam[Platform],
     ) -> Iterator[Any]:
-        if name == DIMENSIONS_STEP:
-            yield from _build_changed(context, dbt, warm_dbt, platform)
-        else:
-            yield from _build(context, dbt, warm_dbt, platform, dates=window(context) if has_dates else None)
+        watching = platform.watch_locks(context, PIPELINE, WAREHOUSE_DBT)
+        with permanent_unless_retryable(), watching, one_dbt_at_a_time(platform.oltp_dsn):
+            if name == DIMENSIONS_STEP:
+                yield from _build_changed(context, dbt, warm_dbt, platform)
+            else:
+                dates = window(context) if has_dates else None
+                yield from _build(context, dbt, warm_dbt, platform, dates=dates)
 
     return build
 
@@ -96,18 +99,16 @@ def _build(
     settings = platform.settings
     run_id = context.run.run_id
     target = dbt_calls.target_path(settings) / "runs" / f"{run_id[:8]}-{context.op.name}"
-    watching = platform.watch_locks(context, PIPELINE, WAREHOUSE_DBT)
-    with permanent_unless_retryable(), watching, one_dbt_at_a_time(platform.oltp_dsn):
-        variables = dbt_calls.connection(settings) | dbt_calls.with_parse(settings, target)
-        variables |= warm.variables(target) | dbt_calls.without(unchanged, target)
-        with dbt_calls.environment(variables | {"MYPROPERTY_RUN_ID": run_id}):
-            words = dbt_calls.arguments("build", dates, left_out_of_tags(context.run.tags))
-            call = dbt.cli(words, context=context, target_path=target)
-        with printed_by("dbt", context):
-            for event in call.stream():
-                if isinstance(event, dg.Output):
-                    platform.progress(f"dbt built {event.output_name.replace('__', '/', 1)}")
-                yield event
+    variables = dbt_calls.connection(settings) | dbt_calls.with_parse(settings, target)
+    variables |= warm.variables(target) | dbt_calls.without(unchanged, target)
+    with dbt_calls.environment(variables | {"MYPROPERTY_RUN_ID": run_id}):
+        words = dbt_calls.arguments("build", dates, left_out_of_tags(context.run.tags))
+        call = dbt.cli(words, context=context, target_path=target)
+    with printed_by("dbt", context):
+        for event in call.stream():
+            if isinstance(event, dg.Output):
+                platform.progress(f"dbt built {event.output_name.replace('__', '/', 1)}")
+            yield event
 
 
 def _build_changed(
