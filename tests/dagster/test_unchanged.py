@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 
 from dagster_project.defs.warehouse.assets import DIMENSIONS_STEP, STEPS
-from dagster_project.defs.warehouse.unchanged import Built, find_unchanged, keep_built, read_built
+from dagster_project.defs.warehouse.unchanged import (
+    Built,
+    adopt_built,
+    find_unchanged,
+    keep_built,
+    read_built,
+)
 from dagster_project.resources import dbt
 from myproperty.settings import Settings
 
@@ -97,6 +103,11 @@ def test_parents_come_first(manifest: dict[str, Any], built: Built) -> None:
         assert not set(manifest["parent_map"][unique_id]).intersection(found[number:])
 
 
-def test_what_is_kept_is_read_again(built: Built, tmp_path: Path) -> None:
-    keep_built(tmp_path / "kept.json", built)
-    assert read_built(tmp_path / "kept.json") == built
+def test_what_a_published_run_built_is_kept_and_that_of_another_is_not(built: Built, tmp_path: Path) -> None:
+    kept, of_run = tmp_path / "kept.json", tmp_path / "run.json"
+    keep_built(of_run, built)
+    assert read_built(kept) is None
+    adopt_built(kept, of_run)
+    assert read_built(kept) == built
+    adopt_built(kept, of_run)  # of a run of chosen assets, which wrote nothing
+    assert read_built(kept) == built

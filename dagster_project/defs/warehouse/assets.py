@@ -16,7 +16,13 @@ import dagster as dg
 from dagster_dbt import DbtCliResource, dbt_assets
 
 from dagster_project.defs.warehouse.translator import LAYERS, Translator, asset_key
-from dagster_project.defs.warehouse.unchanged import Built, find_unchanged, keep_built, read_built
+from dagster_project.defs.warehouse.unchanged import (
+    Built,
+    adopt_built,
+    find_unchanged,
+    keep_built,
+    read_built,
+)
 from dagster_project.environments import WAREHOUSE_POOL
 from dagster_project.failures import RETRY, permanent_unless_retryable
 from dagster_project.fences import DIMENSIONS_PASSED, FACTS_PASSED, RAW_PASSED, make_fence
@@ -29,6 +35,7 @@ from data.landing.published_dates import one_dbt_at_a_time, publish_dates
 from expectations.suites import warehouse_suites
 from myproperty.database.roles import PIPELINE, WAREHOUSE_DBT
 from myproperty.dates import Window
+from myproperty.settings import Settings
 
 # Staging models that are read by reading date: they and their tests need the window.
 _DATED_STAGING = "stg_oltp__meter_readings stg_oltp__reading_issues stg_oltp__solar_reference_yields"
@@ -36,6 +43,8 @@ _DATED = f"{_DATED_STAGING} tag:fact,config.materialized:incremental tag:mart_ca
 _QUALITY = "tag:quality"
 QUALITY_STEP = "dbt_quality"
 DIMENSIONS_STEP = "dbt_dimensions"
+# What that step was built from, and what it built: of a run beside its dbt, of the last published run kept.
+_BUILT = "dbt_dimensions.json"
 # step -> (dbt selection, dbt exclusion, has reading dates, the fence before it)
 # A step excludes the later steps: dbt would run the tests that a later model has on an earlier one.
 STEPS: dict[str, tuple[str, str, bool, dg.AssetKey | None]] = {
@@ -98,7 +107,7 @@ def _build(
     """
     settings = platform.settings
     run_id = context.run.run_id
-    target = dbt_calls.target_path(settings) / "runs" / f"{run_id[:8]}-{context.op.name}"
+    target = _folder_of(settings, run_id, context.op.name)
     variables = dbt_calls.connection(settings) | dbt_calls.with_parse(settings, target)
     variables |= warm.variables(target) | dbt_calls.without(unchanged, target)
     with dbt_calls.environment(variables | {"MYPROPERTY_RUN_ID": run_id}):
@@ -116,10 +125,11 @@ def _build_changed(
 ) -> Iterator[Any]:
     """Run dbt on the nodes that would not come out as they stand; the others are reported as they are.
 
-    Assets that a person chose are all built.
+    What the last published run left is what may stay: a gate may have stopped the runs since. Assets that a
+    person chose are all built.
     """
     settings = platform.settings
-    kept = dbt_calls.target_path(settings) / f"{context.op.name}.json"
+    kept = dbt_calls.target_path(settings) / _BUILT
     manifest = json.loads(dbt_calls.manifest(settings).read_text())
     now = Built(dbt_calls.digest_parse(settings), dict(platform.raw_digests), stamp_relations(platform))
     unchanged = [] if context.is_subset else find_unchanged(manifest, read_built(kept), now)
@@ -132,7 +142,13 @@ def _build_changed(
         platform.progress(f"{len(as_they_are)} tables and views have the files and rows of the last run")
     yield from _build(context, dbt, warm, platform, unchanged=unchanged)
     if not context.is_subset:
-        keep_built(kept, replace(now, relations=stamp_relations(platform)))
+        built = replace(now, relations=stamp_relations(platform))
+        keep_built(_folder_of(settings, context.run.run_id, context.op.name) / _BUILT, built)
+
+
+def _folder_of(settings: Settings, run_id: str, step: str) -> Path:
+    """Return the folder into which dbt writes in a step of a run."""
+    return dbt_calls.target_path(settings) / "runs" / f"{run_id[:8]}-{step}"
 
 
 def stamp_relations(platform: Platform) -> dict[str, str]:
@@ -168,6 +184,10 @@ def publish_step(dbt_steps: Sequence[dg.AssetsDefinition]) -> dg.AssetsDefinitio
                 failed_run_id=tags.get(SPLIT_FROM),
             )
             dbt_calls.keep_manifest(platform.settings)
+            adopt_built(
+                dbt_calls.target_path(platform.settings) / _BUILT,
+                _folder_of(platform.settings, context.run.run_id, DIMENSIONS_STEP) / _BUILT,
+            )
             dbt_calls.delete_old_runs(platform.settings)
         without = f" without {describe_tenants(left_out)}" if left_out else ""
         platform.progress(f"published {dates.start} to before {dates.end}{without}")

@@ -37,9 +37,13 @@ def read_built(kept: Path) -> Built | None:
 
 def keep_built(kept: Path, built: Built) -> None:
     """Write what a step was built from, after it and its tests succeeded."""
-    new = kept.with_suffix(".new")
-    new.write_text(json.dumps(asdict(built)))
-    new.replace(kept)
+    kept.write_text(json.dumps(asdict(built)))
+
+
+def adopt_built(kept: Path, of_run: Path) -> None:
+    """Keep what a run wrote, after it was published; a run that built chosen assets alone wrote nothing."""
+    if of_run.is_file():
+        of_run.replace(kept)
 
 
 def find_unchanged(manifest: Mapping[str, Any], before: Built | None, now: Built) -> list[str]:
