@@ -27,6 +27,8 @@ def tag_process(context: dg.AssetExecutionContext) -> None:
 
 def is_gone(process: str) -> bool:
     """Return whether a process of this machine has ended. Of another machine's nothing is known: False."""
+    if not process:
+        return False
     host, number, started = process.rsplit("/", 2)
     if host != socket.gethostname():
         return False
@@ -34,6 +36,12 @@ def is_gone(process: str) -> bool:
         return bool(abs(psutil.Process(int(number)).create_time() - float(started)) > 1)
     except psutil.NoSuchProcess:
         return True
+
+
+def has_ended(instance: dg.DagsterInstance, run_id: str) -> bool:
+    """Return whether a run has finished or its process is gone. Of an unknown run nothing is known: False."""
+    run = instance.get_run_by_id(run_id)
+    return run is not None and (run.is_finished or is_gone(run.tags.get(PROCESS, "")))
 
 
 def find_unfinished_runs(

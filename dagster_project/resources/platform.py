@@ -6,11 +6,12 @@ The resource of dbt is in `dagster_project.resources.dbt`.
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from dagster_project.processes import has_ended
 from expectations.verdicts import Verdict
 from myproperty.database.roles import GATES, PIPELINE, WAREHOUSE_LOGINS, Login
 from myproperty.logs import is_json
@@ -104,11 +105,24 @@ class Platform:
         return self.settings.dataset_prefix
 
     @contextmanager
-    def warehouse(self) -> Iterator["Warehouse"]:
-        """Open the warehouse and close it at the end."""
+    def warehouse_to_write(self, context: dg.AssetExecutionContext) -> Iterator["Warehouse"]:
+        """Open the warehouse for a step that writes it, and close it at the end.
+
+        Jobs that run in it for an ended run are cancelled first: they would write over what this run writes.
+        """
+        with self.warehouse(context.run.run_id) as warehouse:
+            for job in warehouse.cancel_jobs(partial(has_ended, context.instance)):
+                context.log.warning(
+                    f"the job {job} of a run that has ended was still running: it is cancelled"
+                )
+            yield warehouse
+
+    @contextmanager
+    def warehouse(self, run_id: str | None = None) -> Iterator["Warehouse"]:
+        """Open the warehouse, for a run, and close it at the end."""
         from data.raw.warehouse import open_warehouse
 
-        warehouse = open_warehouse(self.settings)
+        warehouse = open_warehouse(self.settings, run_id)
         try:
             yield warehouse
         finally:

@@ -9,6 +9,7 @@ import hashlib
 import io
 import itertools
 import re
+import time
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -26,24 +27,36 @@ from data.raw.accounts import MOST_BYTES_OF_A_READER
 from data.raw.partitions import check_partition, range_filter
 from data.raw.rights import PUBLISHED
 from myproperty import engines
-from myproperty.database.roles import WAREHOUSE_GATES, WAREHOUSE_RAW, WAREHOUSE_READER, Login
+from myproperty.database.roles import WAREHOUSE_DBT, WAREHOUSE_GATES, WAREHOUSE_RAW, WAREHOUSE_READER, Login
 from myproperty.engines.emulator.client import bigquery_client
 from myproperty.settings import Settings
 
+# dbt sets it too, in `query_labels`.
+RUN_LABEL = "run"
+# A load and its merge take minutes: an older table of changed rows was left by a process that was killed.
+LEFT_AFTER = datetime.timedelta(hours=1)
+CANCELLING_S = 60
 GRANTED = "docs/logins.md lists what to grant, and how to look at what is granted."
 
 
-def open_bigquery(settings: Settings) -> "BigQueryWarehouse":
-    """Open BigQuery, or the emulator of the settings. Raises `IngestError` if the emulator is down."""
+def open_bigquery(settings: Settings, run_id: str | None = None) -> "BigQueryWarehouse":
+    """Open BigQuery, or the emulator of the settings; its jobs have the labels that dbt's have too.
+
+    Raises `IngestError` if the emulator is down.
+    """
     endpoint = settings.bigquery_endpoint
     if settings.warehouse == "emulator" and endpoint is None:
         endpoint = engines.status(settings).warehouse.get("endpoint")
         if endpoint is None:
             raise IngestError("the BigQuery emulator is not running: start it with `myproperty up`")
 
+    labels = {"app": "myproperty"} | ({RUN_LABEL: run_id} if run_id else {})
+
     def connect(login: Login) -> bigquery.Client:
         account = engines.account(settings, login)
-        return bigquery_client(endpoint, settings.bigquery_project, settings.bigquery_location, account)
+        return bigquery_client(
+            endpoint, settings.bigquery_project, settings.bigquery_location, account, labels
+        )
 
     return BigQueryWarehouse(connect, settings.bigquery_project, settings.warehouse, settings.dataset_prefix)
 
@@ -124,6 +137,7 @@ class BigQueryWarehouse:
 
     def merge(self, entity: Entity, rows: pa.Table, load_key: str) -> None:
         """See `Warehouse`. Loads a second table, named after the key, merges it, and drops it."""
+        self._drop_left_tables(entity)
         if rows.num_rows == 0:
             return
         target = self._name(entity)
@@ -137,6 +151,30 @@ class BigQueryWarehouse:
             client.query_and_wait(merge_sql(entity, target, changed))
         finally:
             client.delete_table(changed, not_found_ok=True)
+
+    def _drop_left_tables(self, entity: Entity) -> None:
+        """Drop the tables of changed rows of this entity that killed processes have left."""
+        client = self._client(WAREHOUSE_RAW)
+        oldest = datetime.datetime.now(datetime.UTC) - LEFT_AFTER
+        for table in client.list_tables(self._dataset):
+            if (
+                re.fullmatch(f"{entity.name}_changed_[0-9a-f]{{16}}", table.table_id)
+                and table.created < oldest
+            ):
+                client.delete_table(table, not_found_ok=True)
+
+    def cancel_jobs(self, has_ended: Callable[[str], bool]) -> list[str]:
+        """See `Warehouse`. Those of the loader and of dbt: an account lists and cancels its own jobs."""
+        cancelled = []
+        for login in (WAREHOUSE_RAW, WAREHOUSE_DBT):
+            client = self._client(login)
+            for state in ("pending", "running"):
+                for job in client.list_jobs(state_filter=state):
+                    run_id = job.labels.get(RUN_LABEL)
+                    if run_id and job.job_id not in cancelled and has_ended(run_id):
+                        _cancel(job)
+                        cancelled.append(job.job_id)
+        return cancelled
 
     def latest_landing(self, entity: Entity) -> datetime.datetime | None:
         """See `Warehouse`."""
@@ -231,6 +269,15 @@ class BigQueryWarehouse:
         if entity.partition_column is not None:
             config.time_partitioning = bigquery.TimePartitioning(field=entity.partition_column)
         return config
+
+
+def _cancel(job: Any) -> None:
+    """Cancel a job and wait until it has ended, at most CANCELLING_S seconds."""
+    job.cancel()
+    deadline = time.monotonic() + CANCELLING_S
+    while job.state != "DONE" and time.monotonic() < deadline:
+        time.sleep(1)
+        job.reload()
 
 
 def job_id(target: str, load_key: str, content: bytes, generation: int = 0) -> str:

@@ -128,6 +128,10 @@ class PostgresWarehouse:
             raise QueryRefused("this warehouse was opened without a login of readers")
         return ask_as_reader(self._find_reader(), statement, most)
 
+    def cancel_jobs(self, has_ended: Callable[[str], bool]) -> list[str]:
+        """See `Warehouse`. None: the server ends the statement of a client that is gone by itself."""
+        return []
+
     def stamp_relations(self) -> dict[str, str]:
         """See `Warehouse`. The server counts the rows written; it counts from zero after a crash."""
         with transaction(self._connections) as session:

@@ -5,6 +5,7 @@ raw (dbt).
 """
 
 import datetime
+from collections.abc import Callable
 from typing import Protocol
 
 import pandas as pd
@@ -59,6 +60,9 @@ class Warehouse(Protocol):
         Raises `QueryRefused` if it writes, reads anything else, takes too long or costs too much.
         """
 
+    def cancel_jobs(self, has_ended: Callable[[str], bool]) -> list[str]:
+        """Cancel what still runs in the warehouse for an ended run (an id); return the ids of these jobs."""
+
     def stamp_relations(self) -> dict[str, str]:
         """Return, by `schema.name`, a text that changes with every change of a relation; none if unknown."""
 
@@ -66,8 +70,11 @@ class Warehouse(Protocol):
         """Close all connections."""
 
 
-def open_warehouse(settings: Settings) -> Warehouse:
-    """Open the warehouse of the settings. Raises `IngestError` for an unknown kind, or if it is down."""
+def open_warehouse(settings: Settings, run_id: str | None = None) -> Warehouse:
+    """Open the warehouse of the settings; its jobs carry the id of the run, where it has jobs.
+
+    Raises `IngestError` for an unknown kind, or if it is down.
+    """
     if settings.warehouse == "postgres":
         return PostgresWarehouse(
             engines.login_dsn(settings, WAREHOUSE_RAW),
@@ -79,7 +86,7 @@ def open_warehouse(settings: Settings) -> Warehouse:
         # Google's libraries take seconds to import.
         from data.raw.bigquery import open_bigquery
 
-        return open_bigquery(settings)
+        return open_bigquery(settings, run_id)
     raise IngestError(
         f"unknown warehouse {settings.warehouse!r}: "
         "set MYPROPERTY_WAREHOUSE to postgres, bigquery or emulator"

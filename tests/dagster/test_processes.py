@@ -12,7 +12,7 @@ from dagster._core.events import DagsterEvent, DagsterEventType
 from dagster._core.launcher.base import WorkerStatus
 
 from dagster_project.instance import open_instance
-from dagster_project.processes import PROCESS, describe_process, find_unfinished_runs, is_gone
+from dagster_project.processes import PROCESS, describe_process, find_unfinished_runs, has_ended, is_gone
 
 RUN = """
 import sys, time
@@ -50,8 +50,11 @@ def test_a_killed_run_is_ended_and_a_living_one_is_not(tmp_path: Path) -> None:
         with open_instance(tmp_path) as opened:
             (run,) = find_unfinished_runs(opened, "pipeline")
             assert run.status == dg.DagsterRunStatus.STARTED
+            assert not has_ended(opened, run.run_id)
             worker.send_signal(signal.SIGKILL)
             worker.wait()
+            assert has_ended(opened, run.run_id)
+            assert not has_ended(opened, "an invocation of dbt by hand")
             assert find_unfinished_runs(opened, "pipeline") == []
             ended = opened.get_run_by_id(run.run_id)
             assert ended is not None

@@ -58,7 +58,12 @@ class JobHandler(BaseHTTPRequestHandler):
     server: JobServer
 
     def do_POST(self) -> None:
-        """Begin a resumable upload: the body is the job, its file follows by PUT."""
+        """Begin a resumable upload: the body is the job, its file follows by PUT. Or cancel a job."""
+        if (path := urlsplit(self.path).path).endswith("/cancel"):
+            job = self.server.jobs[path.split("/")[-2]]
+            job["status"] = {"state": "DONE", "errorResult": {"reason": "stopped", "message": "stopped"}}
+            self._answer(200, {"job": job})
+            return
         job = json.loads(self._read_body())
         if self._is_disturbed():
             return
@@ -83,8 +88,14 @@ class JobHandler(BaseHTTPRequestHandler):
         self._answer(200, self.server.jobs[parse_qs(urlsplit(self.path).query)["job"][0]])
 
     def do_GET(self) -> None:
-        wanted = urlsplit(self.path).path.rsplit("/", 1)[1]
+        asked = urlsplit(self.path)
+        wanted = asked.path.rsplit("/", 1)[1]
         if self._is_disturbed():
+            return
+        if wanted == "jobs":
+            state = parse_qs(asked.query)["stateFilter"][0].upper()
+            found = [job for job in self.server.jobs.values() if job["status"]["state"] == state]
+            self._answer(200, {"jobs": found})
             return
         if self.server.refusal:
             self._refuse(*self.server.refusal)

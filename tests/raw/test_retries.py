@@ -1,6 +1,7 @@
 """Errors of BigQuery over HTTP: which are retried, and that the retry of a failed load is a new job."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from google.api_core.exceptions import GoogleAPICallError
@@ -81,3 +82,29 @@ def test_a_server_that_is_gone_is_retried() -> None:
     with pytest.raises(OSError, match="refused") as raised:
         client.get_job("a-job", retry=ONCE)
     assert is_retryable(raised.value)
+
+
+def running(job_id: str, **labels: str) -> dict[str, Any]:
+    return {
+        "jobReference": {"projectId": "a-project", "jobId": job_id, "location": "EU"},
+        "configuration": {"labels": labels, "query": {"query": "select 1"}, "jobType": "QUERY"},
+        "status": {"state": "RUNNING"},
+    }
+
+
+def test_the_jobs_of_ended_runs_are_cancelled_and_no_others(server: JobServer) -> None:
+    for job_id, labels in {
+        "of-the-dead": {"run": "a-dead-run", "app": "myproperty"},
+        "of-another-run": {"run": "a-living-run", "app": "myproperty"},
+        "by-hand": {},
+    }.items():
+        server.jobs[job_id] = running(job_id, **labels)
+    server.jobs["waiting"] = running("waiting", run="a-dead-run") | {"status": {"state": "PENDING"}}
+    server.jobs["done"] = running("done", run="a-dead-run") | {"status": {"state": "DONE"}}
+    assert server.open_warehouse().cancel_jobs("a-dead-run".__eq__) == ["waiting", "of-the-dead"]
+    states = {job_id: job["status"] for job_id, job in server.jobs.items()}
+    assert {job_id for job_id, status in states.items() if "errorResult" in status} == {
+        "of-the-dead", "waiting",
+    }  # fmt: skip
+    assert states["of-another-run"] == states["by-hand"] == {"state": "RUNNING"}
+    assert server.open_warehouse().cancel_jobs("a-dead-run".__eq__) == []

@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 import pyarrow as pa
 import pytest
+from google.cloud import bigquery
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
@@ -23,7 +24,7 @@ from data.raw.rights import prepare_warehouse
 from data.raw.transfer import transfer
 from data.raw.warehouse import Warehouse, open_warehouse
 from myproperty import engines
-from myproperty.database.roles import WAREHOUSE_DBT, WAREHOUSE_READER
+from myproperty.database.roles import WAREHOUSE_DBT, WAREHOUSE_RAW, WAREHOUSE_READER
 from myproperty.settings import Settings
 from tests.conftest import DatabaseMaker
 from tests.ingest.conftest import Company
@@ -45,7 +46,7 @@ def emulator(postgres_settings: Settings) -> Iterator[Warehouse]:
         engines.up(settings)
     except engines.EngineError as error:
         pytest.skip(f"no BigQuery emulator here: {error}")
-    warehouse = open_warehouse(settings)
+    warehouse = open_warehouse(settings, "the-run-of-the-test")
     yield warehouse
     warehouse.close()
 
@@ -55,8 +56,10 @@ def test_raw_in_postgres(landed: Company, postgres: Warehouse) -> None:
 
 
 @pytest.mark.emulator
-def test_raw_in_bigquery(landed: Company, emulator: Warehouse) -> None:
+def test_raw_in_bigquery(landed: Company, emulator: BigQueryWarehouse) -> None:
     check_raw(landed, emulator)
+    labels = [job.labels for job in emulator._client(WAREHOUSE_RAW).list_jobs()]
+    assert {"app": "myproperty", "run": "the-run-of-the-test"} in labels and {} not in labels
 
 
 def check_raw(landed: Company, warehouse: Warehouse) -> None:
@@ -204,6 +207,36 @@ def test_a_question_reads_published_datasets_only_in_bigquery(emulator: BigQuery
     ):
         with pytest.raises(QueryRefused, match=r"ingest_raw\.secrets is not published"):
             emulator.ask(question, 3)
+
+
+@pytest.mark.emulator
+def test_what_a_killed_merge_left_is_dropped_by_the_next(
+    emulator: BigQueryWarehouse, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process dies between load and drop; a merge that is younger than an hour may still be at work."""
+    entity = ENTITIES["agent_audit"]
+    emulator.ensure_table(entity)
+    client = emulator._client(WAREHOUSE_RAW)
+    call_tools(company, CALLED)
+    land(entity.name, company.dsn)
+    changed = read_landing(entity.name, company.dsn)
+    with monkeypatch.context() as killed:
+        killed.setattr(bigquery.Client, "delete_table", lambda *_, **__: None)
+        emulator.merge(entity, changed, "a killed run")
+    (left,) = [name for name in list_names(client) if "_changed_" in name]
+    others = ("agent_audit_changed_by_hand", "invoices_changed_0123456789abcdef")
+    for name in others:
+        emulator.query(f"create or replace table ingest_raw.{name} as select 1 as n")
+    emulator.merge(entity, changed.slice(0, 0), "the next run")
+    assert left in list_names(client)
+    monkeypatch.setattr("data.raw.bigquery.LEFT_AFTER", timedelta(0))
+    emulator.merge(entity, changed.slice(0, 0), "the run after")
+    assert left not in list_names(client) and {*others} <= {*list_names(client)}
+    client.delete_table("ingest_raw.agent_audit")  # the next test begins without it
+
+
+def list_names(client: bigquery.Client) -> list[str]:
+    return [table.table_id for table in client.list_tables("ingest_raw")]
 
 
 def test_a_growing_table_in_postgres(company: Company, postgres: Warehouse) -> None:

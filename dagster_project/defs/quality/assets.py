@@ -54,7 +54,7 @@ def load_quality(
 
     tag_process(context)
     dsn = platform.oltp_dsn
-    with permanent_unless_retryable(), platform.warehouse() as warehouse:
+    with permanent_unless_retryable(), platform.warehouse_to_write(context) as warehouse:
         record_runs(context.instance, dsn)
         for name, count in {QUALITY_DAYS: count_days, QUALITY_RUNS: count_runs}.items():
             changed = count(dsn)

@@ -49,7 +49,7 @@ def load_entities(
     selected = [entity for entity in UNDATED if raw_key(entity) in context.selected_asset_keys]
     total = 0
     watching = platform.watch_locks(context, WAREHOUSE_RAW)
-    with permanent_unless_retryable(), watching, platform.warehouse() as warehouse:
+    with permanent_unless_retryable(), watching, platform.warehouse_to_write(context) as warehouse:
         for entity in selected:
             rows = transfer(warehouse, entity, platform.oltp_dsn, context.run.run_id)
             total += rows
@@ -78,7 +78,7 @@ def raw_asset(entity: str) -> dg.AssetsDefinition:
 
         dates = window(context).dates
         watching = platform.watch_locks(context, WAREHOUSE_RAW)
-        with permanent_unless_retryable(), watching, platform.warehouse() as warehouse:
+        with permanent_unless_retryable(), watching, platform.warehouse_to_write(context) as warehouse:
             rows = transfer(warehouse, entity, platform.oltp_dsn, context.run.run_id, dates)
         platform.progress(f"loaded raw.{entity}: {rows} rows")
         return dg.MaterializeResult(metadata={"rows": rows})

@@ -107,6 +107,8 @@ def _build(
     """
     settings = platform.settings
     run_id = context.run.run_id
+    with platform.warehouse_to_write(context):
+        pass  # dbt connects by itself
     target = _folder_of(settings, run_id, context.op.name)
     variables = dbt_calls.connection(settings) | dbt_calls.with_parse(settings, target)
     variables |= warm.variables(target) | dbt_calls.without(unchanged, target)

@@ -1,9 +1,11 @@
 """Connect a BigQuery client to Google's service, or to an endpoint without accounts such as the emulator."""
 
+from collections.abc import Mapping
+
 import google.auth
 from google.api_core.client_options import ClientOptions
 from google.auth import impersonated_credentials
-from google.auth.credentials import AnonymousCredentials
+from google.auth.credentials import AnonymousCredentials, Credentials
 from google.auth.exceptions import DefaultCredentialsError
 from google.cloud import bigquery
 
@@ -11,21 +13,32 @@ from myproperty.engines.errors import EngineError
 
 
 def bigquery_client(
-    endpoint: str | None, project: str, location: str | None, account: str | None = None
+    endpoint: str | None,
+    project: str,
+    location: str | None,
+    account: str | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> bigquery.Client:
-    """Return a client of the server at `endpoint`, or of Google for None.
+    """Return a client of the server at `endpoint`, or of Google for None; its jobs have the `labels`.
 
     At Google it acts as the service account `account`, which the machine's own credentials have to be allowed
     to impersonate; None: as the machine's own. Any other endpoint has no Storage API beside it: read with
     `create_bqstorage_client=False`. Raises `EngineError` if the machine has no credentials.
     """
-    if endpoint is not None:
+
+    def connect(credentials: Credentials, options: ClientOptions | None = None) -> bigquery.Client:
         return bigquery.Client(
             project=project,
             location=location,
-            credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]
-            client_options=ClientOptions(api_endpoint=endpoint),
+            credentials=credentials,
+            client_options=options,
+            default_query_job_config=bigquery.QueryJobConfig(labels=dict(labels or {})),
+            default_load_job_config=bigquery.LoadJobConfig(labels=dict(labels or {})),
         )
+
+    if endpoint is not None:
+        nobody = AnonymousCredentials()  # type: ignore[no-untyped-call]
+        return connect(nobody, ClientOptions(api_endpoint=endpoint))
     try:
         own, _ = google.auth.default(scopes=bigquery.Client.SCOPE)
     except DefaultCredentialsError as error:
@@ -33,11 +46,10 @@ def bigquery_client(
             "this machine has no Google credentials: run `gcloud auth application-default login`, or name "
             "the file of a key in GOOGLE_APPLICATION_CREDENTIALS"
         ) from error
-    credentials = own if account is None else _act_as(account, own)
-    return bigquery.Client(project=project, location=location, credentials=credentials)
+    return connect(own if account is None else _act_as(account, own))
 
 
-def _act_as(account: str, own: google.auth.credentials.Credentials) -> impersonated_credentials.Credentials:
+def _act_as(account: str, own: Credentials) -> impersonated_credentials.Credentials:
     return impersonated_credentials.Credentials(  # type: ignore[no-untyped-call]
         source_credentials=own, target_principal=account, target_scopes=bigquery.Client.SCOPE
     )
