@@ -17,7 +17,7 @@ FAST := not engine and not emulator and not slow
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast soak chaos fuzz dev lint lint-python lint-layout lint-sql format bench docs model-docs quality-docs screenshots slim lock sbom down clean
+.PHONY: help demo test test-fast soak chaos fuzz dev lint lint-python lint-layout lint-sql format bench docs model-docs quality-docs screenshots slim lock sbom audit down clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -113,6 +113,19 @@ sbom: $(READY) ## write the bill of materials of what runs (CycloneDX): .local/s
 	@.local/sbom-venv/bin/pip install --quiet --disable-pip-version-check cyclonedx-bom
 	@.local/sbom-venv/bin/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml -o .local/sbom.json
 	@echo "Wrote .local/sbom.json"
+
+SERVICE ?= pypi
+audit: ## compare both locks with known vulnerabilities, those of PyPI or, with SERVICE=osv, of osv.dev
+	@$(PYTHON) -m venv .local/audit-venv
+	@.local/audit-venv/bin/pip install --quiet --disable-pip-version-check pip-audit
+	@for lock in requirements.lock requirements-dev.lock; do \
+		echo "$$lock:"; \
+		.local/audit-venv/bin/pip-audit --vulnerability-service $(SERVICE) --strict --require-hashes --disable-pip \
+			--progress-spinner off --requirement $$lock || { \
+			echo "Not clean. Vulnerabilities are in a table above, with the version that mends each: 'make lock'." >&2; \
+			echo "Without a table $(SERVICE) had no data (not found, not reachable), and nothing is known." >&2; \
+			exit 1; }; \
+	done
 
 down: $(READY) ## stop the embedded engines
 	@$(BIN)/myproperty down
