@@ -2,7 +2,7 @@
 
 The demo company runs through the real job in a home of its own; one reading is spoiled, so that gate A fails;
 a backfill of two dates is launched in Dagster. Then Chromium opens the pages. It must be installed
-(`apt-get install chromium`), no test needs it.
+(`apt-get install chromium`); without it the tests of hostile names in pages skip.
 """
 
 import json

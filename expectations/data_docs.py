@@ -247,16 +247,19 @@ def _describe_rows_rule(suite: GateSuite) -> GateRule:
 def _describe_details(
     rule: GateRule, seen: Mapping[str, Any], broken: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """Return the details that the site shows; samples are the rows that the verdict keeps."""
+    """Return the details that the site shows; samples are the rows that the verdict keeps.
+
+    Great Expectations writes what it shows into its pages as HTML, and samples have names from files.
+    """
     elements, unexpected = seen.get("element_count", 0), seen.get("unexpected_count", 0)
-    details: dict[str, Any] = {"observed_value": f"{rule.id}: {seen.get('observed', 'passed')}"}
+    details: dict[str, Any] = {"observed_value": escape(f"{rule.id}: {seen.get('observed', 'passed')}")}
     if elements:
         details |= {"element_count": elements, "unexpected_count": unexpected}
         details["unexpected_percent"] = 100 * unexpected / elements
     if broken is None:
         return details
-    lines = [", ".join(f"{name} {value}" for name, value in row.items()) for row in broken["sample"]]
-    details["observed_value"] = (
+    lines = [escape(", ".join(f"{name} {value}" for name, value in row.items())) for row in broken["sample"]]
+    details["observed_value"] = escape(
         f"{rule.id}: {broken['observed']}. Expected that {broken['what']}. Next: {broken['remedy']}"
     )
     details["partial_unexpected_list"] = lines
