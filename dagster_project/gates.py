@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import dagster as dg
 import pandas as pd
+import psycopg
 
 from dagster_project.failures import RETRY, permanent_unless_retryable
 from dagster_project.markdown import link_history, write_verdict
@@ -105,11 +106,12 @@ def gate_checks(
     ) -> Iterator[dg.AssetCheckResult]:
         selected = {check_key.asset_key for check_key in context.selected_asset_check_keys}
         verdicts: list[Verdict] = []
-        with permanent_unless_retryable(), platform.open_sources() as sources, keeping(verdicts, platform):
+        with permanent_unless_retryable(), platform.open_sources() as sources, keeping(platform) as keep:
             for asset, suite in suites.items():
                 if asset not in selected:
                     continue
                 verdict = _judge(sources, suite, reader(suite.table), dates=None, run_id=context.run.run_id)
+                keep(verdict)
                 verdicts.append(verdict)
                 if verdict.failed:
                     platform.progress(verdict.message)
@@ -130,21 +132,23 @@ def run_gate_check(
     left_out: frozenset[str] = frozenset(),
 ) -> Verdict:
     """Run one gate, without the rows of tenants left out, and store its verdict in the OLTP database."""
-    verdicts: list[Verdict] = []
-    with platform.open_sources() as sources, keeping(verdicts, platform):
-        verdicts.append(_judge(sources, suite, read_frame, dates=dates, run_id=run_id, left_out=left_out))
-    return verdicts[0]
+    with platform.open_sources() as sources, keeping(platform) as keep:
+        verdict = _judge(sources, suite, read_frame, dates=dates, run_id=run_id, left_out=left_out)
+        keep(verdict)
+    return verdict
 
 
 @contextmanager
-def keeping(verdicts: list[Verdict], platform: Platform) -> Iterator[None]:
-    """Store the verdicts that the block has added to the list, also if it ends in an error."""
-    try:
-        yield
-    finally:
-        if verdicts:
-            save_verdicts(platform.dsn_of(GATES), verdicts)
-            platform.verdicts.extend(verdicts)
+def keeping(platform: Platform) -> Iterator[Callable[[Verdict], None]]:
+    """Open a connection that stores each verdict as it comes: a process that is killed later loses none."""
+    with psycopg.connect(platform.dsn_of(GATES)) as connection:
+
+        def keep(verdict: Verdict) -> None:
+            save_verdicts(connection, [verdict])
+            connection.commit()
+            platform.verdicts.append(verdict)
+
+        yield keep
 
 
 def _judge(

@@ -172,8 +172,8 @@ def read_names(dsn: str, verdicts: Sequence[Verdict]) -> dict[str, str]:
         }
 
 
-def save_verdicts(dsn: str, verdicts: Sequence[Verdict]) -> None:
-    """Store verdicts in `warehouse_staging.gate_results` of the OLTP database. Raises `psycopg.Error`.
+def save_verdicts(connection: psycopg.Connection, verdicts: Sequence[Verdict]) -> None:
+    """Store verdicts in `warehouse_staging.gate_results`; the caller commits. Raises `psycopg.Error`.
 
     Older verdicts than the newest `DETAILED_VERDICTS` of the gate and table stay, without their `results`.
     """
@@ -196,7 +196,7 @@ def save_verdicts(dsn: str, verdicts: Sequence[Verdict]) -> None:
         )
         for v in verdicts
     ]
-    with psycopg.connect(dsn) as connection, connection.cursor() as cursor:
+    with connection.cursor() as cursor:
         cursor.execute(f"set role {CHECKER_ROLE}")
         cursor.executemany(
             "insert into warehouse_staging.gate_results (gate, table_name, reading_date_from,"

@@ -1,11 +1,13 @@
 """A reading of an impossible length in a small company: gate A of the real job fails on its date."""
 
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
 import psycopg
 
 from data.ingest.readings.load import ingest_file
+from expectations.verdicts import Verdict, save_verdicts
 from myproperty.dates import Window
 
 FILE = Path(__file__).parent / "fixtures" / "nem12_two_channels.csv"
@@ -32,3 +34,9 @@ def plant_wrong_reading(dsn: str) -> str:
             (DATES.start,),
         )
     return str(row[0])
+
+
+def keep_verdicts(dsn: str, verdicts: Sequence[Verdict]) -> None:
+    """Store verdicts as the gates do."""
+    with psycopg.connect(dsn) as connection:
+        save_verdicts(connection, verdicts)

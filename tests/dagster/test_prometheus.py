@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 
 from commands.main import app
 from dagster_project.prometheus import METRICS, MetricsError, format_metrics, serve_metrics, write_metrics
-from expectations.verdicts import Verdict, save_verdicts
+from expectations.verdicts import Verdict
 from myproperty.settings import Settings, get_settings
 from tests.conftest import DatabaseMaker
-from tests.planted import DATES, plant_wrong_reading
+from tests.planted import DATES, keep_verdicts, plant_wrong_reading
 
 pytestmark = pytest.mark.engine
 NOON = datetime(2024, 2, 5, 12, tzinfo=UTC)
@@ -78,7 +78,7 @@ def planted(
         ]
         day: dict[str, Any] = {"date_from": date(2024, 2, 1), "date_to": date(2024, 2, 2), "seconds": 1.5}
         for passed, broken, hour in ((False, failed, 1), (True, failed, 2), (True, [], 3)):
-            save_verdicts(
+            keep_verdicts(
                 dsn,
                 [
                     Verdict(

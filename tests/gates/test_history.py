@@ -13,8 +13,8 @@ from expectations.verdicts import (
     last_verdicts,
     read_names,
     recent_verdicts,
-    save_verdicts,
 )
+from tests.planted import keep_verdicts
 
 pytestmark = pytest.mark.engine
 SEEN = {"rule": "A-X-001", "passed": True, "observed": "0 of 2 groups break it", "element_count": 2}
@@ -39,7 +39,7 @@ def test_old_verdicts_stay_without_their_details(oltp_dsn: str, monkeypatch: pyt
         for n in range(4)
     ]
     for verdict in stored:
-        save_verdicts(oltp_dsn, [verdict, replace(verdict, table="y")])
+        keep_verdicts(oltp_dsn, [verdict, replace(verdict, table="y")])
     newest = recent_verdicts(oltp_dsn, 10)
     assert [(each.table, each.run_id, bool(each.results)) for each in newest if each.table == "x"] == [
         ("x", "r3", True), ("x", "r2", True), ("x", "r1", False), ("x", "r0", False),
@@ -77,9 +77,9 @@ def test_a_later_range_that_passes_does_not_hide_a_failed_date(oltp_dsn: str) ->
         judged(4, False, None, None, "seed"),
         judged(5, False, None, None, "seed"),
     ]
-    save_verdicts(oltp_dsn, stored)
+    keep_verdicts(oltp_dsn, stored)
     assert [verdict.run_id for verdict in failing_verdicts(oltp_dsn)] == ["r5", "r0"]
-    save_verdicts(oltp_dsn, [judged(6, True, seventh, date(2026, 1, 8)), judged(7, True, None, None, "seed")])
+    keep_verdicts(oltp_dsn, [judged(6, True, seventh, date(2026, 1, 8)), judged(7, True, None, None, "seed")])
     assert failing_verdicts(oltp_dsn) == []
 
 

@@ -14,9 +14,10 @@ from dagster_project.defs.history.sensors import new_verdicts
 from dagster_project.gates import to_check_result
 from dagster_project.resources.platform import Platform
 from expectations.data_docs import SITE
-from expectations.verdicts import Verdict, save_verdicts
+from expectations.verdicts import Verdict
 from myproperty.settings import Settings
 from tests.conftest import DatabaseMaker
+from tests.planted import keep_verdicts
 
 pytestmark = pytest.mark.engine
 VERDICT = Verdict("C", "meters", True, [], 4, 12, run_id="r1", checked_at=datetime(2026, 1, 5, tzinfo=UTC))
@@ -35,7 +36,7 @@ class Site:
         self._cursor: str | None = None
 
     def add_verdict(self, hours: int) -> None:
-        save_verdicts(
+        keep_verdicts(
             self.platform.oltp_dsn,
             [replace(VERDICT, checked_at=VERDICT.checked_at + timedelta(hours=hours))],
         )
