@@ -45,7 +45,7 @@ def call(words: list[str], way_out: str, folder: Path) -> None:
 def test_metricflow_asks_no_package_index(tmp_path: Path) -> None:
     calls: list[bytes] = []
     with proxy(calls) as way_out:
-        ours = [sys.executable, "-W", "ignore", "-m", "data.warehouse.metricflow"]
+        ours = [sys.executable, "-W", "ignore", "-m", "data.warehouse.ask_metrics"]
         call([*ours, "list", "metrics"], way_out, tmp_path)
         assert calls == []
         # The listener sees what the program itself would do.

@@ -260,7 +260,7 @@ def metrics_command(settings: Settings, words: Sequence[str]) -> tuple[list[str]
     # MetricFlow reads the manifest only from the project's own `target`.
     _parse_project(settings, PROJECT_DIR, PROJECT_DIR / "target")
     environment = {**connection(settings, WAREHOUSE_READER), "DBT_PROFILES_DIR": str(PROJECT_DIR)}
-    return [sys.executable, "-m", "data.warehouse.metricflow", *words], environment
+    return [sys.executable, "-m", "data.warehouse.ask_metrics", *words], environment
 
 
 def state_path(settings: Settings) -> Path:

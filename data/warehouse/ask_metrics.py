@@ -1,6 +1,7 @@
 """MetricFlow's program without its question to the package index, which it asks at every call.
 
-Started as `python -m data.warehouse.metricflow`, with the words of `mf`.
+Started as `python -m data.warehouse.ask_metrics`, with the words of `mf`, in the folder of the dbt project.
+Python looks there first, so no file of that folder may have the name of a package.
 """
 
 from dbt_metricflow.cli import main
