@@ -102,7 +102,10 @@ def sla(dsn: str, now: datetime) -> Figures:
 
 
 def arrears(dsn: str, as_of: date) -> Figures:
-    """Compute open invoices less payments at the end of a UTC date; a payment counts until it bounces."""
+    """Compute open invoices less payments at the end of a UTC date; a payment counts until it bounces.
+
+    Each tenancy with an invoice until then has figures, zeros if nothing is open. Openings are not computed.
+    """
     invoices = rows(
         dsn,
         "invoices",
@@ -117,20 +120,19 @@ def arrears(dsn: str, as_of: date) -> Figures:
         for payment, received in zip(payments["id"], payments["received_at"], strict=True)
     ]
     paid = payments[stands].groupby("invoice_id")["amount"].sum()
-    invoices = invoices[~invoices["status"].isin(["draft", "void"])]
+    invoices = invoices[invoices["issued_at"].notna()]
     invoices = invoices[[issued.date() <= as_of for issued in invoices["issued_at"]]]
+    owed = invoices["total_amount"].where(invoices["status"] != "void", Decimal(0))
     invoices["open"] = [
-        total - paid.get(invoice, Decimal(0))
-        for invoice, total in zip(invoices["id"], invoices["total_amount"], strict=True)
+        amount - paid.get(invoice, Decimal(0)) for invoice, amount in zip(invoices["id"], owed, strict=True)
     ]
-    invoices = invoices[invoices["open"] > 0]
     days = [(as_of - due.date()).days for due in invoices["due_at"]]
     invoices["age"] = pd.cut(days, [-(10**6), 0, 30, 60, 90, 10**6], labels=range(5)).astype(int)
     return {
         key: (
-            len(group),
-            group["open"].sum(),
-            *(group.loc[group["age"] == age, "open"].sum() for age in range(5)),
+            int((group["open"] > 0).sum()),
+            group["open"].clip(lower=0).sum(),
+            *(group.loc[group["age"] == age, "open"].clip(lower=0).sum() for age in range(5)),
         )
         for key, group in invoices.groupby(["tenant_id", "tenancy_id", "currency"])
     }

@@ -6,12 +6,9 @@ a copy of that database.
 
 import csv
 import json
-import os
 import re
 import runpy
 import shutil
-import subprocess
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -41,7 +38,6 @@ from .dbt_project import (
     SCENARIOS,
     DbtRun,
     create_raw,
-    environment,
     fetch,
     insert_rows,
     load_scenario,
@@ -449,45 +445,3 @@ def test_the_page_of_lineage_is_up_to_date(compiled: Path) -> None:
     generate = runpy.run_path(str(PROJECT.parents[1] / "docs" / "generate.py"))
     page = PROJECT.parents[1] / "docs" / "lineage.md"
     assert page.read_text() == generate["lineage_page"](compiled), "run `make docs`"
-
-
-def metricflow(project: Path, dsn: str, *words: str) -> str:
-    """Run MetricFlow, which must succeed, and return its output."""
-    with environment(dsn):
-        done = subprocess.run(
-            [Path(sys.executable).parent / "mf", *words],
-            cwd=project,
-            env={**os.environ, "DBT_PROFILES_DIR": str(project)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def test_metrics_are_valid_and_equal_sql(built: Built, tmp_path: Path) -> None:
-    project = tmp_path / "warehouse"
-    shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns("target", "logs"))
-    assert run_dbt(built.dsn, project / "target", ("parse",), None, None, project=project).success
-    said = metricflow(project, built.dsn, "validate-configs")
-    assert "ERRORS: 0" in said.replace("Errors", "ERRORS"), said
-    csv_file = tmp_path / "metrics.csv"
-    asked = ("--metrics", "solar_generation_kwh,self_consumption", "--group-by", "property_day__tenant_id")
-    metricflow(project, built.dsn, "query", *asked, "--csv", str(csv_file))
-    with csv_file.open(newline="") as lines:
-        found = {row["property_day__tenant_id"]: row for row in csv.DictReader(lines)}
-    expected = fetch(
-        built.dsn,
-        sql.SQL(
-            "select tenant_id, sum(generation_kwh) as generation, sum(self_consumed_kwh) "
-            "/ sum(generation_kwh) filter (where self_consumed_kwh is not null) as share "
-            "from marts.mart_solar_performance group by tenant_id"
-        ),
-    )
-    assert expected and {row["tenant_id"] for row in expected} == set(found)
-    for row in expected:
-        metrics = found[row["tenant_id"]]
-        for name, value in (("solar_generation_kwh", row["generation"]), ("self_consumption", row["share"])):
-            assert (metrics[name] == "") == (value is None)
-            assert value is None or float(metrics[name]) == pytest.approx(float(value), rel=1e-9)

@@ -5,7 +5,7 @@ from expectations.rules import GateRule, WarehouseSuite, is_zero
 SUITE = WarehouseSuite(
     table="candidate_arrears",
     id_columns=("tenant_id", "currency"),
-    # One row for each tenant and currency: the candidate on its latest date, and the ledger up to it.
+    # One row for each tenant and currency: the candidate on its latest date, and the whole account.
     sql="""
 select coalesce(o.tenant_id, e.tenant_id) as tenant_id, coalesce(o.currency, e.currency) as currency,
        coalesce(o.balance, 0) - coalesce(e.balance, 0) as ledger_difference,
@@ -22,8 +22,7 @@ full join (
     select tenant_id, currency,
            sum(case when debit_account = 'receivables' then amount else -amount end) as balance
     from ${prefix}staging.stg_oltp__ledger_entries
-    where reference_type in ('invoice', 'payment')
-      and (debit_account = 'receivables' or credit_account = 'receivables')
+    where debit_account = 'receivables' or credit_account = 'receivables'
     group by tenant_id, currency
 ) as e
     on e.tenant_id = o.tenant_id and e.currency = o.currency
