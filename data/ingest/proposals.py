@@ -38,6 +38,8 @@ _NO_ENERGY = re.compile(
 # What stands in open fields while the proposal is tried. A value of unknown meaning is no import.
 _WORDS = {"identifier": "METER", "timezone": "UTC"}
 _WORDS_OF_VALUES = {"channel": "other", "unit": "kWh"}
+# A format of dates that nothing decides; the first one that may be right is tried.
+_OPEN_FORMAT = re.compile(r'^((?:date|timestamp)_format):  # the dates .*?("[^"]*").*$', re.M)
 _NUMBER = re.compile(r"(?<![0-9A-Za-z./:-])[0-9][0-9.,']*(?![0-9A-Za-z/:-])")
 
 
@@ -52,7 +54,9 @@ def propose_mapping(path: Path | str, timezone: str | None = None) -> str:
 
 def _try_proposal(path: Path, proposal: str) -> list[str]:
     """Return lines on what the proposal reads, and why it is not usable."""
-    content, open_fields = _fill_open_fields(yaml.safe_load(proposal))
+    open_formats = [match[1] for match in _OPEN_FORMAT.finditer(proposal)]
+    content, open_fields = _fill_open_fields(yaml.safe_load(_OPEN_FORMAT.sub(r"\1: \2", proposal)))
+    open_fields += open_formats
     try:
         document = inspect(path, mapping=parse_mapping(content, path.name))
     except MappingError as error:

@@ -14,7 +14,7 @@ from data.ingest.formats.wallclock import DAY_US, US, TimeFormat
 
 _DATES = ("%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d/%m/%y", "%m/%d/%y", "%d.%m.%Y", "%d-%m-%Y", "%Y/%m/%d")
 _MORE_DATES = ("%d.%m.%y", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%d %B %Y", "%b %d, %Y", "%m-%d-%Y", "%Y%m%d")
-_SHORT_DATES = ("%d-%m-%y", "%y-%m-%d")
+_SHORT_DATES = ("%d-%m-%y", "%y-%m-%d", "%y/%m/%d", "%y.%m.%d")
 _DATES_IN_WORDS = (
     *("%d/%b/%Y", "%b %d %Y", "%d %b %y", "%a %d %b %Y"),
     *("%d. %b %Y", "%d.%b.%Y", "%d de %B de %Y"),
@@ -22,6 +22,8 @@ _DATES_IN_WORDS = (
 _TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M%p", "%I:%M:%S %p", "%H%M", "%H:%M:%S.%f")
 # Only behind a date: alone they are numbers.
 _MORE_TIMES = ("%H.%M", "%H.%M.%S", "%Hh%M")
+# So many texts are read in each format.
+MAX_TEXTS = 2000
 # Seconds and milliseconds since 1970, in this century; only a column name distinguishes other long numbers.
 EPOCHS = {"unix": re.compile(r"1[0-9]{9}"), "unix_ms": re.compile(r"1[0-9]{12}")}
 # A range of times: the second time is the end of the interval, and is ignored.
@@ -58,14 +60,15 @@ def find_formats(texts: list[str], *, dates: bool) -> list[str]:
     """Return the known formats that match every text: those with a date, or those without."""
     if not texts:
         return []
-    sample = list(dict.fromkeys(texts))[:2000]
+    sample = _spread(texts)
     found = [form.text for form in _list_candidates(dates) if all(map(form.matches, sample))]
     ranges = [_RANGE.match(text) for text in sample] if not found else []
     if ranges and all(ranges):
         to = {" ".join(match[2].split()) if match[2] else match[4] for match in ranges if match}
         starts = find_formats([match[1] or match[3] for match in ranges if match], dates=dates)
         blank = " " if any(match[2] for match in ranges if match) else ""
-        return [f"{form}{blank}{to.pop()}{blank}%*" for form in starts[:1]] if len(to) == 1 else []
+        join = to.pop()
+        return [] if to else [f"{form}{blank}{join}{blank}%*" for form in starts]
     if dates and not found and all(map(_ISO.fullmatch, sample)):
         return ["iso8601"]
     return _find_zoned(sample) if dates and not found else found
@@ -90,25 +93,43 @@ def _find_zoned(texts: list[str]) -> list[str]:
     return [form for form in forms if all(map(TimeFormat(form).matches, texts))]
 
 
-def rank_formats(texts: list[str], forms: list[str], timezone: str | None) -> list[str]:
-    """Sort formats by the fewest days between the dates, then by the custom of the zone."""
+def rank_formats(texts: list[str], forms: list[str], timezone: str | None) -> tuple[list[str], list[str]]:
+    """Return (the formats, the best one first; those among which neither content nor zone decides).
+
+    Dates of the right format have the fewest days between them, and none is in the future. Day and month of
+    one day alone follow the custom of the zone, unless the last number may be the day of a later year.
+    """
     if len(forms) < 2 or carries_offset(forms[0]):
-        return forms
-    distinct = pa.array(list(dict.fromkeys(texts))[:2000])
-    is_american = timezone is not None and timezone.startswith(("America/", "US/"))
-
+        return forms, []
+    distinct = pa.array(_spread(texts))
     tomorrow = time.time() * US + DAY_US
-
-    def rank(form: str) -> tuple[int, bool, int]:
+    spans: dict[str, int] = {}
+    starts: dict[str, int] = {}
+    for form in forms:
         parsed, bad = TimeFormat(form).parse(distinct)
         # A total below the table has no date.
         found = parsed[~bad] if not bad.all() else parsed
-        days = found // DAY_US
-        # Years of two digits may be days: a file is seldom many years old, and never from the future.
-        age = abs(int(tomorrow) - int(found.max())) // (366 * DAY_US) if "%y" in form else 0
-        return int(days.max() - days.min()), is_american and not form.startswith("%m"), age
+        if found.max() < tomorrow:
+            spans[form], starts[form] = int(found.max() // DAY_US - found.min() // DAY_US), int(found.min())
+    known = [form for form in forms if form in spans] or forms
+    is_american = timezone is not None and timezone.startswith(("America/", "US/"))
 
-    return sorted(forms, key=rank)
+    def rank(form: str) -> tuple[int, bool]:
+        return spans.get(form, 0), is_american and not form.startswith("%m")
+
+    ranked = sorted(known, key=rank)
+    equal = [form for form in ranked if rank(form)[0] == rank(ranked[0])[0]]
+    # Two formats may be one for these texts.
+    equal = [form for n, form in enumerate(equal) if starts.get(form) not in map(starts.get, equal[:n])]
+    newer = [form for form in equal if form.startswith("%y") and starts[form] > starts[equal[0]]]
+    has_custom = timezone is not None and timezone != "UTC" and not newer
+    return ranked, equal if len(equal) > 1 and not has_custom else []
+
+
+def _spread(texts: list[str]) -> list[str]:
+    """Return the distinct texts, of many some at regular distances."""
+    distinct = list(dict.fromkeys(texts))
+    return distinct[:: -(-len(distinct) // MAX_TEXTS)] if len(distinct) > MAX_TEXTS else distinct
 
 
 def lacks_date(text: str, form: str) -> bool:

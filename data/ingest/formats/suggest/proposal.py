@@ -21,7 +21,7 @@ from data.ingest.formats.suggest.columns import (
     find_meter_column,
     find_meter_name,
 )
-from data.ingest.formats.suggest.date_formats import lacks_date, rank_formats
+from data.ingest.formats.suggest.date_formats import cut_time, lacks_date, rank_formats
 from data.ingest.formats.suggest.day_rows import find_day_runs, write_day_body
 from data.ingest.formats.suggest.meaning import CHECK, find_number_marks, write_number_marks
 from data.ingest.formats.suggest.reading_rows import write_reading_body
@@ -119,12 +119,22 @@ def read_head(path: Path, form: TextForm) -> str:
     return ""
 
 
+def _leave_open(line: str, undecided: list[str]) -> str:
+    """Leave the format of the dates empty if several fit and nothing decides."""
+    field = line.partition(":")[0]
+    if not undecided or field not in ("timestamp_format", "date_format"):
+        return line
+    forms = [json.dumps(cut_time(other) if field == "date_format" else other) for other in undecided]
+    return f"{field}:  # the dates fit several formats, write {' or '.join(forms)}"
+
+
 def _write_lines(path: Path, sample: Sample, timezone: str | None) -> list[str]:
-    dated = {
+    ranked = {
         place: rank_formats(sample.take_texts(place), found, timezone)
         for place in range(len(sample.names))
         if (found := find_date_formats(sample, place))
     }
+    dated = {place: forms for place, (forms, _) in ranked.items()}
     if not dated:
         raise MappingError(
             f"{path}: the file has no column of dates. Write the mapping by hand, see docs/formats.md"
@@ -150,7 +160,8 @@ def _write_lines(path: Path, sample: Sample, timezone: str | None) -> list[str]:
         if day
         else write_reading_body(sample, place, form, numeric, meter)
     )
-    ambiguous = len({text[:2] for text in dated[place]}) > 1
+    undecided = ranked[place][1]
+    ambiguous = len({text[:2] for text in dated[place]}) > 1 and not undecided
     # Without a name the header is not found among the lines above it.
     is_named = any(sample.names) and any(map(_NAMES_COLUMN.match, body[1]))
     is_named = is_named or (meter is not None and name_column(sample, meter).startswith('"'))
@@ -163,7 +174,7 @@ def _write_lines(path: Path, sample: Sample, timezone: str | None) -> list[str]:
             if ambiguous
             else []
         ),
-        *body[0],
+        *(_leave_open(line, undecided) for line in body[0]),
         *([f"delimiter: {json.dumps(sample.delimiter)}"] if sample.delimiter != "," else []),
         *([f"encoding: {sample.encoding}"] if sample.encoding else []),
         *([] if is_named else ["has_header: false"]),
