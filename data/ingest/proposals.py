@@ -76,7 +76,7 @@ def _try_proposal(path: Path, proposal: str) -> list[str]:
 
 def _fill_open_fields(content: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Return (the mapping with a word in each open field, the names of these fields)."""
-    if content["format"] != "mapped_csv":
+    if not content["format"].startswith("mapped"):
         filled = {name: value for name, value in content.items() if value is not None}
         return filled, [name for name in content if name not in filled]
     filled = dict(content)
@@ -93,6 +93,9 @@ def _fill_open_fields(content: dict[str, Any]) -> tuple[dict[str, Any], list[str
         words = content.get(field) or {}
         open_fields += [f"channel of {word}" for word, channel in words.items() if channel == ""]
         filled[field] = {word: "other" if channel == "" else channel for word, channel in words.items()}
+    words = content.get("units") or {}
+    open_fields += [f"unit of {word}" for word, unit in words.items() if unit is None]
+    filled["units"] = {word: unit or "kWh" for word, unit in words.items()}
     words = content.get("qualities") or {}
     open_fields += [f"quality {word!r}" for word, kind in words.items() if kind is None]
     filled["qualities"] = {word: kind or "actual" for word, kind in words.items()}
@@ -149,6 +152,8 @@ def _compare_totals(path: Path, content: dict[str, Any], document: dict[str, Any
 
 def _find_stated_totals(path: Path, content: dict[str, Any]) -> list[Decimal]:
     """Return the numbers in the lines of the file's head that speak of a total, and their sum."""
+    if content["format"] != "mapped_csv":
+        return []
     delimiter, decimal = content.get("delimiter", ","), content.get("decimal", ".")
     sheets = tuple(content.get("sheets", ()))
     form = TextForm(content.get("encoding"), delimiter, decimal, sheets, any_sheets=True)

@@ -37,6 +37,8 @@ class Layout:
     is_dial: bool = False
     newest_first: bool = False
     is_workbook: bool = False
+    # The channel of each third value, which is written below zero.
+    negative: str | None = None
 
     def write(self, folder: Path) -> Path:
         """Write the file."""
@@ -59,7 +61,8 @@ class Layout:
         for place, channel in enumerate(self.channels):
             if channel is not None:
                 for number in range(1 if self.is_dial else 0, self.count):
-                    totals[channel] += _value(number, place) * self.factor
+                    way = self.negative if self.negative and number % 3 == 0 else channel
+                    totals[way] += _value(number, place) * self.factor
         return dict(totals)
 
     @property
@@ -88,7 +91,8 @@ class Layout:
         value = _value(number, place)
         if self.is_dial:
             value = sum((_value(step, place) for step in range(1, number + 1)), Decimal(1000))
-        return str(value).replace(".", self.decimal)
+        sign = "-" if self.negative and number % 3 == 0 else ""
+        return sign + str(value).replace(".", self.decimal)
 
 
 def _value(number: int, place: int) -> Decimal:

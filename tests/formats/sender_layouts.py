@@ -243,15 +243,17 @@ LAYOUTS: dict[str, Layout] = {
         words={"timezone": "Europe/London"},
     ),
     **{
-        f"opower_{minutes}{suffix}": Layout(
+        f"opower_{minutes}{suffix}{'_net' if negative else ''}": Layout(
             above=_OPOWER,
             header=f"TYPE,DATE,START TIME,END TIME,USAGE (kWh),{extra}NOTES",
             row="Electric usage,{s:%Y-%m-%d,%H:%M},{s:%H}:59,{v[0]}" + (",$0.09" if extra else ""),
             minutes=minutes,
+            negative=negative,
             **_US,  # type: ignore[arg-type]
         )
         for minutes in (15, 60)
         for suffix, extra in (("", "COST,"), ("_no_cost", ""))
+        for negative in (None, "export")
     },
     "smart_meter_texas": Layout(
         header="ESIID,USAGE_DATE,REVISION_DATE,USAGE_START_TIME,USAGE_END_TIME,USAGE_KWH,ESTIMATED_ACTUAL,"

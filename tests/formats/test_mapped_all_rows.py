@@ -61,7 +61,7 @@ SUMS: dict[str, Callable[[int, Decimal, Decimal], Line]] = {
     "other energy before": lambda n, a, b: [a + b if n >= 600 else a * 3 + b / 8, a, b],
     "for some days": lambda n, a, b: [a, b, a + b if 500 <= n < 600 else b * 2 + a / 8],
     "the same": lambda n, a, b: [a, b, a if n >= 600 else b * 2 + a / 8],
-    "rounded": lambda n, a, b: [a, b, round(a + b, 2) if n >= 600 else a / 8],
+    "rounded": lambda n, a, b: [a, b, round(a + b if n >= 600 else a / 8, 2)],
 }
 
 

@@ -63,7 +63,7 @@ def test_dates_of_one_day_that_fit_several_formats_are_left_to_a_person(
 
 def test_a_date_in_the_future_is_none(tmp_path: Path) -> None:
     assert 'timestamp_format: "%d-%m-%y %H:%M"' in propose(
-        tmp_path, "{a:%d-%m-%y %H:%M}", 1, None, "2009-03-31"
+        tmp_path, "{a:%d-%m-%y %H:%M}", 1, None, start="2009-03-31"
     )
 
 

@@ -1,7 +1,7 @@
 """Bytes on disk to text blocks: gzip and zip, encodings and line ends, with a limit on the unpacked size.
 
 Here: what is the same for every text format. Not here: the meaning of the text (`detect` and the readers).
-Nothing is unpacked to disk, so no member name can escape a folder.
+Nothing is unpacked to disk but a workbook, under a name of our own, so no member name can escape a folder.
 """
 
 import codecs
@@ -11,6 +11,7 @@ import hashlib
 import itertools
 import re
 import stat
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -104,9 +105,9 @@ def open_members(path: Path, form: TextForm = ALL_TEXTS) -> Iterator[Member]:
         if not magic:
             raise refuse(path, None, "FILE-EMPTY", "the file has no content")
         if _is_workbook(stream):
-            yield from _open_sheets(path, form)
+            yield from _open_sheets(path, path, form)
         elif magic.startswith(b"PK"):
-            yield from _open_zip_members(path, stream, encoding)
+            yield from _open_zip_members(path, stream, form)
         elif magic.startswith(b"\x1f\x8b"):
             packed = path.stat().st_size
             with gzip.GzipFile(fileobj=stream) as unpacked:
@@ -154,6 +155,12 @@ class _SizeLimit:
         self._path = path
         self._packed = max(packed_bytes, 1)
         self._unpacked = 0
+
+    def read_packed(self, stream: IO[bytes]) -> Iterator[bytes]:
+        """Yield what is packed itself."""
+        while chunk := stream.read(READ_BYTES):
+            self._count(len(chunk))
+            yield chunk
 
     def read_chunks(self, stream: IO[bytes] | gzip.GzipFile, name: str) -> Iterator[bytes]:
         first = True
@@ -214,9 +221,10 @@ def _is_workbook(stream: IO[bytes]) -> bool:
     return is_office
 
 
-def _open_sheets(path: Path, form: TextForm) -> Iterator[Member]:
+def _open_sheets(path: Path, workbook: Path, form: TextForm) -> Iterator[Member]:
+    """Yield the sheets of a workbook, which is `path` or was packed in it."""
     found = iter_sheets(
-        path, delimiter=form.delimiter, decimal=form.decimal, sheets=form.sheets, is_any=form.any_sheets
+        workbook, delimiter=form.delimiter, decimal=form.decimal, sheets=form.sheets, is_any=form.any_sheets
     )
     for name, blocks in found:
         yield Member(name, _refuse_faults(path, blocks))
@@ -227,7 +235,7 @@ def _refuse_faults(path: Path, blocks: Iterator[bytes]) -> Iterator[bytes]:
         yield from blocks
 
 
-def _open_zip_members(path: Path, stream: IO[bytes], encoding: str | None) -> Iterator[Member]:
+def _open_zip_members(path: Path, stream: IO[bytes], form: TextForm) -> Iterator[Member]:
     limit = _SizeLimit(path, path.stat().st_size)
     with zipfile.ZipFile(stream) as archive:
         infos = [info for info in archive.infolist() if not _is_litter(info)]
@@ -241,8 +249,26 @@ def _open_zip_members(path: Path, stream: IO[bytes], encoding: str | None) -> It
             _check_member(path, info)
         for info in infos:
             with archive.open(info) as member:
-                chunks = limit.read_chunks(member, info.filename)
-                yield Member(info.filename, _iter_blocks(path, chunks, encoding))
+                is_packed = member.read(len(COMPOUND_MAGIC)).startswith((b"PK", COMPOUND_MAGIC))
+            with archive.open(info) as member:
+                if is_packed:
+                    yield from _open_packed_sheets(path, info.filename, limit.read_packed(member), form)
+                else:
+                    chunks = limit.read_chunks(member, info.filename)
+                    yield Member(info.filename, _iter_blocks(path, chunks, form.encoding))
+
+
+def _open_packed_sheets(path: Path, name: str, chunks: Iterator[bytes], form: TextForm) -> Iterator[Member]:
+    """Yield the sheets of a workbook in an archive, which its reader needs as a file."""
+    with tempfile.NamedTemporaryFile(prefix="myproperty-") as workbook:
+        for chunk in chunks:
+            workbook.write(chunk)
+        workbook.flush()
+        workbook.seek(0)
+        if not _is_workbook(workbook):
+            raise refuse(path, None, "FILE-ARCHIVE", f"{name!r} is an archive inside an archive")
+        for sheet in _open_sheets(path, Path(workbook.name), form):
+            yield Member(f"{name}: {sheet.name}", sheet.blocks)
 
 
 def _is_litter(info: zipfile.ZipInfo) -> bool:

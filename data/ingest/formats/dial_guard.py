@@ -99,6 +99,12 @@ class DialGuard:
         never_fell = np.flatnonzero((state["falls"] == 0) & (state["run_rows"] >= MIN_ROWS))
         whole = _Runs(never_fell, *(state[f"run_{name}"][never_fell] for name in _OF_RUN))
         self._judge(whole, state["last"][never_fell], state["last_us"][never_fell], MIN_RISES)
+        meters = {identifier for (identifier, _), place in self._places.items() if place in self._found}
+        for one, at in self._places.items():
+            # A dial that stands still, beside the other dials of its meter.
+            if one[0] in meters and state["falls"][at] == 0 and state["run_rows"][at] >= MIN_ROWS:
+                reason = "the values never fall, beside reads of a dial of the same meter"
+                self._found.setdefault(at, DialFinding(int(state["line"][at]), reason))
         return {one: self._found[place] for one, place in self._places.items() if place in self._found}
 
     def _grow(self, count: int) -> None:

@@ -7,7 +7,7 @@ import contextlib
 import functools
 import itertools
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,9 @@ from data.ingest.formats.mapped_layout import HEADER_LINES, split_fields
 from data.ingest.formats.mapping import CsvMapping, FileMapping
 from data.ingest.formats.parts import Gathered
 from data.ingest.formats.shipped import Shipped, fill_open_fields, load_shipped
+from data.ingest.schema import ONE_DIRECTION_CHANNELS
 
-MAX_ROWS = 400
+MAX_ROWS = 3000
 MAX_REJECTED_SHARE = 0.1
 # What stands in the open fields of a mapping that nobody completed yet.
 _WORDS = {"identifier": "METER", "timezone": "UTC", "channel": "other"}
@@ -88,11 +89,15 @@ def _fits(path: Path, shipped: Shipped, mapping: CsvMapping, head: _Head) -> boo
         return False
     read = sum(batch.readings.num_rows for batch in batches)
     bad = sum(pc.sum(pc.not_equal(batch.rejected["severity"], "info")).as_py() or 0 for batch in batches)
-    readings = itertools.chain.from_iterable(batch.readings.to_pylist() for batch in batches)
-    return bad <= MAX_REJECTED_SHARE * (read + bad) and not _overlap(readings)
+    readings = [row for batch in batches for row in batch.readings.to_pylist()]
+    # Energy below zero is rejected later, unless it is another channel.
+    bad += sum(row["channel"] in ONE_DIRECTION_CHANNELS and (row["value"] or 0) < 0 for row in readings)
+    ways = {value.negative for value in (*mapping.values, *mapping.day) if value.negative is not None}
+    has_all_ways = ways <= {row["channel"] for row in readings if row["value"]}
+    return bad <= MAX_REJECTED_SHARE * (read + bad) and has_all_ways and not _overlap(readings)
 
 
-def _overlap(readings: Iterator[dict[str, Any]]) -> bool:
+def _overlap(readings: Iterable[dict[str, Any]]) -> bool:
     """Whether intervals of one register reach into each other: they are shorter than declared."""
     ends: defaultdict[tuple[str, str], dict[int, int]] = defaultdict(dict)
     for row in readings:

@@ -1,17 +1,15 @@
 """Whether the content of a table contradicts its mapping, seen in all of its rows, block by block.
 
-Here: columns that count the same thing twice, intervals of another length, and values under the dates of
-another block. Each would give a wrong total without any wrong row. Not here: rows that contradict each other
-(`parts`), or the header (`mapped_layout`).
+Here: rows that are totals, intervals of another length, and values under the dates of another block. Each
+would give a wrong total without any wrong row. Not here: rows that contradict each other (`parts`), registers
+that count the same thing (`sum_guard`, `dial_guard`), or the header (`mapped_layout`).
 """
 
-import itertools
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -22,81 +20,20 @@ from data.ingest.formats.mapped_layout import Layout
 from data.ingest.formats.mapped_numbers import GroupedTexts
 from data.ingest.formats.mapped_table import RowTable
 from data.ingest.formats.mapped_times import RowTimes, TimeColumns
+from data.ingest.formats.sum_guard import MIN_ROWS, Floats, varies
 from data.ingest.formats.wallclock import DAY_US, US, Ints
 
-Floats = npt.NDArray[np.float64]
 # The plain numbers of each column of values.
 Numbers = Mapping[str | int, pa.Array]
 
-# So many rows agree by chance only if few values are distinct.
-MIN_ROWS, MIN_DISTINCT = 12, 6
-# Among other rows so many sums in a row are no chance.
-MIN_RUN = 24
-# Meters print up to so many decimals.
-_DECIMALS = range(7)
 MAX_ROWS = 5000
 SAMPLE_ROWS = 1000
 # So many days of a file do not lie a month apart by chance.
 MIN_DATES = 4
 # So many rows that repeat a time are compared with sums, of so many series.
 MAX_TOTALS, MAX_SERIES = 200, 50
-# So many columns of one channel have few combinations.
-MANY_COLUMNS = 8
 # A share of the rows: so many have the same rhythm, or dates of another block.
 _SHARE = 0.5
-# The other end of an interval stands in nearly all rows: others are totals.
-_MOST = 0.8
-_HOUR_US = 3600 * US
-
-
-def find_sum(
-    columns: dict[str, Floats], counts: Collection[int] = (1, 2, 3)
-) -> tuple[str, tuple[str, ...]] | None:
-    """Find (a column, the columns that it is the sum of, or the one that it equals); None without one.
-
-    Values that are missing are nan. Columns of zeros are no parts. A sum may begin or end within the rows. It
-    has as many parts as `counts` says, or all others.
-    """
-    known = {name: np.nan_to_num(numbers) for name, numbers in columns.items() if np.nansum(np.abs(numbers))}
-    rounding = {name: _find_rounding(numbers) for name, numbers in known.items()}
-    for whole, numbers in known.items():
-        if not _varies(numbers):
-            continue
-        others = [name for name in known if name != whole]
-        for count in {min(count, len(others)) for count in (*counts, len(others))} - {0}:
-            for parts in itertools.combinations(others[:12], count):
-                # A sum differs from the sum of its printed parts by their rounding.
-                error = sum(rounding[name] for name in (whole, *parts)) if count > 1 else 0.0
-                if _is_sum(numbers, [known[part] for part in parts], error):
-                    return whole, parts
-    return None
-
-
-def _varies(numbers: Floats) -> bool:
-    moving = numbers[numbers != 0]
-    return len(moving) >= MIN_ROWS and len(np.unique(moving)) >= MIN_DISTINCT
-
-
-def _is_sum(whole: Floats, parts: list[Floats], error: float) -> bool:
-    """Whether all rows are sums, or so many in a row that they are no chance."""
-    scale = float(np.max(np.abs(whole)))
-    apart = np.abs(whole - np.sum(parts, axis=0)) > min(error, scale / 100) + 1e-9 * scale
-    if not apart.any():
-        return True
-    ends = np.flatnonzero(np.concatenate([[True], apart, [True]]))
-    long = np.flatnonzero(np.diff(ends) > MIN_RUN)
-    if not len(long):
-        return False
-    # Where all but one part are zero, the rows show no sum.
-    shows = np.count_nonzero(np.stack(parts), axis=0) >= min(len(parts), 2)
-    runs = (slice(ends[place], ends[place + 1] - 1) for place in long)
-    return any(np.count_nonzero(shows[run]) >= MIN_RUN and _varies(whole[run]) for run in runs)
-
-
-def _find_rounding(numbers: Floats) -> float:
-    """Return half of the last printed decimal."""
-    exact = (n for n in _DECIMALS if np.allclose(np.round(numbers, n), numbers, rtol=0, atol=1e-9))
-    return float(0.5 * 10.0 ** -next(exact, len(_DECIMALS)))
 
 
 @dataclass
@@ -137,7 +74,6 @@ class Checks:
             place: GroupedTexts(mapping.decimal) for place in layout.list_values() if not is_declared
         }
         self._line = 0
-        self._is_first = True
         self._above: _TimedRows | None = None
 
     def follow_text(self, table: RowTable) -> None:
@@ -155,9 +91,6 @@ class Checks:
         for name, column in numbers.items():
             if not self._layout.mapping.is_daily and name not in self._list_dials():
                 check_interval(self._path, self._layout, table, times.start_us, column)
-        codes = pc.dictionary_encode(series).indices.fill_null(-1).to_numpy(zero_copy_only=False)
-        self._check_sums(table, np.argsort(codes, kind="stable"), numbers)
-        self._is_first = False
         known = known & (times.start_us != 0)
         keep = pa.array(known)
         of_series = pc.fill_null(series, "").filter(keep)
@@ -190,42 +123,6 @@ class Checks:
 
     def _list_dials(self) -> list[str | int]:
         return [value.column for value in self._layout.mapping.values if value.cumulative]
-
-    def _check_sums(self, table: RowTable, order: Ints, numbers: Numbers) -> None:
-        """Refuse columns of one channel if one is the sum of others, or the same: it would count twice.
-
-        `order` has the rows of one series after the other.
-        """
-        mapping = self._layout.mapping
-        for channel in {value.channel for value in mapping.values if value.channel is not None}:
-            columns = (
-                {
-                    str(value.column): _to_floats(numbers[value.column])[order]
-                    for value in mapping.values
-                    if value.channel == channel and not value.cumulative and value.unit is not None
-                }
-                if sum(value.channel == channel for value in mapping.values) > 1
-                else {}
-            )
-            # Three parts of many columns are looked for in the first rows alone: there are too many.
-            counts = (1, 2, 3) if self._is_first or len(columns) <= MANY_COLUMNS else (1, 2)
-            for rows in _list_windows(len(order)) if len(columns) > 1 else ():
-                found = find_sum({name: column[rows] for name, column in columns.items()}, counts)
-                if found is not None:
-                    whole, parts = found
-                    how = "is the sum of" if len(parts) > 1 else "is the same as"
-                    reason = (
-                        f"the column {whole!r} {how} {' and '.join(map(repr, parts))}: {channel} would count "
-                        "twice"
-                    )
-                    raise refuse(self._path, int(table.lines[order[rows][0]]), "MAP-SUM", reason)
-
-
-def _list_windows(count: int) -> Iterator[slice]:
-    """Yield the rows in pieces; the last one is never short, so that a sum in it is seen."""
-    pieces = max(count // MAX_ROWS, 1)
-    bounds = np.linspace(0, count, pieces + 1).astype(int)
-    yield from map(slice, bounds[:-1], bounds[1:])
 
 
 def check_day(path: Path, table: RowTable, cells: Floats, beside: Floats) -> None:
@@ -264,7 +161,7 @@ def _check_totals_of(path: Path, lines: Ints, start_us: Ints, numbers: Numbers) 
     repeated = np.setdiff1d(np.arange(len(lines)), first)[:MAX_TOTALS]
     for name, column in numbers.items():
         found = np.nan_to_num(_to_floats(column))
-        if not _varies(found):
+        if not varies(found):
             continue
         until = np.concatenate([[0.0], np.cumsum(found[first])])
         moved = np.concatenate([[0], np.cumsum(found[first] > 0)])

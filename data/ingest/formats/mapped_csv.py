@@ -7,7 +7,7 @@ times (`mapped_times`), or the fields of a mapping (`mapping`).
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -34,20 +34,22 @@ from data.ingest.formats.columns import (
 )
 from data.ingest.formats.container import Member, cut_lines, refuse
 from data.ingest.formats.format import FileFormat, MappingUse
-from data.ingest.formats.mapped_checks import Checks, Floats, check_day
+from data.ingest.formats.mapped_checks import Checks, check_day
 from data.ingest.formats.mapped_dials import Dials
 from data.ingest.formats.mapped_layout import Layout, find_layout
 from data.ingest.formats.mapped_lengths import OtherEnd
-from data.ingest.formats.mapped_numbers import remove_decimals, split_ways
+from data.ingest.formats.mapped_numbers import remove_decimals, split_ways, write_plain_minus
 from data.ingest.formats.mapped_table import RowTable, split_block
 from data.ingest.formats.mapped_tables import Tables
 from data.ingest.formats.mapped_times import NO_TIME, SKIPPED, RowTimes, TimeColumns
 from data.ingest.formats.mapping import ENERGY_OF_POWER, HOUR_DIGITS, CsvMapping, Day, Value
+from data.ingest.formats.sum_guard import Floats
 from data.ingest.formats.wallclock import US, Ints
 from data.ingest.schema import ONE_DIRECTION_CHANNELS, PARSED
 
 _NOT_A_NUMBER = "the value is not a number of the declared form"
 _OTHER_LENGTH = "the row states an interval of another length than the mapping"
+SKIPPED_EMPTY = "a row below the last one of its block of columns"
 SKIPPED_IDLE = "without a value in the hour that the clocks skip"
 
 
@@ -56,17 +58,21 @@ def iter_batches(path: Path, member: Member, part: int, mapping: CsvMapping) -> 
     # A table may start like a document, which comes without cuts at line ends.
     blocks = cut_lines(path, member.blocks)
     layout, rest, line = find_layout(path, blocks, mapping)
-    reader = _Reader(path, layout, part)
-    tables = Tables(path, layout, reader.times)
+    readers = [_Reader(path, replace(layout, mapping=block), part) for block in mapping.split_blocks()]
+    tables = Tables(path, layout, TimeColumns(layout))
     for block in itertools.chain([rest], blocks):
         if block:
             rejections = Rejections()
             table = tables.follow(split_block(block, line, layout, rejections, tables.find_title))
             line += block.count(b"\n")
-            for batch in reader.read_table(table, rejections):
-                skipped = tables.take_skipped() + batch.skipped
-                yield replace(batch, skipped=skipped, second_table=tables.second_table)
-    yield from reader.finish()
+            for reader in readers:
+                own, empty = (table, 0) if len(readers) == 1 else reader.drop_empty_rows(table)
+                skipped = tables.take_skipped() + Counter({SKIPPED_EMPTY: empty})
+                for batch in reader.read_table(own, rejections):
+                    yield replace(batch, skipped=skipped + batch.skipped, second_table=tables.second_table)
+                    skipped = Counter()
+    for reader in readers:
+        yield from reader.finish()
 
 
 FORMAT = FileFormat(
@@ -114,6 +120,12 @@ class _Reader:
                 yield self._dials[value.column].add(self._read_dials(table, rows, rejections))
             else:
                 yield from self._read_values(table, value, times, rows, rejections)
+
+    def drop_empty_rows(self, table: RowTable) -> tuple[RowTable, int]:
+        """Return the rows with a time or a value, and how many have none: blocks may differ in length."""
+        places = [self._layout.find_place("timestamp"), *self._layout.list_values()]
+        keep = np.logical_or.reduce([to_mask(pc.is_valid(table.take_column(place))) for place in places])
+        return table.filter_rows(keep), int(np.count_nonzero(~keep))
 
     def finish(self) -> Iterator[Batch]:
         """Yield what lies between the reads of dials, after all tables were read. Raises `RefusedFile`."""
@@ -205,31 +217,35 @@ class _Reader:
         if register is None:
             name = value.column if isinstance(value, Value) else value.channel
             return repeat_text(value.register_ or str(name), count), repeat_text(value.channel, count)
-        encoded = pc.dictionary_encode(register)
-        declared = self._mapping.channels | self._mapping.sections
-        channels = {name.strip().lower(): channel for name, channel in declared.items()}
-        found = [channels.get(text.lower()) for text in encoded.dictionary.to_pylist()]
         # A row without a register has no channel, which rejects it.
-        return pc.fill_null(register, ""), pa.array(found, type=pa.string()).take(encoded.indices)
+        channel = self._translate(register, self._mapping.channels | self._mapping.sections)
+        return pc.fill_null(register, ""), channel
+
+    def _translate(self, texts: pa.Array, declared: Mapping[str, str | None]) -> pa.Array:
+        """Return what the mapping declares for each text, null if it does not have the text."""
+        known = {name.strip().lower(): meaning for name, meaning in declared.items()}
+        encoded = pc.dictionary_encode(texts)
+        found = [known.get(text.lower()) for text in encoded.dictionary.to_pylist()]
+        return pa.array(found, type=pa.string()).take(encoded.indices)
 
     def _resolve_units(self, table: RowTable, value: Value | Day) -> pa.Array:
         if value.unit is not None:
             unit = ENERGY_OF_POWER[value.unit] if value.average_power else value.unit
             return repeat_text(unit, len(table.lines))
+        if self._mapping.units:
+            return self._translate(self._take_column(table, "register_"), self._mapping.units)
         return normalize_units(self._take_column(table, "unit"))
 
     def _translate_qualities(self, texts: pa.Array) -> pa.Array:
         """Return the quality for each text, null if the mapping does not have the text."""
         if not self._mapping.qualities:
             return repeat_text("actual", len(texts))
-        known = {name.strip().lower(): quality for name, quality in self._mapping.qualities.items()}
-        encoded = pc.dictionary_encode(pc.fill_null(texts, ""))
-        found = [known.get(text.lower()) for text in encoded.dictionary.to_pylist()]
-        return pa.array(found, type=pa.string()).take(encoded.indices)
+        return self._translate(pc.fill_null(texts, ""), self._mapping.qualities)
 
     def _parse_numbers(self, texts: pa.Array) -> tuple[pa.Array, Mask]:
         """Return (plain decimal numbers, not of the declared form); null if there is no value."""
         decimal, thousands = self._mapping.decimal, self._mapping.thousands
+        texts = write_plain_minus(texts)
         if self._mapping.no_value:
             words = pa.array([word.strip().lower() for word in self._mapping.no_value])
             texts = null_where(texts, to_mask(pc.is_in(pc.utf8_lower(texts), words)))

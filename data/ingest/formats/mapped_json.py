@@ -8,7 +8,7 @@ nothing. `line` is the place of a row, counted from 1.
 import csv
 import io
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,8 @@ def iter_batches(
 
     `same` has columns that must have the same text in each row, so that other rows refuse the file.
     """
-    rows = _Rows(path, mapping, same or {})
+    assert mapping.rows is not None
+    rows = JsonRows(path, mapping.rows, mapping.list_columns(), same or {})
     table = Member(member.name, rows.iter_csv(member))
     as_csv = mapping.model_copy(update={"format": "mapped_csv", "rows": None})
     try:
@@ -51,15 +52,14 @@ FORMAT = FileFormat(
 )
 
 
-class _Rows:
-    """The rows of a document as CSV with a header."""
+class JsonRows:
+    """The rows of a document at the path `rows`, as CSV with a header: their values at `columns`."""
 
-    def __init__(self, path: Path, mapping: CsvMapping, same: Mapping[str, str]) -> None:
-        assert mapping.rows is not None
+    def __init__(self, path: Path, rows: str, columns: Sequence[str | int], same: Mapping[str, str]) -> None:
         self._path = path
         self._same = same
-        self._row = _to_key(mapping.rows)
-        self._columns = list(dict.fromkeys([*mapping.list_columns(), *same]))
+        self._row = _to_key(rows)
+        self._columns = list(dict.fromkeys([*columns, *same]))
         # Columns of the row by their key, by their place in a row that is an array, and of what contains it.
         self._inside: dict[str, str | int] = {}
         self._places: dict[int, str | int] = {}
@@ -137,7 +137,7 @@ class _Rows:
         if not self._paths:
             raise refuse(self._path, None, "FILE-NO-DATA", "the document holds no value")
         lacks = f"the columns {', '.join(map(repr, missing))}" if count else "a row at the path `rows`"
-        has = ", ".join(map(_to_path, self._paths))
+        has = ", ".join(map(to_path, self._paths))
         reason = f"the document does not have {lacks} of the mapping; it has {has}"
         raise refuse(self._path, None, "MAP-COLUMNS", reason)
 
@@ -153,7 +153,8 @@ def _find_common(key: str, other: str) -> str:
     return ".".join(one for one, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
-def _to_path(key: str) -> str:
+def to_path(key: str) -> str:
+    """Return the JSON path of a key of `iter_leaves`."""
     return f"$.{key}".replace(".item", "[*]")
 
 

@@ -18,6 +18,8 @@ from data.ingest.formats.mapping import Day, Value
 
 # Noise is far below the last decimal: a sender's own rounding is not.
 _NOISE_SHARE = Decimal("1e-3")
+# A minus, and dashes that stand for one.
+MINUS = "\u2212\u2010\u2011\u2012\u2013\ufe63\uff0d"
 # A text with so many letters is no number that a meter prints.
 _MAX_CHARS = 60
 
@@ -51,6 +53,13 @@ def _turn(numbers: pa.Array) -> pa.Array:
     below = to_mask(pc.starts_with(numbers, "-"))
     plain = pc.replace_substring_regex(numbers, r"^[+-]", "")
     return pc.if_else(pa.array(below), plain, pc.binary_join_element_wise("-", plain, ""))
+
+
+def write_plain_minus(texts: pa.Array) -> pa.Array:
+    """Replace the minus of typesetters and the dash before a number by a hyphen."""
+    if not _any(pc.match_substring_regex(texts, f"^[{MINUS}]")):
+        return texts
+    return pc.replace_substring_regex(texts, f"^[{MINUS}]", "-")
 
 
 class GroupedTexts:

@@ -106,9 +106,11 @@ class Value(_Amount):
     With `cumulative` the values are reads of a dial at the times of the rows, and the energy between two
     reads is their difference. A dial that goes down is rejected, unless `resets: to_zero` says that it began
     again at zero, or `digits` says how many digits before the point it has, so that it passed the last one.
+    `timestamp` is the column with the times of this value, where blocks of columns have times of their own.
     """
 
     column: ColumnName
+    timestamp: ColumnName | None = None
     cumulative: bool = False
     resets: Literal["to_zero"] | None = None
     digits: Annotated[int, Field(ge=1, le=DECIMAL_DIGITS_BEFORE_POINT)] | None = None
@@ -173,7 +175,8 @@ class CsvMapping(_Declaration):
     rows: it decides which of two equal local times came first.
 
     `sections` are the tables of a file, one below the other: the first words of the title of each, and its
-    channel, null for a table that is not read. `decimals` is how many decimals a value has; more of them are
+    channel, null for a table that is not read. `units` has the unit of each register, such as kWh for rows of
+    electricity and m3 for those of gas. `decimals` is how many decimals a value has; more of them are
     removed if they are the noise of binary arithmetic, and reject the value otherwise.
     """
 
@@ -199,6 +202,7 @@ class CsvMapping(_Declaration):
     has_header: bool = True
     skip_lines: Annotated[int, Field(ge=0, le=1000)] = 0
     channels: dict[str, Channel] = {}
+    units: dict[str, Unit] = {}
     sections: dict[str, Channel | None] = {}
     qualities: dict[str, Quality] = {}
     no_value: tuple[str, ...] = ()
@@ -277,6 +281,10 @@ class CsvMapping(_Declaration):
                 "columns.period, and not for the reads of dials alone",
             ),
             (
+                columns.timestamp is not None or all(value.timestamp is None for value in self.values),
+                "a value has a timestamp of its own only beside columns.timestamp",
+            ),
+            (
                 not self.midnight_ends_day or self.label in ("end", "wall_end"),
                 "midnight_ends_day needs labels at the end of an interval",
             ),
@@ -296,8 +304,10 @@ class CsvMapping(_Declaration):
                 "name the meter by columns.identifier or by identifier, exactly one of them",
             ),
             (
-                all((value.unit is None) == (columns.unit is not None) for value in given),
-                "give the unit with each value or by columns.unit, exactly one of them",
+                all((value.unit is None) == (columns.unit is not None or bool(self.units)) for value in given)
+                and not (self.units and (columns.unit is not None or not self.channels)),
+                "give the unit with each value, by columns.unit, or by units (register to unit, beside "
+                "channels), exactly one of them",
             ),
             (
                 all(value.channel not in ONE_DIRECTION_CHANNELS or _is_amount(value) for value in given),
@@ -389,10 +399,27 @@ class CsvMapping(_Declaration):
         other = (columns.timestamp, columns.time, columns.period)
         return self.interval_minutes == 1440 and not self.day and not any(other)
 
+    def split_blocks(self) -> list["CsvMapping"]:
+        """Return a mapping for the values of each column of times."""
+        blocks: dict[str | int | None, list[Value]] = {}
+        for value in self.values:
+            blocks.setdefault(value.timestamp or self.columns.timestamp, []).append(value)
+        if len(blocks) < 2:
+            return [self]
+        return [
+            self.model_copy(
+                update={
+                    "columns": self.columns.model_copy(update={"timestamp": timestamp}),
+                    "values": tuple(values),
+                }
+            )
+            for timestamp, values in blocks.items()
+        ]
+
     def list_columns(self) -> list[str | int]:
         """Return every column that the mapping names, in no order."""
         taken: list[str | int | None] = [getattr(self.columns, name) for name in Columns.model_fields]
-        taken += [value.column for value in self.values]
+        taken += [column for value in self.values for column in (value.column, value.timestamp)]
         taken += [column for run in self.day for column in (run.first, run.last)]
         return [column for column in taken if column is not None]
 

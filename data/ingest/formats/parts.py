@@ -25,6 +25,7 @@ from data.ingest.formats.container import refuse
 from data.ingest.formats.dial_guard import DialFinding, DialGuard, Series
 from data.ingest.formats.latest import BY_PART, keep_latest
 from data.ingest.formats.names import check_names
+from data.ingest.formats.sum_guard import SumFinding, find_sum_of_registers
 from data.ingest.rules.measures import flat
 from data.ingest.schema import PARSED, REGISTER_READ, REJECTED, TIMESTAMP, FileInParts, ParsedFile, Spans
 from data.ingest.spill import MEMORY_BYTES, Spill
@@ -88,7 +89,8 @@ class Gathered:
 
         Registers with reads of a dial are rejected. If the meaning of its columns `is_declared` by a mapping,
         such reads refuse the file, and its parts raise `RefusedFile` after the last one where rows contradict
-        each other in mass: then the mapping takes different things for one.
+        each other in mass, or where a register is the sum of others: then the mapping takes different things
+        for one, or one thing twice.
         """
         if not self._readings.num_rows:
             raise self._refuse_empty(format)
@@ -106,6 +108,7 @@ class Gathered:
             rejected = self._rejected.tables()
             conflicts = _Conflicts()
             skipped = self._skipped
+            twice: SumFinding | None = None
             for waiting in self._readings.whole_keys(self._bound):
                 kept, replaced = keep_latest(*_restore_file_order(waiting))
                 conflicts.add(kept, replaced)
@@ -113,10 +116,14 @@ class Gathered:
                 equal = waiting.num_rows - kept.num_rows - replaced.num_rows
                 skipped = skipped + Counter({SKIPPED_EQUAL: equal})
                 kept, reads_of_dials = _reject_dials(kept, dials)
+                if is_declared and twice is None:
+                    twice = find_sum_of_registers(kept)
                 yield part(kept, pa.concat_tables([some, replaced, reads_of_dials]), skipped)
                 skipped = Counter()
             for some in rejected:
                 yield part(PARSED.empty_table(), some, skipped)
+            if twice is not None:
+                raise self._refuse(format, twice.line, "MAP-SUM", twice.reason)
             if is_declared and conflicts.are_many(has_tables=self._second_table is not None):
                 raise self._refuse_conflicts(format, conflicts)
 
@@ -174,32 +181,28 @@ class Gathered:
             f"{conflicts.count} rows contradict another row for the same interval of the same register, the "
             f"first on line {conflicts.line}{where}"
         )
-        error = refuse(self.path, self._second_table or conflicts.line, "MAP-CONFLICT", reason)
-        error.format = format
-        return error
+        return self._refuse(format, self._second_table or conflicts.line, "MAP-CONFLICT", reason)
 
     def _refuse_dial(self, format: str, dials: dict[Series, DialFinding]) -> RefusedFile:
         (identifier, register), finding = min(dials.items(), key=lambda item: item[1].line)
         reason = f"{finding.reason}, in register {register!r} of {identifier!r}"
-        error = refuse(self.path, finding.line, "MAP-DIAL", reason)
+        return self._refuse(format, finding.line, "MAP-DIAL", reason)
+
+    def _refuse(self, format: str, line: int | None, rule: str, reason: str) -> RefusedFile:
+        error = refuse(self.path, line, rule, reason)
         error.format = format
         return error
 
     def _refuse_empty(self, format: str) -> RefusedFile:
         count = self._rejected.num_rows
         if not count:
-            empty = refuse(self.path, 1, "FILE-NO-DATA", "the file holds no reading")
-            empty.format = format
-            return empty
+            return self._refuse(format, 1, "FILE-NO-DATA", "the file holds no reading")
         some = next(self._rejected.tables())
         first = some.slice(0, 1).to_pylist()[0]
-        error = refuse(
-            self.path,
-            first["line"],
-            "FILE-NOTHING-LEFT",
-            f"no reading is left: {count} rows are rejected, the first by {first['rule']}: {first['reason']}",
+        reason = (
+            f"no reading is left: {count} rows are rejected, the first by {first['rule']}: {first['reason']}"
         )
-        error.format = format
+        error = self._refuse(format, first["line"], "FILE-NOTHING-LEFT", reason)
         error.rejected = some
         return error
 

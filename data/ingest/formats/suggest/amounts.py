@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 
 from data.ingest.formats.dial_guard import MIN_RISES, MIN_SIZE_IN_STEPS
-from data.ingest.formats.mapped_checks import Floats, find_sum
 from data.ingest.formats.mapped_numbers import remove_decimals
 from data.ingest.formats.suggest.sample import Sample
+from data.ingest.formats.sum_guard import Floats, find_sum
 
 # This many values do not rise one after the other by chance.
 MIN_DIAL_ROWS = 12
@@ -77,10 +77,11 @@ def find_dial(name: str, numbers: Floats) -> Dial | None:
 
 
 def is_idle_dial(numbers: Floats, *, is_named: bool) -> bool:
-    """Whether a column beside dials stands still, above zero or with the name of a dial: it is a dial too."""
+    """Whether a column beside dials never falls, above zero or with the name of a dial: it is a dial too."""
     known = numbers[~np.isnan(numbers)]
-    is_above = len(known) >= MIN_DIAL_ROWS and known[0] > 0
-    return (is_above or (is_named and len(known) > 0)) and bool((known == known[0]).all())
+    is_above = len(known) >= MIN_DIAL_ROWS and min(known[0], known[-1]) > 0
+    steps = np.diff(known)
+    return (is_above or (is_named and len(known) > 0)) and bool((steps >= 0).all() or (steps <= 0).all())
 
 
 def find_parts(columns: dict[str, Floats]) -> dict[str, str]:
@@ -88,7 +89,7 @@ def find_parts(columns: dict[str, Floats]) -> dict[str, str]:
     columns = dict(columns)
     left_out: dict[str, str] = {}
     while (found := find_sum(columns)) is not None:
-        whole, parts = found
+        whole, parts, _ = found
         if len(parts) == 1:
             # Of two equal columns the first one stays.
             whole, last = (name for name in columns if name in (whole, *parts))

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from data.ingest.formats.columns import UNITS
-from data.ingest.formats.mapped_checks import Floats
 from data.ingest.formats.suggest.amounts import (
     DIAL_NAME,
     Dial,
@@ -22,8 +21,9 @@ from data.ingest.formats.suggest.amounts import (
     read_numbers,
 )
 from data.ingest.formats.suggest.columns import UNIT
-from data.ingest.formats.suggest.meaning import POWER, guess_channel
+from data.ingest.formats.suggest.meaning import POWER, POWER_NAME, guess_channel
 from data.ingest.formats.suggest.sample import Sample
+from data.ingest.formats.sum_guard import Floats
 from data.ingest.schema import KWH_PER_UNIT_POWER_OF_TEN
 
 # A share of something, which is no energy of the meter.
@@ -113,8 +113,12 @@ def _choose_figures(sample: Sample, choice: Choice, micros: Sequence[int]) -> No
             choice.leave_out(place, "the times of the rows are of another year")
         elif _OTHER_FIGURE.search(name):
             choice.leave_out(place, "its name is not one of energy of this meter")
-        elif has_energy and POWER.search(name) and not UNIT.search(name):
+        elif _names_power(name) and (has_energy or not all(map(_names_power, names.values()))):
             choice.leave_out(place, "power beside energy")
+
+
+def _names_power(name: str) -> bool:
+    return bool(POWER.search(name) or POWER_NAME.search(name)) and not UNIT.search(name)
 
 
 def _choose_dials(sample: Sample, choice: Choice, numbers: dict[int, Floats]) -> None:
@@ -146,15 +150,27 @@ def _choose_rhythm(choice: Choice, numbers: dict[int, Floats], micros: list[int]
 
 
 def _choose_sums(sample: Sample, choice: Choice, numbers: dict[int, Floats]) -> None:
-    channels: dict[str, dict[str, Floats]] = {}
-    for place in choice.kept:
-        if place not in choice.dials:
-            name = sample.describe(place)
-            unit = UNIT.search(name)
-            # The same energy may stand in Wh and in kWh.
-            power = KWH_PER_UNIT_POWER_OF_TEN.get(UNITS[unit.group(1).lower()], 0) if unit else 0
-            channels.setdefault(guess_channel(name), {})[str(place)] = numbers[place] * 10.0**power
+    channels: dict[tuple[str, bool], dict[str, Floats]] = {}
+    # A counter that begins again is no part of one that goes on: the other way round it may be.
+    for place in sorted(
+        choice.kept, key=lambda place: place in choice.dials and choice.dials[place].is_reset
+    ):
+        name = sample.describe(place)
+        unit = UNIT.search(name)
+        # The same energy may stand in Wh and in kWh.
+        power = KWH_PER_UNIT_POWER_OF_TEN.get(UNITS[unit.group(1).lower()], 0) if unit else 0
+        is_dial = place in choice.dials
+        amounts = _subtract_reads(numbers[place]) if is_dial else numbers[place]
+        channels.setdefault((guess_channel(name), is_dial), {})[str(place)] = amounts * 10.0**power
     for columns in channels.values():
         for part, whole in find_parts(columns).items():
             name = sample.names[int(whole)] or f"column {int(whole) + 1}"
             choice.leave_out(int(part), f"contained in {name!r}")
+            choice.dials.pop(int(part), None)
+
+
+def _subtract_reads(reads: Floats) -> Floats:
+    """Return the energy between the reads of a dial, zero where it goes down; newest first is turned."""
+    steps = np.diff(reads, append=reads[-1:])
+    steps = -steps if np.nansum(steps < 0) > np.nansum(steps > 0) else steps
+    return np.asarray(np.round(np.maximum(steps, 0), 6), dtype=np.float64)

@@ -73,7 +73,9 @@ ESTIMATED, ACTUAL = (
     ),
 )
 _UNIT_COLUMN = re.compile(
-    r"^(units?( of measure| type)?|uom|einheit|m(å|aa)leenhed|eenheid|unidad|unit[eé])$", re.I
+    r"^(\S*[._])?([a-z]+(?=Unit$))?"
+    r"(units?( of measure| type)?|uom|einheit|m(å|aa)leenhed|eenheid|unidad|unit[eé])$",
+    re.I,
 )
 # A unit in the words of a row.
 UNIT_IN_BRACKETS = re.compile(r"\((k?W|k?Wh)\)", re.I)
@@ -86,7 +88,7 @@ def find_date_formats(sample: Sample, place: int) -> list[str]:
     known = [text for text in texts if re.search(r"[0-9]", text) and not TOTAL.match(text)]
     if not known or len(known) < 0.9 * len(sample.rows) or re.fullmatch(r"[0-9.,]{1,7}", known[0]):
         return []
-    if EPOCH_NAME.search(sample.names[place]):
+    if EPOCH_NAME.search(sample.names[place]) or _count_seconds(sample.names[place], known):
         for form, epoch in EPOCHS.items():
             if all(map(epoch.fullmatch, known)):
                 return [form]
@@ -94,6 +96,14 @@ def find_date_formats(sample: Sample, place: int) -> list[str]:
     cuts = range(min(MAX_NOTES, len(known) - 1) + 1)
     of_all = (found for cut in cuts if (found := find_formats(known[: len(known) - cut], dates=True)))
     return next(of_all, []) or _find_format_of_most(known)
+
+
+def _count_seconds(name: str, texts: list[str]) -> bool:
+    """Whether the long numbers of a column without a name follow each other as times do."""
+    if re.search(r"[^\W\d_]", name) or not all(re.fullmatch(r"1[0-9]{9}([0-9]{3})?", text) for text in texts):
+        return False
+    steps = {int(after) - int(before) for before, after in itertools.pairwise(texts)}
+    return len(texts) >= MIN_CHANGES and (max(steps) < 0 or min(steps) > 0)
 
 
 def _find_format_of_most(texts: list[str]) -> list[str]:

@@ -23,7 +23,7 @@ from data.ingest.schema import KWH_PER_UNIT_POWER_OF_TEN, ONE_DIRECTION_CHANNELS
 _EXPORT = re.compile(
     r"export|receiv|einspeis|invoed|abgabe|vertid|feed|inje[cçt]|inyec|return|surplus|terug|outflow"
     r"|excedent|vendu|cedut|immess|immissione|inmatning|s[åa]ld\b|\bsalg|solgt|oddan|wprowadz|sprzed|(^|_)as(_|$)|#b[0-9]$"
-    r"|\bexp\b|(to|til) (the )?(grid|net)\b|[0-9]-[0-9]+:2\.|(^|[^0-9.])2\.[89]\.",
+    r"|\bexp\b|energy_?out(?![a-z])|(to|til) (the )?(grid|net)\b|[0-9]-[0-9]+:2\.|(^|[^0-9.])2\.[89]\.",
     re.I,
 )
 _IMPORT = re.compile(
@@ -41,15 +41,25 @@ _PART = re.compile(
     r"|^[0-9]{6,}\b|compteur|contador|contatore|licznik|m(å|aa)ler|m(ä|ae)tar",
     re.I,
 )
-_GENERATION = re.compile(r"genera[tc]|solar|pv\b|produ|erzeug|opwek|wytw", re.I)
+_GENERATION = re.compile(
+    r"genera[tc]|solar|pv\b|produ|erzeug|opwek|wytw|yield|ertrag|inverter|wechselrichter|onduleur|inversor"
+    r"|\b[ep]ac(today|total)?\b|\bsymo\b|\bprimo\b|gesamtanlage",
+    re.I,
+)
 # Energy that stays behind the meter: stored, or generated and used there.
-_INSIDE = re.compile(r"batter|stored|charg(ed|ing)\b|geladen|ontladen|autocons|self.?cons", re.I)
+_INSIDE = re.compile(r"batter|powerwall|stored|charg(ed|ing)\b|geladen|ontladen|autocons|self.?cons", re.I)
 # Units that the platform does not know, or that have two meanings.
 _OTHER_UNIT = re.compile(r"(?<![a-z])(ccf|hcf|mcf|k?gal(?:lons?)?|[gm]j|(?:mm)?btu|dth|kvah)(?![a-z])", re.I)
 _NO_ELECTRICITY = ("m3", "l", "therm")
 POWER = re.compile(r"(?<![a-z])(kW|MW|W)(?![a-z])", re.I)
+# Words for power without its unit.
+POWER_NAME = re.compile(
+    r"(?<![a-z])(power|leistung|wirkleistung|puissance|potencia|potenza|vermogen|effekt|moc|demand)(?![a-z])",
+    re.I,
+)
 _ANSWERS = {"": "actual", "n": "actual", "no": "actual", "y": "estimated", "yes": "estimated"}
 CHECK = "check"
+_UNKNOWN_UNIT = "gas, water or heat: the file does not state its unit"
 _UNKNOWN = "the name does not tell: import, export, generation, consumption or other"
 
 
@@ -125,10 +135,8 @@ def write_meaning(
     if unit is not None:
         return lines
     if has_media:
-        return [
-            *lines,
-            "unit:  # rows of several media: give the unit of one, and channels for its rows alone",
-        ]
+        # Each register has its own, see `write_units`.
+        return lines
     stated = POWER.fullmatch(power) if power else found or POWER.search(name)
     other = None if stated else _OTHER_UNIT.search(name)
     if other is not None:
@@ -140,7 +148,9 @@ def write_meaning(
     if OTHER_MEDIUM.search(name) and (word is None or not stated):
         return [*lines, "unit:  # gas, water or heat: the file does not state its unit"]
     if word is None:
-        return [*lines, f"unit: kWh  # {CHECK}: the file does not state it"]
+        is_power = POWER_NAME.search(name) is not None
+        unknown = "unit:  # the name says power: W or kW, and average_power: true if it is the average"
+        return [*lines, unknown if is_power else f"unit: kWh  # {CHECK}: the file does not state it"]
     lines.append(f"unit: {UNITS[word.lower()]}")
     if POWER.fullmatch(word):
         lines.append(
@@ -215,6 +225,18 @@ def write_channels(sample: Sample, register: int | None) -> list[str]:
     if register is None:
         return []
     return ["channels:", *write_channels_of_words(sorted(set(sample.take_texts(register))))]
+
+
+def write_units(sample: Sample, register: int) -> list[str]:
+    """Write the unit of each register of several media, empty where its word does not tell."""
+    lines = ["units:"]
+    for word in sorted(set(sample.take_texts(register))):
+        found = UNIT.search(word)
+        unit = UNITS[found.group(1).lower()] if found else "" if OTHER_MEDIUM.search(word) else "kWh"
+        lines.append(
+            f"  {json.dumps(word, ensure_ascii=False)}: {unit}  # {CHECK if unit else _UNKNOWN_UNIT}"
+        )
+    return lines
 
 
 def write_channels_of_words(words: Sequence[str]) -> list[str]:

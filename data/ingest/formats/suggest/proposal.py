@@ -14,7 +14,9 @@ from data.ingest.formats.container import TextForm, find_longest_sheets, open_me
 from data.ingest.formats.detect import detect_text
 from data.ingest.formats.file_mappings import MappingError
 from data.ingest.formats.format import MappingUse
+from data.ingest.formats.json_events import is_json
 from data.ingest.formats.mapping import JsonMapping, carries_offset
+from data.ingest.formats.suggest import json_rows
 from data.ingest.formats.suggest.columns import (
     METER,
     find_date_formats,
@@ -38,6 +40,8 @@ from data.ingest.formats.suggest.sample import (
 SAMPLE_BYTES = 1 << 20
 # A line of a mapping with a column by its name.
 _NAMES_COLUMN = re.compile(r'[- ]*[a-z_]+: "')
+# What a mapping of JSON does not have.
+_OF_TEXT = ("delimiter:", "encoding:", "has_header:", "skip_lines:", "ignore_rows:")
 # Documents that are not tables: pages, XML, JSON, PDF, Parquet.
 _DOCUMENT = re.compile(r"\s*(<|\{|\[\s*\{|%PDF|PAR1)")
 
@@ -57,6 +61,9 @@ def suggest_mapping(path: Path | str, timezone: str | None = None) -> str:
     try:
         format = detect_text(path, text)
     except RefusedFile:
+        table = json_rows.read_table(path) if is_json(text.lstrip()) else None
+        if table is not None:
+            return _suggest_for_json(path, *table, timezone)
         if _DOCUMENT.match(text):
             raise
     else:
@@ -77,6 +84,15 @@ def suggest_mapping(path: Path | str, timezone: str | None = None) -> str:
         line = f"sheets: {json.dumps(chosen, ensure_ascii=False)}  # {CHECK}: {which} of {count} sheets"
         lines.insert(lines.index("format: mapped_csv") + 1, line)
     return "\n".join(lines) + "\n"
+
+
+def _suggest_for_json(path: Path, rows: str, text: str, timezone: str | None) -> str:
+    """Propose for rows at a path what would be proposed for them as CSV."""
+    lines = _write_lines(path, read_sample(path, text), timezone)
+    kept = [line for line in lines if not line.startswith(_OF_TEXT)]
+    kept[kept.index("format: mapped_csv")] = f"format: mapped_json\nrows: {rows}"
+    # The columns of a row that is an array are places.
+    return "\n".join(re.sub(r': "([0-9]+)"$', r": \1", line) for line in kept) + "\n"
 
 
 def _suggest_for_portal(format: str, use: MappingUse, timezone: str | None) -> str:

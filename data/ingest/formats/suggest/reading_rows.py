@@ -5,6 +5,7 @@ import json
 import re
 from collections import Counter
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -31,6 +32,7 @@ from data.ingest.formats.suggest.meaning import (
     write_columns,
     write_meaning,
     write_qualities_of_column,
+    write_units,
 )
 from data.ingest.formats.suggest.sample import NO_VALUES, Sample, name_column
 from data.ingest.formats.wallclock import DAY_US, US, TimeFormat
@@ -92,9 +94,11 @@ def write_reading_body(
             0, f"  # {CHECK}: the same time stands in several rows, and no column distinguishes them"
         )
     channels = resolve_channels([sample.describe(n) for n in values])
+    has_media = medium is not None and unit is None
     for n, channel in zip(values, channels, strict=True):
         lines += [
             f"  - column: {name_column(sample, n)}",
+            *_write_own_times(sample, place, form, values, n),
             *(
                 f"    {line}"
                 for line in write_meaning(
@@ -104,7 +108,7 @@ def write_reading_body(
                     unit,
                     dial=choice.dials.get(n),
                     channel=channel,
-                    has_media=medium is not None,
+                    has_media=has_media,
                     power=power,
                 )
             ),
@@ -119,7 +123,26 @@ def write_reading_body(
         for n, why in [*choice.left_out, *explain_others(sample, others)]
     ]
     lines += ["sections:", *write_channels_of_words(sample.sections)] if sample.sections else []
-    return head, [*lines, *write_qualities_of_column(sample, quality), *write_channels(sample, register)]
+    lines += [*write_qualities_of_column(sample, quality), *write_channels(sample, register)]
+    return head, lines + (write_units(sample, register) if has_media and register is not None else [])
+
+
+def _write_own_times(sample: Sample, place: int, form: str, values: list[int], value: int) -> list[str]:
+    """Write the column of times that stands before a block of columns, behind the values of another block."""
+    first = min((n for n in values if n > place), default=value)
+    for other in range(value - 1, first, -1):
+        texts = sample.take_texts(other)
+        if texts and form in find_formats(texts, dates=True) and _are_apart(sample, place, other, form):
+            return [f"    timestamp: {name_column(sample, other)}"]
+    return []
+
+
+def _are_apart(sample: Sample, place: int, other: int, form: str) -> bool:
+    """Whether the times of two columns are more than a day apart, and so no two ends of one interval."""
+    times = (pa.array([row[n].strip() for row in sample.rows]) for n in (place, other))
+    (one, bad), (two, unfit) = map(TimeFormat(form).parse, times)
+    known = ~bad & ~unfit
+    return bool(known.any() and np.median(np.abs(one - two)[known]) > DAY_US)
 
 
 def _find_power(sample: Sample, unit: int | None) -> str | None:

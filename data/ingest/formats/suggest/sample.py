@@ -12,6 +12,7 @@ from pathlib import Path
 
 from data.ingest.formats.file_mappings import MappingError
 from data.ingest.formats.mapped_layout import split_fields
+from data.ingest.formats.mapped_numbers import MINUS
 from data.ingest.formats.suggest.date_formats import is_dated
 from data.ingest.formats.suggest.sections import find_sections
 
@@ -67,7 +68,8 @@ class Sample:
 
     def write_plain(self, text: str) -> str:
         """Return a number with a point and without marks between thousands."""
-        plain = text.strip().replace(self.thousands, "") if self.thousands else text.strip()
+        plain = re.sub(f"^[{MINUS}]", "-", text.strip())
+        plain = plain.replace(self.thousands, "") if self.thousands else plain
         return plain.replace(",", ".") if self.decimal == "," else plain
 
 
@@ -191,6 +193,6 @@ def has_numbers(sample: Sample, place: int) -> bool:
     """Whether all values of a column are numbers."""
     texts = sample.take_values(place)
     return bool(texts) and all(
-        re.fullmatch(r"[+-]?[0-9][0-9.,' \u00a0\u202f]*(e-?[0-9]+)?|[+-]?\.[0-9]+", text, re.I)
+        re.fullmatch(rf"[+{MINUS}-]?([0-9][0-9.,' \u00a0\u202f]*(e-?[0-9]+)?|\.[0-9]+)", text, re.I)
         for text in texts
     )
