@@ -93,9 +93,6 @@ def _fill_open_fields(content: dict[str, Any]) -> tuple[dict[str, Any], list[str
         words = content.get(field) or {}
         open_fields += [f"channel of {word}" for word, channel in words.items() if channel == ""]
         filled[field] = {word: "other" if channel == "" else channel for word, channel in words.items()}
-    words = content.get("units") or {}
-    open_fields += [f"unit of {word}" for word, unit in words.items() if unit is None]
-    filled["units"] = {word: unit or "kWh" for word, unit in words.items()}
     words = content.get("qualities") or {}
     open_fields += [f"quality {word!r}" for word, kind in words.items() if kind is None]
     filled["qualities"] = {word: kind or "actual" for word, kind in words.items()}

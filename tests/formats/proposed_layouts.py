@@ -55,6 +55,117 @@ _GAS = '{s:%d-%m-%Y;%H:%M:%S};{e:%d-%m-%Y;%H:%M:%S};="541999999999999999";7F1;Di
 
 # The layout, and the answers to what the proposal leaves empty: by column, word or field.
 PROPOSED: dict[str, tuple[Layout, dict[str, str]]] = {
+    "Netze BW": (
+        Layout(
+            header="Datum;Uhrzeit;Wert (kWh);Status",
+            row="{e:%d.%m.%Y;%H:%M};{v[0]};gemessen",
+            zone="Europe/Berlin",
+            encoding="cp1252",
+            count=96,
+        ),
+        {},
+    ),
+    "P1 Monitor": (
+        Layout(
+            header="time,Import T1 kWh,Import T2 kWh,Export T1 kWh,Export T2 kWh",
+            row="{s:%Y-%m-%d %H:%M:%S},{v[0]},{v[1]},{v[2]},{v[3]}",
+            channels=_BOTH,
+            decimal=".",
+            is_dial=True,
+        ),
+        {},
+    ),
+    "Hydro-Quebec": (
+        Layout(
+            header="Contrat;Date et heure;kWh;Code de consommation;Température moyenne (°C)",
+            row="0301234567;{s:%Y-%m-%d %H:%M:%S};{v[0]};R;{n}",
+            zone="America/Toronto",
+            minutes=60,
+            encoding="latin-1",
+        ),
+        {},
+    ),
+    "BC Hydro": (
+        Layout(
+            header='"Account Number","Meter Number","Interval Start Date/Time","Inflow (kWh)",'
+            '"Outflow (kWh)","Net Consumption (kWh)","Demand (kW)"',
+            row='"12345","\'3344556","{s:%Y-%m-%d %H:%M}","{v[0]}","{v[1]}","{v[2]}","N/A"',
+            channels=("import", "export", None),
+            **_US,
+        ),
+        {},
+    ),
+    "Southern California Edison": (
+        Layout(
+            header='"Energy Delivered time period","Usage(Real energy in kilowatt-hours)","Reading quality"',
+            row='"{s:%Y-%m-%d %H:%M:%S}\u00a0to\u00a0{e:%Y-%m-%d %H:%M:%S}","{v[0]}",""',
+            above='"Energy Usage Information"\n"For location:  1 MAIN ST"\n\n',
+            **_US,
+        ),
+        {},
+    ),
+    "Eskom": (
+        Layout(
+            header="Date,Time,kWh,kVA",
+            row="{s:%Y/%m/%d,%H:%M},{v[0]},{v[1]}",
+            channels=("import", None),
+            zone="Africa/Johannesburg",
+            decimal=".",
+            minutes=30,
+            count=96,
+        ),
+        {},
+    ),
+    "Brazilian load profile": (
+        Layout(
+            header="Data;Hora;Demanda Ativa (kW);Energia Ativa (kWh);Energia Reativa (kVArh)",
+            row="{s:%d/%m/%Y;%H:%M};{v[0]};{v[1]};{v[2]}",
+            channels=(None, "import", "reactive_import"),
+            zone="America/Sao_Paulo",
+            count=96,
+        ),
+        {},
+    ),
+    "Fronius Solar.web": (
+        Layout(
+            header="Datum und Uhrzeit;Energie ins Netz eingespeist;Energie vom Netz bezogen;PV Produktion",
+            row="{s:%d.%m.%Y %H:%M};{v[0]};{v[1]};{v[2]}",
+            channels=("export", "import", "generation"),
+            minutes=5,
+            count=96,
+        ),
+        {},
+    ),
+    "inverter portal with a counter of the day": (
+        Layout(
+            header="Time,Pac(W),EacTotal(kWh)",
+            row="{s:%Y-%m-%d %H:%M:%S},{n},{v[0]}",
+            channels=("generation",),
+            decimal=".",
+            is_dial=True,
+        ),
+        {},
+    ),
+    "Agder Energi": (
+        Layout(
+            header="Fra;Til;KWH 60 Forbruk;Kvalitet",
+            row="{s:%d.%m.%Y %H:%M};{e:%d.%m.%Y %H:%M};{v[0]};Målt",
+            minutes=60,
+            zone="Europe/Oslo",
+            count=48,
+        ),
+        {},
+    ),
+    "a minus of typesetters": (
+        Layout(
+            header="Moment\tAfname (kWh)\tInjectie (kWh)",
+            row="{s:%d-%m-%Y %H:%M}\t{v[0]}\t\u2212{v[1]}",
+            channels=("import", "export"),
+            zone="Europe/Brussels",
+            encoding="utf-16",
+        ),
+        {},
+    ),
     "IKB": (
         Layout(
             header='\ufeff"Datum","AT1 ab 15.03.2024 00:15"',

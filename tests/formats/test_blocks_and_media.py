@@ -94,13 +94,12 @@ def test_each_register_may_have_its_unit(tmp_path: Path) -> None:
     assert {row["rule"] for row in parsed.rejected.to_pylist()} == {"ROW-UNIT"}
 
 
-def test_the_unit_of_gas_is_left_to_a_person(tmp_path: Path) -> None:
+def test_the_units_of_several_media_are_left_to_a_person(tmp_path: Path) -> None:
     path = tmp_path / "export.csv"
     path.write_text(MEDIA)
     proposal = propose_mapping(path, "UTC")
-    content = yaml.safe_load(proposal)
-    assert content["units"] == {"Electricity": "kWh", "Gas": None}
-    assert "with a word for the trial in unit of Gas" in proposal
+    assert "unit:  # rows of several media: in its place give units" in proposal
+    assert "with a word for the trial in unit of usage" in proposal
 
 
 def pack(folder: Path, members: dict[str, bytes]) -> Path:

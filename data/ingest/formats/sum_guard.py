@@ -84,7 +84,9 @@ def _find_in_channel(readings: pa.Table) -> SumFinding | None:
     counts = (1, 2, 3) if len(names) <= MANY_REGISTERS else (1, 2)
     size = WINDOW if len(names) <= MANY_REGISTERS else LONG_WINDOW
     for window in _list_windows(len(starts), size):
-        found = find_sum({name: values[place, window] for place, name in enumerate(names)}, counts)
+        found = find_sum(
+            {name: values[place, window] for place, name in enumerate(names)}, counts, in_runs=True
+        )
         if found is not None:
             whole, parts, begin = found
             how = "is the sum of" if len(parts) > 1 else "is the same as"
@@ -102,12 +104,12 @@ def _list_windows(count: int, size: int) -> Iterator[slice]:
 
 
 def find_sum(
-    columns: dict[str, Floats], counts: Collection[int] = (1, 2, 3)
+    columns: dict[str, Floats], counts: Collection[int] = (1, 2, 3), *, in_runs: bool = False
 ) -> tuple[str, tuple[str, ...], int] | None:
     """Find (a column, the columns that it is the sum of or the one that it equals, the first such row).
 
-    Values that are missing are nan. Columns of zeros are no parts. A sum may begin or end within the rows. It
-    has as many parts as `counts` says, or all others.
+    Values that are missing are nan. Columns of zeros are no parts. All rows must be sums, or with `in_runs`
+    so many in a row that they are no chance. A sum has as many parts as `counts` says, or all others.
     """
     known = {name: np.nan_to_num(numbers) for name, numbers in columns.items() if np.nansum(np.abs(numbers))}
     rounding = {name: _find_rounding(numbers) for name, numbers in known.items()}
@@ -119,7 +121,7 @@ def find_sum(
             for parts in itertools.combinations(others[:12], count):
                 # A sum differs from the sum of its printed parts by their rounding.
                 error = sum(rounding[name] for name in (whole, *parts)) if count > 1 else 0.0
-                begin = _find_sums(numbers, [known[part] for part in parts], error)
+                begin = _find_sums(numbers, [known[part] for part in parts], error, in_runs=in_runs)
                 if begin is not None:
                     return whole, parts, begin
     return None
@@ -131,12 +133,14 @@ def varies(numbers: Floats) -> bool:
     return len(moving) >= MIN_ROWS and len(np.unique(moving)) >= MIN_DISTINCT
 
 
-def _find_sums(whole: Floats, parts: list[Floats], error: float) -> int | None:
-    """Return the first row if all are sums, or the first of so many in a row that they are no chance."""
+def _find_sums(whole: Floats, parts: list[Floats], error: float, *, in_runs: bool) -> int | None:
+    """Return the first row that is a sum; None if they may be chance."""
     scale = float(np.max(np.abs(whole)))
     apart = np.abs(whole - np.sum(parts, axis=0)) > min(error, scale / 100) + 1e-9 * scale
     if not apart.any():
         return 0
+    if not in_runs:
+        return None
     # Where all but one part are zero, the rows show no sum.
     shows = np.count_nonzero(np.stack(parts), axis=0) >= min(len(parts), 2)
     ends = np.flatnonzero(np.concatenate([[True], apart, [True]]))

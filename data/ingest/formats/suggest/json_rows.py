@@ -20,35 +20,37 @@ MAX_BYTES = 1 << 20
 MAX_COLUMNS = 60
 
 
-def read_table(path: Path) -> tuple[str, str] | None:
-    """Return (the path to the rows, the rows as CSV), None for a document without rows with a date.
+def read_table(path: Path) -> tuple[str, str, list[str]] | None:
+    """Return (the path to the rows, the rows as CSV, the values around them).
+
+    None for a document without rows with a date.
 
     Raises `RefusedFile` if the document cannot be read.
     """
     found = _find_rows(path)
     if found is None:
         return None
-    key, columns = found
+    key, columns, around = found
     for member in open_members(path):
         pieces = JsonRows(path, to_path(key), columns, {}).iter_csv(member)
         text = b""
         while len(text) < MAX_BYTES and (piece := next(pieces, b"")):
             text += piece
-        return to_path(key), text.decode(errors="replace")
+        return to_path(key), text.decode(errors="replace"), around
     return None
 
 
-def _find_rows(path: Path) -> tuple[str, list[str | int]] | None:
-    """Return (the key of the rows, their columns), by the keys of `iter_leaves`."""
+def _find_rows(path: Path) -> tuple[str, list[str | int], list[str]] | None:
+    """Return (the key of the rows, their columns, the values around them), by the keys of `iter_leaves`."""
     rows: Counter[str] = Counter()
-    values: dict[str, None] = {}
+    values: dict[str, str] = {}
     dated: set[str] = set()
     for member in open_members(path):
         for key, value in itertools.islice(iter_leaves(path, member, ends_arrays=True), MAX_VALUES):
             if value is END:
                 rows[key] += 1
                 continue
-            values[key] = None
+            values[key] = to_text(value) or ""
             if key not in dated and is_dated(to_text(value) or ""):
                 dated.add(key)
         break
@@ -57,12 +59,12 @@ def _find_rows(path: Path) -> tuple[str, list[str | int]] | None:
         return None
     key = max(candidates, key=lambda one: (rows[one], len(one)))
     if f"{key}.item" in values:
-        width = _count_places(path, key)
-        return key, [*range(1, width + 1)]
+        around = [text for one, text in values.items() if not one.startswith(key)]
+        return key, [*range(1, _count_places(path, key) + 1)], around
     inside: list[str | int] = [one.removeprefix(f"{key}.") for one in values if _is_inside(one, key)]
-    outside = [to_path(one) for one in values if not one.startswith(key) and _holds(one, key)]
-    columns = [*outside, *inside]
-    return (key, columns) if len(columns) <= MAX_COLUMNS else None
+    outside = [one for one in values if not one.startswith(key) and _holds(one, key)]
+    columns = [*map(to_path, outside), *inside]
+    return (key, columns, [values[one] for one in outside]) if len(columns) <= MAX_COLUMNS else None
 
 
 def _is_inside(value: str, row: str) -> bool:

@@ -21,13 +21,15 @@ from data.ingest.formats.suggest.sample import Sample, name_column
 from data.ingest.schema import KWH_PER_UNIT_POWER_OF_TEN, ONE_DIRECTION_CHANNELS
 
 _EXPORT = re.compile(
-    r"export|receiv|einspeis|invoed|abgabe|vertid|feed|inje[cçt]|inyec|return|surplus|terug|outflow"
+    r"export|receiv|einspeis|eingespeis|ins netz|invoed|abgabe|vertid|feed|inje[cçt]|inyec|return|surplus"
+    r"|terug|outflow"
     r"|excedent|vendu|cedut|immess|immissione|inmatning|s[åa]ld\b|\bsalg|solgt|oddan|wprowadz|sprzed|(^|_)as(_|$)|#b[0-9]$"
     r"|\bexp\b|energy_?out(?![a-z])|(to|til) (the )?(grid|net)\b|[0-9]-[0-9]+:2\.|(^|[^0-9.])2\.[89]\.",
     re.I,
 )
 _IMPORT = re.compile(
-    r"import|\bimp\b|bezug|from (the )?grid|deliver|afname|preliev|prelev|soutir|purchas|inflow|entrante"
+    r"import|\bimp\b|bezug|bezogen|from (the )?grid|deliver|afname|preliev|prelev|soutir|purchas|inflow"
+    r"|entrante"
     r"|pob[oó]r|pobran|uttag|k[öo]pt|k[øo]bt|\bgrid\b|netz|[0-9]-[0-9]+:1\.|(^|[^0-9.])1\.[89]\.",
     re.I,
 )
@@ -59,7 +61,6 @@ POWER_NAME = re.compile(
 )
 _ANSWERS = {"": "actual", "n": "actual", "no": "actual", "y": "estimated", "yes": "estimated"}
 CHECK = "check"
-_UNKNOWN_UNIT = "gas, water or heat: the file does not state its unit"
 _UNKNOWN = "the name does not tell: import, export, generation, consumption or other"
 
 
@@ -135,8 +136,7 @@ def write_meaning(
     if unit is not None:
         return lines
     if has_media:
-        # Each register has its own, see `write_units`.
-        return lines
+        return [*lines, "unit:  # rows of several media: in its place give units, the unit of each register"]
     stated = POWER.fullmatch(power) if power else found or POWER.search(name)
     other = None if stated else _OTHER_UNIT.search(name)
     if other is not None:
@@ -225,18 +225,6 @@ def write_channels(sample: Sample, register: int | None) -> list[str]:
     if register is None:
         return []
     return ["channels:", *write_channels_of_words(sorted(set(sample.take_texts(register))))]
-
-
-def write_units(sample: Sample, register: int) -> list[str]:
-    """Write the unit of each register of several media, empty where its word does not tell."""
-    lines = ["units:"]
-    for word in sorted(set(sample.take_texts(register))):
-        found = UNIT.search(word)
-        unit = UNITS[found.group(1).lower()] if found else "" if OTHER_MEDIUM.search(word) else "kWh"
-        lines.append(
-            f"  {json.dumps(word, ensure_ascii=False)}: {unit}  # {CHECK if unit else _UNKNOWN_UNIT}"
-        )
-    return lines
 
 
 def write_channels_of_words(words: Sequence[str]) -> list[str]:

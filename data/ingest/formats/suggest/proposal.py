@@ -63,7 +63,7 @@ def suggest_mapping(path: Path | str, timezone: str | None = None) -> str:
     except RefusedFile:
         table = json_rows.read_table(path) if is_json(text.lstrip()) else None
         if table is not None:
-            return _suggest_for_json(path, *table, timezone)
+            return _suggest_for_json(path, table, timezone)
         if _DOCUMENT.match(text):
             raise
     else:
@@ -86,9 +86,12 @@ def suggest_mapping(path: Path | str, timezone: str | None = None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _suggest_for_json(path: Path, rows: str, text: str, timezone: str | None) -> str:
+def _suggest_for_json(path: Path, table: tuple[str, str, list[str]], timezone: str | None) -> str:
     """Propose for rows at a path what would be proposed for them as CSV."""
-    lines = _write_lines(path, read_sample(path, text), timezone)
+    rows, text, around = table
+    sample = read_sample(path, text)
+    sample.above = around
+    lines = _write_lines(path, sample, timezone)
     kept = [line for line in lines if not line.startswith(_OF_TEXT)]
     kept[kept.index("format: mapped_csv")] = f"format: mapped_json\nrows: {rows}"
     # The columns of a row that is an array are places.

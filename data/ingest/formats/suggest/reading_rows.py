@@ -32,7 +32,6 @@ from data.ingest.formats.suggest.meaning import (
     write_columns,
     write_meaning,
     write_qualities_of_column,
-    write_units,
 )
 from data.ingest.formats.suggest.sample import NO_VALUES, Sample, name_column
 from data.ingest.formats.wallclock import DAY_US, US, TimeFormat
@@ -94,7 +93,6 @@ def write_reading_body(
             0, f"  # {CHECK}: the same time stands in several rows, and no column distinguishes them"
         )
     channels = resolve_channels([sample.describe(n) for n in values])
-    has_media = medium is not None and unit is None
     for n, channel in zip(values, channels, strict=True):
         lines += [
             f"  - column: {name_column(sample, n)}",
@@ -108,7 +106,7 @@ def write_reading_body(
                     unit,
                     dial=choice.dials.get(n),
                     channel=channel,
-                    has_media=has_media,
+                    has_media=medium is not None,
                     power=power,
                 )
             ),
@@ -123,8 +121,7 @@ def write_reading_body(
         for n, why in [*choice.left_out, *explain_others(sample, others)]
     ]
     lines += ["sections:", *write_channels_of_words(sample.sections)] if sample.sections else []
-    lines += [*write_qualities_of_column(sample, quality), *write_channels(sample, register)]
-    return head, lines + (write_units(sample, register) if has_media and register is not None else [])
+    return head, [*lines, *write_qualities_of_column(sample, quality), *write_channels(sample, register)]
 
 
 def _write_own_times(sample: Sample, place: int, form: str, values: list[int], value: int) -> list[str]:
