@@ -2,6 +2,7 @@
 
 import datetime
 import io
+import json
 import tempfile
 import zipfile
 from decimal import Decimal
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.ingest.errors import RefusedFile
+from data.ingest.formats.file_mappings import parse_mapping
 from data.ingest.formats.mapping import FileMapping
 from data.ingest.formats.reading import read_file
 from data.ingest.formats.registry import FORMATS
@@ -21,6 +23,7 @@ from tests.formats.canonical_text import GOOD
 from tests.formats.example import DAY, is_no_sentinel
 from tests.formats.gallery import declare_example, write_example
 from tests.formats.mapped_csv_text import READING, mapping
+from tests.formats.workbook_text import write_xlsx
 
 DAY_OF_VALUES = st.lists(
     st.integers(0, 90_000).map(lambda n: Decimal(n) / 8).filter(is_no_sentinel), min_size=DAY, max_size=DAY
@@ -201,3 +204,110 @@ def test_the_reads_of_a_dial_add_up(reads: list[tuple[int, int | None]]) -> None
         assert sum(count(text.encode(), declared)) == len(reads)
     except RefusedFile as refusal:
         assert refusal.rule in ("FILE-NO-DATA", "FILE-NOTHING-LEFT")
+
+
+def at_hour(hour: int) -> datetime.datetime:
+    return datetime.datetime(2024, 5, 1) + datetime.timedelta(hours=hour)
+
+
+def write_datadis(rows: list[tuple[str, int, int]]) -> bytes:
+    """Write a row for each kind: two values, of which the second may be empty."""
+    found = []
+    for kind, hour, value in rows:
+        time = at_hour(hour)
+        row = {
+            "cups": "ES1",
+            "date": "2024/13/45" if kind == "bad time" else f"{time:%Y/%m/%d}",
+            "time": None if kind == "no time" else f"{hour % 24 + 1:02}:00",
+            "consumptionKWh": "x" if kind == "bad value" else None if kind == "empty" else value,
+            "surplusEnergyKWh": None if kind in ("empty", "short") else value,
+            "obtainMethod": "?" if kind == "note" else "Real",
+        }
+        found.append(row)
+    return json.dumps(found).encode()
+
+
+def write_enedis(rows: list[tuple[str, int, int]]) -> bytes:
+    found = []
+    for kind, hour, value in rows:
+        row: dict[str, Any] = {"date": f"{at_hour(hour):%Y-%m-%d %H:%M:%S}", "value": str(value)}
+        faults: dict[str, dict[str, Any]] = {
+            "bad time": {"date": "2024-02-30 00:00:00"},
+            "no time": {"date": None},
+            "bad value": {"value": "x"},
+            "empty": {"value": None},
+        }
+        found.append(row | faults.get(kind, {}) | {"interval_length": "PT60M", "measure_type": "B"})
+    reading = {"usage_point_id": "1", "reading_type": {"unit": "W"}, "interval_reading": found}
+    return json.dumps({"meter_reading": reading}).encode()
+
+
+def write_portal(rows: list[tuple[str, int, int]]) -> bytes:
+    found = []
+    for kind, hour, value in rows:
+        row: dict[str, Any] = {"at": write_time(hour), "kWh": value, "out": value}
+        faults: dict[str, dict[str, Any]] = {
+            "bad time": {"at": "then"},
+            "no time": {"at": None},
+            "bad value": {"kWh": "x"},
+            "empty": {"kWh": None, "out": ""},
+            "short": {"out": None},
+        }
+        found.append(row | faults.get(kind, {}))
+    return json.dumps({"rows": found}).encode()
+
+
+def write_sheet(rows: list[tuple[str, int, int]]) -> bytes:
+    cells: list[list[Any]] = [["meter", "time", "kWh", "out"]]
+    for kind, hour, value in rows:
+        row: list[Any] = ["M", write_time(hour), value, value]
+        row[1] = {"bad time": "then", "no time": None}.get(kind, row[1])
+        row[2] = {"bad value": "x", "empty": None}.get(kind, row[2])
+        row[3] = None if kind == "empty" else row[3]
+        cells.append(row)
+    with tempfile.TemporaryDirectory() as folder:
+        return write_xlsx(Path(folder) / "a.xlsx", {"Sheet": cells}).read_bytes()
+
+
+WAYS: list[dict[str, Any]] = [
+    {"column": "kWh", "unit": "kWh", "channel": "import"},
+    {"column": "out", "unit": "kWh", "channel": "export"},
+]
+# The writer of each format whose rows are objects or cells, its mapping, and the values of a row.
+READERS: dict[str, tuple[Any, FileMapping | None, int]] = {
+    "datadis": (write_datadis, None, 2),
+    "enedis": (write_enedis, parse_mapping({"format": "enedis_json", "channel": "import"}, "enedis"), 1),
+    "mapped_json": (
+        write_portal,
+        mapping(
+            READING,
+            format="mapped_json",
+            rows="$.rows[*]",
+            identifier="M",
+            interval_minutes=60,
+            columns={"timestamp": "at"},
+            values=WAYS,
+        ),
+        2,
+    ),
+    "workbook": (write_sheet, mapping(READING, interval_minutes=60, values=WAYS), 2),
+}
+IN_ROWS = ["good", "bad value", "bad time", "no time", "empty", "short", "note"]
+
+
+@pytest.mark.parametrize("name", READERS)
+@settings(max_examples=15, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(IN_ROWS), st.integers(0, 30), st.integers(0, 3)), min_size=1, max_size=40
+    )
+)
+def test_the_rows_of_a_document_add_up(name: str, rows: list[tuple[str, int, int]]) -> None:
+    write, declared, width = READERS[name]
+    rows = [("good", 40, 1), *rows]
+    try:
+        found = count(write(rows), declared, "a.xlsx" if name == "workbook" else "a.json")
+    except RefusedFile as refusal:
+        assert refusal.rule in ("MAP-CONFLICT", "MAP-ORDER", "MAP-TABLE", "FILE-NOTHING-LEFT")
+        return
+    assert sum(found) == width * len(rows)

@@ -4,7 +4,6 @@ Here: what its answers mean. Not here: reading their rows (`mapped_json`). An ho
 wall clock, 01:00 to 24:00. `line` is the place of an hour, counted from 1.
 """
 
-import itertools
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -37,9 +36,8 @@ def iter_batches(
     path: Path, member: Member, part: int, mapping: JsonMapping | None = None
 ) -> Iterator[Batch]:
     """Yield the readings of one text in batches. Raises `RefusedFile`."""
-    first = next(member.blocks, b"")
-    whole = Member(member.name, itertools.chain([first], member.blocks))
-    described = _describe(first.decode(errors="replace"), mapping)
+    head, whole = mapped_json.peek(member)
+    described = _describe(head, mapping)
     for batch in mapped_json.iter_batches(path, whole, part, described):
         yield _skip_empty(batch)
 

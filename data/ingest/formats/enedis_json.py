@@ -5,7 +5,6 @@ each with the end of its interval in French legal time; daily energy has its dat
 whether it is of consumption or of production: the mapping does. `line` is the place of a value, from 1.
 """
 
-import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,10 +30,9 @@ def iter_batches(
     path: Path, member: Member, part: int, mapping: JsonMapping | None = None
 ) -> Iterator[Batch]:
     """Yield the readings of one text in batches. Raises `RefusedFile`."""
-    first = next(member.blocks, b"")
-    whole = Member(member.name, itertools.chain([first], member.blocks))
+    head, whole = mapped_json.peek(member)
     try:
-        described, same = _describe(first.decode(errors="replace"), mapping)
+        described, same = _describe(head, mapping)
     except Fault as fault:
         raise refuse(path, None, fault.rule, fault.reason) from fault
     yield from mapped_json.iter_batches(path, whole, part, described, same)

@@ -44,6 +44,12 @@ def iter_batches(
         raise
 
 
+def peek(member: Member) -> tuple[str, Member]:
+    """Return (the first letters of a text, the whole text): a portal's answer says there what it holds."""
+    first = next(member.blocks, b"")
+    return first.decode(errors="replace"), Member(member.name, itertools.chain([first], member.blocks))
+
+
 FORMAT = FileFormat(
     name="mapped_json",
     summary="JSON of any portal, declared by a mapping with paths",
