@@ -22,8 +22,9 @@ Mask = npt.NDArray[np.bool_]
 ARRIVES = time(9, tzinfo=UTC)
 LATE_SHARE, LATE_DAYS = 0.15, 5
 REVISED_SHARE, REVISED_DAYS = 0.15, 6
-# A flat whose afternoon no file ever holds: an estimate stays.
+# A flat whose afternoon no file ever holds: an estimate stays, from the same weekday of the weeks before.
 HOLE_SHARE, HOLE_HOURS = 0.15, (13, 19)
+WEEK = 7
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,12 @@ def plan_files(days: int, seed: int) -> list[SentFile]:
 def _plan_site(files: SiteFiles, start: date, random: Random) -> Iterator[SentFile]:
     site = files.site
     first = files.first_day if site.file_format == "nem12" else start
+    holes: set[int] = set()
     for number in range((END - first).days):
         day = first + timedelta(days=number)
         mask, hole = _select_day(files, day), random.random() < HOLE_SHARE
+        hole = hole and number >= WEEK and number - WEEK not in holes
+        holes |= {number} if hole else set()
         at = due = datetime.combine(day + timedelta(days=1), ARRIVES)
         if random.random() < LATE_SHARE:
             at += timedelta(days=random.randint(1, LATE_DAYS))
