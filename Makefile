@@ -45,10 +45,11 @@ test: $(DEV) ## all tests: the longest first, the fast ones fill the gaps at the
 test-fast: $(DEV) ## the tests that need no engine
 	@$(BIN)/pytest -q -n 2 --no-loadscope-reorder -m "$(FAST)"
 
-soak: $(DEV) ## plant every fault of the table into the real job, run a hundred unusual days, rebuild the warehouse, let sixty days pass (hours)
+soak: $(DEV) ## plant every fault of the table into the real job, run a hundred unusual days, rebuild the warehouse, split a failed backfill, let sixty days pass (hours)
 	@$(BIN)/python -W ignore -m tests.soak.trials
 	@$(BIN)/python -W ignore -m tests.soak.batches
 	@$(BIN)/python -W ignore -m tests.soak.rebuild
+	@$(BIN)/python -W ignore -m tests.soak.backfill
 	@$(BIN)/python -W ignore -m tests.soak.sixty_days
 
 chaos: $(DEV) ## kill, cut, fill and double loads and runs at random points: RUNS=300 SEED=1 (an hour)

@@ -1,17 +1,19 @@
-"""The real daemon of staging splits a failed backfill: the good tenant is published without the bad one."""
+"""The real daemon of staging splits a failed backfill: the good tenant is published without the bad one.
+
+All schedules and sensors are on, so the daemon does much besides: too long for the tests of a merge.
+"""
 
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
-import pytest
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 
 from dagster_project.build import build_defs
@@ -21,11 +23,9 @@ from dagster_project.partitions import LEFT_OUT, SPLIT_FROM
 from data.demo.company import list_tenants
 from myproperty import engines
 from myproperty.settings import Settings
-from tests.end_to_end.support import Platform
-from tests.soak.site import Site, adopt_site, drop_databases
+from tests.soak.site import Site, build_site
 
-pytestmark = [pytest.mark.engine, pytest.mark.slow(minutes=1)]
-PATIENCE_S = 240
+PATIENCE_S = 900
 BAD, GOOD = "demo-wattlebird", "demo-sonnenhof"
 IDS = {tenant.name: str(tenant.id) for tenant in list_tenants("small")}
 SPOIL = """
@@ -33,15 +33,6 @@ update myproperty.meter_readings set value_native = value_native * %s, value_kwh
 where tenant_id = %s and reading_date = %s and channel = 'generation'
 """
 SHOWN = "select meter_id, energy_kwh from bi.energy_daily_v1 where tenant_id = %s and reading_date = %s"
-
-
-@pytest.fixture
-def site(
-    platform: Platform, postgres_settings: Settings, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Site]:
-    admin, day = engines.dsn(postgres_settings), platform.plan.end - timedelta(days=5)
-    yield adopt_site(admin, platform.settings, tmp_path_factory.mktemp("backfill"), day)
-    drop_databases(admin)
 
 
 @contextmanager
@@ -93,12 +84,13 @@ def request_backfill(site: Site, instance: dg.DagsterInstance) -> str:
     return backfill.backfill_id
 
 
-def test_a_backfill_that_a_gate_stops_is_run_again_without_the_bad_tenant(site: Site, tmp_path: Path) -> None:
+def split_backfill(site: Site, folder: Path) -> None:
+    """Spoil a day of one tenant, ask for a backfill of the day, and check what the daemon makes of it."""
     bad = site.ask(site.warehouse, SHOWN, IDS[BAD], site.day)
     good = site.ask(site.warehouse, SHOWN, IDS[GOOD], site.day)
     site.change(site.oltp, SPOIL, 100_000, 100_000, IDS[BAD], site.day)
     site.change(site.oltp, SPOIL, 2, 2, IDS[GOOD], site.day)
-    log = tmp_path / "daemon.log"
+    log = folder / "daemon.log"
     with open_instance(site.settings.home) as instance:
         backfill = request_backfill(site, instance)
         split = dg.RunsFilter(tags={"launched_by": "sensor failed_ranges"})
@@ -115,3 +107,21 @@ def test_a_backfill_that_a_gate_stops_is_run_again_without_the_bad_tenant(site: 
     assert sorted(site.ask(site.warehouse, SHOWN, IDS[GOOD], site.day)) != sorted(good)
     (left,) = site.pending().tenants
     assert (left.tenant, left.first) == (BAD, site.day)
+
+
+def main() -> None:
+    """Build the platform on a server of its own, and let its daemon split a backfill."""
+    with tempfile.TemporaryDirectory(prefix="soak-", dir="/tmp") as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        server = Settings(home=folder / "server", warehouse="postgres", oltp_dsn=None, warehouse_dsn=None)
+        engines.up(server, emulator=False)
+        try:
+            split_backfill(build_site(server, folder), folder)
+        finally:
+            engines.down(server)
+    print("a failed backfill was split, and its good tenant published", file=sys.stderr)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
