@@ -43,7 +43,9 @@ def reload_table(
         return verdicts
     with platform.warehouse() as warehouse:
         days = dates.dates if dates else None
-        rows = transfer(warehouse, entity, platform.oltp_dsn, f"reload-{uuid7()}", days, is_whole=True)
+        rows = transfer(
+            warehouse, entity, platform.oltp_dsn, f"reload-{uuid7()}", days, is_whole=True, progress=progress
+        )
     progress(f"loaded raw.{entity}: {rows} rows")
     return [*verdicts, _check(platform, "C", entity, compare_raw_with_landing(entity), dates)]
 

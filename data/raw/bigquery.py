@@ -24,6 +24,7 @@ from data.ingest.errors import IngestError, QueryRefused
 from data.landing.entities import Entity
 from data.landing.fingerprint import fingerprint_frame, fingerprint_sql
 from data.raw.accounts import MOST_BYTES_OF_A_READER
+from data.raw.columns import find_new_columns
 from data.raw.partitions import check_partition, range_filter
 from data.raw.rights import PUBLISHED
 from myproperty import engines
@@ -82,7 +83,7 @@ class BigQueryWarehouse:
         self._published = {f"{prefix}{layer}" for layer in PUBLISHED}
         self._dataset = f"{project}.{prefix}raw"
 
-    def ensure_table(self, entity: Entity) -> None:
+    def ensure_table(self, entity: Entity) -> list[str]:
         """See `Warehouse`. With a partition column, partitioned by day, and a query must filter by it."""
         client = self._client(WAREHOUSE_RAW)
         try:
@@ -99,7 +100,15 @@ class BigQueryWarehouse:
                 type_=bigquery.TimePartitioningType.DAY, field=entity.partition_column
             )
             table.require_partition_filter = True
-        client.create_table(table, exists_ok=True)
+        existing = client.create_table(table, exists_ok=True)
+        wanted = {field.name: _type_name(field) for field in table.schema}
+        found = {field.name: _type_name(field) for field in existing.schema}
+        added = find_new_columns(f"{self._dataset}.{entity.name}", entity, wanted, found)
+        if added:
+            new = [field for field in table.schema if field.name in added]
+            existing.schema = [*existing.schema, *new]
+            client.update_table(existing, ["schema"])
+        return added
 
     def load_partition(
         self, entity: Entity, rows: pa.Table, partition: datetime.date | None, load_key: str
@@ -324,6 +333,12 @@ def _field(field: pa.Field) -> bigquery.SchemaField:
         pa.date32(): "DATE",
     }
     return bigquery.SchemaField(field.name, types[field.type])
+
+
+def _type_name(field: bigquery.SchemaField) -> str:
+    """Return the type of a column: the API answers with the older names of some types."""
+    name = {"INTEGER": "INT64", "BOOLEAN": "BOOL"}.get(field.field_type, field.field_type)
+    return f"{name}({field.precision},{field.scale})" if field.precision else str(name)
 
 
 def _parquet(rows: pa.Table) -> bytes:

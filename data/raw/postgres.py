@@ -15,6 +15,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from data.ingest.errors import QueryRefused
 from data.landing.entities import Entity
 from data.landing.fingerprint import fingerprint_frame, fingerprint_schema, fingerprint_sql
+from data.raw.columns import find_new_columns
 from data.raw.partitions import check_partition, range_filter
 from data.raw.readers import ask_as_reader
 from myproperty.database.locks import lock_raw_partition, lock_raw_schema
@@ -42,12 +43,10 @@ class PostgresWarehouse:
         self._prefix = prefix
         self._raw = f"{prefix}raw"
 
-    def ensure_table(self, entity: Entity) -> None:
+    def ensure_table(self, entity: Entity) -> list[str]:
         """See `Warehouse`. Under a lock, because two runs may start at once."""
-        columns = sql.SQL(", ").join(
-            sql.SQL("{} {}").format(sql.Identifier(field.name), sql.SQL(_column_type(field.type)))
-            for field in entity.schema
-        )
+        wanted = {field.name: _column_type(field.type) for field in entity.schema}
+        columns = sql.SQL(", ").join(_column(name, kind) for name, kind in wanted.items())
         table = self._table(entity)
         with transaction(self._connections) as session:
             lock_raw_schema(session, self._raw)
@@ -63,6 +62,12 @@ class PostgresWarehouse:
                         sql.SQL(", ").join(map(sql.Identifier, (entity.partition_column, *entity.cluster))),
                     )
                 )
+            found = session.rows(_COLUMNS, (self._raw, entity.name))
+            added = find_new_columns(f"{self._raw}.{entity.name}", entity, wanted, dict(found))
+            for name in added:
+                new = _column(name, wanted[name])
+                session.execute(sql.SQL("alter table {} add column {}").format(table, new))
+        return added
 
     def load_partition(
         self, entity: Entity, rows: pa.Table, partition: datetime.date | None, load_key: str
@@ -162,6 +167,11 @@ class PostgresWarehouse:
         return sql.SQL("{} = {}").format(sql.Identifier(entity.partition_column), sql.Literal(partition))
 
 
+_COLUMNS = (
+    "select attname, format_type(atttypid, atttypmod) from pg_attribute"
+    " join pg_class as c on c.oid = attrelid join pg_namespace as n on n.oid = relnamespace"
+    " where nspname = $1 and relname = $2 and attnum > 0 and not attisdropped"
+)
 _COLUMN_TYPES: dict[Any, Any] = {
     pa.string(): "text",
     pa.int32(): "integer",
@@ -174,5 +184,9 @@ def _column_type(kind: pa.DataType) -> Any:
     if pa.types.is_timestamp(kind):
         return "timestamp with time zone"
     if pa.types.is_decimal(kind):
-        return f"numeric({kind.precision}, {kind.scale})"
+        return f"numeric({kind.precision},{kind.scale})"
     return _COLUMN_TYPES[kind]
+
+
+def _column(name: str, kind: Any) -> sql.Composed:
+    return sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind))

@@ -5,7 +5,7 @@ sides agree afterwards (gate C).
 """
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from data.landing.entities import LOADED
 from data.landing.read import fingerprint_landing, read_landing
@@ -21,16 +21,19 @@ def transfer(
     dates: Sequence[datetime.date] | None = None,
     *,
     is_whole: bool = False,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> int:
     """Load an entity, all or its reading dates `dates`; returns the number of these rows in raw.
 
-    Of a growing table only the rows landed since the last load are merged, unless `is_whole`.
+    Of a growing table only the rows landed since the last load are merged, unless `is_whole`. `progress` is
+    told of columns that a new release added.
 
     The load key names the run and the partition: a step that is retried finds its own load job. Raises the
     errors of the warehouse.
     """
     described = LOADED[entity]
-    warehouse.ensure_table(described)
+    if added := warehouse.ensure_table(described):
+        progress(f"raw.{entity} has new columns: {', '.join(added)}; NULL in rows that were loaded before")
     if described.is_growing and not is_whole:
         return _transfer_changed(warehouse, entity, dsn, run_id)
     partitions: Sequence[datetime.date | None] = [None] if dates is None else dates

@@ -26,8 +26,12 @@ class Warehouse(Protocol):
     def kind(self) -> str:
         """`postgres`, `bigquery` or `emulator`."""
 
-    def ensure_table(self, entity: Entity) -> None:
-        """Create raw.<entity> if it does not exist."""
+    def ensure_table(self, entity: Entity) -> list[str]:
+        """Create raw.<entity> if it does not exist; add its new columns, and return their names.
+
+        Rows that are there already have NULL in a new column until they are loaded again. A column that is no
+        longer copied stays. Raises `RawTableDiffers` for a column of another type.
+        """
 
     def load_partition(
         self, entity: Entity, rows: pa.Table, partition: datetime.date | None, load_key: str

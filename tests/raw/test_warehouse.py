@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -15,10 +16,11 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from data.ingest.errors import QueryRefused
-from data.landing.entities import ENTITIES
+from data.landing.entities import ENTITIES, Entity
 from data.landing.land import land
 from data.landing.read import fingerprint_landing, read_landing
 from data.raw.bigquery import BigQueryWarehouse
+from data.raw.columns import RawTableDiffers
 from data.raw.postgres import PostgresWarehouse
 from data.raw.rights import prepare_warehouse
 from data.raw.transfer import transfer
@@ -79,9 +81,68 @@ def check_raw(landed: Company, warehouse: Warehouse) -> None:
     assert_equals_landing(landed, warehouse, DAYS[1])
 
 
-def assert_equals_landing(landed: Company, warehouse: Warehouse, day: date) -> None:
+def test_a_new_column_is_added_in_postgres(landed: Company, postgres: Warehouse) -> None:
+    check_new_column(landed, postgres)
+
+
+@pytest.mark.emulator
+def test_a_new_column_is_added_in_bigquery(landed: Company, emulator: Warehouse) -> None:
+    check_new_column(landed, emulator)
+
+
+def check_new_column(landed: Company, warehouse: Warehouse) -> None:
+    """An earlier release's table with rows gets the new columns, and the other date keeps its rows."""
+    entity = replace(READINGS, name="upgraded_readings")
+    former = without(entity, "value_native", "is_estimated")
+    assert warehouse.ensure_table(former) == []
+    tables = [read_landing("meter_readings", landed.dsn, day) for day in DAYS]
+    for day, rows in zip(DAYS, tables, strict=True):
+        warehouse.load_partition(former, rows.select(former.schema.names), day, f"former-{day}")
+    before = warehouse.fingerprint(former, *DAYS).to_dict("records")
+    assert set(warehouse.ensure_table(entity)) == {"value_native", "is_estimated"}
+    assert warehouse.ensure_table(entity) == []
+    warehouse.load_partition(entity, tables[1], DAYS[1], "upgraded")
+    assert_equals_landing(landed, warehouse, DAYS[1], entity)
+    assert before and warehouse.fingerprint(former, *DAYS).to_dict("records") == before
+    # A former release may still load what it knows.
+    assert warehouse.ensure_table(former) == []
+
+
+def without(entity: Entity, *names: str) -> Entity:
+    """Return the entity as it was before these columns."""
+    return replace(
+        entity,
+        columns=pa.schema([field for field in entity.columns if field.name not in names]),
+        measures=tuple(name for name in entity.measures if name not in names),
+    )
+
+
+def test_a_column_of_another_type_is_refused_in_postgres(postgres: Warehouse) -> None:
+    check_other_type(postgres)
+
+
+@pytest.mark.emulator
+def test_a_column_of_another_type_is_refused_in_bigquery(emulator: Warehouse) -> None:
+    check_other_type(emulator)
+
+
+def check_other_type(warehouse: Warehouse) -> None:
+    entity = replace(READINGS, name="other_readings")
+    number = entity.columns.get_field_index("interval_seconds")
+    warehouse.ensure_table(
+        replace(entity, columns=entity.columns.set(number, pa.field("interval_seconds", pa.string())))
+    )
+    with pytest.raises(
+        RawTableDiffers, match=r"interval_seconds is .*myproperty reload other_readings --from"
+    ):
+        warehouse.ensure_table(entity)
+
+
+def assert_equals_landing(
+    landed: Company, warehouse: Warehouse, day: date, entity: Entity = READINGS
+) -> None:
     dates = day, day + timedelta(days=1)
-    copy = warehouse.fingerprint(READINGS, *dates)
+    copy = warehouse.fingerprint(entity, *dates)
     source = fingerprint_landing("meter_readings", landed.dsn, "warehouse_staging", *dates)
     assert copy.to_dict("records") == source.to_dict("records")
     assert len(copy) > 1

@@ -58,7 +58,7 @@ def load_quality(
         record_runs(context.instance, dsn)
         for name, count in {QUALITY_DAYS: count_days, QUALITY_RUNS: count_runs}.items():
             changed = count(dsn)
-            rows = transfer(warehouse, name, dsn, context.run.run_id)
+            rows = transfer(warehouse, name, dsn, context.run.run_id, progress=platform.progress)
             platform.progress(f"counted {name}: {changed} of {rows} rows changed")
             yield dg.MaterializeResult(
                 asset_key=record_key(name), metadata={"rows": rows, "changed": changed}

@@ -51,7 +51,9 @@ def load_entities(
     watching = platform.watch_locks(context, WAREHOUSE_RAW)
     with permanent_unless_retryable(), watching, platform.warehouse_to_write(context) as warehouse:
         for entity in selected:
-            rows = transfer(warehouse, entity, platform.oltp_dsn, context.run.run_id)
+            rows = transfer(
+                warehouse, entity, platform.oltp_dsn, context.run.run_id, progress=platform.progress
+            )
             total += rows
             yield dg.MaterializeResult(asset_key=raw_key(entity), metadata={"rows": rows})
     platform.progress(f"loaded {len(selected)} tables into raw: {total} rows")
@@ -79,7 +81,14 @@ def raw_asset(entity: str) -> dg.AssetsDefinition:
         dates = window(context).dates
         watching = platform.watch_locks(context, WAREHOUSE_RAW)
         with permanent_unless_retryable(), watching, platform.warehouse_to_write(context) as warehouse:
-            rows = transfer(warehouse, entity, platform.oltp_dsn, context.run.run_id, dates)
+            rows = transfer(
+                warehouse,
+                entity,
+                platform.oltp_dsn,
+                context.run.run_id,
+                dates,
+                progress=platform.progress,
+            )
         platform.progress(f"loaded raw.{entity}: {rows} rows")
         return dg.MaterializeResult(metadata={"rows": rows})
 
