@@ -2,8 +2,9 @@
    drop every view of `bi` when a dimension is built again, and a failed gate would leave readers without them. #}
 
 {% materialization table, adapter='postgres' -%}
-    {#- As dbt's own, but an existing table with the same columns keeps its place: its rows are replaced in one transaction,
-        and who reads meanwhile sees the former ones. Other columns, or --full-refresh, make a new table. -#}
+    {#- As dbt's own, but an existing table keeps its place: its rows are replaced in one transaction, and who reads
+        meanwhile sees the former ones. New columns are added to it. A column that is gone or has another type, or
+        --full-refresh, makes a new table. -#}
     {%- set target = this.incorporate(type='table') -%}
     {%- set existing = load_cached_relation(this) -%}
     {%- set built = make_intermediate_relation(target) -%}
@@ -14,8 +15,11 @@
     {% call statement('main') -%}
         {{ get_create_table_as_sql(False, built, sql) }}
     {%- endcall %}
-    {%- if existing is not none and existing.is_table and not should_full_refresh() and has_same_columns(existing, built) %}
-        {%- set columns = get_quoted_csv(adapter.get_columns_in_relation(built) | map(attribute='name')) %}
+    {%- set keeps = existing is not none and existing.is_table and not should_full_refresh() -%}
+    {%- set changes = check_for_schema_changes(built, existing) if keeps else {} -%}
+    {%- if keeps and not changes.target_not_in_source and not changes.new_target_types %}
+        {%- set columns = get_quoted_csv(changes.source_columns | map(attribute='name')) %}
+        {% do add_new_columns(target, changes.source_not_in_target) %}
         {% do run_query('delete from ' ~ target) %}
         {% do run_query('insert into ' ~ target ~ ' (' ~ columns ~ ') select ' ~ columns ~ ' from ' ~ built) %}
         {#- By its own name: the cache of this run does not know it. #}
@@ -34,15 +38,37 @@
     {{ return({'relations': [target]}) }}
 {%- endmaterialization %}
 
-{% macro has_same_columns(one, other) -%}
-    {#- Whether two tables have the same columns with the same types, in any order. -#}
-    {%- set found = [] -%}
-    {%- for relation in (one, other) -%}
-        {%- set columns = [] -%}
-        {%- for column in adapter.get_columns_in_relation(relation) -%}
-            {%- do columns.append(column.name ~ ' ' ~ column.data_type) -%}
-        {%- endfor -%}
-        {%- do found.append(columns | sort) -%}
+{% macro add_new_columns(relation, columns) -%}
+    {#- Add the columns and say so. What was built before has NULL in them until its dates are built again. -#}
+    {%- if columns %}
+        {% do alter_relation_add_remove_columns(relation, columns, none) %}
+        {% do log(relation.schema ~ '.' ~ relation.identifier ~ ' has new columns: '
+                  ~ columns | map(attribute='name') | join(', '), info=True) %}
+    {%- endif %}
+{%- endmacro %}
+
+{% macro default__process_schema_changes(on_schema_change, source_relation, target_relation) -%}
+    {#- Of a model by reading date, which keeps the dates that a run does not build: a new column is added, any other
+        change is refused, because the kept dates have the former column. -#}
+    {%- set changes = check_for_schema_changes(source_relation, target_relation) -%}
+    {%- set name = target_relation.schema ~ '.' ~ target_relation.identifier -%}
+    {%- set refused = [] -%}
+    {%- for column in changes.target_not_in_source -%}
+        {%- do refused.append(column.name ~ ' is in the table and no longer in the model: after its readers moved, '
+            ~ '`alter table ' ~ name ~ ' drop column ' ~ column.name ~ '`') -%}
     {%- endfor -%}
-    {{ return(found[0] == found[1]) }}
+    {%- for column in changes.new_target_types -%}
+        {%- do refused.append(column.column_name ~ ' is ' ~ column.new_type ~ ' in the model and of another type in '
+            ~ 'the table: convert it with `alter table`, or drop the table and build all of its dates, '
+            ~ '`myproperty run --from D --to D`') -%}
+    {%- endfor -%}
+    {%- if refused -%}
+        {{ exceptions.raise_compiler_error(name ~ ' was not changed. ' ~ refused | join('. ') ~ '.') }}
+    {%- endif -%}
+    {%- do add_new_columns(target_relation, changes.source_not_in_target) -%}
+    {{ return(changes.source_columns) }}
+{%- endmacro %}
+
+{% macro bigquery__process_schema_changes(on_schema_change, source_relation, target_relation) -%}
+    {{ return(default__process_schema_changes(on_schema_change, source_relation, target_relation)) }}
 {%- endmacro %}

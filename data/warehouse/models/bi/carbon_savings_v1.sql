@@ -38,7 +38,7 @@ select
     savings.scope_3_kg_co2e_per_kwh,
     savings.completeness_pct,
     savings.estimated_share_pct,
-    savings.is_held,
+    coalesce(savings.is_held, false) as is_held,
     savings.accepted_until
 from savings
 left join tenants

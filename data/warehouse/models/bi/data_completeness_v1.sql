@@ -34,7 +34,7 @@ select
     meter_days.completeness_pct,
     meter_days.estimated_share_pct,
     meter_days.latest_arrival_at,
-    meter_days.is_held,
+    coalesce(meter_days.is_held, false) as is_held,
     meter_days.accepted_until
 from meter_days
 left join tenants

@@ -44,7 +44,7 @@ select
     daily.estimated_intervals,
     daily.completeness_pct,
     daily.estimated_share_pct,
-    daily.is_held,
+    coalesce(daily.is_held, false) as is_held,
     daily.held_kwh,
     daily.accepted_until
 from daily

@@ -4,4 +4,5 @@
 ) }}
 {{ by_reading_date() }}
 
-{{ publish_candidate('fact_energy_daily') }}
+-- Until release 0.2.0 people read the fact itself.
+{{ publish_candidate('fact_energy_daily', takes_history=true) }}
