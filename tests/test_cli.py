@@ -6,8 +6,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from commands.engines import mask_password
@@ -148,6 +150,20 @@ def test_an_error_in_a_process_is_no_traceback(tmp_path: Path) -> None:
     assert done.returncode != 0
     assert "myproperty up" in done.stderr
     assert "Traceback" not in done.stderr and done.stdout == ""
+
+
+def ends_of_ranges(command: Any) -> Iterator[Any]:
+    """Every option `--to` of a command and of the commands below it."""
+    yield from (option for option in command.params if "--to" in option.opts)
+    for below in getattr(command, "commands", {}).values():
+        yield from ends_of_ranges(below)
+
+
+def test_each_command_includes_the_date_of_to() -> None:
+    ends = list(ends_of_ranges(get_command(app)))
+    dates = [option for option in ends if option.help.endswith(", included.")]
+    assert len(dates) > 3
+    assert [option.metavar for option in ends if option not in dates] == ["INSTANT|latest"]
 
 
 def test_repeated_column_names_are_all_shown() -> None:

@@ -24,7 +24,7 @@ KEY = "main:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 CALLS = [
     f"billing adjust --task {ID} --by me --because x",
     "billing balance --tenant T",
-    "billing run --tenant T --property P --from 2026-01-01 --to 2026-02-01",
+    "billing run --tenant T --property P --from 2026-01-01 --to 2026-01-31",
     "billing show 2026-00001 --tenant T",
     "billing tasks --tenant T",
     "billing ties --tenant T",

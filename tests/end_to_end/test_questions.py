@@ -32,7 +32,7 @@ def test_questions_on_solar_are_answered_within_physics(
         assert float(row["self_consumption_pct"]) == pytest.approx(float(own), abs=0.05)
         assert 99 < row["completeness_pct"] <= 100
     for row in performance:
-        assert 0.05 < row["performance_ratio"] < 1.1
+        assert 0.05 < row["clear_sky_ratio"] < 1.1
         assert 0 < row["kwh_per_kw_and_day"] < 8, "a kilowatt makes no more on the longest day"
         assert row["days_known"] in (DAYS, DAYS + 1)
         assert 0 <= row["worst_energy_availability"] <= 1

@@ -4,6 +4,7 @@ All tests share one build of some scenarios. Not here: the rows of the marts (`t
 """
 
 import csv
+import json
 import os
 import shutil
 import subprocess
@@ -22,7 +23,14 @@ from .dbt_project import PROJECT, SCENARIOS, create_raw, environment, fetch, loa
 
 pytestmark = pytest.mark.engine
 
-ASKED = ("settled_accounts", "carried_over_balance", "bill_to_payment", "two_solar_meters", "vacancy")
+ASKED = (
+    "settled_accounts",
+    "carried_over_balance",
+    "bill_to_payment",
+    "local_months",
+    "two_solar_meters",
+    "vacancy",
+)
 Rows = list[dict[str, str]]
 
 
@@ -146,3 +154,68 @@ def test_a_month_shows_the_last_date_of_each_tenant_in_it(asked: Asked) -> None:
         "EUR": Decimal("48.52") + 7 + Decimal("718.79") + 80,
         "AUD": Decimal(60),
     }
+
+
+AMBIGUOUS = ("invoiced_amount", "paid_amount", "outstanding_amount", "metered_cost_amount")
+
+
+@pytest.mark.parametrize("metric", AMBIGUOUS)
+def test_amounts_of_several_currencies_are_not_added(asked: Asked, metric: str) -> None:
+    done = asked.run("query", "--metrics", metric)
+    assert done.returncode != 0
+    assert f"{metric} adds up within one currency only: add " in done.stderr
+    assert "__currency to --group-by" in done.stderr
+
+
+def test_one_currency_may_be_asked_for_by_a_filter(asked: Asked) -> None:
+    euros = "{{ Dimension('resident_date__currency') }} = 'EUR'"
+    (row,) = asked.query("outstanding_amount,overpaid_amount", "metric_time__year", "--where", euros)
+    assert amounts([row]) == {(): receivables(asked.dsn, "currency")["EUR",]}
+
+
+def test_each_sum_of_amounts_says_within_what_it_adds_up(asked: Asked) -> None:
+    manifest = json.loads((asked.project / "target" / "semantic_manifest.json").read_text())
+    sums = {
+        measure["name"]
+        for model in manifest["semantic_models"]
+        for measure in model["measures"]
+        if measure["name"].endswith("_amount")
+    }
+    said = {
+        metric["type_params"]["measure"]["name"]
+        for metric in manifest["metrics"]
+        if ((metric["config"] or {}).get("meta") or {}).get("adds_up_within") == "currency"
+    }
+    assert sums and said == sums
+    energy = [
+        m
+        for m in manifest["metrics"]
+        if m["type_params"].get("measure", {}) and m["type_params"]["measure"]["name"] == "metered_energy_kwh"
+    ]
+    assert energy and all(metric["filter"] for metric in energy), "import and export do not add up"
+
+
+def test_metered_energy_is_that_of_one_channel(asked: Asked) -> None:
+    channels = ("import", "export", "generation", "consumption")
+    names = ",".join(f"metered_{channel}_kwh" for channel in channels)
+    (row,) = asked.query(
+        names, "metric_time__year", "--where", "{{ TimeDimension('metric_time') }} < '2027-01-01'"
+    )
+    sums = fetch(
+        asked.dsn,
+        sql.SQL("select channel, sum(energy_kwh) as energy from marts.mart_energy_daily group by channel"),
+    )
+    expected = {found["channel"]: found["energy"] for found in sums}
+    assert {channel: Decimal(row[f"metered_{channel}_kwh"]) for channel in channels} == expected
+
+
+def test_months_of_bills_payments_and_tickets_are_those_of_the_property(asked: Asked) -> None:
+    """By hand, from `local_months`: each happened on 31 January at 15:00 UTC, 1 February in Sydney."""
+    here = "{{ Dimension('%s__tenant_id') }} = 'local_months/acme'"
+    for metric, entity in (("invoiced_amount", "invoice_line"), ("paid_amount", "payment")):
+        by = f"metric_time__month,{entity}__currency"
+        rows = asked.query(metric, by, "--where", here % entity)
+        found = [(row["metric_time__month"][:10], Decimal(row[metric])) for row in rows]
+        assert found == [("2026-02-01", Decimal(11))]
+    rows = asked.query("tickets_opened", "metric_time__month", "--where", here % "ticket")
+    assert [(row["metric_time__month"][:10], row["tickets_opened"]) for row in rows] == [("2026-02-01", "1")]

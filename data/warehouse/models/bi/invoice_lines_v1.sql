@@ -34,6 +34,7 @@ select
     lines.period_to,
     lines.status,
     lines.issued_at,
+    {{ local_date('lines.issued_at', "coalesce(properties.timezone, 'UTC')") }} as issued_date,
     lines.due_at,
     lines.category,
     lines.band,

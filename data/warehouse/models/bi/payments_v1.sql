@@ -32,6 +32,7 @@ select
     payments.payment_method,
     payments.status,
     payments.received_at,
+    {{ local_date('payments.received_at', "coalesce(properties.timezone, 'UTC')") }} as received_date,
     payments.due_at,
     payments.days_after_due,
     payments.currency,

@@ -36,6 +36,7 @@ select
     tickets.priority,
     tickets.status,
     tickets.opened_at,
+    {{ local_date('tickets.opened_at', "coalesce(properties.timezone, 'UTC')") }} as opened_date,
     tickets.quoted_at,
     tickets.scheduled_at,
     tickets.resolved_at,

@@ -27,6 +27,7 @@ select
     performance.irradiation_kwh_per_m2,
     performance.expected_kwh,
     performance.performance_ratio,
+    performance.performance_ratio as clear_sky_ratio,
     performance.capacity_factor,
     performance.time_availability,
     performance.energy_availability,
@@ -40,7 +41,7 @@ select
     performance.generation_completeness_pct,
     performance.export_completeness_pct,
     performance.estimated_share_pct,
-    performance.is_held,
+    coalesce(performance.is_held, false) as is_held,
     performance.accepted_until
 from performance
 left join tenants
