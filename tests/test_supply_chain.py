@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)(?: ; ([^\\]*))?", re.MULTILINE)
 # Keys and tokens in the forms that their makers give them.
 SECRETS = re.compile(
-    r"-----BEGIN [A-Z ]*PRIVATE KEY-----|AKIA[0-9A-Z]{16}|\"private_key\":|xox[baprs]-[0-9A-Za-z-]{10,}"
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----|AKIA[0-9A-Z]{16}|\"private_key\": *\"|xox[baprs]-[0-9A-Za-z-]{10,}"
     r"|ghp_[0-9A-Za-z]{36}|AIza[0-9A-Za-z_-]{35}|hooks\.slack\.com/services/T[0-9A-Z]{8,}/B[0-9A-Z]{8,}/"
 )
 # Every library runs in its own files, unchanged: the LGPL asks no more.
