@@ -167,7 +167,7 @@ def change_schema(statement: str) -> Plant:
 
 
 def wrong_model(name: str, what: str, rule: str, step: str, statement: str) -> Fault:
-    """A model of dbt writes wrong rows: gate D or a test names it, and a run of the right model mends it."""
+    """A model of dbt writes wrong rows: gate D names it, and a run of the right model mends it."""
     return Fault(name, what, rule, "blocked", keep, no_command, after_step(step, statement), runs="day")
 
 

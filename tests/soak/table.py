@@ -83,7 +83,6 @@ _OTHER_CARBON = (
     "reading_date = '{day}' and self_consumed_kwh is not null"
 )
 _ARREARS = "update staging.candidate_arrears set outstanding_amount = outstanding_amount + 1"
-_NO_FLATS = "delete from core.dim_unit where unit_label = '101'"
 _FACTORS = "update core.emission_factors set kg_co2e_per_kwh = kg_co2e_per_kwh * 10"
 _CAPACITY = "update myproperty.properties set solar_capacity_kw = 0.009 where timezone = 'Europe/Berlin'"
 _CAPACITY_BACK = "update myproperty.properties set solar_capacity_kw = 9 where timezone = 'Europe/Berlin'"
@@ -218,13 +217,6 @@ COPIES = (
 )  # fmt: skip
 MODELS = (
     wrong_model("emission factors tenfold", "in the seed", "D-FACTOR-002", "dbt_dimensions", _FACTORS),
-    wrong_model(
-        "dimension loses a flat",
-        "a test of dbt sees it",
-        "relationships_within_tenant_fact_energy_usage_unit_key__unit_key__ref_dim_unit_",
-        "dbt_dimensions",
-        _NO_FLATS,
-    ),
     wrong_model("model adds energy", "a Wh for each interval", "D-FACT-003", "dbt_facts", _FACT_ADDS),
     wrong_model("model loses a channel", "in the fact", "D-FACT-001", "dbt_facts", _FACT_LOSES),
     wrong_model("model turns energy around", "in the fact", "D-FACT-005", "dbt_facts", _FACT_NEGATIVE),
