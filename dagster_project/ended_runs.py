@@ -94,7 +94,10 @@ def _find_runs(
     instance: dg.DagsterInstance, status: dg.DagsterRunStatus, progress: Progress
 ) -> list[dg.DagsterRun]:
     """Return the runs that wait, then those that have ended since; note the latter as handled."""
-    waiting = [instance.get_run_by_id(run_id) for run_id in progress.waiting]
+    found = {run_id: instance.get_run_by_id(run_id) for run_id in progress.waiting}
+    waiting = [run for run in found.values() if run]
+    # A run that a person deleted waits no longer.
+    progress.waiting = {run.run_id: progress.waiting[run.run_id] for run in waiting}
     # A run whose tags change later is updated, but ended when it ended.
     changed = dg.RunsFilter(statuses=[status], updated_after=progress.since - _OVERLAP)
     ended = [(_end_of(record), record.dagster_run) for record in instance.get_run_records(changed)]
@@ -105,7 +108,7 @@ def _find_runs(
     progress.since = max([progress.since, *(at for at, _ in new)])
     horizon = (progress.since - _OVERLAP).isoformat()
     progress.handled = {run_id: at for run_id, at in progress.handled.items() if at > horizon}
-    return [run for run in waiting if run] + [run for _, run in new]
+    return waiting + [run for _, run in new]
 
 
 def _end_of(record: dg.RunRecord) -> datetime:

@@ -37,6 +37,8 @@ RUN_LABEL = "run"
 # A load and its merge take minutes: an older table of changed rows was left by a process that was killed.
 LEFT_AFTER = datetime.timedelta(hours=1)
 CANCELLING_S = 60
+# Of a query that reads more tables, a job's statistics list some.
+MOST_LISTED_TABLES = 50
 GRANTED = "docs/logins.md lists what to grant, and how to look at what is granted."
 
 
@@ -80,6 +82,7 @@ class BigQueryWarehouse:
         self.kind = kind
         self._connect = connect
         self._clients: dict[Login, bigquery.Client] = {}
+        self._project = project
         self._published = {f"{prefix}{layer}" for layer in PUBLISHED}
         self._dataset = f"{project}.{prefix}raw"
 
@@ -235,8 +238,13 @@ class BigQueryWarehouse:
     def _check_plan(self, planned: bigquery.QueryJob) -> None:
         if planned.statement_type != "SELECT":
             raise QueryRefused(f"a {planned.statement_type} statement would write")
-        for table in planned.referenced_tables:
-            if table.dataset_id not in self._published:
+        tables = planned.referenced_tables
+        if len(tables) >= MOST_LISTED_TABLES:
+            raise QueryRefused(
+                f"it reads {MOST_LISTED_TABLES} tables or more: Google does not list all of them"
+            )
+        for table in tables:
+            if table.project != self._project or table.dataset_id not in self._published:
                 raise QueryRefused(f"{table.dataset_id}.{table.table_id} is not published")
         if (planned.total_bytes_processed or 0) > MOST_BYTES_OF_A_READER:
             raise QueryRefused(

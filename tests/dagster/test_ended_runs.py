@@ -1,5 +1,6 @@
 """A sensor of ended runs handles each run once, and none is lost when its handler fails for a time."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,15 @@ def test_a_run_that_cannot_be_handled_holds_up_no_other_and_is_given_up(
     assert ticks.handled.runs == good
     assert said[1] == f"{bad[:8]}: ConnectionError at try 3 of 3"
     assert "no other run has ended" in said[2]
+
+
+def test_a_deleted_run_waits_no_longer(ticks: Ticks) -> None:
+    ticks.handled.is_down = lambda _: True
+    run = ticks.fail_run()
+    ticks.tick()
+    ticks.instance.delete_run(run)
+    ticks.tick()
+    assert run not in json.loads(str(ticks.cursor))["waiting"]
 
 
 def test_more_runs_than_a_tick_takes_are_handled_by_the_next(

@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 import pyarrow as pa
 import pytest
+from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
@@ -268,6 +269,30 @@ def test_a_question_reads_published_datasets_only_in_bigquery(emulator: BigQuery
     ):
         with pytest.raises(QueryRefused, match=r"ingest_raw\.secrets is not published"):
             emulator.ask(question, 3)
+
+
+def plan_reading(*tables: str) -> bigquery.QueryJob:
+    """Return what Google answers to a dry run of a query over tables, each `project.dataset.table`."""
+    names = [
+        dict(zip(("projectId", "datasetId", "tableId"), table.split("."), strict=True)) for table in tables
+    ]
+    return bigquery.QueryJob.from_api_repr(
+        {
+            "jobReference": {"projectId": "ours", "jobId": "planned", "location": "EU"},
+            "configuration": {"query": {"query": "select 1"}, "dryRun": True},
+            "statistics": {"query": {"statementType": "SELECT", "referencedTables": names}},
+        },
+        bigquery.Client("ours", AnonymousCredentials()),  # type: ignore[no-untyped-call]
+    )
+
+
+def test_a_question_reads_neither_another_project_nor_more_tables_than_are_listed() -> None:
+    warehouse = BigQueryWarehouse(lambda _: pytest.fail("no client is needed"), "ours")
+    warehouse._check_plan(plan_reading(*(f"ours.bi.v{number}" for number in range(49))))
+    with pytest.raises(QueryRefused, match=r"bi\.v is not published"):
+        warehouse._check_plan(plan_reading("theirs.bi.v"))
+    with pytest.raises(QueryRefused, match="50 tables or more"):
+        warehouse._check_plan(plan_reading(*(f"ours.bi.v{number}" for number in range(50))))
 
 
 @pytest.mark.emulator
