@@ -3,6 +3,7 @@
 import psycopg
 
 from data.raw.rights import prepare_warehouse
+from data.warehouse.readers import list_own_logins
 from myproperty import engines
 from myproperty.database.locks import lock_migrations
 from myproperty.database.roles import APP_ROLE, BILLER_ROLE, ETL_ROLE, LOADER_ROLE, OLTP_LOGINS, OWNERS, ROLES
@@ -28,10 +29,11 @@ def prepare_databases(settings: Settings) -> tuple[str, list[str]]:
     # The embedded server has both databases, whichever warehouse is in use: the setting may change.
     is_here = settings.oltp_dsn is None and settings.warehouse_dsn is None
     if is_here or settings.warehouse == "postgres":
-        passwords = engines.make_passwords(settings) if settings.warehouse_dsn is None else {}
+        readers = list_own_logins()
+        passwords = engines.make_passwords(settings, readers) if settings.warehouse_dsn is None else {}
         try:
             with psycopg.connect(engines.dsn(settings, "warehouse")) as connection:
-                prepare_warehouse(connection, settings.dataset_prefix, passwords)
+                prepare_warehouse(connection, settings.dataset_prefix, passwords, readers)
         except psycopg.errors.InsufficientPrivilege as error:
             notes.append(_describe_refusal("the rights in the warehouse", "MYPROPERTY_WAREHOUSE_DSN", error))
     return revision, notes

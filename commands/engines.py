@@ -1,13 +1,14 @@
 """Commands for the embedded engines and the schema of the OLTP database."""
 
 import re
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
 from commands import console, views
 from commands.options import AsJson, reports_errors
-from myproperty.settings import get_settings
+from myproperty.settings import Settings, get_settings
 
 
 @reports_errors
@@ -41,6 +42,27 @@ def status(
     _show(engines.status(get_settings()).as_json(), json, passwords=passwords)
 
 
+class Database(StrEnum):
+    """A database of the platform."""
+
+    postgres = "postgres"
+    warehouse = "warehouse"
+
+
+@reports_errors
+def dsn(
+    database: Database,
+    role: Annotated[
+        str | None,
+        typer.Option(
+            "--as", help="Its login, as docs/logins.md lists them, or a reader of `tenant_readers`."
+        ),
+    ] = None,
+) -> None:
+    """Print one connection string with its password, for programs; without --as the superuser's."""
+    console.out.print(_find_dsn(get_settings(), database, role), markup=False, soft_wrap=True)
+
+
 @reports_errors
 def migrate() -> None:
     """Bring schema, roles and logins of the databases to this release; a second run changes nothing."""
@@ -51,6 +73,27 @@ def migrate() -> None:
     console.out.print(f"The OLTP schema is at revision {revision}{logins}.")
     for note in notes:
         console.err.print(note)
+
+
+def _find_dsn(settings: Settings, database: Database, role: str | None) -> str:
+    from data.warehouse.readers import check_reader
+    from myproperty import engines
+    from myproperty.database.roles import OLTP_LOGINS, WAREHOUSE_LOGINS
+
+    is_warehouse = database is Database.warehouse
+    if is_warehouse and settings.warehouse != "postgres":
+        raise engines.EngineError(
+            "the warehouse is BigQuery, which has no connection string: see `myproperty status`"
+        )
+    if role is None:
+        return engines.dsn(settings, "warehouse" if is_warehouse else "myproperty")
+    logins = {login.name: login for login in (WAREHOUSE_LOGINS if is_warehouse else OLTP_LOGINS)}
+    if role in logins:
+        return engines.login_dsn(settings, logins[role])
+    if not is_warehouse:
+        raise engines.EngineError(f"no login is called {role!r}: there are {', '.join(logins)}")
+    check_reader(role)
+    return engines.reader_dsn(settings, role)
 
 
 def mask_password(dsn: str) -> str:

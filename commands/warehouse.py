@@ -27,13 +27,25 @@ def query(
     sql: str,
     format: Annotated[OutputFormat, typer.Option()] = OutputFormat.table,
     limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="Largest number of rows.")] = 10_000,
+    reader: Annotated[
+        str | None,
+        typer.Option(
+            "--as", help="A reader of the seed `tenant_readers`, who sees its tenants in `bi` alone."
+        ),
+    ] = None,
 ) -> None:
-    """Run one query on the published layers of the warehouse, as a login that can only read them."""
-    from data.raw.warehouse import open_warehouse
+    """Run one query on the published layers of the warehouse, as a login that can only read them.
 
+    That login is of the company that runs the platform, and sees every tenant.
+    """
+    from data.raw.warehouse import open_warehouse
+    from data.warehouse.readers import check_reader
+
+    if reader is not None:
+        check_reader(reader)
     warehouse = open_warehouse(get_settings())
     try:
-        found = warehouse.ask(sql, limit + 1)
+        found = warehouse.ask(sql, limit + 1, reader)
     finally:
         warehouse.close()
     if is_cut := found.num_rows > limit:

@@ -4,13 +4,14 @@ Here: what holds for any database of the platform. Not here: names and purposes 
 or rights on tables (the migrations; for the warehouse `data.raw.rights`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import LiteralString
 
 import psycopg
 from psycopg import errors, sql
 
 from myproperty.database.roles import ROLES, Login
+from myproperty.errors import PlatformError
 
 # Only a superuser may set these for a login.
 _SET_BY_SUPERUSERS = {"temp_file_limit"}
@@ -29,6 +30,24 @@ where p.pronamespace = 'pg_catalog'::regnamespace
     )
 """
 
+_DOES_MORE: LiteralString = """
+select exists (
+    select from pg_catalog.pg_roles
+    where rolname = %s and (rolsuper or rolcreatedb or rolcreaterole or rolreplication or rolbypassrls)
+)
+"""
+_IS_MEMBER: LiteralString = """
+select exists (
+    select from pg_catalog.pg_auth_members as m
+    where m.roleid = %s::regrole and m.member = quote_ident(%s)::regrole
+        and m.inherit_option and not m.set_option
+)
+"""
+
+
+class LoginRefused(PlatformError):
+    """A login cannot be made as it is asked for."""
+
 
 def ensure_login(
     connection: psycopg.Connection, login: Login, database: str, password: str | None = None
@@ -41,20 +60,58 @@ def ensure_login(
     `psycopg.errors.InsufficientPrivilege` if this login may not make it.
     """
     name = sql.Identifier(login.name)
-    _make(connection, login)
+    _make(connection, login.name)
     for role in login.roles:
         _grant_role(connection, role, login.name)
     for role in _list_former_roles(connection, login):
         connection.execute(sql.SQL("revoke {} from {}").format(sql.Identifier(role), name))
-    is_superuser = _ask(connection, "select rolsuper from pg_catalog.pg_roles where rolname = current_user")
-    for setting, value in login.limits.items():
-        if is_superuser or setting not in _SET_BY_SUPERUSERS:
-            connection.execute(
-                sql.SQL("alter role {} set {} = {}").format(name, sql.Identifier(setting), sql.Literal(value))
-            )
+    _limit(connection, login.name, login.limits)
     connection.execute(sql.SQL("grant connect on database {} to {}").format(sql.Identifier(database), name))
     if password is not None:
-        connection.execute(sql.SQL("alter role {} login password {}").format(name, sql.Literal(password)))
+        _let_in(connection, login.name, password)
+
+
+def ensure_member(
+    connection: psycopg.Connection,
+    name: str,
+    group: Login,
+    limits: Mapping[str, str],
+    password: str | None = None,
+) -> None:
+    """Make a login that has the rights of `group` and no others; the caller commits.
+
+    A login that is there already, made by the operator, is taken into the group. Raises `LoginRefused` if it
+    may do more than any reader. The rest is as for `ensure_login`.
+    """
+    if _ask(connection, _DOES_MORE, (name,)):
+        raise LoginRefused(f"{name} may do more than read: choose another name for the reader")
+    _make(connection, name)
+    _limit(connection, name, limits)
+    if not _ask(connection, _IS_MEMBER, (group.name, name)):
+        connection.execute(
+            sql.SQL("grant {} to {} with inherit true, set false, admin false").format(
+                sql.Identifier(group.name), sql.Identifier(name)
+            )
+        )
+    if password is not None:
+        _let_in(connection, name, password)
+
+
+def _limit(connection: psycopg.Connection, name: str, limits: Mapping[str, str]) -> None:
+    is_superuser = _ask(connection, "select rolsuper from pg_catalog.pg_roles where rolname = current_user")
+    for setting, value in limits.items():
+        if is_superuser or setting not in _SET_BY_SUPERUSERS:
+            connection.execute(
+                sql.SQL("alter role {} set {} = {}").format(
+                    sql.Identifier(name), sql.Identifier(setting), sql.Literal(value)
+                )
+            )
+
+
+def _let_in(connection: psycopg.Connection, name: str, password: str) -> None:
+    connection.execute(
+        sql.SQL("alter role {} login password {}").format(sql.Identifier(name), sql.Literal(password))
+    )
 
 
 def restrict_public(
@@ -95,13 +152,13 @@ def restrict_public(
                 )
 
 
-def _make(connection: psycopg.Connection, login: Login) -> None:
+def _make(connection: psycopg.Connection, login: str) -> None:
     query = (
         "select rolsuper or rolcreatedb or rolcreaterole or rolreplication or rolbypassrls or rolinherit "
         "from pg_catalog.pg_roles where rolname = %s"
     )
-    name = sql.Identifier(login.name)
-    row = connection.execute(query, (login.name,)).fetchone()
+    name = sql.Identifier(login)
+    row = connection.execute(query, (login,)).fetchone()
     if row is None:
         try:
             with connection.transaction():

@@ -34,6 +34,11 @@ def with_logins(settings: Settings, server: Settings) -> Settings:
 
 def log_in(dsn: str, login: Login, password: str) -> str:
     """Return a URI for another login."""
+    return log_in_as(dsn, login.name, password)
+
+
+def log_in_as(dsn: str, name: str, password: str) -> str:
+    """Return a URI for another login, by its name."""
     parts = urlsplit(dsn)
     place = parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=f"{login.name}:{quote(password, safe='')}@{place}").geturl()
+    return parts._replace(netloc=f"{quote(name, safe='')}:{quote(password, safe='')}@{place}").geturl()

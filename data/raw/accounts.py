@@ -5,12 +5,15 @@ Here: what to grant, and the commands that grant it. A person runs them once: no
 
 from typing import NamedTuple
 
+from data.ingest.errors import QueryRefused
 from data.raw.rights import LAYERS, OWNS, RAW, READS
 from myproperty.database.roles import WAREHOUSE_GATES, WAREHOUSE_LOGINS, WAREHOUSE_RAW, Login
 
 # What one question of a person may read, asked by `myproperty query` or MetricFlow.
 MOST_BYTES_OF_A_READER = 10 * 2**30
 DATASETS = (RAW, *LAYERS)
+# How the address of a service account ends.
+ACCOUNTS = "iam.gserviceaccount.com"
 READ, WRITE, OWN = "roles/bigquery.dataViewer", "roles/bigquery.dataEditor", "roles/bigquery.dataOwner"
 # What `bq show` calls these roles.
 SHOWN_AS = {READ: "READER", WRITE: "WRITER", OWN: "OWNER"}
@@ -28,6 +31,17 @@ class AccountRole(NamedTuple):
     login: Login
     role: str
     dataset: str | None
+
+
+def find_account(reader: str, project: str) -> str:
+    """Return the account of a reader, as the seed `tenant_readers` names it.
+
+    Raises `QueryRefused` for the address of a person, whom no machine can act as.
+    """
+    account = reader if "@" in reader else f"{reader.replace('_', '-')}@{project}.{ACCOUNTS}"
+    if not account.endswith(f".{ACCOUNTS}"):
+        raise QueryRefused(f"nobody can ask as {reader} but this person, in the console of BigQuery")
+    return account
 
 
 def list_grants() -> list[AccountRole]:

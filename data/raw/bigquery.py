@@ -23,7 +23,7 @@ from google.cloud import bigquery
 from data.ingest.errors import IngestError, QueryRefused
 from data.landing.entities import Entity
 from data.landing.fingerprint import fingerprint_frame, fingerprint_sql
-from data.raw.accounts import MOST_BYTES_OF_A_READER
+from data.raw.accounts import MOST_BYTES_OF_A_READER, find_account
 from data.raw.columns import find_new_columns
 from data.raw.partitions import check_partition, range_filter
 from data.raw.rights import PUBLISHED
@@ -55,8 +55,8 @@ def open_bigquery(settings: Settings, run_id: str | None = None) -> "BigQueryWar
 
     labels = {"app": "myproperty"} | ({RUN_LABEL: run_id} if run_id else {})
 
-    def connect(login: Login) -> bigquery.Client:
-        account = engines.account(settings, login)
+    def connect(login: Login | str) -> bigquery.Client:
+        account = login if isinstance(login, str) else engines.account(settings, login)
         return bigquery_client(
             endpoint, settings.bigquery_project, settings.bigquery_location, account, labels
         )
@@ -69,19 +69,19 @@ class BigQueryWarehouse:
 
     def __init__(
         self,
-        connect: Callable[[Login], bigquery.Client],
+        connect: Callable[[Login | str], bigquery.Client],
         project: str,
         kind: str = "bigquery",
         prefix: str = "",
     ) -> None:
-        """`connect` makes the client of a login's account; it is called when a login is first needed."""
+        """`connect` makes the client of a login's account, or of an account, when it is first needed."""
         if not re.fullmatch(r"[A-Za-z0-9_]*", prefix):
             raise IngestError(
                 f"dataset prefix {prefix!r}: use letters, digits and _ in MYPROPERTY_DATASET_PREFIX"
             )
         self.kind = kind
         self._connect = connect
-        self._clients: dict[Login, bigquery.Client] = {}
+        self._clients: dict[Login | str, bigquery.Client] = {}
         self._project = project
         self._published = {f"{prefix}{layer}" for layer in PUBLISHED}
         self._dataset = f"{project}.{prefix}raw"
@@ -215,13 +215,13 @@ class BigQueryWarehouse:
         )
         return found
 
-    def ask(self, statement: str, most: int) -> pa.Table:
-        """See `Warehouse`. As the account of readers.
+    def ask(self, statement: str, most: int, reader: str | None = None) -> pa.Table:
+        """See `Warehouse`. As the account of that name, or as the account of readers.
 
         A dry run, which is free, reports kind, tables and cost of the statement first: where all jobs share
         one account, only this keeps a question to the published layers.
         """
-        client = self._client(WAREHOUSE_READER)
+        client = self._client(find_account(reader, self._project) if reader else WAREHOUSE_READER)
         try:
             planned = client.query(statement, bigquery.QueryJobConfig(dry_run=True))
             self._check_plan(planned)
@@ -261,7 +261,7 @@ class BigQueryWarehouse:
         for client in self._clients.values():
             client.close()  # type: ignore[no-untyped-call]
 
-    def _client(self, login: Login) -> bigquery.Client:
+    def _client(self, login: Login | str) -> bigquery.Client:
         if login not in self._clients:
             self._clients[login] = self._connect(login)
         return self._clients[login]

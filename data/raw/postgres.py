@@ -33,7 +33,7 @@ class PostgresWarehouse:
         prefix: str = "",
         *,
         gates: str | None = None,
-        find_reader: Callable[[], str] | None = None,
+        find_reader: Callable[[str | None], str] | None = None,
     ) -> None:
         """`dsn` loads raw, `gates` reads every layer (by default `dsn`), `find_reader` is for `ask`."""
         self._dsn = dsn
@@ -127,11 +127,11 @@ class PostgresWarehouse:
         with transaction(reading) as session:
             return session.table(statement)
 
-    def ask(self, statement: str, most: int) -> pa.Table:
-        """See `Warehouse`. As the login of readers."""
+    def ask(self, statement: str, most: int, reader: str | None = None) -> pa.Table:
+        """See `Warehouse`. As the login of that name, or as the login of readers."""
         if self._find_reader is None:
             raise QueryRefused("this warehouse was opened without a login of readers")
-        return ask_as_reader(self._find_reader(), statement, most)
+        return ask_as_reader(self._find_reader(reader), statement, most)
 
     def cancel_jobs(self, has_ended: Callable[[str], bool]) -> list[str]:
         """See `Warehouse`. None: the server ends the statement of a client that is gone by itself."""

@@ -2,21 +2,25 @@
 
 `raw` belongs to the login that loads it, every other layer to dbt's; the others only read. Rights on tables
 that do not exist yet are default privileges of their owners, so dbt may drop and create them again. Not here:
-which tenant a reader may see.
+which tenant a reader sees, by which the views of `bi` filter (`data.warehouse.readers`).
 """
+
+from collections.abc import Iterable
 
 import psycopg
 from psycopg import sql
 
 from myproperty.database.roles import (
+    READER_LIMITS,
     WAREHOUSE_DASHBOARDS,
     WAREHOUSE_DBT,
     WAREHOUSE_GATES,
     WAREHOUSE_RAW,
     WAREHOUSE_READER,
+    WAREHOUSE_TENANT_READERS,
     Login,
 )
-from oltp_schema.logins import ensure_login, restrict_public
+from oltp_schema.logins import ensure_login, ensure_member, restrict_public
 
 RAW = "raw"
 PUBLISHED = ("bi", "marts", "core")
@@ -27,6 +31,7 @@ READS: dict[Login, tuple[str, ...]] = {
     WAREHOUSE_GATES: (RAW, *LAYERS),
     WAREHOUSE_READER: PUBLISHED,
     WAREHOUSE_DASHBOARDS: ("bi",),
+    WAREHOUSE_TENANT_READERS: ("bi",),
 }
 # (owner, reader): a run with another prefix makes its own schemas, which the next step must read.
 BUILDERS = (
@@ -46,9 +51,14 @@ _KINDS = {"v": "view", "m": "materialized view", "S": "sequence"}
 
 
 def prepare_warehouse(
-    connection: psycopg.Connection, prefix: str = "", passwords: dict[str, str] | None = None
+    connection: psycopg.Connection,
+    prefix: str = "",
+    passwords: dict[str, str] | None = None,
+    readers: Iterable[str] = (),
 ) -> None:
     """Make the logins, the schemas with this prefix, and all rights; the caller commits.
+
+    `readers` are logins besides those of the jobs: each may read `bi`, whose views show it its tenants.
 
     What another login made, such as a superuser of an earlier release, passes to the owner of its layer. A
     second call changes nothing. `passwords` are those of the logins, by name. Raises
@@ -57,6 +67,10 @@ def prepare_warehouse(
     database = connection.info.dbname
     for login in {*OWNS, *READS}:
         ensure_login(connection, login, database, (passwords or {}).get(login.name))
+    for reader in readers:
+        ensure_member(
+            connection, reader, WAREHOUSE_TENANT_READERS, READER_LIMITS, (passwords or {}).get(reader)
+        )
     owners = [login.name for login in OWNS]
     # Both make temporary tables, and schemas for another prefix.
     restrict_public(connection, database, with_temporary=owners, with_locks=owners)

@@ -58,8 +58,10 @@ class Warehouse(Protocol):
     def query(self, statement: str) -> pa.Table:
         """Run one statement that only reads, and return its rows; decimals stay decimals."""
 
-    def ask(self, statement: str, most: int) -> pa.Table:
+    def ask(self, statement: str, most: int, reader: str | None = None) -> pa.Table:
         """Return at most `most` rows of a person's query, which reads the published layers only.
+
+        It is asked by a reader of the seed `tenant_readers`, or by the platform's own, who sees every tenant.
 
         Raises `QueryRefused` if it writes, reads anything else, takes too long or costs too much.
         """
@@ -84,7 +86,9 @@ def open_warehouse(settings: Settings, run_id: str | None = None) -> Warehouse:
             engines.login_dsn(settings, WAREHOUSE_RAW),
             settings.dataset_prefix,
             gates=engines.login_dsn(settings, WAREHOUSE_GATES),
-            find_reader=lambda: engines.login_dsn(settings, WAREHOUSE_READER),
+            find_reader=lambda name: (
+                engines.reader_dsn(settings, name) if name else engines.login_dsn(settings, WAREHOUSE_READER)
+            ),
         )
     if settings.warehouse in ("bigquery", "emulator"):
         # Google's libraries take seconds to import.

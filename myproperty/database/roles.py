@@ -78,7 +78,7 @@ _JOB_LIMITS = {
     "idle_in_transaction_session_timeout": "30min",
     "temp_file_limit": "20GB",
 }
-_READER_LIMITS = {
+READER_LIMITS = {
     "default_transaction_read_only": "on",
     "statement_timeout": "60s",
     "lock_timeout": "5s",
@@ -152,10 +152,14 @@ WAREHOUSE_READER = Login(
     "answers the questions of people from `bi`, `marts` and `core`",
     "warehouse_reader_dsn",
     (),
-    _READER_LIMITS,
+    READER_LIMITS,
     "bigquery_reader_account",
 )
 WAREHOUSE_DASHBOARDS = Login(
-    "myproperty_dashboards", "reads `bi` for dashboards and BI tools", None, (), _READER_LIMITS
+    "myproperty_dashboards", "reads `bi` for dashboards and BI tools", None, (), READER_LIMITS
+)
+# The group of those who read some tenants: it has the rights, and each member is a login of its own.
+WAREHOUSE_TENANT_READERS = Login(
+    "myproperty_tenant_readers", "reads in `bi` the tenants that the seed `tenant_readers` gives it", None
 )
 WAREHOUSE_LOGINS = (WAREHOUSE_RAW, WAREHOUSE_DBT, WAREHOUSE_GATES, WAREHOUSE_READER, WAREHOUSE_DASHBOARDS)

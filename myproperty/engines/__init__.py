@@ -10,9 +10,21 @@ from myproperty.engines.environment import (
     dsn,
     login_dsn,
     make_passwords,
+    reader_dsn,
     status,
     up,
 )
 from myproperty.engines.errors import EngineError
 
-__all__ = ["EngineError", "Status", "account", "down", "dsn", "login_dsn", "make_passwords", "status", "up"]
+__all__ = [
+    "EngineError",
+    "Status",
+    "account",
+    "down",
+    "dsn",
+    "login_dsn",
+    "make_passwords",
+    "reader_dsn",
+    "status",
+    "up",
+]

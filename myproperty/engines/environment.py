@@ -6,11 +6,13 @@ described by `myproperty.settings.Settings`.
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from myproperty.database.roles import OLTP_LOGINS, WAREHOUSE_LOGINS, WAREHOUSE_READER, Login
 from myproperty.engines.backup.folder import archive_settings, find_folder
@@ -95,6 +97,20 @@ def login_dsn(settings: Settings, login: Login) -> str:
     return server.dsn(database, port, login.name, server.login_password(login.name))
 
 
+def reader_dsn(settings: Settings, name: str) -> str:
+    """Return the DSN of a reader of the warehouse on PostgreSQL.
+
+    On a server of your own libpq finds its password (`PGPASSWORD`, `~/.pgpass`). Raises `EngineError` if the
+    embedded server does not run or does not have the login yet.
+    """
+    if external := settings.warehouse_reader_dsn or settings.warehouse_dsn:
+        asked = {**conninfo_to_dict(external), "user": name}
+        asked.pop("password", None)
+        return make_conninfo(**asked)
+    port, server = _running_port(settings), find_postgres(settings)
+    return server.dsn("warehouse", port, name, server.login_password(name))
+
+
 def account(settings: Settings, login: Login) -> str | None:
     """Return the service account that a job acts as on BigQuery; None for the machine's own credentials.
 
@@ -125,10 +141,14 @@ def _accounts(settings: Settings) -> list[Login]:
     return [login for login in WAREHOUSE_LOGINS if login.account and getattr(settings, login.account)]
 
 
-def make_passwords(settings: Settings) -> dict[str, str]:
-    """Return the passwords of all logins of the embedded server, by name; missing ones are made."""
+def make_passwords(settings: Settings, readers: Iterable[str] = ()) -> dict[str, str]:
+    """Return the passwords of all logins of the embedded server, by name; missing ones are made.
+
+    `readers` are logins of the warehouse besides those of the jobs.
+    """
     server = find_postgres(settings)
-    return {login.name: server.make_login_password(login.name) for login in (*OLTP_LOGINS, *WAREHOUSE_LOGINS)}
+    names = [*(login.name for login in (*OLTP_LOGINS, *WAREHOUSE_LOGINS)), *readers]
+    return {name: server.make_login_password(name) for name in names}
 
 
 def _external(settings: Settings, database: str) -> str | None:

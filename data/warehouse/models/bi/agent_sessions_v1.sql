@@ -30,3 +30,4 @@ select
 from sessions
 left join tenants
     on sessions.tenant_id = tenants.tenant_id
+where {{ for_readers_of('sessions.tenant_id') }}

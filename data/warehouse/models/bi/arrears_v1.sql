@@ -52,3 +52,4 @@ left join units
     on
         arrears.tenant_id = units.tenant_id
         and arrears.unit_id = units.unit_id
+where {{ for_readers_of('arrears.tenant_id') }}

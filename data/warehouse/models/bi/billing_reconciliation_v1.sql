@@ -63,3 +63,4 @@ left join units
     on
         documents.tenant_id = units.tenant_id
         and documents.unit_id = units.unit_id
+where {{ for_readers_of('documents.tenant_id') }}

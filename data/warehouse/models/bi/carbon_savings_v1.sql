@@ -47,3 +47,4 @@ left join properties
     on
         savings.tenant_id = properties.tenant_id
         and savings.property_id = properties.property_id
+where {{ for_readers_of('savings.tenant_id') }}

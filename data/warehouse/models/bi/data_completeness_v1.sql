@@ -47,3 +47,4 @@ left join meters
     on
         meter_days.tenant_id = meters.tenant_id
         and meter_days.meter_id = meters.meter_id
+where {{ for_readers_of('meter_days.tenant_id') }}

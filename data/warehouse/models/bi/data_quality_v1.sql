@@ -29,3 +29,4 @@ select
     publication,
     is_silent
 from {{ ref('mart_data_quality') }}
+where {{ for_readers_of('tenant_id') }}

@@ -62,3 +62,4 @@ left join meters
     on
         daily.tenant_id = meters.tenant_id
         and daily.meter_id = meters.meter_id
+where {{ for_readers_of('daily.tenant_id') }}

@@ -59,3 +59,4 @@ left join units
     on
         lines.tenant_id = units.tenant_id
         and lines.unit_id = units.unit_id
+where {{ for_readers_of('lines.tenant_id') }}

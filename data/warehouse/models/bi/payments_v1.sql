@@ -49,3 +49,4 @@ left join units
     on
         payments.tenant_id = units.tenant_id
         and payments.unit_id = units.unit_id
+where {{ for_readers_of('payments.tenant_id') }}

@@ -26,3 +26,4 @@ select
     judged_rows,
     gate_seconds
 from {{ ref('mart_pipeline_runs') }}
+where {{ for_readers_of_all() }}

@@ -54,3 +54,4 @@ left join properties
     on
         summary.tenant_id = properties.tenant_id
         and summary.property_id = properties.property_id
+where {{ for_readers_of('summary.tenant_id') }}

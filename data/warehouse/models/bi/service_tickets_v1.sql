@@ -67,3 +67,4 @@ left join providers
     on
         tickets.tenant_id = providers.tenant_id
         and tickets.provider_id = providers.provider_id
+where {{ for_readers_of('tickets.tenant_id') }}

@@ -50,3 +50,4 @@ left join properties
     on
         performance.tenant_id = properties.tenant_id
         and performance.property_id = properties.property_id
+where {{ for_readers_of('performance.tenant_id') }}

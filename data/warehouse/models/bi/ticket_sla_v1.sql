@@ -47,3 +47,4 @@ left join providers
     on
         months.tenant_id = providers.tenant_id
         and months.provider_id = providers.provider_id
+where {{ for_readers_of('months.tenant_id') }}

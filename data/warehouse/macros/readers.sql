@@ -1,0 +1,46 @@
+{# Who may read which rows of `bi`: the seed `tenant_readers` says it, and each view filters by one of these rules. #}
+
+{% macro for_readers_of(tenant_id) -%}
+    {#- The condition that whoever asks may read the rows of this tenant. -#}
+    ({{ tenant_id }} in ({{ tenants_of_reader() }}) or {{ for_readers_of_all() }})
+{%- endmacro %}
+
+{% macro for_readers_of_all() -%}
+    {#- The condition that whoever asks may read the rows of every tenant, and those of none. -#}
+    {{ return(adapter.dispatch('for_readers_of_all')()) }}
+{%- endmacro %}
+{% macro default__for_readers_of_all() -%} '*' in ({{ tenants_of_reader() }}) {%- endmacro %}
+{% macro postgres__for_readers_of_all() -%}
+    {#- Who may act as the login that built the view may read the tables below it: dbt itself, and a superuser. -#}
+    ({{ default__for_readers_of_all() }} or pg_has_role(session_user, '{{ target.user | replace("'", "''") }}', 'member'))
+{%- endmacro %}
+
+{% macro tenants_of_reader() -%}
+    select readers.tenant_id from {{ ref('tenant_readers') }} as readers where readers.reader in ({{ asking_reader() }})
+{%- endmacro %}
+
+{% macro asking_reader() -%}
+    {#- The names of whoever asks, as the seed may write them; a view is asked by a person, and read by its owner. -#}
+    {{ return(adapter.dispatch('asking_reader')()) }}
+{%- endmacro %}
+{% macro default__asking_reader() -%}
+    {#- An account of this project is also named as the login is on PostgreSQL: `a_b` for `a-b@...`. -#}
+    {%- set domain = '@' ~ target.project ~ '.iam.gserviceaccount.com' -%}
+    {%- set name = "replace(session_user(), '" ~ domain ~ "', '')" -%}
+    lower(session_user()), if(ends_with(session_user(), '{{ domain }}'), replace({{ name }}, '-', '_'), null)
+{%- endmacro %}
+{% macro postgres__asking_reader() -%} session_user {%- endmacro %}
+
+{% macro refuse_without_readers() -%}
+    {#- A view of `bi` without a rule would show every tenant to every reader. -#}
+    {%- if not modules.re.search('where {{ for_readers_of(_all)?[(]', model.raw_code) -%}
+        {{ exceptions.raise_compiler_error(
+            "The view says not who may read its rows: end it with `where {{ for_readers_of('...tenant_id') }}`, or with "
+            ~ "`where {{ for_readers_of_all() }}` for rows of no tenant.") }}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro filter_before_functions() -%}
+    {#- Otherwise a function in a reader's query may see rows that the view leaves out. BigQuery has no such functions. -#}
+    {{ return('alter view ' ~ this ~ ' set (security_barrier = true)' if target.type == 'postgres' else '') }}
+{%- endmacro %}

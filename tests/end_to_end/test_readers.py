@@ -1,0 +1,189 @@
+"""Who reads which rows of the warehouse: each login, relation and tenant, asked by the logins themselves."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import errors, sql
+
+from dagster_project.runner import build_quality
+from data.raw.rights import OWNS, RAW, READS
+from data.raw.warehouse import open_warehouse
+from data.warehouse.readers import EVERY_TENANT, list_own_logins, list_readers, list_views
+from myproperty import engines
+from myproperty.database.roles import (
+    WAREHOUSE_LOGINS,
+    WAREHOUSE_RAW,
+    WAREHOUSE_TENANT_READERS,
+)
+from myproperty.settings import Settings
+from oltp_schema.logins import ensure_member
+from tests.end_to_end.support import Platform
+from tests.logins import log_in_as
+
+pytestmark = pytest.mark.engine
+
+OTHERS = [login.name for login in WAREHOUSE_LOGINS]
+# A member of the group without a row in the seed, as one whose row was taken out.
+STRANGER = "demo_stranger"
+READERS = [*OTHERS, *list_own_logins(), STRANGER]
+_RELATIONS = """
+    select n.nspname, c.relname,
+        exists (select from pg_attribute as a where a.attrelid = c.oid and a.attname = 'tenant_id')
+    from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
+    where c.relkind in ('r', 'p', 'v', 'm') and n.nspname !~ '^(pg_|information_schema|public)' order by 1, 2
+"""
+Rows = Counter[str | None]
+
+
+@pytest.fixture(scope="module")
+def passwords(platform: Platform, postgres_settings: Settings) -> dict[str, str]:
+    found = engines.make_passwords(postgres_settings, [*list_own_logins(), STRANGER])
+    with psycopg.connect(str(platform.settings.warehouse_dsn)) as connection:
+        for reader in (*list_own_logins(), STRANGER):
+            ensure_member(connection, reader, WAREHOUSE_TENANT_READERS, {}, found[reader])
+    return found
+
+
+@contextmanager
+def connect(platform: Platform, passwords: dict[str, str], reader: str) -> Iterator[psycopg.Connection[Any]]:
+    dsn = log_in_as(str(platform.settings.warehouse_dsn), reader, passwords[reader])
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        yield connection
+
+
+def count_rows(connection: psycopg.Connection[Any], schema: str, name: str, by_tenant: bool) -> Rows | None:
+    """Return the number of rows of each tenant, or under None of all; None if the login may not read it."""
+    of_tenant = sql.SQL("tenant_id::text" if by_tenant else "null::text")
+    query = sql.SQL("select {}, count(*) from {} group by 1").format(of_tenant, sql.Identifier(schema, name))
+    try:
+        return Counter(dict(connection.execute(query).fetchall()))
+    except errors.InsufficientPrivilege:
+        return None
+
+
+@pytest.fixture(scope="module")
+def quality(platform: Platform) -> Iterator[None]:
+    """The relations that the job of that name makes; the other tests of this folder have none."""
+    build_quality(platform.settings)
+    yield
+    with psycopg.connect(str(platform.settings.warehouse_dsn)) as connection:
+        for schema, name, _ in connection.execute(_RELATIONS).fetchall():
+            if schema in ("raw", "marts") and re.search(
+                "quality_(days|runs)|data_quality|pipeline_runs", name
+            ):
+                connection.execute(sql.SQL("drop table {} cascade").format(sql.Identifier(schema, name)))
+
+
+@pytest.fixture(scope="module")
+def everything(platform: Platform, quality: None) -> dict[tuple[str, str], tuple[bool, Rows]]:
+    """All relations of the warehouse, as the superuser sees them."""
+    with psycopg.connect(str(platform.settings.warehouse_dsn)) as connection:
+        relations = connection.execute(_RELATIONS).fetchall()
+        found = {}
+        for schema, name, by_tenant in relations:
+            rows = count_rows(connection, schema, name, by_tenant)
+            assert rows is not None
+            found[schema, name] = by_tenant, rows
+    return found
+
+
+def expected(reader: str, schema: str, name: str, all_rows: Rows) -> Rows | None:
+    """Return what the declared rights and the seed let a reader see."""
+    granted = {login.name: {*OWNS.get(login, ()), *READS.get(login, ())} for login in {*OWNS, *READS}}
+    if schema not in granted.get(reader, granted[WAREHOUSE_TENANT_READERS.name]):
+        return None
+    if schema != "bi":
+        return all_rows
+    tenants = list_readers().get(reader, [])
+    if EVERY_TENANT in tenants:
+        return all_rows
+    return Counter({tenant: n for tenant, n in all_rows.items() if tenant in tenants})
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_login_sees_what_is_declared_and_no_other_row(
+    platform: Platform,
+    passwords: dict[str, str],
+    everything: dict[tuple[str, str], tuple[bool, Rows]],
+    reader: str,
+) -> None:
+    assert {name for schema, name in everything if schema == "bi"} == list_views().keys()
+    with connect(platform, passwords, reader) as connection:
+        found = {
+            (schema, name): count_rows(connection, schema, name, by_tenant)
+            for (schema, name), (by_tenant, _) in everything.items()
+        }
+    wanted = {
+        (schema, name): expected(reader, schema, name, rows)
+        for (schema, name), (_, rows) in everything.items()
+    }
+    assert found == wanted
+
+
+def test_each_tenant_has_rows_in_every_view_of_tenants(
+    everything: dict[tuple[str, str], tuple[bool, Rows]],
+) -> None:
+    """Otherwise the test above would compare nothing with nothing."""
+    of_tenants = {name for name, has_tenants in list_views().items() if has_tenants}
+    assert len(of_tenants) > 10
+    for name in of_tenants:
+        by_tenant, rows = everything["bi", name]
+        assert by_tenant and len(rows) > 1, name
+
+
+@pytest.mark.parametrize("reader", [*list_own_logins(), STRANGER])
+def test_a_reader_learns_nothing_by_errors_and_takes_on_nobody(
+    platform: Platform, passwords: dict[str, str], quality: None, reader: str
+) -> None:
+    """A division by zero for every foreign row would tell of it, if it were computed before the filter."""
+    own = list_readers().get(reader, [])
+    probe = "select count(*) from bi.{} where 1 / (case when tenant_id = any (%s) then 1 else 0 end) = 1"
+    with connect(platform, passwords, reader) as connection:
+        for name, has_tenants in list_views().items():
+            if has_tenants:
+                connection.execute(sql.SQL(probe).format(sql.Identifier(name)), (own,))
+        for login in (*OTHERS, WAREHOUSE_TENANT_READERS.name, "postgres"):
+            for attempt in ("set role {}", "set session authorization {}"):
+                with pytest.raises(psycopg.Error):
+                    connection.execute(sql.SQL(attempt).format(sql.Identifier(login)))
+        for attempt in (
+            "create temporary table t (n int)",
+            "create function bi.f() returns int language sql as 'select 1'",
+            "insert into core.tenant_readers values (session_user, '*')",
+            "select * from core.tenant_readers",
+        ):
+            with pytest.raises(errors.InsufficientPrivilege):
+                connection.execute(attempt.encode())
+
+
+def test_every_view_computes_its_filter_first(platform: Platform) -> None:
+    query = "select relname from pg_class where relnamespace = 'bi'::regnamespace and reloptions is null"
+    with psycopg.connect(str(platform.settings.warehouse_dsn)) as connection:
+        assert connection.execute(query).fetchall() == []
+
+
+def test_a_question_is_asked_as_the_reader_that_is_named(
+    platform: Platform, passwords: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    question = "select distinct tenant_id from bi.energy_daily_v1 where reading_date >= date '2000-01-01'"
+    warehouse = open_warehouse(platform.settings)
+    try:
+        everyone = set(warehouse.ask(question, 10).column(0).to_pylist())
+        for reader, tenants in list_readers().items():
+            if reader in list_own_logins():
+                monkeypatch.setenv("PGPASSWORD", passwords[reader])
+                found = set(warehouse.ask(question, 10, reader).column(0).to_pylist())
+                assert found == everyone & set(tenants) and len(found) == 1
+    finally:
+        warehouse.close()
+    assert len(everyone) == 2
+
+
+def test_the_login_that_loads_raw_reads_no_other_layer() -> None:
+    """The table above takes it from the declaration, which is held here."""
+    assert OWNS[WAREHOUSE_RAW] == (RAW,) and WAREHOUSE_RAW not in READS
