@@ -50,7 +50,7 @@ class Database(StrEnum):
 
 
 @reports_errors
-def dsn(
+def print_dsn(
     database: Database,
     role: Annotated[
         str | None,

@@ -26,7 +26,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Meter files 
 app.command()(engines.up)
 app.command()(engines.down)
 app.command()(engines.status)
-app.command()(engines.dsn)
+app.command("dsn")(engines.print_dsn)
 app.command()(engines.migrate)
 app.command()(backups.backup)
 app.command()(backups.backups)

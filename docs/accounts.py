@@ -53,6 +53,33 @@ TRIES = """
    Denied: Table ...raw.tenants: User does not have permission to query table`.
 4. `myproperty run --from D --to D` ends without an error.
 
+### Let somebody read a tenant
+
+Write the address of the reader and the id of the tenant into `data/warehouse/seeds/tenant_readers.csv`. An
+account of this project may be written as its name with `_` for `-`: so `myproperty_reader` is the same line
+on both engines. Then give the reader `bi` and nothing else:
+
+"""
+READER_COMMANDS = """R=user:anna@example.com
+gcloud projects add-iam-policy-binding $P --member=$R --role=roles/bigquery.jobUser --condition=None
+bq --location=$L --project_id=$P query --nouse_legacy_sql \\
+  "grant \\`roles/bigquery.dataViewer\\` on schema \\`$P.${PREFIX}bi\\` to '$R'"
+myproperty dbt seed --select tenant_readers"""
+READER_TRIES = """
+What only a real project shows, asked by the reader in the console, or for a service account by `myproperty
+query --as READER`, which the machine's account must be allowed to impersonate:
+
+1. `select distinct tenant_name from bi.energy_daily_v1 where reading_date >= "2026-01-01"` prints the
+   reader's tenants alone, and `select count(*) as n from bi.pipeline_runs_v1` prints 0.
+2. `select count(*) as n from marts.mart_arrears` and `select * from core.tenant_readers` print `Access
+   Denied: Table ...: User does not have permission to query table`.
+3. After `myproperty dbt run --full-refresh --select bi` the first question prints the same: the right is the
+   dataset's, and a view that is made again keeps it.
+4. `bq show --format=prettyjson $P:${PREFIX}core | jq '.access[] | select(.dataset)'` prints one entry, with
+   `"datasetId": "bi"` and `"VIEWS"`.
+5. Take the line out and seed again: the first question prints no row. BigQuery keeps no answer that depends
+   on who asks.
+
 Nobody here can reach Google's BigQuery: these commands and what they print are from its documentation, and
 the tests hold that they grant the table above and that each client is built with its account.
 """
@@ -78,6 +105,8 @@ def accounts_section() -> str:
         + SETTINGS_HEAD
         + _block("\n".join(_exports()))
         + TRIES
+        + _block(READER_COMMANDS)
+        + READER_TRIES
     )
 
 

@@ -6,7 +6,13 @@ from typing import LiteralString
 import psycopg
 
 from docs.accounts import accounts_section
-from myproperty.database.roles import OLTP_LOGINS, ROLES, WAREHOUSE_LOGINS, Login
+from myproperty.database.roles import (
+    OLTP_LOGINS,
+    ROLES,
+    WAREHOUSE_LOGINS,
+    WAREHOUSE_TENANT_READERS,
+    Login,
+)
 from oltp_schema.pages import markdown_table as table
 
 HEAD = """# Logins and roles
@@ -24,6 +30,13 @@ so that readers may read the schemas with that prefix.
 
 Everybody else (`PUBLIC`) may not connect to the databases, and may not make temporary objects, take advisory
 locks, write large objects, send notifications or sleep in a query.
+
+"""
+READERS = f"""
+`{WAREHOUSE_TENANT_READERS.name}` is a group that nobody logs in as. Each reader of the seed
+`tenant_readers` that is none of the logins above gets a login by `myproperty migrate`, with the rights of the
+group and the limits of `myproperty_reader`; [who sees which rows](isolation.md). `myproperty dsn warehouse
+--as READER` prints its address for a BI tool, `myproperty query --as READER` asks as it does.
 
 """
 _ROLE_RIGHTS: LiteralString = """
@@ -78,7 +91,8 @@ def logins_page(oltp: str, warehouse: str) -> str:
             if (rights := _describe_rights(connection, role.name)) or not role.bypasses_rls
         ]
     with psycopg.connect(warehouse) as connection:
-        readers = [_describe_reader(connection, login) for login in WAREHOUSE_LOGINS]
+        logins = (*WAREHOUSE_LOGINS, WAREHOUSE_TENANT_READERS)
+        readers = [_describe_reader(connection, login) for login in logins]
     return (
         HEAD
         + "## The OLTP database\n\n"
@@ -88,7 +102,7 @@ def logins_page(oltp: str, warehouse: str) -> str:
         + table(("Role", "Policies", "For", "May"), roles)
         + "\n## The warehouse on PostgreSQL\n\n"
         + table(("Login", "Its job", "Owns", "Reads", "Limits of a session"), readers)
-        + "\n"
+        + READERS
         + accounts_section()
     )
 

@@ -152,6 +152,20 @@ def test_a_query_writes_its_result_into_a_partition(client: bigquery.Client, dat
     assert values(client, table) == {DAY: [Decimal(4)]}
 
 
+def test_a_view_asks_who_reads_it(settings: Settings, client: bigquery.Client, dataset: str) -> None:
+    endpoint = engines.up(settings).warehouse["endpoint"]
+    client.query_and_wait(f"create table `{dataset}.may` as select 'a@example.com' reader, 1 n")
+    client.query_and_wait(
+        f"create view `{dataset}.seen` as select n from `{dataset}.may` where reader = session_user()"
+    )
+    client.query_and_wait(f"create view `{dataset}.above` as select n from `{dataset}.seen`")
+    for account, rows in (("a@example.com", [(1,)]), ("b@example.com", []), (None, [])):
+        asking = bigquery_client(endpoint, PROJECT, settings.bigquery_location, account)
+        for view in ("seen", "above"):
+            question = f"select s.n from `{dataset}.{view}` as s"
+            assert [row.values() for row in asking.query_and_wait(question)] == rows
+
+
 @pytest.mark.parametrize("kind", ["table", "view"])
 def test_a_create_job_names_its_destination_and_returns_no_rows(
     client: bigquery.Client, dataset: str, kind: str

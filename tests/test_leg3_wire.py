@@ -20,7 +20,7 @@ import shutil
 import subprocess
 import uuid
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -53,6 +53,7 @@ from data.landing.read import fingerprint_landing, read_landing
 from data.raw.bigquery import BigQueryWarehouse, open_bigquery
 from data.raw.transfer import transfer
 from data.raw.warehouse import open_warehouse
+from data.warehouse.readers import list_own_logins, list_readers, list_views
 from myproperty import engines
 from myproperty.dates import Window
 from myproperty.engines import EngineError
@@ -382,6 +383,27 @@ def run_dbt(settings: Settings, command: str, dates: Window, *selected: str) -> 
     assert done.returncode == 0, done.stdout
     found: list[dict[str, Any]] = json.loads((target / "run_results.json").read_text())["results"]
     return found
+
+
+def test_a_reader_sees_its_tenants_alone(wire: Wire, first_state: dict[str, Any]) -> None:
+    """Of each view, as far as the emulator goes: it believes who asks, and knows no authorized dataset."""
+    views = [node for node in nodes(wire.settings) if node["schema"] == "bi"]
+    question = " union distinct ".join(
+        f"select distinct tenant_id, '{node['alias']}' as name from {table_name(node)}"
+        + (" where reading_date >= '2000-01-01'" if "reading_date" in node["columns"] else "")
+        for node in views
+    )
+    assert {node["alias"] for node in views} == {
+        name for name, of_tenants in list_views().items() if of_tenants
+    } - {"data_quality_v1"}
+    with closing(open_warehouse(wire.settings)) as warehouse:
+        everything = {(row["tenant_id"], row["name"]) for row in warehouse.ask(question, 1000).to_pylist()}
+        assert len({name for _, name in everything}) > 9
+        for reader in list_own_logins():
+            found = warehouse.ask(question, 1000, reader).to_pylist()
+            own = {seen for seen in everything if seen[0] in list_readers()[reader]}
+            assert {(row["tenant_id"], row["name"]) for row in found} == own
+        assert warehouse.ask(question, 1000, "a_stranger").num_rows == 0
 
 
 @pytest.fixture

@@ -67,10 +67,8 @@ def prepare_warehouse(
     database = connection.info.dbname
     for login in {*OWNS, *READS}:
         ensure_login(connection, login, database, (passwords or {}).get(login.name))
-    for reader in readers:
-        ensure_member(
-            connection, reader, WAREHOUSE_TENANT_READERS, READER_LIMITS, (passwords or {}).get(reader)
-        )
+    for name in readers:
+        ensure_member(connection, name, WAREHOUSE_TENANT_READERS, READER_LIMITS, (passwords or {}).get(name))
     owners = [login.name for login in OWNS]
     # Both make temporary tables, and schemas for another prefix.
     restrict_public(connection, database, with_temporary=owners, with_locks=owners)

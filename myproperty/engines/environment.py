@@ -104,9 +104,8 @@ def reader_dsn(settings: Settings, name: str) -> str:
     embedded server does not run or does not have the login yet.
     """
     if external := settings.warehouse_reader_dsn or settings.warehouse_dsn:
-        asked = {**conninfo_to_dict(external), "user": name}
-        asked.pop("password", None)
-        return make_conninfo(**asked)
+        given = {key: str(value) for key, value in conninfo_to_dict(external).items() if key != "password"}
+        return make_conninfo(**given | {"user": name})
     port, server = _running_port(settings), find_postgres(settings)
     return server.dsn("warehouse", port, name, server.login_password(name))
 

@@ -122,9 +122,10 @@ class InMemoryBigQuery:
     """One project's datasets and tables, and every statement that was run on them in `statements`."""
 
     def __init__(self, project: str, tables: Iterable[Stored] = (), asking: str = "myproperty_dbt") -> None:
-        """`asking` is who asks, as the seed of the readers names its account."""
+        """`asking` is who asks, as the seed `tenant_readers` names it."""
         self.project = project
-        self.asking = f"{asking.replace('_', '-')}@{project}.iam.gserviceaccount.com"
+        account = f"{asking.replace('_', '-')}@{project}.iam.gserviceaccount.com"
+        self.asking = asking if "@" in asking else account
         self.statements: list[Statement] = []
         self.tables: dict[Path, Stored] = {}
         self.datasets: set[str] = set()

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Protocol
@@ -118,6 +118,36 @@ def test_an_analysts_question_has_one_answer_on_both_engines(compared: Compared,
 
 def _to_nine_places(value: Any) -> Any:
     return round(Decimal(str(value)), 9) if isinstance(value, int | float | Decimal) else value
+
+
+def test_a_reader_sees_its_tenants_alone_on_googles_engine(compared: Compared) -> None:
+    """PostgreSQL: `tests/end_to_end/test_readers.py`, by the logins themselves."""
+    readers = next(t for t in compared.tables if t.relation.path[2] == "tenant_readers")
+    tenants = {row[0] for row in _tables(compared.tables)["mart_energy_daily"].rows}
+    own = sorted(tenants)[0]
+    given = replace(readers, rows=[*readers.rows, ("a_reader", own), ("anna@example.com", own)])
+    tables = [t for t in compared.tables if t is not readers] + [given]
+    views = [t for t in compared.tables if t.relation.path[1] == "bi"]
+    assert len(tenants) > 1 and len(views) > 10
+    seen: dict[str, dict[str, set[str]]] = {}
+    for asking in (
+        "myproperty_dbt",
+        "a_reader",
+        "anna@example.com",
+        "a_stranger",
+        "myproperty_dbt@example.com",
+    ):
+        engine = InMemoryBigQuery(PROJECT, tables, asking)
+        for each in views:
+            column = "tenant_id" if "tenant_id" in {c.name for c in each.relation.columns} else "'of none'"
+            rows = engine.select(f"select distinct {column} from {each.relation.quoted}")[1]
+            seen.setdefault(asking, {})[each.relation.path[2]] = {row[0] for row in rows}
+    assert seen["myproperty_dbt"]["energy_daily_v1"] == tenants
+    for asking in ("a_stranger", "myproperty_dbt@example.com"):
+        assert set().union(*seen[asking].values()) == set()
+    for asking in ("a_reader", "anna@example.com"):
+        for view, found in seen["myproperty_dbt"].items():
+            assert seen[asking][view] == found & {own}, view
 
 
 def test_every_table_of_the_project_is_compared(compared: Compared) -> None:

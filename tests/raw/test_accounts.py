@@ -123,13 +123,13 @@ def test_dbt_acts_as_its_account_and_metricflow_as_the_reader(
 
 
 @pytest.fixture
-def refusing() -> Iterator[tuple[BigQueryWarehouse, list[Login]]]:
+def refusing() -> Iterator[tuple[BigQueryWarehouse, list[Login | str]]]:
     """A warehouse whose server refuses everything, and the logins that it connected as."""
-    connected: list[Login] = []
+    connected: list[Login | str] = []
     with serve_jobs() as server:
         server.refusal = (403, "accessDenied")
 
-        def connect(login: Login) -> bigquery.Client:
+        def connect(login: Login | str) -> bigquery.Client:
             connected.append(login)
             return bigquery_client(server.address, "a-project", "EU")
 
@@ -137,23 +137,36 @@ def refusing() -> Iterator[tuple[BigQueryWarehouse, list[Login]]]:
 
 
 def test_each_call_connects_as_the_login_of_its_job(
-    refusing: tuple[BigQueryWarehouse, list[Login]],
+    refusing: tuple[BigQueryWarehouse, list[Login | str]],
 ) -> None:
     warehouse, connected = refusing
     rows = TENANTS.schema.empty_table()
-    calls: dict[str, tuple[Callable[[], object], Login]] = {
+    calls: dict[str, tuple[Callable[[], object], Login | str]] = {
         "load": (lambda: warehouse.load_partition(TENANTS, rows, None, "a run"), WAREHOUSE_RAW),
         "create": (lambda: warehouse.ensure_table(TENANTS), WAREHOUSE_RAW),
         "count": (lambda: warehouse.fingerprint(TENANTS), WAREHOUSE_RAW),
         "judge": (lambda: warehouse.query("select 1"), WAREHOUSE_GATES),
         "ask": (lambda: warehouse.ask("select 1", 1), WAREHOUSE_READER),
+        "ask as": (
+            lambda: warehouse.ask("select 1", 1, "a_reader"),
+            "a-reader@a-project.iam.gserviceaccount.com",
+        ),
+        "ask as an account": (
+            lambda: warehouse.ask("select 1", 1, ACCOUNTS[WAREHOUSE_DBT]),
+            ACCOUNTS[WAREHOUSE_DBT],
+        ),
     }
     for call, login in calls.values():
         warehouse._clients.clear()
         with pytest.raises((GoogleAPICallError, QueryRefused)):
             call()
-        assert connected.pop() is login
+        assert connected.pop() == login
     assert not connected
+
+
+def test_nobody_asks_as_a_person() -> None:
+    with closing(open_bigquery(settings())) as warehouse, pytest.raises(QueryRefused, match="this person"):
+        warehouse.ask("select 1", 1, "anna@example.com")
 
 
 def test_as_soon_as_a_job_has_an_account_a_reader_needs_one() -> None:
@@ -217,3 +230,5 @@ def test_views_for_dashboards_read_shared_datasets_only() -> None:
     views = list((dbt_calls.PROJECT_DIR / "models" / "bi").rglob("*.sql"))
     read = {name for view in views for name in re.findall(r"ref\('(\w+)'\)", view.read_text())}
     assert len(views) > 10 and read and read <= shared
+    # The macro of their rules reads this seed, which is in `core`.
+    assert "tenant_readers" not in read and "core" in SHARED_WITH_BI

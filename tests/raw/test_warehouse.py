@@ -210,7 +210,7 @@ def published(fresh_database: DatabaseMaker) -> Iterator[PostgresWarehouse]:
             connection.execute("create table marts.figures as select n from generate_series(1, 50) as n")
             prepare_warehouse(connection, passwords={WAREHOUSE_READER.name: "of the test"})
         yield PostgresWarehouse(
-            dsn, find_reader=lambda: make_conninfo(dsn, user=WAREHOUSE_READER.name, password="of the test")
+            dsn, find_reader=lambda _: make_conninfo(dsn, user=WAREHOUSE_READER.name, password="of the test")
         )
 
 

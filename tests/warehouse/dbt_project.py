@@ -184,14 +184,16 @@ def run_dbt(
         outcome = dbtRunner(manifest).invoke(arguments)
     results = list(getattr(outcome.result, "results", None) or [])
     failures = {
-        result.node.name: str(result.message)
+        result.node.name if hasattr(result, "node") else result.unique_id: str(result.message)
         for result in results
         if str(result.status) in ("error", "fail", "runtime error")
     }
     if outcome.exception is not None:
         failures["dbt"] = str(outcome.exception)
     return DbtRun(
-        outcome.success, failures, {result.node.unique_id: str(result.status) for result in results}
+        outcome.success,
+        failures,
+        {result.node.unique_id: str(result.status) for result in results if hasattr(result, "node")},
     )
 
 

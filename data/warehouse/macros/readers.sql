@@ -31,9 +31,9 @@
 {%- endmacro %}
 {% macro postgres__asking_reader() -%} session_user {%- endmacro %}
 
-{% macro refuse_without_readers() -%}
+{% macro refuse_without_readers(raw_code) -%}
     {#- A view of `bi` without a rule would show every tenant to every reader. -#}
-    {%- if not modules.re.search('where {{ for_readers_of(_all)?[(]', model.raw_code) -%}
+    {%- if not modules.re.search('where {{ for_readers_of(_all)?[(]', raw_code) -%}
         {{ exceptions.raise_compiler_error(
             "The view says not who may read its rows: end it with `where {{ for_readers_of('...tenant_id') }}`, or with "
             ~ "`where {{ for_readers_of_all() }}` for rows of no tenant.") }}
