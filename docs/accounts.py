@@ -67,7 +67,7 @@ bq --location=$L --project_id=$P query --nouse_legacy_sql \\
 myproperty dbt seed --select tenant_readers"""
 READER_TRIES = """
 What only a real project shows, asked by the reader in the console, or for a service account by `myproperty
-query --as READER`, which the machine's account must be allowed to impersonate:
+query SQL --as READER`, which the machine's account must be allowed to impersonate:
 
 1. `select distinct tenant_name from bi.energy_daily_v1 where reading_date >= "2026-01-01"` prints the
    reader's tenants alone, and `select count(*) as n from bi.pipeline_runs_v1` prints 0.

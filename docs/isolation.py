@@ -35,19 +35,19 @@ def isolation_page() -> str:
             "## Who reads what in the warehouse\n",
             "Who may read which tenant is in `data/warehouse/seeds/tenant_readers.csv`, a file of the "
             "installation: a reader (a login of PostgreSQL, an address on BigQuery) and a tenant's id, or "
-            "`*` for all tenants. Whoever is not in it sees no row. A change holds after `myproperty dbt seed "
-            "--select tenant_readers`; a new reader on PostgreSQL also needs `myproperty migrate`, which "
-            "makes the login.\n",
+            "`*` for all tenants. Whoever is not in it sees no row. A change holds after `myproperty dbt "
+            "seed --select tenant_readers` or the next run, whose gates it does not wait for; a new reader "
+            "on PostgreSQL also needs `myproperty migrate`, which makes the login.\n",
             table(("Relation", *(f"`{name}`" for name in _COLUMNS), "a reader of tenants"), _matrix()),
             "`tests/end_to_end/test_readers.py` asks every relation as every login and compares the rows of "
             "each tenant; the views are asked on Google's own engine and on the emulator too. "
             "`tests/end_to_end/test_tenants.py` looks up each id of each layer with its tenant. dbt refuses "
             "to build a view of `bi` without a rule.\n",
             "On PostgreSQL the views are security barriers: a function or an error in a reader's query meets "
-            "rows of its tenants only; a plan tells how many rows there are in all. BigQuery has no such order of computing. There an error, such as a "
-            "division by zero, may tell that a row of another tenant exists, and the bytes that a question "
-            "processes grow with all tenants. Where a tenant's accountant may not learn even that, give the "
-            "tenant a table of its own.\n",
+            "rows of its tenants only; a plan tells how many rows there are in all. BigQuery has no such "
+            "order of computing. There an error, such as a division by zero, may tell that a row of another "
+            "tenant exists, and the bytes that a question processes grow with all tenants. Where a tenant's "
+            "accountant may not learn even that, give the tenant a table of its own.\n",
             "## What tells of another tenant in PostgreSQL\n",
             "Beside the rows there are messages, statistics, plans and other sessions. The table lists what "
             "was tried by a login that may take on a role, for its own tenant. "

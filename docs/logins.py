@@ -36,7 +36,7 @@ READERS = f"""
 `{WAREHOUSE_TENANT_READERS.name}` is a group that nobody logs in as. Each reader of the seed
 `tenant_readers` that is none of the logins above gets a login by `myproperty migrate`, with the rights of the
 group and the limits of `myproperty_reader`; [who sees which rows](isolation.md). `myproperty dsn warehouse
---as READER` prints its address for a BI tool, `myproperty query --as READER` asks as it does.
+--as READER` prints its address for a BI tool, `myproperty query SQL --as READER` asks as it does.
 
 """
 _ROLE_RIGHTS: LiteralString = """

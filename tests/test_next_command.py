@@ -64,6 +64,7 @@ OTHERS = {
     "demo",
     "dev",
     "down",
+    "dsn",
     "inspect",
     "metrics",
     "migrate",

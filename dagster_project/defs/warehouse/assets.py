@@ -41,16 +41,22 @@ from myproperty.settings import Settings
 _DATED_STAGING = "stg_oltp__meter_readings stg_oltp__reading_issues stg_oltp__solar_reference_yields"
 _DATED = f"{_DATED_STAGING} tag:fact,config.materialized:incremental tag:mart_candidate"
 _QUALITY = "tag:quality"
+READERS = "tenant_readers"
 QUALITY_STEP = "dbt_quality"
+# Before all gates: a right that was taken away does not wait for a night that passes them.
+READERS_STEP = "dbt_readers"
 DIMENSIONS_STEP = "dbt_dimensions"
-# What that step was built from, and what it built: of a run beside its dbt, of the last published run kept.
+# What these steps were built from, and what they built. Of the dimensions: of a run beside its dbt, of the
+# last published run kept.
 _BUILT = "dbt_dimensions.json"
+_BUILT_READERS = "dbt_readers.json"
 # step -> (dbt selection, dbt exclusion, has reading dates, the fence before it)
 # A step excludes the later steps: dbt would run the tests that a later model has on an earlier one.
 STEPS: dict[str, tuple[str, str, bool, dg.AssetKey | None]] = {
+    READERS_STEP: (READERS, "", False, None),
     DIMENSIONS_STEP: (
         "tag:seed tag:staging tag:snapshot tag:dimension tag:fact,config.materialized:table",
-        f"{_DATED} tag:mart {_QUALITY}",
+        f"{_DATED} tag:mart {_QUALITY} {READERS}",
         False,
         RAW_PASSED,
     ),
@@ -85,6 +91,8 @@ def dbt_step(name: str, manifest: Path) -> dg.AssetsDefinition:
         with permanent_unless_retryable(), watching, one_dbt_at_a_time(platform.oltp_dsn):
             if name == DIMENSIONS_STEP:
                 yield from _build_changed(context, dbt, warm_dbt, platform)
+            elif name == READERS_STEP:
+                yield from _build_readers(context, dbt, warm_dbt, platform)
             else:
                 dates = window(context) if has_dates else None
                 yield from _build(context, dbt, warm_dbt, platform, dates=dates)
@@ -146,6 +154,21 @@ def _build_changed(
     if not context.is_subset:
         built = replace(now, relations=stamp_relations(platform))
         keep_built(_folder_of(settings, context.run.run_id, context.op.name) / _BUILT, built)
+
+
+def _build_readers(
+    context: dg.AssetExecutionContext, dbt: DbtCliResource, warm: dbt_calls.WarmDbt, platform: Platform
+) -> Iterator[Any]:
+    """Run dbt on the seed of the readers, unless its table has the rows of this file."""
+    kept = dbt_calls.target_path(platform.settings) / _BUILT_READERS
+    manifest = json.loads(dbt_calls.manifest(platform.settings).read_text())
+    now = Built(dbt_calls.digest_parse(platform.settings), {}, stamp_relations(platform))
+    if f"seed.myproperty.{READERS}" in find_unchanged(manifest, read_built(kept), now):
+        [key] = context.assets_def.keys
+        yield dg.Output(None, key.to_python_identifier(), metadata={"unchanged": True})
+        return
+    yield from _build(context, dbt, warm, platform)
+    keep_built(kept, replace(now, relations=stamp_relations(platform)))
 
 
 def _folder_of(settings: Settings, run_id: str, step: str) -> Path:
@@ -211,5 +234,5 @@ def make_assets(manifest: Path) -> list[dg.AssetsDefinition]:
         make_fence(DIMENSIONS_PASSED, checked_by_gate_d(by_date=False)),
         make_fence(FACTS_PASSED, checked_by_gate_d(by_date=True)),
     ]
-    of_pipeline = [step for step in steps if step.node_def.name != QUALITY_STEP]
-    return [*steps, *fences, publish_step(of_pipeline)]
+    by_gates = [step for step in steps if step.node_def.name not in (QUALITY_STEP, READERS_STEP)]
+    return [*steps, *fences, publish_step(by_gates)]
