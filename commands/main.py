@@ -11,6 +11,7 @@ from commands import (
     files,
     issues,
     keys,
+    metrics,
     monitoring,
     partitions,
     pipeline,
@@ -44,8 +45,8 @@ app.command()(monitoring.prometheus)
 app.command()(pipeline.validate)
 app.command()(demo.demo)
 app.command(context_settings=PASS_ARGUMENTS)(warehouse.dbt)
-app.command(context_settings=PASS_ARGUMENTS)(warehouse.metrics)
 app.command()(pipeline.dev)
+app.add_typer(metrics.app, name="metrics")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(billing.app, name="billing")
 app.add_typer(keys.app, name="keys")

@@ -24,11 +24,10 @@ from filelock import FileLock
 from packaging.version import Version
 from psycopg.conninfo import conninfo_to_dict
 
-from data.raw.accounts import MOST_BYTES_OF_A_READER
 from data.warehouse.preparsed import UNCHANGED
 from data.warehouse.warm import ADDRESS, READY
 from myproperty.children import bind, name_parent
-from myproperty.database.roles import WAREHOUSE_DBT, WAREHOUSE_READER, Login
+from myproperty.database.roles import WAREHOUSE_DBT
 from myproperty.dates import Window
 from myproperty.files import close_folder
 from myproperty.settings import CHECKOUT, Settings
@@ -150,20 +149,18 @@ def resource(settings: Settings) -> Dbt:
     )
 
 
-def connection(settings: Settings, login: Login = WAREHOUSE_DBT) -> dict[str, str]:
+def connection(settings: Settings) -> dict[str, str]:
     """Return the environment variables by which dbt's profile connects to the warehouse.
 
-    Raises EngineError if the embedded engine is not running, or if there is no login or account to read as.
+    Raises EngineError if the embedded engine is not running.
     """
     from myproperty import engines
 
     variables = {"MYPROPERTY_DBT_TARGET": settings.warehouse, **names_of_relations(settings)}
     if settings.warehouse == "postgres":
-        return variables | from_dsn(engines.login_dsn(settings, login))
+        return variables | from_dsn(engines.login_dsn(settings, WAREHOUSE_DBT))
     variables["MYPROPERTY_BIGQUERY_LOCATION"] = settings.bigquery_location
-    variables["MYPROPERTY_DBT_ACCOUNT"] = engines.account(settings, login) or ""
-    if login is WAREHOUSE_READER:
-        variables["MYPROPERTY_DBT_MAXIMUM_BYTES_BILLED"] = str(MOST_BYTES_OF_A_READER)
+    variables["MYPROPERTY_DBT_ACCOUNT"] = engines.account(settings, WAREHOUSE_DBT) or ""
     endpoint = settings.bigquery_endpoint or engines.status(settings).warehouse.get("endpoint")
     return variables | ({"MYPROPERTY_BIGQUERY_ENDPOINT": endpoint} if endpoint else {})
 
@@ -252,17 +249,6 @@ def read_source_freshness(settings: Settings, tables: Sequence[str]) -> list[Sou
     ]
 
 
-def metrics_command(settings: Settings, words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """Return the words and the environment of a MetricFlow call, which only reads, after parsing the project.
-
-    Raises EngineError if the embedded engine is not running, RuntimeError if the project cannot be parsed.
-    """
-    # MetricFlow reads the manifest only from the project's own `target`.
-    _parse_project(settings, PROJECT_DIR, PROJECT_DIR / "target")
-    environment = {**connection(settings, WAREHOUSE_READER), "DBT_PROFILES_DIR": str(PROJECT_DIR)}
-    return [sys.executable, "-m", "data.warehouse.ask_metrics", *words], environment
-
-
 def state_path(settings: Settings) -> Path:
     """Return the folder of the last published manifest, which dbt's `state:modified` compares with."""
     return target_path(settings) / "published"
@@ -318,6 +304,11 @@ def manifest(settings: Settings, project: Path = PROJECT_DIR) -> Path:
             found.touch()
             (target / _PARSED_FOR).write_text(_conditions(settings))
     return found
+
+
+def semantic_manifest(settings: Settings, project: Path = PROJECT_DIR) -> Path:
+    """Return the path of the metrics of the project, as MetricFlow reads them; parses as `manifest` does."""
+    return manifest(settings, project).with_name("semantic_manifest.json")
 
 
 def with_parse(settings: Settings, target: Path) -> dict[str, str]:

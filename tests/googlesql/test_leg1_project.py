@@ -182,7 +182,7 @@ def test_every_source_says_when_it_is_stale(manifest: dict[str, Any]) -> None:
 
 
 def test_singular_tests_are_named_after_the_model_they_guard(manifest: dict[str, Any]) -> None:
-    models = {node["name"] for node in of_type(manifest, "model")}
+    models = {node["name"] for kind in ("model", "seed") for node in of_type(manifest, kind)}
     names = [path.stem for path in (WAREHOUSE / "tests").glob("*.sql")]
     assert names
     assert [name for name in names if name.rsplit("__", 1)[0] not in models] == []

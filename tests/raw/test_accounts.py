@@ -105,21 +105,17 @@ def test_without_accounts_a_client_acts_as_the_machine(login: Login) -> None:
     assert found.service_account_email == RUNNER
 
 
-@pytest.mark.parametrize("login", [WAREHOUSE_DBT, WAREHOUSE_READER], ids=lambda login: login.name)
 @pytest.mark.parametrize("accounts", [all_accounts(), {}], ids=["accounts", "no accounts"])
-def test_dbt_acts_as_its_account_and_metricflow_as_the_reader(
-    login: Login, accounts: dict[str, str | None]
-) -> None:
-    set_invocation_context({**os.environ, **dbt_calls.connection(settings(**accounts), login)})
+def test_dbt_acts_as_its_account(accounts: dict[str, str | None]) -> None:
+    set_invocation_context({**os.environ, **dbt_calls.connection(settings(**accounts))})
     profile = read_profile(str(dbt_calls.PROJECT_DIR))["myproperty"]
     _, rendered = Profile.render_profile(profile, "myproperty", "bigquery", ProfileRenderer({}))
     connection = Profile._credentials_from_profile(rendered, "myproperty", "bigquery")
     assert isinstance(connection, BigQueryCredentials)
     found: Any = create_google_credentials(connection)
-    assert found.service_account_email == (ACCOUNTS[login] if accounts else RUNNER)
+    assert found.service_account_email == (ACCOUNTS[WAREHOUSE_DBT] if accounts else RUNNER)
     assert isinstance(found, impersonated_credentials.Credentials) is bool(accounts)
-    gibibytes = {WAREHOUSE_DBT: 100, WAREHOUSE_READER: 10}[login]
-    assert connection.maximum_bytes_billed == gibibytes * 2**30
+    assert connection.maximum_bytes_billed == 100 * 2**30
 
 
 @pytest.fixture
@@ -173,8 +169,6 @@ def test_as_soon_as_a_job_has_an_account_a_reader_needs_one() -> None:
     given = settings(bigquery_raw_account=ACCOUNTS[WAREHOUSE_RAW])
     with pytest.raises(engines.EngineError, match="MYPROPERTY_BIGQUERY_READER_ACCOUNT"):
         open_bigquery(given).ask("select 1", 1)
-    with pytest.raises(engines.EngineError, match="MYPROPERTY_BIGQUERY_READER_ACCOUNT"):
-        dbt_calls.connection(given, WAREHOUSE_READER)
 
 
 def test_status_says_who_acts() -> None:

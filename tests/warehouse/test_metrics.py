@@ -3,23 +3,27 @@
 All tests share one build of some scenarios. Not here: the rows of the marts (`test_models`).
 """
 
-import csv
 import json
-import os
-import shutil
-import subprocess
-import sys
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
+from metricflow_semantic_interfaces.implementations.semantic_manifest import PydanticSemanticManifest
+from metricflow_semantic_interfaces.validations.semantic_manifest_validator import SemanticManifestValidator
+from metricflow_semantics.model.dbt_manifest_parser import parse_manifest_from_dbt_generated_manifest
 from psycopg import sql
+from psycopg.rows import dict_row
 
-from .dbt_project import PROJECT, SCENARIOS, create_raw, environment, fetch, load_scenario, run_dbt
+from data.warehouse.metrics import AmbiguousSum, MetricRefused, Metrics, Question
+
+from .dbt_project import SCENARIOS, create_raw, fetch, load_scenario, run_dbt
 
 pytestmark = pytest.mark.engine
 
@@ -36,52 +40,34 @@ Rows = list[dict[str, str]]
 
 @dataclass(frozen=True)
 class Asked:
-    """A database with the scenarios `ASKED`, and a parsed copy of the project for MetricFlow."""
+    """A database with the scenarios `ASKED`, and the metrics of the project for it."""
 
     dsn: str
-    project: Path
+    manifest: Path
 
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run the program that `myproperty metrics` runs."""
-        with environment(self.dsn):
-            return subprocess.run(
-                [sys.executable, "-m", "data.warehouse.ask_metrics", *words],
-                cwd=self.project,
-                env={
-                    **os.environ,
-                    "DBT_PROFILES_DIR": str(self.project),
-                    "PYTHONPATH": str(PROJECT.parents[1]),
-                },
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-
-    def query(self, metrics: str, group_by: str, *words: str) -> Rows:
-        """Return the rows of a query that must succeed, with values as text."""
-        file = self.project / "answer.csv"
-        asked = ("--metrics", metrics, "--group-by", group_by, *words, "--csv", str(file))
-        done = self.run("query", *asked)
-        assert done.returncode == 0, done.stdout + done.stderr
-        with file.open(newline="") as lines:
-            return list(csv.DictReader(lines))
+    def query(self, metrics: str, group_by: str = "", *where: str, **more: Any) -> Rows:
+        """Return the rows of a question, with values as text."""
+        question = Question(metrics.split(","), [name for name in group_by.split(",") if name], where, **more)
+        sql_text = Metrics(self.manifest, "postgres").write_sql(question)
+        with psycopg.connect(self.dsn, row_factory=dict_row) as connection:
+            found = connection.execute(sql_text.encode()).fetchall()
+        return [{name: "" if value is None else str(value) for name, value in row.items()} for row in found]
 
 
 @pytest.fixture(scope="module")
 def asked(
     fresh_database: Callable[[str], AbstractContextManager[str]], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Asked]:
-    project = tmp_path_factory.mktemp("metrics") / "warehouse"
-    shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns("target", "logs"))
+    target = tmp_path_factory.mktemp("metrics") / "target"
     with fresh_database("metrics") as dsn:
         create_raw(dsn)
         for name in ASKED:
             load_scenario(dsn, SCENARIOS / name)
         words = ("build", "--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
-        ran = run_dbt(dsn, project / "target", words, date(2026, 1, 1), date(2026, 8, 1))
+        ran = run_dbt(dsn, target, words, date(2026, 1, 1), date(2026, 8, 1))
         assert ran.success, ran.failures
-        assert run_dbt(dsn, project / "target", ("parse",), None, None, project=project).success
-        yield Asked(dsn, project)
+        assert run_dbt(dsn, target, ("parse",), None, None).success
+        yield Asked(dsn, target / "semantic_manifest.json")
 
 
 def amounts(rows: Rows, *keys: str) -> dict[tuple[str, ...], Decimal]:
@@ -104,9 +90,49 @@ def receivables(dsn: str, *keys: str) -> dict[tuple[str, ...], Decimal]:
 
 
 def test_metrics_are_valid(asked: Asked) -> None:
-    done = asked.run("validate-configs")
-    said = done.stdout + done.stderr
-    assert done.returncode == 0 and "ERRORS: 0" in said.replace("Errors", "ERRORS"), said
+    manifest = parse_manifest_from_dbt_generated_manifest(
+        manifest_json_string=asked.manifest.read_text(encoding="utf-8")
+    )
+    found = SemanticManifestValidator[PydanticSemanticManifest]().validate_semantic_manifest(manifest)
+    assert [issue.message for issue in found.all_issues] == []
+
+
+def test_every_metric_and_dimension_says_what_it_is(asked: Asked) -> None:
+    metrics = Metrics(asked.manifest, "postgres")
+    assert len(metrics.list_metrics()) > 40
+    for row in metrics.list_metrics():
+        assert row["meaning"] and "metric_time" in row["dimensions"], row
+    assert "property_day__tenant_name" in metrics.list_dimensions(["solar_generation_kwh"])
+    assert "property_day__tenant_name" not in metrics.list_dimensions(["invoiced_amount"])
+
+
+def test_each_value_of_a_dimension_is_listed_once(asked: Asked) -> None:
+    """A drop-down of a BI tool asks so."""
+    sql_text = Metrics(asked.manifest, "postgres").write_values_sql(
+        "meter_day__channel", ["metered_import_kwh"]
+    )
+    with psycopg.connect(asked.dsn) as connection:
+        found = connection.execute(sql_text.encode()).fetchall()
+    assert [value for (value,) in found] == ["import"]
+
+
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        (Question(), "name --metrics or a --saved-query"),
+        (Question(["solar_generatoin_kwh"]), "solar_generation_kwh"),
+        (Question(["solar_generation_kwh"], ["meter_day__channel"]), "meter_day__channel"),
+        (Question(["solar_generation_kwh"], where=["{{ Dimension('nothing__x') }} = 1"]), "nothing__x"),
+        (Question(["solar_generation_kwh"], where=["{{ ''.__class__.__mro__ }} = 1"]), "where"),
+        (Question(["solar_generation_kwh"], where=["{% for"]), "where"),
+        (Question(["solar_generation_kwh"], order_by=["nothing"]), "nothing"),
+        (Question(saved_query="nothing"), "no saved query is called 'nothing'"),
+    ],
+    ids=str,
+)
+def test_a_question_without_an_answer_is_refused(asked: Asked, question: Question, said: str) -> None:
+    with pytest.raises(MetricRefused, match=r"(?is)" + re.escape(said)):
+        Metrics(asked.manifest, "postgres").write_sql(question)
 
 
 def test_energy_and_its_share_equal_sql(asked: Asked) -> None:
@@ -147,8 +173,7 @@ def test_the_total_keeps_the_debt_of_a_tenant_that_landed_earlier(asked: Asked) 
 
 
 def test_a_month_shows_the_last_date_of_each_tenant_in_it(asked: Asked) -> None:
-    month = ("--end-time", "2026-01-31")
-    rows = asked.query("outstanding_amount", "resident_date__currency", *month)
+    rows = asked.query("outstanding_amount", "resident_date__currency", last=date(2026, 1, 31))
     # By hand, from the README files: 10 January, and 20 January for the tenant that landed then.
     assert {row["resident_date__currency"]: Decimal(row["outstanding_amount"]) for row in rows} == {
         "EUR": Decimal("48.52") + 7 + Decimal("718.79") + 80,
@@ -161,20 +186,19 @@ AMBIGUOUS = ("invoiced_amount", "paid_amount", "outstanding_amount", "metered_co
 
 @pytest.mark.parametrize("metric", AMBIGUOUS)
 def test_amounts_of_several_currencies_are_not_added(asked: Asked, metric: str) -> None:
-    done = asked.run("query", "--metrics", metric)
-    assert done.returncode != 0
-    assert f"{metric} adds up within one currency only: add " in done.stderr
-    assert "__currency to --group-by" in done.stderr
+    said = f"{metric} adds up within one currency only: add .*__currency to --group-by"
+    with pytest.raises(AmbiguousSum, match=said):
+        asked.query(metric)
 
 
 def test_one_currency_may_be_asked_for_by_a_filter(asked: Asked) -> None:
     euros = "{{ Dimension('resident_date__currency') }} = 'EUR'"
-    (row,) = asked.query("outstanding_amount,overpaid_amount", "metric_time__year", "--where", euros)
+    (row,) = asked.query("outstanding_amount,overpaid_amount", "metric_time__year", euros)
     assert amounts([row]) == {(): receivables(asked.dsn, "currency")["EUR",]}
 
 
 def test_each_sum_of_amounts_says_within_what_it_adds_up(asked: Asked) -> None:
-    manifest = json.loads((asked.project / "target" / "semantic_manifest.json").read_text())
+    manifest = json.loads(asked.manifest.read_text())
     sums = {
         measure["name"]
         for model in manifest["semantic_models"]
@@ -198,9 +222,7 @@ def test_each_sum_of_amounts_says_within_what_it_adds_up(asked: Asked) -> None:
 def test_metered_energy_is_that_of_one_channel(asked: Asked) -> None:
     channels = ("import", "export", "generation", "consumption")
     names = ",".join(f"metered_{channel}_kwh" for channel in channels)
-    (row,) = asked.query(
-        names, "metric_time__year", "--where", "{{ TimeDimension('metric_time') }} < '2027-01-01'"
-    )
+    (row,) = asked.query(names, "metric_time__year", "{{ TimeDimension('metric_time') }} < '2027-01-01'")
     sums = fetch(
         asked.dsn,
         sql.SQL("select channel, sum(energy_kwh) as energy from marts.mart_energy_daily group by channel"),
@@ -214,8 +236,8 @@ def test_months_of_bills_payments_and_tickets_are_those_of_the_property(asked: A
     here = "{{ Dimension('%s__tenant_id') }} = 'local_months/acme'"
     for metric, entity in (("invoiced_amount", "invoice_line"), ("paid_amount", "payment")):
         by = f"metric_time__month,{entity}__currency"
-        rows = asked.query(metric, by, "--where", here % entity)
+        rows = asked.query(metric, by, here % entity)
         found = [(row["metric_time__month"][:10], Decimal(row[metric])) for row in rows]
         assert found == [("2026-02-01", Decimal(11))]
-    rows = asked.query("tickets_opened", "metric_time__month", "--where", here % "ticket")
+    rows = asked.query("tickets_opened", "metric_time__month", here % "ticket")
     assert [(row["metric_time__month"][:10], row["tickets_opened"]) for row in rows] == [("2026-02-01", "1")]

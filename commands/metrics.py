@@ -1,0 +1,103 @@
+"""Commands for the metrics: list them, and ask for them by their dimensions."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from commands import console
+from commands.options import DATE_FORMATS, AsJson, reports_errors
+from commands.warehouse import AsReader, Format, Limit, OutputFile, OutputFormat, ask
+from myproperty.settings import get_settings
+
+if TYPE_CHECKING:
+    from data.warehouse.metrics import Metrics
+
+app = typer.Typer(no_args_is_help=True, help="Metrics of the warehouse: list them and ask for them.")
+Names = Annotated[str, typer.Option(metavar="NAME,NAME")]
+
+
+class Listed(StrEnum):
+    """What `metrics list` lists."""
+
+    metrics = "metrics"
+    dimensions = "dimensions"
+    saved_queries = "saved-queries"
+
+
+@app.command("list")
+@reports_errors
+def list_(
+    what: Listed = Listed.metrics,
+    metrics: Annotated[
+        str, typer.Option(metavar="NAME,NAME", help="Only the dimensions that all of these have.")
+    ] = "",
+    json: AsJson = False,
+) -> None:
+    """List metrics with their meaning, the dimensions to ask by, or the saved queries."""
+    found = _open()
+    rows = {
+        Listed.metrics: found.list_metrics,
+        Listed.dimensions: lambda: [{"dimension": name} for name in found.list_dimensions(_split(metrics))],
+        Listed.saved_queries: found.list_saved_queries,
+    }[what]()
+    if json:
+        console.print_json(rows)
+    else:
+        console.print_table(f"{len(rows)} {what.value}", rows)
+
+
+@app.command()
+@reports_errors
+def query(
+    metrics: Names = "",
+    group_by: Annotated[
+        str, typer.Option(metavar="NAME,NAME", help="Dimensions; dates also as metric_time__month and so on.")
+    ] = "",
+    *,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(help="A condition, such as \"{{ Dimension('meter_day__channel') }} = 'import'\"."),
+    ] = None,
+    order: Annotated[str, typer.Option(metavar="NAME,-NAME", help="Order of the rows; - falls.")] = "",
+    start_time: Annotated[datetime | None, typer.Option(formats=DATE_FORMATS, help="First date.")] = None,
+    end_time: Annotated[
+        datetime | None, typer.Option(formats=DATE_FORMATS, help="Last date, included.")
+    ] = None,
+    saved_query: Annotated[str | None, typer.Option(help="Begin with what this saved query asks.")] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Print the SQL and run nothing.")] = False,
+    format: Format = OutputFormat.table,
+    output: OutputFile = None,
+    limit: Limit = 10_000,
+    reader: AsReader = None,
+) -> None:
+    """Ask for metrics: `--metrics solar_generation_kwh --group-by metric_time__month`."""
+    from data.warehouse.metrics import Question
+
+    question = Question(
+        metrics=_split(metrics),
+        group_by=_split(group_by),
+        where=where or (),
+        order_by=_split(order),
+        first=start_time and start_time.date(),
+        last=end_time and end_time.date(),
+        saved_query=saved_query,
+    )
+    sql = _open().write_sql(question)
+    if explain:
+        console.out.print(sql, markup=False, highlight=False, soft_wrap=True)
+    else:
+        ask(sql, format=format, output=output, limit=limit, reader=reader)
+
+
+def _open() -> "Metrics":
+    from dagster_project.resources.dbt import semantic_manifest
+    from data.warehouse.metrics import Metrics
+
+    settings = get_settings()
+    return Metrics(semantic_manifest(settings), settings.warehouse)
+
+
+def _split(names: str) -> list[str]:
+    return [name.strip() for name in names.split(",") if name.strip()]
