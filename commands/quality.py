@@ -6,7 +6,7 @@ from myproperty.settings import Settings, get_settings
 
 MOST_ROWS = 20
 # What a person looks at first; the views have every date and run.
-_DATES = """
+DATES = """
 select tenant_name, reading_date, readings, readings_deviation_pct, energy_deviation_pct,
     publication, days_since_last_file, is_silent, is_late, is_unusual, open_severe_issues,
     open_quarantined_readings, refused_files
@@ -16,7 +16,7 @@ where is_silent or is_late or is_unusual or publication <> 'published'
 order by reading_date desc, tenant_name
 limit 20
 """
-_RUNS = """
+RUNS = """
 select job, launcher, reading_date_from, reading_date_to, status, ended_at, run_seconds,
     usual_seconds, is_slow, retries, gates_passed, gates_failed, broken_rules
 from {prefix}bi.pipeline_runs_v1
@@ -46,7 +46,7 @@ def _read(settings: Settings) -> tuple[list[dict[str, object]], list[dict[str, o
 
     warehouse = open_warehouse(settings)
     try:
-        queries = [query.format(prefix=settings.dataset_prefix) for query in (_DATES, _RUNS)]
+        queries = [query.format(prefix=settings.dataset_prefix) for query in (DATES, RUNS)]
         dates, runs = (warehouse.ask(query, MOST_ROWS).to_pylist() for query in queries)
     finally:
         warehouse.close()

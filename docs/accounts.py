@@ -21,7 +21,7 @@ soon as one job has an account, people may ask only with that of readers.
 TABLE_END = """
 In the project every account may run jobs and nothing more: it sees and ends its own jobs, and makes no
 dataset. `myproperty query` asks for a dry run first, which is free, and a question may bill at most 10 GiB;
-MetricFlow has the same bound. The views of `bi` read `core` and `marts` for people who may read `bi` alone
+a question of metrics too. The views of `bi` read `core` and `marts` for people who may read `bi` alone
 (an authorized dataset), and Google asks who changes such a view to own what it reads.
 
 """

@@ -61,6 +61,7 @@ from myproperty.engines.emulator import installation
 from myproperty.engines.emulator.client import bigquery_client
 from myproperty.settings import Settings
 from tests.engine_support import emulator_venv, temporary_home
+from tests.googlesql.sent import find_refusals, list_statements
 
 pytestmark = [pytest.mark.emulator, pytest.mark.engine, pytest.mark.slow(minutes=5.5)]
 
@@ -479,3 +480,11 @@ def test_a_question_that_writes_or_is_wrong_is_refused(wire: Wire, apart: BigQue
         with pytest.raises(QueryRefused, match=reason):
             apart.ask(question, 10)
     assert count(apart, day) == landed(wire, day).num_rows
+
+
+def test_the_analyzer_accepts_every_statement_of_our_own(wire: Wire, first_state: dict[str, Any]) -> None:
+    """Of loads, gates and questions, as the server has them after all tests above."""
+    sent = list_statements(wire.client)
+    for part in ("merge into", "max(landed_at)", "candidate_", "bi.solar_performance_v1"):
+        assert any(part in statement for statement in sent), part
+    assert find_refusals(wire.client, sent) == []

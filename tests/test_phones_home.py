@@ -1,4 +1,4 @@
-"""Nothing calls home: MetricFlow asks the package index at every call, unless it is started by us."""
+"""Nothing calls home: the libraries that would, do not where we start them."""
 
 import os
 import socket
@@ -36,20 +36,23 @@ def proxy(calls: list[bytes]) -> Iterator[str]:
         server.shutdown(socket.SHUT_RDWR)
 
 
-def call(words: list[str], way_out: str, folder: Path) -> None:
+def call(words: list[str], way_out: str, folder: Path, home: Path) -> str:
     ways = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), way_out)
     without = {"NO_PROXY": "", "no_proxy": "", "PYTHONPATH": str(ROOT), "TMPDIR": str(folder)}
-    subprocess.run(words, env={**os.environ, **ways, **without}, cwd=folder, capture_output=True, check=False)
+    environment = {**os.environ, **ways, **without, "MYPROPERTY_HOME": str(home)}
+    done = subprocess.run(words, env=environment, cwd=folder, capture_output=True, text=True, check=False)
+    return done.stdout
 
 
-def test_metricflow_asks_no_package_index(tmp_path: Path) -> None:
+def test_metrics_ask_no_package_index(tmp_path: Path, parsed_home: Path) -> None:
     calls: list[bytes] = []
     with proxy(calls) as way_out:
-        ours = [sys.executable, "-W", "ignore", "-m", "data.warehouse.ask_metrics"]
-        call([*ours, "list", "metrics"], way_out, tmp_path)
+        ours = [sys.executable, "-W", "ignore", "-m", "commands.main", "metrics", "list"]
+        assert "solar_generation_kwh" in call(ours, way_out, tmp_path, parsed_home)
         assert calls == []
-        # The listener sees what the program itself would do.
-        call([str(Path(sys.executable).parent / "mf"), "list", "metrics"], way_out, tmp_path)
+        # The listener sees who does.
+        asking = "import urllib.request; urllib.request.urlopen('http://pypi.invalid/simple')"
+        call([sys.executable, "-c", asking], way_out, tmp_path, parsed_home)
         assert any(b"pypi" in found for found in calls)
 
 

@@ -9,7 +9,7 @@ from data.ingest.errors import QueryRefused
 from data.raw.rights import LAYERS, OWNS, RAW, READS
 from myproperty.database.roles import WAREHOUSE_GATES, WAREHOUSE_LOGINS, WAREHOUSE_RAW, Login
 
-# What one question of a person may read, asked by `myproperty query` or MetricFlow.
+# What one question of a person may read, asked by `myproperty query` or `myproperty metrics query`.
 MOST_BYTES_OF_A_READER = 10 * 2**30
 DATASETS = (RAW, *LAYERS)
 # How the address of a service account ends.

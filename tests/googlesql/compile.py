@@ -33,11 +33,15 @@ class Stage:
 
 @dataclass(frozen=True)
 class Build:
-    """The results of builds: the statements of each, the manifest, and the tables after the last."""
+    """The results of builds: the statements of each, the manifest, and the tables after the last.
+
+    `semantic_manifest` is the text of the file from which metrics are asked.
+    """
 
     invocations: list[Invocation]
     manifest: dict[str, Any]
     tables: list[Stored]
+    semantic_manifest: str = ""
 
 
 class DbtFailed(AssertionError):
@@ -99,4 +103,5 @@ def build(project: Path, work: Path, stages: Sequence[Stage], may_fail: bool = F
     if failed and not (may_fail and written.exists()):
         raise DbtFailed("\n".join([*failed, ended.stdout[-4000:]]))
     manifest = json.loads(written.read_text())
-    return [Build([invocation], manifest, invocation.tables) for invocation in session.invocations]
+    metrics = (target / "semantic_manifest.json").read_text()
+    return [Build([each], manifest, each.tables, metrics) for each in session.invocations]

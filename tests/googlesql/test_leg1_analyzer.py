@@ -1,6 +1,10 @@
 """Leg 1: all that dbt sends to BigQuery is GoogleSQL, by Google's own analyzer, and keeps its contracts."""
 
+import re
+
 import pytest
+
+from commands import demo, quality
 
 from .compile import Build
 from .engine import Column, GoogleSqlError, analyse, type_name
@@ -44,6 +48,18 @@ def test_tables_have_the_columns_and_types_of_their_contracts(bigquery_build: Bu
         promised = [Column(c["name"], type_name(c["data_type"])) for c in node["columns"].values()]
         path = (node["database"], node["schema"], node["alias"])
         assert sorted(made[path], key=str) == sorted(promised, key=str), node["name"]
+
+
+OF_COMMANDS = {"quality: dates": quality.DATES, "quality: runs": quality.RUNS, **demo.MARTS}
+
+
+@pytest.mark.parametrize("name", OF_COMMANDS)
+def test_the_questions_of_commands_are_accepted(bigquery_build: Build, name: str) -> None:
+    """What else reaches BigQuery is in leg 3: loads, gates and questions; metrics are in leg 2."""
+    sql = OF_COMMANDS[name].format(prefix="", start="2026-01-01", end="2026-01-03")
+    sql = re.sub(r"(?<![.`\w])(bi|marts)\.(\w+)", r"`local`.`\1`.`\2`", sql)
+    relations = [table.relation for table in bigquery_build.tables]
+    assert "`local`." in sql and analyse(sql, relations).columns
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,17 @@ import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Protocol
 
 import psycopg
 import pytest
+import yaml
+from psycopg.rows import dict_row
+from sqlglot import exp, parse_one
 
+from data.warehouse.metrics import Metrics, Question
 from tests.analyst_questions import questions
 from tests.warehouse.dbt_project import SCENARIOS, run_dbt, scenario_rows
 
@@ -51,6 +55,7 @@ class Compared:
     postgres: list[dict[str, list[Row]]]
     tables: list[Stored]
     dsn: str
+    metrics: dict[str, Metrics]
 
 
 def _tables(tables: list[Stored]) -> dict[str, Stored]:
@@ -83,7 +88,13 @@ def compared(
                     for name, t in made.items()
                 }
             )
-        yield Compared(google, postgres, stages.revised.tables, dsn)
+        assert run_dbt(dsn, work, ("parse",), None, None).success
+        (work / "of_google.json").write_text(stages.revised.semantic_manifest)
+        metrics = {
+            "postgres": Metrics(work / "semantic_manifest.json", "postgres"),
+            "bigquery": Metrics(work / "of_google.json", "bigquery"),
+        }
+        yield Compared(google, postgres, stages.revised.tables, dsn, metrics)
 
 
 @pytest.mark.parametrize("stage", [0, 1], ids=["first", "revised"])
@@ -114,6 +125,75 @@ def test_an_analysts_question_has_one_answer_on_both_engines(compared: Compared,
         for rows in (google.select(quoted)[1], postgres)
     ]
     assert not reference.differences(*answers)
+
+
+SEMANTIC = {
+    model["name"]: model
+    for path in (WAREHOUSE / "models" / "semantic").glob("*.yml")
+    for model in yaml.safe_load(path.read_text()).get("semantic_models", [])
+}
+
+
+def questions_of_metrics(model: str) -> list[Question]:
+    """All metrics of a model by each of its dimensions, by parts of the time, in a range, and in all.
+
+    Amounts are asked by currency as well.
+    """
+    described = SEMANTIC[model]
+    measures = {measure["name"] for measure in described["measures"]}
+    texts = yaml.safe_load((WAREHOUSE / "models" / "semantic" / "_metrics.yml").read_text())["metrics"]
+    simple = {m["name"]: m["type_params"]["measure"] for m in texts if m["type"] == "simple"}
+    own = [name for name, measure in simple.items() if measure in measures]
+    inputs = {m["name"]: m["type_params"]["numerator"] for m in texts if m["type"] == "ratio"}
+    own += [name for name, numerator in inputs.items() if numerator in own]
+    names = [f"{described['primary_entity']}__{each['name']}" for each in described["dimensions"]]
+    money = [name for name in names if name.endswith("__currency")]
+    groups = [[name, *money] for name in names if name not in money] + [money]
+    groups += [[f"metric_time__{part}", *money] for part in ("day", "month", "quarter", "year")]
+    asked = [Question(own, group) for group in groups]
+    asked += [Question([name], money) for name in own]
+    return [*asked, Question(own, ["metric_time", *money], first=FIRST_DAY, last=LAST_DAY)]
+
+
+@pytest.mark.parametrize("model", sorted(SEMANTIC))
+def test_metrics_by_each_dimension_are_the_same_on_both_engines(compared: Compared, model: str) -> None:
+    engine = InMemoryBigQuery(PROJECT, compared.tables)
+    asked = questions_of_metrics(model)
+    assert len(asked) > 8 and all(question.metrics for question in asked)
+    has_rows = False
+    for question in asked:
+        sql = compared.metrics["bigquery"].write_sql(question)
+        # Nothing but public views is read, and none of them needs a filter (leg 4).
+        read = [table for table in parse_one(sql, dialect="bigquery").find_all(exp.Table) if table.db]
+        assert read and {(table.catalog, table.db) for table in read} == {("local", "bi")}, sql
+        columns, rows = engine.select(sql)
+        names = [column.name for column in columns]
+        with psycopg.connect(compared.dsn, options="-c timezone=UTC", row_factory=dict_row) as connection:
+            postgres = connection.execute(
+                compared.metrics["postgres"].write_sql(question).encode()
+            ).fetchall()
+        answers = [
+            [tuple(_comparable(value) for value in row) for row in rows],
+            [tuple(_comparable(row[name]) for name in names) for row in postgres],
+        ]
+        found = reference.differences(*answers)
+        assert not found, f"{question}\n{sql}\n" + "\n".join(found[:20])
+        has_rows |= any(value is not None for row in rows for value in row)
+    assert has_rows or model in {"data_quality", "pipeline_runs"}, "nothing was compared"
+
+
+def test_every_metric_is_asked(compared: Compared) -> None:
+    asked = {
+        name for model in SEMANTIC for question in questions_of_metrics(model) for name in question.metrics
+    }
+    assert asked == {row["metric"] for row in compared.metrics["bigquery"].list_metrics()}
+
+
+def _comparable(value: Any) -> Any:
+    """One form of both: a truncated date is a DATETIME on BigQuery, an instant on PostgreSQL."""
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=None)
+    return datetime.combine(value, time()) if isinstance(value, date) else _to_nine_places(value)
 
 
 def _to_nine_places(value: Any) -> Any:

@@ -65,6 +65,17 @@ def test_an_analysts_questions_prune_and_read_public_views_alone(bigquery_build:
         assert unpruned(quoted, _public_views(bigquery_build)) == [], sql
 
 
+def test_a_public_view_needs_no_filter_of_its_readers(bigquery_build: Build) -> None:
+    """Previews, lists of values and metrics name no dates; a scan of intervals would cost money."""
+    nodes = bigquery_build.manifest["nodes"]
+    needed = {name for name, node in nodes.items() if node["config"].get("require_partition_filter")}
+    assert {name.rpartition(".")[2] for name in needed} == {"fact_energy_usage", "int_allocation__intervals"}
+    public = [node for node in nodes.values() if node.get("access") == "public" and node["fqn"][1] == "bi"]
+    assert len(public) > 10
+    for node in public:
+        assert not needed & set(node["depends_on"]["nodes"]), node["name"]
+
+
 def test_the_proof_saw_reads_of_every_partitioned_table(bigquery_build: Build) -> None:
     partitions = _partitions(bigquery_build)
     declared = {

@@ -181,6 +181,22 @@ def test_a_month_shows_the_last_date_of_each_tenant_in_it(asked: Asked) -> None:
     }
 
 
+SAVED = ("bills_by_month", "carbon_by_month", "receivables", "returns", "solar_by_month")
+
+
+@pytest.mark.parametrize("name", SAVED)
+def test_a_saved_query_gives_its_metrics_by_its_dimensions(asked: Asked, name: str) -> None:
+    metrics = Metrics(asked.manifest, "postgres")
+    saved = {row["saved_query"]: row for row in metrics.list_saved_queries()}
+    assert saved.keys() == set(SAVED)
+    sql_text = metrics.write_sql(Question(saved_query=name, limit=5))
+    with psycopg.connect(asked.dsn) as connection:
+        cursor = connection.execute(sql_text.encode())
+        found = {column.name for column in cursor.description or ()}
+    row = saved[name]
+    assert found == {*row["metrics"].split(", "), *row["dimensions"].split(", ")}
+
+
 AMBIGUOUS = ("invoiced_amount", "paid_amount", "outstanding_amount", "metered_cost_amount")
 
 

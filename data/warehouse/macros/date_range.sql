@@ -41,15 +41,18 @@
     {{ return(partitions) }}
 {%- endmacro %}
 
-{% macro by_reading_date() -%}
+{% macro by_reading_date(has_intervals=false) -%}
     {#- Configure a model that is built only for the days of the run's range and keeps all other days.
+
+        With intervals a scan of all dates costs money, so BigQuery refuses a query without dates. Without them it is
+        small, and the previews, lists of values and metrics of BI tools name no dates.
 
         Here and not in dbt_project.yml, which cannot leave out the tables. A full refresh would keep only the days of
         the range. The dates of the run are not part of the configuration, which is as old as the parse. -#}
     {{ config(
         materialized='incremental',
         partition_by={'field': 'reading_date', 'data_type': 'date', 'granularity': 'day'},
-        require_partition_filter=range_filter_required(),
+        require_partition_filter=has_intervals and range_filter_required(),
         full_refresh=false,
     ) }}
 {%- endmacro %}
@@ -99,6 +102,6 @@
 
 {% macro ever(column='reading_date') -%}
     {#- All dates, for sums over a whole life: only on tables with one row per day and property, never on intervals.
-        The dates are literals because BigQuery requires a filter on every partitioned table. -#}
+        The dates are literals, so that a statement says which partitions it reads. -#}
     {{ column }} >= date '2000-01-01' and {{ column }} < date '2200-01-01'
 {%- endmacro %}

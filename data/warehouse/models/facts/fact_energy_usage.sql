@@ -5,7 +5,7 @@
         {'columns': ['tenant_id', 'meter_id', 'channel', 'reading_ts'], 'unique': true},
     ],
 ) }}
-{{ by_reading_date() }}
+{{ by_reading_date(has_intervals=true) }}
 
 with readings as (
     select * from {{ ref('stg_oltp__meter_readings') }}

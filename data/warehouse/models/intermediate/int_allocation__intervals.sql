@@ -5,7 +5,7 @@
         {'columns': ['tenant_id', 'property_id', 'interval_started_at', 'participant_id'], 'unique': true},
     ],
 ) }}
-{{ by_reading_date() }}
+{{ by_reading_date(has_intervals=true) }}
 
 -- The rules of docs/billing.md, computed a second time from the fact, to compare the ledger with them.
 with usage as (
