@@ -80,7 +80,8 @@ def ask(
         _print(found, format)
     else:
         _write(found, format, output)
-        console.out.print(f"{found.num_rows} rows are in {output}", markup=False, soft_wrap=True)
+        said = "1 row is" if found.num_rows == 1 else f"{found.num_rows} rows are"
+        console.out.print(f"{said} in {output}", markup=False, soft_wrap=True)
     if is_cut:
         console.print_error("cut", f"these are the first {limit} rows: --limit shows more")
 

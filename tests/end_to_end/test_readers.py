@@ -1,15 +1,20 @@
 """Who reads which rows of the warehouse: each login, relation and tenant, asked by the logins themselves."""
 
+import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import psycopg
+import pyarrow.parquet as pq
 import pytest
 from psycopg import errors, sql
+from typer.testing import CliRunner, Result
 
+from commands.main import app
 from dagster_project.runner import build_quality
 from data.raw.rights import OWNS, RAW, READS
 from data.raw.warehouse import open_warehouse
@@ -182,6 +187,75 @@ def test_a_question_is_asked_as_the_reader_that_is_named(
     finally:
         warehouse.close()
     assert len(everyone) == 2
+
+
+@pytest.fixture
+def command(
+    platform: Platform, passwords: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Result]:
+    """Call a command in this process, on the platform, with the password of a reader for libpq."""
+    for module in ("warehouse", "metrics", "engines"):
+        monkeypatch.setattr(f"commands.{module}.get_settings", lambda: platform.settings)
+    monkeypatch.setenv("PGPASSWORD", passwords["demo_sonnenhof"])
+    return lambda *words: CliRunner().invoke(app, words)
+
+
+TENANTS = "select tenant_name, count(*) as n from bi.energy_daily_v1 group by 1 order by 1"
+BY_TENANT = ("--metrics", "solar_generation_kwh", "--group-by", "property_day__tenant_name")
+
+
+def test_people_ask_as_a_reader_and_take_the_rows_with_them(
+    command: Callable[..., Result], tmp_path: Path
+) -> None:
+    everyone = json.loads(command("query", TENANTS, "--format", "json").stdout)
+    asked = command("query", TENANTS, "--as", "demo_sonnenhof", "--format", "json")
+    own = json.loads(asked.stdout)
+    assert len(everyone) == 2 and own == [row for row in everyone if "sonnenhof" in row["tenant_name"]]
+    files = {name: tmp_path / f"rows.{name}" for name in ("parquet", "csv", "json")}
+    for name, file in files.items():
+        words = ("query", TENANTS, "--as", "demo_sonnenhof", "--format", name, "--output", str(file))
+        done = command(*words)
+        assert done.exit_code == 0 and f"1 row is in {file}" in done.stdout, done.output
+    assert pq.read_table(files["parquet"]).to_pylist() == own
+    assert json.loads(files["json"].read_text()) == own
+    assert files["csv"].read_text().splitlines() == [
+        "tenant_name,n",
+        f"{own[0]['tenant_name']},{own[0]['n']}",
+    ]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(file.name for file in files.values())
+
+
+def test_metrics_are_asked_as_a_reader_too(command: Callable[..., Result]) -> None:
+    asked = ("metrics", "query", *BY_TENANT, "--format", "json")
+    everyone = json.loads(command(*asked).stdout)
+    own = json.loads(command(*asked, "--as", "demo_sonnenhof").stdout)
+    assert len(everyone) == 2
+    assert own == [row for row in everyone if "sonnenhof" in row["property_day__tenant_name"]]
+    assert command(*asked, "--as", "demo_sonnenhof", "--explain").stdout.startswith("SELECT")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("query", "select 1", "--as", "myproperty_dbt"), "no reader is called 'myproperty_dbt'"),
+        (("query", "select 1", "--as", "postgres"), "no reader is called 'postgres'"),
+        (("query", "select 1", "--format", "parquet"), "--output"),
+        (("metrics", "query"), "name --metrics or a --saved-query"),
+        (("dsn", "warehouse", "--as", "postgres"), "no reader is called 'postgres'"),
+        (("dsn", "postgres", "--as", "demo_sonnenhof"), "no login is called 'demo_sonnenhof'"),
+    ],
+)
+def test_who_may_not_be_asked_as_is_refused(
+    command: Callable[..., Result], words: tuple[str, ...], said: str
+) -> None:
+    done = command(*words)
+    assert done.exit_code != 0 and said in " ".join(done.output.split())
+
+
+def test_the_address_of_a_reader_is_printed_for_a_tool(command: Callable[..., Result]) -> None:
+    dsn = command("dsn", "warehouse", "--as", "demo_sonnenhof").stdout.strip()
+    with psycopg.connect(dsn) as connection:
+        assert connection.execute("select session_user").fetchone() == ("demo_sonnenhof",)
 
 
 def test_the_login_that_loads_raw_reads_no_other_layer() -> None:
