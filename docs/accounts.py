@@ -14,8 +14,9 @@ HEAD = """## BigQuery
 Each job acts as a service account of its own, if the settings name it: the machine's own credentials
 impersonate it, for one hour at a time. Give each machine the right to impersonate the accounts of its jobs
 and no other right. Without any of these settings the machine's credentials do everything, as `myproperty
-status` says; then `myproperty query` still refuses tables that are not published, but nothing else does. As
-soon as one job has an account, people may ask only with that of readers.
+status` says; then `myproperty query` still refuses tables that are not published, but nothing else does, and
+the address of that account needs a line with `*` in `data/warehouse/seeds/tenant_readers.csv`. As soon as one
+job has an account, people may ask only with that of readers.
 
 """
 TABLE_END = """

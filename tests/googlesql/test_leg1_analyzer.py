@@ -57,7 +57,7 @@ OF_COMMANDS = {"quality: dates": quality.DATES, "quality: runs": quality.RUNS, *
 def test_the_questions_of_commands_are_accepted(bigquery_build: Build, name: str) -> None:
     """What else reaches BigQuery is in leg 3: loads, gates and questions; metrics are in leg 2."""
     sql = OF_COMMANDS[name].format(prefix="", start="2026-01-01", end="2026-01-03")
-    sql = re.sub(r"(?<![.`\w])(bi|marts)\.(\w+)", r"`local`.`\1`.`\2`", sql)
+    sql = re.sub(r"(?<![.`\w])(bi|marts|core)\.(\w+)", r"`local`.`\1`.`\2`", sql)
     relations = [table.relation for table in bigquery_build.tables]
     assert "`local`." in sql and analyse(sql, relations).columns
 
