@@ -91,6 +91,22 @@ def query(
         ask(sql, format=format, output=output, limit=limit, reader=reader)
 
 
+@app.command()
+@reports_errors
+def values(
+    dimension: Annotated[str, typer.Argument(help="A name of `metrics list dimensions`.")],
+    metrics: Annotated[str, typer.Option(metavar="NAME,NAME", help="Only the values that these have.")] = "",
+    *,
+    format: Format = OutputFormat.table,
+    output: OutputFile = None,
+    limit: Limit = 10_000,
+    reader: AsReader = None,
+) -> None:
+    """List the values of a dimension, as a list to choose from."""
+    sql = _open().write_values_sql(dimension, _split(metrics))
+    ask(sql, format=format, output=output, limit=limit, reader=reader)
+
+
 def _open() -> "Metrics":
     from dagster_project.resources.dbt import semantic_manifest
     from data.warehouse.metrics import Metrics

@@ -39,7 +39,9 @@ def list_readers(seed: Path = SEED) -> dict[str, list[str]]:
         for row in lines:
             where = f"{seed.name}:{lines.line_num}"
             if len(row) != len(COLUMNS) or not all(row):
-                raise ReadersRefused(f"{where}: write a reader and a tenant's id, or * for all tenants")
+                raise ReadersRefused(
+                    f"{where}: write a reader and a tenant's id, or {EVERY_TENANT} for all tenants"
+                )
             reader, tenant = row
             _check_name(where, reader)
             if tenant in found.setdefault(reader, []):

@@ -232,6 +232,11 @@ def test_metrics_are_asked_as_a_reader_too(command: Callable[..., Result]) -> No
     assert len(everyone) == 2
     assert own == [row for row in everyone if "sonnenhof" in row["property_day__tenant_name"]]
     assert command(*asked, "--as", "demo_sonnenhof", "--explain").stdout.startswith("SELECT")
+    values = ("metrics", "values", "property_day__tenant_name", "--as", "demo_sonnenhof", "--format", "csv")
+    assert command(*values).stdout.split() == [
+        "property_day__tenant_name",
+        own[0]["property_day__tenant_name"],
+    ]
 
 
 @pytest.mark.parametrize(
