@@ -65,6 +65,7 @@ ASKED = {
         Question(
             ["npv_amount", "owner_revenue_amount", "residents_saving_amount"],
             ["appraisal__property_name", "appraisal__currency"],
+            ["{{ Dimension('appraisal__in_force') }} = 'yes'"],
         ),
         {"appraisal__property_name": "property_name", "appraisal__currency": "currency"},
         {name: (name, 1, None) for name in ("npv_amount", "owner_revenue_amount", "residents_saving_amount")},
