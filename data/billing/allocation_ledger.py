@@ -262,8 +262,15 @@ def _check_losses(allocation: Allocation) -> None:
     m = allocation.metered
     by_interval = m.generation + m.imported - m.exported - m.loads.sum(axis=0)
     worst = m.starts[int(np.argmin(by_interval))].tz_convert(m.timezone)
+    excess, most = to_kwh(-allocation.loss), f"most of it at {worst:%Y-%m-%d %H:%M} local time"
+    estimated = int(m.estimated.sum())
+    if allocation.loss + estimated >= 0:
+        raise BillingError(
+            f"with their estimates the sub-meters have {excess} kWh more than went into the property in "
+            f"{m.period}, {most}; what they measured fits. {to_kwh(estimated)} kWh are estimates, which are "
+            "too high: ingest a file with the missing readings"
+        )
     raise BillingError(
-        f"the sub-meters measured {to_kwh(-allocation.loss)} kWh more than went into the property in "
-        f"{m.period}, most of it at {worst:%Y-%m-%d %H:%M} local time: a meter is at fault or "
-        "counted twice. Check the registers and assignments of the meters"
+        f"the sub-meters measured {excess} kWh more than went into the property in {m.period}, {most}: a "
+        "meter is at fault or counted twice. Check the registers and assignments of the meters"
     )
