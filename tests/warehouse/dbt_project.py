@@ -145,6 +145,10 @@ def parsed_project(database: str) -> Manifest:
         node.database = database
         if node.relation_name:
             node.relation_name = node.relation_name.replace(f'"{parsed_for}".', f'"{database}".', 1)
+    for model in manifest.semantic_models.values():
+        if (named := model.node_relation) is not None:
+            named.database = database
+            named.relation_name = f'"{database}"."{named.schema_name}"."{named.alias}"'
     manifest.build_flat_graph()  # type: ignore[no-untyped-call]
     return manifest
 
