@@ -33,10 +33,10 @@ locks, write large objects, send notifications or sleep in a query.
 
 """
 READERS = f"""
-`{WAREHOUSE_TENANT_READERS.name}` is a group that nobody logs in as. Each reader of the seed
-`tenant_readers` that is none of the logins above gets a login by `myproperty migrate`, with the rights of the
-group and the limits of `myproperty_reader`; [who sees which rows](isolation.md). `myproperty dsn warehouse
---as READER` prints its address for a BI tool, `myproperty query SQL --as READER` asks as it does.
+`{WAREHOUSE_TENANT_READERS.name}` is a group that nobody logs in as. For each other reader of the seed
+`tenant_readers` the command `myproperty migrate` makes a login, with the rights of the group and the limits
+of `myproperty_reader`; [who sees which rows](isolation.md). `myproperty dsn warehouse --as READER` prints
+its address for a BI tool, `myproperty query SQL --as READER` asks as it does.
 
 """
 _ROLE_RIGHTS: LiteralString = """

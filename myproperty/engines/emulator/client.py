@@ -25,9 +25,9 @@ def bigquery_client(
     """Return a client of the server at `endpoint`, or of Google for None; its jobs have the `labels`.
 
     At Google it acts as the service account `account`, which the machine's own credentials have to be allowed
-    to impersonate; None: as the machine's own. Any other endpoint is told the account and believes it. It has
-    no Storage API beside it: read with `create_bqstorage_client=False`. Raises `EngineError` if the machine
-    has no credentials.
+    to impersonate; None: as the machine's own. Any other endpoint believes the account that it is given, and
+    has no Storage API beside it: read with `create_bqstorage_client=False`. Raises `EngineError` if the
+    machine has no credentials.
     """
 
     def connect(credentials: Credentials, options: ClientOptions | None = None) -> bigquery.Client:
