@@ -113,27 +113,26 @@ def test_a_missing_reading_is_not_zero(house: House) -> None:
         allocate_and_read(house)
 
 
-def test_sub_meters_above_the_supply_name_a_faulty_meter(house: House) -> None:
+@pytest.mark.parametrize(
+    ("quality", "said"),
+    [
+        ("actual", r"measured 8\.0+ kWh more than went into the property.* 18:00 .*a meter is at fault"),
+        (
+            "estimated",
+            r"8\.0+ kWh more than went into .* 18:00 .* fits\. 10\.0+ kWh are estimates, .*missing",
+        ),
+    ],
+)
+def test_sub_meters_above_the_supply_name_a_faulty_meter_or_the_estimates(
+    house: House, quality: str, said: str
+) -> None:
     with psycopg.connect(house.dsn) as db:
         db.execute(
-            "update myproperty.meter_readings set value_kwh = 10, value_native = 10 "
-            "where reading_date = %s and meter_id = %s and value_kwh = 0 and channel = 'consumption' "
-            "and reading_ts = '2025-10-26 17:00+00'",
-            (DAY, house.meters["c"]),
+            "update myproperty.meter_readings set value_kwh = 10, value_native = 10, quality = %(quality)s, "
+            "is_estimated = %(quality)s = 'estimated' where reading_date = %(day)s and meter_id = %(meter)s "
+            "and value_kwh = 0 and channel = 'consumption' and reading_ts = '2025-10-26 17:00+00'",
+            {"quality": quality, "day": DAY, "meter": house.meters["c"]},
         )
-    with pytest.raises(BillingError, match=r"8\.0+ kWh more than went into the property.* 18:00"):
-        allocate_and_read(house)
-
-
-def test_estimates_above_the_supply_are_named_and_no_meter_is(house: House) -> None:
-    with psycopg.connect(house.dsn) as db:
-        db.execute(
-            "update myproperty.meter_readings set value_kwh = 10, value_native = 10, is_estimated = true, "
-            "quality = 'estimated' where reading_date = %s and meter_id = %s and value_kwh = 0 "
-            "and channel = 'consumption' and reading_ts = '2025-10-26 17:00+00'",
-            (DAY, house.meters["c"]),
-        )
-    said = r"8\.0+ kWh more than went into .* 18:00 .* fits\. 10\.0+ kWh are estimates, .*missing readings"
     with pytest.raises(BillingError, match=said):
         allocate_and_read(house)
 
