@@ -40,7 +40,7 @@ MAY = {
     "myproperty.meters": May(app="siu", loader="si", partitioner="su", biller="s"),
     "myproperty.meter_registers": May(app="siud", loader="si", biller="s"),
     "myproperty.meter_assignments": May(app="siud", loader="s", biller="s"),
-    "myproperty.solar_assets": May(app="siu"),
+    "myproperty.solar_assets": May(app="siu", loader="s"),
     "myproperty.solar_reference_yields": May(app="s", auditor="s", etl="siud"),
     "myproperty.solar_appraisals": May(app="siud", auditor="s"),
     "myproperty.ingestion_jobs": May(app="s", auditor="s", loader="siu", partitioner="su", guardian="s"),

@@ -6,10 +6,11 @@ Values are floats in the unit of the reading, instants are UTC, dates are midnig
 
 - readings: meter_id, channel, reading_ts, reading_date, interval_seconds, value (NaN where null), unit,
   version, is_own (our own estimate, which counts as missing), is_withdrawn (the sender sent a newer null)
-- series, one row for each meter and channel: meter_id, channel, meter_type, timezone, interval_seconds (NaN
-  for any length), property_id, property_timezone, latitude, longitude, capacity_kw and rated_kw (NaN where
-  unknown), connections (1 for the meter of a unit, else 1 + the units of the property), first_date (of the
-  first reading), measured_from and measured_until (NaT where open)
+- series, one row for each meter and channel: meter_id, channel, meter_type, timezone, unit (None where the
+  file says it), interval_seconds (NaN for any length), property_id, property_timezone, latitude, longitude,
+  capacity_kw and rated_kw (NaN where unknown), has_battery (of the property), connections (1 for the meter of
+  a unit, else 1 + the units of the property), first_date (of the first reading), measured_from and
+  measured_until (NaT where open)
 - totals, one row for each meter, channel and date: total, count, seconds, kwh and peak_kw (NaN where the unit
   is not energy)
 - severe, one row for each meter, channel and date whose values nobody may learn from: `DAY`

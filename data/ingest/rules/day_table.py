@@ -37,14 +37,16 @@ DAYS = (
     IngestRule(
         "VEE-GAP-SHORT",
         "info",
-        "a gap of at most `hours` between two values is estimated on the line between them, method 17",
+        "a gap of at most `hours` between two values is estimated on the line between them, method 17, "
+        "and the balance of the property (VEE-BALANCE) bounds the estimate",
         "Nothing to do: a value of the sender replaces the estimate.",
         {"hours": Decimal(2)},
     ),
     IngestRule(
         "VEE-GAP-LONG",
         "info",
-        "a longer gap is the median of the same weekday and time at most `days` back, method 14",
+        "a longer gap is the median of the same weekday and time at most `days` back, method 14, "
+        "and the balance of the property bounds it too",
         "Nothing to do: a value of the sender replaces the estimate.",
         {"days": Decimal(50)},
     ),
@@ -174,7 +176,8 @@ DAYS = (
     IngestRule(
         "VEE-BALANCE",
         "issue",
-        "in each interval, import and generation cover consumption and export, within `share`",
+        "in each interval, import and generation cover consumption and export, within `share`; not checked "
+        "where the property does not meter all four, or has a battery",
         "A negative loss is a metering fault: check direction, multiplier and clock of the meters. "
         "Such readings are not allocated.",
         {"share": Decimal("0.01")},

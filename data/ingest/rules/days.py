@@ -6,7 +6,8 @@ and zero runs, which need the readings of the days before (`runs`).
 
 import pandas as pd
 
-from data.ingest.rules.consistency import check_balance, check_channels, check_clock, check_withdrawn
+from data.ingest.rules.balance import check_balance
+from data.ingest.rules.consistency import check_channels, check_clock, check_withdrawn
 from data.ingest.rules.day_frames import Days, concat_issues
 from data.ingest.rules.levels import check_high_low, check_outlier, check_spike, check_sufficiency
 from data.ingest.rules.runs import check_stale

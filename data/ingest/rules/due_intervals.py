@@ -38,6 +38,23 @@ def list_due_intervals(
     return _join_readings(grid[_is_due(grid, now)], readings)
 
 
+def compute_midnights(rows: pd.DataFrame) -> pd.Series:
+    """Return the instant at which the local day of each row begins, from `timezone` and `reading_date`."""
+    kinds = rows[["timezone", "reading_date"]].drop_duplicates()
+    parts = [
+        of_zone.assign(midnight=_find_midnights(pd.DatetimeIndex(of_zone["reading_date"]), str(zone)))
+        for zone, of_zone in kinds.groupby("timezone")
+    ]
+    found = pd.concat([kinds.assign(midnight=pd.DatetimeIndex([], tz="UTC"))] if kinds.empty else parts)
+    merged = rows[["timezone", "reading_date"]].merge(found, how="left", on=["timezone", "reading_date"])
+    return merged["midnight"].set_axis(rows.index)
+
+
+def _find_midnights(dates: pd.DatetimeIndex, timezone: str) -> pd.DatetimeIndex:
+    local = dates.tz_localize(timezone, ambiguous=np.full(len(dates), True), nonexistent="shift_forward")
+    return local.tz_convert("UTC")
+
+
 def _is_due(grid: pd.DataFrame, now: datetime.datetime) -> pd.Series:
     end = grid["reading_ts"] + pd.to_timedelta(grid["interval_seconds"], unit="s")
     return (
@@ -65,10 +82,7 @@ def _most_common_length(readings: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 
 def _interval_starts(timezone: str, date: pd.Timestamp, seconds: int) -> pd.DataFrame:
     """Return the interval starts of one local day in UTC; a daily reading starts at local midnight."""
-    edges = pd.DatetimeIndex([date, date + pd.Timedelta(days=1)]).tz_localize(
-        timezone, ambiguous=np.array([True, True]), nonexistent="shift_forward"
-    )
-    first, end = edges.tz_convert("UTC")
+    first, end = _find_midnights(pd.DatetimeIndex([date, date + pd.Timedelta(days=1)]), timezone)
     span = int((end - first).total_seconds())
     if seconds >= DAILY_SECONDS:
         starts = pd.DatetimeIndex([first])

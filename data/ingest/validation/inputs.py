@@ -51,6 +51,7 @@ _SERIES = pa.schema(
         *((name, pa.float64()) for name in ("interval_seconds", "latitude", "longitude", "capacity_kw")),
         *((name, pa.float64()) for name in ("rated_kw", "connections")),
         ("is_active", pa.bool_()),
+        ("has_battery", pa.bool_()),
         ("measured_from", TIMESTAMP),
         ("measured_until", TIMESTAMP),
     ]
@@ -85,6 +86,11 @@ def read_series(session: Session, tenant: Tenant) -> pd.DataFrame:
                    where u.tenant_id = p.tenant_id and u.property_id = p.id
                ) end::float8 as connections,
                m.status = 'active' as is_active,
+               exists (
+                   select from myproperty.solar_assets as b
+                   where b.tenant_id = p.tenant_id and b.property_id = p.id
+                     and b.kind = 'battery' and b.status <> 'planned'
+               ) as has_battery,
                case when d.first_kind = 'initial' then d.first_at end as measured_from,
                case when d.last_kind = 'final' then d.last_at end as measured_until
         from myproperty.meter_registers as r

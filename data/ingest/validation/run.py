@@ -15,6 +15,7 @@ from psycopg import sql
 
 from data.ingest.readings.adjustment_tasks import wait_for_billing
 from data.ingest.readings.ledger import lock_content
+from data.ingest.rules.balance import fit_estimates
 from data.ingest.rules.day_frames import Days, Thresholds, concat_issues
 from data.ingest.rules.days import validate_days
 from data.ingest.rules.dials import check_rollover, check_sum
@@ -199,7 +200,7 @@ def _check_days(context: _Context) -> list[pd.DataFrame]:
     )
     gaps, zero_runs = find_gaps(days), find_zero_run_candidates(days)
     history = read_history(session, tenant, gaps, zero_runs)
-    gaps = estimate_gaps(days, gaps, history)
+    gaps = fit_estimates(days, estimate_gaps(days, gaps, history))
     zeros = check_zero_run(zero_runs, history, days.thresholds, days.severe)
     issues = [severe_issues, validate_days(days), report_gaps(gaps), zeros]
     known = pd.concat([readings, history])

@@ -18,6 +18,7 @@ SERIES: dict[str, Any] = {
     "channel": "import",
     "meter_type": "grid",
     "timezone": "UTC",
+    "unit": None,
     "interval_seconds": np.nan,
     "property_id": "p",
     "property_timezone": "UTC",
@@ -25,6 +26,7 @@ SERIES: dict[str, Any] = {
     "longitude": np.nan,
     "capacity_kw": np.nan,
     "rated_kw": np.nan,
+    "has_battery": False,
     "connections": 1.0,
     "first_date": pd.Timestamp(2025, 1, 1),
     "measured_from": pd.NaT,
@@ -89,7 +91,7 @@ def days_of(
 ) -> Days:
     frame = series_of(*series)
     around = sorted({date + datetime.timedelta(days=step) for date in dates for step in (-1, 0, 1)})
-    grid = list_due_intervals(readings, frame, around, now)
+    grid = list_due_intervals(readings, frame.drop(columns="unit"), around, now)
     return Days(
         list(dates), grid, frame, totals_of([]) if totals is None else totals, make_threshold_lookup(own)
     )

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.ingest.errors import IngestError
-from data.ingest.rules.consistency import check_balance, check_channels, check_clock
+from data.ingest.rules.consistency import check_channels, check_clock
 from data.ingest.rules.day_frames import Days
 from data.ingest.rules.dials import check_sum, compute_differences
 from data.ingest.rules.due_intervals import list_due_intervals
@@ -211,28 +211,6 @@ def test_a_meter_must_report_on_every_channel_or_not_at_all() -> None:
     issues = check_channels(days_of(readings_of([1.0] * 24), *both))
     assert issues[["rule", "channel"]].values.tolist() == [["VEE-CHANNEL", "export"]]
     assert check_channels(days_of(readings_of([1.0] * 24, start="2025-06-17"), *both)).empty
-
-
-@pytest.mark.parametrize(("used", "hits"), [(2.5, 0), (2.53, 0), (2.532, 1)])
-def test_a_property_uses_and_exports_no_more_than_it_takes_in(used: float, hits: int) -> None:
-    """3 kWh come in and 0.5 leave; 1 % of 3 and a watt-hour are tolerated, so 2.531 may be used."""
-    channels = {"import": 1.0, "generation": 2.0, "export": 0.5, "consumption": used}
-    readings = [
-        readings_of([value] * 24, meter_id=channel, channel=channel) for channel, value in channels.items()
-    ]
-    series = [{"meter_id": channel, "channel": channel} for channel in channels]
-    days = days_of(pd.concat(readings), *series)
-    assert [rule for rule, _ in found(check_balance(days))] == ["VEE-BALANCE"] * hits
-
-
-def test_a_balance_needs_all_registers_and_sums_quarters_to_hours() -> None:
-    taken = readings_of([0.25] * 96, seconds=900)
-    used = readings_of([1.5] * 24, meter_id="u", channel="consumption")
-    series: list[dict[str, Any]] = [{}, {"meter_id": "u", "channel": "consumption"}]
-    [(_, details)] = found(check_balance(days_of(pd.concat([taken, used]), *series)))
-    assert details == {"intervals": 24, "loss_kwh": -12.0}
-    [(_, details)] = found(check_balance(days_of(pd.concat([taken.iloc[4:], used]), *series)))
-    assert details["intervals"] == 23
 
 
 def test_a_meter_with_another_offset_than_its_property_is_an_issue() -> None:
