@@ -4,7 +4,9 @@ import datetime
 from pathlib import Path
 
 import pytest
+import yaml
 
+from data.ingest.formats.suggest.date_formats import is_dated
 from data.ingest.proposals import propose_mapping
 
 RANGE = "{a:%y-%m-%d %H:%M} - {b:%y-%m-%d %H:%M}"
@@ -71,3 +73,47 @@ def test_dates_of_many_rows_are_looked_at_from_the_first_to_the_last(tmp_path: P
     """More than two thousand minutes pass before a day tells day and month apart."""
     proposal = propose(tmp_path, "{a:%d/%m/%Y %H:%M}", 10, None, minutes=1)
     assert 'timestamp_format: "%d/%m/%Y %H:%M"' in proposal
+
+
+GERMAN, JAPANESE = ("Mo", "Di", "Mi", "Do", "Fr", "Sa", "So"), "月火水木金土日"
+FINNISH = ("tammi", "helmi", "maalis", "huhti", "touko", "kesä")
+
+
+@pytest.mark.parametrize(
+    ("written", "form"),
+    [
+        ("{german}, {a:%d.%m.%Y %H:%M}", "%a, %d.%m.%Y %H:%M"),
+        ("{a:%d.%m.%Y %H:%M} Uhr", "%d.%m.%Y %H:%M Uhr"),
+        ("{german}, {a.day}. Juni {a.year} um {a:%H:%M} Uhr", "%a, %d. %b %Y um %H:%M Uhr"),
+        ("{a:%A, %B %d, %Y %I:%M %p}", "%a, %b %d, %Y %I:%M %p"),
+        ("{a:%a %b %d %Y %H:%M}", "%a %b %d %Y %H:%M"),
+        ("{a:%d/%m/%Y (%a) %H:%M}", "%d/%m/%Y (%a) %H:%M"),
+        ("{a:%B %d, %Y at %I:%M %p}", "%b %d, %Y at %I:%M %p"),
+        ("{a.year}年{a.month}月{a.day}日 {a.hour}時{a:%M}分", "%Y年%m月%d日 %H時%M分"),
+        ("{a:%Y/%m/%d}({japanese}) {a:%H:%M}", "%Y/%m/%d(%a) %H:%M"),
+        ("{a.year}. {a.month}. {a.day}. {a:%H:%M}", "%Y. %m. %d. %H:%M"),
+        ("{a:%d.%m.%Y} kl. {a:%H.%M}", "%d.%m.%Y kl. %H.%M"),
+        ("{a.day}. {finnish}kuuta {a.year} klo {a:%H.%M}", "%d. %b %Y klo %H.%M"),
+        ("{a:%d/%m/%Y} à {a:%H:%M}", "%d/%m/%Y à %H:%M"),
+        ("{a:%d-%m-%Y %H:%M} uur", "%d-%m-%Y %H:%M uur"),
+        ("{a:%a %b %d %Y %H:%M:%S} GMT+0000 (Western Time)", "%a %b %d %Y %H:%M:%S %z %*"),
+    ],
+)
+def test_words_around_a_time_are_part_of_its_format(tmp_path: Path, written: str, form: str) -> None:
+    step = datetime.timedelta(minutes=15)
+    starts = [datetime.datetime(2025, 6, 13) + step * n for n in range(4 * 96)]
+    lines = []
+    for n, at in enumerate(starts):
+        names = {"german": GERMAN[at.weekday()], "japanese": JAPANESE[at.weekday()], "finnish": FINNISH[5]}
+        lines.append(f"{written.format(a=at, **names)}\t0.{n % 7 + 1}")
+    path = tmp_path / "export.txt"
+    path.write_text("\n".join(["Time\tUsage (kWh)", *lines, ""]))
+    proposal = propose_mapping(path, "UTC")
+    assert yaml.safe_load(proposal)["timestamp_format"] == form
+    result = proposal.split("Read by this proposal")[1]
+    assert "384 intervals" in result and "from 2025-06-13T00:00" in result.replace(" 00:00", "T00:00"), result
+
+
+@pytest.mark.parametrize("text", ["Summe 12", "Mo 12", "Stand: 01.01.2025", "Total 14/06/2025"])
+def test_a_line_about_the_table_is_no_date(text: str) -> None:
+    assert not is_dated(text)

@@ -38,21 +38,31 @@ _MONTHS = {
     for number, names in enumerate(
         [
             # English, German, French, Spanish, Dutch, Italian, Danish, Norwegian, Swedish, Polish,
-            # Portuguese.
-            "january jan januar jänner jän janvier janv enero ene januari gennaio gen styczeń stycznia sty"
-            " janeiro",
-            "february feb februar februari février févr fév febrero febbraio luty lutego lut fevereiro fev",
-            "march mar märz mär mrz mars marzo maart mrt marts marzec marca março",
-            "april apr avril avr abril abr aprile kwiecień kwietnia kwi",
-            "may mai mayo mei maggio mag maj maja maio",
-            "june jun juni juin junio giugno giu czerwiec czerwca cze junho",
-            "july jul juli juillet juil julio luglio lug lipiec lipca lip julho",
-            "august aug août agosto ago augustus augusti sierpień sierpnia sie",
-            "september sep sept septembre septiembre settembre set wrzesień września wrz setembro",
-            "october oct oktober okt octobre octubre ottobre ott październik października paź outubro out",
-            "november nov novembre noviembre listopad listopada lis novembro",
-            "december dec dezember dez décembre déc diciembre dic dicembre desember des grudzień grudnia gru"
-            " dezembro",
+            # Portuguese, Czech, Finnish, Hungarian, Turkish.
+            "january jan januar jänner jän janvier janv enero ene januari gennaio gen styczeń stycznia"
+            " sty janeiro leden ledna tammikuu tammikuuta tammi január ocak oca",
+            "february feb februar februari février févr fév febrero febbraio luty lutego lut fevereiro"
+            " fev únor února helmikuu helmikuuta helmi február febr şubat şub",
+            "march mar märz mär mrz mars mart marzo maart mrt marts marzec marca março březen března"
+            " maaliskuu maaliskuuta maalis március márc",
+            "april apr avril avr abril abr aprile kwiecień kwietnia kwi duben dubna huhtikuu huhtikuuta"
+            " huhti április ápr nisan nis",
+            "may mai mayo mei maggio mag maj maja maio květen května toukokuu toukokuuta touko május máj"
+            " mayıs",
+            "june jun juni juin junio giugno giu czerwiec czerwca cze junho červen června kesäkuu"
+            " kesäkuuta kesä június jún haziran haz",
+            "july jul juli juillet juil julio luglio lug lipiec lipca lip julho červenec července"
+            " heinäkuu heinäkuuta heinä július júl temmuz tem",
+            "august aug août agosto ago augustus augusti sierpień sierpnia sie srpen srpna elokuu"
+            " elokuuta elo augusztus ağustos ağu",
+            "september sep sept septembre septiembre settembre set wrzesień września wrz setembro září"
+            " syyskuu syyskuuta syys szeptember szept eylül eyl",
+            "october oct oktober okt octobre octubre ottobre ott październik października paź outubro out"
+            " říjen října lokakuu lokakuuta loka október ekim eki",
+            "november nov novembre noviembre listopad listopada lis novembro marraskuu marraskuuta marras"
+            " kasım kas",
+            "december dec dezember dez décembre déc diciembre dic dicembre desember des grudzień grudnia"
+            " gru dezembro prosinec prosince joulukuu joulukuuta joulu aralık ara",
         ],
         1,
     )
@@ -69,6 +79,8 @@ _ZONES = {
 }
 # Latin letters with their marks, in the pattern languages of Python and of Arrow.
 _LETTERS = "A-Za-z\u00c0-\u017f"
+# And of the other scripts that weekdays are written in.
+_ALL_LETTERS = _LETTERS + "\u0370-\u04ff\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af"
 # Token: its meaning, and its pattern with free and with fixed width.
 _TOKENS: dict[str, tuple[str, str, str]] = {
     "Y": ("year", r"[0-9]{4}", r"[0-9]{4}"),
@@ -91,7 +103,7 @@ _TOKENS: dict[str, tuple[str, str, str]] = {
 # No-break spaces too: browsers write them between the parts of a time.
 _BLANKS = "[\\s\u00a0\u202f]+"
 # A weekday adds nothing to the date; %* is any text, such as the end in "00:00 - 00:30".
-_PASSED_OVER = {"a": rf"[{_LETTERS}]{{2,12}}\.?", "A": rf"[{_LETTERS}-]{{2,14}}", "*": r".*?"}
+_PASSED_OVER = {"a": rf"[{_ALL_LETTERS}]{{1,12}}\.?", "A": rf"[{_ALL_LETTERS}-]{{1,14}}", "*": r".*?"}
 _DATE = {"year", "short_year", "month", "month_name", "day"}
 
 

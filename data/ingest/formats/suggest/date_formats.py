@@ -17,11 +17,37 @@ _MORE_DATES = ("%d.%m.%y", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%d %B %Y", "%b %
 _SHORT_DATES = ("%d-%m-%y", "%y-%m-%d", "%y/%m/%d", "%y.%m.%d")
 _DATES_IN_WORDS = (
     *("%d/%b/%Y", "%b %d %Y", "%d %b %y", "%a %d %b %Y"),
-    *("%d. %b %Y", "%d.%b.%Y", "%d de %B de %Y"),
+    *("%d. %b %Y", "%d.%b.%Y", "%d de %B de %Y", "%Y年%m月%d日", "%Y. %m. %d.", "%Y. %b %d."),
 )
 _TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M%p", "%I:%M:%S %p", "%H%M", "%H:%M:%S.%f")
 # Only behind a date: alone they are numbers.
-_MORE_TIMES = ("%H.%M", "%H.%M.%S", "%Hh%M")
+_MORE_TIMES = ("%H.%M", "%H.%M.%S", "%Hh%M", "%H時%M分", "%H時")
+# Words around a time: English, German, French, Spanish, Dutch, Italian, Danish, Norwegian, Swedish, Polish,
+# Portuguese, Czech, Finnish, Chinese, Japanese, Korean.
+_WEEKDAYS = (
+    "monday mon tuesday tue tues wednesday wed thursday thu thur thurs friday fri saturday sat sunday sun",
+    "montag mo dienstag di mittwoch mi donnerstag do freitag fr samstag sa sonnabend sonntag so",
+    "lundi lun mardi mar mercredi mer jeudi jeu vendredi ven samedi sam dimanche dim",
+    "lunes martes miércoles mié mie jueves jue viernes vie sábado sáb sab domingo dom",
+    "maandag ma dinsdag woensdag wo donderdag vrijdag vr zaterdag za zondag zo",
+    "lunedì lunedi martedì martedi mercoledì mercoledi giovedì giovedi gio venerdì venerdi sabato domenica",
+    "mandag man tirsdag tir onsdag ons torsdag tor fredag fre lørdag lør søndag søn",
+    "måndag mån tisdag tis torsdag tors lördag lör söndag sön",
+    "poniedziałek pon wtorek wt środa śr czwartek czw piątek pt pią sobota sob niedziela ndz niedz",
+    "segunda-feira seg terça-feira ter quarta-feira qua quinta-feira qui sexta-feira sex",
+    "pondělí po úterý út středa st čtvrtek čt pátek pá neděle ne",
+    "maanantai ma tiistai ti keskiviikko ke torstai to perjantai pe lauantai la sunnuntai su",
+    "月 火 水 木 金 土 日 월 화 수 목 금 토 일 一 二 三 四 五 六",
+)
+_WEEKDAY = (
+    "(?:" + "|".join(sorted({w for names in _WEEKDAYS for w in names.split()}, key=len)[::-1]) + r")\.?"
+)
+# A weekday before the date, or behind it; a word before the time; a word behind it.
+_LED = re.compile(rf"({_WEEKDAY})(,?\s+|(?=\d))(\S.*\d.*)", re.IGNORECASE)
+_MIDDLE = re.compile(
+    rf"(.*\S)(\s*\(|,?\s+)({_WEEKDAY}|kl\.?|klo|um|at|om|às|à|a las|o)(\)\s*|,?\s+)(\d.*)", re.IGNORECASE
+)
+_FOLLOWED = re.compile(rf"(.*\d)(\s*\(|,?\s+)({_WEEKDAY})(\)?)|(.*\d)(\s*)(Uhr|uur|h|hrs)", re.IGNORECASE)
 # So many texts are read in each format.
 MAX_TEXTS = 2000
 # Seconds and milliseconds since 1970, in this century; only a column name distinguishes other long numbers.
@@ -34,7 +60,8 @@ _RANGE = re.compile(
 _ISO = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d.*\d ?(Z|UTC|GMT|([A-Z]{2,5})?[+-]\d\d:?\d\d|[+-]\d\d)(\[[A-Za-z_/]+\])?"
 )
-_ZONED = re.compile(r"(.*[0-9APM])( ?)((?:[A-Z]{1,5})?[+-]\d\d:?(?:\d\d)?|[A-Z]{1,4})")
+_ZONED = re.compile(r"(.*[0-9](?: ?[AP]M)?)( ?)((?:[A-Z]{1,5})?[+-]\d\d:?(?:\d\d)?|[A-Z]{1,4})")
+_NAMED_ZONE = re.compile(r"(?<=\d) \([^()]+\)$")
 _JOINS = (" ", "T", "", ":", ", ")
 
 
@@ -62,6 +89,7 @@ def find_formats(texts: list[str], *, dates: bool) -> list[str]:
         return []
     sample = _spread(texts)
     found = [form.text for form in _list_candidates(dates) if all(map(form.matches, sample))]
+    found = found or _find_in_words(sample, dates=dates)
     ranges = [_RANGE.match(text) for text in sample] if not found else []
     if ranges and all(ranges):
         to = {" ".join(match[2].split()) if match[2] else match[4] for match in ranges if match}
@@ -76,6 +104,9 @@ def find_formats(texts: list[str], *, dates: bool) -> list[str]:
 
 def _find_zoned(texts: list[str]) -> list[str]:
     """Return the formats of times with an offset or the name of a zone behind them."""
+    if all(map(_NAMED_ZONE.search, texts)):
+        # A browser writes the name of the zone behind its offset.
+        return [f"{form} %*" for form in _find_zoned([_NAMED_ZONE.sub("", text) for text in texts])]
     cut = [_ZONED.match(text) for text in texts]
     if not all(cut):
         return []
@@ -88,9 +119,49 @@ def _find_zoned(texts: list[str]) -> list[str]:
         f"{form}{' ' * bool(joins - {''})}{token}"
         for form in local
         for token in sorted(tokens)
-        if "*" not in form
+        if "*" not in form and not carries_offset(form)
     ]
     return [form for form in forms if all(map(TimeFormat(form).matches, texts))]
+
+
+def _find_in_words(texts: list[str], *, dates: bool) -> list[str]:
+    """Return the formats of times with a weekday or another word before, in or behind them."""
+    for pattern in (_LED, _MIDDLE, _FOLLOWED):
+        cut = [found.groups("") for text in texts if (found := pattern.fullmatch(text))]
+        if len(cut) < len(texts) or not (dates or pattern is _FOLLOWED):
+            continue
+        rests, words, shapes = zip(*(_cut_word(pattern, groups) for groups in cut), strict=True)
+        if len(set(shapes)) > 1:
+            return []
+        is_weekday = all(re.fullmatch(_WEEKDAY, word, re.IGNORECASE) for word in words)
+        if not is_weekday and len(set(words)) > 1:
+            return []
+        shape = shapes[0].format("%a" if is_weekday else words[0])
+        forms = [_put_in(pattern, form, shape) for form in find_formats(list(rests), dates=dates)]
+        return [form for form in forms if form and all(map(TimeFormat(form).matches, texts))]
+    return []
+
+
+def _cut_word(pattern: re.Pattern[str], groups: tuple[str, ...]) -> tuple[str, str, str]:
+    """Return (the text without its word, the word, what stands around it: {} is the word)."""
+    if pattern is _LED:
+        word, join, rest = groups
+        return rest, word, f"{{}}{join}"
+    if pattern is _MIDDLE:
+        date, before, word, behind, clock = groups
+        return f"{date} {clock}", word, f"{before}{{}}{behind}"
+    rest, before, word, behind = groups[:4] if groups[0] else (*groups[4:], "")
+    return rest, word, f"{before}{{}}{behind}"
+
+
+def _put_in(pattern: re.Pattern[str], form: str, shape: str) -> str:
+    """Return the format with the word in its place, "" if it has no such place."""
+    if pattern is _LED:
+        return shape + form
+    if pattern is _FOLLOWED:
+        return form + shape
+    halves = re.fullmatch(r"(.*%[dmyYbB]\S*) (%[HI].*)", form)
+    return halves[1] + shape + halves[2] if halves else ""
 
 
 def rank_formats(texts: list[str], forms: list[str], timezone: str | None) -> tuple[list[str], list[str]]:
