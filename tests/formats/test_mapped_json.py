@@ -183,3 +183,17 @@ def test_a_path_that_leads_nowhere_refuses_the_file(
 def test_a_path_names_keys_and_whole_arrays_alone(changes: dict[str, Any]) -> None:
     with pytest.raises(MappingError):
         parse_mapping(declare(**changes), "portal.yaml")
+
+
+def test_a_dial_in_a_unit_of_its_own_is_read_by_a_factor(tmp_path: Path) -> None:
+    """As inexogy sends it: milliseconds, and an energy that counts 10 ** -10 kWh."""
+    reads = [1_234_567_890_123 + n * n * 1_000_003 for n in range(97)]
+    start = int(datetime.datetime(2025, 6, 1, tzinfo=datetime.UTC).timestamp() * 1000)
+    rows = [{"time": start + n * 900_000, "values": {"energy": read}} for n, read in enumerate(reads)]
+    value = {"column": "values.energy", "channel": "import", "unit": "Wh", "cumulative": True}
+    declared = {"rows": "$[*]", "interval_minutes": 15, "timestamp_format": "unix_ms"}
+    parsed = read(tmp_path, rows, values=[value | {"factor": 1e-7}], **declared)
+    assert parsed.rejected.num_rows == 0 and parsed.readings.num_rows == 96
+    assert total(parsed) == Decimal(reads[-1] - reads[0]).scaleb(-7)
+    with pytest.raises(RefusedFile, match="97 rows are rejected, the first by ROW-PRECISION"):
+        read(tmp_path, rows, values=[value], **declared)

@@ -147,3 +147,34 @@ def test_a_net_column_of_a_portal(samples: Path) -> None:
         ("0000001", "import", "7.432", 24),
         ("0000001", "export", "10.043", 24),
     }
+
+
+@pytest.mark.parametrize("factor", ["0.25", "80", "0.000001", "1.1"])
+def test_a_factor_multiplies_each_value_exactly(tmp_path: Path, factor: str) -> None:
+    numbers = [n * n * 13 for n in range(48)]
+    value = {"column": "kWh", "channel": "import", "unit": "kWh", "factor": factor}
+    parsed = read(tmp_path, rows(*half_hours(*numbers)), values=[value])
+    assert values(parsed) == [n * Decimal(factor) for n in numbers] and rejections(parsed) == []
+
+
+def test_a_factor_multiplies_the_cells_of_a_day_and_keeps_signs(tmp_path: Path) -> None:
+    cells = ["2"] * 47 + ["-0.5"]
+    run = {"first": 3, "last": 50, "channel": "import", "unit": "kWh", "clock_change": "elapsed"}
+    run |= {"negative": "export", "factor": 0.5}
+    text = f"{day_header(48)}\n{day_row('01/01/2024', cells)}\n"
+    parsed = read(tmp_path, text, DAY, day=run)
+    assert sums(parsed) == {("import", "import"): 47, ("import export", "export"): Decimal("0.25")}
+
+
+def test_a_product_with_more_decimals_than_a_reading_is_rejected(tmp_path: Path) -> None:
+    value = {"column": "kWh", "channel": "import", "unit": "kWh", "factor": "0.00000001"}
+    parsed = read(tmp_path, rows(*half_hours("100", "1.25", "x")), values=[value])
+    assert values(parsed) == [Decimal("0.000001")]
+    assert rejections(parsed) == [(3, "ROW-PRECISION"), (4, "ROW-VALUE")]
+
+
+@pytest.mark.parametrize("factor", ["0", "-1", "many", "1e400"])
+def test_a_factor_is_a_number_above_zero(tmp_path: Path, factor: str) -> None:
+    value = {"column": "kWh", "channel": "import", "unit": "kWh", "factor": factor}
+    with pytest.raises(MappingError, match="factor"):
+        read(tmp_path, rows(*half_hours("1")), values=[value])

@@ -38,7 +38,12 @@ from data.ingest.formats.mapped_checks import Checks, check_day
 from data.ingest.formats.mapped_dials import Dials
 from data.ingest.formats.mapped_layout import Layout, find_layout
 from data.ingest.formats.mapped_lengths import OtherEnd
-from data.ingest.formats.mapped_numbers import remove_decimals, split_ways, write_plain_minus
+from data.ingest.formats.mapped_numbers import (
+    multiply_numbers,
+    remove_decimals,
+    split_ways,
+    write_plain_minus,
+)
 from data.ingest.formats.mapped_table import RowTable, split_block
 from data.ingest.formats.mapped_tables import Tables
 from data.ingest.formats.mapped_times import NO_TIME, SKIPPED, RowTimes, TimeColumns
@@ -109,7 +114,9 @@ class _Reader:
         wrong = self._other_end.find_other_lengths(table, times.start_us)
         times.violations.append(("ROW-LENGTH", _OTHER_LENGTH, wrong))
         parsed = {
-            value.column: self._parse_numbers(table.take_column(self._layout.places[value.column]))
+            value.column: self._parse_numbers(
+                table.take_column(self._layout.places[value.column]), value.factor
+            )
             for value in self._mapping.values
         }
         numbers = {column: plain for column, (plain, _) in parsed.items()}
@@ -242,7 +249,7 @@ class _Reader:
             return repeat_text("actual", len(texts))
         return self._translate(pc.fill_null(texts, ""), self._mapping.qualities)
 
-    def _parse_numbers(self, texts: pa.Array) -> tuple[pa.Array, Mask]:
+    def _parse_numbers(self, texts: pa.Array, factor: Decimal | None) -> tuple[pa.Array, Mask]:
         """Return (plain decimal numbers, not of the declared form); null if there is no value."""
         decimal, thousands = self._mapping.decimal, self._mapping.thousands
         texts = write_plain_minus(texts)
@@ -263,13 +270,14 @@ class _Reader:
         if self._mapping.decimals is not None:
             texts, is_cut = remove_decimals(texts, self._mapping.decimals)
             wrong |= is_cut
-        return (null_where(texts, wrong) if wrong.any() else texts), wrong
+        numbers = null_where(texts, wrong) if wrong.any() else texts
+        return (numbers if factor is None else multiply_numbers(numbers, factor)), wrong
 
-    def _read_floats(self, table: RowTable, place: int) -> Floats:
+    def _read_floats(self, table: RowTable, place: int, factor: Decimal | None) -> Floats:
         """Return the numbers of a column, zero where there is none or no column."""
         if not 0 <= place < len(table.strings.columns):
             return np.zeros(len(table.lines))
-        numbers, _ = self._parse_numbers(table.take_column(place))
+        numbers, _ = self._parse_numbers(table.take_column(place), factor)
         floats = parse_decimals(numbers)[0].cast(pa.float64()).to_numpy(zero_copy_only=False)
         return np.asarray(np.nan_to_num(floats), dtype=np.float64)
 
@@ -284,14 +292,16 @@ class _Reader:
 
     def _read_days(self, table: RowTable, day: Day, rejections: Rejections) -> Iterator[Batch]:
         cells = self._layout.list_cells(day)
-        numbers, wrong = self._parse_numbers(pa.concat_arrays([table.take_column(place) for place in cells]))
+        texts = pa.concat_arrays([table.take_column(place) for place in cells])
+        numbers, wrong = self._parse_numbers(texts, day.factor)
         # From column by column to row by row, the order of the file.
         count, width = len(table.lines), len(cells)
         order = np.arange(count * width).reshape(width, count).T.ravel()
         numbers, wrong = numbers.take(pa.array(order)), wrong[order]
         if day.channel in ONE_DIRECTION_CHANNELS:
             step = day.step
-            outside = [self._read_floats(table, place) for place in (cells[0] - step, cells[-1] + step)]
+            around = (cells[0] - step, cells[-1] + step)
+            outside = [self._read_floats(table, place, day.factor) for place in around]
             floats = parse_decimals(numbers)[0].cast(pa.float64()).to_numpy(zero_copy_only=False)
             check_day(self._path, table, floats.reshape(count, width), np.stack(outside, axis=1))
         if day.average_power:
@@ -335,9 +345,9 @@ class _Reader:
                 ("ROW-VALUE", _NOT_A_NUMBER, wrong[keep]),
             ],
         )
-        texts = rows.value
+        kept_texts = rows.value
         for way in split_ways(rows, day):
-            yield assemble_batch(way, lambda cell: texts[cell].as_py() or "", rejections, self._part)
+            yield assemble_batch(way, lambda cell: kept_texts[cell].as_py() or "", rejections, self._part)
 
     def _place_cells(
         self, day: Day, days: Ints, numbers: pa.Array, width: int

@@ -6,7 +6,7 @@ Here: texts of plain decimal numbers. Not here: the marks of decimals and thousa
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, Inexact, InvalidOperation
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +22,9 @@ _NOISE_SHARE = Decimal("1e-3")
 MINUS = "\u2212\u2010\u2011\u2012\u2013\ufe63\uff0d"
 # A text with so many letters is no number that a meter prints.
 _MAX_CHARS = 60
+_NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?"
+# Enough digits for the product of any two numbers that are let through.
+_EXACT = Context(prec=200, traps=[Inexact])
 
 
 def split_ways(rows: UncheckedRows, value: Value | Day) -> Iterator[UncheckedRows]:
@@ -117,6 +120,24 @@ def remove_decimals(texts: pa.Array, decimals: int) -> tuple[pa.Array, Mask]:
     found = pa.array(short, pa.string()).take(encoded.indices)
     has_more[is_long] = to_mask(pc.is_null(found))
     return pc.replace_with_mask(texts, pa.array(is_long), found), has_more
+
+
+def multiply_numbers(texts: pa.Array, factor: Decimal) -> pa.Array:
+    """Return the numbers times a factor, exactly; keep what is not a number."""
+    encoded = pc.dictionary_encode(texts)
+    found = [_multiply(text, factor) for text in encoded.dictionary.to_pylist()]
+    return pa.array(found, pa.string()).take(encoded.indices)
+
+
+def _multiply(text: str, factor: Decimal) -> str:
+    if len(text) > _MAX_CHARS or re.fullmatch(_NUMBER, text) is None:
+        return text
+    product = _EXACT.multiply(Decimal(text), factor)
+    sign, digits, exponent = product.as_tuple()
+    assert isinstance(exponent, int)  # a number of digits is finite
+    while exponent < 0 and len(digits) > 1 and not digits[-1]:
+        digits, exponent = digits[:-1], exponent + 1
+    return format(Decimal((sign, digits, exponent)), "f")
 
 
 def _round_to(text: str, decimals: int) -> str | None:

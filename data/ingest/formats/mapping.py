@@ -7,6 +7,7 @@ a file is loaded.
 
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self
 
@@ -80,14 +81,16 @@ class Columns(_Strict):
 class _Amount(_Strict):
     """What the values are. With `average_power` they are average power, and are read as energy.
 
-    A value is multiplied by `sign`. With `negative` a value below zero is an amount of that channel, in the
-    register `register negative` (`net export`); each interval then has a value in both channels.
+    A value is multiplied by `factor`, exactly, and by `sign`. With `negative` a value below zero is an amount
+    of that channel, in the register `register negative` (`net export`); each interval then has a value in
+    both channels.
     """
 
     channel: Channel | None = None
     unit: Unit | None = None
     average_power: bool = False
     register_: Annotated[Name | None, Field(alias="register")] = None
+    factor: Annotated[Decimal, Field(gt=0, max_digits=18)] | None = None
     sign: Literal[1, -1] = 1
     negative: Channel | None = None
 

@@ -1,6 +1,6 @@
 """The mappings that the platform ships: layouts of known senders, each with its name.
 
-Here: what is in the folder `mappings`, and what a person adds to one. Not here: which of them fits a file
+Here: what is in the folder `data/ingest/mappings`, and what a person adds to one. Not here: which of them fits a file
 (`fitting`), or checking a mapping (`file_mappings`).
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-_FOLDER = Path(__file__).parent / "mappings"
+_FOLDER = Path(__file__).parents[1] / "mappings"
 # What a sender's files may leave open, so that a person states it for each use.
 OPEN_FIELDS = ("identifier", "timezone", "channel")
 
