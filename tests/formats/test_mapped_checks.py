@@ -326,3 +326,26 @@ def test_the_name_of_a_column_states_its_unit(name: str, unit: str) -> None:
     with pytest.raises(MappingError, match="states another unit"):
         mapping(READING, values=[value])
     mapping(READING, values=[{**value, "column": 3}])
+
+
+@pytest.mark.parametrize("at", ["bottom", "top"])
+@pytest.mark.parametrize("decimals", [3, 1])
+def test_a_total_of_more_rows_than_are_kept_is_refused(tmp_path: Path, at: str, decimals: int) -> None:
+    """Its time is one of its own, behind or before those of the rows, as in reports of a year."""
+    parts = draw("year", count=20_000, columns=1)
+    total = [round(sum((line[0] for line in parts), Decimal(0)), decimals)]
+    start = datetime.datetime(2023, 1, 1)
+    lines = [*parts, total] if at == "bottom" else [total, *parts]
+    texts = [
+        f"M,{start + datetime.timedelta(minutes=30 * n):%Y-%m-%d %H:%M},{line[0]}"
+        for n, line in enumerate(lines)
+    ]
+    refusal = refused(tmp_path, rows(*texts), timezone="UTC")
+    assert refusal.rule == "MAP-SUM"
+    assert refusal.line == (20_002 if at == "bottom" else 2)
+
+
+@pytest.mark.parametrize("numbers", [[1] * 60, [0] * 30 + [1] * 30, [2**n for n in range(20)], [0] * 60])
+def test_rows_that_only_look_like_totals_are_read(tmp_path: Path, numbers: list[int]) -> None:
+    parsed = read(tmp_path, write([[n / 1000] for n in numbers]), **declare("c1"))
+    assert len(values(parsed)) == len(numbers)

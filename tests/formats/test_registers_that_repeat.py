@@ -103,3 +103,57 @@ def test_the_same_energy_in_two_units_is_refused(tmp_path: Path) -> None:
     values = [{"column": name, "channel": "import", "unit": name} for name in ("kWh", "Wh")]
     with pytest.raises(RefusedFile, match="is the same as"):
         read(tmp_path, text, values=values)
+
+
+def write_nem12(
+    registers: dict[str, list[Decimal]], meters: tuple[str, ...] = ("4100000001", "4100000002")
+) -> str:
+    """Write half-hours of 2.5 days, rounded up to whole days of zeros."""
+    lines = ["100,NEM12,202401100000,SENDER,READER"]
+    for meter in meters:
+        for name, numbers in registers.items():
+            lines.append(f"200,{meter},{''.join(registers)},{name},{name},N1,{name},KWH,30,")
+            full = [*numbers, *[Decimal(0)] * (-len(numbers) % 48)]
+            for day in range(len(full) // 48):
+                cells = ",".join(map(str, full[48 * day : 48 * (day + 1)]))
+                lines.append(f"300,202401{day + 1:02},{cells},A,,,20240110000000,")
+    return "\n".join([*lines, "900", ""])
+
+
+def write_canonical(registers: dict[str, list[Decimal]]) -> str:
+    header = "identifier,register,channel,unit,reading_ts,interval_seconds,value,quality,source_version"
+    lines = [
+        f"{meter},{name},import,kWh,{at.replace(' ', 'T')}:00Z,1800,{number},actual,2024-01-10T00:00:00Z"
+        for meter in ("M", "N")
+        for name, numbers in registers.items()
+        for at, number in zip(name_times(), numbers, strict=True)
+    ]
+    return "\n".join([header, *lines, ""])
+
+
+@pytest.mark.parametrize("write", [write_nem12, write_canonical])
+def test_a_total_in_a_format_without_a_mapping_is_rejected_and_its_parts_are_kept(
+    tmp_path: Path, write: Callable[[dict[str, list[Decimal]]], str]
+) -> None:
+    day, night = (list(part) for part in zip(*draw(), strict=True))
+    total = [sum(pair) for pair in zip(day, night, strict=True)]
+    path = tmp_path / "meters.csv"
+    path.write_text(write({"E1": day, "E2": night, "E3": total}))
+    parsed = read_file(path)
+    assert set(parsed.readings["register"].to_pylist()) == {"E1", "E2"}
+    assert sum(value for value in parsed.readings["value"].to_pylist()) == 2 * sum(total)
+    assert set(parsed.rejected["rule"].to_pylist()) == {"ROW-SUM"}
+    reason = parsed.rejected["reason"][0].as_py()
+    assert reason.startswith("the register counts what others count: 'E3' is the sum of 'E1' and 'E2'")
+
+    path.write_text(write({"E1": day, "E2": night}))
+    assert read_file(path).rejected.num_rows == 0
+
+
+def test_a_register_that_is_sent_under_two_names_counts_once(tmp_path: Path) -> None:
+    day, _ = (list(part) for part in zip(*draw(), strict=True))
+    path = tmp_path / "meters.csv"
+    path.write_text(write_canonical({"1.8.0": day, "1.29.0": day}))
+    parsed = read_file(path)
+    assert len(set(parsed.readings["register"].to_pylist())) == 1
+    assert sum(parsed.readings["value"].to_pylist()) == 2 * sum(day)

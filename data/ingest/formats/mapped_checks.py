@@ -20,7 +20,7 @@ from data.ingest.formats.mapped_layout import Layout
 from data.ingest.formats.mapped_numbers import GroupedTexts
 from data.ingest.formats.mapped_table import RowTable
 from data.ingest.formats.mapped_times import RowTimes, TimeColumns
-from data.ingest.formats.sum_guard import MIN_ROWS, Floats, varies
+from data.ingest.formats.sum_guard import MIN_ROWS, MIN_RUN, Floats, varies
 from data.ingest.formats.wallclock import DAY_US, US, Ints
 
 # The plain numbers of each column of values.
@@ -32,6 +32,8 @@ SAMPLE_ROWS = 1000
 MIN_DATES = 4
 # So many rows that repeat a time are compared with sums, of so many series.
 MAX_TOTALS, MAX_SERIES = 200, 50
+# A total of many rows may be printed with fewer decimals.
+_ROUNDING = 1e-5
 # A share of the rows: so many have the same rhythm, or dates of another block.
 _SHARE = 0.5
 
@@ -60,6 +62,32 @@ class _TimedRows:
         return _TimedRows(self.lines[-count:], self.series[-count:], self.start_us[-count:], numbers)
 
 
+@dataclass
+class _Sum:
+    """The values of a series so far: their sum, how many are above zero, the first one and its line."""
+
+    total: float = 0.0
+    moved: int = 0
+    first: float = 0.0
+    line: int = 0
+
+    def find_total(self, numbers: Floats, lines: Ints) -> int | None:
+        """Add the next numbers; return the line of one that is the sum of so many above it."""
+        if not self.line:
+            self.first, self.line = float(numbers[0]), int(lines[0])
+        above = self.total + np.append(0.0, np.cumsum(numbers[:-1]))
+        moved = self.moved + np.append(0, np.cumsum(numbers[:-1] > 0))
+        self.total, self.moved = float(above[-1] + numbers[-1]), int(moved[-1] + (numbers[-1] > 0))
+        is_sum = (np.abs(numbers - above) <= _ROUNDING * above) & (moved >= MIN_RUN) & (above > 0)
+        return int(lines[np.flatnonzero(is_sum)[0]]) if is_sum.any() else None
+
+    @property
+    def begins_with_total(self) -> bool:
+        """Whether the first value is the sum of all others."""
+        others = self.total - self.first
+        return self.moved > MIN_RUN and abs(self.first - others) <= _ROUNDING * others
+
+
 class Checks:
     """Follows the blocks of one text; each method raises `RefusedFile` where the mapping is contradicted."""
 
@@ -75,6 +103,7 @@ class Checks:
         }
         self._line = 0
         self._above: _TimedRows | None = None
+        self._sums: dict[tuple[str, str | int], _Sum] = {}
 
     def follow_text(self, table: RowTable) -> None:
         """Note the dates and the marks of the next block."""
@@ -95,7 +124,25 @@ class Checks:
         keep = pa.array(known)
         of_series = pc.fill_null(series, "").filter(keep)
         kept = {name: column.filter(keep) for name, column in numbers.items()}
-        self._check_totals(_TimedRows(table.lines[known], of_series, times.start_us[known], kept))
+        rows = _TimedRows(table.lines[known], of_series, times.start_us[known], kept)
+        self._check_running_totals(rows)
+        self._check_totals(rows)
+
+    def _check_running_totals(self, rows: "_TimedRows") -> None:
+        """Refuse a row that is the sum of all rows of its series above it: a total below the table."""
+        encoded = pc.dictionary_encode(rows.series)
+        codes = encoded.indices.to_numpy(zero_copy_only=False)
+        order = np.argsort(codes, kind="stable")
+        bounds = np.searchsorted(codes[order], np.arange(len(encoded.dictionary) + 1))
+        for name in set(rows.numbers) - set(self._list_dials()):
+            found = np.nan_to_num(_to_floats(rows.numbers[name]))[order]
+            for place, series in enumerate(encoded.dictionary.to_pylist()):
+                own = slice(bounds[place], bounds[place + 1])
+                above = self._sums.setdefault((series, name), _Sum())
+                line = above.find_total(found[own], rows.lines[order[own]])
+                if line is not None:
+                    reason = f"the value of {name!r} is the sum of all rows above: a total, no interval"
+                    raise refuse(self._path, line, "MAP-SUM", reason)
 
     def _check_totals(self, rows: "_TimedRows") -> None:
         """Refuse rows that repeat a time with the sum of its day: totals below the intervals they contain.
@@ -121,6 +168,10 @@ class Checks:
     def check_whole(self) -> None:
         """Check what only all rows together show."""
         self._dates.check()
+        for (_, name), all_rows in self._sums.items():
+            if all_rows.begins_with_total:
+                reason = f"the value of {name!r} is the sum of all rows below: a total, no interval"
+                raise refuse(self._path, all_rows.line, "MAP-SUM", reason)
         for place, grouped in self._grouped.items():
             if grouped.are_thousands:
                 mark = self._layout.mapping.decimal

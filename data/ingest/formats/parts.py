@@ -11,7 +11,7 @@ import dataclasses
 import datetime
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,7 @@ from data.ingest.formats.container import refuse
 from data.ingest.formats.dial_guard import DialFinding, DialGuard, Series
 from data.ingest.formats.latest import BY_PART, keep_latest
 from data.ingest.formats.names import check_names
-from data.ingest.formats.sum_guard import SumFinding, find_sum_of_registers
+from data.ingest.formats.sum_guard import SumFinding, find_sums_of_registers
 from data.ingest.rules.measures import flat
 from data.ingest.schema import PARSED, REGISTER_READ, REJECTED, TIMESTAMP, FileInParts, ParsedFile, Spans
 from data.ingest.spill import MEMORY_BYTES, Spill
@@ -61,6 +61,8 @@ class Gathered:
     _second_table: int | None = None
     _bound: set[int] = dataclasses.field(default_factory=set)
     _reads: list[pa.Table] = dataclasses.field(default_factory=list)
+    # (identifier, register, channel) of the readings.
+    _channels: set[tuple[str, str, str]] = dataclasses.field(default_factory=set)
     _guard: DialGuard = dataclasses.field(default_factory=DialGuard)
 
     def __post_init__(self) -> None:
@@ -87,16 +89,17 @@ class Gathered:
     def finish(self, format: str, content_hash: str, *, is_declared: bool = False) -> FileInParts:
         """Return the file, after all batches were added. Raises `RefusedFile` if it holds no reading.
 
-        Registers with reads of a dial are rejected. If the meaning of its columns `is_declared` by a mapping,
-        such reads refuse the file, and its parts raise `RefusedFile` after the last one where rows contradict
-        each other in mass, or where a register is the sum of others: then the mapping takes different things
-        for one, or one thing twice.
+        Registers with reads of a dial are rejected, and registers that are the sum of others. If the meaning
+        of its columns `is_declared` by a mapping, such reads refuse the file, and its parts raise
+        `RefusedFile` after the last one where rows contradict each other in mass, or where a register is the
+        sum of others: then the mapping takes different things for one, or one thing twice.
         """
         if not self._readings.num_rows:
             raise self._refuse_empty(format)
         dials = self._guard.find()
         if dials and is_declared:
             raise self._refuse_dial(format, dials)
+        sums = {} if is_declared else self._find_sums(dials)
         reads = pa.concat_tables([REGISTER_READ.empty_table(), *self._reads])
         version = None if self.newest_us is None else _to_instant(self.newest_us)
         left_empty = frozenset(self.left_empty)
@@ -117,8 +120,9 @@ class Gathered:
                 skipped = skipped + Counter({SKIPPED_EQUAL: equal})
                 kept, reads_of_dials = _reject_dials(kept, dials)
                 if is_declared and twice is None:
-                    twice = find_sum_of_registers(kept)
-                yield part(kept, pa.concat_tables([some, replaced, reads_of_dials]), skipped)
+                    twice = next(find_sums_of_registers(kept), None)
+                kept, repeating = _reject_sums(kept, sums)
+                yield part(kept, pa.concat_tables([some, replaced, reads_of_dials, repeating]), skipped)
                 skipped = Counter()
             for some in rejected:
                 yield part(PARSED.empty_table(), some, skipped)
@@ -139,6 +143,18 @@ class Gathered:
             self.has_local_times,
         )
 
+    def _find_sums(self, dials: Mapping[Series, DialFinding]) -> dict[Series, SumFinding]:
+        """Return the registers that repeat others of their meter and channel; most files have none beside."""
+        if len({(identifier, channel) for identifier, _, channel in self._channels}) == len(self._channels):
+            return {}
+        sums: dict[Series, SumFinding] = {}
+        for waiting in self._readings.whole_keys(self._bound):
+            kept, _ = keep_latest(*_restore_file_order(waiting))
+            kept, _ = _reject_dials(kept, dials)
+            for found in find_sums_of_registers(kept):
+                sums.setdefault((found.identifier, found.register), found)
+        return sums
+
     def _add_readings(self, readings: pa.Table, part: int) -> None:
         count = readings.num_rows
         first = self._readings.num_rows
@@ -146,6 +162,7 @@ class Gathered:
         end = start + _to_int64(readings["interval_seconds"]) * 1_000_000
         series, codes = _find_series(readings)
         self._note_spans(readings, series, codes, start)
+        self._note_channels(readings, series, codes)
         self._guard.add(readings, series, codes, start)
         group = np.array([zlib.crc32("\0".join(one).encode()) % GROUPS for one in series], dtype=np.int64)
         keys = group[codes] * _SPANS + start // SPAN_US + _SPANS // 2
@@ -174,6 +191,13 @@ class Gathered:
         for name in _MAY_BE_LEFT_EMPTY:
             if pc.any(pc.equal(readings[name], "")).as_py():
                 self.left_empty.add(name)
+
+    def _note_channels(self, readings: pa.Table, series: list[Series], codes: Ints) -> None:
+        channels = pc.dictionary_encode(flat(readings["channel"]))
+        names = channels.dictionary.to_pylist()
+        for pair in np.unique(codes * len(names) + _to_int64(channels.indices)).tolist():
+            one, other = divmod(pair, len(names))
+            self._channels.add((*series[one], names[other]))
 
     def _refuse_conflicts(self, format: str, conflicts: "_Conflicts") -> RefusedFile:
         where = f"; another table begins on line {self._second_table}" if self._second_table else ""
@@ -265,13 +289,23 @@ def _restore_file_order(waiting: pa.Table) -> tuple[pa.Table, Ints]:
     return waiting.select(PARSED.names), _to_int64(waiting["part"])
 
 
-def _reject_dials(kept: pa.Table, dials: dict[Series, DialFinding]) -> tuple[pa.Table, pa.Table]:
+def _reject_dials(kept: pa.Table, dials: Mapping[Series, DialFinding]) -> tuple[pa.Table, pa.Table]:
     """Return (the readings that are energy, the others as rejected rows)."""
+    reasons = {one: f"reads of a dial and no energy: {finding.reason}" for one, finding in dials.items()}
+    return _reject_registers(kept, "ROW-CUMULATIVE", reasons)
+
+
+def _reject_sums(kept: pa.Table, sums: Mapping[Series, SumFinding]) -> tuple[pa.Table, pa.Table]:
+    """Return (the readings that count once, those of registers that repeat others as rejected rows)."""
+    reasons = {one: f"the register counts what others count: {found.reason}" for one, found in sums.items()}
+    return _reject_registers(kept, "ROW-SUM", reasons)
+
+
+def _reject_registers(kept: pa.Table, rule: str, reasons: Mapping[Series, str]) -> tuple[pa.Table, pa.Table]:
     rejections = Rejections()
-    for (identifier, register), finding in dials.items():
+    for (identifier, register), reason in reasons.items():
         own = pc.and_(pc.equal(kept["identifier"], identifier), pc.equal(kept["register"], register))
-        reason = f"reads of a dial and no energy: {finding.reason}"
-        rejections.add_readings(kept.filter(own), "ROW-CUMULATIVE", reason)
+        rejections.add_readings(kept.filter(own), rule, reason)
         kept = kept.filter(pc.invert(own))
     return kept, rejections.take()
 

@@ -1,7 +1,7 @@
 """The mappings that the platform ships: layouts of known senders, each with its name.
 
-Here: what is in the folder `data/ingest/mappings`, and what a person adds to one. Not here: which of them fits a file
-(`fitting`), or checking a mapping (`file_mappings`).
+Here: the folder `data/ingest/mappings`, and what a person adds to a mapping. Not here: which of them fits
+a file (`fitting`), or checking a mapping (`file_mappings`).
 """
 
 import functools

@@ -34,30 +34,32 @@ _POWERS = {**KWH_PER_UNIT_POWER_OF_TEN, **KVARH_PER_UNIT_POWER_OF_TEN}
 
 @dataclass(frozen=True)
 class SumFinding:
-    """The first line of a register, and how it repeats others."""
+    """A register of a meter, its first line, and how it repeats others."""
 
+    identifier: str
+    register: str
     line: int
     reason: str
 
 
-def find_sum_of_registers(readings: pa.Table) -> SumFinding | None:
-    """Find a register that is the sum of others of its meter and channel, None without one."""
+def find_sums_of_registers(readings: pa.Table) -> Iterator[SumFinding]:
+    """Yield each register that is the sum of others of its meter and channel, or equals one."""
     readings = readings.filter(pc.not_equal(readings["channel"], "other"))
     keys = ["identifier", "channel", "register"]
     series = readings.group_by(keys, use_threads=False).aggregate([])
     counts = series.group_by(keys[:2], use_threads=False).aggregate([("register", "count")])
     several = counts.filter(pc.greater(counts["register_count"], 1))
     if not several.num_rows:
-        return None
+        return
     readings = readings.filter(pc.is_in(readings["identifier"], flat(several["identifier"])))
     codes = _encode(readings)
     order = np.argsort(codes, kind="stable")
     bounds = np.flatnonzero(np.diff(codes[order], prepend=-1, append=-1))
-    found = (
-        _find_in_channel(readings.take(pa.array(order[begin:end])))
-        for begin, end in itertools.pairwise(bounds)
-    )
-    return next(filter(None, found), None)
+    for begin, end in itertools.pairwise(bounds):
+        own = readings.take(pa.array(order[begin:end]))
+        while (found := _find_in_channel(own)) is not None:
+            yield found
+            own = own.filter(pc.not_equal(own["register"], found.register))
 
 
 def _encode(readings: pa.Table) -> Ints:
@@ -93,7 +95,7 @@ def _find_in_channel(readings: pa.Table) -> SumFinding | None:
             channel = readings["channel"][0].as_py()
             reason = f"{whole!r} {how} {' and '.join(map(repr, parts))}: {channel} would count twice"
             own = (places == names.index(whole)) & (rows >= window.start + begin) & (rows < window.stop)
-            return SumFinding(int(lines[own].min()), reason)
+            return SumFinding(readings["identifier"][0].as_py(), whole, int(lines[own].min()), reason)
     return None
 
 

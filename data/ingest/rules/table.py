@@ -261,6 +261,13 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
         "Compare the row with the sender's; if the file is cut, ask for it again.",
     ),
     (
+        "ROW-SUM",
+        "reject",
+        "a register counts energy that no other register of its meter and channel counts",
+        "Nothing to do if the other registers are the parts of this one: they are loaded. Else ask the sender "
+        "what the registers count, and remove one of them from the file.",
+    ),
+    (
         "ROW-CUMULATIVE",
         "reject",
         "a value is the quantity of its interval, not a register read or a momentary value",
