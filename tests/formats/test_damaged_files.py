@@ -21,7 +21,7 @@ from tests.formats.example import DAY
 from tests.formats.gallery import declare_example, write_example
 from tests.formats.invariants import account, read
 
-VALUES = [Decimal(7 * number + 1) / 1000 for number in range(2 * DAY)]
+VALUES = [Decimal(number * number * 7 % 331 + 1) / 1000 for number in range(2 * DAY)]
 # Formats of lines: a cut between two lines leaves a shorter file that is complete.
 OF_LINES = ("canonical_csv", "canonical_ndjson", "mapped_csv")
 HERE = Path(__file__).resolve().parent

@@ -44,11 +44,11 @@ def draw_sun(count: int) -> Values:
     return found
 
 
-def count_day(energy: Values) -> Values:
-    """Reads of a counter that begins each day at zero."""
+def count_day(energy: Values, rows: int = DAY) -> Values:
+    """Reads of a counter that begins each day at zero, or after so many rows."""
     found: Values = []
     for n, value in enumerate(energy):
-        found.append(value + (found[-1] if n % DAY else Decimal(0)))
+        found.append(value + (found[-1] if n % rows else Decimal(0)))
     return found
 
 
@@ -67,6 +67,9 @@ DIALS: dict[str, Callable[[], Values]] = {
         *run_up("4000", draw_energy(2 * DAY)),
     ],
     "counter of the day": lambda: count_day(draw_sun(4 * DAY)),
+    "counter of two days": lambda: count_day(draw_energy(4 * DAY), 2 * DAY),
+    "two days of a new dial": lambda: run_up("0", draw_energy(2 * DAY)),
+    "a dial that stands still": lambda: [Decimal("23341.2")] * 2 * DAY,
 }
 ENERGY: dict[str, Callable[[], Values]] = {
     "baseload": lambda: [Decimal("0.050")] * 2 * DAY,
@@ -74,6 +77,8 @@ ENERGY: dict[str, Callable[[], Values]] = {
     "baseload of two sizes": lambda: [Decimal("500.5") + (n // 7) % 2 for n in range(2 * DAY)],
     "baseload with noise": lambda: [Decimal(5) + Decimal(n * 7 % 11) / 10**6 for n in range(2 * DAY)],
     "baseload that goes up a little": lambda: [Decimal(100 + 5 * n // DAY) for n in range(DAY // 2)],
+    "baseload of five digits": lambda: [Decimal("1000.5")] * 2 * DAY,
+    "numbers and one that is wrong": lambda: [Decimal(n if n != 30 else 45) / 100 for n in range(2 * DAY)],
     "zeros": lambda: [Decimal(0)] * 2 * DAY,
     "a morning": lambda: run_up("0", draw_energy(DAY // 2)),
     "a day that rises": lambda: [Decimal(n) / 8 for n in range(DAY)],

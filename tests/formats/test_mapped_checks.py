@@ -299,9 +299,9 @@ def test_a_row_of_reads_or_of_running_sums_is_no_energy(tmp_path: Path, begins: 
 
 def test_a_mark_between_thousands_is_no_decimal_mark(tmp_path: Path) -> None:
     lines = [[f"{n:,}".replace(",", ".")] for n in range(900, 1100)]
-    lines = [*lines[::2], *lines[1::2]]
+    random.Random("thousands").shuffle(lines)
     assert refused(tmp_path, write(lines), **declare("c1")).rule == "MAP-THOUSANDS"
-    assert values(read(tmp_path, write(lines), decimals=3, **declare("c1")))[0] == 900
+    assert 900 in values(read(tmp_path, write(lines), decimals=3, **declare("c1")))
     assert sum(values(read(tmp_path, write(lines), decimal=",", thousands=".", **declare("c1")))) == sum(
         range(900, 1100)
     )

@@ -148,12 +148,3 @@ def test_a_total_in_a_format_without_a_mapping_is_rejected_and_its_parts_are_kep
 
     path.write_text(write({"E1": day, "E2": night}))
     assert read_file(path).rejected.num_rows == 0
-
-
-def test_a_register_that_is_sent_under_two_names_counts_once(tmp_path: Path) -> None:
-    day, _ = (list(part) for part in zip(*draw(), strict=True))
-    path = tmp_path / "meters.csv"
-    path.write_text(write_canonical({"1.8.0": day, "1.29.0": day}))
-    parsed = read_file(path)
-    assert len(set(parsed.readings["register"].to_pylist())) == 1
-    assert sum(parsed.readings["value"].to_pylist()) == 2 * sum(day)

@@ -38,12 +38,16 @@ MIN_SIZE_OF_EQUAL, EQUAL_SPREAD, MOVING = 5000, 0.2, 0.9
 MOST_OF_JUMP = 2
 # A new dial is small: no energy rises for three days.
 MIN_RISES_OF_NEW, NEW_US = 60, 3 * DAY_US
-# A counter of the day: falls to a tenth or less, each after so many rises of different size.
-MIN_RESETS, RISES_OF_RESET, RESET_SHARE, MOST_FALLS, MIN_SPREAD = 3, 8, 0.1, 0.95, 0.05
+# A counter of the day or of some hours: falls to a tenth or less, each after so many rises of different size.
+MIN_RESETS, RISES_OF_RESET, RESET_SHARE, MOST_FALLS, MIN_SPREAD = 3, 4, 0.1, 0.95, 0.05
+# One day of a counter decides if its steps differ as use and sun do, not as numbers that somebody counted.
+SPREADS_OF_USE = (0.2, 3.0)
+# What a dial shows that stands still: the same number of so many digits, so many times.
+MIN_SAME, DIGITS_OF_SAME = 24, 6
 
-_OF_RUN = ("rows", "rises", "squares", "start", "start_us", "line")
+_OF_RUN = ("rows", "rises", "squares", "largest", "start", "start_us", "line")
 _FIELDS = (
-    *("line", "last", "last_us", "falls", "resets", "rises", "rise_sum", "rise_squares"),
+    *("line", "last", "last_us", "falls", "resets", "rises", "rise_sum", "rise_squares", "rise_largest"),
     *(f"run_{name}" for name in _OF_RUN),
 )
 
@@ -88,17 +92,23 @@ class DialGuard:
         mean = state["rise_sum"] / np.maximum(state["rises"], 1)
         spread = state["rise_squares"] / np.maximum(state["rises"], 1) - mean**2
         is_counter = (
-            (state["falls"] >= MIN_RESETS)
+            (state["falls"] > 0)
             & (state["resets"] >= MOST_FALLS * state["falls"])
-            & (state["rises"] >= RISES_OF_RESET * state["falls"])
-            & (spread > (MIN_SPREAD * mean) ** 2)
+            & (
+                (state["falls"] >= MIN_RESETS)
+                & (state["rises"] >= RISES_OF_RESET * state["falls"])
+                & (spread > (MIN_SPREAD * mean) ** 2)
+                | (state["rises"] >= MIN_RISES_OF_RUN * state["falls"])
+                & _is_of_use(state["rises"], state["rise_sum"], state["rise_squares"], state["rise_largest"])
+            )
         )
         for place in np.flatnonzero(is_counter):
-            reason = "the values rise for most of a day and begin again at zero, as those of a counter do"
+            reason = "the values rise for hours and begin again at zero, as those of a counter do"
             self._found.setdefault(int(place), DialFinding(int(state["line"][place]), reason))
         never_fell = np.flatnonzero((state["falls"] == 0) & (state["run_rows"] >= MIN_ROWS))
         whole = _Runs(never_fell, *(state[f"run_{name}"][never_fell] for name in _OF_RUN))
-        self._judge(whole, state["last"][never_fell], state["last_us"][never_fell], MIN_RISES)
+        self._judge(whole, state["last"][never_fell], state["last_us"][never_fell], is_whole=True)
+        self._judge_still(whole, state["last"][never_fell], state["last_us"][never_fell])
         meters = {identifier for (identifier, _), place in self._places.items() if place in self._found}
         for one, at in self._places.items():
             # A dial that stands still, beside the other dials of its meter.
@@ -132,6 +142,7 @@ class DialGuard:
         }
         for name, amounts in counted.items():
             state[name] += np.bincount(at, weights=amounts, minlength=len(state[name]))
+        np.maximum.at(state["rise_largest"], at, counted["rise_sum"])
         breaks = falls | is_first | (values > MOST_OF_JUMP * before)
         begins = np.flatnonzero(is_new | breaks)
         run = _Runs(
@@ -139,30 +150,55 @@ class DialGuard:
             np.diff(np.append(begins, len(at))).astype(np.float64),
             np.add.reduceat((rises & ~breaks).astype(np.float64), begins),
             np.add.reduceat(np.where(rises & ~breaks, steps, 0) ** 2, begins),
+            np.maximum.reduceat(np.where(rises & ~breaks, steps, 0), begins),
             values[begins],
             start_us[begins].astype(np.float64),
             lines[begins].astype(np.float64),
         )
         run.join(~breaks[begins], state)
         ends = np.append(begins[1:], len(at)) - 1
-        self._judge(run, values[ends], end_us[ends].astype(np.float64), MIN_RISES_OF_RUN)
+        self._judge(run, values[ends], end_us[ends].astype(np.float64), is_whole=False)
         is_last = np.append(run.at[1:] != run.at[:-1], True)
         run.keep(is_last, state)
         state["last"][run.at[is_last]] = values[ends[is_last]]
         state["last_us"][run.at[is_last]] = end_us[ends[is_last]]
 
-    def _judge(self, run: "_Runs", last: Floats, end_us: Floats, min_rises: int) -> None:
+    def _judge(self, run: "_Runs", last: Floats, end_us: Floats, *, is_whole: bool) -> None:
+        """Find the dials among runs, or among registers whose values never fell."""
         span = end_us - run.start_us
         rise = last - run.start
         mean = rise / np.maximum(run.rises, 1)
-        is_equal = run.squares / np.maximum(run.rises, 1) - mean**2 <= (EQUAL_SPREAD * mean) ** 2
+        spread = run.squares / np.maximum(run.rises, 1) - mean**2
+        is_equal = spread <= (EQUAL_SPREAD * mean) ** 2
         is_equal &= run.rises >= MOVING * (run.rows - 1)
         size = np.where(is_equal, MIN_SIZE_OF_EQUAL, MIN_SIZE_IN_STEPS)
+        min_rises = MIN_RISES if is_whole else MIN_RISES_OF_RUN
         is_dial = (run.start >= size * mean) & (run.rises >= min_rises) & (span >= DAY_US)
         is_new = (run.rises >= MIN_RISES_OF_NEW) & (span >= NEW_US) & ~is_equal
+        if is_whole:
+            is_of_use = _is_of_use(run.rises, rise, run.squares, run.largest)
+            is_new |= (run.rises >= MIN_RISES_OF_RUN) & (span >= DAY_US) & is_of_use
         for place in np.flatnonzero(is_dial | is_new):
             reason = f"the values never fall, from {run.start[place]:.10g} to {last[place]:.10g}"
             self._found.setdefault(int(run.at[place]), DialFinding(int(run.line[place]), reason))
+
+    def _judge_still(self, run: "_Runs", last: Floats, end_us: Floats) -> None:
+        """Find the dials that stand still: measured energy of so many digits differs from time to time."""
+        is_still = (run.rises == 0) & (run.rows >= MIN_SAME) & (end_us - run.start_us >= DAY_US)
+        for place in np.flatnonzero(is_still):
+            shown = f"{last[place]:.15g}"
+            if len(shown.replace(".", "").strip("0")) >= DIGITS_OF_SAME:
+                reason = f"every value is {shown}, as of a dial that stands still"
+                self._found.setdefault(int(run.at[place]), DialFinding(int(run.line[place]), reason))
+
+
+def _is_of_use(count: Floats, total: Floats, squares: Floats, largest: Floats) -> npt.NDArray[np.bool_]:
+    """Whether steps differ as those of use or sun do, but for the largest one: it may be a wrong number."""
+    others = np.maximum(count - 1, 1)
+    mean = (total - largest) / others
+    spread = (squares - largest**2) / others - mean**2
+    low, high = SPREADS_OF_USE
+    return np.asarray((spread > (low * mean) ** 2) & (spread < (high * mean) ** 2))
 
 
 @dataclass
@@ -173,6 +209,7 @@ class _Runs:
     rows: Floats
     rises: Floats
     squares: Floats
+    largest: Floats
     start: Floats
     start_us: Floats
     line: Floats
@@ -182,6 +219,7 @@ class _Runs:
         at = self.at[goes_on]
         for name in ("rows", "rises", "squares"):
             getattr(self, name)[goes_on] += state[f"run_{name}"][at]
+        self.largest[goes_on] = np.maximum(self.largest[goes_on], state["run_largest"][at])
         for name in ("start", "start_us", "line"):
             getattr(self, name)[goes_on] = state[f"run_{name}"][at]
 

@@ -144,7 +144,10 @@ class Gathered:
         )
 
     def _find_sums(self, dials: Mapping[Series, DialFinding]) -> dict[Series, SumFinding]:
-        """Return the registers that repeat others of their meter and channel; most files have none beside."""
+        """Return the registers that are the sum of others of their meter and channel.
+
+        Two registers with the same values may be a meter and its check meter.
+        """
         if len({(identifier, channel) for identifier, _, channel in self._channels}) == len(self._channels):
             return {}
         sums: dict[Series, SumFinding] = {}
@@ -152,7 +155,8 @@ class Gathered:
             kept, _ = keep_latest(*_restore_file_order(waiting))
             kept, _ = _reject_dials(kept, dials)
             for found in find_sums_of_registers(kept):
-                sums.setdefault((found.identifier, found.register), found)
+                if found.parts > 1:
+                    sums.setdefault((found.identifier, found.register), found)
         return sums
 
     def _add_readings(self, readings: pa.Table, part: int) -> None:

@@ -34,10 +34,11 @@ _POWERS = {**KWH_PER_UNIT_POWER_OF_TEN, **KVARH_PER_UNIT_POWER_OF_TEN}
 
 @dataclass(frozen=True)
 class SumFinding:
-    """A register of a meter, its first line, and how it repeats others."""
+    """A register of a meter, how many others it repeats, its first line, and how it repeats them."""
 
     identifier: str
     register: str
+    parts: int
     line: int
     reason: str
 
@@ -95,7 +96,8 @@ def _find_in_channel(readings: pa.Table) -> SumFinding | None:
             channel = readings["channel"][0].as_py()
             reason = f"{whole!r} {how} {' and '.join(map(repr, parts))}: {channel} would count twice"
             own = (places == names.index(whole)) & (rows >= window.start + begin) & (rows < window.stop)
-            return SumFinding(readings["identifier"][0].as_py(), whole, int(lines[own].min()), reason)
+            identifier = readings["identifier"][0].as_py()
+            return SumFinding(identifier, whole, len(parts), int(lines[own].min()), reason)
     return None
 
 

@@ -264,8 +264,8 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
         "ROW-SUM",
         "reject",
         "a register counts energy that no other register of its meter and channel counts",
-        "Nothing to do if the other registers are the parts of this one: they are loaded. Else ask the sender "
-        "what the registers count, and remove one of them from the file.",
+        "Nothing to do if the other registers are the parts of this one: they are loaded. Else ask the "
+        "sender what the registers count, and remove one of them from the file.",
     ),
     (
         "ROW-CUMULATIVE",
