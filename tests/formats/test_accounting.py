@@ -2,6 +2,7 @@
 
 import datetime
 import io
+import itertools
 import json
 import tempfile
 import zipfile
@@ -19,6 +20,7 @@ from data.ingest.formats.mapping import FileMapping
 from data.ingest.formats.reading import read_file
 from data.ingest.formats.registry import FORMATS
 from data.ingest.inspect import inspect
+from tests.formats import test_asexml, test_dsmr, test_nem12
 from tests.formats.canonical_text import GOOD
 from tests.formats.example import DAY, is_no_sentinel
 from tests.formats.gallery import declare_example, write_example
@@ -311,3 +313,74 @@ def test_the_rows_of_a_document_add_up(name: str, rows: list[tuple[str, int, int
         assert refusal.rule in ("MAP-CONFLICT", "MAP-ORDER", "MAP-TABLE", "FILE-NOTHING-LEFT")
         return
     assert sum(found) == width * len(rows)
+
+
+def write_telegram(kind: str, quarter: int, value: int) -> bytes:
+    at = test_dsmr.START + test_dsmr.QUARTER * quarter
+    energy = test_dsmr.dial("1.8.0", f"{value:010.3f}")
+    objects = {"other value": [energy, "1-0:1.7.0(00.424*kW)"], "twice": [energy, energy]}
+    objects["bad value"] = [test_dsmr.dial("1.8.0", "x")]
+    if kind == "note":
+        return b"# written by a logger\r\n"
+    text = test_dsmr.telegram(
+        None if kind == "no time" else at,
+        *objects.get(kind, [energy]),
+        end="0000" if kind == "checksum" else None,
+    )
+    return text.rpartition(b"!")[0] if kind == "no end" else text
+
+
+# Values of each telegram: a broken one is rejected as one row.
+TELEGRAMS = {
+    **dict.fromkeys(("good", "bad value", "twice", "no time", "checksum", "no end", "note"), 1),
+    "other value": 2,
+}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(list(TELEGRAMS)), st.integers(0, 30), st.integers(0, 3)), max_size=40)
+)
+def test_the_telegrams_of_a_log_add_up(telegrams: list[tuple[str, int, int]]) -> None:
+    telegrams = [*telegrams, ("good", 40, 5), ("good", 41, 6)]
+    content = b"".join(write_telegram(*one) for one in telegrams)
+    # Lines behind a telegram without an end belong to that telegram.
+    groups = itertools.groupby(telegrams, key=lambda one: one[0] == "note")
+    runs = [(is_note, list(run)) for is_note, run in groups]
+    inside = sum(
+        len(run)
+        for (_, before), (is_note, run) in itertools.pairwise(runs)
+        if is_note and before[-1][0] == "no end"
+    )
+    assert sum(count(content, None)) == sum(TELEGRAMS[kind] for kind, _, _ in telegrams) - inside
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                test_nem12.day(),
+                test_nem12.day("20240202"),
+                test_nem12.day(values=["x", *["2"] * 47]),
+                test_nem12.day("20241345"),
+                test_nem12.day()[:60],
+                test_nem12.series("NMI2"),
+                "400,1,2,F,,",
+                "250,NMI1,x",
+                "999,?",
+                "",
+            ]
+        ),
+        max_size=20,
+    )
+)
+def test_a_message_adds_up_as_its_text_does(lines: list[str]) -> None:
+    text = "\n".join([test_nem12.HEADER, test_nem12.series(), test_nem12.day("20240301"), *lines, "900", ""])
+    found = []
+    for content in (text, test_asexml.message(test_asexml.notification(text))):
+        try:
+            found.append(count(content.encode(), None))
+        except RefusedFile as refusal:
+            found.append(refusal.rule)
+    assert found[0] == found[1]
