@@ -79,7 +79,7 @@ OTHERS: Mapping[str, OtherVariable] = {
         "whole number", "Number of models that dbt builds at once; BigQuery has the larger default.", "dbt"
     ),
     "MYPROPERTY_DBT_MAXIMUM_BYTES_BILLED": OtherVariable(
-        "whole number", "Bytes that one statement may bill on BigQuery; a larger one fails.", "dbt"
+        "whole number", "Bytes that one statement of dbt may bill on BigQuery. The command sets it.", "dbt"
     ),
     "MYPROPERTY_DBT_PARSED": OtherVariable(
         "path",

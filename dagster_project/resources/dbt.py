@@ -160,6 +160,7 @@ def connection(settings: Settings) -> dict[str, str]:
     if settings.warehouse == "postgres":
         return variables | from_dsn(engines.login_dsn(settings, WAREHOUSE_DBT))
     variables["MYPROPERTY_BIGQUERY_LOCATION"] = settings.bigquery_location
+    variables["MYPROPERTY_DBT_MAXIMUM_BYTES_BILLED"] = str(settings.bigquery_maximum_bytes_billed)
     variables["MYPROPERTY_DBT_ACCOUNT"] = engines.account(settings, WAREHOUSE_DBT) or ""
     endpoint = settings.bigquery_endpoint or engines.status(settings).warehouse.get("endpoint")
     return variables | ({"MYPROPERTY_BIGQUERY_ENDPOINT": endpoint} if endpoint else {})

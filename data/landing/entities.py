@@ -6,7 +6,7 @@ reading before it is stored (`data.ingest.schema`).
 """
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -374,6 +374,12 @@ _RECORDS = (
 RECORDS: dict[str, Entity] = {entity.name: entity for entity in _RECORDS}
 # The tables of raw.
 LOADED: dict[str, Entity] = ENTITIES | RECORDS
+
+
+def find_dated_entity(name: str, dates: Sequence[datetime.date] | None) -> Entity:
+    """Return the entity of rows of these reading dates, None for all rows; raises as `find_entity` does."""
+    first = min(dates) if dates else None
+    return find_entity(name, first, first and first + datetime.timedelta(days=1))[0]
 
 
 def find_entity(

@@ -4,13 +4,14 @@ Not here: whether the two sides agree (gate B).
 """
 
 import datetime
+from collections.abc import Sequence
 from typing import Literal
 
 import pandas as pd
 import pyarrow as pa
 from psycopg import sql
 
-from data.landing.entities import find_entity
+from data.landing.entities import find_dated_entity, find_entity
 from data.landing.fingerprint import fingerprint_frame, fingerprint_schema, fingerprint_sql
 from data.landing.sql_forms import arrow_column, filter_dates, landing_table
 from myproperty.database.roles import CHECKER_ROLE, ETL_ROLE
@@ -20,13 +21,16 @@ SourceSchema = Literal["myproperty", "warehouse_staging"]
 
 
 def read_landing(
-    entity: str, dsn: str, date: datetime.date | None = None, since: datetime.datetime | None = None
+    entity: str,
+    dsn: str,
+    dates: Sequence[datetime.date] | None = None,
+    since: datetime.datetime | None = None,
 ) -> pa.Table:
-    """Return the landed rows of an entity, all or of one reading date, in its schema, sorted by key.
+    """Return the landed rows of an entity, all or of these reading dates, in its schema, sorted by key.
 
     `since` leaves out rows that were landed before that instant.
     """
-    described, dates = find_entity(entity, date, date + datetime.timedelta(days=1) if date else None)
+    described = find_dated_entity(entity, dates)
     where = filter_dates(described, dates)
     if since is not None:
         where = sql.SQL("{} and landed_at >= {}").format(where, sql.Literal(since))
@@ -38,6 +42,19 @@ def read_landing(
     )
     with transaction(dsn, ETL_ROLE) as session:
         return session.arrow(query, described.schema)
+
+
+def count_landing(entity: str, dsn: str, dates: Sequence[datetime.date]) -> dict[datetime.date, int]:
+    """Return the number of landed rows of each of these reading dates that has any."""
+    described = find_dated_entity(entity, dates)
+    assert described.partition_column is not None  # else it has no dates
+    query = sql.SQL("select {day}, count(*) from {table} where {where} group by {day}").format(
+        day=sql.Identifier(described.partition_column),
+        table=landing_table(described),
+        where=filter_dates(described, dates),
+    )
+    with transaction(dsn, ETL_ROLE) as session:
+        return dict(session.rows(query))
 
 
 def fingerprint_landing(

@@ -1,6 +1,7 @@
 """SQL of an entity: its tables, its columns and its reading dates."""
 
 import datetime
+from collections.abc import Sequence
 
 from psycopg import sql
 
@@ -32,8 +33,10 @@ def arrow_column(entity: Entity, name: str) -> sql.Composable:
     return column
 
 
-def filter_dates(entity: Entity, dates: list[datetime.date] | None) -> sql.Composable:
+def filter_dates(entity: Entity, dates: Sequence[datetime.date] | None) -> sql.Composable:
     """Return the filter for reading dates, as constants, so that partitions are pruned; `true` for None."""
     if dates is None or entity.partition_column is None:
         return sql.SQL("true")
-    return sql.SQL("{} = any({}::date[])").format(sql.Identifier(entity.partition_column), sql.Literal(dates))
+    return sql.SQL("{} = any({}::date[])").format(
+        sql.Identifier(entity.partition_column), sql.Literal([*dates])
+    )

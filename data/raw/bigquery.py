@@ -10,7 +10,8 @@ import io
 import itertools
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, cast
 
 import pandas as pd
@@ -25,7 +26,7 @@ from data.landing.entities import Entity
 from data.landing.fingerprint import fingerprint_frame, fingerprint_sql
 from data.raw.accounts import MOST_BYTES_OF_A_READER, find_account
 from data.raw.columns import find_new_columns
-from data.raw.partitions import check_partition, range_filter
+from data.raw.partitions import check_partitions, range_filter
 from data.raw.rights import PUBLISHED
 from myproperty import engines
 from myproperty.database.roles import WAREHOUSE_DBT, WAREHOUSE_GATES, WAREHOUSE_RAW, WAREHOUSE_READER, Login
@@ -34,6 +35,8 @@ from myproperty.settings import Settings
 
 # dbt sets it too, in `query_labels`.
 RUN_LABEL = "run"
+# The label `work` of jobs that are not dbt's; a person's question has no other.
+WORK: dict[Login | str, str] = {WAREHOUSE_RAW: "load", WAREHOUSE_GATES: "gate"}
 # A load and its merge take minutes: an older table of changed rows was left by a process that was killed.
 LEFT_AFTER = datetime.timedelta(hours=1)
 CANCELLING_S = 60
@@ -53,12 +56,16 @@ def open_bigquery(settings: Settings, run_id: str | None = None) -> "BigQueryWar
         if endpoint is None:
             raise IngestError("the BigQuery emulator is not running: start it with `myproperty up`")
 
-    labels = {"app": "myproperty"} | ({RUN_LABEL: run_id} if run_id else {})
-
     def connect(login: Login | str) -> bigquery.Client:
         account = login if isinstance(login, str) else engines.account(settings, login)
+        labels = {"app": "myproperty", "work": WORK.get(login, "question")}
         return bigquery_client(
-            endpoint, settings.bigquery_project, settings.bigquery_location, account, labels
+            endpoint,
+            settings.bigquery_project,
+            settings.bigquery_location,
+            account,
+            labels=labels | ({RUN_LABEL: run_id} if run_id else {}),
+            maximum_bytes_billed=settings.bigquery_maximum_bytes_billed,
         )
 
     return BigQueryWarehouse(connect, settings.bigquery_project, settings.warehouse, settings.dataset_prefix)
@@ -113,17 +120,21 @@ class BigQueryWarehouse:
             client.update_table(existing, ["schema"])
         return added
 
-    def load_partition(
-        self, entity: Entity, rows: pa.Table, partition: datetime.date | None, load_key: str
+    def load_partitions(
+        self, entity: Entity, rows: pa.Table, partitions: Sequence[datetime.date] | None, load_key: str
     ) -> int:
         """See `Warehouse`. A second attempt finds the first job by its id, which BigQuery keeps unique.
 
         The id is a hash of the key and the rows: other rows under the same key are another load. If the job
-        that is found ended in an error, the load runs again under the id of the next generation.
+        that is found ended in an error, the load runs again under the id of the next generation. A load job
+        replaces one partition; several are replaced by one transaction, from a table beside theirs.
         """
-        check_partition(entity, rows, partition)
+        check_partitions(entity, rows, partitions)
         content = _parquet(rows)
-        target = self._name(entity) + (f"${partition:%Y%m%d}" if partition is not None else "")
+        if partitions is not None and len(partitions) > 1:
+            self._replace_partitions(entity, content, partitions, load_key)
+            return int(rows.num_rows)
+        target = self._name(entity) + (f"${partitions[0]:%Y%m%d}" if partitions else "")
         for generation in itertools.count():
             job = self._start_load(entity, target, content, job_id(target, load_key, content, generation))
             if job is not None:
@@ -147,22 +158,46 @@ class BigQueryWarehouse:
             found = cast(bigquery.LoadJob, self._client(WAREHOUSE_RAW).get_job(wanted))
             return None if found.error_result else found
 
-    def merge(self, entity: Entity, rows: pa.Table, load_key: str) -> None:
-        """See `Warehouse`. Loads a second table, named after the key, merges it, and drops it."""
-        self._drop_left_tables(entity)
-        if rows.num_rows == 0:
-            return
+    def _replace_partitions(
+        self, entity: Entity, content: bytes, partitions: Sequence[datetime.date], load_key: str
+    ) -> None:
+        """Replace partitions by the rows of a second table, which is loaded by one job and dropped."""
         target = self._name(entity)
-        changed = f"{target}_changed_{hashlib.sha256(load_key.encode()).hexdigest()[:16]}"
+        client = self._client(WAREHOUSE_RAW)
+        for generation in itertools.count():
+            wanted = job_id(target, load_key, content, generation)
+            try:
+                found = client.get_job(wanted)
+            except NotFound:
+                break
+            if not found.error_result:
+                found.result()
+                return
+        with self._load_beside(entity, content, load_key) as changed:
+            client.query(replace_sql(entity, target, changed, partitions), job_id=wanted).result()
+
+    @contextmanager
+    def _load_beside(self, entity: Entity, content: bytes, load_key: str) -> Iterator[str]:
+        """Load rows into a table beside theirs, named after the key, and drop it at the end of the block."""
+        self._drop_left_tables(entity)
+        changed = f"{self._name(entity)}_changed_{hashlib.sha256(load_key.encode()).hexdigest()[:16]}"
         config = self._load_config(entity)
         config.create_disposition = bigquery.CreateDisposition.CREATE_IF_NEEDED
-        content = io.BytesIO(_parquet(rows))
         client = self._client(WAREHOUSE_RAW)
-        client.load_table_from_file(content, changed, job_config=config, num_retries=3).result()
+        client.load_table_from_file(io.BytesIO(content), changed, job_config=config, num_retries=3).result()
         try:
-            client.query_and_wait(merge_sql(entity, target, changed))
+            yield changed
         finally:
             client.delete_table(changed, not_found_ok=True)
+
+    def merge(self, entity: Entity, rows: pa.Table, load_key: str) -> None:
+        """See `Warehouse`. Loads a second table, merges it, and drops it."""
+        if rows.num_rows == 0:
+            self._drop_left_tables(entity)
+            return
+        with self._load_beside(entity, _parquet(rows), load_key) as changed:
+            statement = merge_sql(entity, self._name(entity), changed)
+            self._client(WAREHOUSE_RAW).query_and_wait(statement)
 
     def _drop_left_tables(self, entity: Entity) -> None:
         """Drop the tables of changed rows of this entity that killed processes have left."""
@@ -320,6 +355,16 @@ def merge_sql(entity: Entity, target: str, changed: str) -> str:
         f"when matched then update set {taken} "
         f"when not matched then insert ({', '.join(names)}) values ({', '.join(f's.{n}' for n in names)})"
     )
+
+
+def replace_sql(entity: Entity, target: str, changed: str, partitions: Sequence[datetime.date]) -> str:
+    """Return the transaction that replaces partitions of `target` by the rows of `changed`."""
+    names = ", ".join(entity.schema.names)
+    dates = ", ".join(f"date '{partition:%Y-%m-%d}'" for partition in partitions)
+    # Names of tables and columns come from entities and settings: no text here is user input.
+    delete = f"delete from `{target}` where {entity.partition_column} in ({dates})"  # noqa: S608
+    insert = f"insert into `{target}` ({names}) select {names} from `{changed}`"  # noqa: S608
+    return f"begin transaction; {delete}; {insert}; commit transaction"
 
 
 def table_schema(entity: Entity) -> list[bigquery.SchemaField]:

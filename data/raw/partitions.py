@@ -1,22 +1,23 @@
 """Partitions of raw tables: the checks and filters that both engines share."""
 
 import datetime
+from collections.abc import Sequence
 
 import pyarrow as pa
 
 from data.landing.entities import Entity
 
 
-def check_partition(entity: Entity, rows: pa.Table, partition: datetime.date | None) -> None:
-    """Raise ValueError unless the rows have the schema of the entity and belong to this partition only."""
+def check_partitions(entity: Entity, rows: pa.Table, partitions: Sequence[datetime.date] | None) -> None:
+    """Raise ValueError unless the rows have the schema of the entity and belong to these partitions only."""
     if rows.schema.names != entity.schema.names:
         raise ValueError(f"rows of {entity.name} have the columns {rows.schema.names}")
-    if (partition is None) != (entity.partition_column is None):
+    if (partitions is None) != (entity.partition_column is None):
         raise ValueError(f"{entity.name} is loaded {'by date' if entity.partition_column else 'whole'}")
     if entity.partition_column is not None:
-        others = {date for date in rows[entity.partition_column].unique().to_pylist() if date != partition}
+        others = {*rows[entity.partition_column].unique().to_pylist()} - {*(partitions or ())}
         if others:
-            raise ValueError(f"rows of {entity.name} for {partition} hold other dates: {sorted(others)}")
+            raise ValueError(f"rows of {entity.name} hold other dates than their load: {sorted(others)}")
 
 
 def range_filter(entity: Entity, start: datetime.date | None, end: datetime.date | None) -> str:

@@ -4,7 +4,7 @@ Not here: the interface (`warehouse`), or the SQL of the fingerprint (`data.land
 """
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -16,7 +16,7 @@ from data.ingest.errors import QueryRefused
 from data.landing.entities import Entity
 from data.landing.fingerprint import fingerprint_frame, fingerprint_schema, fingerprint_sql
 from data.raw.columns import find_new_columns
-from data.raw.partitions import check_partition, range_filter
+from data.raw.partitions import check_partitions, range_filter
 from data.raw.readers import ask_as_reader
 from myproperty.database.locks import lock_raw_partition, lock_raw_schema
 from myproperty.database.session import Connections, Session, transaction
@@ -69,14 +69,15 @@ class PostgresWarehouse:
                 session.execute(sql.SQL("alter table {} add column {}").format(table, new))
         return added
 
-    def load_partition(
-        self, entity: Entity, rows: pa.Table, partition: datetime.date | None, load_key: str
+    def load_partitions(
+        self, entity: Entity, rows: pa.Table, partitions: Sequence[datetime.date] | None, load_key: str
     ) -> int:
         """See `Warehouse`. One transaction that can be repeated, so `load_key` is not used."""
-        check_partition(entity, rows, partition)
-        where = self._partition_filter(entity, partition)
+        check_partitions(entity, rows, partitions)
+        where = self._partition_filter(entity, partitions)
         with transaction(self._connections) as session:
-            self._lock_partition(session, entity, partition)
+            for partition in [None] if partitions is None else sorted(partitions):
+                self._lock_partition(session, entity, partition)
             session.execute(sql.SQL("delete from {} where {}").format(self._table(entity), where))
             return session.copy(rows, entity.name, self._raw)
 
@@ -161,10 +162,11 @@ class PostgresWarehouse:
         return sql.Identifier(self._raw, entity.name)
 
     @staticmethod
-    def _partition_filter(entity: Entity, partition: datetime.date | None) -> sql.Composable:
-        if entity.partition_column is None:
+    def _partition_filter(entity: Entity, partitions: Sequence[datetime.date] | None) -> sql.Composable:
+        if entity.partition_column is None or partitions is None:
             return sql.SQL("true")
-        return sql.SQL("{} = {}").format(sql.Identifier(entity.partition_column), sql.Literal(partition))
+        column = sql.Identifier(entity.partition_column)
+        return sql.SQL("{} = any({}::date[])").format(column, sql.Literal([*partitions]))
 
 
 _COLUMNS = (

@@ -5,12 +5,15 @@ sides agree afterwards (gate C).
 """
 
 import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from data.landing.entities import LOADED
-from data.landing.read import fingerprint_landing, read_landing
+from data.landing.read import count_landing, fingerprint_landing, read_landing
 from data.raw.warehouse import Warehouse
 from myproperty.database.roles import ETL_ROLE
+
+# Rows that one load holds in memory at once, about 250 bytes each.
+ROWS_OF_LOAD = 1_000_000
 
 
 def transfer(
@@ -36,20 +39,32 @@ def transfer(
         progress(f"raw.{entity} has new columns: {', '.join(added)}; NULL in rows that were loaded before")
     if described.is_growing and not is_whole:
         return _transfer_changed(warehouse, entity, dsn, run_id)
-    partitions: Sequence[datetime.date | None] = [None] if dates is None else dates
-    loaded = sum(
-        warehouse.load_partition(
-            described, read_landing(entity, dsn, day), day, load_key(run_id, entity, day)
-        )
-        for day in partitions
-    )
+    loaded = 0
+    for part in [None] if dates is None else _split_dates(entity, dsn, dates):
+        rows = read_landing(entity, dsn, part)
+        loaded += warehouse.load_partitions(described, rows, part, load_key(run_id, entity, part))
     warehouse.settle(described)
     return loaded
 
 
-def load_key(run_id: str, entity: str, day: datetime.date | None) -> str:
-    """Return the key of a run, table and partition."""
-    return f"{run_id}-{entity}-{day or 'all'}"
+def load_key(run_id: str, entity: str, dates: Sequence[datetime.date] | None) -> str:
+    """Return the key of a run, table and partitions."""
+    return f"{run_id}-{entity}-{f'{dates[0]}-{dates[-1]}' if dates else 'all'}"
+
+
+def _split_dates(entity: str, dsn: str, dates: Sequence[datetime.date]) -> Iterator[list[datetime.date]]:
+    """Yield dates that are loaded together: as many as hold ROWS_OF_LOAD rows, at least one."""
+    counts = count_landing(entity, dsn, dates)
+    part: list[datetime.date] = []
+    rows = 0
+    for day in dates:
+        rows += counts.get(day, 0)
+        if part and rows > ROWS_OF_LOAD:
+            yield part
+            part, rows = [], counts.get(day, 0)
+        part.append(day)
+    if part:
+        yield part
 
 
 def _transfer_changed(warehouse: Warehouse, entity: str, dsn: str, run_id: str) -> int:
@@ -65,5 +80,5 @@ def _transfer_changed(warehouse: Warehouse, entity: str, dsn: str, run_id: str) 
     landed, loaded = fingerprint_landing(entity, dsn, role=ETL_ROLE), warehouse.fingerprint(described)
     if not landed.equals(loaded):
         whole = read_landing(entity, dsn)
-        warehouse.load_partition(described, whole, None, load_key(run_id, entity, None))
+        warehouse.load_partitions(described, whole, None, load_key(run_id, entity, None))
     return int(landed["rows"].sum())

@@ -5,7 +5,7 @@ raw (dbt).
 """
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import pandas as pd
@@ -33,10 +33,10 @@ class Warehouse(Protocol):
         longer copied stays. Raises `RawTableDiffers` for a column of another type.
         """
 
-    def load_partition(
-        self, entity: Entity, rows: pa.Table, partition: datetime.date | None, load_key: str
+    def load_partitions(
+        self, entity: Entity, rows: pa.Table, partitions: Sequence[datetime.date] | None, load_key: str
     ) -> int:
-        """Replace one partition, or the whole table, by `rows` (schema of the entity); returns their number.
+        """Replace partitions at once, or the whole table, by `rows` of its schema; returns their number.
 
         The same `load_key` with the same rows is loaded once. Raises ValueError for rows of another date.
         """

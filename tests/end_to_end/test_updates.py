@@ -97,12 +97,12 @@ def break_landing(platform: Platform, patch: pytest.MonkeyPatch, day: date) -> N
 
 def break_load(_: Platform, patch: pytest.MonkeyPatch, __: date) -> None:
     """Gate C: a load omits a row."""
-    load = PostgresWarehouse.load_partition
+    load = PostgresWarehouse.load_partitions
 
     def lossy(self: object, entity: object, rows: object, *rest: object) -> object:
         return load(self, entity, rows.slice(1), *rest)  # type: ignore[arg-type, attr-defined]
 
-    patch.setattr(PostgresWarehouse, "load_partition", lossy)
+    patch.setattr(PostgresWarehouse, "load_partitions", lossy)
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """The statements that our own code sent to a server of BigQuery, for the analyzer; dbt's are in leg 1."""
 
+import itertools
 import re
 from collections.abc import Iterable
 
@@ -42,13 +43,19 @@ def list_relations(client: bigquery.Client, statements: Iterable[str]) -> list[R
     return list(found.values())
 
 
+def _split_transaction(statement: str) -> list[str]:
+    """Return the statements of a transaction, which the analyzer takes one by one."""
+    found = re.fullmatch(r"begin transaction; (.*); commit transaction", statement, re.DOTALL)
+    return found[1].split("; ") if found else [statement]
+
+
 def find_refusals(client: bigquery.Client, statements: Iterable[str]) -> list[str]:
     """Return what Google's analyzer refuses of the statements, each with its own words."""
     relations = list_relations(client, statements)
     datasets = "|".join(sorted({relation.path[1] for relation in relations}))
     without_project = re.compile(rf"(?<![.`\w])({datasets})\.(\w+)")
     refused = []
-    for statement in statements:
+    for statement in itertools.chain.from_iterable(map(_split_transaction, statements)):
         # The analyzer's catalog has full names; BigQuery takes the client's project and one pair of quotes.
         sql = re.sub(r"`(\w+)\.(\w+)\.(\w+)`", r"`\1`.`\2`.`\3`", statement)
         sql = without_project.sub(rf"`{client.project}`.`\1`.`\2`", sql)

@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
@@ -61,25 +62,43 @@ def test_raw_in_postgres(landed: Company, postgres: Warehouse) -> None:
 @pytest.mark.emulator
 def test_raw_in_bigquery(landed: Company, emulator: BigQueryWarehouse) -> None:
     check_raw(landed, emulator)
-    labels = [job.labels for job in emulator._client(WAREHOUSE_RAW).list_jobs()]
-    assert {"app": "myproperty", "run": "the-run-of-the-test"} in labels and {} not in labels
+    emulator.query("select 1 as one")
+    jobs = [*emulator._client(WAREHOUSE_RAW).list_jobs()]
+    labels = [job.labels for job in jobs]
+    for work in ("load", "gate"):
+        assert {"app": "myproperty", "work": work, "run": "the-run-of-the-test"} in labels
+    assert {} not in labels
+    queries = [job for job in jobs if isinstance(job, bigquery.QueryJob)]
+    assert queries and {job.maximum_bytes_billed for job in queries} == {100 * 2**30}
 
 
 def check_raw(landed: Company, warehouse: Warehouse) -> None:
     """Load two dates, load them again, then replace one by fewer rows: the other is unchanged."""
-    tables = [read_landing("meter_readings", landed.dsn, day) for day in DAYS]
+    tables = [read_landing("meter_readings", landed.dsn, [day]) for day in DAYS]
     warehouse.ensure_table(READINGS)
     warehouse.ensure_table(READINGS)
     for run in ("first", "first", "second"):
         for day, rows in zip(DAYS, tables, strict=True):
-            assert warehouse.load_partition(READINGS, rows, day, f"{run}-{day}") == rows.num_rows
+            assert warehouse.load_partitions(READINGS, rows, [day], f"{run}-{day}") == rows.num_rows
             assert_equals_landing(landed, warehouse, day)
-    assert warehouse.load_partition(READINGS, tables[1].slice(0, 1), DAYS[1], "third") == 1
+    assert warehouse.load_partitions(READINGS, tables[1].slice(0, 1), [DAYS[1]], "third") == 1
     assert list(warehouse.fingerprint(READINGS, DAYS[1], END)["rows"]) == [1]
     assert_equals_landing(landed, warehouse, DAYS[0])
     # The first rows come back: a new run loads them again.
-    warehouse.load_partition(READINGS, tables[1], DAYS[1], "fourth")
+    warehouse.load_partitions(READINGS, tables[1], [DAYS[1]], "fourth")
     assert_equals_landing(landed, warehouse, DAYS[1])
+    check_range(landed, warehouse, pa.concat_tables(tables))
+
+
+def check_range(landed: Company, warehouse: Warehouse, rows: pa.Table) -> None:
+    """Both dates are replaced at once, and once; a date of the range without rows is emptied."""
+    few = rows.filter(pc.equal(rows["reading_date"], DAYS[0])).slice(0, 1)
+    assert warehouse.load_partitions(READINGS, few, DAYS, "fifth") == 1
+    assert int(warehouse.fingerprint(READINGS, DAYS[0], END)["rows"].sum()) == 1
+    for _ in range(2):
+        assert warehouse.load_partitions(READINGS, rows, DAYS, "sixth") == rows.num_rows
+        for day in DAYS:
+            assert_equals_landing(landed, warehouse, day)
 
 
 def test_a_new_column_is_added_in_postgres(landed: Company, postgres: Warehouse) -> None:
@@ -96,13 +115,13 @@ def check_new_column(landed: Company, warehouse: Warehouse) -> None:
     entity = replace(READINGS, name="upgraded_readings")
     former = without(entity, "value_native", "is_estimated")
     assert warehouse.ensure_table(former) == []
-    tables = [read_landing("meter_readings", landed.dsn, day) for day in DAYS]
+    tables = [read_landing("meter_readings", landed.dsn, [day]) for day in DAYS]
     for day, rows in zip(DAYS, tables, strict=True):
-        warehouse.load_partition(former, rows.select(former.schema.names), day, f"former-{day}")
+        warehouse.load_partitions(former, rows.select(former.schema.names), [day], f"former-{day}")
     before = warehouse.fingerprint(former, *DAYS).to_dict("records")
     assert set(warehouse.ensure_table(entity)) == {"value_native", "is_estimated"}
     assert warehouse.ensure_table(entity) == []
-    warehouse.load_partition(entity, tables[1], DAYS[1], "upgraded")
+    warehouse.load_partitions(entity, tables[1], [DAYS[1]], "upgraded")
     assert_equals_landing(landed, warehouse, DAYS[1], entity)
     assert before and warehouse.fingerprint(former, *DAYS).to_dict("records") == before
     # A former release may still load what it knows.
@@ -150,9 +169,9 @@ def assert_equals_landing(
 
 
 def test_rows_of_another_date_are_refused(landed: Company, postgres: Warehouse) -> None:
-    rows = read_landing("meter_readings", landed.dsn, DAYS[0])
+    rows = read_landing("meter_readings", landed.dsn, DAYS[:1])
     with pytest.raises(ValueError, match="other dates"):
-        postgres.load_partition(READINGS, rows, DAYS[1], "key")
+        postgres.load_partitions(READINGS, rows, [DAYS[1]], "key")
 
 
 def test_a_query_keeps_every_digit(postgres: Warehouse) -> None:
@@ -338,14 +357,14 @@ def check_growing(company: Company, warehouse: Warehouse) -> None:
     """First load, no change, changed and added rows, deleted rows: raw equals landing each time."""
     entity = ENTITIES["agent_audit"]
     wholes: list[str] = []
-    load_partition = warehouse.load_partition
+    load_partitions = warehouse.load_partitions
 
     def watched(*given: Any) -> int:
         wholes.append(given[3])
-        return load_partition(*given)
+        return load_partitions(*given)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(warehouse, "load_partition", watched)
+        patch.setattr(warehouse, "load_partitions", watched)
         for run, changes, is_whole in (
             ("first", (CALLED,), True),
             ("second", (), False),
@@ -358,3 +377,28 @@ def check_growing(company: Company, warehouse: Warehouse) -> None:
             assert (wholes[-1:] == [f"{run}-agent_audit-all"]) == is_whole
             landed = fingerprint_landing(entity.name, company.dsn)
             assert landed.equals(warehouse.fingerprint(entity))
+
+
+def test_dates_are_loaded_together_as_far_as_memory_allows(
+    landed: Company, postgres: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load, parts = postgres.load_partitions, []
+
+    def watched(entity: Entity, rows: pa.Table, dates: list[date], key: str) -> int:
+        parts.append((dates, key))
+        return load(entity, rows, dates, key)
+
+    monkeypatch.setattr(postgres, "load_partitions", watched)
+    rows = read_landing(READINGS.name, landed.dsn, DAYS).num_rows
+    for most, expected in (
+        (rows, [[*DAYS]]),
+        (rows - 1, [[day] for day in DAYS]),
+        (1, [[day] for day in DAYS]),
+    ):
+        parts.clear()
+        monkeypatch.setattr("data.raw.transfer.ROWS_OF_LOAD", most)
+        assert transfer(postgres, READINGS.name, landed.dsn, "a-run", DAYS) == rows
+        assert [dates for dates, _ in parts] == expected
+        assert len({key for _, key in parts}) == len(parts)
+        for day in DAYS:
+            assert_equals_landing(landed, postgres, day)

@@ -270,13 +270,13 @@ def lossy_landing(statement: str) -> During:
 @contextmanager
 def lossy_load(site: Site) -> Iterator[None]:
     """Let each load leave out its first row."""
-    load = PostgresWarehouse.load_partition
+    load = PostgresWarehouse.load_partitions
 
     def wrong(self: Any, entity: Any, rows: Any, *rest: Any) -> int:
         return load(self, entity, rows.slice(1), *rest)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(PostgresWarehouse, "load_partition", wrong)
+        patch.setattr(PostgresWarehouse, "load_partitions", wrong)
         yield
 
 

@@ -20,9 +20,13 @@ def bigquery_client(
     project: str,
     location: str | None,
     account: str | None = None,
+    *,
     labels: Mapping[str, str] | None = None,
+    maximum_bytes_billed: int | None = None,
 ) -> bigquery.Client:
     """Return a client of the server at `endpoint`, or of Google for None; its jobs have the `labels`.
+
+    A query that would bill more than `maximum_bytes_billed` fails before it costs anything.
 
     At Google it acts as the service account `account`, which the machine's own credentials have to be allowed
     to impersonate; None: as the machine's own. Any other endpoint believes the account that it is given, and
@@ -30,13 +34,17 @@ def bigquery_client(
     machine has no credentials.
     """
 
+    of_queries = bigquery.QueryJobConfig(labels=dict(labels or {}))
+    if maximum_bytes_billed is not None:
+        of_queries.maximum_bytes_billed = maximum_bytes_billed
+
     def connect(credentials: Credentials, options: ClientOptions | None = None) -> bigquery.Client:
         return bigquery.Client(
             project=project,
             location=location,
             credentials=credentials,
             client_options=options,
-            default_query_job_config=bigquery.QueryJobConfig(labels=dict(labels or {})),
+            default_query_job_config=of_queries,
             default_load_job_config=bigquery.LoadJobConfig(labels=dict(labels or {})),
         )
 
