@@ -131,8 +131,8 @@ class Settings(BaseSettings):
     bigquery_maximum_bytes_billed: int = Field(
         default=100 * 2**30,
         gt=0,
-        description="Bytes that one statement of the pipeline may bill on BigQuery; a larger one fails, at no "
-        "cost.",
+        description="Bytes that one statement of the pipeline may bill on BigQuery. A larger one fails, at "
+        "no cost.",
     )
     bigquery_raw_account: str | None = _account_of(WAREHOUSE_RAW)
     bigquery_dbt_account: str | None = _account_of(WAREHOUSE_DBT)
