@@ -82,6 +82,9 @@ def _fill_open_fields(content: dict[str, Any]) -> tuple[dict[str, Any], list[str
     filled = dict(content)
     open_fields = [name for name in _WORDS if name in content and content[name] is None]
     filled |= {name: _WORDS[name] for name in open_fields}
+    if "decimal" in content and content["decimal"] is None:
+        filled["decimal"] = ","
+        open_fields.append("decimal")
     for field in ("values", "day"):
         entries = content.get(field) or []
         filled[field] = [dict(entry) for entry in ([entries] if isinstance(entries, dict) else entries)]

@@ -6,7 +6,9 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+import yaml
 
+from data.ingest.proposals import propose_mapping
 from tests.formats.test_suggest_amounts import draw, propose, total, write
 
 
@@ -69,3 +71,30 @@ def test_runs_of_a_day_with_short_names(tmp_path: Path) -> None:
     path, proposal = propose(tmp_path, "\n".join([",".join(header), *rows, ""]))
     expected = {"import": 2 * sum(values["Imp"]), "export": 2 * sum(values["Exp"])}
     assert total(path, proposal) == expected and isinstance(sum(values["Imp"]), Decimal)
+
+
+@pytest.mark.parametrize(
+    ("zone", "decimal", "thousands"),
+    [
+        ("Europe/Amsterdam", ",", None),
+        ("Europe/London", None, ","),
+        ("America/Chicago", None, ","),
+        (None, "open", None),
+        ("America/Bogota", "open", None),
+    ],
+)
+def test_a_comma_before_three_digits_in_every_number_follows_the_zone(
+    tmp_path: Path, zone: str | None, decimal: str | None, thousands: str | None
+) -> None:
+    numbers = [day * 1000 + day * 37 % 900 + 100 for day in range(1, 27)]
+    rows = [f"2024-03-{day:02}\t{number:,}" for day, number in enumerate(numbers, 1)]
+    path = tmp_path / "export.txt"
+    path.write_text("\n".join(["Day\tUsage (kWh)", *rows, ""]))
+    proposal = propose_mapping(path, zone)
+    content = yaml.safe_load(proposal)
+    assert ("decimal" in content and content["decimal"] is None) == (decimal == "open")
+    assert content.get("decimal") == (None if decimal == "open" else decimal)
+    assert content.get("thousands") == thousands
+    read = sum(numbers) if thousands else Decimal(sum(numbers)) / 1000
+    assert f" {read} kWh, 26 intervals" in proposal
+    assert bool(re.search("word for the trial in .*decimal", proposal)) == (decimal == "open")

@@ -169,7 +169,7 @@ def _write_lines(path: Path, sample: Sample, timezone: str | None) -> list[str]:
     words = {word for word in words if not any(row[0].strip().startswith(word) for row in sample.rows)}
     sample.totals = sorted({*sample.totals, *words})
     numeric = [n for n in range(len(sample.names)) if n not in dated and has_numbers(sample, n)]
-    sample.decimal, sample.thousands = find_number_marks(sample, numeric)
+    sample.decimal, sample.thousands, sample.unclear = find_number_marks(sample, numeric, timezone)
     meter = find_meter_column(sample, dated)
     # A total after the values, or a site number before them, is not one of the values.
     cells = [n for n in numeric if n != meter and not TOTAL.search(sample.names[n])]

@@ -50,6 +50,8 @@ class Sample:
     no_values: set[str] = field(default_factory=set)
     decimal: str = "."
     thousands: str | None = None
+    # A number whose comma may stand before decimals or between thousands.
+    unclear: str | None = None
     # The names as the file writes them, if `names` has units of the row below too.
     header: list[str] = field(default_factory=list)
 
