@@ -98,9 +98,11 @@ class Tables:
 
     def _find_ignored(self, table: RowTable) -> Mask:
         ignored = np.zeros(len(table.lines), dtype=np.bool_)
-        first = _normalize_texts(table.strings.column(0))
-        for word in self._mapping.ignore_rows:
-            ignored |= to_mask(pc.starts_with(first, word.lower()))
+        # The word of a total of the day may stand in the place of the time.
+        cells = [table.strings.column(0), table.take_column(self._layout.find_place("time"))]
+        for texts in map(_normalize_texts, cells):
+            for word in self._mapping.ignore_rows:
+                ignored |= to_mask(pc.starts_with(texts, word.lower()))
         return ignored
 
     def _find_headers(self, table: RowTable) -> Mask:

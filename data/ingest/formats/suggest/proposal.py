@@ -30,6 +30,7 @@ from data.ingest.formats.suggest.reading_rows import write_reading_body
 from data.ingest.formats.suggest.sample import (
     TOTAL,
     Sample,
+    drop_totals_of_days,
     find_beginnings,
     has_numbers,
     name_column,
@@ -167,7 +168,7 @@ def _write_lines(path: Path, sample: Sample, timezone: str | None) -> list[str]:
     # Words with which neither a row of data nor a repeated header begins.
     words = find_beginnings([note for note in notes if note.strip() != sample.names[0]])
     words = {word for word in words if not any(row[0].strip().startswith(word) for row in sample.rows)}
-    sample.totals = sorted({*sample.totals, *words})
+    sample.totals = sorted({*sample.totals, *words, *drop_totals_of_days(sample)})
     numeric = [n for n in range(len(sample.names)) if n not in dated and has_numbers(sample, n)]
     sample.decimal, sample.thousands, sample.unclear = find_number_marks(sample, numeric, timezone)
     meter = find_meter_column(sample, dated)

@@ -13,7 +13,7 @@ from pathlib import Path
 from data.ingest.formats.file_mappings import MappingError
 from data.ingest.formats.mapped_layout import split_fields
 from data.ingest.formats.mapped_numbers import MINUS
-from data.ingest.formats.suggest.date_formats import is_dated
+from data.ingest.formats.suggest.date_formats import find_formats, is_dated
 from data.ingest.formats.suggest.sections import find_sections
 
 MIN_TITLE_CHARS = 4
@@ -181,6 +181,17 @@ def find_beginnings(texts: list[str]) -> set[str]:
     """Return the first words of titles and notes, without the date or number that follows."""
     words = {re.split(r"[:0-9]", text)[0].strip() for text in texts}
     return {word for word in words if len(word) >= MIN_TITLE_CHARS}
+
+
+def drop_totals_of_days(sample: Sample) -> set[str]:
+    """Drop the rows whose time is a word for a total; return these words."""
+    for place in range(len(sample.names)):
+        texts = set(sample.take_texts(place))
+        words = {text for text in texts if TOTAL.match(text) and not re.search("[0-9]", text)}
+        if words and find_formats(sorted(texts - words), dates=False):
+            sample.rows = [row for row in sample.rows if row[place].strip() not in words]
+            return words
+    return set()
 
 
 def name_column(sample: Sample, place: int) -> str:
