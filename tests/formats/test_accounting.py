@@ -377,7 +377,7 @@ def test_the_telegrams_of_a_log_add_up(telegrams: list[tuple[str, int, int]]) ->
 )
 def test_a_message_adds_up_as_its_text_does(lines: list[str]) -> None:
     text = "\n".join([test_nem12.HEADER, test_nem12.series(), test_nem12.day("20240301"), *lines, "900", ""])
-    found = []
+    found: list[object] = []
     for content in (text, test_asexml.message(test_asexml.notification(text))):
         try:
             found.append(count(content.encode(), None))

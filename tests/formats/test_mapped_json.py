@@ -185,6 +185,67 @@ def test_a_path_names_keys_and_whole_arrays_alone(changes: dict[str, Any]) -> No
         parse_mapping(declare(**changes), "portal.yaml")
 
 
+LISTS = {"t": TIMES, "a": VALUES, "b": [value / 2 for value in VALUES], "site": "Roof"}
+OF_LISTS: dict[str, Any] = {
+    "rows": "$",
+    "identifier": None,
+    "columns": {"timestamp": "$.t[*]", "identifier": "$.site"},
+    "values": [
+        {"column": "$.b[*]", "channel": "import", "unit": "kWh"},
+        {"column": "$.a[*]", "channel": "export", "unit": "kWh"},
+    ],
+}
+
+
+def test_lists_beside_each_other_are_columns(tmp_path: Path) -> None:
+    parsed = read(tmp_path, LISTS, **OF_LISTS)
+    assert set(parsed.readings["identifier"].to_pylist()) == {"Roof"}
+    found = {"import": Decimal(0), "export": Decimal(0)}
+    for row in parsed.readings.to_pylist():
+        found[row["channel"]] += row["value"]
+    assert found == {"import": EXPECTED / 2, "export": EXPECTED}
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ({"a": VALUES[1:]}, "JSON-CONTENT"),
+        ({"t": []}, "MAP-COLUMNS"),
+        ({"b": "none"}, "MAP-COLUMNS"),
+        ({"t": [*TIMES, *TIMES[:1]], "a": [*VALUES, 9], "b": [*VALUES, 9]}, "VEE-CONFLICT"),
+    ],
+)
+def test_lists_that_do_not_fit_are_refused(tmp_path: Path, change: dict[str, Any], rule: str) -> None:
+    if rule == "VEE-CONFLICT":
+        assert set(read(tmp_path, LISTS | change, **OF_LISTS).rejected["rule"].to_pylist()) == {rule}
+        return
+    with pytest.raises(RefusedFile) as refusal:
+        read(tmp_path, LISTS | change, **OF_LISTS)
+    assert refusal.value.rule == rule
+
+
+def test_lists_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("data.ingest.formats.mapped_json.MAX_LIST_VALUES", 71)
+    with pytest.raises(RefusedFile, match="the lists hold more than 71 values"):
+        read(tmp_path, LISTS, **OF_LISTS)
+
+
+def test_the_places_of_an_array_are_those_of_the_document(tmp_path: Path) -> None:
+    """In the order of the mapping, the third value would have been taken for the second one."""
+    rows = [[time, value, 2 * value] for time, value in zip(TIMES, VALUES, strict=True)]
+    columns = {"timestamp": 1, "identifier": "$.site"}
+    found = [
+        {"column": 3, "channel": "import", "unit": "kWh"},
+        {"column": 2, "channel": "export", "unit": "kWh"},
+    ]
+    document = {"site": "Roof", "data": rows}
+    parsed = read(tmp_path, document, identifier=None, columns=columns, values=found)
+    sums = {"import": Decimal(0), "export": Decimal(0)}
+    for row in parsed.readings.to_pylist():
+        sums[row["channel"]] += row["value"]
+    assert sums == {"import": 2 * EXPECTED, "export": EXPECTED}
+
+
 def test_a_dial_in_a_unit_of_its_own_is_read_by_a_factor(tmp_path: Path) -> None:
     """As inexogy sends it: milliseconds, and an energy that counts 10 ** -10 kWh."""
     reads = [1_234_567_890_123 + n * n * 1_000_003 for n in range(97)]

@@ -44,6 +44,21 @@ PORTALS: dict[str, tuple[Any, str]] = {
     ),
     "pairs of seconds": ({"series": stamp(1)}, "$.series[*]"),
     "pairs of milliseconds": ({"unit": "kWh", "series": stamp(1000)}, "$.series[*]"),
+    "lists beside each other": (
+        {
+            "meter": "M1",
+            "usage": {"at": [row["start"] for row in pair()], "kWh": [row["value"] for row in pair()]},
+        },
+        "$",
+    ),
+    "pairs below the name of their series": (
+        {"unit": "kWh", "series": [{"name": "consumption", "data": stamp(1)}]},
+        "$.series[*].data[*]",
+    ),
+    "seconds of an unknown name": (
+        {"rows": [{"x": at, "kWh": value} for at, value in stamp(1)]},
+        "$.rows[*]",
+    ),
     "beside prices": ({"prices": pair("hour", "price")[:9], "usage": pair("hour", "kWh")}, "$.usage[*]"),
 }
 

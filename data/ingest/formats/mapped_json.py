@@ -20,6 +20,8 @@ from data.ingest.formats.format import FileFormat, MappingUse
 from data.ingest.formats.json_events import END, iter_leaves, to_text
 from data.ingest.formats.mapping import CsvMapping
 
+# Values of lists beside each other, which are held in memory.
+MAX_LIST_VALUES = 2_000_000
 # Paths that a refusal names, so that a person sees what the file has instead.
 MAX_NAMED_PATHS = 20
 
@@ -59,20 +61,28 @@ FORMAT = FileFormat(
 
 
 class JsonRows:
-    """The rows of a document at the path `rows`, as CSV with a header: their values at `columns`."""
+    """The rows of a document at the path `rows`, as CSV with a header: their values at `columns`.
+
+    Columns that are lists, such as `$.times[*]`, are beside each other: a row for each place in them.
+    """
 
     def __init__(self, path: Path, rows: str, columns: Sequence[str | int], same: Mapping[str, str]) -> None:
         self._path = path
         self._same = same
         self._row = _to_key(rows)
-        self._columns = list(dict.fromkeys([*columns, *same]))
+        # A mapping names a value of an array by its place, and the table has it there.
+        places = range(1, max((one for one in columns if isinstance(one, int)), default=0) + 1)
+        self._columns: list[str | int] = list(dict.fromkeys([*places, *columns, *same]))
         # Columns of the row by their key, by their place in a row that is an array, and of what contains it.
         self._inside: dict[str, str | int] = {}
         self._places: dict[int, str | int] = {}
         self._outside: dict[str, str | int] = {}
+        self._lists: dict[str, str | int] = {}
         for column in self._columns:
             if isinstance(column, int):
                 self._places[column] = column
+            elif column.startswith("$") and column.endswith("[*]"):
+                self._lists[_to_key(column)] = column
             elif column.startswith("$"):
                 self._outside[_to_key(column)] = column
             else:
@@ -89,7 +99,7 @@ class JsonRows:
         text = io.StringIO(newline="")
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(self._columns)
-        for row in self._iter_rows(member):
+        for row in self._iter_places(member) if self._lists else self._iter_rows(member):
             writer.writerow([_clean(row.get(column)) for column in self._columns])
             if text.tell() > READ_BYTES:
                 yield text.getvalue().encode(errors="replace")
@@ -130,6 +140,34 @@ class JsonRows:
                 self._seen.add(self._outside[key])
         self._check_whole(count)
 
+    def _iter_places(self, member: Member) -> Iterator[dict[str | int, Any]]:
+        """Yield a row for each place of the lists. Raises `RefusedFile` for lists of different lengths."""
+        lists: dict[str | int, list[Any]] = {column: [] for column in self._lists.values()}
+        around: dict[str | int, Any] = {}
+        count = 0
+        for key, value in iter_leaves(self._path, member):
+            if len(self._paths) < MAX_NAMED_PATHS:
+                self._paths[key] = None
+            if key in self._lists:
+                lists[self._lists[key]].append(value)
+                self._seen.add(self._lists[key])
+                count += 1
+                if count > MAX_LIST_VALUES:
+                    reason = f"the lists hold more than {MAX_LIST_VALUES:,} values"
+                    raise refuse(self._path, None, "FILE-TOO-LARGE", reason)
+            elif key in self._outside:
+                around[self._outside[key]] = value
+                self._seen.add(self._outside[key])
+        self._check_whole(count)
+        lengths = {str(column): len(found) for column, found in lists.items()}
+        if len(set(lengths.values())) > 1:
+            shown = ", ".join(f"{column} has {length}" for column, length in lengths.items())
+            raise refuse(self._path, None, "JSON-CONTENT", f"the lists differ in length: {shown} values")
+        for number, found in enumerate(zip(*lists.values(), strict=True), 1):
+            row = around | dict(zip(lists, found, strict=True))
+            self._check(row, number)
+            yield row
+
     def _check(self, row: Mapping[str | int, Any], count: int) -> None:
         for column, text in self._same.items():
             if to_text(row.get(column)) != text:
@@ -161,7 +199,7 @@ def _find_common(key: str, other: str) -> str:
 
 def to_path(key: str) -> str:
     """Return the JSON path of a key of `iter_leaves`."""
-    return f"$.{key}".replace(".item", "[*]")
+    return f"$.{key}".rstrip(".").replace(".item", "[*]")
 
 
 def _clean(value: Any) -> str:

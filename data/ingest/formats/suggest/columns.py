@@ -6,6 +6,7 @@ Here: guesses by name and content. Not here: the values (`meaning`), or the layo
 
 import itertools
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from data.ingest.formats.assemble import AMOUNTS
@@ -88,7 +89,7 @@ def find_date_formats(sample: Sample, place: int) -> list[str]:
     known = [text for text in texts if re.search(r"[0-9]", text) and not TOTAL.match(text)]
     if not known or len(known) < 0.9 * len(sample.rows) or re.fullmatch(r"[0-9.,]{1,7}", known[0]):
         return []
-    if EPOCH_NAME.search(sample.names[place]) or _count_seconds(sample.names[place], known):
+    if EPOCH_NAME.search(sample.names[place]) or _count_seconds(known):
         for form, epoch in EPOCHS.items():
             if all(map(epoch.fullmatch, known)):
                 return [form]
@@ -98,12 +99,14 @@ def find_date_formats(sample: Sample, place: int) -> list[str]:
     return next(of_all, []) or _find_format_of_most(known)
 
 
-def _count_seconds(name: str, texts: list[str]) -> bool:
-    """Whether the long numbers of a column without a name follow each other as times do."""
-    if re.search(r"[^\W\d_]", name) or not all(re.fullmatch(r"1[0-9]{9}([0-9]{3})?", text) for text in texts):
+def _count_seconds(texts: list[str]) -> bool:
+    """Whether long numbers follow each other as times do: most of them by the same whole minutes."""
+    if len(texts) < MIN_CHANGES or not all(map(re.compile(r"1[0-9]{9}([0-9]{3})?").fullmatch, texts)):
         return False
-    steps = {int(after) - int(before) for before, after in itertools.pairwise(texts)}
-    return len(texts) >= MIN_CHANGES and (max(steps) < 0 or min(steps) > 0)
+    per_second = 1000 if len(texts[0]) > 10 else 1
+    steps = Counter(abs(int(after) - int(before)) for before, after in itertools.pairwise(texts))
+    step, count = steps.most_common(1)[0]
+    return 2 * count >= len(texts) and step > 0 and step % (60 * per_second) == 0
 
 
 def _find_format_of_most(texts: list[str]) -> list[str]:

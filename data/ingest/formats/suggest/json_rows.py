@@ -6,6 +6,7 @@ columns, which is guessed as for CSV (`proposal`), or reading by the mapping (`m
 
 import itertools
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 from data.ingest.formats.container import open_members
@@ -18,31 +19,45 @@ MAX_VALUES = 100_000
 MAX_BYTES = 1 << 20
 # A row has a few values; objects with many keys hold the readings as keys.
 MAX_COLUMNS = 60
+# Lists that are shorter are no readings.
+MIN_PLACES = 12
 
 
-def read_table(path: Path) -> tuple[str, str, list[str]] | None:
-    """Return (the path to the rows, the rows as CSV, the values around them).
+@dataclass(frozen=True)
+class JsonTable:
+    """The path to the rows, the rows as CSV, the values around them, and the paths to other rows."""
 
-    None for a document without rows with a date.
+    rows: str
+    text: str
+    around: list[str]
+    others: list[str]
+
+
+def read_table(path: Path) -> JsonTable | None:
+    """Return the table of a document, None for a document without rows with a date.
 
     Raises `RefusedFile` if the document cannot be read.
     """
     found = _find_rows(path)
     if found is None:
         return None
-    key, columns, around = found
+    key, columns, around, others = found
     for member in open_members(path):
         pieces = JsonRows(path, to_path(key), columns, {}).iter_csv(member)
         text = b""
         while len(text) < MAX_BYTES and (piece := next(pieces, b"")):
             text += piece
-        return to_path(key), text.decode(errors="replace"), around
+        return JsonTable(to_path(key), text.decode(errors="replace"), around, list(map(to_path, others)))
     return None
 
 
-def _find_rows(path: Path) -> tuple[str, list[str | int], list[str]] | None:
-    """Return (the key of the rows, their columns, the values around them), by the keys of `iter_leaves`."""
+def _find_rows(path: Path) -> tuple[str, list[str | int], list[str], list[str]] | None:
+    """Return (the key of the rows, their columns, the values around them, the keys of other rows).
+
+    Keys are those of `iter_leaves`.
+    """
     rows: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     values: dict[str, str] = {}
     dated: set[str] = set()
     for member in open_members(path):
@@ -50,21 +65,43 @@ def _find_rows(path: Path) -> tuple[str, list[str | int], list[str]] | None:
             if value is END:
                 rows[key] += 1
                 continue
+            counts[key] += 1
             values[key] = to_text(value) or ""
             if key not in dated and is_dated(to_text(value) or ""):
                 dated.add(key)
         break
     candidates = [key for key in rows if key.endswith("item") and any(_is_inside(one, key) for one in dated)]
     if not candidates:
-        return None
+        return _find_lists(counts, values, dated)
     key = max(candidates, key=lambda one: (rows[one], len(one)))
-    if f"{key}.item" in values:
-        around = [text for one, text in values.items() if not one.startswith(key)]
-        return key, [*range(1, _count_places(path, key) + 1)], around
-    inside: list[str | int] = [one.removeprefix(f"{key}.") for one in values if _is_inside(one, key)]
+    others = [
+        one
+        for one in candidates
+        if 2 * rows[one] >= rows[key] and one != key and not key.startswith(f"{one}.")
+    ]
     outside = [one for one in values if not one.startswith(key) and _holds(one, key)]
-    columns = [*map(to_path, outside), *inside]
-    return (key, columns, [values[one] for one in outside]) if len(columns) <= MAX_COLUMNS else None
+    inside: list[str | int] = [one.removeprefix(f"{key}.") for one in values if _is_inside(one, key)]
+    if f"{key}.item" in values:
+        inside = [*range(1, _count_places(path, key) + 1)]
+    # The places of an array come first: the table has them there.
+    columns = [*inside, *map(to_path, outside)]
+    around = [values[one] for one in outside]
+    return (key, columns, around, others) if len(columns) <= MAX_COLUMNS else None
+
+
+def _find_lists(
+    counts: Counter[str], values: dict[str, str], dated: set[str]
+) -> tuple[str, list[str | int], list[str], list[str]] | None:
+    """Return the same for lists beside a list of dates, of which each place is a row."""
+    of_dates = max((key for key in dated if key.endswith(".item")), key=counts.__getitem__, default=None)
+    if of_dates is None or counts[of_dates] < MIN_PLACES:
+        return None
+    lists = [key for key in counts if key.endswith(".item") and counts[key] == counts[of_dates]]
+    outside = [key for key in values if _holds(key, of_dates) and counts[key] == 1]
+    columns: list[str | int] = [*map(to_path, (of_dates, *(one for one in lists if one != of_dates)))]
+    columns += map(to_path, outside)
+    is_table = len(lists) > 1 and len(columns) <= MAX_COLUMNS
+    return ("", columns, [values[key] for key in outside], []) if is_table else None
 
 
 def _is_inside(value: str, row: str) -> bool:

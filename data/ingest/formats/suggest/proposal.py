@@ -23,7 +23,7 @@ from data.ingest.formats.suggest.columns import (
     find_meter_column,
     find_meter_name,
 )
-from data.ingest.formats.suggest.date_formats import cut_time, lacks_date, rank_formats
+from data.ingest.formats.suggest.date_formats import cut_time, is_dated, lacks_date, rank_formats
 from data.ingest.formats.suggest.day_rows import find_day_runs, write_day_body
 from data.ingest.formats.suggest.meaning import CHECK, find_number_marks, write_number_marks
 from data.ingest.formats.suggest.reading_rows import write_reading_body
@@ -87,14 +87,21 @@ def suggest_mapping(path: Path | str, timezone: str | None = None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _suggest_for_json(path: Path, table: tuple[str, str, list[str]], timezone: str | None) -> str:
+def _suggest_for_json(path: Path, table: json_rows.JsonTable, timezone: str | None) -> str:
     """Propose for rows at a path what would be proposed for them as CSV."""
-    rows, text, around = table
-    sample = read_sample(path, text)
-    sample.above = around
+    sample = read_sample(path, table.text)
+    sample.above = table.around
+    # The signs of a path belong to no name.
+    sample.header = sample.header or sample.names
+    sample.names = [re.sub(r"^\$\.|\[\*\]", "", name) for name in sample.names]
     lines = _write_lines(path, sample, timezone)
     kept = [line for line in lines if not line.startswith(_OF_TEXT)]
-    kept[kept.index("format: mapped_csv")] = f"format: mapped_json\nrows: {rows}"
+    place = kept.index("format: mapped_csv")
+    kept[place : place + 1] = [
+        "format: mapped_json",
+        f"rows: {table.rows}",
+        *(f"# not read: the rows at {other}, which need a mapping of their own" for other in table.others),
+    ]
     # The columns of a row that is an array are places.
     return "\n".join(re.sub(r': "([0-9]+)"$', r": \1", line) for line in kept) + "\n"
 
@@ -156,6 +163,11 @@ def _write_lines(path: Path, sample: Sample, timezone: str | None) -> list[str]:
     }
     dated = {place: forms for place, (forms, _) in ranked.items()}
     if not dated:
+        if sum(map(is_dated, sample.names)) > 1:
+            raise MappingError(
+                f"{path}: the dates stand in the header, a column for each day, which no mapping describes. "
+                "Turn rows and columns in a spreadsheet, or ask the sender for a row for each day"
+            )
         raise MappingError(
             f"{path}: the file has no column of dates. Write the mapping by hand, see docs/formats.md"
         )
