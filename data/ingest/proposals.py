@@ -91,6 +91,9 @@ def _fill_open_fields(content: dict[str, Any]) -> tuple[dict[str, Any], list[str
         for entry in filled[field]:
             for name in [name for name in _WORDS_OF_VALUES if name in entry and entry[name] is None]:
                 entry[name] = _WORDS_OF_VALUES[name]
+                if name == "channel":
+                    # Values of no channel have no opposite one.
+                    entry.pop("negative", None)
                 open_fields.append(f"{name} of {entry.get('column', entry.get('register'))}")
     for field in ("channels", "sections"):
         words = content.get(field) or {}

@@ -9,8 +9,9 @@ rejected (`REJECTED`), the meter configuration (`REGISTERS`) and the rows that a
 import dataclasses
 import datetime
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
+from typing import Protocol
 
 import pyarrow as pa
 
@@ -145,7 +146,9 @@ class ParsedFile:
 
 
 # (identifier, register) to the first and last start of its readings, in microseconds since 1970.
-Spans = dict[tuple[str, str], tuple[int, int]]
+# (identifier, register)
+Series = tuple[str, str]
+Spans = dict[Series, tuple[int, int]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,7 +158,9 @@ class FileInParts:
     `parts` yields them again at each call: together they hold each row of the file once, and readings of one
     register in different parts do not overlap. A file that fits into memory has one part. `spans` has all
     registers that were read, in file order; `left_empty` has the columns that a mapping must declare, and
-    without `has_local_times` no zone need be declared. The other attributes are those of `ParsedFile`.
+    without `has_local_times` no zone need be declared. `sums` has the registers that are the sum of others,
+    with the names of these; their readings are rejected, unless `parts` is told to keep them. The other
+    attributes are those of `ParsedFile`.
     """
 
     path: Path
@@ -165,8 +170,15 @@ class FileInParts:
     spans: Spans
     left_empty: frozenset[str]
     register_reads: pa.Table
-    parts: Callable[[], Iterator[ParsedFile]]
+    parts: "ReadParts"
     has_local_times: bool = True
+    sums: Mapping[Series, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+
+
+class ReadParts(Protocol):
+    """Reads the parts of a file; readings of the sums in `kept` are not rejected."""
+
+    def __call__(self, kept: Collection[Series] = ()) -> Iterator[ParsedFile]: ...
 
 
 @dataclasses.dataclass(frozen=True)

@@ -87,9 +87,10 @@ def test_a_comma_before_three_digits_in_every_number_follows_the_zone(
     tmp_path: Path, zone: str | None, decimal: str | None, thousands: str | None
 ) -> None:
     numbers = [day * 1000 + day * 37 % 900 + 100 for day in range(1, 27)]
-    rows = [f"2024-03-{day:02}\t{number:,}" for day, number in enumerate(numbers, 1)]
+    # The numbers of the rows are plain, and say nothing of the others.
+    rows = [f"{day + 99}\t2024-03-{day:02}\t{number:,}" for day, number in enumerate(numbers, 1)]
     path = tmp_path / "export.txt"
-    path.write_text("\n".join(["Day\tUsage (kWh)", *rows, ""]))
+    path.write_text("\n".join(["No.\tDay\tUsage (kWh)", *rows, ""]))
     proposal = propose_mapping(path, zone)
     content = yaml.safe_load(proposal)
     assert ("decimal" in content and content["decimal"] is None) == (decimal == "open")

@@ -18,9 +18,8 @@ import pyarrow.compute as pc
 
 from data.ingest.formats.columns import to_mask
 from data.ingest.formats.wallclock import DAY_US, US
-from data.ingest.schema import ONE_DIRECTION_CHANNELS
+from data.ingest.schema import ONE_DIRECTION_CHANNELS, Series
 
-Series = tuple[str, str]
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 

@@ -70,7 +70,7 @@ class GroupedTexts:
 
     def __init__(self, mark: str) -> None:
         self._mark = mark
-        self._grouped = rf"^[+-]?[1-9][0-9]{{0,2}}({re.escape(mark)}[0-9]{{3}})+$"
+        self.pattern = rf"^[+-]?[1-9][0-9]{{0,2}}({re.escape(mark)}[0-9]{{3}})+$"
         self._may_be = True
         self._has_marks = self._has_several = self._has_hundreds = False
         self._is_below = True
@@ -81,7 +81,7 @@ class GroupedTexts:
             return
         has_mark = pc.match_substring(texts, self._mark)
         marked, plain = texts.filter(has_mark), texts.filter(pc.invert(has_mark))
-        self._may_be = _all(pc.match_substring_regex(marked, self._grouped))
+        self._may_be = _all(pc.match_substring_regex(marked, self.pattern))
         self._has_marks |= len(marked) > 0
         self._has_several |= _any(pc.greater(pc.count_substring(marked, self._mark), 1))
         self._is_below &= _all(pc.match_substring_regex(plain, r"^[+-]?[0-9]{1,3}$"))
@@ -102,8 +102,14 @@ def _all(column: pa.Array) -> bool:
     return pc.all(column).as_py() is not False
 
 
+def stand_between_thousands(texts: Sequence[str], mark: str) -> bool:
+    """Whether each number that has the mark may have it between thousands."""
+    grouped = re.compile(GroupedTexts(mark).pattern)
+    return all(map(grouped.match, (text for text in texts if mark in text)))
+
+
 def are_grouped(texts: Sequence[str], mark: str) -> bool:
-    """Whether a mark stands between thousands alone: 985 beside 1.012, or 8.547.000."""
+    """Whether a mark stands between thousands alone in a column: 985 beside 1.012, or 8.547.000."""
     grouped = GroupedTexts(mark)
     grouped.add(pa.array(texts, pa.string()))
     return grouped.are_thousands

@@ -11,7 +11,7 @@ import dataclasses
 import datetime
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +22,21 @@ import pyarrow.compute as pc
 from data.ingest.errors import RefusedFile
 from data.ingest.formats.columns import Batch, Rejections
 from data.ingest.formats.container import refuse
-from data.ingest.formats.dial_guard import DialFinding, DialGuard, Series
+from data.ingest.formats.dial_guard import DialFinding, DialGuard
 from data.ingest.formats.latest import BY_PART, keep_latest
 from data.ingest.formats.names import check_names
 from data.ingest.formats.sum_guard import SumFinding, find_sums_of_registers
 from data.ingest.rules.measures import flat
-from data.ingest.schema import PARSED, REGISTER_READ, REJECTED, TIMESTAMP, FileInParts, ParsedFile, Spans
+from data.ingest.schema import (
+    PARSED,
+    REGISTER_READ,
+    REJECTED,
+    TIMESTAMP,
+    FileInParts,
+    ParsedFile,
+    Series,
+    Spans,
+)
 from data.ingest.spill import MEMORY_BYTES, Spill
 
 GROUPS = 64
@@ -107,22 +116,23 @@ class Gathered:
         def part(readings: pa.Table, rejected: pa.Table, skipped: Counter[str]) -> ParsedFile:
             return ParsedFile(self.path, format, content_hash, readings, rejected, version, reads, skipped)
 
-        def parts() -> Iterator[ParsedFile]:
+        def parts(kept: Collection[Series] = ()) -> Iterator[ParsedFile]:
+            rejected_sums = {one: found for one, found in sums.items() if one not in kept}
             rejected = self._rejected.tables()
             conflicts = _Conflicts()
             skipped = self._skipped
             twice: SumFinding | None = None
             for waiting in self._readings.whole_keys(self._bound):
-                kept, replaced = keep_latest(*_restore_file_order(waiting))
-                conflicts.add(kept, replaced)
+                read, replaced = keep_latest(*_restore_file_order(waiting))
+                conflicts.add(read, replaced)
                 some = next(rejected, REJECTED.empty_table())
-                equal = waiting.num_rows - kept.num_rows - replaced.num_rows
+                equal = waiting.num_rows - read.num_rows - replaced.num_rows
                 skipped = skipped + Counter({SKIPPED_EQUAL: equal})
-                kept, reads_of_dials = _reject_dials(kept, dials)
+                read, reads_of_dials = _reject_dials(read, dials)
                 if is_declared and twice is None:
-                    twice = next(find_sums_of_registers(kept), None)
-                kept, repeating = _reject_sums(kept, sums)
-                yield part(kept, pa.concat_tables([some, replaced, reads_of_dials, repeating]), skipped)
+                    twice = next(find_sums_of_registers(read), None)
+                read, repeating = _reject_sums(read, rejected_sums)
+                yield part(read, pa.concat_tables([some, replaced, reads_of_dials, repeating]), skipped)
                 skipped = Counter()
             for some in rejected:
                 yield part(PARSED.empty_table(), some, skipped)
@@ -141,6 +151,7 @@ class Gathered:
             reads,
             parts,
             self.has_local_times,
+            {one: found.parts for one, found in sums.items()},
         )
 
     def _find_sums(self, dials: Mapping[Series, DialFinding]) -> dict[Series, SumFinding]:
@@ -155,7 +166,7 @@ class Gathered:
             kept, _ = keep_latest(*_restore_file_order(waiting))
             kept, _ = _reject_dials(kept, dials)
             for found in find_sums_of_registers(kept):
-                if found.parts > 1:
+                if len(found.parts) > 1:
                     sums.setdefault((found.identifier, found.register), found)
         return sums
 
@@ -269,7 +280,7 @@ def wrap_in_part(parsed: ParsedFile) -> FileInParts:
     spans = {(row["identifier"], row["register"]): (0, 0) for row in series.to_pylist()}
     return FileInParts(
         parsed.path, parsed.format, parsed.content_hash, parsed.source_version, spans, frozenset(),
-        parsed.register_reads, lambda: iter([parsed]),
+        parsed.register_reads, lambda kept=(): iter([parsed]),
     )  # fmt: skip
 
 

@@ -34,11 +34,11 @@ _POWERS = {**KWH_PER_UNIT_POWER_OF_TEN, **KVARH_PER_UNIT_POWER_OF_TEN}
 
 @dataclass(frozen=True)
 class SumFinding:
-    """A register of a meter, how many others it repeats, its first line, and how it repeats them."""
+    """A register of a meter, the others that it repeats, its first line, and how it repeats them."""
 
     identifier: str
     register: str
-    parts: int
+    parts: tuple[str, ...]
     line: int
     reason: str
 
@@ -97,7 +97,7 @@ def _find_in_channel(readings: pa.Table) -> SumFinding | None:
             reason = f"{whole!r} {how} {' and '.join(map(repr, parts))}: {channel} would count twice"
             own = (places == names.index(whole)) & (rows >= window.start + begin) & (rows < window.stop)
             identifier = readings["identifier"][0].as_py()
-            return SumFinding(identifier, whole, len(parts), int(lines[own].min()), reason)
+            return SumFinding(identifier, whole, parts, int(lines[own].min()), reason)
     return None
 
 

@@ -36,6 +36,7 @@ from data.ingest.readings.registers import (
     MAX_NEW_METERS,
     NewMeters,
     describe_new_meters,
+    find_kept_sums,
     list_series,
     read_registers,
     refuse_many_meters,
@@ -278,7 +279,13 @@ def _add_new_meters(
     """Return the meters that the file needs at the property `wanted`, and the registers with theirs."""
     lock_meters(session, job.tenant.id)
     registers = read_registers(session, job.tenant.id, parsed)
-    series = list_series(part.readings for part in parsed.parts())
+    kept = find_kept_sums(parsed.sums, registers)
+    parts_of_kept = {(one[0], part) for one in kept for part in parsed.sums[one]}
+    series = [
+        one
+        for one in list_series(part.readings for part in parsed.parts())
+        if (one["identifier"], one["register"]) not in parts_of_kept
+    ]
     new_meters = describe_new_meters(session, job.tenant.id, wanted, series, registers)
     return new_meters, new_meters.extend(registers)
 
@@ -288,7 +295,7 @@ def _judge_parts(
 ) -> JudgedFile:
     archived = read_archived_dates(session)
     judged = JudgedFile()
-    for part in parsed.parts():
+    for part in parsed.parts(find_kept_sums(parsed.sums, registers)):
         judged.add(part, judge(part, registers, now=now, archived=archived))
     return judged
 

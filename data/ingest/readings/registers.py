@@ -5,14 +5,14 @@ fits its register (`rules.judge`), or how readings are stored (`store`).
 """
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 
 from data.ingest.errors import IngestError
 from data.ingest.formats.container import refuse
-from data.ingest.schema import REGISTERS, FileInParts
+from data.ingest.schema import REGISTERS, FileInParts, Series
 from myproperty.database.ids import uuid7
 from myproperty.database.session import Session
 
@@ -92,6 +92,18 @@ class NewMeters:
 def read_registers(session: Session, tenant_id: uuid.UUID, parsed: FileInParts) -> pa.Table:
     """Return the configured registers of the meters that a file names (schema `REGISTERS`)."""
     return session.arrow(_CONFIGURED, REGISTERS, (str(tenant_id), sorted(_list_identifiers(parsed))))
+
+
+def find_kept_sums(sums: Mapping[Series, Sequence[str]], registers: pa.Table) -> set[Series]:
+    """Return the registers that count although they are the sum of others: of these none is configured."""
+    pairs = zip(registers["identifier"].to_pylist(), registers["register"].to_pylist(), strict=True)
+    configured = set(pairs)
+    return {
+        (identifier, register)
+        for (identifier, register), parts in sums.items()
+        if (identifier, register) in configured
+        and configured.isdisjoint((identifier, part) for part in parts)
+    }
 
 
 def _list_identifiers(parsed: FileInParts) -> set[str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from data.ingest.formats.columns import UNITS
-from data.ingest.formats.mapped_numbers import are_grouped
+from data.ingest.formats.mapped_numbers import are_grouped, stand_between_thousands
 from data.ingest.formats.suggest.amounts import Dial, find_decimals, read_numbers
 from data.ingest.formats.suggest.columns import (
     ACTUAL,
@@ -284,10 +284,12 @@ def find_number_marks(
 
     A comma before three digits in every number follows the custom of the zone.
     """
-    texts = [text for place in numeric for text in sample.take_values(place)]
+    columns = [sample.take_values(place) for place in numeric]
+    texts = [text for column in columns for text in column]
     groups = {sign for text in texts for sign in re.findall(r"[0-9](['\u00a0\u202f ])[0-9]{3}", text)}
     for mark, other in ((".", ","), (",", ".")):
-        if are_grouped(texts, mark):
+        # Numbers of another column, such as those of the rows, say nothing of the mark of this one.
+        if stand_between_thousands(texts, mark) and any(are_grouped(column, mark) for column in columns):
             return other, mark, None
     comma_last = any(re.search(r",[0-9]{1,2}$|,[0-9]{4,}$|\.[0-9]{3},|^[+-]?0,", text) for text in texts)
     # A semicolon between fields suggests that the comma is the decimal mark.
@@ -295,7 +297,8 @@ def find_number_marks(
     if comma_last and any("," in text for text in texts):
         groups |= {"."} if any("." in text for text in texts) else set()
         return ",", groups.pop() if len(groups) == 1 else None, None
-    if texts and all(re.fullmatch(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}", text) for text in texts):
+    marked = [text for column in columns if any("," in text for text in column) for text in column]
+    if marked and all(re.fullmatch(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}", text) for text in marked):
         is_decimal = _has_decimal_comma(timezone)
         return (
             ("." if is_decimal is False else ","),
