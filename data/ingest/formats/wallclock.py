@@ -138,6 +138,10 @@ class TimeFormat:
         times, bad_time = _parse_distinct(pc.struct_field(parts, "b"), self._parse_one)
         return days + times, bad_day | bad_time
 
+    def fits(self, text: str) -> bool:
+        """Whether a text has the signs of this format, whatever its digits say."""
+        return self._pattern.fullmatch(text) is not None
+
     def matches(self, text: str) -> bool:
         """Whether a text is a time in this format."""
         match = self._pattern.fullmatch(text)

@@ -50,6 +50,8 @@ _MIDDLE = re.compile(
 _FOLLOWED = re.compile(rf"(.*\d)(\s*\(|,?\s+)({_WEEKDAY})(\)?)|(.*\d)(\s*)(Uhr|uur|h|hrs)", re.IGNORECASE)
 # So many texts are read in each format.
 MAX_TEXTS = 2000
+# A longer text is no time.
+MAX_CHARS = 100
 # Seconds and milliseconds since 1970, in this century; only a column name distinguishes other long numbers.
 EPOCHS = {"unix": re.compile(r"1[0-9]{9}"), "unix_ms": re.compile(r"1[0-9]{12}")}
 # A range of times: the second time is the end of the interval, and is ignored.
@@ -83,12 +85,21 @@ def _list_candidates(dates: bool) -> tuple[TimeFormat, ...]:
     return tuple(map(TimeFormat, (*every, *joined)))
 
 
+@functools.lru_cache(maxsize=10_000)
+def _list_fitting(shape: str, dates: bool) -> tuple[TimeFormat, ...]:
+    """Return the known formats of texts that are this one but for their digits: few of some thousand."""
+    return tuple(form for form in _list_candidates(dates) if form.fits(shape))
+
+
 def find_formats(texts: list[str], *, dates: bool) -> list[str]:
     """Return the known formats that match every text: those with a date, or those without."""
     if not texts:
         return []
     sample = _spread(texts)
-    found = [form.text for form in _list_candidates(dates) if all(map(form.matches, sample))]
+    if any(len(text) > MAX_CHARS for text in sample):
+        return []
+    fitting = _list_fitting(re.sub("[0-9]", "0", sample[0]), dates)
+    found = [form.text for form in fitting if all(map(form.matches, sample))]
     found = found or _find_in_words(sample, dates=dates)
     ranges = [_RANGE.match(text) for text in sample] if not found else []
     if ranges and all(ranges):
