@@ -157,6 +157,10 @@ class Composer:
             self.figures.discard("net")
         if "import" not in self.channels:
             self.figures.discard("tariffs")
+        marks = {",": (".", " ", "\u00a0"), ".": ("'",) if self.delimiter == "," else (",", "'")}
+        self.thousands = draw(marks[self.decimal]) if self.chance.random() < 0.25 else ""
+        self.missing = draw((0.0, 0.0, 0.03))
+        self.has_status, self.is_quoted = self.chance.random() < 0.25, self.chance.random() < 0.2
         self.totals: Energy = dict.fromkeys(self.channels, ZERO)
 
     def compose(self) -> Composed:
@@ -197,6 +201,7 @@ class Composer:
         behind = [
             (key, getattr(words, key)) for key in ("net", "power", "dial", "cost") if key in self.figures
         ]
+        behind += [("status", "Status")] if self.has_status else []
         return [*front, *values, *behind]
 
     def _list_rows(
@@ -205,6 +210,8 @@ class Composer:
         dial = Decimal(self.chance.randint(1000, 90_000))
         for number, (start, end) in enumerate(self._list_intervals(), 1):
             energy = {channel: self._draw(channel, start.hour) for channel in self.channels}
+            absent = {channel for channel in self.channels if self.chance.random() < self.missing}
+            energy |= dict.fromkeys(absent, ZERO)
             for channel, value in energy.items():
                 self.totals[channel] += value
             first = energy[self.channels[0]]
@@ -226,6 +233,8 @@ class Composer:
                 "end": self._name(end),
                 "date": start.strftime(self.date),
                 "time": start.strftime(self.time),
+                "status": self.chance.choice("AAAE"),
+                **dict.fromkeys(absent, ""),
             }
             cells = [texts[key] if key in texts else self._write(numbers[key]) for key, _ in columns]
             yield start.astimezone(UTC), cells
@@ -261,10 +270,13 @@ class Composer:
         )
 
     def _write(self, number: Decimal) -> str:
-        return str(number).replace(".", self.decimal)
+        whole, _, rest = f"{number:,f}".partition(".")
+        whole = whole.replace(",", self.thousands)
+        return f"{whole}{self.decimal}{rest}" if rest else whole
 
     def _join(self, cells: list[str]) -> str:
-        return self.delimiter.join(f'"{cell}"' if self.delimiter in cell else cell for cell in cells)
+        quoted = (f'"{cell}"' if self.is_quoted or self.delimiter in cell else cell for cell in cells)
+        return self.delimiter.join(quoted)
 
 
 def compose(seed: int) -> Composed:

@@ -291,7 +291,9 @@ def find_number_marks(
         # Numbers of another column, such as those of the rows, say nothing of the mark of this one.
         if stand_between_thousands(texts, mark) and any(are_grouped(column, mark) for column in columns):
             return other, mark, None
-    comma_last = any(re.search(r",[0-9]{1,2}$|,[0-9]{4,}$|\.[0-9]{3},|^[+-]?0,", text) for text in texts)
+    comma_last = any(
+        re.search(r",[0-9]{1,2}$|,[0-9]{4,}$|\.[0-9]{3},|^[+-]?(0|[0-9]{4,}),", text) for text in texts
+    )
     # A semicolon between fields suggests that the comma is the decimal mark.
     comma_last |= sample.delimiter == ";" and not any("." in text for text in texts)
     if comma_last and any("," in text for text in texts):
