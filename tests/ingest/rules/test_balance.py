@@ -144,7 +144,7 @@ def test_zeros_of_the_night_that_a_roof_leaves_out_are_known() -> None:
     assert fit(days, consumption=5.0)["consumption"] == [1.0] * 2
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     values=st.lists(st.integers(0, 5000), min_size=4, max_size=4),
     estimate=st.integers(0, 20_000),
