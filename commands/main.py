@@ -7,6 +7,7 @@ from commands import (
     backups,
     billing,
     demo,
+    doctor,
     engines,
     files,
     issues,
@@ -27,6 +28,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Meter files 
 app.command()(engines.up)
 app.command()(engines.down)
 app.command()(engines.status)
+app.command()(doctor.doctor)
 app.command("dsn")(engines.print_dsn)
 app.command()(engines.migrate)
 app.command()(backups.backup)

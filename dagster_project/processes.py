@@ -5,12 +5,15 @@ Dagster keeps a killed run as started: for ever if a command ran it, else until 
 
 import socket
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import psutil
 
 # host/process id/start of the process in seconds since 1970: an id alone is used again by the system.
 PROCESS = "process"
+# `max_runtime_seconds` of the instance.
+LONGEST_RUN = timedelta(hours=6)
 _UNFINISHED = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
 
 
@@ -42,6 +45,20 @@ def has_ended(instance: dg.DagsterInstance, run_id: str) -> bool:
     """Return whether a run has finished or its process is gone. Of an unknown run nothing is known: False."""
     run = instance.get_run_by_id(run_id)
     return run is not None and (run.is_finished or is_gone(run.tags.get(PROCESS, "")))
+
+
+def list_stuck_runs(instance: dg.DagsterInstance) -> dict[str, str]:
+    """Return why runs will not end by themselves, by their id; changes nothing."""
+    limit = datetime.now(UTC) - LONGEST_RUN
+    found = {}
+    for record in instance.get_run_records(dg.RunsFilter(statuses=_UNFINISHED)):
+        run = record.dagster_run
+        if is_gone(run.tags.get(PROCESS, "")):
+            found[run.run_id] = "has no process any more"
+        elif record.start_time and datetime.fromtimestamp(record.start_time, UTC) < limit:
+            hours = LONGEST_RUN // timedelta(hours=1)
+            found[run.run_id] = f"has been under way for more than {hours} hours"
+    return found
 
 
 def find_unfinished_runs(

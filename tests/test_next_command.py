@@ -58,6 +58,7 @@ OTHERS = {
     "alerts send",
     "alerts status",
     "alerts test",
+    "doctor",
     "backup",
     "backups",
     "dbt",

@@ -91,6 +91,7 @@ class BigQueryWarehouse:
         self._clients: dict[Login | str, bigquery.Client] = {}
         self._project = project
         self._published = {f"{prefix}{layer}" for layer in PUBLISHED}
+        self._prefix = prefix
         self._dataset = f"{project}.{prefix}raw"
 
     def ensure_table(self, entity: Entity) -> list[str]:
@@ -286,6 +287,32 @@ class BigQueryWarehouse:
                 f"it would read {planned.total_bytes_processed / 2**30:.1f} GiB, more than the "
                 f"{MOST_BYTES_OF_A_READER // 2**30} GiB of a query: filter reading_date"
             )
+
+    def name_account(self, login: Login) -> str:
+        """Return the account that the jobs of a login act as. Raises `IngestError` if Google lets none."""
+        try:
+            row = next(iter(self._client(login).query_and_wait("select session_user() as account")))
+        except (GoogleAPICallError, GoogleAuthError) as error:
+            raise IngestError(f"{login.name} cannot ask BigQuery: {error}. {GRANTED}") from error
+        return str(row["account"])
+
+    def find_refusal(self, login: Login, layer: str, table: str) -> str | None:
+        """Return why BigQuery lets a login not read a whole table, None if it does; asked by a dry run."""
+        statement = f"select 1 from `{self._project}.{self._prefix}{layer}.{table}`"  # noqa: S608
+        try:
+            self._client(login).query(statement, bigquery.QueryJobConfig(dry_run=True))
+        except GoogleAPICallError as error:
+            return str(error.message)
+        except GoogleAuthError as error:
+            raise IngestError(f"{login.name} cannot ask BigQuery: {error}. {GRANTED}") from error
+        return None
+
+    def find_location(self) -> str:
+        """Return where the dataset of raw lies. Raises `IngestError` if it cannot be seen."""
+        try:
+            return str(self._client(WAREHOUSE_RAW).get_dataset(self._dataset).location)
+        except (GoogleAPICallError, GoogleAuthError) as error:
+            raise IngestError(f"the dataset {self._dataset} cannot be seen: {error}. {GRANTED}") from error
 
     def stamp_relations(self) -> dict[str, str]:
         """See `Warehouse`. Unknown: the emulator does not say when a table was changed."""

@@ -6,6 +6,7 @@ Callers use the functions of this package: `engines.up(settings)`, `engines.dsn(
 from myproperty.engines.environment import (
     Status,
     account,
+    describe_accounts,
     down,
     dsn,
     login_dsn,
@@ -20,6 +21,7 @@ __all__ = [
     "EngineError",
     "Status",
     "account",
+    "describe_accounts",
     "down",
     "dsn",
     "login_dsn",
