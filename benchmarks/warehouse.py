@@ -32,9 +32,9 @@ from psycopg import sql
 
 from benchmarks.measurement import Measurement
 from dagster_project.defs.warehouse.assets import STEPS
-from dagster_project.resources import dbt
 from data.landing.entities import LOADED
 from data.raw.postgres import PostgresWarehouse
+from data.warehouse import project as dbt
 from myproperty import engines
 from myproperty.database.session import transaction
 from myproperty.settings import Settings

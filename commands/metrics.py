@@ -108,8 +108,8 @@ def values(
 
 
 def _open() -> "Metrics":
-    from dagster_project.resources.dbt import semantic_manifest
     from data.warehouse.metrics import Metrics
+    from data.warehouse.project import semantic_manifest
 
     settings = get_settings()
     return Metrics(semantic_manifest(settings), settings.warehouse)

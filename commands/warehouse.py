@@ -117,7 +117,7 @@ def dbt(context: typer.Context) -> None:
     builds the models that differ from it, in the schemas of MYPROPERTY_DATASET_PREFIX, and reads the other
     models from the published schemas.
     """
-    from dagster_project.resources.dbt import command
+    from data.warehouse.project import command
 
     words, environment = command(get_settings(), context.args)
     raise typer.Exit(subprocess.call(bind(words), env={**os.environ, **environment}))

@@ -43,6 +43,7 @@ from dagster_project.partitions import READING_DATES, begin_with
 from dagster_project.resources import dbt
 from dagster_project.resources.platform import Platform
 from data.landing.published_dates import read_first_date
+from data.warehouse.project import manifest
 from myproperty import engines
 from myproperty.database.roles import PIPELINE
 from myproperty.errors import PlatformError
@@ -98,7 +99,7 @@ def build_defs(
                 *landing_assets.assets,
                 *raw_assets.assets,
                 *quality_assets.assets,
-                *warehouse_assets.make_assets(dbt.manifest(settings)),
+                *warehouse_assets.make_assets(manifest(settings)),
             ],
         ),
         asset_checks=[

@@ -192,7 +192,7 @@ def _fresh_databases() -> Iterator[tuple[str, str]]:
 
 def _compile_models(target: Path) -> None:
     """Let dbt compile the models for PostgreSQL into a folder; the dates do not matter."""
-    from dagster_project.resources.dbt import PROJECT_DIR, executable
+    from data.warehouse.project import PROJECT_DIR, executable
 
     folders = ["--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR)]
     folders += ["--target-path", str(target), "--log-path", str(target)]

@@ -159,7 +159,7 @@ def parsed_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     It holds for PostgreSQL and a warehouse in the database `warehouse`.
     """
-    from dagster_project.resources import dbt  # dagster-dbt takes seconds to import
+    from data.warehouse import project as dbt
 
     base = tmp_path_factory.getbasetemp()
     home = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "parsed-home"

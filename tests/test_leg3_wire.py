@@ -42,7 +42,6 @@ from dagster_project.defs.warehouse.jobs import pipeline
 from dagster_project.defs.warehouse.translator import asset_key
 from dagster_project.instance import open_instance
 from dagster_project.partitions import run_tags
-from dagster_project.resources import dbt as dbt_calls
 from dagster_project.resources.platform import Platform
 from data.demo import DemoScope, apply_company, generate_files
 from data.demo.billing import apply_billing
@@ -53,6 +52,7 @@ from data.landing.read import fingerprint_landing, read_landing
 from data.raw.bigquery import BigQueryWarehouse, open_bigquery
 from data.raw.transfer import transfer
 from data.raw.warehouse import open_warehouse
+from data.warehouse import project as dbt_calls
 from data.warehouse.readers import list_own_logins, list_readers, list_views
 from myproperty import engines
 from myproperty.dates import Window

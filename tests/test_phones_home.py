@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from dagster_project.resources.dbt import PROJECT_DIR
+from data.warehouse.project import PROJECT_DIR
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -145,10 +145,16 @@ class ParsedFile:
     skipped: Counter[str] = dataclasses.field(default_factory=Counter)
 
 
-# (identifier, register) to the first and last start of its readings, in microseconds since 1970.
 # (identifier, register)
 Series = tuple[str, str]
+# The first and last start of the readings of each, in microseconds since 1970.
 Spans = dict[Series, tuple[int, int]]
+
+
+class ReadParts(Protocol):
+    """Reads the parts of a file; readings of the sums in `kept` are not rejected."""
+
+    def __call__(self, kept: Collection[Series] = ()) -> Iterator[ParsedFile]: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,15 +176,9 @@ class FileInParts:
     spans: Spans
     left_empty: frozenset[str]
     register_reads: pa.Table
-    parts: "ReadParts"
+    parts: ReadParts
     has_local_times: bool = True
     sums: Mapping[Series, tuple[str, ...]] = dataclasses.field(default_factory=dict)
-
-
-class ReadParts(Protocol):
-    """Reads the parts of a file; readings of the sums in `kept` are not rejected."""
-
-    def __call__(self, kept: Collection[Series] = ()) -> Iterator[ParsedFile]: ...
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 dbt parses a whole project again whenever a var or the connection differs from the last time, so each step of
 each run would parse it. No part of this project's parse depends on them: the dates of a run are rendered when
-a model is compiled. The caller keeps the parse current (`dagster_project.resources.dbt.manifest`).
+a model is compiled. The caller keeps the parse current (`data.warehouse.project.manifest`).
 """
 
 import json

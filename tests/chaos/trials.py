@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
 
-from dagster_project.resources import dbt
+from data.warehouse import project as dbt
 from myproperty import engines
 from myproperty.settings import CHECKOUT
 from tests.chaos.kinds import KINDS, Kind, matches

@@ -25,7 +25,7 @@ from myproperty.settings import Settings
 @pytest.fixture
 def dbt() -> ModuleType:
     """The module that calls dbt. dagster-dbt takes seconds, and each worker imports each test module."""
-    from dagster_project.resources import dbt
+    from data.warehouse import project as dbt
 
     return dbt
 
@@ -146,7 +146,9 @@ def test_only_errors_that_a_retry_can_fix_are_retried(error: Exception, retryabl
 
 
 def test_load_keys_differ_by_run_table_and_date() -> None:
-    keys = {load_key(run, entity, day) for run in "ab" for entity in "xy" for day in (None, date(2026, 1, 5))}
+    keys = {
+        load_key(run, entity, day) for run in "ab" for entity in "xy" for day in (None, [date(2026, 1, 5)])
+    }
     assert len(keys) == 8
 
 

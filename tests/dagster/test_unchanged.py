@@ -15,7 +15,7 @@ from dagster_project.defs.warehouse.unchanged import (
     keep_built,
     read_built,
 )
-from dagster_project.resources import dbt
+from data.warehouse import project as dbt
 from myproperty.settings import Settings
 
 

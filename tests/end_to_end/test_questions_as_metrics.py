@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from dagster_project.resources.dbt import semantic_manifest
 from data.raw.warehouse import open_warehouse
 from data.warehouse.metrics import Metrics, Question
+from data.warehouse.project import semantic_manifest
 from tests.analyst_questions import questions
 from tests.end_to_end.support import Platform
 

@@ -25,11 +25,11 @@ from google.cloud import bigquery
 from google.oauth2 import service_account
 from pydantic import ValidationError
 
-from dagster_project.resources import dbt as dbt_calls
 from data.ingest.errors import QueryRefused
 from data.landing.entities import ENTITIES
 from data.raw.accounts import DATASETS, SHARED_WITH_BI, list_grants
 from data.raw.bigquery import BigQueryWarehouse, open_bigquery
+from data.warehouse import project as dbt_calls
 from docs.accounts import grant_commands, name_account
 from myproperty import engines
 from myproperty.database.roles import (

@@ -3,9 +3,9 @@
 import dagster as dg
 
 from dagster_project.failures import RETRY, permanent_unless_retryable
-from dagster_project.resources import dbt as dbt_calls
 from dagster_project.resources.platform import Platform
 from data.landing.entities import ENTITIES
+from data.warehouse import project as dbt_calls
 
 # Growing tables are left out: a load without changed rows leaves no trace in them.
 LOADED_IN_EACH_RUN = sorted(name for name, entity in ENTITIES.items() if not entity.is_growing)

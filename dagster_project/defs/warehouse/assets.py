@@ -28,10 +28,11 @@ from dagster_project.failures import RETRY, permanent_unless_retryable
 from dagster_project.fences import DIMENSIONS_PASSED, FACTS_PASSED, RAW_PASSED, make_fence
 from dagster_project.logs import printed_by
 from dagster_project.partitions import READING_DATES, SINGLE_RUN, SPLIT_FROM, left_out_of_tags, window
-from dagster_project.resources import dbt as dbt_calls
+from dagster_project.resources.dbt import WarmDbt
 from dagster_project.resources.platform import Platform
 from dagster_project.splitting import describe_tenants
 from data.landing.published_dates import one_dbt_at_a_time, publish_dates
+from data.warehouse import project as dbt_calls
 from expectations.suites import warehouse_suites
 from myproperty.database.roles import PIPELINE, WAREHOUSE_DBT
 from myproperty.dates import Window
@@ -84,7 +85,7 @@ def dbt_step(name: str, manifest: Path) -> dg.AssetsDefinition:
     def build(
         context: dg.AssetExecutionContext,
         dbt: DbtCliResource,
-        warm_dbt: dg.ResourceParam[dbt_calls.WarmDbt],
+        warm_dbt: dg.ResourceParam[WarmDbt],
         platform: dg.ResourceParam[Platform],
     ) -> Iterator[Any]:
         watching = platform.watch_locks(context, PIPELINE, WAREHOUSE_DBT)
@@ -103,7 +104,7 @@ def dbt_step(name: str, manifest: Path) -> dg.AssetsDefinition:
 def _build(
     context: dg.AssetExecutionContext,
     dbt: DbtCliResource,
-    warm: dbt_calls.WarmDbt,
+    warm: WarmDbt,
     platform: Platform,
     *,
     dates: Window | None = None,
@@ -131,7 +132,7 @@ def _build(
 
 
 def _build_changed(
-    context: dg.AssetExecutionContext, dbt: DbtCliResource, warm: dbt_calls.WarmDbt, platform: Platform
+    context: dg.AssetExecutionContext, dbt: DbtCliResource, warm: WarmDbt, platform: Platform
 ) -> Iterator[Any]:
     """Run dbt on the nodes that would not come out as they stand; the others are reported as they are.
 
@@ -157,7 +158,7 @@ def _build_changed(
 
 
 def _build_readers(
-    context: dg.AssetExecutionContext, dbt: DbtCliResource, warm: dbt_calls.WarmDbt, platform: Platform
+    context: dg.AssetExecutionContext, dbt: DbtCliResource, warm: WarmDbt, platform: Platform
 ) -> Iterator[Any]:
     """Run dbt on the seed of the readers, unless its table has the rows of this file."""
     kept = dbt_calls.target_path(platform.settings) / _BUILT_READERS
