@@ -164,8 +164,8 @@ class FileInParts:
     `parts` yields them again at each call: together they hold each row of the file once, and readings of one
     register in different parts do not overlap. A file that fits into memory has one part. `spans` has all
     registers that were read, in file order; `left_empty` has the columns that a mapping must declare, and
-    without `has_local_times` no zone need be declared. `sums` has the registers that are the sum of others,
-    with the names of these; their readings are rejected, unless `parts` is told to keep them. The other
+    without `has_local_times` no zone need be declared. `sums` has each register that is the sum of others,
+    with the names of these others; `parts(kept)` rejects its readings unless it is in `kept`. The other
     attributes are those of `ParsedFile`.
     """
 
