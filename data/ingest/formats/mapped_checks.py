@@ -5,7 +5,7 @@ would give a wrong total without any wrong row. Not here: rows that contradict e
 that count the same thing (`sum_guard`, `dial_guard`), or the header (`mapped_layout`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,30 +62,51 @@ class _TimedRows:
         return _TimedRows(self.lines[-count:], self.series[-count:], self.start_us[-count:], numbers)
 
 
-@dataclass
-class _Sum:
-    """The values of a series so far: their sum, how many are above zero, the first one and its line."""
+class _Sums:
+    """The values of each series so far: their sum, how many are above zero, the first one and its line."""
 
-    total: float = 0.0
-    moved: int = 0
-    first: float = 0.0
-    line: int = 0
+    def __init__(self) -> None:
+        self._places: dict[str, int] = {}
+        self._state = {name: np.zeros(0) for name in ("total", "moved", "first", "line")}
 
-    def find_total(self, numbers: Floats, lines: Ints) -> int | None:
-        """Add the next numbers; return the line of one that is the sum of so many above it."""
-        if not self.line:
-            self.first, self.line = float(numbers[0]), int(lines[0])
-        above = self.total + np.append(0.0, np.cumsum(numbers[:-1]))
-        moved = self.moved + np.append(0, np.cumsum(numbers[:-1] > 0))
-        self.total, self.moved = float(above[-1] + numbers[-1]), int(moved[-1] + (numbers[-1] > 0))
+    def add(self, names: Sequence[str], codes: Ints, numbers: Floats, lines: Ints) -> int | None:
+        """Add rows of the series `names[codes]`; return the line of one that is the sum of those above it."""
+        state = self._grow(names)
+        order = np.argsort(codes, kind="stable")
+        places = np.array([self._places[name] for name in names], dtype=np.int64)
+        at, numbers, lines = places[codes[order]], numbers[order], lines[order]
+        if not len(at):
+            return None
+        begins = np.flatnonzero(np.append(True, at[1:] != at[:-1]))
+        sizes = np.diff(np.append(begins, len(at)))
+
+        def sum_above(name: str, amounts: Floats) -> Floats:
+            before = np.cumsum(amounts) - amounts
+            above = before - np.repeat(before[begins], sizes) + state[name][at]
+            state[name] += np.bincount(at, weights=amounts, minlength=len(state[name]))
+            return np.asarray(above, dtype=np.float64)
+
+        new = begins[state["line"][at[begins]] == 0]
+        state["first"][at[new]], state["line"][at[new]] = numbers[new], lines[new]
+        above, moved = sum_above("total", numbers), sum_above("moved", (numbers > 0).astype(np.float64))
         is_sum = (np.abs(numbers - above) <= _ROUNDING * above) & (moved >= MIN_RUN) & (above > 0)
-        return int(lines[np.flatnonzero(is_sum)[0]]) if is_sum.any() else None
+        return int(lines[is_sum].min()) if is_sum.any() else None
 
-    @property
-    def begins_with_total(self) -> bool:
-        """Whether the first value is the sum of all others."""
-        others = self.total - self.first
-        return self.moved > MIN_RUN and abs(self.first - others) <= _ROUNDING * others
+    def find_first(self) -> int | None:
+        """Return the line of a series whose first value is the sum of all others."""
+        state = self._state
+        others = state["total"] - state["first"]
+        is_sum = (state["moved"] > MIN_RUN) & (np.abs(state["first"] - others) <= _ROUNDING * others)
+        return int(state["line"][is_sum].min()) if is_sum.any() else None
+
+    def _grow(self, names: Sequence[str]) -> dict[str, Floats]:
+        for name in names:
+            self._places.setdefault(name, len(self._places))
+        missing = len(self._places) - len(self._state["total"])
+        if missing > 0:
+            spare = np.zeros(missing + len(self._places) // 2)
+            self._state = {name: np.append(column, spare) for name, column in self._state.items()}
+        return self._state
 
 
 class Checks:
@@ -103,7 +124,7 @@ class Checks:
         }
         self._line = 0
         self._above: _TimedRows | None = None
-        self._sums: dict[tuple[str, str | int], _Sum] = {}
+        self._sums: dict[str | int, _Sums] = {}
 
     def follow_text(self, table: RowTable) -> None:
         """Note the dates and the marks of the next block."""
@@ -131,18 +152,14 @@ class Checks:
     def _check_running_totals(self, rows: "_TimedRows") -> None:
         """Refuse a row that is the sum of all rows of its series above it: a total below the table."""
         encoded = pc.dictionary_encode(rows.series)
-        codes = encoded.indices.to_numpy(zero_copy_only=False)
-        order = np.argsort(codes, kind="stable")
-        bounds = np.searchsorted(codes[order], np.arange(len(encoded.dictionary) + 1))
+        names = encoded.dictionary.to_pylist()
+        codes = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
         for name in set(rows.numbers) - set(self._list_dials()):
-            found = np.nan_to_num(_to_floats(rows.numbers[name]))[order]
-            for place, series in enumerate(encoded.dictionary.to_pylist()):
-                own = slice(bounds[place], bounds[place + 1])
-                above = self._sums.setdefault((series, name), _Sum())
-                line = above.find_total(found[own], rows.lines[order[own]])
-                if line is not None:
-                    reason = f"the value of {name!r} is the sum of all rows above: a total, no interval"
-                    raise refuse(self._path, line, "MAP-SUM", reason)
+            found = np.nan_to_num(_to_floats(rows.numbers[name]))
+            line = self._sums.setdefault(name, _Sums()).add(names, codes, found, rows.lines)
+            if line is not None:
+                reason = f"the value of {name!r} is the sum of all rows above: a total, no interval"
+                raise refuse(self._path, line, "MAP-SUM", reason)
 
     def _check_totals(self, rows: "_TimedRows") -> None:
         """Refuse rows that repeat a time with the sum of its day: totals below the intervals they contain.
@@ -168,10 +185,10 @@ class Checks:
     def check_whole(self) -> None:
         """Check what only all rows together show."""
         self._dates.check()
-        for (_, name), all_rows in self._sums.items():
-            if all_rows.begins_with_total:
+        for name, sums in self._sums.items():
+            if (line := sums.find_first()) is not None:
                 reason = f"the value of {name!r} is the sum of all rows below: a total, no interval"
-                raise refuse(self._path, all_rows.line, "MAP-SUM", reason)
+                raise refuse(self._path, line, "MAP-SUM", reason)
         for place, grouped in self._grouped.items():
             if grouped.are_thousands:
                 mark = self._layout.mapping.decimal
