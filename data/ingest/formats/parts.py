@@ -318,11 +318,17 @@ def _reject_sums(kept: pa.Table, sums: Mapping[Series, SumFinding]) -> tuple[pa.
 
 def _reject_registers(kept: pa.Table, rule: str, reasons: Mapping[Series, str]) -> tuple[pa.Table, pa.Table]:
     rejections = Rejections()
-    for (identifier, register), reason in reasons.items():
-        own = pc.and_(pc.equal(kept["identifier"], identifier), pc.equal(kept["register"], register))
-        rejections.add_readings(kept.filter(own), rule, reason)
-        kept = kept.filter(pc.invert(own))
-    return kept, rejections.take()
+    if not reasons:
+        return kept, rejections.take()
+    series, codes = _find_series(kept)
+    wanted = np.array([one in reasons for one in series], dtype=np.bool_)
+    is_wrong = wanted[codes]
+    rows = np.flatnonzero(is_wrong)
+    rows = rows[np.argsort(codes[rows], kind="stable")]
+    for own in np.split(rows, np.flatnonzero(np.diff(codes[rows])) + 1):
+        if len(own):
+            rejections.add_readings(kept.take(pa.array(own)), rule, reasons[series[codes[own[0]]]])
+    return kept.filter(pa.array(~is_wrong)), rejections.take()
 
 
 def _find_series(readings: pa.Table) -> tuple[list[tuple[str, str]], Ints]:
