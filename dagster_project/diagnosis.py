@@ -141,7 +141,7 @@ def check_engines(settings: Settings) -> Finding:
 
 def check_clock(settings: Settings) -> Finding:
     """The clocks of this machine and of the database server agree."""
-    with psycopg.connect(engines.dsn(settings)) as connection:
+    with psycopg.connect(Platform(settings).oltp_dsn) as connection:
         row = connection.execute("select clock_timestamp()").fetchone()
     assert row is not None  # a query without a table has one row
     skew = datetime.now(UTC) - row[0]
@@ -153,7 +153,7 @@ def check_clock(settings: Settings) -> Finding:
 
 def check_migrations(settings: Settings) -> Finding:
     """The schema of the operational database is that of this release."""
-    missing = describe_missing_migrations(engines.dsn(settings))
+    missing = describe_missing_migrations(Platform(settings).oltp_dsn)
     if missing is None:
         return Finding("migrations", "ok", "the schema is that of this release")
     found, _, remedy = missing.partition(": ")

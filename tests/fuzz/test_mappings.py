@@ -14,7 +14,7 @@ from tests.formats.example import DAY
 from tests.formats.gallery import EXAMPLES, declare_example, write_example
 from tests.formats.invariants import account, read
 
-SHIPPED = Path(__file__).resolve().parents[2] / "data" / "ingest" / "formats" / "mappings"
+SHIPPED = Path(__file__).resolve().parents[2] / "data" / "ingest" / "mappings"
 CASES = 1500
 # The examples fit the files, so they come as often as the shipped mappings.
 COPIES = 8
