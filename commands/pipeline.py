@@ -1,8 +1,6 @@
 """Commands for the pipeline: run it, validate whole days, read the verdicts of the gates, open Dagster."""
 
 import os
-import signal
-import subprocess
 import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +9,7 @@ import typer
 
 from commands import console, views
 from commands.options import AsJson, FirstDate, LastDate, OnlyTenant, check_order, reports_errors
-from myproperty.children import bind
+from myproperty.children import run_to_end
 from myproperty.database.roles import INGEST, PIPELINE
 from myproperty.dates import Window
 from myproperty.settings import get_settings
@@ -179,5 +177,4 @@ def dev(port: Annotated[int, typer.Option(help="Port of the Dagster UI.")] = 300
     docs_url = settings.docs_url or serve_docs()
     console.out.print(f"Dagster: http://127.0.0.1:{port}   Documents: {docs_url}/README.md")
     variables = {**os.environ, "DAGSTER_HOME": str(home), "MYPROPERTY_DOCS_URL": docs_url}
-    # It ends its web server and daemon at this signal.
-    raise typer.Exit(subprocess.call(bind(command, signal.SIGTERM), env=variables))
+    raise typer.Exit(run_to_end(command, variables))

@@ -10,7 +10,7 @@ from typing import Any
 from expectations.data_docs import row_anchor
 from expectations.verdicts import Verdict
 
-_MARKUP = re.compile(r"([\\`*_\[\]<>|~])")
+_MARKUP = re.compile(r"([\\`*_\[\]<>|~&])")
 
 
 def escape_text(value: object) -> str:

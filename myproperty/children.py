@@ -14,12 +14,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 # The process that a program of ours must not outlive; its starter sets it.
 PARENT = "MYPROPERTY_PARENT"
 _PR_SET_PDEATHSIG = 1
 _POLL_S = 0.2
+# A program that got the interrupt itself has begun to end by then.
+_INTERRUPT_S = 2
 
 
 def bind(words: Sequence[object], number: signal.Signals = signal.SIGKILL) -> list[str]:
@@ -29,6 +31,22 @@ def bind(words: Sequence[object], number: signal.Signals = signal.SIGKILL) -> li
     the command: Linux means the thread by the parent.
     """
     return [sys.executable, "-I", "-S", __file__, str(os.getpid()), str(int(number)), *map(str, words)]
+
+
+def run_to_end(words: Sequence[object], variables: Mapping[str, str]) -> int:
+    """Run a program that ends its own children, and return its exit code; it is never killed.
+
+    An interrupt of a terminal reaches the program too. One that reaches this process alone is passed on.
+    """
+    with subprocess.Popen(bind(words, signal.SIGTERM), env=variables) as program:
+        try:
+            return program.wait()
+        except KeyboardInterrupt:
+            try:
+                return program.wait(_INTERRUPT_S)
+            except subprocess.TimeoutExpired:
+                program.terminate()
+                return program.wait()
 
 
 def name_parent() -> dict[str, str]:

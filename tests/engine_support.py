@@ -48,15 +48,20 @@ def kill(pid: int) -> None:
 
 def kill_server(settings: Settings) -> None:
     """Send SIGKILL to the server and each of its processes."""
-    found = find_postgres(settings)._postmaster()
-    assert found is not None
-    server = psutil.Process(found[0])
-    children = server.children(recursive=True)
+    server, *children = list_server(settings)
     kill(server.pid)
     for child in children:
         if child.is_running():
             child.kill()
     psutil.wait_procs(children, timeout=30)
+
+
+def list_server(settings: Settings) -> list[psutil.Process]:
+    """Return the server and each of its processes."""
+    found = find_postgres(settings)._postmaster()
+    assert found is not None
+    server = psutil.Process(found[0])
+    return [server, *server.children(recursive=True)]
 
 
 def emulator_venv() -> Path:

@@ -154,3 +154,36 @@ def test_the_program_without_the_kernel_ends_too(tmp_path: Path) -> None:
     starter.wait()
     starter.stdout.close()
     assert wait_until(lambda: not lives(pid))
+
+
+def test_a_program_that_ends_its_own_children_is_not_killed_by_an_interrupt() -> None:
+    """`subprocess.call` kills its program a quarter of a second after an interrupt; its children stayed."""
+    program = (
+        "import signal, subprocess, sys, time\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        "def end(*_):\n"
+        "    time.sleep(0.6); child.terminate(); child.wait(); sys.exit(3)\n"
+        "signal.signal(signal.SIGTERM, end)\n"
+        "print(child.pid, flush=True)\n"
+        "time.sleep(600)"
+    )
+    starter = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import os, sys\nfrom myproperty.children import run_to_end\n"
+            "sys.exit(run_to_end([sys.executable, '-c', sys.argv[1]], dict(os.environ)))",
+            program,
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+    )
+    assert starter.stdout is not None
+    pid = int(starter.stdout.readline())
+    starter.send_signal(signal.SIGINT)
+    try:
+        assert starter.wait(PATIENCE_S) == 3
+        assert not lives(pid)
+    finally:
+        starter.kill()

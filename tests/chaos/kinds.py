@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from tests.chaos import loads, runs
+from tests.chaos import loads, pages, runs, servers
 from tests.chaos.loads import Ended
 from tests.chaos.world import World
 
@@ -54,6 +54,30 @@ KINDS = (
         loads.kill_postgres,
         LOST,
         12,
+        kills_server=True,
+    ),
+    Kind(
+        "kill -9 of a session",
+        "one process of PostgreSQL, during a load; it recovers by itself",
+        servers.kill_session,
+        LOST,
+        8,
+        kills_server=True,
+    ),
+    Kind(
+        "SIGSTOP of PostgreSQL",
+        "server and sessions, for up to five seconds of a load",
+        servers.stop_server,
+        "",
+        8,
+        kills_server=True,
+    ),
+    Kind(
+        "full disk of the log",
+        "the WAL of PostgreSQL, after some bytes of a load, then `myproperty up`",
+        servers.fill_log,
+        rf"No space left|{LOST}",
+        10,
         kills_server=True,
     ),
     Kind(
@@ -159,6 +183,14 @@ KINDS = (
         2,
         is_run=True,
         kills_server=True,
+    ),
+    Kind(
+        "kill -9 of `myproperty dev`",
+        "the command, its web server, daemon or server of code, in a run that was launched in the pages",
+        pages.kill_pages,
+        "",
+        3,
+        is_run=True,
     ),
     Kind("two runs at once", "of the same inbox", runs.run_twice, "", 1, is_run=True),
     Kind(

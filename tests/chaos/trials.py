@@ -175,8 +175,7 @@ def write_page(trials: Sequence[Trial], revision: str) -> str:
             "A load takes three files of two meters and one date from the inbox to raw, and archives another "
             "date. A run is `myproperty run`. `make chaos RUNS=300 SEED=1` tries it again: a seed gives the "
             "same kinds and the same points, as calls to the database; what else happens at that moment is "
-            "up to the machine. Not tried: a full disk below the server's log (WAL), and a jump of the "
-            "server's clock.",
+            "up to the machine. Not tried: a jump of the server's clock.",
             "",
         ]
     )

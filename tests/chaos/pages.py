@@ -1,0 +1,118 @@
+"""What disturbs `myproperty dev` while a run that was launched in Dagster's pages is under way.
+
+One of its processes is killed at a random second: the command, the web server, the daemon or the server of
+code. What is left of them ends by itself, the server of code when the runs that it has started have ended.
+"""
+
+import contextlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+
+import dagster as dg
+import psutil
+import requests
+from dagster_graphql import DagsterGraphQLClient, DagsterGraphQLClientError
+
+from dagster_project.defs.ingest.jobs import ingest
+from dagster_project.defs.warehouse.jobs import pipeline
+from dagster_project.partitions import run_tags
+from myproperty.dates import Window
+from tests.chaos.loads import PATIENCE_S, Ended
+from tests.chaos.world import DAY, World, list_family
+
+VICTIMS = {
+    "the command": "dev --port",
+    "the web server": "dagster_webserver",
+    "the daemon": "dagster._daemon",
+    "the server of code": "dagster api grpc",
+}
+
+
+def kill_pages(world: World, random: Random) -> Ended:
+    """Launch a run in the pages and kill one of their processes at a random second of it."""
+    with started_pages(world) as (command, client):
+        launch(client, ingest.name, {})
+        client_run = client.submit_job_execution(
+            pipeline.name, tags=run_tags(Window(DAY, DAY + timedelta(days=1)), "chaos")
+        )
+        seconds = random.uniform(0, world.seconds_of_run)
+        wait_for_end(client, client_run, seconds)
+        name = random.choice(sorted(VICTIMS))
+        family = list_family(command.pid)
+        for process in family:
+            if is_victim(process, name):
+                process.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            command.wait(10)
+    psutil.wait_procs(family, PATIENCE_S)
+    return Ended([], family, f"{name} after {seconds:.0f} s")
+
+
+@contextmanager
+def started_pages(world: World) -> Iterator[tuple[subprocess.Popen[bytes], DagsterGraphQLClient]]:
+    """Start `myproperty dev` and wait until it answers; at the end ask it to end, if it still runs."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with (world.folder / "dev.log").open("wb") as log:
+        command = subprocess.Popen(
+            [str(Path(sys.executable).parent / "myproperty"), "dev", "--port", str(port)],
+            env=world.variables,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        await_answer(f"http://127.0.0.1:{port}/server_info")
+        yield command, DagsterGraphQLClient("127.0.0.1", port_number=port)
+    finally:
+        if command.poll() is None:
+            command.send_signal(signal.SIGINT)
+            command.wait(PATIENCE_S)
+
+
+def await_answer(url: str) -> None:
+    """Wait until a server answers. Raises TimeoutError."""
+    until = time.monotonic() + PATIENCE_S
+    while time.monotonic() < until:
+        with contextlib.suppress(requests.ConnectionError):
+            if requests.get(url, timeout=5).ok:
+                return
+        time.sleep(0.2)
+    raise TimeoutError(f"{url} does not answer")
+
+
+def launch(client: DagsterGraphQLClient, job: str, tags: dict[str, str]) -> None:
+    """Launch a job and wait for its success. Raises RuntimeError."""
+    status = wait_for_end(client, client.submit_job_execution(job, tags=tags), PATIENCE_S)
+    if status != dg.DagsterRunStatus.SUCCESS:
+        raise RuntimeError(f"{job} ended as {status}")
+
+
+def wait_for_end(client: DagsterGraphQLClient, run_id: str, seconds: float) -> dg.DagsterRunStatus | None:
+    """Return how a run has ended; None if it is under way after so many seconds."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        with contextlib.suppress(DagsterGraphQLClientError, requests.ConnectionError):
+            status = client.get_run_status(run_id)
+            if status in (
+                dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED
+            ):  # fmt: skip
+                return status
+        time.sleep(0.2)
+    return None
+
+
+def is_victim(process: psutil.Process, name: str) -> bool:
+    """Return whether a process is the one of this name."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return VICTIMS[name] in " ".join(process.cmdline())
+    return False
