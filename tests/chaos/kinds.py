@@ -151,7 +151,7 @@ KINDS = (
         "half a file in the inbox",
         "it is refused or loaded in part; the whole one comes later",
         loads.send_half,
-        r"refused|FILE-|damaged|cut|header",
+        r"refused|FILE-|CSV-HEADER|damaged|cut|header",
         14,
         books=False,
     ),

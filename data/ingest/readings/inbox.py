@@ -160,7 +160,7 @@ def ingest_waiting(settings: Settings, dsn: str, only: Collection[str] = ()) -> 
             with archiving:
                 target = choose_archive_url(settings.archive, file, result.status, local)
                 move_to_archive(filesystem, file, local, target)
-            return result
+            return _name_places(result, file, target)
 
     def try_one(file: WaitingFile, turn: Turn) -> IngestResult | None:
         try:
@@ -174,6 +174,14 @@ def ingest_waiting(settings: Settings, dsn: str, only: Collection[str] = ()) -> 
         for result in run_in_turns(try_one, files, count_workers()):
             if result is not None:
                 yield result
+
+
+def _name_places(result: IngestResult, file: WaitingFile, target: str) -> IngestResult:
+    """Name the file as its sender knows it, not by its copy; of a refused one say where it is now."""
+    refusal = result.refusal
+    if refusal is not None:
+        refusal = replace(refusal, remedy=f"{refusal.remedy} The file is now {target}.")
+    return replace(result, path=file.path, refusal=refusal)
 
 
 def _find_mapping(filesystem: Any, root: str, file: WaitingFile, local: Path) -> FileMapping | None:

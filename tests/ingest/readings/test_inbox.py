@@ -174,6 +174,10 @@ def test_one_bad_file_never_blocks_the_others(
     reasons = {Path(r.path).name: r.refusal.reason for r in results if r.status == "failed" and r.refusal}
     assert "no tenant 'Nobody'" in reasons["a.csv"]
     assert reasons["fault.csv"] == "a fault of a reader"
+    _, inbox = fsspec.core.url_to_fs(bucket.settings.inbox)
+    assert all(result.path.startswith(f"{inbox}/") for result in results), "people know no other place"
+    (refused,) = [r.refusal for r in results if r.status == "refused" and r.refusal]
+    assert f"{bucket.settings.archive}/{company.name}/refused/page.csv" in refused.remedy
     assert bucket.paths(bucket.settings.inbox) == ["Nobody/a.csv", f"{company.name}/fault.csv"]
     assert bucket.paths(bucket.settings.archive) == [
         f"{company.name}/refused/page.csv", f"{company.name}/z.csv",
