@@ -28,6 +28,7 @@ from myproperty.dates import Window
 from tests.chaos.loads import PATIENCE_S, Ended
 from tests.chaos.world import DAY, World, list_family
 
+RUN_PATIENCE_S = 5 * PATIENCE_S
 VICTIMS = {
     "the command": "dev --port",
     "the web server": "dagster_webserver",
@@ -39,7 +40,7 @@ VICTIMS = {
 def kill_pages(world: World, random: Random) -> Ended:
     """Launch a run in the pages and kill one of their processes at a random second of it."""
     with started_pages(world) as (command, client):
-        launch(client, ingest.name, {})
+        launch(client, ingest.name)
         client_run = client.submit_job_execution(
             pipeline.name, tags=run_tags(Window(DAY, DAY + timedelta(days=1)), "chaos")
         )
@@ -52,7 +53,7 @@ def kill_pages(world: World, random: Random) -> Ended:
                 process.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):
             command.wait(10)
-    psutil.wait_procs(family, PATIENCE_S)
+    psutil.wait_procs(family, RUN_PATIENCE_S)
     return Ended([], family, f"{name} after {seconds:.0f} s")
 
 
@@ -75,8 +76,9 @@ def started_pages(world: World) -> Iterator[tuple[subprocess.Popen[bytes], Dagst
         yield command, DagsterGraphQLClient("127.0.0.1", port_number=port)
     finally:
         if command.poll() is None:
+            # The server of code waits for the runs that it has started.
             command.send_signal(signal.SIGINT)
-            command.wait(PATIENCE_S)
+            command.wait(RUN_PATIENCE_S)
 
 
 def await_answer(url: str) -> None:
@@ -90,9 +92,9 @@ def await_answer(url: str) -> None:
     raise TimeoutError(f"{url} does not answer")
 
 
-def launch(client: DagsterGraphQLClient, job: str, tags: dict[str, str]) -> None:
+def launch(client: DagsterGraphQLClient, job: str) -> None:
     """Launch a job and wait for its success. Raises RuntimeError."""
-    status = wait_for_end(client, client.submit_job_execution(job, tags=tags), PATIENCE_S)
+    status = wait_for_end(client, client.submit_job_execution(job), RUN_PATIENCE_S)
     if status != dg.DagsterRunStatus.SUCCESS:
         raise RuntimeError(f"{job} ended as {status}")
 
