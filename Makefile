@@ -17,7 +17,7 @@ FAST := not engine and not emulator and not slow
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast soak chaos fuzz dev lint lint-python lint-layout lint-sql format bench docs model-docs quality-docs screenshots slim lock sbom audit down clean
+.PHONY: help demo test test-fast test-bi soak chaos fuzz dev bi lint lint-python lint-layout lint-sql format bench docs model-docs quality-docs screenshots slim lock sbom audit down clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,10 @@ test: $(DEV) ## all tests: the longest first, the fast ones fill the gaps at the
 test-fast: $(DEV) ## the tests that need no engine
 	@$(BIN)/pytest -q -n 2 --no-loadscope-reorder -m "$(FAST)"
 
+test-bi: $(DEV) ## the dashboards in a browser: installs Superset (850 MB) and needs Chromium
+	@$(BIN)/python -c 'from myproperty.engines.environment import find_superset; from myproperty.settings import get_settings; find_superset(get_settings()).install()'
+	@$(BIN)/pytest -q tests/test_dashboards.py tests/end_to_end/test_dashboards.py
+
 soak: $(DEV) ## plant every fault of the table into the real job, run a hundred unusual days, rebuild the warehouse, split a failed backfill, let sixty days pass (hours)
 	@$(BIN)/python -W ignore -m tests.soak.trials
 	@$(BIN)/python -W ignore -m tests.soak.batches
@@ -62,6 +66,9 @@ fuzz: $(DEV) ## give broken meter files to the readers for FUZZ_SECONDS (600); a
 
 dev: $(READY) ## the Dagster UI on the embedded engines
 	@$(BIN)/myproperty dev
+
+bi: $(READY) ## the dashboards: Apache Superset on the demo's warehouse, after `make demo`
+	@$(BIN)/myproperty bi
 
 lint: $(DEV) ## style, types, SQL, imports between the floors, unused dependencies, dead code
 	@$(MAKE) --no-print-directory --output-sync --jobs=2 lint-python lint-layout lint-sql
@@ -97,8 +104,9 @@ model-docs: $(READY) ## build the site of the models (columns, tests, lineage); 
 quality-docs: $(READY) ## build the site of the gates from the kept verdicts (Great Expectations' Data Docs)
 	@$(BIN)/myproperty quality-docs
 
-screenshots: $(DEV) ## take the pictures of docs/dagster.md: needs Chromium, takes minutes
+screenshots: $(DEV) ## take the pictures of docs/dagster.md and docs/dashboards.md: needs Chromium, takes minutes
 	@$(BIN)/python -W ignore -m docs.screenshots
+	@$(BIN)/python -W ignore -m docs.dashboard_pictures
 
 slim: $(READY) ## build and test changed models for the dates from FROM to before TO, in schemas slim_*
 	@MYPROPERTY_RAW_PREFIX=$(MYPROPERTY_DATASET_PREFIX) MYPROPERTY_DATASET_PREFIX=slim_ $(BIN)/myproperty dbt build \

@@ -6,6 +6,7 @@ from commands import (
     alerts,
     backups,
     billing,
+    dashboards,
     demo,
     doctor,
     engines,
@@ -48,6 +49,7 @@ app.command()(pipeline.validate)
 app.command()(demo.demo)
 app.command(context_settings=PASS_ARGUMENTS)(warehouse.dbt)
 app.command()(pipeline.dev)
+app.command()(dashboards.bi)
 app.add_typer(metrics.app, name="metrics")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(billing.app, name="billing")

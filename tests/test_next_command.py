@@ -61,6 +61,7 @@ OTHERS = {
     "doctor",
     "backup",
     "backups",
+    "bi",
     "dbt",
     "demo",
     "dev",

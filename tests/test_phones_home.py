@@ -1,5 +1,6 @@
 """Nothing calls home: the libraries that would, do not where we start them."""
 
+import ast
 import os
 import socket
 import subprocess
@@ -61,3 +62,16 @@ def test_libraries_send_no_statistics() -> None:
     assert project["flags"]["send_anonymous_usage_stats"] is False
     instance = yaml.safe_load((ROOT / "dagster_project" / "production" / "dagster.yaml").read_text())
     assert instance["telemetry"] == {"enabled": False}
+
+
+def test_pages_of_dashboards_load_from_their_own_server() -> None:
+    """Superset's own policy lets a pixel count its users; a browser looks at ours in `tests/end_to_end`."""
+    configuration = ast.parse((ROOT / "myproperty" / "engines" / "superset" / "configuration.py").read_text())
+    (policy,) = (
+        ast.literal_eval(node.value)["content_security_policy"]
+        for node in configuration.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "TALISMAN_CONFIG"
+    )
+    sources = {source for each in policy.values() for source in ([each] if isinstance(each, str) else each)}
+    assert sources <= {"'self'", "'none'", "'unsafe-inline'", "'strict-dynamic'", "blob:", "data:"}
+    assert policy["default-src"] == policy["connect-src"] == ["'self'"]

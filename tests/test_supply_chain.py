@@ -5,6 +5,8 @@ import subprocess
 import tomllib
 from pathlib import Path
 
+import pytest
+
 from docs.licences import NOT_STATED, list_pins, read_licence
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -41,6 +43,21 @@ def test_both_locks_agree_and_have_hashes() -> None:
         for block in re.split(r"(?m)^(?=[A-Za-z0-9])", text)[1:]:
             assert "--hash=sha256:" in block, block[:60]
         assert "://" not in text, "an address of an index"
+
+
+@pytest.mark.parametrize("engine", ["emulator", "superset"])
+def test_the_lock_of_an_engine_has_hashes_and_no_address(engine: str) -> None:
+    folder = ROOT / "myproperty" / "engines" / engine
+    text = (folder / "requirements.lock").read_text()
+    blocks = re.split(r"(?m)^(?=[A-Za-z0-9])", text)[1:]
+    assert len(blocks) > 20 and all("--hash=sha256:" in block for block in blocks)
+    assert "://" not in text and "--find-links" not in text
+    wanted = {
+        line.partition("==")[0]
+        for line in (folder / "requirements.in").read_text().split()
+        if line[0].isalpha()
+    }
+    assert wanted & {name for name, _, _ in PIN.findall(text)}
 
 
 def test_every_licence_is_stated_and_none_forbids_our_use() -> None:

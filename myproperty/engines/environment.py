@@ -20,6 +20,7 @@ from myproperty.engines.emulator.server import Emulator
 from myproperty.engines.errors import EngineError
 from myproperty.engines.postgres import DATABASES, Postgres, server_account
 from myproperty.engines.settings import EngineSettings, read_engine_settings
+from myproperty.engines.superset.server import Superset
 from myproperty.settings import CHECKOUT, Settings
 
 GOOGLE = "https://bigquery.googleapis.com"
@@ -209,6 +210,17 @@ def find_emulator(settings: Settings) -> Emulator:
         project=settings.bigquery_project,
         port=own.emulator_port,
         python=own.emulator_python,
+    )
+
+
+def find_superset(settings: Settings) -> Superset:
+    """Return the Superset of an environment, running or not."""
+    home, own = settings.home.resolve(), read_engine_settings()
+    return Superset(
+        root=home / "superset",
+        logs=home / "logs",
+        venv=own.superset_venv or _shared_folder(home) / "superset-venv",
+        port=own.superset_port,
     )
 
 

@@ -34,6 +34,14 @@ class EngineSettings(BaseSettings):
         default=None,
         description="Python 3.13 that makes the emulator's environment. Unset: the command looks for one.",
     )
+    superset_venv: Path | None = Field(
+        default=None,
+        description="Folder of the Python environment of Superset, which several homes may share. "
+        "Unset: `.local/superset-venv` in the checkout.",
+    )
+    superset_port: int = Field(
+        default=8088, ge=1, le=65535, description="Port of the [dashboards](dashboards.md) on 127.0.0.1."
+    )
     backup_folder: Path | None = Field(
         default=None,
         description="Folder of the [backups](backups.md) of the embedded PostgreSQL, on another disk than "

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import re
 import shutil
 import zipfile
 from collections.abc import Iterator
@@ -11,10 +12,13 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pandas as pd
+import psycopg
 import pytest
 from nemreader import NEMFile
+from psycopg import sql
 
 from dagster_project.runner import (
+    build_quality,
     ingest_inbox,
     run_pending,
     validate_due,
@@ -22,12 +26,15 @@ from dagster_project.runner import (
 from data.demo import apply_company, generate_files
 from data.demo.billing import apply_billing
 from data.demo.company import list_tenants
+from data.warehouse.readers import list_own_logins
 from myproperty import engines
+from myproperty.database.roles import WAREHOUSE_TENANT_READERS
 from myproperty.settings import Settings
+from oltp_schema.logins import ensure_member
 from oltp_schema.migrate import upgrade
 from tests.conftest import DatabaseMaker
 from tests.end_to_end.marked import mark_resident, with_keys
-from tests.end_to_end.support import DAYS, Platform, archived_files
+from tests.end_to_end.support import DAYS, RELATIONS, STRANGER, Platform, archived_files
 from tests.logins import with_logins
 
 NEM_TIME = timedelta(hours=10)
@@ -56,6 +63,29 @@ def platform(
         assert apply_billing(str(settings.billing_dsn), since=plan.start) > 0
         marked = mark_resident(with_keys(settings))
         yield Platform(settings, plan, validated, run_pending(settings), marked)
+
+
+@pytest.fixture(scope="module")
+def passwords(platform: Platform, postgres_settings: Settings) -> dict[str, str]:
+    """The passwords of the warehouse's logins and of its readers, who are made."""
+    found = engines.make_passwords(postgres_settings, [*list_own_logins(), STRANGER])
+    with psycopg.connect(str(platform.settings.warehouse_dsn)) as connection:
+        for reader in (*list_own_logins(), STRANGER):
+            ensure_member(connection, reader, WAREHOUSE_TENANT_READERS, {}, found[reader])
+    return found
+
+
+@pytest.fixture(scope="module")
+def quality(platform: Platform) -> Iterator[None]:
+    """The relations that the job of that name makes; the other tests of this folder have none."""
+    build_quality(platform.settings)
+    yield
+    with psycopg.connect(str(platform.settings.warehouse_dsn)) as connection:
+        for schema, name, _ in connection.execute(RELATIONS).fetchall():
+            if schema in ("raw", "marts") and re.search(
+                "quality_(days|runs)|data_quality|pipeline_runs", name
+            ):
+                connection.execute(sql.SQL("drop table {} cascade").format(sql.Identifier(schema, name)))
 
 
 def read_nem12(path: Path, folder: Path) -> Iterator[tuple[str, str, datetime, Decimal]]:

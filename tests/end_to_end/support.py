@@ -19,6 +19,14 @@ from tests.analyst_questions import questions
 from tests.end_to_end.marked import Marked
 
 DAYS = 6
+# A member of the group of readers without a row in the seed, as one whose row was taken out.
+STRANGER = "demo_stranger"
+RELATIONS = """
+    select n.nspname, c.relname,
+        exists (select from pg_attribute as a where a.attrelid = c.oid and a.attname = 'tenant_id')
+    from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
+    where c.relkind in ('r', 'p', 'v', 'm') and n.nspname !~ '^(pg_|information_schema|public)' order by 1, 2
+"""
 FACT = """
 select tenant_id, meter_id, channel, reading_date, sum(value_kwh) as energy_kwh, count(*) as readings
 from core.fact_energy_usage where reading_date >= date '2000-01-01' and quality_method is distinct from '17'

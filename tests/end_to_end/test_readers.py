@@ -1,7 +1,6 @@
 """Who reads which rows of the warehouse: each login, relation and tenant, asked by the logins themselves."""
 
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,43 +14,22 @@ from psycopg import errors, sql
 from typer.testing import CliRunner, Result
 
 from commands.main import app
-from dagster_project.runner import build_quality
 from data.raw.rights import OWNS, RAW, READS
 from data.raw.warehouse import open_warehouse
 from data.warehouse.readers import EVERY_TENANT, list_own_logins, list_readers, list_views
-from myproperty import engines
 from myproperty.database.roles import (
     WAREHOUSE_LOGINS,
     WAREHOUSE_RAW,
     WAREHOUSE_TENANT_READERS,
 )
-from myproperty.settings import Settings
-from oltp_schema.logins import ensure_member
-from tests.end_to_end.support import Platform
+from tests.end_to_end.support import RELATIONS, STRANGER, Platform
 from tests.logins import log_in_as
 
 pytestmark = pytest.mark.engine
 
 OTHERS = [login.name for login in WAREHOUSE_LOGINS]
-# A member of the group without a row in the seed, as one whose row was taken out.
-STRANGER = "demo_stranger"
 READERS = [*OTHERS, *list_own_logins(), STRANGER]
-_RELATIONS = """
-    select n.nspname, c.relname,
-        exists (select from pg_attribute as a where a.attrelid = c.oid and a.attname = 'tenant_id')
-    from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
-    where c.relkind in ('r', 'p', 'v', 'm') and n.nspname !~ '^(pg_|information_schema|public)' order by 1, 2
-"""
 Rows = Counter[str | None]
-
-
-@pytest.fixture(scope="module")
-def passwords(platform: Platform, postgres_settings: Settings) -> dict[str, str]:
-    found = engines.make_passwords(postgres_settings, [*list_own_logins(), STRANGER])
-    with psycopg.connect(str(platform.settings.warehouse_dsn)) as connection:
-        for reader in (*list_own_logins(), STRANGER):
-            ensure_member(connection, reader, WAREHOUSE_TENANT_READERS, {}, found[reader])
-    return found
 
 
 @contextmanager
@@ -72,23 +50,10 @@ def count_rows(connection: psycopg.Connection[Any], schema: str, name: str, by_t
 
 
 @pytest.fixture(scope="module")
-def quality(platform: Platform) -> Iterator[None]:
-    """The relations that the job of that name makes; the other tests of this folder have none."""
-    build_quality(platform.settings)
-    yield
-    with psycopg.connect(str(platform.settings.warehouse_dsn)) as connection:
-        for schema, name, _ in connection.execute(_RELATIONS).fetchall():
-            if schema in ("raw", "marts") and re.search(
-                "quality_(days|runs)|data_quality|pipeline_runs", name
-            ):
-                connection.execute(sql.SQL("drop table {} cascade").format(sql.Identifier(schema, name)))
-
-
-@pytest.fixture(scope="module")
 def everything(platform: Platform, quality: None) -> dict[tuple[str, str], tuple[bool, Rows]]:
     """All relations of the warehouse, as the superuser sees them."""
     with psycopg.connect(str(platform.settings.warehouse_dsn)) as connection:
-        relations = connection.execute(_RELATIONS).fetchall()
+        relations = connection.execute(RELATIONS).fetchall()
         found = {}
         for schema, name, by_tenant in relations:
             rows = count_rows(connection, schema, name, by_tenant)

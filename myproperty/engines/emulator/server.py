@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from myproperty.engines.emulator import installation
 from myproperty.engines.errors import EngineError, disk_full, explain_file_errors, last_lines
 from myproperty.engines.ports import choose_port, find_free_port
+from myproperty.engines.venvs import BUILD_TIMEOUT_S
 from myproperty.files import close_folder
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
@@ -195,12 +196,12 @@ class Emulator:
     def _only_starter(self) -> Iterator[None]:
         self.root.mkdir(parents=True, exist_ok=True)
         try:
-            with FileLock(self.root / ".lock", timeout=installation.BUILD_TIMEOUT_S):
+            with FileLock(self.root / ".lock", timeout=BUILD_TIMEOUT_S):
                 yield
         except Timeout as error:
             raise EngineError(
                 f"another command has been starting or stopping the emulator in {self.root} for "
-                f"{installation.BUILD_TIMEOUT_S:.0f} s: end that command and try again"
+                f"{BUILD_TIMEOUT_S:.0f} s: end that command and try again"
             ) from error
 
 
