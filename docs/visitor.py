@@ -30,6 +30,11 @@ _DRAWN = """
             'canvas, table, .header-line, .ant-empty, .ant-alert'));
 }
 """
+_BOTTOM = """
+() => Math.max(...[...document.querySelectorAll('.dashboard-component-chart-holder')].map(
+    chart => chart.getBoundingClientRect().bottom))
+"""
+MARGIN = 30
 _ERRORS = '[data-test="error-alert"], .ant-alert-error, .error-container'
 
 
@@ -82,11 +87,11 @@ class Visitor:
 
     def open(self, slug: str, picture: Path | None = None) -> Seen:
         """Open a dashboard and wait until every chart is drawn; take its picture if a file is named."""
-        seen = Seen()
+        seen, answers = Seen(), list["Response"]()
         listeners = {
-            "response": lambda response: self._note_answer(seen, response),
+            "response": answers.append,
             "requestfinished": lambda request: self._note_request(seen, request),
-            "pageerror": lambda error: seen.errors.append(str(error)),
+            "pageerror": lambda error: self._note_error(seen, str(error)),
         }
         for event, note in listeners.items():
             self.page.on(event, note)  # type: ignore[call-overload]
@@ -98,12 +103,20 @@ class Visitor:
         finally:
             for event, note in listeners.items():
                 self.page.remove_listener(event, note)
+        for answer in answers:
+            self._note_answer(seen, answer)
         seen.errors += [error.inner_text() for error in self.page.query_selector_all(_ERRORS)]
         seen.charts = len(self.page.query_selector_all(".dashboard-component-chart-holder"))
         seen.text = self.page.inner_text("body")
         if picture is not None:
-            self.page.screenshot(path=picture, full_page=True)
+            height = self.page.evaluate(_BOTTOM) + MARGIN
+            self.page.screenshot(path=picture, clip={"x": 0, "y": 0, "width": WIDTH, "height": height})
         return seen
+
+    def _note_error(self, seen: Seen, error: str) -> None:
+        # Superset wants to keep the colours of a dashboard's labels, which it refuses to a reader.
+        if error != "Response":
+            seen.errors.append(error)
 
     def _note_answer(self, seen: Seen, response: "Response") -> None:
         if "/api/v1/chart/data" not in response.url:

@@ -26,7 +26,8 @@ _NAMES = {
 # What a new object has anyway.
 _DEFAULTS = {
     "allow_run_async": False,
-    "cache_timeout": None,
+    "annotation_layers": [],
+    "configuration_method": "sqlalchemy_form",
     "filter_select_enabled": True,
     "filterable": True,
     "groupby": True,
@@ -101,10 +102,8 @@ def _drop(found: Any) -> Any:
 
 def _tidy_dashboard(document: dict[str, Any]) -> dict[str, Any]:
     """Number the charts by their place in the file, where Superset has ids of one installation."""
-    charts = [
-        part["meta"] for part in document["position"].values() if isinstance(part, dict) and "meta" in part
-    ]
-    charts = [meta for meta in charts if "chartId" in meta]
+    parts = [part for _, part in sorted(document["position"].items()) if isinstance(part, dict)]
+    charts = [part["meta"] for part in parts if "chartId" in part.get("meta", {})]
     numbers = {meta["chartId"]: number for number, meta in enumerate(charts, 1)}
     for meta in charts:
         meta["chartId"] = numbers[meta["chartId"]]
@@ -113,8 +112,17 @@ def _tidy_dashboard(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
+def _tidy_dataset(document: dict[str, Any]) -> dict[str, Any]:
+    """Sort columns and metrics, which Superset gives in any order."""
+    ordered = {
+        kind: sorted(document.get(kind, []), key=lambda each: str(each[name]))
+        for kind, name in (("columns", "column_name"), ("metrics", "metric_name"))
+    }
+    return document | ordered | {"schema": SCHEMA}
+
+
 _TIDY = {
     "databases": lambda document: document | {"sqlalchemy_uri": ADDRESS},
-    "datasets": lambda document: document | {"schema": SCHEMA},
+    "datasets": _tidy_dataset,
     "dashboards": _tidy_dashboard,
 }
