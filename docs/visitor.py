@@ -89,7 +89,7 @@ class Visitor:
         """Open a dashboard and wait until every chart is drawn; take its picture if a file is named."""
         seen, answers = Seen(), list["Response"]()
         listeners = {
-            "response": answers.append,
+            "response": lambda response: answers.extend([response]),
             "requestfinished": lambda request: self._note_request(seen, request),
             "pageerror": lambda error: self._note_error(seen, str(error)),
         }

@@ -105,6 +105,13 @@ def test_energy_of_one_chart_is_of_one_channel_or_by_channel() -> None:
             assert "channel" in chart.columns, chart.file
 
 
+def test_money_of_several_currencies_is_not_stacked() -> None:
+    for chart in read_charts().values():
+        spent = {name for metric in chart.metrics for name in columns_of(chart.expressions[metric])}
+        if any(name.endswith("_amount") for name in spent) and "stack" in chart.params:
+            assert chart.params["x_axis"] == "currency", chart.file
+
+
 def test_every_chart_is_on_one_dashboard() -> None:
     shown = Counter(uuid for each in read("dashboards").values() for uuid in charts_of(each))
     assert shown == Counter(read_charts().keys())
