@@ -3,6 +3,8 @@
 It needs Debian's Chromium (`apt-get install chromium`), which Playwright drives; no browser is downloaded.
 """
 
+from __future__ import annotations
+
 import json
 import shutil
 from collections.abc import Iterator
@@ -44,7 +46,7 @@ def find_browser() -> str | None:
 
 
 @contextmanager
-def open_browser() -> Iterator["Browser"]:
+def open_browser() -> Iterator[Browser]:
     """Run Chromium inside the block, with no traffic of its own."""
     from playwright.sync_api import sync_playwright  # a tool of the tests, which not everybody has
 
@@ -75,7 +77,7 @@ class Seen:
 class Visitor:
     """A person who is logged in to Superset in a browser."""
 
-    def __init__(self, browser: "Browser", url: str, name: str, password: str) -> None:
+    def __init__(self, browser: Browser, url: str, name: str, password: str) -> None:
         self._url = url
         self.page: Page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
         self.page.set_default_timeout(PATIENCE_MS)
@@ -87,7 +89,8 @@ class Visitor:
 
     def open(self, slug: str, picture: Path | None = None) -> Seen:
         """Open a dashboard and wait until every chart is drawn; take its picture if a file is named."""
-        seen, answers = Seen(), list["Response"]()
+        seen = Seen()
+        answers: list[Response] = []
         listeners = {
             "response": lambda response: answers.extend([response]),
             "requestfinished": lambda request: self._note_request(seen, request),
@@ -115,10 +118,10 @@ class Visitor:
 
     def _note_error(self, seen: Seen, error: str) -> None:
         # Superset wants to keep the colours of a dashboard's labels, which it refuses to a reader.
-        if error != "Response":
+        if error != Response:
             seen.errors.append(error)
 
-    def _note_answer(self, seen: Seen, response: "Response") -> None:
+    def _note_answer(self, seen: Seen, response: Response) -> None:
         if "/api/v1/chart/data" not in response.url:
             return
         if response.ok:
@@ -126,7 +129,7 @@ class Visitor:
         else:
             seen.errors.append(f"{response.status} {response.text()}")
 
-    def _note_request(self, seen: Seen, request: "Request") -> None:
+    def _note_request(self, seen: Seen, request: Request) -> None:
         host = urlsplit(request.url).hostname
         if host not in (None, urlsplit(self._url).hostname):
             seen.abroad.append(request.url)

@@ -38,7 +38,7 @@ def read(kind: str) -> dict[str, dict[str, Any]]:
 
 def read_contracts() -> dict[str, dict[str, str]]:
     """Return the columns and types of each view of `bi`."""
-    contracts = {}
+    contracts: dict[str, dict[str, str]] = {}
     for path in (PROJECT_DIR / "models" / "bi").glob("*.yml"):
         for model in yaml.safe_load(path.read_text())["models"]:
             columns = {column["name"]: column["data_type"] for column in model["columns"]}

@@ -70,5 +70,5 @@ def ensure_installed(base: Path, python: Path | None, log: Path) -> Path:
 def finish(venv: Path, log: Path) -> None:
     """Unpack the extensions, offline."""
     (venv / "home").mkdir()
-    words = [venv / "bin/python", "-P", "-c", IMPORT_EXTENSIONS]
+    words: list[str | Path] = [venv / "bin/python", "-P", "-c", IMPORT_EXTENSIONS]
     venvs.run_step(log, words, HOME=str(venv / "home"))

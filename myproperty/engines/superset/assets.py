@@ -70,7 +70,8 @@ def tidy(exported: Mapping[str, str]) -> dict[str, str]:
 
 def write(document: Mapping[str, Any]) -> str:
     """Return the text of a file: innermost lists and mappings on one line, keys in order."""
-    return yaml.safe_dump(document, default_flow_style=None, allow_unicode=True, width=110)
+    text: str = yaml.safe_dump(document, default_flow_style=None, allow_unicode=True, width=110)
+    return text
 
 
 def save(files: Mapping[str, str], folder: Path = FOLDER) -> list[str]:

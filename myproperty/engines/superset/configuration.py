@@ -66,8 +66,8 @@ def connect_as_viewer(
     if username is not None and username not in accounts:
         raise PermissionError(f"{username} is no reader of the warehouse: add a line to tenant_readers.csv")
     own = make_url((accounts[username]["database"] if username else None) or _STATE["database"])
-    known = {"username": own.username, "password": own.password, "host": own.host, "port": own.port}
-    return address.set(**known), options
+    asked = address.set(username=own.username, password=own.password, host=own.host, port=own.port)
+    return asked, options
 
 
 DB_CONNECTION_MUTATOR = connect_as_viewer

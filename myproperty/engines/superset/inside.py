@@ -1,4 +1,4 @@
-# mypy: disable-error-code="import-not-found"
+# mypy: disable-error-code="import-not-found,import-untyped"
 """Bring the state of Superset to the files of this release, or write its dashboards to files.
 
 This program runs inside Superset's own environment, so it imports nothing of this project:
