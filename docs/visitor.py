@@ -118,7 +118,7 @@ class Visitor:
 
     def _note_error(self, seen: Seen, error: str) -> None:
         # Superset wants to keep the colours of a dashboard's labels, which it refuses to a reader.
-        if error != Response:
+        if error != "Response":
             seen.errors.append(error)
 
     def _note_answer(self, seen: Seen, response: Response) -> None:

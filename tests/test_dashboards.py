@@ -13,6 +13,7 @@ from sqlglot import exp, parse_one
 
 from myproperty.engines.settings import EngineSettings
 from myproperty.engines.superset import assets
+from myproperty.settings import CHECKOUT
 from tests.dashboards import (
     COLUMNS,
     EITHER,
@@ -127,6 +128,16 @@ def test_every_dashboard_is_an_exposure_with_its_address_and_its_views() -> None
         assert exposures[slug]["label"] == dashboard["dashboard_title"]
         assert referred_views(exposures[slug]) == views_of(dashboard), slug
         assert dashboard["published"]
+
+
+def test_every_dashboard_is_shown_in_the_documents() -> None:
+    slugs = {each["slug"] for each in read("dashboards").values()}
+    page = (CHECKOUT / "docs" / "dashboards.md").read_text()
+    assert set(re.findall(r"\(images/dashboard-([a-z]+)\.png\)", page)) == slugs
+    assert {
+        path.stem.removeprefix("dashboard-") for path in (CHECKOUT / "docs" / "images").glob("d*.png")
+    } == slugs
+    assert set(re.findall(r"/superset/dashboard/([a-z]+)/\)", page)) == slugs
 
 
 def test_files_are_as_the_export_writes_them() -> None:
