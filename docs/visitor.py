@@ -60,11 +60,12 @@ def open_browser() -> Iterator[Browser]:
 
 @dataclass
 class Seen:
-    """What a dashboard showed: its text, the answers to its queries, errors, and who else was asked."""
+    """What a dashboard showed: its text, its queries and their answers, errors, and who else was asked."""
 
     text: str = ""
     charts: int = 0
     answers: list[Any] = field(default_factory=list)
+    queries: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     abroad: list[str] = field(default_factory=list)
 
@@ -124,6 +125,7 @@ class Visitor:
     def _note_answer(self, seen: Seen, response: Response) -> None:
         if "/api/v1/chart/data" not in response.url:
             return
+        seen.queries.append(response.request.post_data or "")
         if response.ok:
             seen.answers.append(response.json())
         else:

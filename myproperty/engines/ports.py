@@ -40,7 +40,7 @@ def choose_port(requested: int | None, remembered: int | None, setting: str) -> 
     the last start is replaced by a free one.
     """
     if requested is not None:
-        if not _await_free(requested):
+        if not await_free(requested):
             raise EngineError(
                 f"port {requested} ({setting}) is taken by another program: stop that program (`ss -ltnp` "
                 f"shows it), set {setting} to another port, or unset it to use any free port"
@@ -48,13 +48,13 @@ def choose_port(requested: int | None, remembered: int | None, setting: str) -> 
         return requested, []
     if remembered is None:
         return find_free_port(), []
-    if _await_free(remembered):
+    if await_free(remembered):
         return remembered, []
     port = find_free_port()
     return port, [f"the last port {remembered} is taken by another program: using {port} instead"]
 
 
-def _await_free(port: int) -> bool:
+def await_free(port: int) -> bool:
     """Wait until the port is free: a killed server looks dead before its last thread releases the port."""
     deadline = time.monotonic() + PORT_RELEASE_S
     while not is_port_free(port):

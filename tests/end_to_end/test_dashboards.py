@@ -4,9 +4,13 @@ Where Superset or Chromium is not installed, nothing is opened, and the tests sa
 """
 
 import json
+import shutil
 import sqlite3
 import stat
+import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +19,7 @@ import pytest
 
 from commands.dashboards import as_uri
 from data.warehouse.readers import list_own_logins, list_readers
-from docs.visitor import Visitor, find_browser, open_browser
+from docs.visitor import Seen, Visitor, find_browser, open_browser
 from myproperty.database.roles import WAREHOUSE_DASHBOARDS
 from myproperty.engines import venvs
 from myproperty.engines.ports import find_free_port
@@ -23,7 +27,8 @@ from myproperty.engines.settings import read_engine_settings
 from myproperty.engines.superset import assets
 from myproperty.engines.superset.server import ADMIN, LOCK, Superset, Viewer
 from myproperty.settings import CHECKOUT
-from tests.dashboards import charts_of, files, read
+from tests.dashboards import charts_of, files, read, read_contracts
+from tests.end_to_end import as_bigquery
 from tests.end_to_end.support import STRANGER, Platform
 from tests.logins import log_in_as
 
@@ -82,12 +87,17 @@ def names(platform: Platform, reader: str) -> tuple[set[str], set[str]]:
     return found[0], found[1]
 
 
+@pytest.fixture(scope="module")
+def open_as_reader(log_in: Callable[[str], Visitor]) -> Callable[[str], Seen]:
+    return cache(lambda slug: log_in(READER).open(slug))
+
+
 @pytest.mark.parametrize("slug", DASHBOARDS)
 def test_a_dashboard_draws_and_shows_a_reader_its_tenant_alone(
-    log_in: Callable[[str], Visitor], platform: Platform, slug: str
+    open_as_reader: Callable[[str], Seen], platform: Platform, slug: str
 ) -> None:
     own, foreign = names(platform, READER)
-    seen = log_in(READER).open(slug)
+    seen = open_as_reader(slug)
     assert seen.errors == [] and seen.abroad == []
     assert seen.charts == len(charts_of(DASHBOARDS[slug])) <= len(seen.answers)
     shown = json.dumps(seen.answers)
@@ -104,6 +114,40 @@ def test_who_reads_all_tenants_sees_both(
     tenants = {name for reader in (READER, OTHER) for name in names(platform, reader)[0]}
     assert len(seen.values("tenant_name") & tenants) == 2
     assert "No results were returned" not in seen.text
+
+
+def test_google_accepts_the_queries_of_every_chart(
+    superset: Superset, open_as_reader: Callable[[str], Seen], tmp_path: Path
+) -> None:
+    """The same files serve BigQuery: Superset writes the SQL for it, with the reader's rule."""
+    from tests.googlesql.engine import Column, Relation, analyse, type_name
+
+    queries = [query for slug in DASHBOARDS for query in open_as_reader(slug).queries]
+    (tmp_path / "queries.json").write_text(json.dumps(queries))
+    shutil.copy(superset.root / "superset.db", tmp_path)
+    state = json.loads((superset.root / "state.json").read_text())
+    state |= {"database": as_bigquery.ADDRESS}
+    state["accounts"] = {name: each | {"database": None} for name, each in state["accounts"].items()}
+    (tmp_path / "state.json").write_text(json.dumps(state))
+    words = [superset.install() / "bin/python", "-P", as_bigquery.__file__, READER]
+    subprocess.run(
+        [*words, tmp_path / "queries.json", tmp_path / "statements.json"],
+        env=replace(superset, root=tmp_path)._environment(),
+        check=True,
+        capture_output=True,
+    )
+    statements = json.loads((tmp_path / "statements.json").read_text())
+    assert [each["error"] for each in statements if each["error"]] == []
+    relations = [
+        Relation(
+            ("local", "bi", view), tuple(Column(name, type_name(kind)) for name, kind in columns.items())
+        )
+        for view, columns in read_contracts().items()
+    ]
+    asked = {each["query"].strip().rstrip(";") for each in statements}
+    assert len(asked) > len(read("charts")) / 2 and all("IN (" in sql or "1 = 0" in sql for sql in asked)
+    for sql in asked:
+        analyse(sql, [relation for relation in relations if relation.quoted in sql])
 
 
 COUNT = {"label": "n", "expressionType": "SQL", "sqlExpression": "COUNT(*)"}

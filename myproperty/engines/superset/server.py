@@ -21,7 +21,7 @@ from myproperty.children import bind
 from myproperty.engines import venvs
 from myproperty.engines.configuration import write_secret
 from myproperty.engines.errors import EngineError, explain_file_errors, last_lines
-from myproperty.engines.ports import choose_port
+from myproperty.engines.ports import await_free
 from myproperty.engines.superset import assets
 from myproperty.files import close_folder
 
@@ -95,8 +95,12 @@ class Superset:
 
     @contextmanager
     def running(self) -> Iterator[subprocess.Popen[bytes]]:
-        """Run the server inside the block, until it answers at `url`; it ends with this process too."""
-        choose_port(self.port, None, "MYPROPERTY_SUPERSET_PORT")
+        """Run the server inside the block, from when it answers; it ends with this process too."""
+        if not await_free(self.port):
+            raise EngineError(
+                f"port {self.port} is taken by another program, or by other dashboards: stop it (`ss -ltnp` "
+                "shows it), or set MYPROPERTY_SUPERSET_PORT to another port"
+            )
         words = [self.install() / "bin/python", "-P", "-m", "gunicorn", "--bind", f"{HOST}:{self.port}"]
         log = self.logs / "superset.log"
         with log.open("ab") as output:
