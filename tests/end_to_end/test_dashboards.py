@@ -3,6 +3,7 @@
 Where Superset or Chromium is not installed, nothing is opened, and the tests say so.
 """
 
+import importlib.util
 import json
 import shutil
 import sqlite3
@@ -32,7 +33,20 @@ from tests.end_to_end import as_bigquery
 from tests.end_to_end.support import STRANGER, Platform
 from tests.logins import log_in_as
 
-pytestmark = pytest.mark.engine
+VENV = read_engine_settings().superset_venv or CHECKOUT / ".local" / "superset-venv"
+
+
+def find_missing() -> str:
+    """Return what is not installed here, and how to install it."""
+    if venvs.find_installed(VENV, LOCK) is None:
+        return "Superset is not installed here, so no dashboard was opened: `make test-bi` installs it"
+    if importlib.util.find_spec("playwright") is None:
+        return "Playwright is not installed here, so no dashboard was opened: `make test-bi` installs it"
+    return "" if find_browser() else "no Chromium here, so no dashboard was opened: apt-get install chromium"
+
+
+MISSING = find_missing()
+pytestmark = [pytest.mark.engine, pytest.mark.skipif(bool(MISSING), reason=MISSING or "nothing is missing")]
 
 DASHBOARDS = {each["slug"]: each for each in read("dashboards").values()}
 READER, OTHER = "demo_sonnenhof", "demo_wattlebird"
@@ -42,13 +56,8 @@ READER, OTHER = "demo_sonnenhof", "demo_wattlebird"
 def superset(
     platform: Platform, passwords: dict[str, str], quality: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Superset]:
-    base = read_engine_settings().superset_venv or CHECKOUT / ".local" / "superset-venv"
-    if venvs.find_installed(base, LOCK) is None:
-        pytest.skip("Superset is not installed here, so no dashboard was opened: `make bi` installs it")
-    if find_browser() is None:
-        pytest.skip("no Chromium here, so no dashboard was opened: apt-get install chromium")
     home = tmp_path_factory.mktemp("superset")
-    found = Superset(root=home / "superset", logs=home / "logs", venv=base, port=find_free_port())
+    found = Superset(root=home / "superset", logs=home / "logs", venv=VENV, port=find_free_port())
     tenants = list_readers()
 
     def address(name: str) -> str:
@@ -129,7 +138,7 @@ def test_google_accepts_the_queries_of_every_chart(
     state |= {"database": as_bigquery.ADDRESS}
     state["accounts"] = {name: each | {"database": None} for name, each in state["accounts"].items()}
     (tmp_path / "state.json").write_text(json.dumps(state))
-    words = [superset.install() / "bin/python", "-P", as_bigquery.__file__, READER]
+    words: list[str | Path] = [superset.install() / "bin/python", "-P", as_bigquery.__file__, READER]
     subprocess.run(
         [*words, tmp_path / "queries.json", tmp_path / "statements.json"],
         env=replace(superset, root=tmp_path)._environment(),
