@@ -116,6 +116,7 @@ lock: $(READY) ## resolve the dependencies again, to their newest versions: what
 	@$(BIN)/pip install --quiet uv
 	@$(COMPILE) --upgrade pyproject.toml -o requirements.lock
 	@$(COMPILE) --upgrade --extra dev --constraint requirements.lock pyproject.toml -o requirements-dev.lock
+	@$(COMPILE) --upgrade myproperty/engines/superset/requirements.in -o myproperty/engines/superset/requirements.lock
 
 sbom: $(READY) ## write the bill of materials of what runs (CycloneDX): .local/sbom.json
 	@$(PYTHON) -m venv .local/sbom-venv

@@ -213,6 +213,7 @@ def _describe_next_steps(settings: Settings) -> str:
     return (
         "Next:\n"
         "  make dev                          the Dagster UI: every asset, run and gate, http://127.0.0.1:3000\n"
+        "  make bi                           the dashboards, http://127.0.0.1:8088\n"
         "  .venv/bin/myproperty up           the engines, then:\n"
         '  .venv/bin/myproperty query "table marts.mart_solar_performance"\n'
         "  .venv/bin/myproperty quality             dates that stand out, and the last runs\n"
