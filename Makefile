@@ -112,11 +112,12 @@ slim: $(READY) ## build and test changed models for the dates from FROM to befor
 	@MYPROPERTY_RAW_PREFIX=$(MYPROPERTY_DATASET_PREFIX) MYPROPERTY_DATASET_PREFIX=slim_ $(BIN)/myproperty dbt build \
 		--select state:modified+ --defer --vars '{start_date: $(FROM), end_date: $(TO)}'
 
-lock: $(READY) ## resolve the dependencies again, to their newest versions: what runs, and what tests need besides
+lock: $(READY) ## resolve the dependencies again, to their newest versions: what runs, and what tests and the image need besides
 	@$(BIN)/pip install --quiet uv
 	@$(COMPILE) --upgrade pyproject.toml -o requirements.lock
 	@$(COMPILE) --upgrade --extra dev --constraint requirements.lock pyproject.toml -o requirements-dev.lock
 	@$(COMPILE) --upgrade myproperty/engines/superset/requirements.in -o myproperty/engines/superset/requirements.lock
+	@$(COMPILE) --upgrade --extra deploy --constraint requirements.lock pyproject.toml -o requirements-deploy.lock
 
 sbom: $(READY) ## write the bill of materials of what runs (CycloneDX): .local/sbom.json
 	@$(PYTHON) -m venv .local/sbom-venv
@@ -125,10 +126,10 @@ sbom: $(READY) ## write the bill of materials of what runs (CycloneDX): .local/s
 	@echo "Wrote .local/sbom.json"
 
 SERVICE ?= pypi
-audit: ## compare both locks with known vulnerabilities, those of PyPI or, with SERVICE=osv, of osv.dev
+audit: ## compare the locks with known vulnerabilities, those of PyPI or, with SERVICE=osv, of osv.dev
 	@$(PYTHON) -m venv .local/audit-venv
 	@.local/audit-venv/bin/pip install --quiet --disable-pip-version-check pip-audit
-	@for lock in requirements.lock requirements-dev.lock; do \
+	@for lock in requirements.lock requirements-dev.lock requirements-deploy.lock; do \
 		echo "$$lock:"; \
 		.local/audit-venv/bin/pip-audit --vulnerability-service $(SERVICE) --strict --require-hashes --disable-pip \
 			--progress-spinner off --requirement $$lock || { \

@@ -172,7 +172,7 @@ def dev(port: Annotated[int, typer.Option(help="Port of the Dagster UI.")] = 300
     with open_instance(settings.home):
         pass  # Its error is one line; that of `dagster dev` is a traceback.
     command = [sys.executable, "-m", "dagster", "dev", "-m", "dagster_project.definitions"]
-    command += ["--port", str(port)]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
     command += ["--log-format", "json"] if settings.log_format == "json" else []
     docs_url = settings.docs_url or serve_docs()
     console.out.print(f"Dagster: http://127.0.0.1:{port}   Documents: {docs_url}/README.md")

@@ -12,13 +12,16 @@ from typing import TypeVar
 
 import dagster as dg
 
-from myproperty.settings import Environment
+from myproperty.environments import ENVIRONMENTS, Environment
 
 Switched = TypeVar("Switched", dg.ScheduleDefinition, dg.SensorDefinition)
 
-EVERYWHERE: frozenset[Environment] = frozenset({"development", "staging", "production"})
-# In development a person starts runs: a run that begins by itself would change what they look at.
-DEPLOYED: frozenset[Environment] = frozenset({"staging", "production"})
+EVERYWHERE: frozenset[Environment] = frozenset(ENVIRONMENTS)
+ATTENDED: frozenset[Environment] = frozenset(name for name in ENVIRONMENTS if ENVIRONMENTS[name].tells_people)
+# Elsewhere a person starts runs: a run that begins by itself would change what they look at.
+DEPLOYED: frozenset[Environment] = frozenset(
+    name for name in ENVIRONMENTS if ENVIRONMENTS[name].runs_by_itself
+)
 
 
 @dataclass(frozen=True)
@@ -69,14 +72,14 @@ AUTOMATIONS = {
         seconds=60,
     ),
     "metrics_file": Automation("Writes the metrics for Prometheus to a file.", DEPLOYED, seconds=120),
-    "failed_runs": Automation("Tells people about a failed run.", EVERYWHERE, seconds=30),
-    "recovered_runs": Automation("Tells people that a failure has ended.", EVERYWHERE, seconds=30),
-    "silent_senders": Automation("Tells people about senders without new files.", EVERYWHERE, seconds=3600),
+    "failed_runs": Automation("Tells people about a failed run.", ATTENDED, seconds=30),
+    "recovered_runs": Automation("Tells people that a failure has ended.", ATTENDED, seconds=30),
+    "silent_senders": Automation("Tells people about senders without new files.", ATTENDED, seconds=3600),
     "old_backups": Automation(
-        "Tells people that the newest backup or its copy is too old.", EVERYWHERE, seconds=3600
+        "Tells people that the newest backup or its copy is too old.", ATTENDED, seconds=3600
     ),
-    "daily_digest": Automation("Tells people once a day what is open.", EVERYWHERE, seconds=600),
-    "unsent_alerts": Automation("Sends the messages that wait.", EVERYWHERE, seconds=60),
+    "daily_digest": Automation("Tells people once a day what is open.", ATTENDED, seconds=600),
+    "unsent_alerts": Automation("Sends the messages that wait.", ATTENDED, seconds=60),
 }
 
 # Runs whose steps share a pool wait for each other in the queue; `dagster.yaml` allows one run for each pool.

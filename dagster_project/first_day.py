@@ -9,12 +9,15 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
+import psutil
 from dagster_postgres.event_log import PostgresEventLogStorage
+from sqlalchemy import make_url, text
 
-from dagster_project.diagnosis import Check, Finding
+from dagster_project.diagnosis import UI_PORT, Check, Finding
 from dagster_project.instance import open_instance
 from myproperty import engines
-from myproperty.database.roles import OLTP_LOGINS, WAREHOUSE_LOGINS, WAREHOUSE_RAW, WAREHOUSE_READER
+from myproperty.addresses import is_loopback
+from myproperty.database.roles import DEMO, OLTP_LOGINS, WAREHOUSE_LOGINS, WAREHOUSE_RAW, WAREHOUSE_READER
 from myproperty.settings import Settings
 
 if TYPE_CHECKING:
@@ -54,7 +57,7 @@ def check_logins(settings: Settings) -> Finding:
     missing = [
         f"MYPROPERTY_{login.setting.upper()}"
         for login in OLTP_LOGINS
-        if login.setting and getattr(settings, login.setting) is None
+        if login.setting and login is not DEMO and getattr(settings, login.setting) is None
     ]
     if not missing:
         return Finding("logins", "ok", "each job has its own")
@@ -70,6 +73,15 @@ def check_keys(settings: Settings) -> Finding:
     return Finding("keys", "problem", found, "set MYPROPERTY_MASTER_KEYS from your store of secrets")
 
 
+def check_stores(settings: Settings) -> Finding:
+    """Files and keys are where somebody decided, not in the home by default: a container loses its home."""
+    in_home = [f"MYPROPERTY_{name.upper()}" for name in STORES if getattr(settings, name) is None]
+    if not in_home:
+        return Finding("stores", "ok", "inbox, archives and keys are where the settings say")
+    remedy = "set them to buckets, or to folders of a volume that stays"
+    return Finding("stores", "problem", f"below MYPROPERTY_HOME, as unset: {', '.join(in_home)}", remedy)
+
+
 def check_instance(settings: Settings) -> Finding:
     """Dagster keeps runs and events in PostgreSQL."""
     if not os.environ.get("DAGSTER_HOME"):
@@ -80,10 +92,30 @@ def check_instance(settings: Settings) -> Finding:
             "copy dagster_project/production, and set DAGSTER_HOME",
         )
     with open_instance(settings.home) as instance:
-        is_shared = isinstance(instance.event_log_storage, PostgresEventLogStorage)
-    found = "in PostgreSQL" if is_shared else "in files of this machine"
-    remedy = "" if is_shared else "take the storage of dagster_project/production/dagster.yaml"
-    return Finding("instance", "ok" if is_shared else "problem", f"runs and events are {found}", remedy)
+        storage = instance.event_log_storage
+        if not isinstance(storage, PostgresEventLogStorage):
+            found, remedy = "runs and events are in files of this machine", "take its storage from"
+            return Finding("instance", "problem", found, f"{remedy} dagster_project/production/dagster.yaml")
+        if _is_readable_on_the_way(storage):
+            remedy = "set PGSSLMODE=verify-full and PGSSLROOTCERT for all of Dagster's processes"
+            return Finding("instance", "problem", "its database is reached without TLS", remedy)
+    return Finding("instance", "ok", "runs and events are in PostgreSQL")
+
+
+def check_listening(_: Settings) -> Finding:
+    """Dagster's pages, which ask nobody who they are, can be opened on this machine only."""
+    opened = {
+        each.laddr.ip
+        for each in psutil.net_connections("tcp")
+        if each.status == psutil.CONN_LISTEN and each.laddr.port == UI_PORT and not is_loopback(each.laddr.ip)
+    }
+    if not opened:
+        return Finding("listening", "ok", f"port {UI_PORT} of Dagster's pages is closed to other machines")
+    found = (
+        f"port {UI_PORT} is open on {', '.join(sorted(opened))}: whoever reaches it may start and stop runs"
+    )
+    remedy = "bind it to 127.0.0.1, and put a login in front (docs/production.md#the-login-in-front)"
+    return Finding("listening", "problem", found, remedy)
 
 
 def check_alerts(settings: Settings) -> Finding:
@@ -144,6 +176,14 @@ def check_filters(settings: Settings) -> Finding:
     return Finding("filters", "problem", found, remedy)
 
 
+def _is_readable_on_the_way(storage: PostgresEventLogStorage) -> bool:
+    if is_loopback(make_url(storage.postgres_url).host or ""):
+        return False
+    with storage.index_connection() as connection:
+        row = connection.execute(text("select ssl from pg_stat_ssl where pid = pg_backend_pid()")).fetchone()
+    return row is None or not row[0]
+
+
 @contextmanager
 def _bigquery(settings: Settings) -> Iterator["BigQueryWarehouse"]:
     # Google's libraries take seconds to import.
@@ -153,13 +193,16 @@ def _bigquery(settings: Settings) -> Iterator["BigQueryWarehouse"]:
         yield warehouse
 
 
+STORES = ("inbox_url", "archive_url", "key_store_url", "readings_archive_url")
 ALERT_CHANNELS = ("alert_slack_url", "alert_email_url", "alert_webhook_url")
 OF_SETTINGS: tuple[Check, ...] = (
     check_environment,
     check_warehouse,
     check_logins,
     check_keys,
+    check_stores,
     check_instance,
+    check_listening,
     check_alerts,
 )
 OF_BIGQUERY: tuple[Check, ...] = (check_accounts, check_location, check_readers, check_filters)

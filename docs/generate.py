@@ -18,6 +18,9 @@ from typing import Any
 
 from typer.main import get_command
 
+from docs.costs import costs_page
+from docs.grants import FILE as GRANTS
+from docs.grants import terraform_grants
 from docs.isolation import isolation_page
 from docs.licences import licences_page
 from docs.logins import logins_page
@@ -38,6 +41,7 @@ def pages() -> dict[Path, str]:
     """Return the text of every page that needs no database, by path."""
     texts = {
         "commands.md": commands_page(),
+        "costs.md": costs_page(),
         "rules.md": rules_page(),
         "gates.md": gates_page(),
         "isolation.md": isolation_page(),
@@ -47,7 +51,7 @@ def pages() -> dict[Path, str]:
         "schedules.md": schedules_page(),
         "settings.md": settings_page(),
     }
-    return {DOCS / name: NOTE + text for name, text in texts.items()}
+    return {DOCS / name: NOTE + text for name, text in texts.items()} | {GRANTS: terraform_grants()}
 
 
 def schema_pages(dsn: str) -> dict[Path, str]:

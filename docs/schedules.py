@@ -3,7 +3,7 @@
 from typing import get_args
 
 from dagster_project.environments import AUTOMATIONS, FRESHNESS, POOLS, TENANT_DAYS, Automation
-from myproperty.settings import Environment
+from myproperty.environments import Environment
 from oltp_schema.pages import markdown_table
 
 

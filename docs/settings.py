@@ -14,10 +14,10 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
 from myproperty.engines.settings import EngineSettings
-from myproperty.settings import CHECKOUT, Settings
+from myproperty.environments import ENVIRONMENTS
+from myproperty.settings import CHECKOUT, PREFIX, Settings
 from oltp_schema.pages import markdown_table
 
-PREFIX = "MYPROPERTY_"
 _ENV_VAR = re.compile(r"env_var\('(MYPROPERTY_\w+)'(?:, '([^']*)')?")
 _TYPES = {str: "text", int: "whole number", Path: "path", SecretStr: "secret text"}
 
@@ -128,7 +128,14 @@ def settings_page() -> str:
     parts = [
         "# Settings\n",
         f"All settings are environment variables that begin with `{PREFIX}`. The command refuses "
-        "an invalid value when it starts.\n",
+        "an invalid value when it starts, and names the variable without its value. Secret ones are printed "
+        "nowhere, but by `myproperty dsn` and `myproperty status --passwords`, which are asked for them.\n",
+        "## Environments\n",
+        "`MYPROPERTY_ENVIRONMENT` is one of these; another name is refused.\n",
+        _describe_environments(),
+        "Where TLS is required, a DSN of a server on another machine is refused unless it has "
+        "`sslmode=verify-full`: the server proves its name by the certificate of `sslrootcert`. A socket and "
+        "the loopback need none.\n",
         "## The platform\n",
         markdown_table(head, _describe_class(Settings, "platform", defaults)),
         "## The embedded engines\n",
@@ -139,12 +146,29 @@ def settings_page() -> str:
             head,
             [(f"`{name}`", other.type, "", other.meaning, other.reader) for name, other in INSTANCE.items()],
         ),
+        "Its database on another machine is reached by a verified connection if the process has libpq's "
+        "own variables `PGSSLMODE=verify-full` and `PGSSLROOTCERT`; `myproperty doctor --production` looks.\n",
         "## dbt, make and the tests\n",
         "The command sets dbt's connection from the settings above. Set it yourself only to run dbt without "
         "the command.\n",
         markdown_table(head, _describe_others(OTHERS, defaults)),
     ]
     return "\n".join(parts)
+
+
+def _describe_environments() -> str:
+    return markdown_table(
+        ("Environment", "Is", "Schedules and sensors start runs", "Alerts are sent", "TLS is required"),
+        [
+            (
+                f"`{name}`",
+                rules.purpose,
+                *("yes" if is_so else "no" for is_so in (rules.runs_by_itself, rules.tells_people)),
+                "yes" if rules.demands_tls else "no",
+            )
+            for name, rules in ENVIRONMENTS.items()
+        ],
+    )
 
 
 def _describe_others(
@@ -188,7 +212,7 @@ def _describe_type(info: FieldInfo) -> str:
     if get_origin(info.annotation) is Literal:
         return " or ".join(f"`{value}`" for value in get_args(info.annotation))
     (kind,) = kinds
-    return _TYPES[kind] + _describe_bounds(info.metadata)
+    return ("" if info.repr else "secret ") + _TYPES[kind] + _describe_bounds(info.metadata)
 
 
 def _describe_bounds(metadata: Iterable[Any]) -> str:

@@ -3,13 +3,15 @@
 Only values are here; the state of the engines is in `myproperty.engines`.
 """
 
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from myproperty.addresses import find_fault
 from myproperty.database.roles import (
     BILLING,
     DEMO,
@@ -23,15 +25,26 @@ from myproperty.database.roles import (
     WAREHOUSE_READER,
     Login,
 )
+from myproperty.environments import ENVIRONMENTS, Environment
+from myproperty.errors import PlatformError
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-Environment = Literal["development", "staging", "production"]
+PREFIX = "MYPROPERTY_"
 LogFormat = Literal["text", "json"]
 WarehouseKind = Literal["postgres", "bigquery", "emulator"]
 
 
-def _dsn_of(login: Login) -> str:
-    return f"libpq URI of the login `{login.name}`, which {login.purpose}."
+class SettingsError(PlatformError):
+    """A setting is invalid; the message names its variable and the rule, and shows no value."""
+
+
+def _dsn(description: str) -> Any:
+    """Return the field of an address with a password: nothing that prints the settings shows it."""
+    return Field(default=None, repr=False, description=description)
+
+
+def _dsn_of(login: Login, more: str = "") -> Any:
+    return _dsn(f"libpq URI of the login `{login.name}`, which {login.purpose}.{more}")
 
 
 def _account_of(login: Login) -> Any:
@@ -46,7 +59,8 @@ def _account_of(login: Login) -> Any:
 class Settings(BaseSettings):
     """One environment of the platform. An invalid value raises `pydantic.ValidationError`."""
 
-    model_config = SettingsConfigDict(env_prefix="MYPROPERTY_")
+    # An error of pydantic otherwise quotes what it was given, passwords included.
+    model_config = SettingsConfigDict(env_prefix=PREFIX, hide_input_in_errors=True)
 
     home: Path = Field(
         default=CHECKOUT / ".local",
@@ -54,37 +68,34 @@ class Settings(BaseSettings):
         "side by side.",
     )
     environment: Environment = Field(
-        default="development",
-        description="Which schedules and sensors are on: [schedules](schedules.md). Dagster's UI can switch "
-        "each one.",
+        default="local",
+        description="Which schedules and sensors are on: [schedules](schedules.md); Dagster's UI can switch "
+        "each one. What else it asks for: [environments](#environments).",
     )
     warehouse: WarehouseKind = Field(
         default="postgres",
         description="Engine of the warehouse: `postgres` (embedded), `bigquery` (production) or `emulator` "
         "(BigQuery on this machine).",
     )
-    oltp_dsn: str | None = Field(
-        default=None,
-        description="libpq URI of the OLTP database, for migrations and for every job without a DSN of its "
+    oltp_dsn: str | None = _dsn(
+        "libpq URI of the OLTP database, for migrations and for every job without a DSN of its "
         "own. Unset: the embedded PostgreSQL, where each job has its [login](logins.md).",
     )
-    warehouse_dsn: str | None = Field(
-        default=None,
-        description="libpq URI of the warehouse when it is `postgres`, for its rights and for every job "
+    warehouse_dsn: str | None = _dsn(
+        "libpq URI of the warehouse when it is `postgres`, for its rights and for every job "
         "without a DSN of its own. Unset: the embedded PostgreSQL, where each job has its login.",
     )
-    ingest_dsn: str | None = Field(default=None, description=_dsn_of(INGEST))
-    pipeline_dsn: str | None = Field(default=None, description=_dsn_of(PIPELINE))
-    gates_dsn: str | None = Field(default=None, description=_dsn_of(GATES))
-    billing_dsn: str | None = Field(default=None, description=_dsn_of(BILLING))
-    keys_dsn: str | None = Field(default=None, description=_dsn_of(KEYS))
-    demo_dsn: str | None = Field(default=None, description=_dsn_of(DEMO))
-    warehouse_raw_dsn: str | None = Field(default=None, description=_dsn_of(WAREHOUSE_RAW))
-    warehouse_dbt_dsn: str | None = Field(default=None, description=_dsn_of(WAREHOUSE_DBT))
-    warehouse_gates_dsn: str | None = Field(default=None, description=_dsn_of(WAREHOUSE_GATES))
-    warehouse_reader_dsn: str | None = Field(
-        default=None,
-        description="libpq URI of the login `myproperty_reader`, which `myproperty query` needs where the "
+    ingest_dsn: str | None = _dsn_of(INGEST)
+    pipeline_dsn: str | None = _dsn_of(PIPELINE)
+    gates_dsn: str | None = _dsn_of(GATES)
+    billing_dsn: str | None = _dsn_of(BILLING)
+    keys_dsn: str | None = _dsn_of(KEYS)
+    demo_dsn: str | None = _dsn_of(DEMO)
+    warehouse_raw_dsn: str | None = _dsn_of(WAREHOUSE_RAW)
+    warehouse_dbt_dsn: str | None = _dsn_of(WAREHOUSE_DBT)
+    warehouse_gates_dsn: str | None = _dsn_of(WAREHOUSE_GATES)
+    warehouse_reader_dsn: str | None = _dsn(
+        "libpq URI of the login `myproperty_reader`, which `myproperty query` needs where the "
         "warehouse is a PostgreSQL of your own. It reads `bi`, `marts` and `core`.",
     )
     inbox_url: str | None = Field(
@@ -198,6 +209,21 @@ class Settings(BaseSettings):
         "collector; its name ends in `.prom`. Unset: `<home>/metrics/myproperty.prom`.",
     )
 
+    @model_validator(mode="after")
+    def check_addresses(self) -> Self:
+        """Refuse an address that is no libpq URI, or that this environment may not connect to."""
+        demands_tls = ENVIRONMENTS[self.environment].demands_tls
+        wrong = [f"{PREFIX}{name.upper()} {why}" for name, why in self._find_wrong_addresses(demands_tls)]
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return self
+
+    def _find_wrong_addresses(self, demands_tls: bool) -> Iterator[tuple[str, str]]:
+        for name in type(self).model_fields:
+            dsn = getattr(self, name) if name.endswith("_dsn") else None
+            if dsn and (why := find_fault(dsn, demands_tls)):
+                yield name, why
+
     @property
     def inbox(self) -> str:
         """The folder of new meter files, with one subfolder for each tenant."""
@@ -236,5 +262,17 @@ class Settings(BaseSettings):
 
 @lru_cache
 def get_settings() -> Settings:
-    """Return the settings of this process, read once."""
-    return Settings()
+    """Return the settings of this process, read once. Raises SettingsError if one is invalid."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError(describe_invalid(error)) from None
+
+
+def describe_invalid(error: ValidationError) -> str:
+    """Say which variables are invalid and why, without their values."""
+    faults = [
+        ": ".join([f"{PREFIX}{part}".upper() for part in fault["loc"]] + [fault["msg"]])
+        for fault in error.errors(include_url=False, include_input=False, include_context=False)
+    ]
+    return f"invalid settings: {'; '.join(faults)} (docs/settings.md)"

@@ -113,13 +113,15 @@ class TestOnAServer:
         assert shown.exit_code == 1 and "MYPROPERTY_ENVIRONMENT=production" in shown.output
 
 
+VERIFIED = "postgresql://job@db/myproperty?sslmode=verify-full"
 IN_PRODUCTION: dict[str, Any] = {
     "environment": "production",
     "warehouse": "bigquery",
-    "oltp_dsn": "postgresql://owner@db/myproperty",
+    "oltp_dsn": VERIFIED,
     "master_keys": SecretStr("main:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
     "alert_slack_url": SecretStr("https://hooks.example/1"),
-    **{login.setting: "postgresql://job@db/myproperty" for login in OLTP_LOGINS if login.setting},
+    **{login.setting: VERIFIED for login in OLTP_LOGINS if login.setting},
+    **{name: f"gs://a-bucket/{name}" for name in first_day.STORES},
 }
 
 
@@ -131,6 +133,7 @@ IN_PRODUCTION: dict[str, Any] = {
         ("oltp_dsn", "logins"),
         ("billing_dsn", "logins"),
         ("master_keys", "keys"),
+        ("key_store_url", "stores"),
         ("alert_slack_url", "alerts"),
     ],
 )
@@ -150,6 +153,16 @@ def test_runs_in_files_are_a_problem_of_production(tmp_path: Path, monkeypatch: 
     settings = Settings(home=tmp_path, **IN_PRODUCTION)
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     assert look(settings, first_day.check_instance)["instance"].state == "problem"
+
+
+def test_pages_that_are_open_to_other_machines_are_a_problem(
+    stopped: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for host, state in (("127.0.0.1", "ok"), ("0.0.0.0", "problem")):
+        with socket.create_server((host, 0)) as pages:
+            monkeypatch.setattr(first_day, "UI_PORT", pages.getsockname()[1])
+            found = look(stopped, first_day.check_listening)["listening"]
+        assert (found.state, "0.0.0.0" in found.found) == (state, state == "problem")
 
 
 @pytest.fixture

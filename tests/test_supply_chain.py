@@ -16,6 +16,7 @@ SECRETS = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----|AKIA[0-9A-Z]{16}|\"private_key\": *\"|xox[baprs]-[0-9A-Za-z-]{10,}"
     r"|ghp_[0-9A-Za-z]{36}|AIza[0-9A-Za-z_-]{35}|hooks\.slack\.com/services/T[0-9A-Z]{8,}/B[0-9A-Z]{8,}/"
 )
+LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-deploy.lock")
 # Every library runs in its own files, unchanged: the LGPL asks no more.
 COPYLEFT = re.compile(r"\b(?:GPL|AGPL|SSPL|General Public License)\b")
 ALTERNATIVES = ("LGPL", "Lesser", "Artistic")
@@ -35,10 +36,10 @@ def test_what_runs_has_no_tool_of_the_tests() -> None:
     assert tools & locked <= {"setuptools", "sqlglot"}
 
 
-def test_both_locks_agree_and_have_hashes() -> None:
-    run, dev = pins("requirements.lock"), pins("requirements-dev.lock")
-    assert run <= dev and len(dev) > len(run)
-    for name in ("requirements.lock", "requirements-dev.lock"):
+def test_the_locks_agree_and_have_hashes() -> None:
+    run, dev, image = map(pins, LOCKS)
+    assert run < dev and {name for name, _, _ in run} < {name for name, _, _ in image}
+    for name in LOCKS:
         text = (ROOT / name).read_text()
         for block in re.split(r"(?m)^(?=[A-Za-z0-9])", text)[1:]:
             assert "--hash=sha256:" in block, block[:60]

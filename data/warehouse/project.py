@@ -81,11 +81,24 @@ def names_of_relations(settings: Settings) -> dict[str, str]:
     return variables | {"MYPROPERTY_DBT_DATABASE": database}
 
 
+_VARIABLES_OF_DBT = {
+    "host": "MYPROPERTY_DBT_HOST",
+    "port": "MYPROPERTY_DBT_PORT",
+    "user": "MYPROPERTY_DBT_USER",
+    "password": "MYPROPERTY_DBT_PASSWORD",
+    "dbname": "MYPROPERTY_DBT_DATABASE",
+    "sslmode": "PGSSLMODE",
+    "sslrootcert": "PGSSLROOTCERT",
+}
+
+
 def from_dsn(dsn: str) -> dict[str, str]:
-    """Return the environment variables for a libpq URI. Raises psycopg.ProgrammingError if invalid."""
+    """Return the environment variables for a libpq URI. Raises psycopg.ProgrammingError if invalid.
+
+    What verifies the server has no place in dbt's profile: libpq takes it from variables of its own.
+    """
     parts = conninfo_to_dict(dsn)
-    names = {"host": "HOST", "port": "PORT", "user": "USER", "password": "PASSWORD", "dbname": "DATABASE"}
-    return {f"MYPROPERTY_DBT_{name}": str(parts[part]) for part, name in names.items() if parts.get(part)}
+    return {name: str(parts[part]) for part, name in _VARIABLES_OF_DBT.items() if parts.get(part)}
 
 
 def arguments(command: str, window: Window | None = None, left_out: Collection[str] = ()) -> list[str]:

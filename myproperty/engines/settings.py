@@ -4,14 +4,16 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from myproperty.settings import PREFIX, SettingsError, describe_invalid
 
 
 class EngineSettings(BaseSettings):
     """How the embedded engines of this machine run. An invalid value raises `pydantic.ValidationError`."""
 
-    model_config = SettingsConfigDict(env_prefix="MYPROPERTY_")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, hide_input_in_errors=True)
 
     postgres_port: int | None = Field(
         default=None,
@@ -71,11 +73,14 @@ def read_engine_settings() -> EngineSettings:
     """Return the settings of this process's environment; only a change of it makes them be read again.
 
     Jobs look their database up before each connection, and reading the settings takes as long as connecting.
+    Raises SettingsError if one is invalid.
     """
-    prefix = str(EngineSettings.model_config["env_prefix"])
-    return _read(tuple(sorted(pair for pair in os.environ.items() if pair[0].startswith(prefix))))
+    return _read(tuple(sorted(pair for pair in os.environ.items() if pair[0].startswith(PREFIX))))
 
 
 @lru_cache(maxsize=8)
 def _read(_environment: tuple[tuple[str, str], ...]) -> EngineSettings:
-    return EngineSettings()
+    try:
+        return EngineSettings()
+    except ValidationError as error:
+        raise SettingsError(describe_invalid(error)) from None

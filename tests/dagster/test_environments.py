@@ -10,7 +10,8 @@ from dagster_project.build import build_defs
 from dagster_project.environments import AUTOMATIONS, DEPLOYED, FRESHNESS, INGEST_POOL, WAREHOUSE_POOL
 from dagster_project.failures import RETRY
 from dagster_project.instance import PRODUCTION
-from myproperty.settings import Environment, Settings
+from myproperty.environments import Environment
+from myproperty.settings import Settings
 
 pytestmark = pytest.mark.slow
 ENVIRONMENTS: tuple[Environment, ...] = get_args(Environment)

@@ -1,0 +1,145 @@
+"""The values of Dagster's chart: its instance is the one of production, its pods are closed."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from dagster._config import process_config
+from dagster._core.instance.config import dagster_instance_config_schema
+
+from dagster_project.instance import PRODUCTION
+from myproperty.settings import CHECKOUT
+from tests.deploy.support import DEPLOY, read_yaml
+
+HELM = DEPLOY / "helm"
+VALUES = read_yaml(HELM / "values.yaml")
+PRODUCTION_INSTANCE = read_yaml(PRODUCTION / "dagster.yaml")
+# The chart writes these three itself: storage and logs are others than on one machine, and a run is a pod.
+OF_THE_CHART = {
+    "storage",
+    "local_artifact_storage",
+    "compute_logs",
+    "run_launcher",
+    "telemetry",
+    "python_logs",
+}
+CODE = VALUES["dagster-user-deployments"]["deployments"][0]
+RUN = VALUES["runLauncher"]["config"]["k8sRunLauncher"]
+PODS = {"code": CODE, "webserver": VALUES["dagsterWebserver"], "daemon": VALUES["dagsterDaemon"]}
+
+
+def chart_version() -> str:
+    found = re.search(r"--version (\S+)", (CHECKOUT / "docs" / "production.md").read_text())
+    assert found
+    return found[1]
+
+
+def test_the_instance_is_the_one_of_production() -> None:
+    given = VALUES["additionalInstanceConfig"]
+    assert given == {name: part for name, part in PRODUCTION_INSTANCE.items() if name not in OF_THE_CHART}
+    assert PRODUCTION_INSTANCE["telemetry"] == {"enabled": VALUES["telemetry"]["enabled"]}
+    assert PRODUCTION_INSTANCE["python_logs"]["python_log_level"] == VALUES["pythonLogs"]["pythonLogLevel"]
+    # The chart would write a second section of the same name.
+    for name in ("runCoordinator", "runMonitoring", "runRetries"):
+        assert VALUES["dagsterDaemon"][name] == {"enabled": False}
+    assert VALUES["retention"] == {"enabled": False}
+    postgres = VALUES["postgresql"]
+    assert postgres["postgresqlScheme"] == PRODUCTION_INSTANCE["storage"]["postgres"]["postgres_db"]["scheme"]
+    assert postgres["postgresqlParams"]["sslmode"] == "verify-full"
+
+
+def test_dagster_accepts_each_section_of_the_instance() -> None:
+    given = {**VALUES["additionalInstanceConfig"], "telemetry": VALUES["telemetry"]}
+    checked = process_config(dagster_instance_config_schema(), given)
+    assert checked.success, [error.message for error in checked.errors or []]
+    wrong = process_config(dagster_instance_config_schema(), {**given, "run_monitoring": {"enable": True}})
+    assert not wrong.success
+
+
+def test_each_pod_runs_as_the_account_of_the_image_and_writes_what_is_mounted() -> None:
+    account = re.search(r"^USER (\d+):(\d+)$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
+    assert account
+    pods = {name: (pod["podSecurityContext"], pod) for name, pod in PODS.items()}
+    pods["run"] = (RUN["runK8sConfig"]["podSpecConfig"]["securityContext"], RUN)
+    for name, (context, pod) in pods.items():
+        assert context["runAsNonRoot"] is True, name
+        assert (context["runAsUser"], context["runAsGroup"]) == (int(account[1]), int(account[2]))
+        own = pod["securityContext"]
+        assert own["readOnlyRootFilesystem"] is True and own["allowPrivilegeEscalation"] is False
+        assert own["capabilities"] == {"drop": ["ALL"]}
+        mounted = {mount["mountPath"]: mount["name"] for mount in pod["volumeMounts"]}
+        assert {"/tmp", "/var/lib/myproperty", "/opt/dagster/storage"} <= mounted.keys(), name
+        assert set(mounted.values()) == {volume["name"] for volume in pod["volumes"]}, name
+        assert pod["resources"]["limits"]["memory"] and "memory" in pod["resources"]["requests"]
+
+
+def test_only_code_and_runs_get_the_secrets_of_the_platform() -> None:
+    assert CODE["envSecrets"] == RUN["envSecrets"] == [{"name": "myproperty-platform"}]
+    for name in ("webserver", "daemon"):
+        assert "envSecrets" not in PODS[name]
+    assert VALUES["generatePostgresqlPasswordSecret"] is False
+    assert "postgresqlPassword" not in VALUES["postgresql"]
+
+
+def test_the_pages_have_no_address_and_are_closed_but_for_the_login() -> None:
+    assert VALUES["dagsterWebserver"]["service"] == {"type": "ClusterIP", "port": 3000}
+    assert "ingress" not in VALUES
+    policies = {
+        policy["metadata"]["name"]: policy["spec"]
+        for policy in yaml.safe_load_all((HELM / "network-policies.yaml").read_text())
+    }
+    assert policies["nobody"] == {"podSelector": {}, "policyTypes": ["Ingress"]}
+    pages = policies["login-to-webserver"]
+    assert pages["podSelector"]["matchLabels"] == {"component": "dagster-webserver"}
+    (rule,) = pages["ingress"]
+    login = {"app.kubernetes.io/name": "oauth2-proxy"}
+    assert rule["from"] == [{"podSelector": {"matchLabels": login}}]
+    assert [port["port"] for port in rule["ports"]] == [VALUES["dagsterWebserver"]["service"]["port"]]
+    code = policies["dagster-to-code-location"]["ingress"]
+    assert [port["port"] for port in code[0]["ports"]] == [CODE["port"]]
+    settings = read_yaml(HELM / "login.yaml")["config"]["configFile"]
+    assert 'upstreams = ["http://myproperty-webserver:3000"]' in settings
+    assert 'email_domains = ["*"]' not in settings.replace('`email_domains = ["*"]`', "")
+
+
+def test_the_chart_is_the_one_of_the_locked_dagster() -> None:
+    locked = re.search(r"^dagster==(\S+)", (CHECKOUT / "requirements.lock").read_text(), re.MULTILINE)
+    assert locked and chart_version() == locked[1]
+
+
+def find_chart() -> list[str]:
+    """Return the words that name the chart: one in .local/charts, or Dagster's repository."""
+    local = CHECKOUT / ".local" / "charts" / "dagster"
+    if local.is_dir():
+        return [str(local)]
+    return ["dagster", "--repo", "https://dagster-io.github.io/helm", "--version", chart_version()]
+
+
+def test_helm_renders_the_chart_with_our_values(tmp_path: Path) -> None:
+    helm = shutil.which("helm")
+    if helm is None:
+        pytest.skip("no Helm here, so the chart was not rendered with our values")
+    deployment: dict[str, Any] = {
+        "postgresql": {"postgresqlHost": "db.example.sql.goog"},
+        "computeLogManager": {"config": {"gcsComputeLogManager": {"bucket": "a-bucket"}}},
+    }
+    (tmp_path / "deployment.yaml").write_text(yaml.safe_dump(deployment))
+    values = [f"--values={path}" for path in (HELM / "values.yaml", tmp_path / "deployment.yaml")]
+    words = [helm, "template", "myproperty", *find_chart(), "--namespace=myproperty", *values]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode and re.search(
+        r"no such host|dial tcp|looks like .* is not a valid chart", done.stderr
+    ):
+        pytest.skip(f"the chart cannot be fetched here, so it was not rendered: {done.stderr.strip()[-200:]}")
+    assert done.returncode == 0, done.stderr
+    rendered = [each for each in yaml.safe_load_all(done.stdout) if each]
+    (instance,) = [each for each in rendered if each["metadata"]["name"] == "myproperty-dagster-instance"]
+    found = yaml.safe_load(instance["data"]["dagster.yaml"])
+    assert found["run_monitoring"] == PRODUCTION_INSTANCE["run_monitoring"]
+    assert found["run_launcher"]["class"] == "K8sRunLauncher"
+    services = [each for each in rendered if each["kind"] == "Service"]
+    assert {each["spec"].get("type", "ClusterIP") for each in services} == {"ClusterIP"}
