@@ -2,14 +2,15 @@
 
 Run it on a home whose warehouse is built, such as that of the demo: `python -m benchmarks.sizes`. BigQuery
 bills by the types of the values and not by what they take on its disks, so its bytes can be counted in the
-rows of the embedded warehouse. docs/costs.py has the figures.
+rows of the embedded warehouse. Only tables by reading date count: the others do not grow with readings.
+docs/costs.py has the figures.
 """
 
 import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg import sql
@@ -23,8 +24,13 @@ FIXED = {"numeric": 16, "boolean": 1}
 TEXTS = {"text", "character varying", "uuid", "USER-DEFINED"}
 OTHERS = 8
 LAYERS = ("raw", "staging", "core", "marts", "snapshots")
-# What a statement bills at least for each table that it reads.
-LEAST = 10 * 2**20
+
+
+class Size(NamedTuple):
+    """Rows of a table, and their logical bytes."""
+
+    rows: int
+    bytes: int
 
 
 @dataclass(frozen=True)
@@ -40,50 +46,53 @@ def main() -> None:
     """Print the figures."""
     settings = get_settings()
     sizes = measure_tables(settings)
-    readings = count_readings(settings)
+    readings = sizes["raw", "meter_readings"].rows
     for layer in LAYERS:
         own = {name: size for (schema, name), size in sizes.items() if schema == layer}
-        largest = sorted(own, key=lambda name: -own[name])[:3]
-        sys.stdout.write(
-            f"{layer}: {sum(own.values()) / readings:.0f} bytes a reading, most in {', '.join(largest)}\n"
-        )
+        largest = sorted(own, key=lambda name: -own[name].bytes)[:3]
+        each = ", ".join(f"{name} {own[name].bytes / readings:.0f}" for name in largest)
+        _say(f"{layer}: {sum(size.bytes for size in own.values()) / readings:.0f} bytes a reading ({each})")
     reads = count_reads(settings, sizes)
-    sys.stdout.write(
-        f"a run: {reads.statements} statements read {reads.tables} tables, "
-        f"{reads.bytes / readings:.0f} bytes a reading\n"
-        f"PostgreSQL: {measure_oltp(settings) / readings:.0f} bytes a reading, {readings} readings\n"
-    )
+    _say(f"a build: {reads.statements} statements read {reads.tables} tables")
+    _say(f"a build: {reads.bytes / readings:.0f} bytes a reading at most")
+    day = sizes["marts", "mart_energy_daily"]
+    _say(f"a meter's day in mart_energy_daily: {day.bytes / day.rows:.0f} bytes")
+    _say(f"PostgreSQL: {measure_oltp(settings):.0f} bytes a reading; {readings} readings measured")
 
 
-def count_readings(settings: Settings) -> int:
-    """Return the number of readings in raw."""
-    with psycopg.connect(engines.dsn(settings, "warehouse")) as connection:
-        return _value(connection, sql.SQL("select count(*) from raw.meter_readings"))
-
-
-def measure_tables(settings: Settings) -> dict[tuple[str, str], float]:
-    """Return the logical bytes of each table of the warehouse, by schema and name."""
+def measure_tables(settings: Settings) -> dict[tuple[str, str], Size]:
+    """Return rows and logical bytes of each table by reading date, by schema and name."""
     with psycopg.connect(engines.dsn(settings, "warehouse")) as connection:
         return {
-            (schema, name): _value(connection, _count_bytes(schema, name, columns))
+            (schema, name): Size(*_row(connection, _count_bytes(schema, name, columns)))
             for schema, name, columns in _list_tables(connection)
+            if "reading_date" in columns
         }
 
 
-def measure_oltp(settings: Settings) -> int:
-    """Return the bytes of the readings in PostgreSQL, their landing copy and their indexes."""
+def measure_oltp(settings: Settings) -> float:
+    """Return the bytes of a reading in PostgreSQL, its landing copy and the indexes of both.
+
+    Of the partition with the most readings: a file of PostgreSQL has at least a page.
+    """
     with psycopg.connect(engines.dsn(settings)) as connection:
-        return _value(
-            connection,
-            sql.SQL(
-                "select sum(pg_total_relation_size(tree.relid)) from unnest(array["
-                "'myproperty.meter_readings', 'warehouse_staging.meter_readings']) as root, "
-                "pg_partition_tree(root::regclass) as tree"
-            ),
-        )
+        total = 0.0
+        for parent in ("myproperty.meter_readings", "warehouse_staging.meter_readings"):
+            name, size = _row(
+                connection,
+                sql.SQL(
+                    "select relid::regclass::text, pg_total_relation_size(relid) from "
+                    "pg_partition_tree({}) where isleaf order by 2 desc limit 1"
+                ).format(sql.Literal(parent)),
+            )
+            rows = _row(
+                connection, sql.SQL("select count(*) from {}").format(sql.Identifier(*str(name).split(".")))
+            )
+            total += size / rows[0]
+    return total
 
 
-def count_reads(settings: Settings, sizes: dict[tuple[str, str], float]) -> Reads:
+def count_reads(settings: Settings, sizes: dict[tuple[str, str], Size]) -> Reads:
     """Return what the statements of dbt read in a build of everything in the warehouse, by their parents.
 
     An upper bound: a statement that reads a table is counted with all of its columns.
@@ -100,7 +109,7 @@ def count_reads(settings: Settings, sizes: dict[tuple[str, str], float]) -> Read
             found for parent in node["depends_on"]["nodes"] for found in _resolve(nodes, parent)
         }:
             tables += 1
-            total += sizes.get(relation, 0)
+            total += sizes[relation].bytes if relation in sizes else 0
     return Reads(statements, tables, total)
 
 
@@ -140,15 +149,19 @@ def _count_bytes(schema: str, name: str, columns: dict[str, str]) -> sql.Compose
         )
         for column, kind in columns.items()
     ]
-    return sql.SQL("select ({parts})::bigint from {table}").format(
+    return sql.SQL("select count(*), ({parts})::bigint from {table}").format(
         parts=sql.SQL(" + ").join(parts), table=sql.Identifier(schema, name)
     )
 
 
-def _value(connection: psycopg.Connection, query: sql.SQL | sql.Composed) -> int:
+def _row(connection: psycopg.Connection, query: sql.Composed) -> tuple[Any, ...]:
     row = connection.execute(query).fetchone()
     assert row is not None
-    return int(row[0])
+    return row
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
 
 
 if __name__ == "__main__":

@@ -45,16 +45,17 @@ PRICES = {
 FREE_TIB, FREE_CLUSTER = 1, 74.40
 
 # Measured by `python -m benchmarks.sizes`: docs/benchmarks.md#bytes-of-a-reading.
-OLTP_BYTES = 0
-WAREHOUSE_BYTES = 0
-READ_BYTES = 0
-READ_TABLES = 0
+OLTP_BYTES = 574
+WAREHOUSE_BYTES = 309 + 185 + 529 + 11
+READ_BYTES = 15_049
+READ_TABLES = 523
 # BigQuery bills at least this for each table that a statement reads.
 LEAST_BYTES = 10 * 2**20
 # A date is built on its night, and twice more on average: late files, corrections, acceptances.
 BUILDS = 3
 # Rows of days that a dashboard reads for a month of one meter, and how often somebody looks.
-DAY_BYTES = 300
+DAY_BYTES = 272
+FACT_BYTES = 526
 QUESTIONS = 2_000
 FILE_BYTES = 40
 OLTP_DAYS = 90
@@ -151,10 +152,10 @@ def costs_page() -> str:
     heads = [f"{size.meters:,} meters" for size in SIZES]
     parts = [
         "# Sizes and what they cost\n",
-        f"US dollars a month, after a year of quarter-hours of one channel for each meter, without taxes, "
-        f"discounts and support, in the regions that the prices name; australia-southeast1 costs 20 to 40 % "
-        f"more. Prices change: look at Google's before you decide. {SIZES[-1].meters:,} meters are arithmetic: "
-        "the largest sizes that were measured are in [benchmarks](benchmarks.md).\n",
+        "US dollars a month, after a year of quarter-hours of one channel for each meter, without taxes, "
+        "discounts and support, in the regions that the prices name; australia-southeast1 costs 20 to 40 % "
+        "more. Prices change: look at Google's before you decide. The largest size is arithmetic: the "
+        "largest ones that were measured are in [benchmarks](benchmarks.md).\n",
         table(("What", *heads), [*rows, totals]),
         "## Sizes\n",
         table(
@@ -169,11 +170,12 @@ def costs_page() -> str:
         "## Arithmetic\n",
         f"Readings stay in PostgreSQL for {OLTP_DAYS} days (`MYPROPERTY_READINGS_RETENTION_DAYS`), with "
         f"{OLTP_BYTES} bytes each, their landing copy and indexes included, and a third more for everything "
-        f"else. In BigQuery a reading takes {WAREHOUSE_BYTES} bytes in all layers together. A build of a date "
-        f"reads {READ_BYTES} bytes for each reading at most, and at least {LEAST_BYTES >> 20} MiB for each of "
-        f"{READ_TABLES} tables that its statements name; a date is built {BUILDS} times. People and dashboards "
-        f"ask {QUESTIONS:,} questions about a month. [How the bytes were measured]"
-        "(benchmarks.md#bytes-of-a-reading).\n",
+        f"else. In BigQuery a reading takes {WAREHOUSE_BYTES:,} bytes in all layers together. A build of a "
+        f"date reads at most {READ_BYTES:,} bytes for each reading, if every statement read all columns of "
+        f"its tables, and at least {LEAST_BYTES >> 20} MiB for each of the {READ_TABLES} tables that its "
+        f"statements name. A date is built {BUILDS} times. People and dashboards ask {QUESTIONS:,} questions "
+        f"about a month, with {DAY_BYTES} bytes for each meter and day. A file has {FILE_BYTES} bytes a "
+        "reading. [How the bytes were measured](benchmarks.md#bytes-of-a-reading).\n",
     ]
     for size in SIZES:
         parts += [
@@ -189,8 +191,8 @@ def costs_page() -> str:
             ("Dollars", "For each", "Said by"),
             [(f"{each.dollars:g}", each.unit, each.source) for each in PRICES.values()],
         ),
-        "From a size on where questions cost more than a reservation, BigQuery's editions (slots by the hour) "
-        "are cheaper: the first row of BigQuery above is then a fixed sum. The bound on one statement is "
-        "`MYPROPERTY_BIGQUERY_MAXIMUM_BYTES_BILLED`: at the largest size raise it above the bytes of one date.\n",
+        "Where builds and questions cost more than slots by the hour, BigQuery's editions are cheaper. One "
+        "statement may read `MYPROPERTY_BIGQUERY_MAXIMUM_BYTES_BILLED` (100 GiB): at the largest size a date "
+        f"of the largest table has {SIZES[-1].readings * FACT_BYTES / GIB:,.0f} GiB, so raise it.\n",
     ]
     return "\n".join(parts)

@@ -146,8 +146,8 @@ def settings_page() -> str:
             head,
             [(f"`{name}`", other.type, "", other.meaning, other.reader) for name, other in INSTANCE.items()],
         ),
-        "Its database on another machine is reached by a verified connection if the process has libpq's "
-        "own variables `PGSSLMODE=verify-full` and `PGSSLROOTCERT`; `myproperty doctor --production` looks.\n",
+        "Its database on another machine is reached by a verified connection if the process has libpq's own "
+        "variables `PGSSLMODE=verify-full` and `PGSSLROOTCERT`; `myproperty doctor --production` looks.\n",
         "## dbt, make and the tests\n",
         "The command sets dbt's connection from the settings above. Set it yourself only to run dbt without "
         "the command.\n",

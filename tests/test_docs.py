@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from docs.generate import pages
-from docs.settings import INSTANCE, OTHERS, PREFIX
+from docs.settings import INSTANCE, OTHERS
 from myproperty.engines.settings import EngineSettings
-from myproperty.settings import Settings
+from myproperty.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("benchmarks", "commands", "dagster_project", "data", "expectations", "myproperty", "oltp_schema")

@@ -20,6 +20,11 @@ SHARED: list[Environment] = ["staging", "production"]
 ELSEWHERE = f"postgresql://me:{PASSWORD}@db.example/oltp"
 
 
+def make(**given: Any) -> Settings:
+    """Return settings of values by name."""
+    return Settings(**given)
+
+
 @pytest.fixture(autouse=True)
 def read_anew() -> Any:
     """Let each test read the settings from its own variables, and leave none behind."""
@@ -56,11 +61,11 @@ def test_each_address_of_another_machine_is_verified_where_data_is_shared(
     environment: Environment, field: str
 ) -> None:
     with pytest.raises(ValidationError, match=rf"MYPROPERTY_{field.upper()} .*sslmode=verify-full"):
-        Settings(environment=environment, **{field: ELSEWHERE})
+        make(environment=environment, **{field: ELSEWHERE})
     given = f"{ELSEWHERE}?sslmode=verify-full&sslrootcert=/etc/ca.pem"
-    assert getattr(Settings(environment=environment, **{field: given}), field) == given
+    assert getattr(make(environment=environment, **{field: given}), field) == given
     for elsewhere in ("local", "ci"):
-        Settings(environment=elsewhere, **{field: ELSEWHERE})
+        make(environment=elsewhere, **{field: ELSEWHERE})
 
 
 @pytest.mark.parametrize(

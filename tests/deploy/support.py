@@ -45,7 +45,8 @@ def variables_of_compose(folder: Path) -> dict[str, str]:
     for name in service["env_file"]:
         own = name.removeprefix("secrets/")
         found |= read_variables(folder / own if own != name else COMPOSE / name)
-    return found | service["environment"]
+    given: dict[str, str] = service["environment"]
+    return found | given
 
 
 def settings_of_terraform() -> dict[str, str]:

@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -159,7 +160,7 @@ def wait_for(psql: list[str], log: Path) -> None:
 
 def test_each_login_of_a_deployment_connects_by_a_verified_connection(server: tuple[Path, int]) -> None:
     folder, port = server
-    here = {"hostaddr": "127.0.0.1", "port": port, "sslrootcert": str(folder / "ca.pem")}
+    here: dict[str, Any] = {"hostaddr": "127.0.0.1", "port": port, "sslrootcert": str(folder / "ca.pem")}
     addresses = {
         name: address
         for name, address in read_variables(folder / "platform.env").items()
