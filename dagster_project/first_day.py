@@ -18,6 +18,7 @@ from dagster_project.instance import open_instance
 from myproperty import engines
 from myproperty.addresses import is_loopback
 from myproperty.database.roles import DEMO, OLTP_LOGINS, WAREHOUSE_LOGINS, WAREHOUSE_RAW, WAREHOUSE_READER
+from myproperty.environments import ENVIRONMENTS
 from myproperty.settings import Settings
 
 if TYPE_CHECKING:
@@ -32,10 +33,10 @@ def list_checks(settings: Settings) -> tuple[Check, ...]:
 
 
 def check_environment(settings: Settings) -> Finding:
-    """The schedules and sensors of production are on."""
+    """The environment is production."""
     if settings.environment == "production":
         return Finding("environment", "ok", "production")
-    found = f"{settings.environment}, so some schedules and sensors are off"
+    found = f"{settings.environment}: {ENVIRONMENTS[settings.environment].purpose}"
     return Finding("environment", "problem", found, "set MYPROPERTY_ENVIRONMENT=production")
 
 
