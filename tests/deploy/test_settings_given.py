@@ -24,8 +24,8 @@ from tests.deploy.support import (
 
 KNOWN = {PREFIX + name.upper() for each in (Settings, EngineSettings) for name in each.model_fields}
 KNOWN |= {*INSTANCE, *OTHERS}
-# The instance needs its database, and no file of a deployment names a channel for alerts: a person does.
-LATER = (first_day.check_instance, first_day.check_alerts)
+# Two look at the machine, and no file of a deployment names a channel for alerts: a person does.
+LATER = (first_day.check_instance, first_day.check_listening, first_day.check_alerts)
 NOW = [check for check in first_day.OF_SETTINGS if check not in LATER]
 
 
