@@ -147,7 +147,7 @@ def _start(image: Path, instance: dict[str, str]) -> None:
             path
             for place in ("/tmp", "/var/tmp", "/dev/shm")
             for path in Path(place).iterdir()
-            if path.lstat().st_uid == int(ACCOUNT[1])
+            if path.lstat().st_uid == int(ACCOUNT[1]) and path.lstat().st_ctime > begun
         ]
         assert elsewhere == []
 

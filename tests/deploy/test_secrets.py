@@ -88,7 +88,12 @@ def server(tmp_path: Path) -> Iterator[tuple[Path, int]]:
     if programs is None:
         pytest.skip("no PostgreSQL with TLS here, so no connection was verified: apt-get install postgresql")
     folder = secrets_of(tmp_path / "secrets")
-    home = Path(tempfile.mkdtemp(prefix="myproperty-tls-", dir="/tmp"))
+    # Below the system's /tmp: the account of the server may not pass through root's folders.
+    with tempfile.TemporaryDirectory(prefix="myproperty-tls-", dir="/tmp") as home:
+        yield from serve(programs, folder, Path(home))
+
+
+def serve(programs: Path, folder: Path, home: Path) -> Iterator[tuple[Path, int]]:
     for name in ("server.crt", "server.key", "databases.sql", "logins.sql", "postgres_password"):
         shutil.copy(folder / name, home / name)
         (home / name).chmod(0o600)
@@ -125,11 +130,11 @@ def server(tmp_path: Path) -> Iterator[tuple[Path, int]]:
             ]
         )
     )
-    with (tmp_path / "log").open("w") as log:
+    with (folder.parent / "log").open("w") as log:
         running = subprocess.Popen(as_nobody(start), stdout=log, stderr=log)
     try:
         psql = as_nobody([str(programs / "psql"), "-h", str(home), "-p", str(port), "-d", "postgres", "-qX"])
-        wait_for(psql, tmp_path / "log")
+        wait_for(psql, folder.parent / "log")
         # `migrate` makes the logins; the database of the image is `myproperty`.
         made = [f"create role {login.name} nologin;" for login in [*make_secrets.JOBS, *WAREHOUSE_LOGINS]]
         execute([*psql, "-c", "create database myproperty", *(word for one in made for word in ("-c", one))])
@@ -139,7 +144,6 @@ def server(tmp_path: Path) -> Iterator[tuple[Path, int]]:
     finally:
         running.terminate()
         running.wait(20)
-        shutil.rmtree(home)
 
 
 def execute(words: list[str]) -> None:
