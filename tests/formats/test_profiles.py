@@ -69,7 +69,8 @@ def test_a_missing_day_is_a_day_and_intervals_of_a_day_have_no_hours(tmp_path: P
 def test_without_a_zone_and_beyond_the_first_channels_nothing_is_drawn(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     for number in range(MOST_PROFILES + 1):
-        write(path, half_hours("2025-06-01", "2025-06-02"), register=f"E{number}")
+        # Registers with equal values would count once.
+        write(path, half_hours("2025-06-01", "2025-06-02") + number**2, register=f"E{number}")
     assert all("profile" not in channel for channel in inspect(path)["channels"])
     drawn = ["profile" in channel for channel in inspect(path, profile_zone="UTC")["channels"]]
     assert drawn == [True] * MOST_PROFILES + [False]

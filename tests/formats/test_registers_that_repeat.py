@@ -148,3 +148,28 @@ def test_a_total_in_a_format_without_a_mapping_is_rejected_and_its_parts_are_kep
 
     path.write_text(write({"E1": day, "E2": night}))
     assert read_file(path).rejected.num_rows == 0
+
+
+@pytest.mark.parametrize("write", [write_nem12, write_canonical])
+def test_of_equal_registers_without_a_mapping_the_first_one_counts(
+    tmp_path: Path, write: Callable[[dict[str, list[Decimal]]], str]
+) -> None:
+    """A meter and its check meter count one energy; no two loads agree for a dozen different values."""
+    day, night = (list(part) for part in zip(*draw(), strict=True))
+    path = tmp_path / "meters.csv"
+    path.write_text(write({"E1": day, "E2": night, "E3": day, "E4": day}))
+    parsed = read_file(path)
+    assert set(parsed.readings["register"].to_pylist()) == {"E1", "E2"}
+    assert sum(value for value in parsed.readings["value"].to_pylist()) == 2 * sum(day + night)
+    assert {*zip(*(parsed.rejected[name].to_pylist() for name in ("register", "rule")), strict=True)} == {
+        ("E3", "ROW-SUM"),
+        ("E4", "ROW-SUM"),
+    }
+    assert "'E3' is the same as 'E1'" in parsed.rejected["reason"][0].as_py()
+
+
+@pytest.mark.parametrize("values", ["0.5", "0"])
+def test_constant_loads_are_not_the_same_register(tmp_path: Path, values: str) -> None:
+    path = tmp_path / "meters.csv"
+    path.write_text(write_canonical({"E1": [Decimal(values)] * COUNT, "E2": [Decimal(values)] * COUNT}))
+    assert read_file(path).rejected.num_rows == 0

@@ -98,8 +98,8 @@ class Gathered:
     def finish(self, format: str, content_hash: str, *, is_declared: bool = False) -> FileInParts:
         """Return the file, after all batches were added. Raises `RefusedFile` if it holds no reading.
 
-        Registers with reads of a dial are rejected, and registers that are the sum of others. If the meaning
-        of its columns `is_declared` by a mapping, such reads refuse the file, and its parts raise
+        Registers with reads of a dial are rejected, and registers that are the sum of others or equal one. If
+        the meaning of its columns `is_declared` by a mapping, such reads refuse the file, and its parts raise
         `RefusedFile` after the last one where rows contradict each other in mass, or where a register is the
         sum of others: then the mapping takes different things for one, or one thing twice.
         """
@@ -155,10 +155,7 @@ class Gathered:
         )
 
     def _find_sums(self, dials: Mapping[Series, DialFinding]) -> dict[Series, SumFinding]:
-        """Return the registers that are the sum of others of their meter and channel.
-
-        Two registers with the same values may be a meter and its check meter.
-        """
+        """Return the registers that are the sum of others of their meter and channel, or equal one."""
         if len({(identifier, channel) for identifier, _, channel in self._channels}) == len(self._channels):
             return {}
         sums: dict[Series, SumFinding] = {}
@@ -166,8 +163,7 @@ class Gathered:
             kept, _ = keep_latest(*_restore_file_order(waiting))
             kept, _ = _reject_dials(kept, dials)
             for found in find_sums_of_registers(kept):
-                if len(found.parts) > 1:
-                    sums.setdefault((found.identifier, found.register), found)
+                sums.setdefault((found.identifier, found.register), found)
         return sums
 
     def _add_readings(self, readings: pa.Table, part: int) -> None:

@@ -92,6 +92,10 @@ def _find_in_channel(readings: pa.Table) -> SumFinding | None:
         )
         if found is not None:
             whole, parts, begin = found
+            if len(parts) == 1:
+                # Of two equal registers the first one counts.
+                first, whole = sorted((whole, *parts), key=names.index)
+                parts = (first,)
             how = "is the sum of" if len(parts) > 1 else "is the same as"
             channel = readings["channel"][0].as_py()
             reason = f"{whole!r} {how} {' and '.join(map(repr, parts))}: {channel} would count twice"
@@ -116,7 +120,7 @@ def find_sum(
     so many in a row that they are no chance. A sum has as many parts as `counts` says, or all others.
     """
     known = {name: np.nan_to_num(numbers) for name, numbers in columns.items() if np.nansum(np.abs(numbers))}
-    rounding = {name: _find_rounding(numbers) for name, numbers in known.items()}
+    rounding = {name: find_rounding(numbers) for name, numbers in known.items()}
     for whole, numbers in known.items():
         if not varies(numbers):
             continue
@@ -155,7 +159,7 @@ def _find_sums(whole: Floats, parts: list[Floats], error: float, *, in_runs: boo
     return None
 
 
-def _find_rounding(numbers: Floats) -> float:
+def find_rounding(numbers: Floats) -> float:
     """Return half of the last printed decimal."""
     exact = (n for n in _DECIMALS if np.allclose(np.round(numbers, n), numbers, rtol=0, atol=1e-9))
     return float(0.5 * 10.0 ** -next(exact, len(_DECIMALS)))

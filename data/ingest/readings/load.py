@@ -279,8 +279,9 @@ def _add_new_meters(
     """Return the meters that the file needs at the property `wanted`, and the registers with theirs."""
     lock_meters(session, job.tenant.id)
     registers = read_registers(session, job.tenant.id, parsed)
-    kept = find_kept_sums(parsed.sums, registers)
-    parts_of_kept = {(one[0], part) for one in kept for part in parsed.sums[one]}
+    others = registers.filter(pc.equal(registers["channel"], "other"))
+    counted = find_kept_sums(parsed.sums, registers) - find_kept_sums(parsed.sums, others)
+    parts_of_kept = {(one[0], part) for one in counted for part in parsed.sums[one]}
     series = [
         one
         for one in list_series(part.readings for part in parsed.parts())

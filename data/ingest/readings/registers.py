@@ -95,14 +95,17 @@ def read_registers(session: Session, tenant_id: uuid.UUID, parsed: FileInParts) 
 
 
 def find_kept_sums(sums: Mapping[Series, Sequence[str]], registers: pa.Table) -> set[Series]:
-    """Return the registers that count although they are the sum of others: of these none is configured."""
-    pairs = zip(registers["identifier"].to_pylist(), registers["register"].to_pylist(), strict=True)
-    configured = set(pairs)
+    """Return the registers that count although they repeat others: of these none is configured.
+
+    A register whose configured channel differs from theirs counts too: a check meter may be `other`.
+    """
+    names = (registers[name].to_pylist() for name in ("identifier", "register", "channel"))
+    channels = {(identifier, register): channel for identifier, register, channel in zip(*names, strict=True)}
     return {
         (identifier, register)
         for (identifier, register), parts in sums.items()
-        if (identifier, register) in configured
-        and configured.isdisjoint((identifier, part) for part in parts)
+        if (identifier, register) in channels
+        and all(channels.get((identifier, part)) != channels[identifier, register] for part in parts)
     }
 
 

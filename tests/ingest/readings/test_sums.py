@@ -18,7 +18,7 @@ PARTS = {name: [Decimal(CHANCE.randrange(900)) / 1000 for _ in name_times()] for
 TOTAL = [sum(pair, Decimal(0)) for pair in zip(*PARTS.values(), strict=True)]
 
 
-def configure(company: Company, *registers: str) -> None:
+def configure(company: Company, *registers: str, channel: str = "import") -> None:
     """Configure registers of the identifiers M and N, each on a meter of its own."""
     for identifier in ("M", "N"):
         for register in registers:
@@ -28,15 +28,21 @@ def configure(company: Company, *registers: str) -> None:
                 "values (%s, %s, 'grid', %s, 'UTC') returning id) "
                 "insert into myproperty.meter_registers "
                 "(tenant_id, meter_id, identifier, register, channel, unit) "
-                "select %s, id, %s, %s, 'import', 'kWh' from made returning id",
+                "select %s, id, %s, %s, %s, 'kWh' from made returning id",
                 *(company.tenant_id, company.property_id, f"{identifier}/{register}"),
-                *(company.tenant_id, identifier, register),
+                *(company.tenant_id, identifier, register, channel),
             )
 
 
-def load(company: Company, folder: Path, *, create: bool = False) -> IngestResult:
+def load(
+    company: Company,
+    folder: Path,
+    *,
+    create: bool = False,
+    series: dict[str, list[Decimal]] | None = None,
+) -> IngestResult:
     path = folder / "meters.csv"
-    path.write_text(write_canonical({"T": TOTAL, **PARTS}))
+    path.write_text(write_canonical(series or {"T": TOTAL, **PARTS}))
     wanted = company.property_id if create else None
     return ingest_file(path, tenant=company.name, dsn=company.dsn, create_meters=wanted)
 
@@ -73,3 +79,24 @@ def test_energy_is_loaded_once(
     again = load(company, tmp_path, create=create)
     assert (again.accepted, again.new_versions) in ((0, 0), (result.accepted, 0))
     assert list_energy(company) == {name: 2 * sum(series[name]) for name in loaded}
+
+
+@pytest.mark.parametrize(
+    ("configured", "create", "loaded"),
+    [
+        pytest.param({"A": "import", "B": "import"}, False, {"A"}, id="both count import"),
+        pytest.param({"B": "import"}, False, {"B"}, id="the second one alone is configured"),
+        pytest.param({"A": "import", "B": "other"}, False, {"A", "B"}, id="the check meter is other"),
+        pytest.param({"B": "other"}, True, {"A", "B"}, id="the first one is made beside the check meter"),
+        pytest.param({"B": "import"}, True, {"B"}, id="none is made beside the second one"),
+    ],
+)
+def test_equal_registers_are_loaded_once(
+    company: Company, tmp_path: Path, configured: dict[str, str], create: bool, loaded: set[str]
+) -> None:
+    for register, channel in configured.items():
+        configure(company, register, channel=channel)
+    series = {"A": PARTS["T1"], "B": PARTS["T1"]}
+    result = load(company, tmp_path, create=create, series=series)
+    assert list_energy(company) == {name: 2 * sum(series[name]) for name in loaded}
+    assert result.rules.get("ROW-SUM", 0) == (0 if "B" in loaded else 2 * len(PARTS["T1"]))
