@@ -5,7 +5,10 @@ or what a person must decide. The result stands below the proposal in comments, 
 """
 
 import datetime
+import math
 import re
+from collections import defaultdict
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ import yaml
 from data.ingest.formats.container import TextForm
 from data.ingest.formats.file_mappings import MappingError, parse_mapping
 from data.ingest.formats.mapped_layout import split_fields
+from data.ingest.formats.mapped_times import SKIPPED
 from data.ingest.formats.suggest.date_formats import is_dated
 from data.ingest.formats.suggest.proposal import read_head, suggest_mapping
 from data.ingest.inspect import decimal_text, inspect
@@ -40,6 +44,11 @@ _WORDS = {"identifier": "METER", "timezone": "UTC"}
 _WORDS_OF_VALUES = {"channel": "other", "unit": "kWh"}
 # A format of dates that nothing decides; the first one that may be right is tried.
 _OPEN_FORMAT = re.compile(r'^((?:date|timestamp)_format):  # the dates .*?("[^"]*").*$', re.M)
+# On the days of a clock change a file decides between these: the one that rejects fewer rows is right.
+_OTHER_CLOCKS = (
+    ("label: end  #", "label: wall_end  #"),
+    ("clock_change: wall_clock  #", "clock_change: elapsed  #"),
+)
 _NUMBER = re.compile(r"(?<![0-9A-Za-z./:-])[0-9][0-9.,']*(?![0-9A-Za-z/:-])")
 
 
@@ -49,18 +58,32 @@ def propose_mapping(path: Path | str, timezone: str | None = None) -> str:
     Raises `RefusedFile` if the file cannot be read, `MappingError` if it holds no table or needs no mapping.
     """
     proposal = suggest_mapping(path, timezone)
-    return proposal + "".join(f"# {line}".rstrip() + "\n" for line in _try_proposal(Path(path), proposal))
+    tried = _try_proposal(Path(path), proposal)
+    for words, others in _OTHER_CLOCKS:
+        if tried.rejected and words in proposal:
+            changed = proposal.replace(words, others)
+            again = _try_proposal(Path(path), changed)
+            if again.rejected < tried.rejected:
+                proposal, tried = changed, again
+    return proposal + "".join(f"# {line}".rstrip() + "\n" for line in tried.lines)
 
 
-def _try_proposal(path: Path, proposal: str) -> list[str]:
-    """Return lines on what the proposal reads, and why it is not usable."""
+@dataclass(frozen=True)
+class _Trial:
+    """Lines on what a proposal reads and why it is not usable, and how many rows it rejects."""
+
+    lines: list[str]
+    rejected: float
+
+
+def _try_proposal(path: Path, proposal: str) -> _Trial:
     open_formats = [match[1] for match in _OPEN_FORMAT.finditer(proposal)]
     content, open_fields = _fill_open_fields(yaml.safe_load(_OPEN_FORMAT.sub(r"\1: \2", proposal)))
     open_fields += open_formats
     try:
         document = inspect(path, mapping=parse_mapping(content, path.name))
     except MappingError as error:
-        return ["", f"{NOT_USABLE}: {error}"]
+        return _Trial(["", f"{NOT_USABLE}: {error}"], math.inf)
     lines = ["", "Read by this proposal:", *_describe_channels(document)]
     if open_fields:
         lines[1] = f"Read by this proposal, with a word for the trial in {', '.join(open_fields)}:"
@@ -71,7 +94,9 @@ def _try_proposal(path: Path, proposal: str) -> list[str]:
     faults = _find_faults(document)
     if document["status"] == "ok":
         faults += _compare_totals(path, content, document)
-    return lines + [f"{NOT_USABLE}: {fault}" for fault in faults]
+    rejected = sum(entry["count"] for entry in document["rejected"])
+    lines += [f"{NOT_USABLE}: {fault}" for fault in faults]
+    return _Trial(lines, rejected if document["status"] == "ok" else math.inf)
 
 
 def _fill_open_fields(content: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -136,10 +161,33 @@ def _find_faults(document: dict[str, Any]) -> list[str]:
     few = sum(channel["intervals"] <= _FEW_READINGS for channel in channels)
     if len(meters) > _MANY_METERS and 2 * few > len(channels):
         faults.append(f"{len(meters)} meters have a reading or two: the column of the meter is wrong")
+    if any(SKIPPED in entry["reason"] for entry in document["rejected"]):
+        faults.append(
+            "rows have values in the hour that the clocks of the zone skip: their times are those of another "
+            "clock, so give its zone, such as Etc/GMT-1 for a clock an hour ahead of UTC all year"
+        )
+    faults += _find_total_meters(channels)
     read = sum(channel["intervals"] for channel in channels)
     rejected = sum(entry["count"] for entry in document["rejected"])
     if rejected > _MAX_REJECTED_SHARE * read:
         faults.append(f"{rejected} rows are rejected, {read} are read")
+    return faults
+
+
+def _find_total_meters(channels: list[dict[str, Any]]) -> list[str]:
+    """Return a fault for each meter whose total is that of all other meters."""
+    faults = []
+    for key in sorted({(channel["channel"], channel["unit"]) for channel in channels}):
+        totals: defaultdict[str, Decimal] = defaultdict(Decimal)
+        for channel in channels:
+            if (channel["channel"], channel["unit"]) == key and channel["intervals"] > _FEW_READINGS:
+                totals[channel["meter"]] += Decimal(channel["total"])
+        whole = sum(totals.values(), Decimal(0))
+        faults += [
+            f"the meter {meter!r} has the total of all others: name it in ignore_rows, or declare its channel"
+            for meter, total in totals.items()
+            if len(totals) > 2 and total and 2 * total == whole
+        ]
     return faults
 
 

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from data.ingest.formats.mapping import Columns, Value
+from data.ingest.formats.mapping import Columns
+from data.ingest.formats.mapping_values import Value
 
 
 def table(header: str, row: str, days: tuple[int, ...] = (14, 15), first: int = 0, last: int = 23) -> str:

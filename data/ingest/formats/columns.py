@@ -44,6 +44,12 @@ UNITS: dict[str, str] = {
 } | {
     **{"m³": "m3", "ft³": "ft3", "therms": "therm"},
     **dict.fromkeys(("litre", "litres", "liter", "liters"), "l"),
+    **{
+        f"{prefix}watt{join}{hour}": f"{letter}Wh"
+        for prefix, letter in (("", ""), ("kilo", "k"), ("mega", "M"))
+        for join in ("", " ", "-", "_")
+        for hour in ("hour", "hours", "stunde", "stunden")
+    },
 }
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$"
 # The usual form of a number, which always fits the column.

@@ -5,7 +5,7 @@ that a file or a mapping declares (`nem13`, `dsmr`, `mapped_dials`): of them the
 
 Energy of intervals goes down about as often as up, and comes back within a day. A dial never goes down, for a
 night and a day and longer, and shows much more than one step adds; a counter of the day goes down at midnight
-alone, to zero.
+alone, to zero. Counters that begin again every few hours are in `counters`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data.ingest.formats.columns import to_mask
+from data.ingest.formats.counters import HOUR_US, CounterGuard, Steps
 from data.ingest.formats.wallclock import DAY_US, US
 from data.ingest.schema import ONE_DIRECTION_CHANNELS, Series
 
@@ -66,6 +67,7 @@ class DialGuard:
         self._places: dict[Series, int] = {}
         self._state = {name: np.zeros(0) for name in _FIELDS}
         self._found: dict[int, DialFinding] = {}
+        self._counters = CounterGuard()
 
     def add(self, readings: pa.Table, series: Sequence[Series], codes: Ints, start_us: Ints) -> None:
         """Add readings (schema `PARSED`); `codes` has the place of each row in `series`."""
@@ -104,6 +106,12 @@ class DialGuard:
         for place in np.flatnonzero(is_counter):
             reason = "the values rise for hours and begin again at zero, as those of a counter do"
             self._found.setdefault(int(place), DialFinding(int(state["line"][place]), reason))
+        periods = self._counters.find()
+        for place in np.flatnonzero(periods):
+            reason = (
+                f"the values begin again after {periods[place] / HOUR_US:g} hours, as those of a counter do"
+            )
+            self._found.setdefault(int(place), DialFinding(int(state["line"][place]), reason))
         never_fell = np.flatnonzero((state["falls"] == 0) & (state["run_rows"] >= MIN_ROWS))
         whole = _Runs(never_fell, *(state[f"run_{name}"][never_fell] for name in _OF_RUN))
         self._judge(whole, state["last"][never_fell], state["last_us"][never_fell], is_whole=True)
@@ -121,6 +129,7 @@ class DialGuard:
         if missing > 0:
             spare = missing + count // 2
             self._state = {name: np.append(column, np.zeros(spare)) for name, column in self._state.items()}
+            self._counters.grow(len(self._state["last"]))
 
     def _follow(self, at: Ints, values: Floats, start_us: Ints, end_us: Ints, lines: Ints) -> None:
         """Follow rows by register and time; runs without a fall continue those of earlier batches."""
@@ -128,6 +137,8 @@ class DialGuard:
         is_new = np.append(True, at[1:] != at[:-1])
         # No value is zero, so zero means that there was none.
         before = np.where(is_new, state["last"][at], np.append(0.0, values[:-1]))
+        before_us = np.where(is_new, state["last_us"][at], np.append(0.0, end_us[:-1]))
+        self._counters.follow(Steps(at, values, start_us, end_us, before, before_us))
         is_first = before == 0
         steps = np.where(is_first, 0.0, values - before)
         falls, rises = steps < 0, steps > 0

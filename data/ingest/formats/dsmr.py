@@ -21,7 +21,8 @@ from data.ingest.formats.columns import Batch, Fault, Rejections, split_lines
 from data.ingest.formats.container import Member, refuse
 from data.ingest.formats.format import FileFormat, MappingUse
 from data.ingest.formats.mapped_dials import Dials
-from data.ingest.formats.mapping import JsonMapping, Value
+from data.ingest.formats.mapping import JsonMapping
+from data.ingest.formats.mapping_values import Value
 from data.ingest.schema import PARSED
 
 ZONE = "Europe/Amsterdam"

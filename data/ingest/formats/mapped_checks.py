@@ -34,8 +34,11 @@ MIN_DATES = 4
 MAX_TOTALS, MAX_SERIES = 200, 50
 # A total of many rows may be printed with fewer decimals.
 _ROUNDING = 1e-5
+_ONE_SIGN = 0.5
 # A share of the rows: so many have the same rhythm, or dates of another block.
 _SHARE = 0.5
+# So many values alone, so much larger than all others, are no intervals of the same length.
+MIN_LONE, LONE_SIZE = 2, 2
 
 
 @dataclass
@@ -67,7 +70,7 @@ class _Sums:
 
     def __init__(self) -> None:
         self._places: dict[str, int] = {}
-        self._state = {name: np.zeros(0) for name in ("total", "moved", "first", "line")}
+        self._state = {name: np.zeros(0) for name in ("total", "size", "moved", "first", "line")}
 
     def add(self, names: Sequence[str], codes: Ints, numbers: Floats, lines: Ints) -> int | None:
         """Add rows of the series `names[codes]`; return the line of one that is the sum of those above it."""
@@ -89,7 +92,11 @@ class _Sums:
         new = begins[state["line"][at[begins]] == 0]
         state["first"][at[new]], state["line"][at[new]] = numbers[new], lines[new]
         above, moved = sum_above("total", numbers), sum_above("moved", (numbers > 0).astype(np.float64))
-        is_sum = (np.abs(numbers - above) <= _ROUNDING * above) & (moved >= MIN_RUN) & (above > 0)
+        # Values of both signs add up to anything.
+        has_one_sign = above >= _ONE_SIGN * sum_above("size", np.abs(numbers))
+        is_sum = (
+            (np.abs(numbers - above) <= _ROUNDING * above) & (moved >= MIN_RUN) & (above > 0) & has_one_sign
+        )
         return int(lines[is_sum].min()) if is_sum.any() else None
 
     def find_first(self) -> int | None:
@@ -97,6 +104,7 @@ class _Sums:
         state = self._state
         others = state["total"] - state["first"]
         is_sum = (state["moved"] > MIN_RUN) & (np.abs(state["first"] - others) <= _ROUNDING * others)
+        is_sum &= state["total"] >= _ONE_SIGN * state["size"]
         return int(state["line"][is_sum].min()) if is_sum.any() else None
 
     def _grow(self, names: Sequence[str]) -> dict[str, Floats]:
@@ -138,9 +146,13 @@ class Checks:
     ) -> None:
         """Check the next block; `known` are the rows of the declared length."""
         check_blocks(self._path, self._layout, table, self._times)
+        mapping = self._layout.mapping
+        # A block of a table with a column for each day may have one hour of all days.
+        has_hours_apart = mapping.across is not None and mapping.columns.timestamp is None
         for name, column in numbers.items():
-            if not self._layout.mapping.is_daily and name not in self._list_dials():
+            if not (mapping.is_daily or has_hours_apart or name in self._list_dials()):
                 check_interval(self._path, self._layout, table, times.start_us, column)
+                check_lone_rows(self._path, table, times.start_us, column)
         known = known & (times.start_us != 0)
         keep = pa.array(known)
         of_series = pc.fill_null(series, "").filter(keep)
@@ -264,6 +276,25 @@ def check_interval(path: Path, layout: Layout, table: RowTable, start_us: Ints, 
         return
     reason = f"the values are {minutes} minutes apart, but interval_minutes is {length // (60 * US)}"
     raise refuse(path, int(table.lines[0]), "MAP-INTERVAL", reason)
+
+
+def check_lone_rows(path: Path, table: RowTable, start_us: Ints, numbers: pa.Array) -> None:
+    """Refuse values that stand days apart from all others and are larger than these: totals of months."""
+    known = to_mask(pc.is_valid(numbers)) & (start_us != 0)
+    rows = np.flatnonzero(known)[np.argsort(start_us[known], kind="stable")]
+    if len(rows) < MIN_ROWS:
+        return
+    steps = np.diff(start_us[rows])
+    is_lone = (np.append(DAY_US, steps) >= DAY_US) & (np.append(steps, DAY_US) >= DAY_US)
+    if np.count_nonzero(is_lone) < MIN_LONE or np.count_nonzero(~is_lone) < MIN_ROWS:
+        return
+    values = np.nan_to_num(_to_floats(numbers))[rows]
+    if values[is_lone].min() > LONE_SIZE * max(values[~is_lone].max(), 0):
+        line = int(table.lines[rows[is_lone]].min())
+        reason = (
+            "the value stands days apart from others and is larger than all of them: a total of a longer span"
+        )
+        raise refuse(path, line, "MAP-INTERVAL", reason)
 
 
 def check_blocks(path: Path, layout: Layout, table: RowTable, times: TimeColumns) -> None:

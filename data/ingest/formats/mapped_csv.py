@@ -34,8 +34,9 @@ from data.ingest.formats.columns import (
 )
 from data.ingest.formats.container import Member, cut_lines, refuse
 from data.ingest.formats.format import FileFormat, MappingUse
+from data.ingest.formats.mapped_across import Across, find_across
 from data.ingest.formats.mapped_checks import Checks, check_day
-from data.ingest.formats.mapped_dials import Dials
+from data.ingest.formats.mapped_dials import Dials, Windows
 from data.ingest.formats.mapped_layout import Layout, find_layout
 from data.ingest.formats.mapped_lengths import OtherEnd
 from data.ingest.formats.mapped_numbers import (
@@ -47,7 +48,8 @@ from data.ingest.formats.mapped_numbers import (
 from data.ingest.formats.mapped_table import RowTable, split_block
 from data.ingest.formats.mapped_tables import Tables
 from data.ingest.formats.mapped_times import NO_TIME, SKIPPED, RowTimes, TimeColumns
-from data.ingest.formats.mapping import ENERGY_OF_POWER, HOUR_DIGITS, CsvMapping, Day, Value
+from data.ingest.formats.mapping import HOUR_DIGITS, CsvMapping
+from data.ingest.formats.mapping_values import ENERGY_OF_POWER, Day, Value
 from data.ingest.formats.sum_guard import Floats
 from data.ingest.formats.wallclock import US, Ints
 from data.ingest.schema import ONE_DIRECTION_CHANNELS, PARSED
@@ -62,22 +64,41 @@ def iter_batches(path: Path, member: Member, part: int, mapping: CsvMapping) -> 
     """Yield the readings of one text, one batch for each block of about 1 MiB. Raises `RefusedFile`."""
     # A table may start like a document, which comes without cuts at line ends.
     blocks = cut_lines(path, member.blocks)
-    layout, rest, line = find_layout(path, blocks, mapping)
+    across: Across | None = None
+    if mapping.across is None:
+        layout, rest, line = find_layout(path, blocks, mapping)
+    else:
+        across, rest, line = find_across(path, blocks, mapping)
+        layout, mapping = across.layout, across.layout.mapping
     readers = [_Reader(path, replace(layout, mapping=block), part) for block in mapping.split_blocks()]
     tables = Tables(path, layout, TimeColumns(layout))
     for block in itertools.chain([rest], blocks):
         if block:
             rejections = Rejections()
-            table = tables.follow(split_block(block, line, layout, rejections, tables.find_title))
+            found = (
+                [split_block(block, line, layout, rejections, tables.find_title)]
+                if across is None
+                else across.split(block, line, rejections)
+            )
+            for table in found:
+                yield from _read_by_all(readers, tables, across, table, rejections)
             line += block.count(b"\n")
-            for reader in readers:
-                own, empty = (table, 0) if len(readers) == 1 else reader.drop_empty_rows(table)
-                skipped = tables.take_skipped() + Counter({SKIPPED_EMPTY: empty})
-                for batch in reader.read_table(own, rejections):
-                    yield replace(batch, skipped=skipped + batch.skipped, second_table=tables.second_table)
-                    skipped = Counter()
     for reader in readers:
         yield from reader.finish()
+
+
+def _read_by_all(
+    readers: "list[_Reader]", tables: Tables, across: Across | None, table: RowTable, rejections: Rejections
+) -> Iterator[Batch]:
+    """Yield what each reader reads of a table; the first batch counts the rows that were skipped."""
+    table = tables.follow(table)
+    for reader in readers:
+        own, empty = (table, 0) if len(readers) == 1 else reader.drop_empty_rows(table)
+        skipped = tables.take_skipped() + Counter({SKIPPED_EMPTY: empty})
+        skipped += across.take_skipped() if across is not None else Counter()
+        for batch in reader.read_table(own, rejections):
+            yield replace(batch, skipped=skipped + batch.skipped, second_table=tables.second_table)
+            skipped = Counter()
 
 
 FORMAT = FileFormat(
@@ -98,7 +119,9 @@ class _Reader:
         self._checks = Checks(path, layout, self.times)
         self._other_end = OtherEnd(layout, self.times)
         self._dials = {
-            value.column: Dials(path, value, part) for value in layout.mapping.values if value.cumulative
+            value.column: Dials(path, value, part, _find_windows(layout.mapping, value))
+            for value in layout.mapping.values
+            if value.cumulative
         }
 
     def read_table(self, table: RowTable, rejections: Rejections) -> Iterator[Batch]:
@@ -386,6 +409,12 @@ class _Reader:
             return row_quality.take(pa.array(np.repeat(np.arange(len(table.lines)), len(cells))))
         flags = [table.take_column(place + day.quality_offset) for place in cells]
         return self._translate_qualities(pa.concat_arrays(flags)).take(pa.array(order))
+
+
+def _find_windows(mapping: CsvMapping, value: Value) -> Windows | None:
+    if value.every_hours is None or mapping.timezone is None:
+        return None
+    return Windows(mapping.timezone, value.every_hours, mapping.label != "start")
 
 
 def _find_idle(numbers: pa.Array) -> Mask:

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from data.ingest.formats.columns import Batch, Mask, Rejections, to_mask
 from data.ingest.formats.container import refuse
-from data.ingest.formats.mapping import Value
+from data.ingest.formats.mapping_values import Value
 from data.ingest.formats.wallclock import DAY_US, US, Ints
 from data.ingest.schema import DECIMAL, PARSED, QUALITIES, REGISTER_READ, REJECTED
 from data.ingest.spill import Spill
@@ -32,6 +32,21 @@ SKIPPED_EMPTY = "a dial without a read"
 SKIPPED_SAME = "the same read of a dial again"
 
 
+@dataclass(frozen=True)
+class Windows:
+    """The spans of the local day after which a counter begins again; with `is_end` a time ends its span."""
+
+    zone: str
+    hours: int
+    is_end: bool
+
+    def number(self, instants_us: Ints) -> Ints:
+        """Return a number for each instant that is the same within one span."""
+        local = pc.local_timestamp(pa.array(instants_us).cast(pa.timestamp("us", self.zone)))
+        counted = np.asarray(local.cast(pa.int64()).to_numpy(zero_copy_only=False), dtype=np.int64)
+        return (counted - self.is_end) // (self.hours * 3600 * US)
+
+
 @dataclass
 class Dials:
     """Collects the reads of one column of dials; `finish` returns what lies between them."""
@@ -39,6 +54,7 @@ class Dials:
     path: Path
     value: Value
     part: int
+    windows: Windows | None = None
 
     def __post_init__(self) -> None:
         self._reads = Spill(PARSED)
@@ -86,7 +102,10 @@ class Dials:
         start, end = _to_us(old), _to_us(new)
         down = to_mask(pc.less(energy, Decimal(0)))
         contradicts = start == end
-        energy, method, is_explained = self._explain_falls(energy, new["value"], down & ~contradicts)
+        begins = (
+            down if self.windows is None else down | (self.windows.number(start) != self.windows.number(end))
+        )
+        energy, method, is_explained = self._explain_falls(energy, new["value"], begins & ~contradicts)
         fell = down & ~is_explained
         returned = _find_returns(reads, series, before, fell)
         bad = contradicts | fell | returned

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from data.ingest.formats.columns import split_lines
 from data.ingest.formats.container import refuse
-from data.ingest.formats.mapping import CsvMapping, Day
+from data.ingest.formats.mapping import CsvMapping
+from data.ingest.formats.mapping_values import Day
 
 # Exports put titles, addresses and notes above the header; below more lines starts another table.
 HEADER_LINES = 100
@@ -55,11 +56,7 @@ def find_layout(path: Path, blocks: Iterator[bytes], mapping: CsvMapping) -> tup
 
     Raises `RefusedFile` if the file lacks a column of the mapping.
     """
-    head = b""
-    for block in blocks:
-        head += block
-        if head.count(b"\n") > HEADER_LINES + mapping.skip_lines or len(head) > HEAD_BYTES:
-            break
+    head = read_head(blocks, mapping)
     lines = list(split_lines(head))
     if mapping.has_header:
         names, line = _find_header(path, lines, mapping)
@@ -67,10 +64,20 @@ def find_layout(path: Path, blocks: Iterator[bytes], mapping: CsvMapping) -> tup
     else:
         names, line = _count_columns(path, lines, mapping)
         first = line - 1
-    layout = Layout(mapping, names, _locate_columns(path, line, names, mapping), lines[:first])
+    layout = Layout(mapping, names, locate_columns(path, line, names, mapping), lines[:first])
     for run in mapping.day:
         _check_day(path, line, layout, run)
-    return layout, _skip_lines(head, first), first + 1
+    return layout, skip_lines(head, first), first + 1
+
+
+def read_head(blocks: Iterator[bytes], mapping: CsvMapping) -> bytes:
+    """Return the text in which the header must stand."""
+    head = b""
+    for block in blocks:
+        head += block
+        if head.count(b"\n") > HEADER_LINES + mapping.skip_lines or len(head) > HEAD_BYTES:
+            break
+    return head
 
 
 def split_fields(text: str, delimiter: str) -> list[str]:
@@ -88,8 +95,8 @@ def _find_header(path: Path, lines: list[str], mapping: CsvMapping) -> tuple[lis
     wanted = [column for column in mapping.list_columns() if isinstance(column, str)]
     skip = mapping.skip_lines
     for line, text in enumerate(lines[skip : skip + HEADER_LINES], skip + 1):
-        names = [_normalize_name(name) for name in split_fields(text, mapping.delimiter)]
-        missing = [name for name in wanted if _normalize_name(name) not in names]
+        names = [normalize_name(name) for name in split_fields(text, mapping.delimiter)]
+        missing = [name for name in wanted if normalize_name(name) not in names]
         if not missing and _has_positions(names, mapping):
             return names, line
         if len(wanted) - len(missing) > best[0] and wanted:
@@ -117,16 +124,17 @@ def _has_positions(names: list[str], mapping: CsvMapping) -> bool:
     return all(place <= len(names) for place in mapping.list_columns() if isinstance(place, int))
 
 
-def _locate_columns(path: Path, line: int, names: list[str], mapping: CsvMapping) -> dict[str | int, int]:
+def locate_columns(path: Path, line: int, names: list[str], mapping: CsvMapping) -> dict[str | int, int]:
+    """Return the place of each column of the mapping. Raises `RefusedFile` for a name that stands twice."""
     places: dict[str | int, int] = {}
     for column in mapping.list_columns():
         if isinstance(column, int):
             places[column] = column - 1
             continue
-        if names.count(_normalize_name(column)) > 1:
+        if names.count(normalize_name(column)) > 1:
             reason = f"the column {column!r} stands twice: name it by its position in the mapping"
             raise refuse(path, line, "MAP-COLUMNS", reason)
-        places[column] = names.index(_normalize_name(column))
+        places[column] = names.index(normalize_name(column))
     return places
 
 
@@ -146,7 +154,7 @@ def _check_day(path: Path, line: int, layout: Layout, day: Day) -> None:
         raise refuse(path, line, "MAP-COLUMNS", reason)
 
 
-def _normalize_name(name: str) -> str:
+def normalize_name(name: str) -> str:
     """Return a column name for comparison: without blanks around it, in lower case."""
     return name.strip().strip("\ufeff").lower()
 
@@ -155,7 +163,8 @@ def _quote_names(names: list[str]) -> str:
     return ", ".join(map(repr, names))
 
 
-def _skip_lines(text: bytes, lines: int) -> bytes:
+def skip_lines(text: bytes, lines: int) -> bytes:
+    """Return what stands below so many lines."""
     for _ in range(lines):
         _, _, text = text.partition(b"\n")
     return text

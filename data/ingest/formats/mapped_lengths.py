@@ -48,7 +48,10 @@ class OtherEnd:
         doubtful[:-1] &= ~(is_step & to_mask(pc.equal(other[:-1], own[1:])))
         doubtful[1:] &= ~(is_step & to_mask(pc.equal(other[1:], own[:-1])))
         spans, known = self._times.measure_spans(table.filter_rows(doubtful), self._places)
-        is_changed = _is_near(spans, length + _HOUR_US) | _is_near(spans, abs(length - _HOUR_US))
+        back_us = abs(length - _HOUR_US)
+        # Where the end is the last minute, an end that the clock puts back is a minute further away.
+        is_changed = _is_near(spans, length + _HOUR_US) | _is_near(spans, back_us)
+        is_changed |= _is_near(spans, back_us + 60 * US)
         found[doubtful] = known & ~_is_near(spans, length) & ~is_changed
         return found
 

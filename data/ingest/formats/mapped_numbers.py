@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from data.ingest.formats.assemble import UncheckedRows
 from data.ingest.formats.columns import Mask, to_mask
-from data.ingest.formats.mapping import Day, Value
+from data.ingest.formats.mapping_values import Day, Value
 
 # Noise is far below the last decimal: a sender's own rounding is not.
 _NOISE_SHARE = Decimal("1e-3")

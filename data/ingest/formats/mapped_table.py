@@ -102,9 +102,30 @@ def _split_fast(block: bytes, layout: Layout, width: int = 0) -> pa.Table:
     ).combine_chunks()
 
 
+def split_rows(
+    block: bytes, first_line: int, layout: Layout, rejections: Rejections
+) -> tuple[list[list[str]], list[int]]:
+    """Split a block to the fields and the line of each row, for tables too wide for a column of each."""
+    found = _split_one_by_one(block, first_line, layout, rejections, lambda _: None)
+    if not block.endswith(b"\n"):
+        _report_open_end(block, first_line + block.count(b"\n"), rejections)
+    return found
+
+
 def _split_slowly(
     block: bytes, first_line: int, layout: Layout, rejections: Rejections, find_title: FindTitle
 ) -> RowTable:
+    width = len(layout.names)
+    rows, lines = _split_one_by_one(block, first_line, layout, rejections, find_title)
+    columns = zip(*rows, strict=True) if rows else ([] for _ in range(width))
+    arrays = [pa.array(list(column), type=pa.string()) for column in columns]
+    strings = pa.table(arrays, names=[str(place) for place in range(width)])
+    return RowTable(strings, np.array(lines, dtype=np.int64))
+
+
+def _split_one_by_one(
+    block: bytes, first_line: int, layout: Layout, rejections: Rejections, find_title: FindTitle
+) -> tuple[list[list[str]], list[int]]:
     width = len(layout.names)
     rows: list[list[str]] = []
     lines: list[int] = []
@@ -125,10 +146,7 @@ def _split_slowly(
         else:
             rows.append([*fields[:width], *[""] * (width - len(fields))])
             lines.append(line)
-    columns = zip(*rows, strict=True) if rows else ([] for _ in range(width))
-    arrays = [pa.array(list(column), type=pa.string()) for column in columns]
-    strings = pa.table(arrays, names=[str(place) for place in range(width)])
-    return RowTable(strings, np.array(lines, dtype=np.int64))
+    return rows, lines
 
 
 def _count_needed_fields(block: bytes, text: str, layout: Layout) -> int:

@@ -98,8 +98,9 @@ class Tables:
 
     def _find_ignored(self, table: RowTable) -> Mask:
         ignored = np.zeros(len(table.lines), dtype=np.bool_)
-        # The word of a total of the day may stand in the place of the time.
-        cells = [table.strings.column(0), table.take_column(self._layout.find_place("time"))]
+        # The word of a total may stand in the place of the time, or of the meter.
+        fields = (self._layout.find_place(field) for field in ("time", "identifier"))
+        cells = [table.strings.column(0), *map(table.take_column, fields)]
         for texts in map(_normalize_texts, cells):
             for word in self._mapping.ignore_rows:
                 ignored |= to_mask(pc.starts_with(texts, word.lower()))

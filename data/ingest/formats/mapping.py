@@ -6,50 +6,37 @@ a file is loaded.
 """
 
 import re
-from collections.abc import Callable
-from decimal import Decimal
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    WrapSerializer,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, field_validator, model_validator
 
-from data.ingest.formats.assemble import AMOUNTS
 from data.ingest.formats.mapping_texts import Channel, Codec, ColumnName, Name, Quality, Unit, Zone
-from data.ingest.formats.wallclock import TimeFormats
-from data.ingest.schema import (
-    DECIMAL_DIGITS_AFTER_POINT,
-    DECIMAL_DIGITS_BEFORE_POINT,
-    ONE_DIRECTION_CHANNELS,
+from data.ingest.formats.mapping_values import (
+    Day,
+    DayRuns,
+    Strict,
+    Value,
+    agrees_with_name,
+    has_two_ways,
+    is_amount,
 )
+from data.ingest.formats.wallclock import TimeFormats
+from data.ingest.schema import DECIMAL_DIGITS_AFTER_POINT, ONE_DIRECTION_CHANNELS
 
 OFFSET_FORMATS = ("iso8601", "unix", "unix_ms")
-# Units of power, and of the energy of one hour at that power.
-ENERGY_OF_POWER = {"W": "Wh", "kW": "kWh", "MW": "MWh"}
+# Digits of a share of an hour.
 HOUR_DIGITS = 4
-_UNITS_OF_NAME = ("wh", "kwh", "mwh", "kw", "mw")
-_UNIT_OF_NAME = re.compile(r"(?<![A-Za-z])(kWh|MWh|Wh|kW|MW)(?![A-Za-z])", re.I)
-
+# The columns of a table whose columns are days or times: the name of a column, and the cell below it.
+ABOVE, CELL = "$above", "$value"
 
 # A format, or several: the times of a file may have more than one shape.
 TimeShapes = str | Annotated[tuple[str, ...], Field(min_length=2, max_length=5)]
 
-
 _JSON_PATH = r"^\$(\.[^.\[\]*$\s]+|\[\*\])*$"
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class _Declaration(_Strict):
+class _Declaration(Strict):
     """What every mapping may contain: the names of the files that it is for, if it lies in an inbox.
 
     The names do not change how a file is read, so they are not part of the mapping's canonical text. Nor is
@@ -64,7 +51,7 @@ class _Declaration(_Strict):
         return any(path.match(pattern) for pattern in self.files)
 
 
-class Columns(_Strict):
+class Columns(Strict):
     """The columns that name the meter, the time, the unit and the quality of a reading."""
 
     identifier: ColumnName | None = None
@@ -76,94 +63,6 @@ class Columns(_Strict):
     period: ColumnName | None = None
     unit: ColumnName | None = None
     quality: ColumnName | None = None
-
-
-class _Amount(_Strict):
-    """What the values are. With `average_power` they are average power, and are read as energy.
-
-    A value is multiplied by `factor`, exactly, and by `sign`. With `negative` a value below zero is an amount
-    of that channel, in the register `register negative` (`net export`); each interval then has a value in
-    both channels.
-    """
-
-    channel: Channel | None = None
-    unit: Unit | None = None
-    average_power: bool = False
-    register_: Annotated[Name | None, Field(alias="register")] = None
-    factor: Annotated[Decimal, Field(gt=0, max_digits=18)] | None = None
-    sign: Literal[1, -1] = 1
-    negative: Channel | None = None
-
-    @model_validator(mode="after")
-    def _averages_power(self) -> Self:
-        if self.average_power and self.unit not in ENERGY_OF_POWER:
-            raise ValueError(
-                f"average_power needs the unit {', '.join(ENERGY_OF_POWER)}, given with each value"
-            )
-        return self
-
-
-class Value(_Amount):
-    """A column of values: one register. `register` is the name of the column unless it is given.
-
-    With `cumulative` the values are reads of a dial at the times of the rows, and the energy between two
-    reads is their difference. A dial that goes down is rejected, unless `resets: to_zero` says that it began
-    again at zero, or `digits` says how many digits before the point it has, so that it passed the last one.
-    `timestamp` is the column with the times of this value, where blocks of columns have times of their own.
-    """
-
-    column: ColumnName
-    timestamp: ColumnName | None = None
-    cumulative: bool = False
-    resets: Literal["to_zero"] | None = None
-    digits: Annotated[int, Field(ge=1, le=DECIMAL_DIGITS_BEFORE_POINT)] | None = None
-
-    @model_validator(mode="after")
-    def _is_a_dial(self) -> Self:
-        if not self.cumulative and (self.resets or self.digits):
-            raise ValueError("resets and digits describe a dial: they need cumulative: true")
-        if self.resets and self.digits:
-            raise ValueError("a dial that goes down began again at zero or passed its last digit, not both")
-        if self.cumulative and (self.average_power or self.negative or self.sign == -1):
-            raise ValueError("a dial has neither average_power nor negative nor sign")
-        return self
-
-
-class Day(_Amount):
-    """The values of a row that holds a day: every `step`-th column from `first` to `last`.
-
-    With a step of 2 and a `quality_offset` of 1, a flag follows each value. `clock_change` defines what the
-    columns count on the days of a clock change: `elapsed` time since local midnight (46, 48 or 50
-    half-hours), or `wall_clock` labels (always 48; the skipped hour is empty or zero, the repeated hour is
-    given once, as the first of the two).
-    """
-
-    first: ColumnName
-    last: ColumnName
-    step: Annotated[int, Field(ge=1, le=10)] = 1
-    quality_offset: Annotated[int, Field(ge=1, le=9)] | None = None
-    clock_change: Literal["elapsed", "wall_clock"]
-
-    @model_validator(mode="after")
-    def _flags_lie_between_values(self) -> Self:
-        if self.quality_offset is not None and self.quality_offset >= self.step:
-            raise ValueError("quality_offset must be below step: the flags lie between the values")
-        return self
-
-
-def _listed(runs: object) -> object:
-    return [runs] if isinstance(runs, dict) else runs
-
-
-def _unlisted(runs: object, serialise: Callable[[object], list[Any]]) -> Any:
-    found = serialise(runs)
-    return found[0] if len(found) == 1 else found
-
-
-# One run of cells, or a list of runs: a row may hold import and export side by side.
-DayRuns = Annotated[
-    tuple[Day, ...], BeforeValidator(_listed), WrapSerializer(_unlisted), Field(max_length=10)
-]
 
 
 class CsvMapping(_Declaration):
@@ -181,11 +80,15 @@ class CsvMapping(_Declaration):
     channel, null for a table that is not read. `units` has the unit of each register, such as kWh for rows of
     electricity and m3 for those of gas. `decimals` is how many decimals a value has; more of them are
     removed if they are the noise of binary arithmetic, and reject the value otherwise.
+
+    With `across` the columns from this place on have a date or a time for a name. Each cell is read as a row:
+    the columns before, `$above` (the name of its column) and `$value` (the cell).
     """
 
     format: Literal["mapped_csv", "mapped_json"]
     rows: Annotated[str, Field(pattern=_JSON_PATH, max_length=200)] | None = None
     sheets: Annotated[tuple[Name, ...], Field(max_length=50)] = ()
+    across: Annotated[int, Field(ge=1, le=10_000)] | None = None
     timezone: Zone | None = None
     interval_minutes: Annotated[int, Field(ge=1, le=1440)]
     columns: Columns
@@ -204,10 +107,10 @@ class CsvMapping(_Declaration):
     encoding: Codec | None = None
     has_header: bool = True
     skip_lines: Annotated[int, Field(ge=0, le=1000)] = 0
-    channels: dict[str, Channel] = {}
-    units: dict[str, Unit] = {}
-    sections: dict[str, Channel | None] = {}
-    qualities: dict[str, Quality] = {}
+    channels: dict[str, Channel] = Field(default_factory=dict)
+    units: dict[str, Unit] = Field(default_factory=dict)
+    sections: dict[str, Channel | None] = Field(default_factory=dict)
+    qualities: dict[str, Quality] = Field(default_factory=dict)
     no_value: tuple[str, ...] = ()
     decimals: Annotated[int, Field(ge=0, le=DECIMAL_DIGITS_AFTER_POINT)] | None = None
     ignore_rows: tuple[Name, ...] = ()
@@ -228,7 +131,12 @@ class CsvMapping(_Declaration):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        demands = [*self._demands_of_times(), *self._demands_of_values(), *self._demands_of_text()]
+        demands = [
+            *self._demands_of_times(),
+            *self._demands_of_values(),
+            *self._demands_of_text(),
+            *self._demands_of_across(),
+        ]
         wrong = [message for holds, message in demands if not holds]
         if wrong:
             raise ValueError("; ".join(wrong))
@@ -313,12 +221,12 @@ class CsvMapping(_Declaration):
                 "channels), exactly one of them",
             ),
             (
-                all(value.channel not in ONE_DIRECTION_CHANNELS or _is_amount(value) for value in given),
+                all(value.channel not in ONE_DIRECTION_CHANNELS or is_amount(value) for value in given),
                 "an energy channel needs a unit of energy or volume: kW is power, which is read as energy "
                 "only if average_power declares it the average of its interval",
             ),
             (
-                all(_agrees_with_name(value) for value in self.values),
+                all(agrees_with_name(value) for value in self.values),
                 "the name of a column states another unit than its value: if it is wrong, write the position "
                 "of the column",
             ),
@@ -348,13 +256,18 @@ class CsvMapping(_Declaration):
                 "at least one of the sections needs a channel",
             ),
             (
-                all(_has_two_ways(value) for value in given),
+                all(has_two_ways(value) for value in given),
                 "negative needs the channel of the values above zero, and is another channel of energy",
             ),
             (
                 not ({v.channel for v in self.values if v.cumulative} - {None})
                 & {v.channel for v in self.values if not v.cumulative},
                 "a dial and the energy of its intervals count the same thing: give one of the two columns",
+            ),
+            (
+                not any(value.every_hours for value in self.values)
+                or (self.timezone and self.label) is not None,
+                "every_hours counts on the local clock, so it needs timezone, and label: start or end",
             ),
             (
                 bool(self.qualities) == (columns.quality is not None or has_flags),
@@ -373,12 +286,14 @@ class CsvMapping(_Declaration):
 
     def _demands_of_text(self) -> list[tuple[bool, str]]:
         is_json = self.format == "mapped_json"
-        of_text = (self.day, self.sheets, self.sections, self.ignore_rows, self.encoding, self.skip_lines)
+        of_rows = (self.day, self.across, self.sections, self.ignore_rows)
+        of_text = (*of_rows, self.sheets, self.encoding, self.skip_lines)
         return [
             ((self.rows is not None) == is_json, "rows, the path to the rows, comes with mapped_json"),
             (
                 not is_json or (not any(of_text) and self.delimiter == "," and self.has_header),
-                "JSON has no day, sheets, sections, ignore_rows, encoding, skip_lines, delimiter or header",
+                "JSON has no day, across, sheets, sections, ignore_rows, encoding, skip_lines, delimiter or "
+                "header",
             ),
             (
                 not is_json or all(map(_is_json_column, self.list_columns())),
@@ -392,6 +307,28 @@ class CsvMapping(_Declaration):
             (
                 self.delimiter not in '"\n\r\0' and self.delimiter.isascii(),
                 "the delimiter must be one ASCII character, not a quote or a line end",
+            ),
+        ]
+
+    def _demands_of_across(self) -> list[tuple[bool, str]]:
+        used, is_across = self.list_columns(), self.across is not None
+        places = [column for column in used if isinstance(column, int)]
+        of_time = (self.columns.timestamp, self.columns.date)
+        return [
+            (
+                (ABOVE in of_time) == is_across
+                and [value.column for value in self.values].count(CELL) == is_across,
+                f"with across {ABOVE} is the column of the date or timestamp, and {CELL} that of the only "
+                "value",
+            ),
+            (
+                not is_across
+                or (not (self.day or self.sections) and len(self.values) == 1 and self.has_header),
+                "across has a header, one value, and neither day nor sections",
+            ),
+            (
+                all(place < (self.across or place + 1) for place in places),
+                "the columns that have a position stand before those of across",
             ),
         ]
 
@@ -463,22 +400,6 @@ FileMapping = CsvMapping | JsonMapping | NemMapping | GreenButtonMapping
 def _is_json_column(column: str | int) -> bool:
     path = column if str(column).startswith("$") else f"$.{column}"
     return isinstance(column, int) or re.fullmatch(_JSON_PATH, str(path)) is not None
-
-
-def _is_amount(value: _Amount) -> bool:
-    return value.unit is None or value.unit in AMOUNTS or value.average_power
-
-
-def _agrees_with_name(value: Value) -> bool:
-    """Whether the only unit of energy or power in the name of a column is the declared one."""
-    stated = {unit.lower() for unit in _UNIT_OF_NAME.findall(str(value.column))}
-    declared = (value.unit or "").lower()
-    return value.average_power or len(stated) != 1 or declared not in _UNITS_OF_NAME or declared in stated
-
-
-def _has_two_ways(value: _Amount) -> bool:
-    ways = {value.channel, value.negative}
-    return value.negative is None or (len(ways) == 2 and ways <= {*ONE_DIRECTION_CHANNELS})
 
 
 def _is_finite(minutes: int) -> bool:

@@ -233,7 +233,7 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
         "MAP-INTERVAL",
         "terminate",
         "the values of a column follow each other at the declared length of an interval",
-        "Set `interval_minutes` to the length that the file has.",
+        "Set `interval_minutes` to the length that the file has; remove rows of other lengths.",
     ),
     (
         "MAP-BLOCK",
@@ -264,8 +264,8 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
         "ROW-SUM",
         "reject",
         "a register counts energy that no other register of its meter and channel counts",
-        "Nothing to do if the other registers are the parts of this one: they are loaded. Else ask the "
-        "sender what the registers count, and remove one of them from the file.",
+        "Nothing to do if the other registers are the parts of this one, or the same energy: these are "
+        "loaded. Configure a check meter as `other`. Else ask the sender what the registers count.",
     ),
     (
         "ROW-CUMULATIVE",

@@ -15,13 +15,14 @@ from data.ingest.formats.suggest.amounts import (
     DIAL_NAME,
     Dial,
     find_dial,
+    find_multiples,
     find_parts,
     find_rhythm,
     is_idle_dial,
     read_numbers,
 )
 from data.ingest.formats.suggest.columns import UNIT
-from data.ingest.formats.suggest.meaning import POWER, POWER_NAME, guess_channel
+from data.ingest.formats.suggest.meaning import POWER, POWER_NAME, guess_channel, resolve_channels
 from data.ingest.formats.suggest.sample import Sample
 from data.ingest.formats.sum_guard import Floats
 from data.ingest.schema import KWH_PER_UNIT_POWER_OF_TEN
@@ -34,9 +35,19 @@ _OTHER_FIGURE = re.compile(
     r"|similar|neighbo|benchmark|compar|target|budget|baseline|last year|previous|vorjahr|vorig",
     re.I,
 )
+# A part of another column, in words; the least and the most within an interval.
+_PART_OF = re.compile(
+    r"\b(davon|thereof|of which|including|waarvan|dont|di cui|de los cuales|herav|varav)\b", re.I
+)
+_EXTREME = re.compile(r"(?<![0-9])(?<![0-9] )\b(min|max)(imum)?\b", re.I)
 _YEAR = re.compile(r"(?<![0-9])20[0-9]{2}(?![0-9])")
 # A column with values in fewer than one of so many rows is a total of days beside intervals.
 RARE = 5
+# What a unit costs, or weighs.
+_PER_UNIT = re.compile(r"(/|\bper\b|\bpro\b|\bpor\b|\bpar\b|\bal\b) ?[\[(]?[kM]?Wh", re.I)
+_APPARENT = re.compile(r"(?<![a-z])[kM]?VAh(?![a-z])|apparent|scheinarbeit|aparente|apparente", re.I)
+_MONEY_SIGN = re.compile(r"[$€£¥]")
+_COMMUNITY = re.compile(r"restnetz|restbezug|eigendeckung|gemeinschaft|communaut|comunit", re.I)
 _MONEY = re.compile(
     r"cost|price|preis|kosten|betrag|coste|precio|prix|montant|[€$£]|\b(eur|usd|gbp)\b"
     r"|temperat",
@@ -70,6 +81,10 @@ def choose_values(
         name = sample.describe(place)
         if _SHARE.search(name):
             choice.leave_out(place, "a share is no energy of the meter")
+        elif _PER_UNIT.search(name) or _MONEY_SIGN.search(name):
+            choice.leave_out(place, "a price or an amount of money")
+        elif _APPARENT.search(name):
+            choice.leave_out(place, "apparent energy")
         elif _MONEY.search(name) and not UNIT.search(name):
             choice.leave_out(place, "its name is not one of energy")
     _choose_figures(sample, choice, micros)
@@ -77,17 +92,18 @@ def choose_values(
     for place, count in counts.items():
         if count * RARE < max(counts.values()):
             choice.leave_out(place, "it has values in a few rows only")
-    _choose_dials(sample, choice, numbers)
-    _choose_rhythm(choice, numbers, [at for at, is_own in zip(micros, own, strict=True) if is_own])
+    times = [at for at, is_own in zip(micros, own, strict=True) if is_own]
+    _choose_dials(sample, choice, numbers, times)
+    _choose_rhythm(choice, numbers, times)
     _choose_sums(sample, choice, numbers)
     return choice
 
 
-def explain_others(sample: Sample, others: list[int]) -> list[tuple[int, str]]:
+def explain_others(sample: Sample, others: list[int], micros: Sequence[int]) -> list[tuple[int, str]]:
     """Return the columns of numbers that are no candidates, each with the reason."""
     found = []
     for place in others:
-        dial = find_dial(sample.describe(place), read_numbers(sample, place))
+        dial = find_dial(sample.describe(place), read_numbers(sample, place), micros)
         is_dial = dial is not None and dial.is_certain
         found.append((place, "reads of a dial" if is_dial else "its name is not one of energy"))
     return found
@@ -107,11 +123,14 @@ def _choose_figures(sample: Sample, choice: Choice, micros: Sequence[int]) -> No
     }
     names = {place: sample.describe(place) for place in choice.kept}
     has_energy = any(UNIT.search(name) for name in names.values())
+    has_extremes = any(map(_EXTREME.search, names.values()))
     for place, name in names.items():
         year = _YEAR.search(name)
         if year is not None and year.group() not in years:
             choice.leave_out(place, "the times of the rows are of another year")
-        elif _OTHER_FIGURE.search(name):
+        elif _EXTREME.search(name) or _PART_OF.search(name):
+            choice.leave_out(place, "a part of another column, or a value within the interval")
+        elif _OTHER_FIGURE.search(name) and not (has_extremes and _names_power(name)):
             choice.leave_out(place, "its name is not one of energy of this meter")
         elif _names_power(name) and (has_energy or not all(map(_names_power, names.values()))):
             choice.leave_out(place, "power beside energy")
@@ -121,9 +140,9 @@ def _names_power(name: str) -> bool:
     return bool(POWER.search(name) or POWER_NAME.search(name)) and not UNIT.search(name)
 
 
-def _choose_dials(sample: Sample, choice: Choice, numbers: dict[int, Floats]) -> None:
+def _choose_dials(sample: Sample, choice: Choice, numbers: dict[int, Floats], micros: Sequence[int]) -> None:
     for place in choice.kept:
-        dial = find_dial(sample.describe(place), numbers[place])
+        dial = find_dial(sample.describe(place), numbers[place], micros)
         if dial is not None:
             choice.dials[place] = dial
     if any(dial.is_certain for dial in choice.dials.values()):
@@ -151,6 +170,13 @@ def _choose_rhythm(choice: Choice, numbers: dict[int, Floats], micros: list[int]
 
 def _choose_sums(sample: Sample, choice: Choice, numbers: dict[int, Floats]) -> None:
     channels: dict[tuple[str, bool], dict[str, Floats]] = {}
+    # The consumption of a site contains its import, and neither is left out for the other one.
+    names = [sample.describe(place) for place in choice.kept]
+    # In an energy community both come through the meter.
+    is_shared = any(map(_COMMUNITY.search, names))
+    resolved = dict(
+        zip(choice.kept, map(guess_channel, names) if is_shared else resolve_channels(names), strict=True)
+    )
     # A counter that begins again is no part of one that goes on: the other way round it may be.
     for place in sorted(
         choice.kept, key=lambda place: place in choice.dials and choice.dials[place].is_reset
@@ -161,8 +187,14 @@ def _choose_sums(sample: Sample, choice: Choice, numbers: dict[int, Floats]) -> 
         power = KWH_PER_UNIT_POWER_OF_TEN.get(UNITS[unit.group(1).lower()], 0) if unit else 0
         is_dial = place in choice.dials
         amounts = _subtract_reads(numbers[place]) if is_dial else numbers[place]
-        channels.setdefault((guess_channel(name), is_dial), {})[str(place)] = amounts * 10.0**power
+        key = (resolved[place] or guess_channel(name), is_dial)
+        channels.setdefault(key, {})[str(place)] = amounts * 10.0**power
     for columns in channels.values():
+        for other, first in find_multiples(columns).items():
+            if not UNIT.search(sample.describe(int(other))):
+                reason = f"a multiple of {sample.names[int(first)]!r}: its power or its cost"
+                choice.leave_out(int(other), reason)
+                del columns[other]
         for part, whole in find_parts(columns).items():
             name = sample.names[int(whole)] or f"column {int(whole) + 1}"
             choice.leave_out(int(part), f"contained in {name!r}")

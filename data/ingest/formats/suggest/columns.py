@@ -22,7 +22,8 @@ MAX_REGISTERS = 12
 MAX_NOTES = 5
 EPOCH_NAME = re.compile(r"time|dat[aeou]|zeit|stamp|epoch|tid|tijd|hora|heure|\bora\b|godz|czas|fecha", re.I)
 METER = re.compile(
-    r"mp(a|r)n?\b|mpan|mprn|nmi|cups|meter(?! ?type)|z(ä|ae?)hler|serial|point|site|device|prm|pod|\bean"
+    r"mp(a|r)n?\b|mpan|mprn|nmi|cups|meter(?! ?type)|z(ä|ae?)hl(er|punkt)|serial|point|site|device|prm"
+    r"|pod|\bean"
     r"|\bpdl\b|compteur|contador|contatore|matricola|licznik|m(å|aa)ler|m(ä|ae)tar|medidor|\bppe\b|\bcpe\b"
     r"|esi ?id|\bid\b",
     re.I,
@@ -49,15 +50,22 @@ VALUE = re.compile(
     r"|verbrauch|menge|mængde|förbrukning|forbrug|määrä|quantity|volume|inflow|outflow|inje[cçt]|inyec|opwek"
     r"|afname|invoed|productie|\bstand(?!ard|ing)|verbruik|levering|lieferung|abgabe|erzeug|produ(?:[ck]tion|kcj|zione|cci[oó]n|ção)"
     r"|immess|prelie|prelev|immission|cedut|soutir|excedent|vertid|købt|køb\b|salg|köpt|såld|uttag|inmatning|pobór|pobran|oddan|wprowadz|zuży|wytw"
+    r"|tarbi|tootm|tuotanto|kulutus|fogyaszt|bet[aá]pl[aá]l|termel|t[uü]ketim|[cç]eki[sş]|veri[sş]|[uü]retim"
+    r"|spot[rř]eb|odb[eě]r|výrob|suvartoj|patēriņ|potro[sš]n|prejet|preuzet|κατανάλ|παραγωγ"
+    r"|使用|電力量|発電|売電|買電|用电|发电|사용량|발전량"
     r"|ele[ckt]*tri|\bel\b|strom\b|stroom|\bgas\b|wasser|water|fernw(ä|ae)rme",
     re.I,
 )
-UNIT = re.compile(r"(?<![a-z])(kWh|MWh|Wh|kvarh|varh|m3|m³|therms?|lit(?:er|re)s?)(?![a-z])", re.I)
+UNIT = re.compile(
+    r"(?<![a-z])(kWh|MWh|Wh|kvarh|varh|m3(?![0-9])|m³|therms?|lit(?:er|re)s?"
+    r"|(?:kilo|mega)?watt[ _-]?(?:hours?|stunden?))s?(?![a-z])",
+    re.I,
+)
 # Media that are not electricity, in the languages of the senders.
 OTHER_MEDIUM = re.compile(
     r"(?<![a-z])(gas|gaz|gás)(?![a-z])|erdgas|aardgas|gasverb|water|wasser|[aá]gua|\bwod[ay]\b|acqua|\beau\b"
     r"|vatten|vand\b"
-    r"|heat|w(ä|ae)rme|warmte|fjernvarme|chaleur|calor|steam",
+    r"|heat(?! ?pump)|w(ä|ae)rme(?!pumpe)|warmte(?!pomp)|fjernvarme|chaleur|calor|steam",
     re.I,
 )
 _QUALITY = re.compile(

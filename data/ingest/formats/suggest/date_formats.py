@@ -7,6 +7,7 @@ import functools
 import re
 import time
 
+import numpy as np
 import pyarrow as pa
 
 from data.ingest.formats.mapping import OFFSET_FORMATS, carries_offset
@@ -17,7 +18,16 @@ _MORE_DATES = ("%d.%m.%y", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%d %B %Y", "%b %
 _SHORT_DATES = ("%d-%m-%y", "%y-%m-%d", "%y/%m/%d", "%y.%m.%d")
 _DATES_IN_WORDS = (
     *("%d/%b/%Y", "%b %d %Y", "%d %b %y", "%a %d %b %Y"),
-    *("%d. %b %Y", "%d.%b.%Y", "%d de %B de %Y", "%Y年%m月%d日", "%Y. %m. %d.", "%Y. %b %d."),
+    *(
+        "%d. %b %Y",
+        "%d.%b.%Y",
+        "%d de %B de %Y",
+        "%Y年%m月%d日",
+        "%Y. %m. %d.",
+        "%Y. %b %d.",
+        "%Y.%m.%d",
+        "%Y.%m.%d.",
+    ),
 )
 _TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M%p", "%I:%M:%S %p", "%H%M", "%H:%M:%S.%f")
 # Only behind a date: alone they are numbers.
@@ -48,6 +58,8 @@ _MIDDLE = re.compile(
     rf"(.*\S)(\s*\(|,?\s+)({_WEEKDAY}|kl\.?|klo|um|at|om|às|à|a las|o)(\)\s*|,?\s+)(\d.*)", re.IGNORECASE
 )
 _FOLLOWED = re.compile(rf"(.*\d)(\s*\(|,?\s+)({_WEEKDAY})(\)?)|(.*\d)(\s*)(Uhr|uur|h|hrs)", re.IGNORECASE)
+# One day of so many months may be totals of months.
+MIN_MONTHS = 3
 # So many texts are read in each format.
 MAX_TEXTS = 2000
 # A longer text is no time.
@@ -130,7 +142,7 @@ def _find_zoned(texts: list[str]) -> list[str]:
         f"{form}{' ' * bool(joins - {''})}{token}"
         for form in local
         for token in sorted(tokens)
-        if "*" not in form and not carries_offset(form)
+        if "*" not in form and not carries_offset(form) and TimeFormat(form).has_time
     ]
     return [form for form in forms if all(map(TimeFormat(form).matches, texts))]
 
@@ -187,12 +199,18 @@ def rank_formats(texts: list[str], forms: list[str], timezone: str | None) -> tu
     tomorrow = time.time() * US + DAY_US
     spans: dict[str, int] = {}
     starts: dict[str, int] = {}
+    monthly: set[str] = set()
     for form in forms:
         parsed, bad = TimeFormat(form).parse(distinct)
         # A total below the table has no date.
         found = parsed[~bad] if not bad.all() else parsed
         if found.max() < tomorrow:
             spans[form], starts[form] = int(found.max() // DAY_US - found.min() // DAY_US), int(found.min())
+            days = np.unique(found // DAY_US).astype("datetime64[D]")
+            of_month = days - days.astype("datetime64[M]")
+            # Totals of months have a row for each of them.
+            if MIN_MONTHS <= len(days) == len(texts) and len(np.unique(of_month)) == 1:
+                monthly.add(form)
     known = [form for form in forms if form in spans] or forms
     is_american = timezone is not None and timezone.startswith(("America/", "US/"))
 
@@ -205,6 +223,10 @@ def rank_formats(texts: list[str], forms: list[str], timezone: str | None) -> tu
     equal = [form for n, form in enumerate(equal) if starts.get(form) not in map(starts.get, equal[:n])]
     newer = [form for form in equal if form.startswith("%y") and starts[form] > starts[equal[0]]]
     has_custom = timezone is not None and timezone != "UTC" and not newer
+    other = re.sub("%[dm]", lambda found: "%m" if found[0] == "%d" else "%d", ranked[0])
+    if has_custom and other in monthly and other.startswith("%m" if is_american else "%d"):
+        # Twelve days of one month, or one day of twelve months as people of the zone write it.
+        return ranked, [ranked[0], other]
     return ranked, equal if len(equal) > 1 and not has_custom else []
 
 

@@ -87,6 +87,7 @@ def write_day_body(
 ) -> tuple[list[str], list[str]]:
     """Write the lines before and after `columns:` for a row per day."""
     runs, minutes = day
+    sample.minutes = minutes
     flags = runs[0].step > 1
     words = {text for cells in runs for n in cells for text in sample.take_texts(n + 1)} if flags else set()
     taken = {place, meter, *(n for cells in runs for n in range(cells[0], cells[-1] + 1 + flags))}

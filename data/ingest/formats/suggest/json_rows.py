@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.ingest.formats.container import open_members
+from data.ingest.formats.file_mappings import MappingError
 from data.ingest.formats.json_events import END, iter_leaves, to_text
 from data.ingest.formats.mapped_json import JsonRows, to_path
 from data.ingest.formats.suggest.date_formats import is_dated
@@ -74,6 +75,13 @@ def _find_rows(path: Path) -> tuple[str, list[str | int], list[str], list[str]] 
     if not candidates:
         return _find_lists(counts, values, dated)
     key = max(candidates, key=lambda one: (rows[one], len(one)))
+    inner = max((one for one in rows if one.startswith(f"{key}.")), key=rows.__getitem__, default=key)
+    if rows[inner] > 2 * rows[key]:
+        raise MappingError(
+            f"{path}: the rows at {to_path(key)} have times, but the {rows[inner]} values are in lists below "
+            f"them, at {to_path(inner)}, without a time of their own. No mapping describes this: ask the "
+            "sender for a time beside each value"
+        )
     others = [
         one
         for one in candidates

@@ -16,25 +16,29 @@ from data.ingest.formats.suggest.columns import (
     OTHER_MEDIUM,
     UNIT,
     UNIT_IN_BRACKETS,
+    is_quality,
 )
-from data.ingest.formats.suggest.sample import Sample, name_column
+from data.ingest.formats.suggest.sample import TOTAL, Sample, name_column
 from data.ingest.schema import KWH_PER_UNIT_POWER_OF_TEN, ONE_DIRECTION_CHANNELS
 
 _EXPORT = re.compile(
     r"export|receiv|einspeis|eingespeis|ins netz|invoed|abgabe|vertid|feed|inje[cçt]|inyec|return|surplus"
     r"|terug|outflow"
+    r"|veri[sş]|bet[aá]pl[aá]l|(?<!\w)(-A|A ?-)(?!\w)|売電"
     r"|excedent|vendu|cedut|immess|immissione|inmatning|s[åa]ld\b|\bsalg|solgt|oddan|wprowadz|sprzed|(^|_)as(_|$)|#b[0-9]$"
     r"|\bexp\b|energy_?out(?![a-z])|(to|til) (the )?(grid|net)\b|[0-9]-[0-9]+:2\.|(^|[^0-9.])2\.[89]\.",
     re.I,
 )
 _IMPORT = re.compile(
     r"import|\bimp\b|bezug|bezogen|from (the )?grid|deliver|afname|preliev|prelev|soutir|purchas|inflow"
-    r"|entrante"
+    r"|entrante|[cç]eki[sş]|odb[eě]r|prejet|preuzet|(?<!\w)(\+ ?A|A ?\+)(?!\w)|買電"
     r"|pob[oó]r|pobran|uttag|k[öo]pt|k[øo]bt|\bgrid\b|netz|[0-9]-[0-9]+:1\.|(^|[^0-9.])1\.[89]\.",
     re.I,
 )
 _CONSUMPTION = re.compile(
-    r"consum|consom|zu[zż]y|verbrauch|usage|verbruik|\bload\b|demand|kulutus|forbru|f(ö|o)rbruk", re.I
+    r"consum|consom|zu[zż]y|verbrauch|usage|verbruik|\bload\b|demand|kulutus|forbru|f(ö|o)rbruk|tarbi|fogyaszt"
+    r"|t[uü]ketim|spot[rř]eb|suvartoj|patēriņ|potro[sš]n|κατανάλ|使用|用电|사용량",
+    re.I,
 )
 # Parts of one direction: tariffs, phases, rates, meters.
 _PART = re.compile(
@@ -45,20 +49,47 @@ _PART = re.compile(
 )
 _GENERATION = re.compile(
     r"genera[tc]|solar|pv\b|produ|erzeug|opwek|wytw|yield|ertrag|inverter|wechselrichter|onduleur|inversor"
+    r"|tuotanto|tootm|termel|[uü]retim|παραγωγ|výrob|発電|发电|발전량"
     r"|\b[ep]ac(today|total)?\b|\bsymo\b|\bprimo\b|gesamtanlage",
     re.I,
 )
+# Before and behind an inverter: the same energy twice.
+_BEFORE_INVERTER, _BEHIND_INVERTER = (
+    re.compile(r"\bpv\b|\bdc\b|solar|panel|string|mppt", re.I),
+    re.compile(r"inverter|wechselrichter|onduleur|inversor|\bac\b", re.I),
+)
+_AT_GRID = re.compile(r"(?<![a-z])(grid|netz?|réseau|rete)(?![a-z])", re.I)
 # Energy that stays behind the meter: stored, or generated and used there.
-_INSIDE = re.compile(r"batter|powerwall|stored|charg(ed|ing)\b|geladen|ontladen|autocons|self.?cons", re.I)
+_INSIDE = re.compile(
+    r"batter|powerwall|stored|charg(ed|ing)\b|geladen|ontladen|autocons|self.?cons"
+    r"|eigenverbrauch|direktverbrauch|eigennutz|(consum|verbrauch|usage|load).*(pv\b|solar)"
+    r"|(pv|solar).* to (home|house|load|consum|batter)|egenforbrug|egenf[öo]rbruk|autoverbruik",
+    re.I,
+)
+# To the customer or by the customer.
+_TWO_SIDED = re.compile(r"(?<!ein)(?<!aus)lieferung", re.I)
+# Words above a table that speak of energy in another direction than import; an export may be one of data.
+_OTHER_WAY_ABOVE = re.compile(
+    r"einspeis|eingespeis|feed.?in|invoed|teruglever|vertid|excedent|surplus|inje[cçt]|immess|immiss|inmatning"
+    r"|oddan|export(ed)? (of )?(energy|electricity|kwh)|energy export|received"
+    r"|generation(?!s)|genera[cç]|gera[cç]|erzeugung"
+    r"|(?<!re)produ(?:[ck]tion|kcj|zione|cci[oó]n|ção)|opwek|\bpv\b|solar"
+    r"|[0-9]-[0-9]+:2\.|(^|[^0-9.])2\.[89]\.[0-9](?![0-9])",
+    re.I,
+)
 # Units that the platform does not know, or that have two meanings.
 _OTHER_UNIT = re.compile(r"(?<![a-z])(ccf|hcf|mcf|k?gal(?:lons?)?|[gm]j|(?:mm)?btu|dth|kvah)(?![a-z])", re.I)
 _NO_ELECTRICITY = ("m3", "l", "therm")
 POWER = re.compile(r"(?<![a-z])(kW|MW|W)(?![a-z])", re.I)
 # Words for power without its unit.
 POWER_NAME = re.compile(
-    r"(?<![a-z])(power|leistung|wirkleistung|puissance|potencia|potenza|vermogen|effekt|moc|demand)(?![a-z])",
+    r"(?<![a-z])(power|leistung|wirkleistung|puissance|potencia|potenza|vermogen|effekt|mo[cč]|v[ýy]kon|teho|demand)(?![a-z])",
     re.I,
 )
+# A single W may be a street.
+_UNIT_IN_TITLE = re.compile(r"(?<![a-z])(kWh|MWh|Wh|kW)(?![a-z])", re.I)
+# What a meter without a unit may measure, in kW on average; beyond it the unit is another one.
+LEAST_KW, MOST_KW = 0.001, 100.0
 _ANSWERS = {"": "actual", "n": "actual", "no": "actual", "y": "estimated", "yes": "estimated"}
 CHECK = "check"
 _UNKNOWN = "the name does not tell: import, export, generation, consumption or other"
@@ -86,6 +117,7 @@ def resolve_channels(names: Sequence[str], *, are_registers: bool = False) -> li
         guessed = [
             "" if unit in KWH_PER_UNIT_POWER_OF_TEN else c for unit, c in zip(units, guessed, strict=True)
         ]
+    guessed = _open_generation(names, guessed)
     imports = [name for name, channel in zip(names, guessed, strict=True) if channel == "import"]
     explicit = {name for name in imports if _IMPORT.search(name)}
     others = [name for name in imports if name not in explicit and not _PART.search(name)]
@@ -101,6 +133,25 @@ def resolve_channels(names: Sequence[str], *, are_registers: bool = False) -> li
         if any(map(_IMPORT.search, explicit)) and _CONSUMPTION.search(name)
         else ""
         for name, channel in zip(names, guessed, strict=True)
+    ]
+
+
+def _open_generation(names: Sequence[str], guessed: Sequence[str]) -> list[str]:
+    """Leave the channel of generation open where names speak of different points, which one cannot add."""
+    pairs = list(zip(names, guessed, strict=True))
+    generated = [name for name, channel in pairs if channel == "generation"]
+    is_before = [
+        bool(_BEFORE_INVERTER.search(name) and not _BEHIND_INVERTER.search(name)) for name in generated
+    ]
+    is_behind = [
+        bool(_BEHIND_INVERTER.search(name) and not _BEFORE_INVERTER.search(name)) for name in generated
+    ]
+    has_both = any(is_before) and any(is_behind)
+    sent = [name for name, channel in pairs if channel == "export" and not _PART.search(name)]
+    at_grid = {name for name in sent if _AT_GRID.search(name)}
+    is_sun = {name for name in sent if at_grid and name not in at_grid and _GENERATION.search(name)}
+    return [
+        "" if (channel == "generation" and has_both) or name in is_sun else channel for name, channel in pairs
     ]
 
 
@@ -120,16 +171,9 @@ def write_meaning(
     With `has_media` the rows are of electricity and of gas, water or heat; `power` is the unit of all rows.
     """
     name = sample.describe(places[0])
-    found = UNIT.search(name)
     channel = guess_channel(name) if channel is None else channel
-    if (
-        channel == "import"
-        and register is None
-        and not _IMPORT.search(name)
-        and _is_below_zero(sample, places)
-    ):
-        # What is sent out is written below zero, also in a column of what is used.
-        channel = ""
+    if channel == "import" and register is None:
+        channel = _doubt_import(sample, places, name)
     lines = [*_write_channel(channel, register, dial), *_write_dial(dial)]
     if dial is None and register is None:
         lines += _write_sign(sample, places, channel)
@@ -137,26 +181,60 @@ def write_meaning(
         return lines
     if has_media:
         return [*lines, "unit:  # rows of several media: in its place give units, the unit of each register"]
-    stated = POWER.fullmatch(power) if power else found or POWER.search(name)
+    return lines + _write_unit(sample, places, power, is_dial=dial is not None)
+
+
+def _write_unit(sample: Sample, places: Sequence[int], power: str | None, *, is_dial: bool) -> list[str]:
+    """Write the unit that the name, the rows or the lines above state; else leave it open or say kWh."""
+    name = sample.describe(places[0])
+    stated = POWER.fullmatch(power) if power else UNIT.search(name) or POWER.search(name)
     other = None if stated else _OTHER_UNIT.search(name)
     if other is not None:
-        return [
-            *lines,
-            f"unit:  # the column states {other.group()}: write a unit that docs/formats.md names",
-        ]
+        return [f"unit:  # the column states {other.group()}: write a unit that docs/formats.md names"]
     word = stated.group(1) if stated else _find_unit_in_words(sample) or _find_unit_above(sample)
     if OTHER_MEDIUM.search(name) and (word is None or not stated):
-        return [*lines, "unit:  # gas, water or heat: the file does not state its unit"]
+        return ["unit:  # gas, water or heat: the file does not state its unit"]
     if word is None:
-        is_power = POWER_NAME.search(name) is not None
-        unknown = "unit:  # the name says power: W or kW, and average_power: true if it is the average"
-        return [*lines, unknown if is_power else f"unit: kWh  # {CHECK}: the file does not state it"]
-    lines.append(f"unit: {UNITS[word.lower()]}")
+        return [_write_unstated_unit(sample, places, name, is_dial=is_dial)]
+    lines = [f"unit: {UNITS[word.lower()]}"]
     if POWER.fullmatch(word):
         lines.append(
             f"average_power: true  # {CHECK}: power is energy only if it is the average of its interval"
         )
     return lines
+
+
+def _write_unstated_unit(sample: Sample, places: Sequence[int], name: str, *, is_dial: bool) -> str:
+    if POWER_NAME.search(name):
+        return "unit:  # the name says power: W or kW, and average_power: true if it is the average"
+    power_kw = 0.0 if is_dial else _average_kw(sample, places)
+    if power_kw and not LEAST_KW <= power_kw <= MOST_KW:
+        return f"unit:  # the file does not state it: kWh would be {power_kw:.3g} kW on average"
+    return f"unit: kWh  # {CHECK}: the file does not state it"
+
+
+def _doubt_import(sample: Sample, places: Sequence[int], name: str) -> str:
+    """Return the channel of a column that is import by default, by its sign and the lines above."""
+    if not _IMPORT.search(name) and _is_below_zero(sample, places):
+        # What is sent out is written below zero, also in a column of what is used.
+        return ""
+    if not _says_nothing(name):
+        return "import"
+    return "" if _TWO_SIDED.search(name) else _guess_channel_above(sample, "import")
+
+
+def _says_nothing(name: str) -> bool:
+    return not (_IMPORT.search(name) or _CONSUMPTION.search(name))
+
+
+def _guess_channel_above(sample: Sample, channel: str) -> str:
+    """Return the channel of a title with a unit; empty where other words above speak of another direction."""
+    titles = [cell for cell in sample.above if UNIT.search(cell) and not UNIT.fullmatch(cell)]
+    is_two_sided = any(map(_TWO_SIDED.search, titles))
+    guessed = set(map(guess_channel, titles))
+    if len(guessed) == 1 and not is_two_sided:
+        return guessed.pop()
+    return "" if is_two_sided or any(map(_OTHER_WAY_ABOVE.search, sample.above)) else channel
 
 
 def _write_channel(channel: str, register: int | None, dial: Dial | None) -> list[str]:
@@ -173,7 +251,12 @@ def _write_dial(dial: Dial | None) -> list[str]:
     if dial is None or not dial.is_certain:
         return []
     resets = [f"resets: to_zero  # {CHECK}: the dial begins again"] if dial.is_reset else []
-    return [f"cumulative: true  # {CHECK}: the values are reads of a dial, not energy", *resets]
+    if dial.every_hours:
+        resets.append(
+            f"every_hours: {dial.every_hours}  # {CHECK}: it begins again at these hours of the day"
+        )
+    digits = [f"digits: {dial.digits}  # {CHECK}: the dial passes its last digit"] if dial.digits else []
+    return [f"cumulative: true  # {CHECK}: the values are reads of a dial, not energy", *resets, *digits]
 
 
 def _is_below_zero(sample: Sample, places: Sequence[int]) -> bool:
@@ -201,9 +284,17 @@ def _find_unit_in_words(sample: Sample) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
+def _average_kw(sample: Sample, places: Sequence[int]) -> float:
+    """Return the average power if the values are kWh, 0 without values."""
+    numbers = np.abs(np.concatenate([read_numbers(sample, place) for place in places]))
+    known = numbers[numbers > 0]
+    return float(known.mean()) * 60 / sample.minutes if len(known) and sample.minutes else 0.0
+
+
 def _find_unit_above(sample: Sample) -> str | None:
-    """Return the only unit that stands alone in a cell above the header."""
-    found = {cell for cell in sample.above if UNIT.fullmatch(cell) or POWER.fullmatch(cell)}
+    """Return the only unit above the header: alone in a cell, else in the words of a title."""
+    alone = {cell for cell in sample.above if UNIT.fullmatch(cell) or POWER.fullmatch(cell)}
+    found = alone or {UNITS[unit.lower()] for cell in sample.above for unit in _UNIT_IN_TITLE.findall(cell)}
     return found.pop() if len(found) == 1 else None
 
 
@@ -230,11 +321,27 @@ def write_channels(sample: Sample, register: int | None) -> list[str]:
 def write_channels_of_words(words: Sequence[str]) -> list[str]:
     """Write the channel of each register or section, empty where its word does not tell."""
     found = zip(words, resolve_channels(words, are_registers=True), strict=True)
+    has_parts = not all(map(TOTAL.match, words))
     return [
         f"  {json.dumps(word, ensure_ascii=False)}: "
-        + (f"{channel}  # {CHECK}" if channel else f'""  # {_UNKNOWN}')
+        + (
+            f"{channel}  # {CHECK}"
+            if channel and not (has_parts and TOTAL.match(word))
+            else f'""  # {_UNKNOWN}'
+        )
         for word, channel in found
     ]
+
+
+def find_direction_column(sample: Sample, taken: set[int | None]) -> int | None:
+    """Find the column whose words say that some rows are generation or export, and others are not."""
+    for n in range(len(sample.names)):
+        words = {row[n].strip() for row in sample.rows} if n not in taken else set()
+        if 2 <= len(words) <= MAX_REGISTERS and "" not in words and not all(map(is_quality, words)):
+            other = {word for word in words if guess_channel(word) in ("generation", "export")}
+            if other and other != words:
+                return n
+    return None
 
 
 def write_qualities_of_column(sample: Sample, quality: int | None) -> list[str]:

@@ -17,13 +17,14 @@ from data.ingest.formats.format import MappingUse
 from data.ingest.formats.json_events import is_json
 from data.ingest.formats.mapping import JsonMapping, carries_offset
 from data.ingest.formats.suggest import json_rows
+from data.ingest.formats.suggest.across_dates import read_across
 from data.ingest.formats.suggest.columns import (
     METER,
     find_date_formats,
     find_meter_column,
     find_meter_name,
 )
-from data.ingest.formats.suggest.date_formats import cut_time, is_dated, lacks_date, rank_formats
+from data.ingest.formats.suggest.date_formats import cut_time, lacks_date, rank_formats
 from data.ingest.formats.suggest.day_rows import find_day_runs, write_day_body
 from data.ingest.formats.suggest.meaning import CHECK, find_number_marks, write_number_marks
 from data.ingest.formats.suggest.reading_rows import write_reading_body
@@ -75,9 +76,7 @@ def suggest_mapping(path: Path | str, timezone: str | None = None) -> str:
         if format.mapping is None or format.mapping.model is not JsonMapping:
             raise MappingError(f"{path}: {format.name} needs no mapping: inspect or ingest the file as it is")
         return _suggest_for_portal(format.name, format.mapping, timezone)
-    sample = read_sample(path, text)
-    sample.encoding = encoding
-    lines = _write_lines(path, sample, timezone)
+    lines = _suggest_for_table(path, text, encoding, timezone)
     if longest is not None:
         # A mapping skips the sheets that it does not name.
         chosen, count = longest
@@ -85,6 +84,20 @@ def suggest_mapping(path: Path | str, timezone: str | None = None) -> str:
         line = f"sheets: {json.dumps(chosen, ensure_ascii=False)}  # {CHECK}: {which} of {count} sheets"
         lines.insert(lines.index("format: mapped_csv") + 1, line)
     return "\n".join(lines) + "\n"
+
+
+def _suggest_for_table(path: Path, text: str, encoding: str | None, timezone: str | None) -> list[str]:
+    """Propose for a table; one with a column for each date is seen with a row for each cell."""
+    across = read_across(text)
+    sample = read_sample(path, text if across is None else across.text)
+    sample.encoding = encoding
+    if across is None:
+        return _write_lines(path, sample, timezone)
+    sample.delimiter = across.delimiter
+    lines = _write_lines(path, sample, timezone)
+    line = f"across: {across.place}  # from this column on, a column for each date"
+    lines.insert(lines.index("format: mapped_csv") + 1, line)
+    return lines
 
 
 def _suggest_for_json(path: Path, table: json_rows.JsonTable, timezone: str | None) -> str:
@@ -155,6 +168,16 @@ def _leave_open(line: str, undecided: list[str]) -> str:
     return f"{field}:  # the dates fit several formats, write {' or '.join(forms)}"
 
 
+def _drop_total_meters(sample: Sample, meter: int | None) -> set[str]:
+    """Drop the rows whose meter is a word for a total; return these words."""
+    names = set(sample.take_texts(meter)) if meter is not None else set()
+    words = {name for name in names if TOTAL.fullmatch(name)}
+    if not words or any(name.lower().startswith(word.lower()) for name in names - words for word in words):
+        return set()
+    sample.rows = [row for row in sample.rows if meter is None or row[meter].strip() not in words]
+    return words
+
+
 def _write_lines(path: Path, sample: Sample, timezone: str | None) -> list[str]:
     ranked = {
         place: rank_formats(sample.take_texts(place), found, timezone)
@@ -163,11 +186,6 @@ def _write_lines(path: Path, sample: Sample, timezone: str | None) -> list[str]:
     }
     dated = {place: forms for place, (forms, _) in ranked.items()}
     if not dated:
-        if sum(map(is_dated, sample.names)) > 1:
-            raise MappingError(
-                f"{path}: the dates stand in the header, a column for each day, which no mapping describes. "
-                "Turn rows and columns in a spreadsheet, or ask the sender for a row for each day"
-            )
         raise MappingError(
             f"{path}: the file has no column of dates. Write the mapping by hand, see docs/formats.md"
         )
@@ -184,6 +202,7 @@ def _write_lines(path: Path, sample: Sample, timezone: str | None) -> list[str]:
     numeric = [n for n in range(len(sample.names)) if n not in dated and has_numbers(sample, n)]
     sample.decimal, sample.thousands, sample.unclear = find_number_marks(sample, numeric, timezone)
     meter = find_meter_column(sample, dated)
+    sample.totals = sorted({*sample.totals, *_drop_total_meters(sample, meter)})
     # A total after the values, or a site number before them, is not one of the values.
     cells = [n for n in numeric if n != meter and not TOTAL.search(sample.names[n])]
     day = find_day_runs(sample, [n for n in cells if not METER.search(sample.names[n])])

@@ -4,6 +4,7 @@ import itertools
 import json
 import re
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +12,7 @@ import pyarrow.compute as pc
 
 from data.ingest.formats.file_mappings import MappingError
 from data.ingest.formats.mapping import OFFSET_FORMATS, carries_offset
-from data.ingest.formats.suggest.choice import choose_values, explain_others
+from data.ingest.formats.suggest.choice import Choice, choose_values, explain_others
 from data.ingest.formats.suggest.columns import (
     OTHER_MEDIUM,
     UNIT,
@@ -26,6 +27,7 @@ from data.ingest.formats.suggest.date_formats import EPOCHS, cut_time, find_form
 from data.ingest.formats.suggest.meaning import (
     CHECK,
     POWER,
+    find_direction_column,
     resolve_channels,
     write_channels,
     write_channels_of_words,
@@ -33,7 +35,7 @@ from data.ingest.formats.suggest.meaning import (
     write_meaning,
     write_qualities_of_column,
 )
-from data.ingest.formats.suggest.sample import NO_VALUES, Sample, name_column
+from data.ingest.formats.suggest.sample import NO_VALUES, Sample, is_number, name_column
 from data.ingest.formats.wallclock import DAY_US, US, TimeFormat
 
 LONG_NUMBER = re.compile(r"[0-9]{8,}")
@@ -51,20 +53,19 @@ def write_reading_body(
 ) -> tuple[list[str], list[str]]:
     """Write the lines before and after `columns:` for a row per reading."""
     head, when, micros = read_row_times(sample, place, form)
+    if _end_days_at_midnight(sample, micros, meter):
+        micros = [at if at % DAY_US else at + DAY_US for at in micros]
+        head.append("midnight_ends_day: true  # the midnight of a date stands below its other rows")
     minutes, label, why = _guess_rhythm(sample, micros, meter, sample.names[place])
-    if form.endswith(" %*"):
-        label, why = "start", "the file gives start and end of an interval"
+    label, why = (label, why) if not form.endswith(" %*") else ("start", "the file gives start and end")
+    sample.minutes = minutes
     if form not in OFFSET_FORMATS or label:
         head = [f"interval_minutes: {minutes}", *head]
     unit = find_unit_column(sample, {place, meter, *numeric})
     power = _find_power(sample, unit)
     unit = None if power else unit
-    # A row for each unit: then the unit is what distinguishes the series of a meter.
-    register = find_register_column(sample, meter, micros, {place, meter, unit, *numeric})
-    register = register or find_register_column(sample, meter, micros, {place, meter, *numeric})
     medium = find_medium_column(sample, {place, meter, unit, *numeric})
-    register = medium if register is None else register
-    register = None if sample.sections else register
+    register = _find_register(sample, meter, micros, {place, *numeric}, unit)
     is_date_alone = not any(line.startswith(("  period:", "  time:", "  timestamp:")) for line in when)
     comes_again = is_date_alone and register is None and repeats_times(sample, meter, micros)
     if comes_again or (is_date_alone and minutes != 1440):
@@ -76,6 +77,8 @@ def write_reading_body(
         head.append("order: descending")
     quality = find_quality_column(sample, {meter, register, unit, *numeric})
     values, others = _find_values(sample, [n for n in numeric if n != meter], when)
+    if not values:
+        raise _refuse_numbers(sample, place)
     is_one = register is not None or bool(sample.sections)
     values, others = (values[:1], []) if is_one else (values, others)
     choice = choose_values(sample, values, micros, meter, register)
@@ -85,6 +88,7 @@ def write_reading_body(
     if is_label and minutes == 1440 and not choice.dials and _are_days(form, micros):
         is_label = False
         head, when = _name_days(sample, place, form, head)
+    head += _write_label_of_counters(choice, is_local=is_label and not carries_offset(form))
     if is_label and set(values) != {place for place, dial in choice.dials.items() if dial.is_certain}:
         head.append(f"label: {label}  # {why}")
     lines = [*when, *write_columns(sample, quality=quality, register=register, unit=unit), "values:"]
@@ -94,34 +98,65 @@ def write_reading_body(
         )
     channels = resolve_channels([sample.describe(n) for n in values])
     for n, channel in zip(values, channels, strict=True):
+        meaning = write_meaning(
+            sample,
+            [n],
+            0 if is_one else None,
+            unit,
+            dial=choice.dials.get(n),
+            channel=channel,
+            has_media=medium is not None,
+            power=power,
+        )
+        is_named = bool(sample.names[n]) or register is not None
         lines += [
             f"  - column: {name_column(sample, n)}",
             *_write_own_times(sample, place, form, values, n),
-            *(
-                f"    {line}"
-                for line in write_meaning(
-                    sample,
-                    [n],
-                    0 if is_one else None,
-                    unit,
-                    dial=choice.dials.get(n),
-                    channel=channel,
-                    has_media=medium is not None,
-                    power=power,
-                )
-            ),
-            *(
-                []
-                if sample.names[n] or register is not None
-                else [f"    register: {_name_register(n, values)}"]
-            ),
+            *(f"    {line}" for line in meaning),
+            *([] if is_named else [f"    register: {_name_register(n, values)}"]),
         ]
     lines += [
         f"  # left out: {name_column(sample, n)}, {why}"
-        for n, why in [*choice.left_out, *explain_others(sample, others)]
+        for n, why in [*choice.left_out, *explain_others(sample, others, micros)]
     ]
     lines += ["sections:", *write_channels_of_words(sample.sections)] if sample.sections else []
     return head, [*lines, *write_qualities_of_column(sample, quality), *write_channels(sample, register)]
+
+
+def _find_register(
+    sample: Sample, meter: int | None, micros: list[int], taken: set[int | None], unit: int | None
+) -> int | None:
+    """Find the column that tells apart the series of a meter, its media, or the directions of its rows."""
+    if sample.sections:
+        return None
+    # A row for each unit: then the unit is what distinguishes the series of a meter.
+    found = (
+        find_register_column(sample, meter, micros, {meter, unit, *taken}),
+        find_register_column(sample, meter, micros, {meter, *taken}),
+        find_medium_column(sample, {meter, unit, *taken}),
+        find_direction_column(sample, {unit, *taken}),
+    )
+    return next((n for n in found if n is not None), None)
+
+
+def _write_label_of_counters(choice: Choice, *, is_local: bool) -> list[str]:
+    """Write the label by which counters begin again at hours of the day, or forget these hours."""
+    counters = [dial for dial in choice.dials.values() if dial.every_hours]
+    if not counters or not is_local or len(counters) < len(choice.kept):
+        choice.dials = {n: replace(dial, every_hours=None) for n, dial in choice.dials.items()}
+        return []
+    label = "end" if counters[0].is_end else "start"
+    return [f"label: {label}  # by the times at which it begins again"]
+
+
+def _refuse_numbers(sample: Sample, place: int) -> MappingError:
+    """Return the error for a table without a column of numbers, with the text that is none."""
+    others = (text for n in range(len(sample.names)) if n != place for text in sample.take_values(n))
+    shown = next((text for text in others if re.search("[0-9]", text) and not is_number(text)), "none")
+    return MappingError(
+        f"{sample.path}: no column holds plain numbers alone, see {shown!r}. Ask the sender for numbers "
+        "without units and other signs, or remove these in a spreadsheet"
+    )
 
 
 def _write_own_times(sample: Sample, place: int, form: str, values: list[int], value: int) -> list[str]:
@@ -238,6 +273,19 @@ def _counts_intervals(sample: Sample, place: int, days: list[int]) -> bool:
     if not any(sample.names) or count in (23, 25, 46, 50, 92, 100):
         return count in (23, 24, 25, 46, 48, 50, 92, 96, 100) and longest == {*range(1, count + 1)}
     return count in (24, 48, 96) and longest in ({*range(1, count + 1)}, {*range(24)})
+
+
+def _end_days_at_midnight(sample: Sample, micros: list[int], meter: int | None) -> bool:
+    """Whether midnight, 00:00 of a date, follows the other rows of this date: it is the end of that day."""
+    steps = [
+        (before, after)
+        for row, (before, after) in enumerate(itertools.pairwise(micros))
+        if meter is None or sample.rows[row][meter] == sample.rows[row + 1][meter]
+    ]
+    if _is_descending(sample, micros, meter):
+        steps = [(after, before) for before, after in steps]
+    midnights = [after - before for before, after in steps if not after % DAY_US]
+    return bool(midnights) and all(-DAY_US < step < 0 for step in midnights)
 
 
 def _is_descending(sample: Sample, micros: list[int], meter: int | None) -> bool:

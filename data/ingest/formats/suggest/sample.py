@@ -19,7 +19,7 @@ from data.ingest.formats.suggest.sections import find_sections
 MIN_TITLE_CHARS = 4
 ROWS_BELOW = 3
 _ROWS_TRIED = 40
-_DELIMITERS = (",", ";", "\t", "|")
+DELIMITERS = (",", ";", "\t", "|")
 TOTAL = re.compile(
     r"^(grand |daily |day |dag|tages?|dygns?|dags?)?"
     r"(total|totaal|totale|totalt|sum|summa|summe|somme|soma|gesamt|suma|razem|i alt)\b",
@@ -27,7 +27,10 @@ TOTAL = re.compile(
 )
 _UNIT = re.compile(r"[\[(]?([kM]?Wh?|k?varh|m3|m³|therms?|°C)[\])]?", re.I)
 _DATE_FORM = re.compile(r"[\[(]?[dmyhjatgs:./ -]+[\])]?", re.I)
-NO_VALUES = ("n/a", "na", "nan", "null", "none", "-", "--")
+NO_VALUES = (
+    *("n/a", "na", "nan", "null", "none", "nil", "-", "--", "---", "#n/a", "#na", "#value!", "(null)", "?"),
+    *("missing", "no data", "fehlt", "k.a.", "s/d", "n.d.", "nd"),
+)
 
 
 @dataclass
@@ -52,6 +55,8 @@ class Sample:
     thousands: str | None = None
     # A number whose comma may stand before decimals or between thousands.
     unclear: str | None = None
+    # Between two rows.
+    minutes: int = 0
     # The names as the file writes them, if `names` has units of the row below too.
     header: list[str] = field(default_factory=list)
 
@@ -79,7 +84,7 @@ def read_sample(path: Path, text: str) -> Sample:
     """Find the table in the head of a file. Raises `MappingError` if no row has a date."""
     lines = [line for line in text.split("\n") if line.strip()] or [""]
     best: tuple[int, str, int, list[list[str]]] = (0, ",", 0, [])
-    for delimiter in _DELIMITERS:
+    for delimiter in DELIMITERS:
         rows = [split_fields(line, delimiter) for line in lines]
         width, count = max(Counter(map(len, rows)).items(), key=lambda entry: entry[1] * min(entry[0], 8))
         score = count * min(width, 8) if width > 1 and _has_dates(rows, width) else 0
@@ -148,7 +153,9 @@ def _holds_units(cells: list[str]) -> bool:
     """Whether a row has units, or the form of a date, and nothing else."""
     known = [cell for cell in cells if cell]
     has_unit = any(_UNIT.fullmatch(cell) for cell in known)
-    return has_unit and all(_UNIT.fullmatch(cell) or _DATE_FORM.fullmatch(cell) for cell in known)
+    others = [cell for cell in known if not (_UNIT.fullmatch(cell) or _DATE_FORM.fullmatch(cell))]
+    # Below the name of the time stands its zone, below that of the meter one of them.
+    return has_unit and len(others) <= 1 and not any(map(is_dated, others)) and len(known) > 2 * len(others)
 
 
 def _has_dates(rows: list[list[str]], width: int) -> bool:
@@ -205,7 +212,10 @@ def name_column(sample: Sample, place: int) -> str:
 def has_numbers(sample: Sample, place: int) -> bool:
     """Whether all values of a column are numbers."""
     texts = sample.take_values(place)
-    return bool(texts) and all(
-        re.fullmatch(rf"[+{MINUS}-]?([0-9][0-9.,' \u00a0\u202f]*(e-?[0-9]+)?|\.[0-9]+)", text, re.I)
-        for text in texts
-    )
+    return bool(texts) and all(map(is_number, texts))
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a number, with any marks of decimals and thousands."""
+    number = rf"[+{MINUS}-]?([0-9][0-9.,' \u00a0\u202f]*(e-?[0-9]+)?|\.[0-9]+)"
+    return re.fullmatch(number, text, re.I) is not None
