@@ -6,6 +6,7 @@
 import os
 import re
 from collections import defaultdict
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,9 +15,11 @@ import pytest
 from data.ingest.errors import RefusedFile
 from data.ingest.formats.file_mappings import MappingError
 from data.ingest.proposals import NOT_USABLE, propose_mapping
-from tests.formats.composed_layouts import compose
+from tests.formats.composed_layouts import Composed, compose
+from tests.formats.composed_tables import compose_table
 
 FILES, SEED = int(os.environ.get("COMPOSED_FILES", "8")), int(os.environ.get("COMPOSED_SEED", "1"))
+COMPOSERS = [compose, compose_table]
 # A file in so many may be refused; then a reason says why.
 READ = 20
 _READ_LINE = re.compile(r"#   .*: (\w+) (-?[0-9.]+) kWh, [0-9]+ intervals of ")
@@ -30,7 +33,10 @@ def read_totals(proposal: str) -> dict[str, Decimal]:
     return totals
 
 
-def test_a_file_of_an_unknown_portal_gives_its_totals_or_none(tmp_path: Path) -> None:
+@pytest.mark.parametrize("compose", COMPOSERS)
+def test_a_file_of_an_unknown_portal_gives_its_totals_or_none(
+    tmp_path: Path, compose: Callable[[int], Composed]
+) -> None:
     unread = []
     for seed in range(SEED * 10_000, SEED * 10_000 + FILES):
         composed = compose(seed)
@@ -56,6 +62,6 @@ def test_a_file_of_an_unknown_portal_gives_its_totals_or_none(tmp_path: Path) ->
     assert len(unread) * READ <= FILES, unread
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_a_seed_composes_one_file(seed: int) -> None:
-    assert compose(seed) == compose(seed)
+@pytest.mark.parametrize("compose", COMPOSERS)
+def test_a_seed_composes_one_file(compose: Callable[[int], Composed]) -> None:
+    assert compose(1) == compose(1) != compose(2)

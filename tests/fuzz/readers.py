@@ -15,13 +15,51 @@ import atheris
 with atheris.instrument_imports(include=["data.ingest.formats"]):
     from data.ingest.formats.registry import FORMATS
 
+from data.ingest.formats.file_mappings import parse_mapping
 from data.ingest.schema import ParsedFile
 from tests.formats.example import DAY
 from tests.formats.gallery import declare_example, write_example
 from tests.formats.invariants import account, read
 from tests.formats.workbook_text import write_xlsx
 
-_NAMES = tuple(FORMATS)
+# A table with a column for each day, and a counter that begins again.
+_ACROSS = parse_mapping(
+    {
+        "format": "mapped_csv",
+        "across": 2,
+        "timezone": "Europe/Paris",
+        "interval_minutes": 60,
+        "label": "start",
+        "date_format": "%Y-%m-%d",
+        "time_format": "%H:%M",
+        "identifier": "M1",
+        "ignore_rows": ["Total"],
+        "columns": {"date": "$above", "time": "time"},
+        "values": [{"column": "$value", "channel": "import", "unit": "kWh"}],
+    },
+    "across",
+)
+_COUNTER = parse_mapping(
+    {
+        "format": "mapped_csv",
+        "timezone": "Europe/Paris",
+        "interval_minutes": 60,
+        "label": "end",
+        "timestamp_format": "%Y-%m-%d %H:%M",
+        "identifier": "M1",
+        "columns": {"timestamp": "time"},
+        "values": [
+            {"column": "kWh", "channel": "import", "unit": "kWh", "cumulative": True}
+            | {"resets": "to_zero", "every_hours": 4}
+        ],
+    },
+    "counter",
+)
+_KINDS = (
+    *((name, declare_example(name)) for name in FORMATS),
+    ("mapped_csv", _ACROSS),
+    ("mapped_csv", _COUNTER),
+)
 _FILE = Path(tempfile.gettempdir()) / f"fuzz-{id(atheris):x}"
 
 
@@ -29,10 +67,10 @@ def read_input(data: bytes) -> None:
     """Read one file, with the format that its first byte chooses."""
     if len(data) < 2:
         return
-    format = _NAMES[data[0] % len(_NAMES)]
+    format, declared = _KINDS[data[0] % len(_KINDS)]
     _FILE.write_bytes(data[1:])
     is_forced = data[0] >= 128
-    found = read(_FILE, format if is_forced else None, declare_example(format))
+    found = read(_FILE, format if is_forced else None, declared)
     if isinstance(found, ParsedFile):
         account(found)
 
@@ -44,8 +82,17 @@ def write_seeds(folder: Path) -> None:
         content = write_example(format, values)
         if format == "mapped_csv":
             (folder / "workbook").write_bytes(bytes([number]) + write_workbook(content))
-        for choice in (number, 128 + (number - 128) % len(FORMATS)):
+        for choice in (number, 128 + (number - 128) % len(_KINDS)):
             (folder / f"{format}-{choice}").write_bytes(bytes([choice]) + content)
+    hours = range(24)
+    table = [
+        "time,2024-03-30,2024-03-31",
+        *(f"{hour:02}:00,{hour},{hour % 7}" for hour in hours),
+        "Total,276,68",
+    ]
+    reads = ["time,kWh", *(f"2024-03-30 {hour:02}:00,{hour % 4 + 0.25}" for hour in hours)]
+    for number, lines in enumerate((table, reads), len(FORMATS)):
+        (folder / str(number)).write_bytes(bytes([number]) + "\n".join([*lines, ""]).encode())
 
 
 def write_workbook(table: bytes) -> bytes:
