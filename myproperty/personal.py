@@ -181,7 +181,7 @@ FREE: dict[str, str] = {
     """,
     "figures by name": """
         myproperty.vee_thresholds.parameters myproperty.reading_issues.details
-        myproperty.ingestion_jobs.mapping
+        myproperty.ingestion_jobs.mapping myproperty.solar_appraisals.monthly_shares
     """,
     "names of programs": "*.agent_id myproperty.agent_audit.tool_name",
     "runs, steps and broken rules; samples have ids and dates": """

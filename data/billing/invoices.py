@@ -43,7 +43,8 @@ select b.id, b.charge, b.band, b.day_kind, lower(b.minutes_of_day) as first_minu
 from myproperty.rate_plan_assignments a
 join myproperty.rate_plans p on p.tenant_id = a.tenant_id and p.id = a.rate_plan_id
 join myproperty.rate_plan_bands b on b.tenant_id = p.tenant_id and b.rate_plan_id = p.id
-where a.unit_id = %(unit)s and not isempty(b.valid_during * a.assigned_during * %(during)s)
+where a.unit_id = %(unit)s and b.charge = any(%(charges)s)
+  and not isempty(b.valid_during * a.assigned_during * %(during)s)
 order by b.charge, b.band, during, b.unit_amount, b.tax_rate, b.day_kind, first_minute
 """
 
@@ -234,7 +235,9 @@ class _Pricer:
 
     def _read_bands(self, span: Span) -> list[Band]:
         with self._connection.cursor(row_factory=class_row(Band)) as cursor:
-            return cursor.execute(BANDS, {"unit": span.unit_id, "during": span.during}).fetchall()
+            return cursor.execute(
+                BANDS, {"unit": span.unit_id, "during": span.during, "charges": list(CHARGES)}
+            ).fetchall()
 
     def _build_corrections(
         self, span: Span, allocation_id: uuid.UUID, invoice: uuid.UUID | None

@@ -10,6 +10,7 @@ import pyarrow as pa
 from psycopg import sql
 
 from data.ingest.errors import IngestError
+from data.ingest.schema import TIMESTAMP
 from data.landing.entities import ENTITIES, Entity
 from myproperty.database.roles import ETL_ROLE
 from myproperty.database.session import transaction
@@ -22,7 +23,13 @@ where c.relnamespace = 'myproperty'::regnamespace and c.relname = any({}::name[]
     and a.attnum > 0 and not a.attisdropped
 """
 _TEXT = ("text", "public.citext", "citext")
-_RANGES = {pa.date32(): "daterange", pa.int32(): "int4range"}
+# Source types of columns that are copied in another form, by their type in the copy.
+_FORMS = {
+    pa.date32(): "daterange",
+    pa.int32(): "int4range",
+    TIMESTAMP: "tstzrange",
+    pa.string(): "numeric(9,8)[]",
+}
 
 
 def check_sources(entities: Iterable[str], dsn: str) -> list[str]:
@@ -77,8 +84,8 @@ def _copied_columns(entity: Entity) -> dict[str, Sequence[str]]:
         if form is None:
             wanted[field.name] = _types(entity, field)
         else:
-            column = form[form.index("(") + 1 : -1]
-            wanted[column] = (_RANGES.get(field.type, "tstzrange"),)
+            column = form[form.index("(") + 1 : -1].split(",")[0]
+            wanted[column] = (_FORMS[field.type],)
     return wanted
 
 

@@ -28,8 +28,9 @@ class Entity:
     None. A table without it is replaced whole, or, if `is_growing`, only its changed rows are copied.
     `cluster` orders rows inside a partition. `uuids` names the columns that are uuid in PostgreSQL,
     `measures` the columns whose sums are compared between the copies. `source_columns` has the
-    SQL of columns that the source stores differently: a range is split into its two ends, because a warehouse
-    has no ranges. `effective` is the stem of the two columns for the local dates on which a row holds; set
+    SQL of columns that the source stores differently, because a warehouse has no ranges and not always
+    arrays: a range is split into its two ends, an array becomes text. `effective` is the stem of the two
+    columns for the local dates on which a row holds, set
     where facts of these dates depend on the row. `withheld` are columns that never leave the source: text of
     people, personal or sealed fields, and derived columns.
     """
@@ -87,13 +88,15 @@ def _entity(
     partition_column: str | None = None,
     is_growing: bool = False,
     ranges: Mapping[str, str] | None = None,
+    lists: tuple[str, ...] = (),
     effective: str | None = None,
     withheld: str = "",
 ) -> Entity:
     """Build an entity from `column type` pairs, separated by commas.
 
     The ids are added before these columns, and version, created_at and updated_at after them. `ranges` maps
-    the stem of two columns to their range: `{"valid": "valid_during"}` fills valid_from and valid_to.
+    the stem of two columns to their range: `{"valid": "valid_during"}` fills valid_from and valid_to. `lists`
+    are arrays of shares, copied as text with commas between them.
     """
     listed = (
         f"id uuid, tenant_id uuid, {columns}, version integer, created_at timestamp, updated_at timestamp"
@@ -103,7 +106,7 @@ def _entity(
         f"{stem}_{end}": f"{function}({column})"
         for stem, column in (ranges or {}).items()
         for end, function in (("from", "lower"), ("to", "upper"))
-    }
+    } | {column: f"array_to_string({column}, ',')" for column in lists}
     return Entity(
         name=name,
         columns=pa.schema([pa.field(column, _TYPES[kind]) for column, kind in pairs]),
@@ -167,8 +170,11 @@ _ALL = (
         "solar_appraisals",
         "property_id uuid, first_year_kwh reading, price_per_kwh price, capital_cost money, "
         "yearly_cost money, incentives money, currency text, degradation_rate rate, price_growth_rate rate, "
-        "cost_growth_rate rate, discount_rate rate, lifetime_years integer, valid_from date, valid_to date",
+        "cost_growth_rate rate, discount_rate rate, lifetime_years integer, valid_from date, valid_to date, "
+        "export_share share, export_price_per_kwh price, tax_rate tax, replacement_cost money, "
+        "replacement_year integer, monthly_shares text",
         ranges={"valid": "valid_during"},
+        lists=("monthly_shares",),
     ),
     _entity("providers", "name text, kind text, region text, status text"),
     _entity("rate_plans", "provider_id uuid, name text, currency text, status text"),
@@ -182,6 +188,12 @@ _ALL = (
     _entity(
         "rate_plan_assignments",
         "unit_id uuid, rate_plan_id uuid, assigned_from date, assigned_to date",
+        ranges={"assigned": "assigned_during"},
+        effective="assigned",
+    ),
+    _entity(
+        "feed_in_assignments",
+        "property_id uuid, rate_plan_id uuid, assigned_from date, assigned_to date",
         ranges={"assigned": "assigned_during"},
         effective="assigned",
     ),

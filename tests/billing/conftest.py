@@ -100,7 +100,10 @@ def build(dsn: str, method: str) -> House:
 
 
 def _add_prices(db: psycopg.Connection, house: House, since: DateRange) -> None:
-    """Add prices: grid 0.40 from 8 to 10 o'clock, otherwise 0.30; solar 0.20; daily 0.25; 19 % tax."""
+    """Add prices: grid 0.40 from 8 to 10 o'clock, otherwise 0.30; solar 0.20; daily 0.25; 19 % tax.
+
+    The plan pays 0.08 for exports too, which is on no bill.
+    """
     provider = house.add(db, "providers", name="Musterstrom", kind="retailer", region="DE")
     plan = house.add(db, "rate_plans", provider_id=provider, name="Two prices", currency="EUR")
     bands = (
@@ -109,6 +112,7 @@ def _add_prices(db: psycopg.Connection, house: House, since: DateRange) -> None:
         ("grid", "low", (600, 1440), "0.30"),
         ("solar", "solar", (0, 1440), "0.20"),
         ("daily", "daily", (0, 1440), "0.25"),
+        ("feed_in", "export", (0, 1440), "0.08"),
     )
     for charge, band, minutes, amount in bands:
         for day_kind in ("weekday", "weekend"):

@@ -91,6 +91,7 @@ class Company:
             "myproperty.rate_plans": {"name": "Night"},
             "myproperty.rate_plan_bands": {"valid_during": SECOND_HALF},
             "myproperty.rate_plan_assignments": {"assigned_during": SECOND_HALF},
+            "myproperty.feed_in_assignments": {"assigned_during": SECOND_HALF},
             "myproperty.emission_factor_regions": {"valid_during": SECOND_HALF},
             "myproperty.allocation_methods": {"valid_during": SECOND_HALF},
             "myproperty.allocation_keys": {"valid_during": SECOND_HALF},
@@ -162,7 +163,7 @@ class Company:
                 **tenant, "property_id": self.property, "first_year_kwh": 12000, "price_per_kwh": "0.13",
                 "currency": "AUD", "degradation_rate": "0.005", "price_growth_rate": "0.03",
                 "cost_growth_rate": "0.025", "discount_rate": "0.06", "lifetime_years": 25,
-                "valid_during": FIRST_HALF,
+                "valid_during": FIRST_HALF, "monthly_shares": ["0.5", *["0.05"] * 10, "0"],
             },
         }  # fmt: skip
 
@@ -228,6 +229,10 @@ class Company:
             },
             "myproperty.rate_plan_assignments": {
                 **tenant, "unit_id": self.unit, "rate_plan_id": self.rate_plan, "assigned_during": FIRST_HALF,
+            },
+            "myproperty.feed_in_assignments": {
+                **tenant, "property_id": self.property, "rate_plan_id": self.rate_plan,
+                "assigned_during": FIRST_HALF,
             },
             "myproperty.emission_factor_regions": {
                 **tenant, "property_id": self.property, "region": "AU-NSW", "valid_during": FIRST_HALF,

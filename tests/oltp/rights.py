@@ -61,6 +61,7 @@ MAY = {
     "myproperty.rate_plans": May(app="siu", biller="s"),
     "myproperty.rate_plan_bands": May(app="siud", auditor="s", guardian="s", biller="s"),
     "myproperty.rate_plan_assignments": May(app="siud", biller="s"),
+    "myproperty.feed_in_assignments": May(app="siud"),
     "myproperty.emission_factor_regions": May(app="siud"),
     "myproperty.allocation_methods": May(app="siud", biller="s"),
     "myproperty.allocation_keys": May(app="siud", guardian="s", biller="s"),

@@ -74,8 +74,38 @@ def put(db: psycopg.Connection, companies: Any, insert: Any) -> Any:
         ("solar_appraisals", {"discount_rate": -1}, "discount_is_a_rate"),
         ("solar_appraisals", {"lifetime_years": 51}, "lifetime_is_known"),
         ("solar_appraisals", {"capital_cost": 0}, "capital_cost_is_positive"),
+        ("solar_appraisals", {"export_share": "1.1", "export_price_per_kwh": 0}, "export_is_a_share"),
+        ("solar_appraisals", {"export_share": "0.4"}, "export_has_a_price"),
+        ("solar_appraisals", {"export_price_per_kwh": "-0.1"}, "export_price_is_not_negative"),
+        ("solar_appraisals", {"tax_rate": "1.1"}, "tax_rate_is_a_share"),
+        (
+            "solar_appraisals",
+            {"replacement_cost": 0, "replacement_year": 12},
+            "replacement_cost_is_positive",
+        ),
+        ("solar_appraisals", {"replacement_cost": 900}, "replacement_has_a_year_within_the_lifetime"),
+        ("solar_appraisals", {"replacement_year": 12}, "replacement_has_a_year_within_the_lifetime"),
+        (
+            "solar_appraisals",
+            {"replacement_cost": 900, "replacement_year": 26},
+            "replacement_has_a_year_within_the_lifetime",
+        ),
+        *(
+            ("solar_appraisals", {"monthly_shares": shares}, "monthly_shares_are_twelve_that_sum_to_one")
+            for shares in (
+                [],
+                ["0.1"] * 10,
+                ["0.1"] * 12,
+                ["1", *["0"] * 10],
+                ["2", "-1", *["0"] * 10],
+                ["1", None, *["0"] * 10],
+                "[0:11]={1,0,0,0,0,0,0,0,0,0,0,0}",
+                "{{0.5,0.5},{0,0},{0,0},{0,0},{0,0},{0,0}}",
+            )
+        ),
         ("providers", {"region": "Australia"}, "region_is_iso_3166_alpha_2"),
         ("rate_plans", {"currency": "aud"}, "currency_is_iso_4217"),
+        ("rate_plan_bands", {"charge": "export"}, "charge_is_known"),
         ("rate_plan_bands", {"minutes_of_day": "[0,1441)"}, "minutes_are_within_a_day"),
         ("rate_plan_bands", {"minutes_of_day": "empty"}, "minutes_are_within_a_day"),
         ("rate_plan_bands", {"unit_amount": "-0.1"}, "unit_amount_is_not_negative"),
@@ -157,6 +187,19 @@ def test_a_check_names_its_rule(put: Any, table: str, changes: dict[str, Any], r
                 "total_amount": "-0.13",
             },
         ),
+        (
+            "solar_appraisals",
+            {
+                "export_share": "0.4",
+                "export_price_per_kwh": "0.05",
+                "tax_rate": "0.25",
+                "replacement_cost": 900,
+                "replacement_year": 25,
+                "monthly_shares": [*["0.08333333"] * 8, *["0.08333334"] * 4],
+            },
+        ),
+        # The same minutes and dates as the solar band: a plan prices what is used and what is exported.
+        ("rate_plan_bands", {"charge": "feed_in", "valid_during": "[2026-01-01,2026-07-01)"}),
         ("service_tickets", {"status": "closed", "resolved_at": "2100-01-01 00:00+00"}),
         ("ticket_activities", {"kind": "ai_action", "user_id": None, "agent_id": "helpdesk"}),
     ],
@@ -175,6 +218,11 @@ def test_what_is_right_passes(put: Any, table: str, changes: dict[str, Any]) -> 
         ),
         ("tenancies", {"occupied_during": "[2026-06-30,)"}, "unit_has_one_tenancy_at_a_time"),
         ("rate_plan_assignments", {"assigned_during": "[2025-01-01,)"}, "unit_has_one_rate_plan_at_a_time"),
+        (
+            "feed_in_assignments",
+            {"assigned_during": "[2026-06-30,)"},
+            "property_has_one_feed_in_plan_at_a_time",
+        ),
         ("rate_plan_bands", {"valid_during": "[2026-06-30,2026-07-01)"}, "one_band_is_in_force"),
         (
             "rate_plan_bands",
