@@ -57,8 +57,9 @@ order by p.property_name
 RETURNS = """
 select p.property_name as property, m.valid_from, m.currency, m.capital_cost, m.npv_amount as npv,
     round(m.irr_pct, 2) as irr_pct, round(m.payback_years, 1) as payback_years,
-    round(m.lcoe_per_kwh, 3) as lcoe_per_kwh, m.realised_days as days, m.owner_revenue_amount as owner_earned,
-    m.residents_saving_amount as residents_saved
+    round(m.lcoe_per_kwh, 3) as lcoe_per_kwh, m.realised_days as days,
+    m.owner_revenue_amount as residents_paid, m.feed_in_amount as feed_in,
+    m.expected_revenue_amount as expected, m.residents_saving_amount as residents_saved
 from {prefix}marts.mart_roi_summary as m
 join {prefix}core.dim_property as p on p.tenant_id = m.tenant_id and p.property_id = m.property_id
 where m.valid_to is null

@@ -11,6 +11,8 @@ from data.demo.rows import Rows
 
 # Invented, in the range of small commercial systems: per kW of the array, in the currency of the property.
 _ARRAY_COST, _INVERTER_COST, _YEARLY_COST = Decimal(1150), Decimal(240), Decimal(18)
+# A new inverter in twelve years.
+_REPLACEMENT_COST, _REPLACEMENT_YEAR = Decimal(150), 12
 _EVALUATED_AT = datetime(2025, 11, 1, 3, tzinfo=UTC)
 
 
@@ -33,23 +35,34 @@ ROOFS = {
 
 @dataclass(frozen=True)
 class Appraisal:
-    """An owner's assumptions from a date: energy per kW and year, price per kWh, yearly rates."""
+    """An owner's assumptions from a date: energy per kW and year, price per kWh, yearly rates.
+
+    `export` is the share that is exported, and its price per kWh.
+    """
 
     valid_from: date
     kwh_per_kw: int
     price: str
     price_growth: str
     discount: str
+    export: tuple[str, str]
+    tax: str
 
 
 # Invented too. Sydney's owner appraised again when prices rose.
 _APPRAISALS = {
     "sydney": (
-        Appraisal(date(2023, 9, 1), 1200, "0.118", "0.02", "0.065"),
-        Appraisal(date(2025, 7, 1), 1250, "0.138", "0.03", "0.06"),
+        Appraisal(date(2023, 9, 1), 1200, "0.118", "0.02", "0.065", ("0.45", "0.08"), "0.25"),
+        Appraisal(date(2025, 7, 1), 1250, "0.138", "0.03", "0.06", ("0.45", "0.06"), "0.25"),
     ),
-    "los-angeles": (Appraisal(date(2024, 3, 15), 1550, "0.165", "0.025", "0.065"),),
-    "berlin": (Appraisal(date(2024, 5, 1), 930, "0.195", "0.02", "0.04"),),
+    "los-angeles": (Appraisal(date(2024, 3, 15), 1550, "0.165", "0.025", "0.065", ("0.4", "0.06"), "0.21"),),
+    "berlin": (Appraisal(date(2024, 5, 1), 930, "0.195", "0.02", "0.04", ("0.35", "0.0794"), "0.15"),),
+}
+# Percent of a year's energy in each month, January first.
+_MONTHLY_PERCENT = {
+    "sydney": (11, 9, 9, 7, 6, 5, 6, 7, 9, 10, 10, 11),
+    "los-angeles": (6, 6, 8, 9, 10, 10, 11, 10, 9, 8, 7, 6),
+    "berlin": (2, 4, 8, 12, 14, 14, 14, 12, 9, 6, 3, 2),
 }
 # Rule, state, next due date.
 _RULES = {
@@ -195,6 +208,14 @@ def _build_appraisal_rows(site: DemoProperty) -> Rows:
                 "cost_growth_rate": Decimal("0.025"),
                 "discount_rate": Decimal(appraisal.discount),
                 "lifetime_years": 25,
+                "export_share": Decimal(appraisal.export[0]),
+                "export_price_per_kwh": Decimal(appraisal.export[1]),
+                "tax_rate": Decimal(appraisal.tax),
+                "replacement_cost": _REPLACEMENT_COST * Decimal(str(site.solar_kw)),
+                "replacement_year": _REPLACEMENT_YEAR,
+                "monthly_shares": "{"
+                + ",".join(f"{p / 100:.2f}" for p in _MONTHLY_PERCENT[site.place])
+                + "}",
                 "valid_during": DateRange(appraisal.valid_from, end, "[)"),
             },
         )

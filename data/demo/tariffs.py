@@ -41,6 +41,9 @@ _PLANS = (
     DemoRatePlan("anytime", "Terraces anytime", "sydney", "retailer"),
     DemoRatePlan("time-of-use", "Canyon evenings", "los-angeles", "us-retailer"),
     DemoRatePlan("flat", "Hofstrom", "berlin", "retailer"),
+    DemoRatePlan("feed-in", "Terraces feed-in", "sydney", "retailer"),
+    DemoRatePlan("feed-in", "Canyon export", "los-angeles", "us-retailer"),
+    DemoRatePlan("feed-in", "Dach Einspeisung", "berlin", "retailer"),
 )
 # By place and unit: rate plans in order, each with its first day. Other units have the usual plan.
 _USUAL = {"sydney": "time-of-use", "los-angeles": "time-of-use", "berlin": "flat"}
@@ -88,7 +91,7 @@ def make_provider_id(tenant: DemoTenant, key: str) -> UUID:
 
 
 def build_tariff_rows(tenant: DemoTenant) -> Rows:
-    """Build rows for providers, rate plans, bands, plan assignments, grids, methods and shares."""
+    """Build rows for providers, rate plans, bands, assignments, feed-in, grids, methods and shares."""
     for key, name, kind, region in _PROVIDERS[tenant.region]:
         row = {"id": make_provider_id(tenant, key), "name": name, "kind": kind, "region": region}
         yield "providers", row
@@ -98,6 +101,15 @@ def build_tariff_rows(tenant: DemoTenant) -> Rows:
                 yield from _build_plan_rows(tenant, site, plan)
         for label in site.unit_labels:
             yield from _build_assignment_rows(site, label)
+        yield (
+            "feed_in_assignments",
+            {
+                "id": make_id("feed-in", site.key),
+                "property_id": site.id,
+                "rate_plan_id": _make_plan_id(site, "feed-in"),
+                "assigned_during": DateRange(site.opened, None, "[)"),
+            },
+        )
         yield (
             "emission_factor_regions",
             {

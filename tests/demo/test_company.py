@@ -53,7 +53,7 @@ def test_a_second_call_changes_no_row_and_no_audit_trail(dsn: str) -> None:
     assert {table: len(before[table]) for table in expected} == expected
     filled = {
         "notification_preferences", "solar_assets", "solar_appraisals", "providers", "rate_plans",
-        "rate_plan_bands",
+        "rate_plan_bands", "feed_in_assignments",
         "emission_factor_regions", "allocation_methods", "allocation_keys", "project_links",
         "compliance_rule_states", "service_tickets", "ticket_quotes", "ticket_schedules",
         "ticket_activities", "agent_audit", "logged_actions",
@@ -204,9 +204,15 @@ def test_prices_rise_and_solar_is_the_cheaper_energy(db: psycopg.Connection) -> 
     extremes = """
         select max(unit_amount) filter (where charge = 'solar')
                < min(unit_amount) filter (where charge = 'grid')
-        from myproperty.rate_plan_bands group by rate_plan_id
+        from myproperty.rate_plan_bands where charge <> 'feed_in' group by rate_plan_id
     """
     assert {cheaper for (cheaper,) in db.execute(extremes)} == {True}
+    paid_for_exports = """
+        select p.currency, max(b.unit_amount) filter (where charge = 'feed_in')
+               < min(b.unit_amount) filter (where charge = 'solar')
+        from myproperty.rate_plan_bands b join myproperty.rate_plans p on p.id = b.rate_plan_id group by 1
+    """
+    assert dict(db.execute(paid_for_exports).fetchall()) == dict.fromkeys(("AUD", "EUR", "USD"), True)
 
 
 def test_shares_of_solar_sum_to_one_every_day_and_change_once(db: psycopg.Connection) -> None:

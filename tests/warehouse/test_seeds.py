@@ -39,5 +39,5 @@ def test_demo_prices_cover_each_day_once() -> None:
     for plan, spans in validity.items():
         starts_from, ends_at = zip(*sorted(spans), strict=True)
         assert (*starts_from[1:], "") == ends_at, plan
-    assert {charge for _, charge, _ in validity} == {"grid", "solar", "daily"}
+    assert {charge for _, charge, _ in validity} == {"grid", "solar", "daily", "feed_in"}
     assert {kind for _, _, kind in validity} == {"weekday", "weekend"}
