@@ -37,6 +37,14 @@ def solar(*metrics: str, by: str = "property_day__property_name") -> Question:
     return Question(metrics, [by], first=FROM, last=TO)
 
 
+RETURNS = [
+    "npv_amount",
+    "owner_revenue_amount",
+    "feed_in_amount",
+    "realised_revenue_amount",
+    "expected_revenue_amount",
+    "residents_saving_amount",
+]
 ASKED = {
     1: Asked(
         solar("solar_generation_kwh", "solar_exported_kwh", "self_consumption", "solar_completeness"),
@@ -63,12 +71,12 @@ ASKED = {
     ),
     4: Asked(
         Question(
-            ["npv_amount", "owner_revenue_amount", "residents_saving_amount"],
+            RETURNS,
             ["appraisal__property_name", "appraisal__currency"],
             ["{{ Dimension('appraisal__in_force') }} = 'yes'"],
         ),
         {"appraisal__property_name": "property_name", "appraisal__currency": "currency"},
-        {name: (name, 1, None) for name in ("npv_amount", "owner_revenue_amount", "residents_saving_amount")},
+        {name: (name, 1, None) for name in RETURNS},
     ),
     6: Asked(
         Question(

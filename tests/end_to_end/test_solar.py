@@ -14,6 +14,7 @@ from data.demo.assets import ROOFS
 from data.demo.company import DemoProperty, list_tenants
 from myproperty import engines
 from tests.end_to_end.support import DAYS, MART, Platform, rows_of
+from tests.returns_by_pandas import fed_in, months
 from tests.solar_by_pandas import shared as shared_solar
 from tests.warehouse.second_routes import returns_of
 
@@ -26,8 +27,9 @@ from marts.mart_carbon_savings where reading_date >= date '2000-01-01' order by 
 """
 APPRAISALS = """
 select a.id::text, a.first_year_kwh, a.price_per_kwh, a.incentives, a.degradation_rate, a.price_growth_rate,
-    a.cost_growth_rate, a.discount_rate, a.lifetime_years, sum(c.capital_cost) as capital_cost,
-    sum(c.yearly_cost) as yearly_cost
+    a.cost_growth_rate, a.discount_rate, a.lifetime_years, a.export_share, a.export_price_per_kwh, a.tax_rate,
+    a.replacement_cost, a.replacement_year, a.monthly_shares, lower(a.valid_during) as valid_from,
+    sum(c.capital_cost) as capital_cost, sum(c.yearly_cost) as yearly_cost
 from myproperty.solar_appraisals a
 join myproperty.solar_assets c on c.tenant_id = a.tenant_id and c.property_id = a.property_id
 where c.status <> 'planned' and a.capital_cost is null and a.yearly_cost is null
@@ -146,3 +148,47 @@ def test_returns_equal_numpy_financial_and_the_solar_shared_by_pandas(platform: 
         assert float(row.computed_solar_kwh) == pytest.approx(billed["solar_kwh"].sum(), abs=1e-6)
         if not is_common:
             assert float(row.computed_grid_kwh) == pytest.approx(billed["grid_kwh"].sum(), abs=1e-6)
+
+
+def test_forecasts_by_month_equal_those_of_each_day(platform: Platform) -> None:
+    """Forecast day by day; realised revenue is that of residents and of exports by pandas."""
+    dsn = engines.dsn(platform.settings)
+    with psycopg.connect(dsn, row_factory=dict_row) as connection:
+        appraisals = {row["id"]: row for row in connection.execute(APPRAISALS.encode())}
+    shared = shared_solar(dsn).groupby(["property_id", "reading_date"])["revenue_amount"].sum().to_dict()
+    paid = fed_in(dsn)
+    performance = platform.query(MART)
+    monthly = platform.query("select * from bi.roi_monthly_v1 order by month_date")
+    summary = platform.query(
+        "select appraisal_id, realised_revenue_amount from bi.roi_summary_v1 where realised_days > 0"
+    )
+    realised = dict(zip(summary["appraisal_id"], summary["realised_revenue_amount"], strict=True))
+    assert set(monthly["appraisal_id"]) == set(realised)
+    assert len(monthly) > 20 and (monthly["feed_in_amount"] > 0).sum() >= 3
+    for appraisal_id, of_appraisal in monthly.groupby("appraisal_id"):
+        (place,) = set(of_appraisal["property_id"])
+        first = appraisals[appraisal_id]["valid_from"]
+        days = performance[(performance["property_id"] == place) & (performance["reading_date"] >= first)]
+        known = days[days["generation_kwh"].notna()]
+        exported = set(days.loc[days["exported_kwh"].notna(), "reading_date"])
+        revenue = {
+            day: shared.get((place, day), 0) + (paid[place, day] if day in exported else 0)
+            for day in known["reading_date"]
+        }
+        expected = months(appraisals[appraisal_id], revenue, max(days["reading_date"]))
+        assert list(of_appraisal["month_date"]) == list(expected)
+        to_date = 0.0
+        for row in rows_of(of_appraisal):
+            month = expected[row.month_date]
+            assert row.days == month.days
+            for name, value in month.forecast.items():
+                assert float(getattr(row, f"forecast_{name}")) == pytest.approx(value, abs=0.0051), name
+            if not month.expected:
+                assert pd.isna(row.cash_amount) and pd.isna(row.expected_generation_kwh)
+                continue
+            to_date += month.cash
+            for name, value in month.expected.items():
+                assert float(getattr(row, f"expected_{name}")) == pytest.approx(value, abs=0.0051), name
+            assert float(row.cash_amount) == pytest.approx(month.cash, abs=0.0051)
+            assert float(row.cash_to_date_amount) == pytest.approx(to_date, abs=0.0051)
+        assert float(realised[appraisal_id]) == pytest.approx(sum(revenue.values()), abs=0.0051)

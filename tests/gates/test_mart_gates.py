@@ -16,6 +16,7 @@ from expectations.suites.warehouse.candidate_arrears import SUITE as ARREARS
 from expectations.suites.warehouse.candidate_billing_reconciliation import SUITE as RECONCILIATION
 from expectations.suites.warehouse.candidate_carbon_savings import SUITE as CARBON
 from expectations.suites.warehouse.candidate_data_completeness import SUITE as COMPLETENESS
+from expectations.suites.warehouse.candidate_roi_monthly import SUITE as MONTHS
 from expectations.suites.warehouse.candidate_roi_summary import SUITE as ROI
 from expectations.suites.warehouse.candidate_ticket_sla import SUITE as SLA
 from expectations.suites.warehouse.emission_factors import SUITE as FACTORS
@@ -35,6 +36,11 @@ ROI_ROW: Row = {
     "tenant_id": "t1", "appraisal_id": "a", "npv_amount": Decimal("102527.86"), "irr_pct": Decimal("14.1"),
     "discount_pct": Decimal(6), "payback_years": Decimal("7.3844"), "lcoe_per_kwh": Decimal("0.145338"),
     "price_per_kwh": Decimal("0.30"), "lifetime_years": 25, "residents_saving_amount": Decimal("12.5"),
+    "export_price_per_kwh": Decimal("0.08"),
+}  # fmt: skip
+MONTH_ROW: Row = {
+    "tenant_id": "t1", "appraisal_id": "a", "month_date": "2026-01-01", "realised_days": 31.0, "days": 31.0,
+    "revenue_difference": 0.01, "feed_in_excess": 0.005, "generation_ratio": 0.9,
 }  # fmt: skip
 DIFFERENCE_ROW: Row = {"tenant_id": "t1", "allocation_id": "a", "finding": "ties"}
 COMPLETENESS_ROW: Row = {
@@ -123,10 +129,30 @@ def test_carbon(changes: Row, rule: str | None, blocks: bool) -> None:
         ({"lcoe_per_kwh": Decimal("-0.1")}, "D-ROI-005", True),
         ({"residents_saving_amount": Decimal("-0.01")}, "D-ROI-006", False),
         ({"irr_pct": None, "price_per_kwh": Decimal(100)}, "D-ROI-007", True),
+        ({"export_price_per_kwh": None}, None, False),
+        ({"export_price_per_kwh": Decimal(8)}, "D-ROI-008", True),
     ],
 )
 def test_roi(changes: Row, rule: str | None, blocks: bool) -> None:
     broken, verdict = run_on(ROI, ROI_ROW, "appraisal_id", changes)
+    assert broken == ({rule} if rule else set())
+    assert verdict.passed != blocks
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule", "blocks"),
+    [
+        ({}, None, False),
+        ({"realised_days": None, "generation_ratio": None}, None, False),
+        ({"appraisal_id": "a"}, "D-MONTH-001", True),
+        ({"realised_days": 32.0}, "D-MONTH-002", True),
+        ({"revenue_difference": -0.02}, "D-MONTH-003", True),
+        ({"feed_in_excess": 0.02}, "D-MONTH-004", True),
+        ({"generation_ratio": 10.0}, "D-MONTH-005", False),
+    ],
+)
+def test_months(changes: Row, rule: str | None, blocks: bool) -> None:
+    broken, verdict = run_on(MONTHS, MONTH_ROW, "appraisal_id", changes)
     assert broken == ({rule} if rule else set())
     assert verdict.passed != blocks
 

@@ -161,8 +161,14 @@ def _solar() -> dict[str, list[Row]]:
         "discount_rate": Decimal("0.0625"),
         "lifetime_years": 25,
         "incentives": Decimal("150.50"),
-        "valid_from": date(2026, 1, 1),
+        "valid_from": date(2025, 10, 4),
+        "export_share": Decimal("0.37654321"),
+        "export_price_per_kwh": Decimal("0.054321"),
+        "tax_rate": Decimal("0.21333"),
+        "replacement_cost": Decimal("987.65"),
+        "replacement_year": 12,
     }
+    shares = {"p-syd": "0.11,0.09,0.09,0.07,0.06,0.05,0.06,0.07,0.09,0.10,0.10,0.11"}
     prices = {"p-syd": ("AUD", "0.1375"), "p-la": ("USD", "0.001"), "p-ber": ("EUR", "0.195")}
     grids = {"p-syd": "AU-NSW", "p-la": "US-CAMX", "p-ber": "DE"}
     return {
@@ -193,6 +199,7 @@ def _solar() -> dict[str, list[Row]]:
                 first_year_kwh=Decimal("8250.5"),
                 price_per_kwh=Decimal(price),
                 currency=currency,
+                monthly_shares=shares.get(p),
                 **rates,
             )
             for p, (currency, price) in prices.items()

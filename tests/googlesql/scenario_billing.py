@@ -112,6 +112,8 @@ def make_lettings() -> dict[str, list[Row]]:
         ("b-day", "grid", "day", "weekend", 0, 1260, "0.311111", LAST_DAY, None),
         ("b-night", "grid", "night", "weekend", 1260, 1440, "0.222223", LAST_DAY, None),
         ("b-solar", "solar", "roof", "weekend", 0, 1440, "0.1", FIRST_DAY, None),
+        ("b-noon", "feed_in", "noon", "weekend", 0, 1020, "0.054321", FIRST_DAY, None),
+        ("b-dusk", "feed_in", "dusk", "weekend", 1020, 1440, "0.098765", FIRST_DAY, None),
     )
     return {
         "users": [
@@ -133,7 +135,18 @@ def make_lettings() -> dict[str, list[Row]]:
             make_row("providers", id="v1", tenant_id="t2", name="Spree Power", kind="retailer", region="DE")
         ],
         "rate_plans": [
-            make_row("rate_plans", id="w1", tenant_id="t2", provider_id="v1", name="Tagstrom", currency="EUR")
+            make_row("rate_plans", id=plan, tenant_id="t2", provider_id="v1", name=name, currency=currency)
+            for plan, name, currency in (("w1", "Tagstrom", "EUR"), ("w2", "Sun", "USD"))
+        ],
+        "feed_in_assignments": [
+            make_row(
+                "feed_in_assignments",
+                id="z1",
+                tenant_id="t2",
+                property_id="p-la",
+                rate_plan_id="w2",
+                assigned_from=FIRST_DAY,
+            )
         ],
         "rate_plan_assignments": [
             make_row(
@@ -150,7 +163,7 @@ def make_lettings() -> dict[str, list[Row]]:
                 "rate_plan_bands",
                 id=name,
                 tenant_id="t2",
-                rate_plan_id="w1",
+                rate_plan_id="w2" if charge == "feed_in" else "w1",
                 charge=charge,
                 band=band,
                 day_kind=kind,

@@ -81,11 +81,13 @@ def test_every_mart_has_a_consumer_with_an_owner(manifest: dict[str, Any]) -> No
         assert exposure["description"].strip(), exposure["name"]
 
 
-# Intermediates do not read candidates, with this exception: solar energy is shared out only on complete days,
-# and the candidate determines which days are complete. A second computation could give another answer.
+# Intermediates do not read candidates, with two exceptions: solar energy is shared out only on complete days,
+# and returns have energy only where enough of a day is measured. The candidate determines these days. A
+# second computation could give another answer.
 # The marts of quality have no candidate: no gate stands before them.
 READ_UPWARDS = {
     ("int_allocation__intervals", "candidate_data_completeness"),
+    ("int_roi__days", "candidate_solar_performance"),
     ("mart_data_quality", "stg_oltp__quality_days"),
     ("mart_pipeline_runs", "stg_oltp__quality_runs"),
 }

@@ -1,4 +1,5 @@
-"""Compute figures of the marts a second way: returns by numpy-financial, allocations by billing's code."""
+"""Compute figures of the marts a second way: returns by numpy-financial, forecasts day by day, allocations by
+billing's code."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -29,12 +30,24 @@ class Return:
 
 
 def random_appraisals(count: int, seed: int) -> list[Row]:
-    """Make appraisals of all kinds: good, bad, without cost of operation, with more cost than revenue."""
+    """Make appraisals of all kinds: good, bad, with more cost than revenue, with tax and replacement."""
     rng = np.random.default_rng(seed)
 
     def rate(low: float, high: float) -> str:
         return f"{rng.uniform(low, high):.6f}"
 
+    def options(lifetime: int) -> Row:
+        """What an appraisal may leave out; a replacement may cost more than a year brings."""
+        given = {
+            "export_share": f"{rng.uniform(0, 1):.8f}",
+            "export_price_per_kwh": rate(0, 0.15),
+            "tax_rate": f"{rng.uniform(0, 0.5):.5f}",
+            "replacement_cost": f"{rng.uniform(1, 40_000):.2f}",
+            "replacement_year": str(rng.integers(1, lifetime + 1)),
+        }
+        return given if rng.integers(0, 2) else dict.fromkeys(given)
+
+    lifetimes = rng.integers(1, 41, count)
     return [
         {
             "id": f"random-{number:03d}",
@@ -50,39 +63,101 @@ def random_appraisals(count: int, seed: int) -> list[Row]:
             "price_growth_rate": rate(-0.05, 0.08),
             "cost_growth_rate": rate(-0.02, 0.1),
             "discount_rate": rate(0, 0.15),
-            "lifetime_years": str(rng.integers(1, 41)),
+            "lifetime_years": str(lifetime),
             "valid_from": "2026-01-01",
         }
+        | options(int(lifetime))
         | HISTORY
-        for number in range(count)
+        for number, lifetime in enumerate(lifetimes)
     ]
 
 
-def returns_of(appraisal: Row) -> Return:
-    """Compute the cash year by year in Python; present value and return come from numpy-financial."""
-    a = {name: float(value) for name, value in appraisal.items() if name not in NOT_NUMBERS}
+@dataclass(frozen=True)
+class Forecast:
+    """Forecast of an appraisal by year, from year 1 on."""
+
+    paid: float
+    energy: list[float]
+    exported: list[float]
+    revenue: list[float]
+    feed_in: list[float]
+    cost: list[float]
+    deductible: list[float]
+    tax_rate: float
+
+    @property
+    def cash(self) -> list[float]:
+        """Cash of each year after tax."""
+        return [
+            r - c - self.tax_rate * (r - d)
+            for r, c, d in zip(self.revenue, self.cost, self.deductible, strict=True)
+        ]
+
+
+def forecast_of(appraisal: Row) -> Forecast:
+    """Compute energy, revenue and costs year by year in Python."""
+    a = {name: float(value) for name, value in appraisal.items() if name not in NOT_NUMBERS and value}
     years = range(1, int(a["lifetime_years"]) + 1)
-    energy = [a["first_year_kwh"] * (1 - a["degradation_rate"]) ** (t - 1) for t in years]
-    price = [a["price_per_kwh"] * (1 + a["price_growth_rate"]) ** (t - 1) for t in years]
-    cost = [a["yearly_cost"] * (1 + a["cost_growth_rate"]) ** (t - 1) for t in years]
-    paid = a["capital_cost"] - a["incentives"]
-    cash = [-paid, *(e * p - c for e, p, c in zip(energy, price, cost, strict=True))]
-    discounted = [flow / (1 + a["discount_rate"]) ** t for t, flow in enumerate(cash)]
-    signs = [flow >= 0 for flow in cash]
-    changes = sum(one != other for one, other in pairwise(signs))
-    irr = float(npf.irr(cash)) if changes == 1 and paid > 0 else None
-    return Return(
-        npv=float(npf.npv(a["discount_rate"], cash)),
-        irr_pct=None if irr is None or not -0.9 <= irr < 15.1 else 100 * irr,
-        payback_years=_crossing(cash),
-        discounted_payback_years=_crossing(discounted),
-        lcoe=(paid + npf.npv(a["discount_rate"], [0, *cost])) / npf.npv(a["discount_rate"], [0, *energy]),
+    share = a.get("export_share", 0)
+    paid = a["capital_cost"] - a.get("incentives", 0)
+    energy = [a["first_year_kwh"] * (1 - a.get("degradation_rate", 0)) ** (t - 1) for t in years]
+    used = [
+        (1 - share) * kwh * a.get("price_per_kwh", 0) * (1 + a.get("price_growth_rate", 0)) ** (t - 1)
+        for t, kwh in zip(years, energy, strict=True)
+    ]
+    feed_in = [share * kwh * a.get("export_price_per_kwh", 0) for kwh in energy]
+    cost = [
+        a.get("yearly_cost", 0) * (1 + a.get("cost_growth_rate", 0)) ** (t - 1)
+        + (a["replacement_cost"] if t == a.get("replacement_year") else 0)
+        for t in years
+    ]
+    return Forecast(
+        paid=paid,
+        energy=energy,
+        exported=[share * kwh for kwh in energy],
+        revenue=[one + other for one, other in zip(used, feed_in, strict=True)],
+        feed_in=feed_in,
+        cost=cost,
+        deductible=[one + paid / a["lifetime_years"] for one in cost],
+        tax_rate=a.get("tax_rate", 0),
     )
 
 
+def returns_of(appraisal: Row) -> Return:
+    """Compute present value and cost by numpy-financial, and the rate from the roots of the cash."""
+    forecast, rate = forecast_of(appraisal), float(appraisal["discount_rate"])
+    cash = [-forecast.paid, *forecast.cash]
+    discounted = [flow / (1 + rate) ** t for t, flow in enumerate(cash)]
+    irr = rate_of_return(cash)
+    return Return(
+        npv=float(npf.npv(rate, cash)),
+        irr_pct=None if irr is None else 100 * irr,
+        payback_years=_crossing(cash),
+        discounted_payback_years=_crossing(discounted),
+        lcoe=(forecast.paid + npf.npv(rate, [0, *forecast.cost])) / npf.npv(rate, [0, *forecast.energy]),
+    )
+
+
+def rate_of_return(cash: list[float]) -> float | None:
+    """Return the one rate by the rule of signs, else the one above zero if the sum rises above it once."""
+    signs = [flow >= 0 for flow in cash]
+    if cash[0] >= 0:
+        return None
+    if sum(one != other for one, other in pairwise(signs)) == 1:
+        irr = float(npf.irr(cash))
+        return irr if -0.9 <= irr < 15.1 else None
+    sums = np.cumsum(cash)
+    if sums[-1] <= 0 or sum(one != other for one, other in pairwise(sums >= 0)) != 1:
+        return None
+    roots = np.roots(cash[::-1])
+    (root,) = roots[(np.abs(roots.imag) < 1e-9) & (roots.real > 0) & (roots.real < 1)].real
+    irr = float(1 / root - 1)
+    return irr if irr < 16 else None
+
+
 NOT_NUMBERS = (
-    "id", "tenant_id", "property_id", "currency", "valid_from", "created_at", "updated_at", "version",
-    "landed_at",
+    "id", "tenant_id", "property_id", "currency", "valid_from", "valid_to", "monthly_shares", "created_at",
+    "updated_at", "version", "landed_at",
 )  # fmt: skip
 
 

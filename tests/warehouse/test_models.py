@@ -44,7 +44,7 @@ from .dbt_project import (
     own_tenant,
     run_dbt,
 )
-from .second_routes import random_appraisals, random_property, returns_of
+from .second_routes import forecast_of, random_appraisals, random_property, returns_of
 
 pytestmark = pytest.mark.engine
 
@@ -252,19 +252,23 @@ def test_returns_equal_those_of_numpy_financial(copied: str, target_path: Path) 
     appraisals = random_appraisals(400, seed=7)
     with psycopg.connect(copied) as connection:
         insert_rows(connection, "solar_appraisals", appraisals)
-    run(copied, target_path, ("run", "--select", "candidate_roi_summary"), "2026-07-01", "2026-07-01")
+    chosen = ("run", "--select", "int_roi__assumptions", "int_roi__years", "candidate_roi_summary")
+    run(copied, target_path, chosen, "2026-07-01", "2026-07-01")
     query = "select * from staging.candidate_roi_summary where tenant_id = 'random/acme'"
     found = {row["appraisal_id"]: row for row in fetch(copied, sql.SQL(query))}
-    with_return = 0
+    with_return = with_later_cost = 0
     for appraisal in appraisals:
         row, expected = found[appraisal["id"]], returns_of(appraisal)
         with_return += expected.irr_pct is not None
+        flows = [flow >= 0 for flow in forecast_of(appraisal).cash]
+        with_later_cost += expected.irr_pct is not None and False in flows[flows.index(True) :]
         assert near(row["npv_amount"], expected.npv, 0.0051), appraisal
         assert near(row["irr_pct"], expected.irr_pct, 0.6e-6), appraisal
         assert near(row["payback_years"], expected.payback_years, 0.51e-4), appraisal
         assert near(row["discounted_payback_years"], expected.discounted_payback_years, 0.51e-4), appraisal
         assert near(row["lcoe_per_kwh"], expected.lcoe, 0.51e-6), appraisal
     assert 100 < with_return < 400, "appraisals with and without a rate of return"
+    assert with_later_cost > 5, "a rate although a later year costs more than it brings"
 
 
 def test_allocation_equals_the_code_that_bills(copied: str, target_path: Path) -> None:
@@ -429,8 +433,9 @@ def test_an_id_of_a_person_has_its_tag_in_every_model_and_no_other_personal_colu
 def test_the_page_of_lineage_is_up_to_date(compiled: Path) -> None:
     found = Lineage(compiled)
     energy = found.sources("energy_daily_v1")
-    # A meter that is held back has no cost.
+    # A meter that is held back has no cost, nor has an export.
     assert energy["cost_amount"] == [
+        "meter_readings.channel",
         "meter_readings.value_kwh",
         "rate_plan_bands.unit_amount",
         "reading_issues.status",

@@ -65,6 +65,17 @@
     {{ return(others_off if target.type == 'postgres' else '') }}
 {%- endmacro %}
 
+{# -- lists --------------------------------------------------------------------------------------------- #}
+
+{% macro list_item(list, place) -%}
+    {#- The text at a place, from 1, of a text with commas between its items; NULL beyond its end. -#}
+    {{ return(adapter.dispatch('list_item')(list, place)) }}
+{%- endmacro %}
+{% macro default__list_item(list, place) -%} split({{ list }}, ',')[safe_ordinal({{ place }})] {%- endmacro %}
+{% macro postgres__list_item(list, place) -%}
+    nullif(split_part({{ list }}, ',', cast({{ place }} as integer)), '')
+{%- endmacro %}
+
 {# -- keys ----------------------------------------------------------------------------------------------- #}
 
 {% macro surrogate_key(columns) -%}
@@ -136,6 +147,15 @@
 {% macro month_start(day) -%} {{ return(adapter.dispatch('month_start')(day)) }} {%- endmacro %}
 {% macro default__month_start(day) -%} date_trunc({{ day }}, month) {%- endmacro %}
 {% macro postgres__month_start(day) -%} cast(date_trunc('month', {{ day }}) as date) {%- endmacro %}
+
+{% macro add_months(day, number) -%}
+    {#- The same day of a later month, or its last day. -#}
+    {{ return(adapter.dispatch('add_months')(day, number)) }}
+{%- endmacro %}
+{% macro default__add_months(day, number) -%} date_add({{ day }}, interval ({{ number }}) month) {%- endmacro %}
+{% macro postgres__add_months(day, number) -%}
+    cast({{ day }} + ({{ number }}) * interval '1 month' as date)
+{%- endmacro %}
 
 {% macro epoch_seconds(instant) -%} {{ return(adapter.dispatch('epoch_seconds')(instant)) }} {%- endmacro %}
 {% macro default__epoch_seconds(instant) -%} unix_seconds({{ instant }}) {%- endmacro %}

@@ -5,9 +5,10 @@
 {% macro irr_steps(flows, keys) -%}
     {#- Common table expressions irr_0 to irr_10, then `irr` with the columns of `keys` and `irr`. Put them after `with`.
 
-        `flows` has the columns of `keys`, year_number and cash (float), one row for each year. The bracket [-0.9, 15.1)
-        is cut into 16 parts ten times, which leaves 1.5e-11: the result is exact to eight places. A flow whose present
-        value does not change its sign in the bracket has no row. The caller makes sure that there is only one root. -#}
+        `flows` has the columns of `keys`, year_number, cash and lowest_rate (float), one row for each year. The bracket of
+        16 from lowest_rate on is cut into 16 parts ten times, which leaves 1.5e-11: the result is exact to eight places.
+        A flow whose present value does not change its sign in the bracket has no row. The caller makes sure that there
+        is only one root in it. -#}
     {%- set columns = keys | join(', ') -%}
     irr_points as (
         {{ integer_series(0, 17) }}
@@ -16,7 +17,7 @@
     irr_0 as (
         select distinct
             {{ columns }},
-            {{ as_float('-0.9') }} as low,
+            lowest_rate as low,
             {{ as_float('1') }} as width
         from {{ flows }}
     ),

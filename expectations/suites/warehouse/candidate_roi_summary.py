@@ -29,7 +29,7 @@ SUITE = WarehouseSuite(
     # Read whole: an appraisal has no reading dates.
     sql="""
 select tenant_id, appraisal_id, npv_amount, irr_pct, 100 * discount_rate as discount_pct, payback_years,
-       lcoe_per_kwh, lifetime_years, residents_saving_amount, price_per_kwh
+       lcoe_per_kwh, lifetime_years, residents_saving_amount, price_per_kwh, export_price_per_kwh
 from ${prefix}staging.candidate_roi_summary
 """,
     floats=(
@@ -41,6 +41,7 @@ from ${prefix}staging.candidate_roi_summary
         "lifetime_years",
         "residents_saving_amount",
         "price_per_kwh",
+        "export_price_per_kwh",
     ),
     derive=add_sign_mismatch,
     rules=(
@@ -86,6 +87,12 @@ from ${prefix}staging.candidate_roi_summary
             "D-ROI-007",
             is_between("price_per_kwh", 0, 5),
             "the owner gets between 0 and 5 per kWh",
+            _ASSUMPTIONS,
+        ),
+        GateRule(
+            "D-ROI-008",
+            is_between("export_price_per_kwh", 0, 5),
+            "the owner gets between 0 and 5 per exported kWh",
             _ASSUMPTIONS,
         ),
     ),

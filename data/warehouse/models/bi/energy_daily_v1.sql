@@ -46,7 +46,8 @@ select
     daily.estimated_share_pct,
     coalesce(daily.is_held, false) as is_held,
     daily.held_kwh,
-    daily.accepted_until
+    daily.accepted_until,
+    daily.feed_in_amount
 from daily
 left join tenants
     on daily.tenant_id = tenants.tenant_id

@@ -1,29 +1,25 @@
-with appraisals as (
-    select * from {{ ref('stg_oltp__solar_appraisals') }}
-),
-
-assets as (
-    select
-        tenant_id,
-        property_id,
-        sum(capital_cost) as capital_cost,
-        sum(yearly_cost) as yearly_cost,
-        min(currency) as currency,
-        count(distinct currency) as currencies
-    from {{ ref('stg_oltp__solar_assets') }}
-    where status != 'planned'
-    group by tenant_id, property_id
+with assumed as (
+    select * from {{ ref('int_roi__assumptions') }}
 ),
 
 -- Realised figures of the days in the warehouse: revenue of the owner and savings of the residents, apart.
-allocated as (
+realised as (
     select
         tenant_id,
-        property_id,
-        reading_date,
+        appraisal_id,
+        count(*) as days,
+        min(reading_date) as first_day,
+        max(reading_date) as last_day,
         sum(generation_kwh) as generation_kwh,
-        sum(solar_kwh) as solar_kwh,
+        sum(exported_kwh) as exported_kwh,
         sum(solar_revenue_amount) as solar_revenue_amount,
+        sum(feed_in_amount) as feed_in_amount,
+        sum(
+            case
+                when solar_revenue_amount is not null or feed_in_amount is not null
+                    then coalesce(solar_revenue_amount, 0) + coalesce(feed_in_amount, 0)
+            end
+        ) as revenue_amount,
         sum(solar_amount) as solar_amount,
         sum(solar_at_grid_price_amount) as solar_at_grid_price_amount,
         sum(saving_amount) as saving_amount,
@@ -31,98 +27,21 @@ allocated as (
         sum(incomplete_intervals) as incomplete_intervals,
         sum(estimated_kwh) as estimated_kwh,
         sum(load_kwh) as load_kwh
-    from {{ ref('int_allocation__daily') }}
-    where {{ ever() }}
-    group by tenant_id, property_id, reading_date
+    from {{ ref('int_roi__days') }}
+    group by tenant_id, appraisal_id
 ),
 
-realised as (
+-- The forecast for the days with a known generation.
+expected as (
     select
-        appraisals.tenant_id,
-        appraisals.appraisal_id,
-        count(*) as days,
-        min(allocated.reading_date) as first_day,
-        max(allocated.reading_date) as last_day,
-        sum(allocated.generation_kwh) as generation_kwh,
-        sum(allocated.solar_revenue_amount) as solar_revenue_amount,
-        sum(allocated.solar_amount) as solar_amount,
-        sum(allocated.solar_at_grid_price_amount) as solar_at_grid_price_amount,
-        sum(allocated.saving_amount) as saving_amount,
-        sum(allocated.intervals) as intervals,
-        sum(allocated.incomplete_intervals) as incomplete_intervals,
-        sum(allocated.estimated_kwh) as estimated_kwh,
-        sum(allocated.load_kwh) as load_kwh
-    from appraisals
-    inner join allocated
-        on
-            appraisals.tenant_id = allocated.tenant_id
-            and appraisals.property_id = allocated.property_id
-            and appraisals.valid_from <= allocated.reading_date
-            and coalesce(appraisals.valid_to, date '9999-12-31') > allocated.reading_date
-    group by appraisals.tenant_id, appraisals.appraisal_id
-),
-
--- Costs that the appraisal leaves out come from the assets, if they are all in the currency of the appraisal.
-assumed as (
-    select
-        appraisals.tenant_id,
-        appraisals.property_id,
-        appraisals.appraisal_id,
-        appraisals.currency,
-        appraisals.valid_from,
-        appraisals.valid_to,
-        coalesce(appraisals.capital_cost, assets.capital_cost) as capital_cost,
-        coalesce(appraisals.yearly_cost, assets.yearly_cost) as yearly_cost,
-        appraisals.incentives,
-        appraisals.first_year_kwh,
-        appraisals.price_per_kwh,
-        appraisals.degradation_rate,
-        appraisals.price_growth_rate,
-        appraisals.cost_growth_rate,
-        appraisals.discount_rate,
-        appraisals.lifetime_years
-    from appraisals
-    left join assets
-        on
-            appraisals.tenant_id = assets.tenant_id
-            and appraisals.property_id = assets.property_id
-            and appraisals.currency = assets.currency
-            and assets.currencies = 1
-),
-
-years as (
-    {{ integer_series(0, 51) }}
-),
-
--- Floating point from here: powers of assumed rates, rounded in the last step.
-yearly as (
-    select
-        assumed.tenant_id,
-        assumed.appraisal_id,
-        years.number as year_number,
-        power(1 + {{ as_float('assumed.discount_rate') }}, {{ as_float('years.number') }}) as discount,
-        case
-            when years.number = 0 then 0
-            else
-                {{ as_float('assumed.first_year_kwh') }}
-                * power(1 - {{ as_float('assumed.degradation_rate') }}, {{ as_float('years.number - 1') }})
-        end as energy_kwh,
-        {{ as_float('assumed.price_per_kwh') }}
-        * power(1 + {{ as_float('assumed.price_growth_rate') }}, {{ as_float('years.number - 1') }}) as price,
-        case
-            when years.number = 0 then 0
-            else
-                {{ as_float('assumed.yearly_cost') }}
-                * power(1 + {{ as_float('assumed.cost_growth_rate') }}, {{ as_float('years.number - 1') }})
-        end as cost,
-        case when years.number = 0 then {{ as_float('assumed.capital_cost - assumed.incentives') }} else 0 end
-            as investment
-    from assumed
-    cross join years
-    where
-        years.number <= assumed.lifetime_years
-        and assumed.capital_cost is not null
-        and assumed.yearly_cost is not null
+        tenant_id,
+        appraisal_id,
+        sum(expected_generation_kwh) as generation_kwh,
+        sum(expected_revenue_amount) as revenue_amount,
+        sum(expected_cash_amount) as cash_amount,
+        sum(cash_amount) as realised_cash_amount
+    from {{ ref('candidate_roi_monthly') }}
+    group by tenant_id, appraisal_id
 ),
 
 flows as (
@@ -130,11 +49,21 @@ flows as (
         tenant_id,
         appraisal_id,
         year_number,
-        energy_kwh * price - cost - investment as cash,
-        (energy_kwh * price - cost - investment) / discount as discounted_cash,
-        (cost + investment) / discount as discounted_cost,
+        cash_amount as cash,
+        cash_amount / discount as discounted_cash,
+        (operation_amount + replacement_amount + investment_amount) / discount as discounted_cost,
         energy_kwh / discount as discounted_kwh
-    from yearly
+    from (
+        select
+            years.*,
+            power(1 + {{ as_float('assumed.discount_rate') }}, {{ as_float('years.year_number') }}) as discount
+        from {{ ref('int_roi__years') }} as years
+        inner join assumed
+            on
+                years.tenant_id = assumed.tenant_id
+                and years.appraisal_id = assumed.appraisal_id
+        where years.cash_amount is not null
+    ) as discounted
 ),
 
 running as (
@@ -170,29 +99,39 @@ totals as (
         ) as discounted_payback_years,
         sum(case when cash_before < 0 and cash >= 0 then 1 when cash_before >= 0 and cash < 0 then 1 else 0 end)
             as changes_of_sign,
-        max(case when year_number = 0 then cash end) as first_cash
+        sum(
+            case
+                when year_number > 0 and cumulative >= 0 and cumulative - cash < 0 then 1
+                when year_number > 0 and cumulative < 0 and cumulative - cash >= 0 then 1
+                else 0
+            end
+        ) as changes_of_sum,
+        max(case when year_number = 0 then cash end) as first_cash,
+        sum(cash) as total_cash
     from running
     group by tenant_id, appraisal_id
 ),
 
--- Only if cash is first paid out and then comes in: by the rule of signs there is then at most one rate.
-conventional as (
+-- If cash is first paid out and then comes in, there is at most one rate (Descartes). If a later year is negative too,
+-- as with a replacement, but the sum of the cash rises above zero once, there is one rate above zero (Norstrom).
+solvable as (
     select
         flows.tenant_id,
         flows.appraisal_id,
         flows.year_number,
-        flows.cash
+        flows.cash,
+        case when totals.changes_of_sign = 1 then {{ as_float('-0.9') }} else {{ as_float('0') }} end as lowest_rate
     from flows
     inner join totals
         on
             flows.tenant_id = totals.tenant_id
             and flows.appraisal_id = totals.appraisal_id
     where
-        totals.changes_of_sign = 1
-        and totals.first_cash < 0
+        totals.first_cash < 0
+        and (totals.changes_of_sign = 1 or (totals.changes_of_sum = 1 and totals.total_cash > 0))
 ),
 
-{{ irr_steps('conventional', ['tenant_id', 'appraisal_id']) }}
+{{ irr_steps('solvable', ['tenant_id', 'appraisal_id']) }}
 
 select
     assumed.tenant_id,
@@ -201,15 +140,20 @@ select
     assumed.valid_from,
     assumed.valid_to,
     assumed.currency,
-    {{ as_decimal('assumed.capital_cost', 14, 2) }} as capital_cost,
-    {{ as_decimal('assumed.incentives', 14, 2) }} as incentives,
-    {{ as_decimal('assumed.yearly_cost', 14, 2) }} as yearly_cost,
+    assumed.capital_cost,
+    assumed.incentives,
+    assumed.yearly_cost,
     assumed.first_year_kwh,
     assumed.price_per_kwh,
+    assumed.export_share,
+    assumed.export_price_per_kwh,
     assumed.degradation_rate,
     assumed.price_growth_rate,
     assumed.cost_growth_rate,
     assumed.discount_rate,
+    assumed.tax_rate,
+    assumed.replacement_cost,
+    assumed.replacement_year,
     assumed.lifetime_years,
     {{ as_decimal('totals.npv', 18, 2) }} as npv_amount,
     {{ as_decimal('100 * irr.irr', 12, 6) }} as irr_pct,
@@ -220,7 +164,14 @@ select
     realised.first_day as realised_from,
     realised.last_day as realised_to,
     {{ as_energy('realised.generation_kwh') }} as realised_generation_kwh,
+    {{ as_energy('realised.exported_kwh') }} as realised_exported_kwh,
     {{ as_decimal('realised.solar_revenue_amount', 14, 2) }} as owner_revenue_amount,
+    {{ as_decimal('realised.feed_in_amount', 14, 2) }} as feed_in_amount,
+    {{ as_decimal('realised.revenue_amount', 14, 2) }} as realised_revenue_amount,
+    {{ as_decimal('expected.realised_cash_amount', 18, 2) }} as realised_cash_amount,
+    {{ as_decimal('expected.generation_kwh', 18, 3) }} as expected_generation_kwh,
+    {{ as_decimal('expected.revenue_amount', 18, 2) }} as expected_revenue_amount,
+    {{ as_decimal('expected.cash_amount', 18, 2) }} as expected_cash_amount,
     {{ as_decimal('realised.solar_amount', 14, 2) }} as residents_solar_amount,
     {{ as_decimal('realised.solar_at_grid_price_amount', 14, 2) }} as residents_grid_price_amount,
     {{ as_decimal('realised.saving_amount', 14, 2) }} as residents_saving_amount,
@@ -240,3 +191,7 @@ left join realised
     on
         assumed.tenant_id = realised.tenant_id
         and assumed.appraisal_id = realised.appraisal_id
+left join expected
+    on
+        assumed.tenant_id = expected.tenant_id
+        and assumed.appraisal_id = expected.appraisal_id

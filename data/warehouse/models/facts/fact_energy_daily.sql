@@ -21,7 +21,8 @@ with usage as (
         day_expected_intervals,
         is_held,
         held_kwh,
-        accepted_until
+        accepted_until,
+        feed_in_amount
     from {{ ref('fact_energy_usage') }}
     where {{ in_range() }}
 ),
@@ -45,7 +46,8 @@ days as (
         sum(case when is_estimated and value_kwh is not null then 1 else 0 end) as estimated_intervals,
         max(case when is_held then 1 else 0 end) as held,
         sum(held_kwh) as held_kwh,
-        max(accepted_until) as accepted_until
+        max(accepted_until) as accepted_until,
+        sum(feed_in_amount) as feed_in_amount
     from usage
     group by tenant_id, meter_id, channel, reading_date
 )
@@ -69,5 +71,6 @@ select
     {{ share_pct('estimated_intervals', 'actual_intervals') }} as estimated_share_pct,
     held = 1 as is_held,
     {{ as_energy('held_kwh') }} as held_kwh,
-    accepted_until
+    accepted_until,
+    {{ as_energy('feed_in_amount') }} as feed_in_amount
 from days

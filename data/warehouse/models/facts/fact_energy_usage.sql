@@ -36,14 +36,32 @@ tenancies as (
     select * from {{ ref('bridge_unit_tenancy') }}
 ),
 
+-- A unit has a plan for what it draws, a property one for what it exports.
 plans as (
-    select * from {{ ref('stg_oltp__rate_plan_assignments') }}
+    select
+        tenant_id,
+        unit_id as holder_id,
+        'grid' as charge,
+        rate_plan_id,
+        assigned_from,
+        assigned_to
+    from {{ ref('stg_oltp__rate_plan_assignments') }}
+    union all
+    select
+        tenant_id,
+        property_id as holder_id,
+        'feed_in' as charge,
+        rate_plan_id,
+        assigned_from,
+        assigned_to
+    from {{ ref('stg_oltp__feed_in_assignments') }}
 ),
 
--- Prices of energy from the grid. The price of solar energy depends on its allocation, which this model does not know.
+-- Prices of energy from and to the grid. The price of solar energy depends on its allocation, which this model does
+-- not know.
 bands as (
     select * from {{ ref('dim_rate_plan_band') }}
-    where charge = 'grid'
+    where charge in ('grid', 'feed_in')
 ),
 
 meter_versions as (
@@ -137,12 +155,17 @@ clocked as (
         cast(extract(hour from local_ts) * 60 + extract(minute from local_ts) as {{ sql_type('integer') }})
             as local_minute,
         {{ date_part_integer('year', 'reading_date') }} as reading_year,
-        case when {{ iso_day_of_week('reading_date') }} >= 6 then 'weekend' else 'weekday' end as day_kind
+        case when {{ iso_day_of_week('reading_date') }} >= 6 then 'weekend' else 'weekday' end as day_kind,
+        case
+            when channel in ('consumption', 'import') then unit_id
+            when channel = 'export' then property_id
+        end as holder_id,
+        case when channel = 'export' then 'feed_in' else 'grid' end as charge
     from counted
 ),
 
 -- The wall clock at the start of an interval decides its price, also when clocks change: an hour that happens twice has
--- the same price both times. Generated and exported energy has no price.
+-- the same price both times. Generated energy has no price.
 priced as (
     select
         clocked.*,
@@ -162,13 +185,14 @@ priced as (
     left join plans
         on
             clocked.tenant_id = plans.tenant_id
-            and clocked.unit_id = plans.unit_id
-            and clocked.channel in ('consumption', 'import')
+            and clocked.holder_id = plans.holder_id
+            and clocked.charge = plans.charge
             and {{ on_date('plans', 'clocked.reading_date', 'assigned_from', 'assigned_to') }}
     left join bands
         on
             plans.tenant_id = bands.tenant_id
             and plans.rate_plan_id = bands.rate_plan_id
+            and plans.charge = bands.charge
             and clocked.day_kind = bands.day_kind
             and clocked.local_minute >= bands.minutes_from
             and clocked.local_minute < bands.minutes_to
@@ -241,7 +265,7 @@ select
     currency,
     unit_amount,
     tax_rate,
-    {{ as_energy('value_kwh * unit_amount') }} as cost_amount,
+    {{ as_energy("case when charge = 'grid' then value_kwh * unit_amount end") }} as cost_amount,
     emission_factor_id,
     kg_co2e_per_kwh,
     day_expected_intervals,
@@ -250,5 +274,6 @@ select
     day_actual_intervals >= day_expected_intervals as is_day_complete,
     is_held,
     {{ as_energy('held_kwh') }} as held_kwh,
-    accepted_until
+    accepted_until,
+    {{ as_energy("case when charge = 'feed_in' then value_kwh * unit_amount end") }} as feed_in_amount
 from keyed

@@ -15,6 +15,12 @@ select
     cast(lifetime_years as {{ sql_type('integer') }}) as lifetime_years,
     valid_from,
     valid_to,
+    {{ as_decimal('coalesce(export_share, 0)', 9, 8) }} as export_share,
+    {{ as_decimal('export_price_per_kwh', 14, 6) }} as export_price_per_kwh,
+    {{ as_decimal('coalesce(tax_rate, 0)', 6, 5) }} as tax_rate,
+    {{ as_decimal('replacement_cost', 14, 2) }} as replacement_cost,
+    cast(replacement_year as {{ sql_type('integer') }}) as replacement_year,
+    monthly_shares,
     created_at,
     updated_at,
     landed_at
