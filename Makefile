@@ -40,7 +40,7 @@ demo: $(READY) ## meter files to marts on embedded engines: no cloud, no Docker
 	@$(BIN)/myproperty demo
 
 test: $(DEV) ## all tests: the longest first, the fast ones fill the gaps at the end
-	@$(BIN)/pytest -q -n 3 --no-loadscope-reorder
+	@$(BIN)/pytest -q -n 2 --no-loadscope-reorder
 
 test-fast: $(DEV) ## the tests that need no engine
 	@$(BIN)/pytest -q -n 2 --no-loadscope-reorder -m "$(FAST)"

@@ -52,11 +52,11 @@ class Appraisal:
 # Invented too. Sydney's owner appraised again when prices rose.
 _APPRAISALS = {
     "sydney": (
-        Appraisal(date(2023, 9, 1), 1200, "0.118", "0.02", "0.065", ("0.45", "0.08"), "0.25"),
-        Appraisal(date(2025, 7, 1), 1250, "0.138", "0.03", "0.06", ("0.45", "0.06"), "0.25"),
+        Appraisal(date(2023, 9, 1), 1200, "0.145", "0.025", "0.055", ("0.4", "0.08"), "0.25"),
+        Appraisal(date(2025, 7, 1), 1250, "0.157", "0.03", "0.06", ("0.4", "0.06"), "0.25"),
     ),
-    "los-angeles": (Appraisal(date(2024, 3, 15), 1550, "0.165", "0.025", "0.065", ("0.4", "0.06"), "0.21"),),
-    "berlin": (Appraisal(date(2024, 5, 1), 930, "0.195", "0.02", "0.04", ("0.35", "0.0794"), "0.15"),),
+    "los-angeles": (Appraisal(date(2024, 3, 15), 1550, "0.19", "0.025", "0.065", ("0.4", "0.06"), "0.21"),),
+    "berlin": (Appraisal(date(2024, 5, 1), 930, "0.212", "0.02", "0.04", ("0.35", "0.0794"), "0.15"),),
 }
 # Percent of a year's energy in each month, January first.
 _MONTHLY_PERCENT = {

@@ -94,12 +94,13 @@ def test_the_old_head_is_carried_over_with_its_rows(
         with psycopg.connect(dsn) as connection:
             connection.execute("select myproperty.ensure_readings_partition('2026-01-01')")
             connection.execute("select warehouse_staging.ensure_readings_partition('2026-01-01')")
+            old_columns = _list_columns(connection)
             for table, row in make_company("Acacia").rows_in_order():
-                if connection.execute("select to_regclass(%s) is not null", (table,)).fetchone() == (True,):
-                    insert(connection, table, row)
+                if table in old_columns:
+                    insert(connection, table, {k: v for k, v in row.items() if k in old_columns[table]})
             columns = {
                 table: [name for name in names if name not in TAKEN_AWAY.get(table, ())]
-                for table, names in _list_columns(connection).items()
+                for table, names in old_columns.items()
             }
             rows = _checksum_rows(connection, columns)
         assert upgrade(dsn) == revisions()[-1] == current(dsn)

@@ -180,7 +180,9 @@ def test_a_month_shows_the_last_date_of_each_tenant_in_it(asked: Asked) -> None:
     }
 
 
-SAVED = ("bills_by_month", "carbon_by_month", "receivables", "returns", "solar_by_month")
+SAVED = (
+    "bills_by_month", "carbon_by_month", "forecast_by_month", "receivables", "returns", "solar_by_month",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", SAVED)
