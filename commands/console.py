@@ -25,6 +25,10 @@ from myproperty.files import close_folder
 
 # Without a terminal, in a pipe or a log, a table is as wide as it needs to be: no figure is cut short.
 WIDTH_WITHOUT_TERMINAL = 200
+# A figure or a date is readable in so many letters; lines and spaces stand beside a column.
+LEAST_COLUMN, _BESIDE_COLUMN = 10, 3
+# Amounts have up to three decimals that mean something even if they are zero.
+MOST_ZEROS = 3
 # The first letters by which a spreadsheet takes a cell for a formula.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -98,12 +102,18 @@ def _as_cell(value: object) -> object:
 
 
 def print_table(title: str, rows: Sequence[Row], *, empty: str = "none") -> None:
-    """Write rows as a table, numbers to the right; without rows, write `empty`."""
+    """Write rows as a table, numbers to the right; without rows, write `empty`.
+
+    Rows of more columns than can be read beside each other are blocks: a column is a line.
+    """
     if not rows:
         out.print(f"[bold]{escape(title)}[/]: {escape(empty)}")
         return
     # Not as the table's own title: a narrow table would fold it.
     out.print(title, style="bold", markup=False, highlight=False)
+    if _find_least_width(rows) > out.width:
+        _print_blocks(rows)
+        return
     table = Table(header_style="bold")
     for name, value in rows[0].items():
         table.add_column(name, justify=_choose_side(value), overflow="fold", no_wrap=name == "id")
@@ -111,6 +121,26 @@ def print_table(title: str, rows: Sequence[Row], *, empty: str = "none") -> None
         # Text, not a string: brackets in a value are no markup.
         table.add_row(*(Text(_format_value(value)) for value in row.values()))
     out.print(table)
+
+
+def _find_least_width(rows: Sequence[Row]) -> int:
+    """Return the letters that a table needs: a column may be folded, but not below `LEAST_COLUMN`."""
+    widths = {name: len(name) for name in rows[0]}
+    for row in rows:
+        for name, value in row.items():
+            widths[name] = max(widths[name], len(_format_value(value)))
+    return sum(min(width, LEAST_COLUMN) + _BESIDE_COLUMN for width in widths.values()) + 1
+
+
+def _print_blocks(rows: Sequence[Row]) -> None:
+    for number, row in enumerate(rows, 1):
+        block = Table.grid(padding=(0, 2))
+        block.add_column(style="dim", no_wrap=True)
+        block.add_column(overflow="fold")
+        for name, value in row.items():
+            block.add_row(Text(name), Text(_format_value(value)))
+        out.print(f"{number} of {len(rows)}", style="bold", highlight=False)
+        out.print(block)
 
 
 def print_query(query: str) -> None:
@@ -137,7 +167,14 @@ def show_progress(line: str) -> None:
 def _format_value(value: object) -> str:
     if value is None:
         return ""
-    return f"{value:f}" if isinstance(value, Decimal) else show_text(str(value))
+    return _format_decimal(value) if isinstance(value, Decimal) else show_text(str(value))
+
+
+def _format_decimal(value: Decimal) -> str:
+    """Return the plain number; decimals that only say how a column is stored are left out, cents are not."""
+    exponent = value.as_tuple().exponent
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if isinstance(exponent, int) and exponent < -MOST_ZEROS else text
 
 
 def _choose_side(value: object) -> Literal["left", "right"]:

@@ -28,7 +28,7 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 PRIVATE = 0o700
 _TEMPORARY = "myproperty-"
 # A folder that is younger may not be locked yet.
-_YOUNG_S = 60
+_YOUNG_S = 30
 
 
 class UnsafeFile(PlatformError):

@@ -3,6 +3,7 @@
 import csv
 import io
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,32 @@ def test_control_characters_are_written_out(printed: io.StringIO) -> None:
 def test_ordinary_text_is_left_as_it_is() -> None:
     for text in ("Zähler 1, Straße", "電力メーター", "line 1\nline 2", "a\u00a0b"):
         assert console.show_text(text) == text
+
+
+def test_a_row_of_many_columns_is_a_block(printed: io.StringIO) -> None:
+    """27 columns of four letters each told nobody anything."""
+    row: dict[str, object] = {f"a_column_{number}": Decimal("13.834000000") for number in range(27)}
+    console.print_table("2 rows", [row | {"name": HOSTILE}, row | {"name": None}])
+    lines = printed.getvalue().splitlines()
+    assert "1 of 2" in lines and "2 of 2" in lines
+    assert len([line for line in lines if line.split()[-1:] == ["13.834"]]) == 54
+    assert all(f"a_column_{number} " in printed.getvalue() for number in range(27))
+    assert SHOWN in printed.getvalue()
+
+
+def test_a_table_that_fits_stays_one(printed: io.StringIO) -> None:
+    console.print_table("2 rows", [{f"c{number}": "a word or two" for number in range(12)}])
+    assert "┏" in printed.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [("48.50", "48.50"), ("9.000", "9.000"), ("13.834000000", "13.834"), ("0E-9", "0"), ("1E+3", "1000"),
+     ("NaN", "NaN")],
+)  # fmt: skip
+def test_a_number_is_plain(printed: io.StringIO, number: str, shown: str) -> None:
+    console.print_table("", [{"n": Decimal(number)}])
+    assert f" {shown} " in printed.getvalue()
 
 
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@sum", "\t=1", "\r=1"])

@@ -4,10 +4,8 @@ What is asked of dbt without Dagster is in `data.warehouse.project`.
 """
 
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,9 +19,12 @@ from packaging.version import Version
 
 from data.warehouse.project import PROJECT_DIR, digest_folder, executable, names_of_relations, with_parse
 from data.warehouse.warm import ADDRESS, READY
+from myproperty.files import remove_left_folders, temporary_folder
 from myproperty.settings import CHECKOUT, Settings
 
 _PATIENCE_S = 10
+# The temporary folder of a process that has loaded dbt.
+WARM_FOLDER = "dbt"
 
 
 class Dbt(DbtCliResource):
@@ -46,7 +47,6 @@ class WarmDbt:
     """A process that has loaded dbt and the parse with the digest `parsed`: see `data.warehouse.warm`."""
 
     process: "subprocess.Popen[str]"
-    folder: Path
     address: str
     parsed: str
 
@@ -58,14 +58,13 @@ class WarmDbt:
         return {ADDRESS: self.address} if digest_folder(target) == self.parsed else {}
 
     def stop(self) -> None:
-        """End the process and the dbt that it may run, and remove its files."""
+        """End the process and the dbt that it may run."""
         self.process.terminate()
         try:
             self.process.wait(_PATIENCE_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def warm_resource(settings: Settings) -> dg.ResourceDefinition:
@@ -73,22 +72,24 @@ def warm_resource(settings: Settings) -> dg.ResourceDefinition:
 
     @dg.resource
     def warm_dbt() -> Iterator[WarmDbt]:
-        warm = start_warm(settings)
-        try:
-            yield warm
-        finally:
-            warm.stop()
+        with temporary_folder(WARM_FOLDER) as folder:
+            warm = start_warm(settings, folder)
+            try:
+                yield warm
+            finally:
+                warm.stop()
+        # At the end: those of a run that was killed a moment ago are old enough by now.
+        remove_left_folders(WARM_FOLDER)
 
     return warm_dbt
 
 
-def start_warm(settings: Settings) -> WarmDbt:
+def start_warm(settings: Settings, folder: Path) -> WarmDbt:
     """Start a process that loads dbt and the project of these settings; it ends with this process.
 
-    Raises RuntimeError with dbt's output if the project cannot be parsed.
+    Only this account may enter the folder, and its path is short: the address of a socket has at most 107
+    characters. Raises RuntimeError with dbt's output if the project cannot be parsed.
     """
-    # A short path: the address of a socket has at most 107 characters. Only this account may enter it.
-    folder = Path(tempfile.mkdtemp(prefix="myproperty-dbt-"))
     address = str(folder / "calls")
     process = subprocess.Popen(
         [sys.executable, "-u", "-m", "data.warehouse.preparsed", address],
@@ -100,7 +101,7 @@ def start_warm(settings: Settings) -> WarmDbt:
     assert process.stdout is not None
     if process.stdout.readline().strip() != READY:
         raise RuntimeError(f"dbt's process ended with {process.wait()} before it could load the project")
-    return WarmDbt(process, folder, address, digest_folder(folder))
+    return WarmDbt(process, address, digest_folder(folder))
 
 
 def resource(settings: Settings) -> Dbt:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -34,13 +35,22 @@ def site(
     drop_databases(admin)
 
 
-def start_command(site: Site, log: Path) -> "subprocess.Popen[bytes]":
+@pytest.fixture
+def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder of temporary files, whose path is short enough for a socket below it."""
+    with tempfile.TemporaryDirectory(prefix="killed-", dir="/tmp") as folder:
+        monkeypatch.setattr("tempfile.tempdir", folder)
+        monkeypatch.setattr("myproperty.files._YOUNG_S", 0)
+        yield Path(folder)
+
+
+def start_command(site: Site, log: Path, temporary: Path) -> "subprocess.Popen[bytes]":
     """Start `myproperty run` over a day, in a process of its own."""
     program = Path(sys.executable).parent / "myproperty"
     with log.open("wb") as output:
         return subprocess.Popen(
             [program, "run", "--from", str(site.day), "--to", str(site.day)],
-            env=site.variables(),
+            env=site.variables() | {"TMPDIR": str(temporary)},
             stdout=output,
             stderr=output,
         )
@@ -59,10 +69,10 @@ def count_busy(site: Site) -> int:
 
 
 def test_a_run_killed_while_dbt_builds_leaves_nothing_behind_and_the_next_one_says_so(
-    site: Site, tmp_path: Path
+    site: Site, tmp_path: Path, temporary: Path
 ) -> None:
     log = tmp_path / "run.log"
-    command = start_command(site, log)
+    command = start_command(site, log, temporary)
     try:
         wait_for("dbt built", log)
         family = list_family(command.pid)
@@ -78,6 +88,7 @@ def test_a_run_killed_while_dbt_builds_leaves_nothing_behind_and_the_next_one_sa
     after_kill = site.figures()
     time.sleep(3)
     assert site.figures() == after_kill == site.base
+    assert list(temporary.glob("myproperty-dbt-*")), "what a killed process could not remove"
 
     said: list[str] = []
     report = run_pipeline(site.day, site.day + timedelta(days=1), site.settings, said.append)
@@ -85,3 +96,4 @@ def test_a_run_killed_while_dbt_builds_leaves_nothing_behind_and_the_next_one_sa
     assert any(f"over {site.day} was killed" in line for line in said)
     assert site.figures() == site.base
     assert not site.pending().dates
+    assert list(temporary.glob("myproperty-*")) == []
