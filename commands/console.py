@@ -128,7 +128,7 @@ def _find_least_width(rows: Sequence[Row]) -> int:
     widths = {name: len(name) for name in rows[0]}
     for row in rows:
         for name, value in row.items():
-            widths[name] = max(widths[name], len(_format_value(value)))
+            widths[name] = max(widths.get(name, len(name)), len(_format_value(value)))
     return sum(min(width, LEAST_COLUMN) + _BESIDE_COLUMN for width in widths.values()) + 1
 
 

@@ -1,7 +1,6 @@
 """Commands for the warehouse: query it, and run dbt on it."""
 
 import os
-import subprocess
 from contextlib import redirect_stdout
 from enum import StrEnum
 from pathlib import Path
@@ -12,7 +11,7 @@ import typer
 from commands import console
 from commands.options import reports_errors
 from commands.views import unique_names
-from myproperty.children import bind
+from myproperty.children import run_to_end
 from myproperty.settings import get_settings
 
 if TYPE_CHECKING:
@@ -120,4 +119,4 @@ def dbt(context: typer.Context) -> None:
     from data.warehouse.project import command
 
     words, environment = command(get_settings(), context.args)
-    raise typer.Exit(subprocess.call(bind(words), env={**os.environ, **environment}))
+    raise typer.Exit(run_to_end(words, {**os.environ, **environment}))

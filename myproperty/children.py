@@ -20,8 +20,6 @@ from collections.abc import Callable, Mapping, Sequence
 PARENT = "MYPROPERTY_PARENT"
 _PR_SET_PDEATHSIG = 1
 _POLL_S = 0.2
-# A program that got the interrupt itself has begun to end by then.
-_INTERRUPT_S = 2
 
 
 def bind(words: Sequence[object], number: signal.Signals = signal.SIGKILL) -> list[str]:
@@ -36,17 +34,15 @@ def bind(words: Sequence[object], number: signal.Signals = signal.SIGKILL) -> li
 def run_to_end(words: Sequence[object], variables: Mapping[str, str]) -> int:
     """Run a program that ends its own children, and return its exit code; it is never killed.
 
-    An interrupt of a terminal reaches the program too. One that reaches this process alone is passed on.
+    It is in a process group of its own, so an interrupt of the terminal reaches this process alone. Each is
+    passed on once: a second one in the middle of the program's end would leave its children.
     """
-    with subprocess.Popen(bind(words, signal.SIGTERM), env=variables) as program:
-        try:
-            return program.wait()
-        except KeyboardInterrupt:
+    with subprocess.Popen(bind(words, signal.SIGTERM), env=variables, process_group=0) as program:
+        while True:
             try:
-                return program.wait(_INTERRUPT_S)
-            except subprocess.TimeoutExpired:
-                program.terminate()
                 return program.wait()
+            except KeyboardInterrupt:
+                program.send_signal(signal.SIGINT)
 
 
 def name_parent() -> dict[str, str]:

@@ -163,7 +163,7 @@ def test_a_program_that_ends_its_own_children_is_not_killed_by_an_interrupt() ->
         "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
         "def end(*_):\n"
         "    time.sleep(0.6); child.terminate(); child.wait(); sys.exit(3)\n"
-        "signal.signal(signal.SIGTERM, end)\n"
+        "signal.signal(signal.SIGINT, end)\n"
         "print(child.pid, flush=True)\n"
         "time.sleep(600)"
     )
@@ -178,10 +178,12 @@ def test_a_program_that_ends_its_own_children_is_not_killed_by_an_interrupt() ->
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+        start_new_session=True,
     )
     assert starter.stdout is not None
     pid = int(starter.stdout.readline())
-    starter.send_signal(signal.SIGINT)
+    # As a terminal does: to the whole group.
+    os.killpg(starter.pid, signal.SIGINT)
     try:
         assert starter.wait(PATIENCE_S) == 3
         assert not lives(pid)
