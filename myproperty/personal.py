@@ -187,6 +187,7 @@ FREE: dict[str, str] = {
     "runs, steps and broken rules; samples have ids and dates": """
         warehouse_staging.gate_results.table_name warehouse_staging.gate_results.run_id
         warehouse_staging.gate_results.failed warehouse_staging.gate_results.results
+        warehouse_staging.landed_sources.entity warehouse_staging.landed_sources.sums
         warehouse_staging.left_out_tenants.run_id warehouse_staging.left_out_tenants.failed_run_id
         warehouse_staging.published_dates.run_id warehouse_staging.pipeline_runs.run_id
         warehouse_staging.pipeline_runs.job warehouse_staging.pipeline_runs.seconds

@@ -47,6 +47,7 @@ AREAS = {
     "Quarantine, landing and the pipeline": (
         "warehouse_staging.invalid_files", "warehouse_staging.quarantined_readings",
         "warehouse_staging.gate_results", "warehouse_staging.published_dates",
+        "warehouse_staging.landed_sources",
         "warehouse_staging.withdrawn_dates", "warehouse_staging.left_out_tenants",
         "warehouse_staging.pipeline_runs", "warehouse_staging.quality_days", "warehouse_staging.quality_runs",
         "warehouse_staging.archived_dates", "warehouse_staging.tenants",

@@ -1,25 +1,40 @@
-"""Landing: tables of the OLTP copied into `warehouse_staging`.
+"""Landing: tables of the OLTP copied into `warehouse_staging`, and what they held at that instant.
 
-Here: replacing a table or the dates of a range, and copying the changes of a growing table. Not here: whether
-the source still has the columns (`drift`), or reading the copy (`read`).
+Here: replacing a table or the dates of a range, and copying the changes of a growing table. The application
+writes on meanwhile, so tables that are landed together are copied from one snapshot, and the fingerprint of
+the source is taken in it, for gate B. Not here: whether the source still has the columns (`drift`), or
+reading the copy (`read`).
 """
 
 import datetime
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 
 from psycopg import sql
 
 from data.ingest.errors import IngestError
-from data.landing.entities import ISSUES, READINGS, Entity, find_entity
+from data.landing.entities import ENTITIES, ISSUES, READINGS, Entity, find_entity
 from data.landing.published_dates import withdraw_dates, withdraw_held_dates
+from data.landing.read import fingerprint_query
 from data.landing.sql_forms import filter_dates, landing_table, source_column, source_table
-from myproperty.database.locks import lock_landing, share_reading_dates
+from myproperty.database.locks import lock_landing_of_session, share_reading_dates_of_session
 from myproperty.database.roles import ETL_ROLE
 from myproperty.database.session import Session, transaction
 
 # A row carries the start of its transaction as updated_at and is visible at its end: no writer of these
 # tables takes longer than this.
 OVERLAP = datetime.timedelta(hours=1)
+_KEEP_SOURCE = """
+insert into warehouse_staging.landed_sources (entity, tenant_id, partition_date, row_count, sums, checksum)
+select
+    {entity},
+    (f ->> 'tenant_id')::uuid,
+    (f ->> {partition}::text)::date,
+    (f ->> 'rows')::bigint,
+    f - '{{tenant_id,rows,checksum}}'::text[] - coalesce({partition}, ''),
+    (f ->> 'checksum')::bigint
+from jsonb_array_elements($1::text::jsonb) as f
+"""
 
 
 def land(
@@ -41,33 +56,85 @@ def land(
     ValueError for an unknown entity, or for dates of an entity without dates.
     """
     described, dates = find_entity(entity, start, end)
-    with transaction(dsn, ETL_ROLE) as session:
-        lock_landing(session, entity)
-        if dates is None:
-            if described.effective is not None:
-                withdraw_dates(session, described, described.effective)
-            if described.is_growing and not is_whole:
-                return _merge_changes(session, described)
-            return _replace(session, described)
-        where = filter_dates(described, dates)
-        if left_out:
-            where = sql.SQL("{} and tenant_id <> all ({}::uuid[])").format(
-                where, sql.Literal(sorted(left_out))
-            )
-        if described.name == ISSUES:
+    if dates is None:
+        with _snapshot(dsn, [entity]) as session:
+            return _land_whole(session, described, is_whole=is_whole)
+    tenants: sql.Composable = sql.SQL("true")
+    if left_out:
+        tenants = sql.SQL("tenant_id <> all ({}::uuid[])").format(sql.Literal(sorted(left_out)))
+    where = sql.SQL("{} and {}").format(filter_dates(described, dates), tenants)
+    with _snapshot(dsn, [entity], dates if entity == READINGS else ()) as session:
+        if entity == ISSUES:
             withdraw_held_dates(session)
-        if described.name == READINGS:
+        if entity == READINGS:
             _prepare_readings(session, described, dates, where)
-        return _replace(session, described, where)
+        rows = _replace(session, described, where)
+        landed = sql.SQL("partition_date = any({}::date[]) and {}").format(sql.Literal(dates), tenants)
+        _keep_source(session, described, where, landed)
+        return rows
+
+
+def land_together(entities: Sequence[str], dsn: str) -> dict[str, int]:
+    """Land entities without dates from one snapshot, in one transaction; return the rows of each.
+
+    A ticket and its activities, an invoice and its entries belong together: a later snapshot of one of them
+    would have rows that refer to nothing. Otherwise as `land`.
+    """
+    described = [find_entity(entity, None, None)[0] for entity in entities]
+    with _snapshot(dsn, entities) as session:
+        return {entity.name: _land_whole(session, entity) for entity in described}
+
+
+@contextmanager
+def _snapshot(dsn: str, entities: Sequence[str], dates: Sequence[datetime.date] = ()) -> Iterator[Session]:
+    """Open a transaction that sees one instant, after other landings of these tables and loads of `dates`.
+
+    The locks come first, and belong to the session: the snapshot of a transaction is that of its first query.
+    The lock of a date is that of `begin_readings_partition`: landing waits for a running load and sees its
+    rows. A later load touches the date after it was landed, so the date is pending again.
+    """
+    with transaction(dsn, ETL_ROLE) as session:
+        for entity in sorted(entities, key=list(ENTITIES).index):
+            lock_landing_of_session(session, entity)
+        if dates:
+            share_reading_dates_of_session(session, dates)
+        session.begin_snapshot()
+        yield session
+
+
+def _land_whole(session: Session, entity: Entity, *, is_whole: bool = False) -> int:
+    if entity.effective is not None:
+        withdraw_dates(session, entity, entity.effective)
+    rows = (
+        _merge_changes(session, entity)
+        if entity.is_growing and not is_whole
+        else _replace(session, entity, sql.SQL("true"))
+    )
+    _keep_source(session, entity, sql.SQL("true"), sql.SQL("true"))
+    return rows
+
+
+def _keep_source(session: Session, entity: Entity, where: sql.Composable, kept: sql.Composable) -> None:
+    """Keep the fingerprint of the rows `where` of the source, in the place of the fingerprints `kept`."""
+    # Read and written by two statements: one that writes is not run by parallel workers.
+    found = sql.SQL("select coalesce(jsonb_agg(to_jsonb(f)), '[]')::text from ({}) as f").format(
+        sql.SQL(fingerprint_query(entity, "myproperty", where))
+    )
+    fingerprints = session.rows(found)[0][0]
+    name = sql.Literal(entity.name)
+    session.execute(
+        sql.SQL("delete from warehouse_staging.landed_sources where entity = {} and {}").format(name, kept)
+    )
+    session.execute(
+        sql.SQL(_KEEP_SOURCE).format(entity=name, partition=sql.Literal(entity.partition_column)),
+        [fingerprints],
+    )
 
 
 def _prepare_readings(
     session: Session, entity: Entity, dates: list[datetime.date], where: sql.Composable
 ) -> None:
-    """Wait for loads of these dates, refuse an archived date, and make the landing partitions."""
-    # The lock of `begin_readings_partition`: landing waits for a running load of a date and sees its rows.
-    # A later load touches the date after it was landed, so the date is pending again.
-    share_reading_dates(session, dates)
+    """Refuse an archived date, and make the landing partitions."""
     archived = "select min(reading_date) from warehouse_staging.archived_dates where reading_date = any($1)"
     date = session.rows(archived, (dates,))[0][0]
     if date is not None:
@@ -82,8 +149,7 @@ def _prepare_readings(
     session.execute(ensure.format(source_table(entity), where))
 
 
-def _replace(session: Session, entity: Entity, where: sql.Composable | None = None) -> int:
-    where = where or sql.SQL("true")
+def _replace(session: Session, entity: Entity, where: sql.Composable) -> int:
     session.execute(sql.SQL("delete from {} where {}").format(landing_table(entity), where))
     session.execute(_insert(entity, where))
     return _count_rows(session, entity, where)

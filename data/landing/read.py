@@ -1,6 +1,7 @@
 """Reads of landing: the rows of an entity, and fingerprints of landing and of its source.
 
-Not here: whether the two sides agree (gate B).
+The source of a copy is what it held at the instant of the copy, which landing keeps. Not here: whether the
+two sides agree (gate B).
 """
 
 import datetime
@@ -11,8 +12,8 @@ import pandas as pd
 import pyarrow as pa
 from psycopg import sql
 
-from data.landing.entities import find_dated_entity, find_entity
-from data.landing.fingerprint import fingerprint_frame, fingerprint_schema, fingerprint_sql
+from data.landing.entities import Entity, find_dated_entity, find_entity
+from data.landing.fingerprint import fingerprint_frame, fingerprint_schema, fingerprint_sql, group_columns
 from data.landing.sql_forms import arrow_column, filter_dates, landing_table
 from myproperty.database.roles import CHECKER_ROLE, ETL_ROLE
 from myproperty.database.session import Connections, transaction
@@ -66,17 +67,59 @@ def fingerprint_landing(
     *,
     role: str = CHECKER_ROLE,
 ) -> pd.DataFrame:
-    """Return the fingerprint of landing, or of its source in `myproperty`, whole or over [start, end).
+    """Return the fingerprint of landing, or of its source in `myproperty` now, whole or over [start, end).
 
     `database` is a DSN or reusable connections. Gates read as `role`, which another job replaces by its own.
     """
     described, dates = find_entity(entity, start, end)
-    query = fingerprint_sql(
-        described,
-        table=sql.Identifier(schema, entity).as_string(),
-        dialect="postgres",
-        where=filter_dates(described, dates).as_string(),
-        forms=dict(described.source_columns) if schema == "myproperty" else {},
-    )
+    query = fingerprint_query(described, schema, filter_dates(described, dates))
     with transaction(database, role) as session:
         return fingerprint_frame(described, session.arrow(query, fingerprint_schema(described)))
+
+
+def fingerprint_query(entity: Entity, schema: SourceSchema, where: sql.Composable) -> str:
+    """Return the query of the fingerprint of landing, or of its source in `myproperty`."""
+    return fingerprint_sql(
+        entity,
+        table=sql.Identifier(schema, entity.name).as_string(),
+        dialect="postgres",
+        where=where.as_string(),
+        forms=dict(entity.source_columns) if schema == "myproperty" else {},
+    )
+
+
+def read_landed_source(
+    entity: str,
+    database: str | Connections,
+    start: datetime.date | None = None,
+    end: datetime.date | None = None,
+) -> pd.DataFrame:
+    """Return the fingerprint of the source as it was when it was landed, whole or over [start, end).
+
+    It is read as the gates. `database` is a DSN or reusable connections.
+    """
+    described, dates = find_entity(entity, start, end)
+    schema = fingerprint_schema(described)
+    forms: dict[str, sql.Composable] = {
+        "tenant_id": sql.SQL("tenant_id::text"),
+        "rows": sql.SQL("row_count"),
+        "checksum": sql.SQL("checksum"),
+    }
+    for name in schema.names:
+        if name.startswith("sum_"):
+            forms[name] = sql.SQL("(sums ->> {})::numeric").format(name)
+    if described.partition_column is not None:
+        forms[described.partition_column] = sql.SQL("partition_date")
+    query = sql.SQL(
+        "select {columns} from warehouse_staging.landed_sources where entity = {entity} and {where} "
+        "order by {key}"
+    ).format(
+        columns=sql.SQL(", ").join(
+            sql.SQL("{} as {}").format(forms[name], sql.Identifier(name)) for name in schema.names
+        ),
+        entity=entity,
+        where=sql.SQL("true") if dates is None else sql.SQL("partition_date = any({}::date[])").format(dates),
+        key=sql.SQL(", ").join(map(sql.Identifier, group_columns(described))),
+    )
+    with transaction(database, CHECKER_ROLE) as session:
+        return fingerprint_frame(described, session.arrow(query, schema))

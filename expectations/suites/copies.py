@@ -1,5 +1,7 @@
 """Gates B and C: a copied table equals its source, for each tenant and date, in rows, sums and checksum.
 
+Landing keeps what the source was when it was copied; raw is compared with landing itself.
+
 The rules of a table follow from the description of its entity in `data.landing.entities`.
 """
 
@@ -11,7 +13,7 @@ from expectations.rules import GateRule, GateSuite, equals_source, is_true
 # No warehouse can be built without these, so an empty table means that the copy is wrong.
 _NEVER_EMPTY = ("tenants", "properties", "meters", "meter_registers")
 _IF_AGAIN = {
-    "B": "If it fails again, the source is being written: wait for its writer, and reload once more.",
+    "B": "If it fails again, something else writes to this table of `warehouse_staging`: find who may.",
     "C": "If it fails again, the load of this table is at fault: look at its load job in the warehouse.",
 }
 

@@ -3,8 +3,8 @@
 Here: the only Python that calls `pg_advisory_lock` and its relatives. Functions of the migrations take two of
 these locks too, `READING_DATES` and `LANDING_DATES`; a test compares their numbers with this module.
 
-A lock ends with its transaction, except the lock of dbt. A transaction that takes several locks takes them in
-this order, dates ascending, so that no two transactions wait for each other:
+A lock ends with its transaction, except those of dbt and of landing, which end with the session. Who takes
+several locks takes them in this order, dates ascending, so that no two wait for each other:
 file, billing, meters, reading dates; or: landing, reading dates, landing dates. The others are taken alone.
 """
 
@@ -83,9 +83,9 @@ def lock_reading_dates(connection: Connection, dates: Sequence[datetime.date]) -
     _lock_dates(connection, dates, shared=False)
 
 
-def share_reading_dates(connection: Connection, dates: Sequence[datetime.date]) -> None:
+def share_reading_dates_of_session(connection: Connection, dates: Sequence[datetime.date]) -> None:
     """Wait for the loads of these dates, and let others that only wait pass. Taken by landing."""
-    _lock_dates(connection, dates, shared=True)
+    _lock_dates(connection, dates, shared=True, of_session=True)
 
 
 def lock_data_keys(connection: Connection, tenant_id: uuid.UUID) -> None:
@@ -94,11 +94,16 @@ def lock_data_keys(connection: Connection, tenant_id: uuid.UUID) -> None:
 
 
 def lock_landing(connection: Connection, entity: str) -> None:
-    """Wait until no other run replaces the landing rows of the entity. Taken by landing.
+    """Wait until no other run replaces the landing rows of the entity. Taken by the records of quality.
 
     Two runs at once would both delete the old rows, and both insert the new ones.
     """
-    _lock(connection, _text(f"landing of {entity}"))
+    _lock(connection, _landing(entity))
+
+
+def lock_landing_of_session(connection: Connection, entity: str) -> None:
+    """The same, held until the connection closes. Taken by landing, before the snapshot that it copies."""
+    _lock(connection, _landing(entity), of_session=True)
 
 
 def lock_raw_schema(connection: Connection, schema: str) -> None:
@@ -116,21 +121,34 @@ def lock_raw_partition(
     _lock(connection, _text(f"{schema}.{entity} {partition}"))
 
 
+def _landing(entity: str) -> sql.Composed:
+    return _text(f"landing of {entity}")
+
+
 def _text(key: str) -> sql.Composed:
     return sql.SQL("hashtextextended({}, 0)").format(sql.Literal(key))
 
 
-def _lock(connection: Connection, key: sql.Composable, *, shared: bool = False) -> None:
-    connection.execute(sql.SQL("select {}({})").format(_function(shared), key))
+def _lock(
+    connection: Connection, key: sql.Composable, *, shared: bool = False, of_session: bool = False
+) -> None:
+    connection.execute(sql.SQL("select {}({})").format(_function(shared, of_session), key))
 
 
-def _lock_dates(connection: Connection, dates: Sequence[datetime.date], *, shared: bool) -> None:
+def _lock_dates(
+    connection: Connection, dates: Sequence[datetime.date], *, shared: bool, of_session: bool = False
+) -> None:
     connection.execute(
         sql.SQL("select {}({}, day - {}::date) from unnest({}::date[]) as day order by day").format(
-            _function(shared), sql.Literal(READING_DATES), sql.Literal(DAY_ZERO), sql.Literal(list(dates))
+            _function(shared, of_session),
+            sql.Literal(READING_DATES),
+            sql.Literal(DAY_ZERO),
+            sql.Literal(list(dates)),
         )
     )
 
 
-def _function(shared: bool) -> sql.SQL:
+def _function(shared: bool, of_session: bool) -> sql.SQL:
+    if of_session:
+        return sql.SQL("pg_advisory_lock_shared" if shared else "pg_advisory_lock")
     return sql.SQL("pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock")

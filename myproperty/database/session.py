@@ -56,6 +56,17 @@ class Session:
         with self._run(statement, parameters):
             pass
 
+    def begin_snapshot(self) -> None:
+        """Commit, and go on in a transaction that sees the database as it is at its first query.
+
+        Locks of the session stay, so this instant comes after what the session has waited for.
+        """
+        role = self.rows("select current_user")[0][0]
+        self._connection.commit()
+        self.execute("set transaction isolation level repeatable read")
+        self.execute(_START)
+        self.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
+
     def roll_back(self) -> None:
         """Undo what the transaction has done so far."""
         self._connection.rollback()

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from tests.chaos import loads, pages, runs, servers
+from myproperty.settings import WarehouseKind
+from tests.chaos import emulated, loads, pages, runs, servers
 from tests.chaos.loads import Ended
 from tests.chaos.world import World
 
@@ -21,7 +22,8 @@ class Kind:
     """A kind of chaos. `says` is what an error of it must match; `weight` how often it is drawn.
 
     With `books`, the ledger and the files must be those of an undisturbed load too. `is_run`: the real
-    command is disturbed, which takes minutes. `kills_server`: it needs a server of its own.
+    command is disturbed, which takes minutes. `kills_server`: it needs a server of its own. `warehouse` is
+    the engine that the load fills.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Kind:
     books: bool = True
     is_run: bool = False
     kills_server: bool = False
+    warehouse: WarehouseKind = "postgres"
 
 
 KINDS = (
@@ -161,6 +164,22 @@ KINDS = (
         loads.refuse_in_bigquery,
         "403|404",
         14,
+    ),
+    Kind(
+        "kill -9 of the emulator",
+        "of BigQuery, during a load, then `myproperty up`",
+        emulated.kill_emulator,
+        LOST,
+        6,
+        warehouse="emulator",
+    ),
+    Kind(
+        "SIGSTOP of the emulator",
+        "of BigQuery, for up to five seconds of a load",
+        emulated.stop_emulator,
+        "",
+        4,
+        warehouse="emulator",
     ),
     Kind(
         "kill -9 of a run", "`myproperty run` alone; dbt must die with it", runs.kill_run, "", 4, is_run=True

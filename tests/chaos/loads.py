@@ -80,7 +80,7 @@ class Worker:
         self.reached = _context.Event()
         self._home = world.settings.home
         arguments = (
-            (str(self._home), oltp, warehouse, str(world.temporary)),
+            (str(self._home), world.warehouse, oltp, warehouse, str(world.temporary)),
             orders or Orders(),
             self.reached,
         )

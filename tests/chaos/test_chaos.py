@@ -29,11 +29,13 @@ def world(postgres_settings: Settings, tmp_path_factory: pytest.TempPathFactory)
 
 
 def choose_share(seed: int) -> list[Kind]:
-    """Return a kill, and kinds that need neither root, nor a server of their own, nor minutes."""
+    """Return a kill, and kinds that need neither root, nor an engine of their own, nor minutes."""
     quick = [
         kind
         for kind in KINDS[1:]
-        if not (kind.is_run or kind.kills_server or kind.name == "full disk of files") and kind.weight < 20
+        if not (kind.is_run or kind.kills_server or kind.name == "full disk of files")
+        and kind.warehouse == "postgres"
+        and kind.weight < 20
     ]
     return [KINDS[0], *Random(seed).sample(quick, SHARE - 1)]
 

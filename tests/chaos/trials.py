@@ -44,6 +44,7 @@ def try_kind(world: World, kind: Kind, seed: str) -> Trial:
     random, started = Random(seed), time.monotonic()
     point = ""
     try:
+        world.warehouse = kind.warehouse
         world.restore()
         ended = kind.disturb(world, random)
         point = ended.point
@@ -51,6 +52,8 @@ def try_kind(world: World, kind: Kind, seed: str) -> Trial:
     except Exception as error:  # noqa: BLE001  a trial reports whatever went wrong, and the next one runs
         where = traceback.extract_tb(error.__traceback__)[-1]
         problems = [f"{type(error).__name__} at {Path(where.filename).name}:{where.lineno}: {error}"]
+    finally:
+        world.stop_emulator()
     return Trial(kind.name, seed, point, time.monotonic() - started, "; ".join(problems)[:2000])
 
 

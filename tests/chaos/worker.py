@@ -26,7 +26,7 @@ from data.raw.transfer import transfer
 from data.raw.warehouse import open_warehouse
 from myproperty import files
 from myproperty.database import session
-from myproperty.settings import Settings
+from myproperty.settings import Settings, WarehouseKind
 from tests.ingest import victim
 
 # Tables of each kind: whole, growing, by reading date.
@@ -106,12 +106,12 @@ def install_counter() -> None:
 install_counter()
 
 
-def work(places: tuple[str, str, str, str], orders: Orders, reached: Any) -> None:
+def work(places: tuple[str, WarehouseKind, str, str, str], orders: Orders, reached: Any) -> None:
     """Do a whole load under orders, in a process of its own; write its error, if any, beside the home.
 
-    `places` are the home, both databases, and the folder of temporary files.
+    `places` are the home, the engine of the warehouse, both databases, and the folder of temporary files.
     """
-    home, oltp, warehouse, temporary = places
+    home, engine, oltp, warehouse, temporary = places
     tempfile.tempdir = temporary
     files._YOUNG_S = 0  # the trial does not wait a minute
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -121,7 +121,7 @@ def work(places: tuple[str, str, str, str], orders: Orders, reached: Any) -> Non
         _move_clock(orders.clock_s)
     if orders.call:
         victim.at_call(orders.call, lambda _: _act(orders, reached))
-    settings = Settings(home=Path(home), warehouse="postgres", oltp_dsn=oltp, warehouse_dsn=warehouse)
+    settings = Settings(home=Path(home), warehouse=engine, oltp_dsn=oltp, warehouse_dsn=warehouse)
     try:
         load_all(settings)
     except Exception as error:  # noqa: BLE001  the trial looks at whatever it says

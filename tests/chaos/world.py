@@ -25,7 +25,8 @@ from data.ingest.readings.load import ingest_file
 from data.landing.published_dates import publish_dates
 from data.raw.warehouse import open_warehouse
 from myproperty import engines
-from myproperty.settings import CHECKOUT, Settings
+from myproperty.engines.environment import find_emulator
+from myproperty.settings import CHECKOUT, Settings, WarehouseKind
 from oltp_schema.migrate import upgrade
 from tests.chaos.worker import load_all
 from tests.ingest.conftest import HEADER, V1, V2, make_company
@@ -61,7 +62,8 @@ _ROWS = {
         where m.serial_number <> 'M3'""",
 }
 _RAW = {
-    "raw": "select reading_ts, channel, value_kwh, quality from raw.meter_readings",
+    "raw": "select reading_ts, channel, value_kwh, quality from raw.meter_readings"
+    " where reading_date >= '2000-01-01'",
     "raw_meters": "select serial_number from raw.meters",
 }
 # What the platform keeps of how it got there. A file that failed comes after the next one: whose reading was
@@ -124,6 +126,7 @@ class World:
     admin: str
     folder: Path
     server: Settings | None = None  # a server of its own, which a trial may kill
+    warehouse: WarehouseKind = "postgres"
     base: Snapshot = field(default_factory=dict)
     base_of_run: Snapshot = field(default_factory=dict)
     calls: int = 0
@@ -138,7 +141,7 @@ class World:
     def settings(self) -> Settings:
         return Settings(
             home=self.folder / "home",
-            warehouse="postgres",
+            warehouse=self.warehouse,
             oltp_dsn=self.dsn("oltp"),
             warehouse_dsn=self.dsn("warehouse"),
         )
@@ -167,6 +170,7 @@ class World:
 
     def restore(self) -> None:
         """Bring databases, home and inbox to the state before the first load."""
+        self.stop_emulator()
         for name in NAMES:
             recreate_database(self.admin, f"chaos_{name}", f"chaos_{name}_kept")
         for folder in (self.settings.home, self.temporary):
@@ -175,6 +179,12 @@ class World:
             shutil.copytree(kept, self.settings.home)
         self.temporary.mkdir()
         write_files(self.inbox)
+        if self.warehouse == "emulator":
+            engines.up(self.settings)
+
+    def stop_emulator(self) -> None:
+        """Stop the emulator of this home, if one runs."""
+        find_emulator(self.settings).stop()
 
     def ask(self, name: str, query: str) -> list[tuple[Any, ...]]:
         """Return the rows of a query on a database, in order; none if the relation does not exist yet."""
@@ -185,10 +195,17 @@ class World:
                 return []
         return sorted(rows, key=repr)
 
+    def _ask_raw(self, query: str) -> list[tuple[Any, ...]]:
+        if self.warehouse == "postgres":
+            return self.ask("warehouse", query)
+        with contextlib.closing(open_warehouse(self.settings)) as warehouse:
+            rows = warehouse.query(query).to_pylist()
+        return sorted((tuple(row.values()) for row in rows), key=repr)
+
     def read(self, *, books: bool = True, marts: bool = False) -> Snapshot:
         """Return what a trial must leave: rows, and with `books` the ledger and the files."""
         found = {name: self.ask("oltp", query) for name, query in _ROWS.items()}
-        found |= {name: self.ask("warehouse", query) for name, query in _RAW.items()}
+        found |= {name: self._ask_raw(query) for name, query in _RAW.items()}
         if marts:
             found |= self.read_marts()
         if books:
@@ -300,8 +317,3 @@ def own_server(folder: Path) -> Iterator[Settings]:
         yield settings
     finally:
         engines.down(settings)
-
-
-def open_raw(world: World) -> Any:
-    """Open the warehouse of the trial."""
-    return open_warehouse(world.settings)

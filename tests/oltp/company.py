@@ -387,6 +387,9 @@ SYSTEM_ROWS: dict[str, Row] = {
     "warehouse_staging.gate_results": {
         "gate": "A", "table_name": "t", "run_id": "r", "passed": True, "expectations": 1,
     },
+    "warehouse_staging.landed_sources": {
+        "entity": "units", "tenant_id": uuid.UUID(int=1), "row_count": 1, "sums": "{}", "checksum": 1,
+    },
     "warehouse_staging.withdrawn_dates": {"reading_date": DAY, "reason": "tenancies changed"},
     "warehouse_staging.left_out_tenants": {"tenant_id": uuid.UUID(int=1), "reading_date": DAY, "run_id": "r"},
     "warehouse_staging.pipeline_runs": {

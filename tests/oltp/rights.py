@@ -107,6 +107,7 @@ MAY = {
     "warehouse_staging.quality_runs": May(readonly="", etl="siu"),
     "warehouse_staging.archived_dates": May(readonly="", loader="s", partitioner="sid"),
     "warehouse_staging.published_dates": May(readonly="", etl="siud", partitioner="s"),
+    "warehouse_staging.landed_sources": May(readonly="", etl="sid"),
     "warehouse_staging.withdrawn_dates": May(readonly="", etl="sid"),
     "warehouse_staging.left_out_tenants": May(readonly="", etl="sid", partitioner="s"),
     "warehouse_staging.gate_results": May(readonly="", checker="si"),
@@ -116,6 +117,7 @@ MAY = {
 WITHOUT_TENANT = (
     "warehouse_staging.archived_dates",
     "warehouse_staging.gate_results",
+    "warehouse_staging.landed_sources",
     "warehouse_staging.left_out_tenants",
     "warehouse_staging.pipeline_runs",
     "warehouse_staging.published_dates",

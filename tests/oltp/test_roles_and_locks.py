@@ -112,8 +112,8 @@ def test_no_other_python_file_takes_an_advisory_lock() -> None:
             "from unnest('{2026-01-01,2026-01-02}'::date[]::date[]) as day order by day",
         ),
         (
-            lambda c: locks.share_reading_dates(c, DATES),
-            "select pg_advisory_xact_lock_shared(7305, day - '2000-01-01'::date) "
+            lambda c: locks.share_reading_dates_of_session(c, DATES),
+            "select pg_advisory_lock_shared(7305, day - '2000-01-01'::date) "
             "from unnest('{2026-01-01,2026-01-02}'::date[]::date[]) as day order by day",
         ),
         (
@@ -123,6 +123,10 @@ def test_no_other_python_file_takes_an_advisory_lock() -> None:
         (
             lambda c: locks.lock_landing(c, "units"),
             "select pg_advisory_xact_lock(hashtextextended('landing of units', 0))",
+        ),
+        (
+            lambda c: locks.lock_landing_of_session(c, "units"),
+            "select pg_advisory_lock(hashtextextended('landing of units', 0))",
         ),
         (
             lambda c: locks.lock_raw_schema(c, "raw"),

@@ -14,7 +14,6 @@ from dagster_project.processes import tag_process
 from dagster_project.resources.platform import Platform
 from data.landing.entities import ENTITIES
 from myproperty.database.roles import PIPELINE
-from myproperty.dates import Window
 
 DATED = [name for name, entity in ENTITIES.items() if entity.is_dated]
 UNDATED = [name for name, entity in ENTITIES.items() if not entity.is_dated]
@@ -35,7 +34,8 @@ def describe_asset(entity: str) -> str:
     specs=[
         dg.AssetSpec(
             landing_key(entity),
-            deps=[dg.AssetKey([entity]), READINGS_PASSED],
+            # After the rows that refer to these tables: a meter that is added meanwhile is landed with them.
+            deps=[dg.AssetKey([entity]), READINGS_PASSED, *map(landing_key, DATED)],
             group_name="landing",
             description=describe_asset(entity),
             kinds={"postgres"},
@@ -48,17 +48,17 @@ def describe_asset(entity: str) -> str:
 def land_entities(
     context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
 ) -> Iterator[dg.MaterializeResult[None]]:
-    """The tables without dates, each in its own transaction; running it again changes nothing."""
+    """The tables without dates, all from one snapshot; running it again changes nothing."""
+    from data.landing.land import land_together
+
     tag_process(context)
     selected = [entity for entity in UNDATED if landing_key(entity) in context.selected_asset_keys]
     check_sources(context, platform, selected)
-    rows = 0
-    for entity in selected:
-        with permanent_unless_retryable(), platform.watch_locks(context, PIPELINE):
-            landed = land_entity_rows(platform, entity, None)
-        rows += landed
-        yield dg.MaterializeResult(asset_key=landing_key(entity), metadata={"rows": landed})
-    platform.progress(f"landed {len(selected)} tables: {rows} rows")
+    with permanent_unless_retryable(), platform.watch_locks(context, PIPELINE):
+        landed = land_together(selected, platform.oltp_dsn)
+    for entity, rows in landed.items():
+        yield dg.MaterializeResult(asset_key=landing_key(entity), metadata={"rows": rows})
+    platform.progress(f"landed {len(landed)} tables: {sum(landed.values())} rows")
 
 
 def landing_asset(entity: str) -> dg.AssetsDefinition:
@@ -77,9 +77,16 @@ def landing_asset(entity: str) -> dg.AssetsDefinition:
     def land_entity(
         context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> dg.MaterializeResult[None]:
+        from data.landing.land import land
+
         check_sources(context, platform, [entity])
         with permanent_unless_retryable(), platform.watch_locks(context, PIPELINE):
-            rows = land_entity_rows(platform, entity, window(context), left_out_of_tags(context.run.tags))
+            rows = land(
+                entity,
+                platform.oltp_dsn,
+                *window(context).bounds,
+                left_out=left_out_of_tags(context.run.tags),
+            )
         platform.progress(f"landed {entity}: {rows} rows")
         return dg.MaterializeResult(metadata={"rows": rows})
 
@@ -94,15 +101,6 @@ def check_sources(context: dg.AssetExecutionContext, platform: Platform, entitie
         for warning in drift.check_sources(entities, platform.oltp_dsn):
             context.log.warning(warning)
             platform.progress(f"warning: {warning}")
-
-
-def land_entity_rows(
-    platform: Platform, entity: str, dates: Window | None, left_out: frozenset[str] = frozenset()
-) -> int:
-    """Land one entity, without the tenants `left_out`; return its number of rows."""
-    from data.landing.land import land
-
-    return land(entity, platform.oltp_dsn, *(dates.bounds if dates else ()), left_out=left_out)
 
 
 assets = [

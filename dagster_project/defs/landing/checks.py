@@ -1,4 +1,4 @@
-"""Gate B: each landing table equals its source, before it is loaded into the warehouse."""
+"""Gate B: each landing table equals what its source was when it was copied, before it is loaded into raw."""
 
 import pandas as pd
 
@@ -11,14 +11,14 @@ from myproperty.dates import Window
 
 
 def compare_landing_with_source(entity: str) -> FrameReader:
-    """Return a reader that compares the fingerprints of source and landing."""
+    """Return a reader that compares the fingerprint of landing with that of its source when it was copied."""
     suite = load_suite("B", entity)
 
     def read_frame(sources: Sources, dates: Window | None) -> pd.DataFrame:
-        from data.landing.read import fingerprint_landing
+        from data.landing.read import fingerprint_landing, read_landed_source
 
         bounds = dates.bounds if dates else ()
-        source = fingerprint_landing(entity, sources.oltp, "myproperty", *bounds)
+        source = read_landed_source(entity, sources.oltp, *bounds)
         landed = fingerprint_landing(entity, sources.oltp, "warehouse_staging", *bounds)
         return compare_frames(source, landed, suite.id_columns, suite.measures)
 
