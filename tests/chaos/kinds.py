@@ -169,7 +169,7 @@ KINDS = (
         "kill -9 of the emulator",
         "of BigQuery, during a load, then `myproperty up`",
         emulated.kill_emulator,
-        LOST,
+        rf"{LOST}|is not running: start it with `myproperty up`",
         6,
         warehouse="emulator",
     ),

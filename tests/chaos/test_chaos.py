@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from random import Random
 
 import psycopg
@@ -9,6 +10,7 @@ import pytest
 
 from myproperty import engines
 from myproperty.settings import Settings
+from tests.chaos.findings import FINDINGS, write_findings
 from tests.chaos.kinds import KINDS, Kind
 from tests.chaos.loads import Ended
 from tests.chaos.trials import PAGE, Trial, try_kind, write_table
@@ -71,8 +73,17 @@ def test_a_load_that_loses_a_row_is_found(world: World) -> None:
 
 def test_the_page_has_the_kinds_of_the_program() -> None:
     rows = [line.rsplit(" | ", 3)[0] for line in write_table([]) if line.startswith("| ")]
-    page = [line.rsplit(" | ", 3)[0] for line in PAGE.read_text().splitlines() if line.startswith("| ")]
-    assert page == rows
+    page = PAGE.read_text().splitlines()
+    findings = write_findings()
+    assert [
+        line.rsplit(" | ", 3)[0] for line in page if line.startswith("| ") and line not in findings
+    ] == rows
+    assert [line for line in page if line in findings[2:]] == findings[2:]
+
+
+def test_each_finding_has_its_test() -> None:
+    for finding in FINDINGS:
+        assert (Path(__file__).parents[1] / finding.test).exists(), finding
 
 
 def test_a_trial_counts_as_found_or_held() -> None:

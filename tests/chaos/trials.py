@@ -20,6 +20,7 @@ from random import Random
 from data.warehouse import project as dbt
 from myproperty import engines
 from myproperty.settings import CHECKOUT
+from tests.chaos.findings import write_findings
 from tests.chaos.kinds import KINDS, Kind, matches
 from tests.chaos.loads import Ended, Worker
 from tests.chaos.runs import Run
@@ -179,6 +180,10 @@ def write_page(trials: Sequence[Trial], revision: str) -> str:
             "date. A run is `myproperty run`. `make chaos RUNS=300 SEED=1` tries it again: a seed gives the "
             "same kinds and the same points, as calls to the database; what else happens at that moment is "
             "up to the machine. Not tried: a jump of the server's clock.",
+            "",
+            "## Found and mended",
+            "",
+            *write_findings(),
             "",
         ]
     )

@@ -18,6 +18,10 @@ from myproperty.settings import Settings
 from tests.conftest import DatabaseMaker
 from tests.dagster.instances import production_variables
 
+_BACKENDS = """
+select coalesce(array_agg(pid), '{}') from pg_stat_activity
+where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'
+"""
 NOWHERE = "postgresql://me:secret@127.0.0.1:1/dagster"
 
 
@@ -86,12 +90,33 @@ def test_the_instance_of_production_is_what_its_file_says(dagster_dsn: str, tmp_
 
 
 @pytest.mark.engine
+def test_events_share_a_connection_and_outlive_its_end(dagster_dsn: str, tmp_path: Path) -> None:
+    """The server counts sessions when they end, so all are ended before it is asked."""
+    kept: list[int] = []
+    with open_instance(tmp_path) as opened, psycopg.connect(dagster_dsn, autocommit=True) as connection:
+        for number in range(30):
+            opened.report_runless_asset_event(dg.AssetMaterialization("table", metadata={"n": number}))
+            found = connection.execute(
+                "select pg_terminate_backend(pid), pid from pg_stat_activity "
+                "where datname = current_database() and query ilike any(array['%%event_logs%%', '%%notify%%'])"
+                " and pid <> pg_backend_pid() and %s",
+                (number == 20,),
+            )
+            kept += [pid for _, pid in found]
+            row = connection.execute(_BACKENDS).fetchone()
+            assert row is not None
+            kept += row[0]
+        assert len(opened.fetch_materializations(dg.AssetKey("table"), limit=100).records) == 30
+    assert 1 <= len(set(kept)) <= 3, kept
+
+
+@pytest.mark.engine
 def test_the_bare_scheme_of_postgres_is_refused_at_once(
     dagster_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SQLAlchemy reads it as psycopg 3, and the first event of the first run would fail."""
     config = yaml.safe_load((PRODUCTION / "dagster.yaml").read_text())
-    config["storage"] = {"postgres": {"postgres_url": dagster_dsn}}
+    config["storage"]["custom"]["config"] = {"postgres_url": dagster_dsn}
     (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(config))
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     _check_refused(tmp_path, r"psycopg, on which .* set `scheme: postgresql\+psycopg2`")

@@ -48,7 +48,10 @@ def test_the_instance_is_the_one_of_production() -> None:
         assert VALUES["dagsterDaemon"][name] == {"enabled": False}
     assert VALUES["retention"] == {"enabled": False}
     postgres = VALUES["postgresql"]
-    assert postgres["postgresqlScheme"] == PRODUCTION_INSTANCE["storage"]["postgres"]["postgres_db"]["scheme"]
+    assert (
+        postgres["postgresqlScheme"]
+        == PRODUCTION_INSTANCE["storage"]["custom"]["config"]["postgres_db"]["scheme"]
+    )
     assert postgres["postgresqlParams"]["sslmode"] == "verify-full"
 
 
