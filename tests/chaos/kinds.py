@@ -186,6 +186,7 @@ KINDS = (
     ),
     Kind("kill -9 of dbt", "below a run", runs.kill_dbt, "dbt", 2, is_run=True),
     Kind("SIGSTOP of a run", "for ten seconds", runs.stop_run, LOST, 1, is_run=True),
+    Kind("SIGSTOP of dbt", "below a run, for ten seconds", runs.stop_dbt, "", 1, is_run=True),
     Kind(
         "ended connections of a run",
         "all, once; Dagster tries again",
@@ -209,6 +210,14 @@ KINDS = (
         pages.kill_pages,
         "",
         3,
+        is_run=True,
+    ),
+    Kind(
+        "SIGSTOP of `myproperty dev`",
+        "one of these for up to ten seconds; the run succeeds",
+        pages.stop_pages,
+        "",
+        2,
         is_run=True,
     ),
     Kind("two runs at once", "of the same inbox", runs.run_twice, "", 1, is_run=True),

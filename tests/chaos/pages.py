@@ -1,7 +1,8 @@
 """What disturbs `myproperty dev` while a run that was launched in Dagster's pages is under way.
 
-One of its processes is killed at a random second: the command, the web server, the daemon or the server of
-code. What is left of them ends by itself, the server of code when the runs that it has started have ended.
+One of its processes is killed or stopped at a random second: the command, the web server, the daemon or the
+server of code. After a kill, what is left of them ends by itself, the server of code when the runs that it
+has started have ended.
 """
 
 import contextlib
@@ -41,20 +42,46 @@ def kill_pages(world: World, random: Random) -> Ended:
     """Launch a run in the pages and kill one of their processes at a random second of it."""
     with started_pages(world) as (command, client):
         launch(client, ingest.name)
-        client_run = client.submit_job_execution(
-            pipeline.name, tags=run_tags(Window(DAY, DAY + timedelta(days=1)), "chaos")
-        )
-        seconds = random.uniform(0, world.seconds_of_run)
-        wait_for_end(client, client_run, seconds)
+        _, seconds = begin_run(client, world, random)
         name = random.choice(sorted(VICTIMS))
         family = list_family(command.pid)
-        for process in family:
-            if is_victim(process, name):
-                process.kill()
+        for process in list_victims(family, name):
+            process.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):
             command.wait(10)
     psutil.wait_procs(family, RUN_PATIENCE_S)
     return Ended([], family, f"{name} after {seconds:.0f} s")
+
+
+def stop_pages(world: World, random: Random) -> Ended:
+    """Launch a run in the pages and stop one of their processes for up to ten seconds; the run succeeds."""
+    said = []
+    with started_pages(world) as (command, client):
+        launch(client, ingest.name)
+        run, seconds = begin_run(client, world, random)
+        name, pause = random.choice(sorted(VICTIMS)), random.uniform(0.5, 10)
+        family = list_family(command.pid)
+        stopped = list_victims(family, name)
+        for process in stopped:
+            process.suspend()
+        time.sleep(pause)
+        for process in stopped:
+            process.resume()
+        status = wait_for_end(client, run, RUN_PATIENCE_S)
+        if status != dg.DagsterRunStatus.SUCCESS:
+            said.append(f"NO SUCCESS: {status}")
+    psutil.wait_procs(family, RUN_PATIENCE_S)
+    return Ended(said, family, f"{name} after {seconds:.0f} s, for {pause:.1f} s")
+
+
+def begin_run(client: DagsterGraphQLClient, world: World, random: Random) -> tuple[str, float]:
+    """Launch the pipeline and wait for a random second of it; return its id and these seconds."""
+    run = client.submit_job_execution(
+        pipeline.name, tags=run_tags(Window(DAY, DAY + timedelta(days=1)), "chaos")
+    )
+    seconds = random.uniform(0, world.seconds_of_run)
+    wait_for_end(client, run, seconds)
+    return run, seconds
 
 
 @contextmanager
@@ -113,8 +140,11 @@ def wait_for_end(client: DagsterGraphQLClient, run_id: str, seconds: float) -> d
     return None
 
 
-def is_victim(process: psutil.Process, name: str) -> bool:
-    """Return whether a process is the one of this name."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return VICTIMS[name] in " ".join(process.cmdline())
-    return False
+def list_victims(family: list[psutil.Process], name: str) -> list[psutil.Process]:
+    """Return the living processes of this name."""
+    found = []
+    for process in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if VICTIMS[name] in " ".join(process.cmdline()):
+                found.append(process)
+    return found

@@ -83,21 +83,37 @@ def kill_run(world: World, random: Random) -> Ended:
 
 def kill_dbt(world: World, random: Random) -> Ended:
     """`kill -9` of dbt below the command."""
+    run, found = start_until_dbt(world, random)
+    family = list_family(run.pid)
+    for process in found:
+        process.kill()
+    ended = run.wait()
+    return Ended(ended.said, family, "dbt was killed" if found else "no dbt was there")
+
+
+def stop_dbt(world: World, random: Random) -> Ended:
+    """SIGSTOP of dbt below the command for ten seconds, then SIGCONT."""
+    run, found = start_until_dbt(world, random)
+    for process in found:
+        process.suspend()
+    time.sleep(10)
+    for process in found:
+        process.resume()
+    ended = run.wait()
+    ended.point = "dbt was stopped" if found else "no dbt was there"
+    return ended
+
+
+def start_until_dbt(world: World, random: Random) -> tuple[Run, list[psutil.Process]]:
+    """Start the command and wait, from a random second on, until dbt runs below it; return its processes."""
     run = Run(world)
     run.sleep(random.uniform(world.seconds_of_run / 3, world.seconds_of_run))
-    point, family = "no dbt was there", list_family(run.pid)
     until = time.monotonic() + 30
     while time.monotonic() < until and run.process.poll() is None:
-        family = list_family(run.pid)
-        for process in family[1:]:
-            if _is_dbt(process):
-                process.kill()
-                point = "dbt was killed"
-        if point != "no dbt was there":
-            break
+        if found := [process for process in list_family(run.pid)[1:] if _is_dbt(process)]:
+            return run, found
         time.sleep(0.1)
-    ended = run.wait()
-    return Ended(ended.said, family, point)
+    return run, []
 
 
 def _is_dbt(process: psutil.Process) -> bool:
