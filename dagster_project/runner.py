@@ -283,13 +283,16 @@ def _execute_job(job: str, platform: Platform, tags: dict[str, str]) -> dg.Execu
     fields = log_fields(run_id=run_id, job=job, reading_dates=tags.get("reading_dates"))
     with fields, open_instance(platform.settings.home) as opened:
         _end_dead_runs(opened, platform)
-        result = definitions.resolve_job_def(job).execute_in_process(
-            run_id=run_id,
-            instance=opened,
-            tags=tags | {PROCESS: describe_process()},
-            run_config={} if is_json() else _QUIET,
-            raise_on_error=False,
-        )
+        try:
+            result = definitions.resolve_job_def(job).execute_in_process(
+                run_id=run_id,
+                instance=opened,
+                tags=tags | {PROCESS: describe_process()},
+                run_config={} if is_json() else _QUIET,
+                raise_on_error=False,
+            )
+        finally:
+            platform.release_loads()
         _record_runs(opened, platform)
     return result
 

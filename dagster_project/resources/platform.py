@@ -13,11 +13,16 @@ import dagster as dg
 
 from dagster_project.processes import has_ended
 from expectations.verdicts import Verdict
-from myproperty.database.roles import GATES, PIPELINE, WAREHOUSE_LOGINS, Login
+from myproperty.database.locks import share_reading_dates_of_session
+from myproperty.database.roles import ETL_ROLE, GATES, PIPELINE, WAREHOUSE_LOGINS, Login
+from myproperty.dates import Window
+from myproperty.errors import PlatformError
 from myproperty.logs import is_json
 from myproperty.settings import Settings
 
 if TYPE_CHECKING:
+    import psycopg
+
     from data.ingest.readings.results import IngestResult
     from data.ingest.validation.run import Validation
     from data.raw.warehouse import Warehouse
@@ -28,6 +33,10 @@ def _log(line: str) -> None:
     """Log the progress of a step as a JSON line; as text drop it, since Dagster's events have everything."""
     if is_json():
         dg.get_dagster_logger("progress").info(line)
+
+
+class HoldLost(PlatformError):
+    """Loads were not held off between gate A and landing."""
 
 
 class Sources:
@@ -53,7 +62,8 @@ class Sources:
 class Platform:
     """One environment. `verdicts`, `ingested` and `validated` collect the results of runs in this process.
 
-    `raw_digests` has a digest of the rows of each raw table that gate C has read whole.
+    `raw_digests` has a digest of the rows of each raw table that gate C has read whole. `_holding` is the
+    connection that holds off loads.
     """
 
     settings: Settings
@@ -62,6 +72,7 @@ class Platform:
     ingested: list["IngestResult"] = field(default_factory=list)
     validated: list["Validation"] = field(default_factory=list)
     raw_digests: dict[str, str] = field(default_factory=dict)
+    _holding: "psycopg.Connection | None" = None
 
     @property
     def oltp_dsn(self) -> str:
@@ -92,6 +103,46 @@ class Platform:
                     continue
                 watching.enter_context(watch_locks(self.dsn_of(login), tell))
             yield
+
+    def hold_loads(self, dates: Window) -> None:
+        """Wait for the loads of these dates, and hold off the next ones until `release_loads`.
+
+        The server ends the hold with this process. Raises psycopg.Error.
+        """
+        import psycopg
+
+        self.release_loads()
+        connection = psycopg.connect(
+            self.oltp_dsn, autocommit=True, application_name="holds off loads until the readings are landed"
+        )
+        try:
+            connection.execute(f"set role {ETL_ROLE}")
+            share_reading_dates_of_session(connection, dates.dates)
+        except BaseException:
+            connection.close()
+            raise
+        self._holding = connection
+
+    def require_hold(self) -> None:
+        """Raise `HoldLost` if loads were held off and no longer are."""
+        import psycopg
+
+        if self._holding is None:
+            return
+        try:
+            self._holding.execute("select 1")
+        except psycopg.Error as error:
+            self.release_loads()
+            raise HoldLost(
+                f"the connection that held off loads of these dates was lost: {error}. Nothing was landed. "
+                "Run the dates again, `myproperty run`: gate A then judges what has come meanwhile"
+            ) from error
+
+    def release_loads(self) -> None:
+        """Let loads go on."""
+        if self._holding is not None:
+            self._holding.close()
+            self._holding = None
 
     @contextmanager
     def open_sources(self) -> Iterator[Sources]:

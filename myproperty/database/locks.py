@@ -84,7 +84,10 @@ def lock_reading_dates(connection: Connection, dates: Sequence[datetime.date]) -
 
 
 def share_reading_dates_of_session(connection: Connection, dates: Sequence[datetime.date]) -> None:
-    """Wait for the loads of these dates, and let others that only wait pass. Taken by landing."""
+    """Wait for the loads of these dates, and let others that only wait pass.
+
+    Taken by landing, and by a run from before gate A until its readings are landed.
+    """
     _lock_dates(connection, dates, shared=True, of_session=True)
 
 

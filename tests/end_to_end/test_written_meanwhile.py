@@ -3,6 +3,8 @@
 These tests change the platform and run after `test_without_tenants`.
 """
 
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -59,8 +61,8 @@ def write_as_the_application(platform: Platform, number: int) -> None:
         )
 
 
-def correct_a_reading(platform: Platform, day: date) -> None:
-    """A sender corrects a value of the date that the run has just landed."""
+def correct_a_reading(platform: Platform, day: date, more: str) -> None:
+    """A sender corrects a value of the date of the run."""
     with psycopg.connect(engines.dsn(platform.settings)) as connection:
         row = connection.execute(
             "select g.identifier, g.register, r.channel, r.reading_ts, r.interval_seconds, r.value_kwh "
@@ -76,7 +78,7 @@ def correct_a_reading(platform: Platform, day: date) -> None:
     inbox.mkdir(parents=True, exist_ok=True)
     (inbox / "meanwhile.csv").write_text(
         "identifier,register,channel,unit,reading_ts,interval_seconds,value,quality,source_version\n"
-        f"{identifier},{register},{channel},kWh,{start.isoformat()},{seconds},{value + Decimal('0.001')},"
+        f"{identifier},{register},{channel},kWh,{start.isoformat()},{seconds},{value + Decimal(more)},"
         f"actual,{datetime.now(UTC).isoformat()}\n"
     )
     (result,) = ingest_inbox(platform.settings)
@@ -92,7 +94,7 @@ def test_a_run_passes_while_the_application_writes(platform: Platform) -> None:
         said.append(line)
         write_as_the_application(platform, len(said))
         if line.startswith("landed meter_readings"):
-            correct_a_reading(platform, day)
+            correct_a_reading(platform, day, "0.001")
 
     assert pending_dates(platform.settings) == []
     report = run_pipeline(day, day + timedelta(days=1), platform.settings, progress=write)
@@ -106,3 +108,38 @@ def test_a_run_passes_while_the_application_writes(platform: Platform) -> None:
         for query, fact in COUNTS.values():
             row = connection.execute(query.encode()).fetchone()
             assert row is not None and platform.query(f"select count(*) as n from {fact}")["n"][0] == row[0]
+
+
+def test_what_gate_a_judges_is_what_is_landed(platform: Platform) -> None:
+    """A file that comes after validation is validated; one that comes after gate A waits for the landing."""
+    day = platform.plan.start + timedelta(days=3)
+    landed_kwh = "select sum(value_kwh) from warehouse_staging.meter_readings where reading_date = %s"
+    ended: list[str] = []
+    with ThreadPoolExecutor(1) as threads:
+        loads: list[Future[None]] = []
+
+        def load() -> None:
+            correct_a_reading(platform, day, "0.002")
+            ended.append("loaded")
+
+        def send(line: str) -> None:
+            if line.startswith("validated") and not ended:
+                correct_a_reading(platform, day, "0.001")
+                ended.append(line)
+            elif line.startswith("Gate A"):
+                loads.append(threads.submit(load))
+                time.sleep(3)
+                assert "loaded" not in ended
+            ended.append(line)
+
+        report = run_pipeline(day, day + timedelta(days=1), platform.settings, progress=send)
+        assert report.success, report.error
+        loads[0].result(60)
+    assert any("validated again" in line for line in ended)
+    assert ended.index("loaded") > next(n for n, line in enumerate(ended) if line.startswith("Gate A"))
+    assert pending_dates(platform.settings) == [day]
+    with psycopg.connect(engines.dsn(platform.settings)) as connection:
+        before = connection.execute(landed_kwh, (day,)).fetchone()
+        assert all(each.success for each in run_pending(platform.settings))
+        after = connection.execute(landed_kwh, (day,)).fetchone()
+    assert before is not None and after is not None and after[0] - before[0] == Decimal("0.002")

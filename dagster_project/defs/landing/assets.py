@@ -12,7 +12,7 @@ from dagster_project.fences import LANDING_PASSED, READINGS_PASSED, make_fence
 from dagster_project.partitions import READING_DATES, SINGLE_RUN, left_out_of_tags, window
 from dagster_project.processes import tag_process
 from dagster_project.resources.platform import Platform
-from data.landing.entities import ENTITIES
+from data.landing.entities import ENTITIES, READINGS
 from myproperty.database.roles import PIPELINE
 
 DATED = [name for name, entity in ENTITIES.items() if entity.is_dated]
@@ -81,12 +81,16 @@ def landing_asset(entity: str) -> dg.AssetsDefinition:
 
         check_sources(context, platform, [entity])
         with permanent_unless_retryable(), platform.watch_locks(context, PIPELINE):
+            if entity == READINGS:
+                platform.require_hold()
             rows = land(
                 entity,
                 platform.oltp_dsn,
                 *window(context).bounds,
                 left_out=left_out_of_tags(context.run.tags),
             )
+        if entity == READINGS:
+            platform.release_loads()
         platform.progress(f"landed {entity}: {rows} rows")
         return dg.MaterializeResult(metadata={"rows": rows})
 

@@ -10,7 +10,9 @@ from dagster_project.partitions import READING_DATES, SINGLE_RUN, window
 from dagster_project.processes import tag_process
 from dagster_project.resources.platform import Platform
 from data.landing.entities import ENTITIES
-from myproperty.database.roles import INGEST
+from myproperty.database.roles import INGEST, PIPELINE
+from myproperty.dates import Window
+from myproperty.errors import PlatformError
 
 tables = [
     dg.AssetSpec(name, group_name="oltp", kinds={"postgres"}, description=f"The table myproperty.{name}.")
@@ -26,8 +28,13 @@ select count(*), count(distinct tenant_id), coalesce(sum(value_kwh), 0), count(*
     )
 from myproperty.meter_readings as r where reading_date >= %s and reading_date < %s
 """
+MOST_ROUNDS = 5
 # Dagster shows a tag on one line.
 TAG_LENGTH = 200
+
+
+class FilesKeepComing(PlatformError):
+    """Readings change faster than they are validated."""
 
 
 @dg.asset(
@@ -80,12 +87,17 @@ def reading_issues(
 def meter_readings(
     context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
 ) -> dg.MaterializeResult[None]:
-    """The current readings of the dates, ingested and validated: counted here, checked by gate A."""
+    """The current readings of the dates, ingested and validated: counted here, checked by gate A.
+
+    From here on until they are landed, loads of these dates wait: what gate A judges is what is landed.
+    """
     import psycopg
 
     from myproperty.database.roles import ETL_ROLE
 
     dates = window(context)
+    with permanent_unless_retryable(), platform.watch_locks(context, PIPELINE, INGEST):
+        hold_validated(platform, dates)
     with permanent_unless_retryable(), psycopg.connect(platform.oltp_dsn) as connection:
         connection.execute(f"set role {ETL_ROLE}")
         counted = connection.execute(COUNT, (dates.start, dates.end)).fetchone() or (0, 0, 0, 0, None)
@@ -96,6 +108,25 @@ def meter_readings(
     )
     return dg.MaterializeResult(
         metadata={"rows": rows, "tenants": tenants, "value_kwh": float(energy), "estimated": estimated}
+    )
+
+
+def hold_validated(platform: Platform, dates: Window) -> None:
+    """Hold off loads of these dates; first validate what came after they were validated."""
+    from data.ingest.validation.due import find_due_dates
+    from data.ingest.validation.run import validate
+
+    first, last = dates.dates[0], dates.dates[-1]
+    for _ in range(MOST_ROUNDS):
+        platform.hold_loads(dates)
+        if not find_due_dates(platform.dsn_of(INGEST), first, last):
+            return
+        platform.release_loads()
+        platform.validated += validate(platform.dsn_of(INGEST), first=first, last=last, due_only=True)
+        platform.progress("a file came after its date was validated: validated again")
+    raise FilesKeepComing(
+        f"files of {first} to {last} kept coming, {MOST_ROUNDS} times after their dates were validated. "
+        "Nothing was landed: run the dates again, `myproperty run`, when fewer files come"
     )
 
 

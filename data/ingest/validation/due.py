@@ -26,11 +26,13 @@ Instants = dict[datetime.date, datetime.datetime]
 Span = tuple[datetime.date, datetime.date, datetime.date]
 
 
-def find_due_dates(dsn: str) -> list[datetime.date]:
-    """Return the dates that are due to be validated, of all tenants, in order."""
+def find_due_dates(
+    dsn: str, first: datetime.date | None = None, last: datetime.date | None = None
+) -> list[datetime.date]:
+    """Return the dates that are due to be validated, of all tenants, in order; with bounds, those between."""
     with transaction(dsn, LOADER_ROLE) as session:
         reopen_expired(session, datetime.datetime.now(datetime.UTC).date())
-        found = [choose_dates(session, tenant, None, None, True) for tenant in list_tenants(session)]
+        found = [choose_dates(session, tenant, first, last, True) for tenant in list_tenants(session)]
     return sorted({date for dates in found for date in dates})
 
 
