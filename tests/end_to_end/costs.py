@@ -11,6 +11,7 @@ from psycopg.rows import dict_row
 from data.demo.company import list_tenants
 from myproperty import engines
 from tests.end_to_end.support import Platform
+from tests.wide_usage import WIDE_USAGE
 
 BANDS = """
 select a.tenant_id::text as tenant_id, a.unit_id::text as unit_id, lower(a.assigned_during) as assigned_from,
@@ -27,7 +28,7 @@ def check_costs(platform: Platform) -> None:
     """Compare each interval's cost with the OLTP tariffs and Python's wall clock, without dbt."""
     usage = platform.query(
         "select tenant_id, unit_id, property_id, channel, reading_ts, value_kwh, tariff_band, cost_amount "
-        "from core.fact_energy_usage where reading_date >= date '2000-01-01'"
+        f"from {WIDE_USAGE} as u where reading_date >= date '2000-01-01'"
     )
     with psycopg.connect(engines.dsn(platform.settings), row_factory=dict_row) as connection:
         bands = pd.DataFrame(connection.execute(BANDS.encode()).fetchall())

@@ -17,6 +17,7 @@ from myproperty.settings import Settings
 from tests import marts_by_pandas as by_pandas
 from tests.analyst_questions import questions
 from tests.end_to_end.marked import Marked
+from tests.wide_usage import WIDE_USAGE
 
 DAYS = 6
 # A member of the group of readers without a row in the seed, as one whose row was taken out.
@@ -27,9 +28,9 @@ RELATIONS = """
     from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
     where c.relkind in ('r', 'p', 'v', 'm') and n.nspname !~ '^(pg_|information_schema|public)' order by 1, 2
 """
-FACT = """
+FACT = f"""
 select tenant_id, meter_id, channel, reading_date, sum(value_kwh) as energy_kwh, count(*) as readings
-from core.fact_energy_usage where reading_date >= date '2000-01-01' and quality_method is distinct from '17'
+from {WIDE_USAGE} as u where reading_date >= date '2000-01-01' and quality_method is distinct from '17'
 group by 1, 2, 3, 4
 """
 MART = """

@@ -15,6 +15,7 @@ from data.ingest.validation.due import find_due_dates
 from myproperty import engines
 from tests import marts_by_pandas as by_pandas
 from tests.end_to_end.support import DAYS, FACT, MART, Platform
+from tests.wide_usage import WIDE_USAGE
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
@@ -48,8 +49,8 @@ def test_a_missing_hour_is_estimated_and_reported_in_the_mart(
         f"where reading_date = date '{SILENT_DAY}' and channel = 'generation' and quality_method = '17'"
     ).sort_values("reading_ts")
     around = platform.query(
-        "select reading_ts, value_kwh from core.fact_energy_usage where meter_id in ("
-        f"select meter_id from core.fact_energy_usage where reading_date = date '{SILENT_DAY}' "
+        f"select reading_ts, value_kwh from {WIDE_USAGE} as u where meter_id in ("
+        f"select meter_id from {WIDE_USAGE} as v where reading_date = date '{SILENT_DAY}' "
         "and quality_method = '17') and channel = 'generation' "
         f"and reading_ts in ('{SILENT_DAY} 10:45:00+00', '{SILENT_DAY} 12:00:00+00') order by reading_ts"
     )
@@ -57,8 +58,8 @@ def test_a_missing_hour_is_estimated_and_reported_in_the_mart(
     line = [round(before + (after - before) * step / 5, 6) for step in range(1, 5)]
     needed = platform.query(
         "select sum(case when channel = 'import' then -value_kwh else value_kwh end) as kwh "
-        "from core.fact_energy_usage where property_id in ("
-        f"select property_id from core.fact_energy_usage where reading_date = date '{SILENT_DAY}' "
+        f"from {WIDE_USAGE} as u where property_id in ("
+        f"select property_id from {WIDE_USAGE} as v where reading_date = date '{SILENT_DAY}' "
         "and quality_method = '17' and channel = 'generation') and channel <> 'generation' "
         f"and reading_ts >= '{SILENT_DAY} 11:00:00+00' and reading_ts < '{SILENT_DAY} 12:00:00+00' "
         "group by reading_ts order by reading_ts"

@@ -32,6 +32,7 @@ STATEMENT_TYPES = {
     "CreateSchema": "CREATE_SCHEMA",
     "Drop": "DROP_TABLE",
     "Merge": "MERGE",
+    "AlterTable": "ALTER_TABLE",
     "AlterTableSetOptions": "ALTER_TABLE",
 }
 
@@ -302,6 +303,7 @@ class InMemoryBigQuery:
             "CreateSchema": self._run_schema,
             "Drop": self._run_drop,
             "Merge": self._run_merge,
+            "AlterTable": self._run_rename,
             "AlterTableSetOptions": self._run_set_options,
         }.get(analysed.kind)
         if runner is None:
@@ -338,6 +340,18 @@ class InMemoryBigQuery:
 
     def _run_drop(self, _: str, target: tuple[str, ...], __: Any) -> tuple[Result, None]:
         self.tables.pop(self._path(target), None)
+        return Result([], []), None
+
+    def _run_rename(self, sql: str, target: tuple[str, ...], _: Any) -> tuple[Result, None]:
+        words = [token.text for token in script.tokens(sql)]
+        if [word.upper() for word in words[-3:-1]] != ["RENAME", "TO"]:
+            raise GoogleSqlError(f"only RENAME TO is run here:\n{sql}")
+        stored = self.tables.pop(self._path(target))
+        path = self._path((*target[:2], words[-1]))
+        if path in self.tables:
+            raise GoogleSqlError(f"{'.'.join(path)} is there already")
+        stored.relation = Relation(path, stored.relation.columns)
+        self.store([stored])
         return Result([], []), None
 
     def _run_set_options(self, _: str, __: Any, ___: Any) -> tuple[Result, None]:

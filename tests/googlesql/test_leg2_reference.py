@@ -228,7 +228,8 @@ def test_every_table_of_the_project_is_compared(compared: Compared) -> None:
 
 def test_the_revision_changed_the_second_day_and_kept_the_first(compared: Compared) -> None:
     before, after = (set(compared.google[stage]["fact_energy_usage"]) for stage in (0, 1))
-    days = {row[11] for row in before ^ after}
+    names = [column.name for column in _tables(compared.tables)["fact_energy_usage"].relation.columns]
+    days = {row[names.index("reading_date")] for row in before ^ after}
     assert days == {LAST_DAY}
     assert len(compared.google[1]["snap_properties"]) == len(compared.google[0]["snap_properties"]) + 1
 

@@ -32,6 +32,7 @@ from expectations.rules import WarehouseSuite
 from expectations.suites import warehouse_suites
 from myproperty.dates import Window
 from myproperty.personal import PSEUDONYMS
+from tests.wide_usage import WIDE_USAGE
 
 from .dbt_project import (
     PROJECT,
@@ -54,7 +55,7 @@ THEN = sorted(path for folder in FOLDERS.values() for path in (folder / "then").
 WITHOUT_TENANT = {"dim_date", "dim_hour", "dim_emission_factor", "mart_pipeline_runs"}
 DATED = ("run", "--select", "fact_energy_usage+")
 REBUILT = {
-    "core.fact_energy_usage": ("tenant_id", "meter_id", "channel", "reading_ts"),
+    "core.fact_energy_usage": ("meter_key", "channel", "reading_ts"),
     "marts.mart_solar_performance": ("tenant_id", "property_id", "reading_date"),
 }
 
@@ -150,9 +151,9 @@ def actual_rows(dsn: str, path: Path, columns: list[str]) -> list[dict[str, str]
     """Return the rows of the scenario's tenants in a table of `then`; of dated tables, on its dates."""
     folder, table = path.parents[1], path.stem
     schema = {"mart": "marts", "int": "staging"}.get(table.split("_")[0], "core")
-    query = sql.SQL("select {} from {} where starts_with(tenant_id, {})").format(
+    query = sql.SQL("select {} from {} as t where starts_with(tenant_id, {})").format(
         sql.SQL(", ").join(map(sql.Identifier, columns)),
-        sql.Identifier(schema, table),
+        sql.SQL(WIDE_USAGE) if table == "fact_energy_usage" else sql.Identifier(schema, table),
         sql.Literal(own_tenant(folder, "")),
     )
     if "reading_date" in columns:

@@ -1,4 +1,5 @@
-"""Upgrade a warehouse of the previous release, with rows: it gets new columns, and figures stay as they are.
+"""Upgrade a warehouse of the previous release, with rows: it gets new columns, figures stay as they are, and
+keys of text become whole numbers.
 
 `releases/<release>.json` has the tables of a release, with the types of their columns. The warehouse is built
 by this release and then reduced to them, so it has the rows of all scenarios in the former shape. Not here:
@@ -19,6 +20,7 @@ from psycopg import sql
 
 from data.landing.entities import LOADED
 from data.raw.postgres import PostgresWarehouse
+from tests.wide_usage import WIDE_USAGE
 
 from .dbt_project import SCENARIOS, DbtRun, create_raw, fetch, load_scenario, run_dbt
 
@@ -30,6 +32,24 @@ FORMER: dict[str, dict[str, str]] = json.loads(RELEASE.read_text())
 TAKEN = {"units": "floor", "meter_readings": "reason_code"}
 for _name, _column in TAKEN.items():
     del FORMER[f"raw.{_name}"][_column]
+FACT = "core.fact_energy_usage"
+# Computed from the ids that the fact had.
+COMPUTED = {FACT: {"rate_plan_band_key", "tenancy_key", "emission_factor_key"}}
+# Keys were the hexadecimal md5 of what their dimension still has.
+_MICROS = "'|' || (extract(epoch from {0}.valid_from) * 1000000)::bigint"
+_FORMER_KEYS = "\n".join(
+    [
+        "select w.*,",
+        f"md5(p.tenant_id || '|' || p.property_id || {_MICROS.format('p')}) as former_property_key,",
+        f"md5(u.tenant_id || '|' || u.unit_id || {_MICROS.format('u')}) as former_unit_key,",
+        f"md5(m.tenant_id || '|' || m.meter_id || {_MICROS.format('m')}) as former_meter_key,",
+        f"md5(r.tenant_id || '|' || r.rate_plan_id || {_MICROS.format('r')}) as former_rate_plan_key",
+        f"from {WIDE_USAGE} as w",
+        "left join core.dim_property as p using (property_key) left join core.dim_unit as u using (unit_key)",
+        "left join core.dim_meter as m using (meter_key)",
+        "left join core.dim_rate_plan as r using (rate_plan_key)",
+    ]
+)
 DAYS = date(2026, 7, 1), date(2026, 7, 5)
 RUN = date(2026, 7, 2), date(2026, 7, 3)
 NO_TESTS = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
@@ -94,10 +114,13 @@ def reduce_to_former(dsn: str, now: Shape) -> None:
     """Make the shape of the former release: without newer tables and columns, with those that are gone."""
     with psycopg.connect(dsn) as connection:
         connection.execute("drop schema bi cascade")
+        reduce_fact(connection)
         for name in now.keys() - FORMER.keys():
             connection.execute(sql.SQL("drop table {} cascade").format(table(name)))
         for name, columns in FORMER.items():
             connection.execute(sql.SQL("create table if not exists {} ()").format(table(name)))
+            if name == FACT:
+                continue
             for column in now.get(name, {}).keys() - columns.keys():
                 drop = sql.SQL("alter table {} drop column {} cascade")
                 connection.execute(drop.format(table(name), sql.Identifier(column)))
@@ -105,6 +128,34 @@ def reduce_to_former(dsn: str, now: Shape) -> None:
                 add = sql.SQL("alter table {} add column {} {}")
                 kind = sql.SQL(columns[column])
                 connection.execute(add.format(table(name), sql.Identifier(column), kind))
+            for column in changed_types(name, now):
+                alter = sql.SQL("alter table {} alter column {} type {}")
+                kind = sql.SQL(columns[column])
+                connection.execute(alter.format(table(name), sql.Identifier(column), kind))
+
+
+def changed_types(name: str, now: Shape) -> set[str]:
+    former = FORMER.get(name, {})
+    return {column for column, kind in now.get(name, {}).items() if former.get(column, kind) != kind}
+
+
+def reduce_fact(connection: psycopg.Connection[Any]) -> None:
+    """Give the fact the ids, prices and keys of text that it had, from its dimensions."""
+    columns = [
+        sql.SQL("{}::{} as {}").format(
+            sql.Identifier(f"former_{name}" if name.endswith("_key") else name),
+            sql.SQL(kind),
+            sql.Identifier(name),
+        )
+        for name, kind in FORMER[FACT].items()
+    ]
+    connection.execute(
+        sql.SQL("create table core.former as select {} from ({}) as keyed").format(
+            sql.SQL(", ").join(columns), sql.SQL(_FORMER_KEYS)
+        )
+    )
+    connection.execute("drop table core.fact_energy_usage cascade")
+    connection.execute("alter table core.former rename to fact_energy_usage")
 
 
 def upgrade_raw(dsn: str) -> dict[str, list[str]]:
@@ -150,12 +201,16 @@ def assert_same(found: Rows, expected: Rows, name: str) -> None:
     assert sorted(map(key_of, found)) == sorted(map(key_of, expected)), name
 
 
-def test_this_release_changes_no_type_of_a_column(upgrade: Upgrade) -> None:
-    for name, columns in upgrade.now.items():
-        former = FORMER.get(name, {})
-        assert {c: t for c, t in columns.items() if c in former} == {
-            c: t for c, t in former.items() if c in columns
-        }, name
+def test_this_release_changes_the_type_of_keys_alone(upgrade: Upgrade) -> None:
+    changed = {
+        (name, column, FORMER[name][column], columns[column])
+        for name, columns in upgrade.now.items()
+        for column in changed_types(name, upgrade.now)
+    }
+    assert len(changed) > 10
+    assert {(column.endswith("_key"), *kinds) for _, column, *kinds in changed} == {(True, "text", "bigint")}
+    dated = {name for name, *_ in changed if "reading_date" in upgrade.now[name]}
+    assert dated == {FACT}, "the other tables are made again from their sources"
 
 
 def test_raw_tables_get_their_new_columns_and_report_them(upgrade: Upgrade) -> None:
@@ -181,7 +236,7 @@ def test_dates_that_the_run_did_not_build_keep_their_figures(upgrade: Upgrade) -
     dated = [name for name in upgrade.before if "reading_date" in upgrade.now[name] and name in FORMER]
     assert any(upgrade.new_columns(name) for name in dated)
     for name in dated:
-        former = FORMER[name].keys() & upgrade.now[name].keys()
+        former = FORMER[name].keys() & upgrade.now[name].keys() | COMPUTED.get(name, set())
         built = [row for row in upgrade.after[name] if row["reading_date"] == RUN[0]]
         kept = [row for row in upgrade.after[name] if row["reading_date"] != RUN[0]]
         assert_same(
@@ -195,7 +250,7 @@ def test_dates_that_the_run_did_not_build_keep_their_figures(upgrade: Upgrade) -
             [{column: row[column] for column in former} for row in others],
             name,
         )
-        assert all(row[column] is None for row in kept for column in upgrade.new_columns(name))
+        assert all(row[column] is None for row in kept for column in upgrade.new_columns(name) - former)
 
 
 def test_readers_of_energy_find_all_dates(upgrade: Upgrade) -> None:
@@ -211,6 +266,16 @@ def test_readers_of_energy_find_all_dates(upgrade: Upgrade) -> None:
     assert len({row["reading_date"] for row in before}) > 1
     assert after == before
     assert not any(row["is_held"] for row in upgrade.energy[1] if row["reading_date"] != RUN[0])
+
+
+def test_a_converted_table_with_a_column_of_somebody_else_is_refused(upgrade: Upgrade) -> None:
+    with psycopg.connect(upgrade.dsn) as connection:
+        connection.execute(f"alter table {FACT} add column tenancy_id text, add column extra text")
+    ran = run_dbt(upgrade.dsn, upgrade.target, ("run", "--select", "fact_energy_usage"), *RUN)
+    with psycopg.connect(upgrade.dsn) as connection:
+        connection.execute(f"alter table {FACT} drop column tenancy_id, drop column extra")
+    assert f"{FACT} was not changed. extra is in the table" in ran.failures["fact_energy_usage"]
+    assert "tenancy_id" not in ran.failures["fact_energy_usage"]
 
 
 def test_a_column_of_another_type_is_refused_before_anything_is_written(upgrade: Upgrade) -> None:

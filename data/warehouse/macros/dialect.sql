@@ -79,12 +79,23 @@
 {# -- keys ----------------------------------------------------------------------------------------------- #}
 
 {% macro surrogate_key(columns) -%}
-    {#- Hexadecimal md5 of the columns' texts, joined by '|'; equal on both engines. -#}
+    {#- A whole number from 0 to 2^60 - 1: the first 60 bits of the md5 of the columns' texts, joined by '|'. Equal on
+        both engines and in every build. Of a million rows, two have the same key once in two million tables; `unique`
+        on the key then fails the build. -#}
     {%- set parts = [] -%}
     {%- for column in columns -%}
         {%- do parts.append("coalesce(cast(" ~ column ~ " as " ~ sql_type('string') ~ "), '')") -%}
     {%- endfor -%}
-    {{ return(dbt.hash(parts | join(" || '|' || "))) }}
+    {{ return(first_60_bits(dbt.hash(parts | join(" || '|' || ")))) }}
+{%- endmacro %}
+
+{% macro first_60_bits(digits) -%}
+    {#- The whole number of the first fifteen hexadecimal digits of a text. -#}
+    {{ return(adapter.dispatch('first_60_bits')(digits)) }}
+{%- endmacro %}
+{% macro default__first_60_bits(digits) -%} cast(concat('0x', substr({{ digits }}, 1, 15)) as int64) {%- endmacro %}
+{% macro postgres__first_60_bits(digits) -%}
+    cast(cast('x' || substr({{ digits }}, 1, 15) as bit(60)) as bigint)
 {%- endmacro %}
 
 {# -- time ----------------------------------------------------------------------------------------------- #}

@@ -48,16 +48,22 @@
 {%- endmacro %}
 
 {% macro default__process_schema_changes(on_schema_change, source_relation, target_relation) -%}
-    {#- Of a model by reading date, which keeps the dates that a run does not build: a new column is added, any other
-        change is refused, because the kept dates have the former column. -#}
+    {#- Of a model by reading date, which keeps the dates that a run does not build: a new column is added, and rows
+        are converted where this release knows how. Any other change is refused, because the kept dates have the
+        former column. -#}
     {%- set changes = check_for_schema_changes(source_relation, target_relation) -%}
     {%- set name = target_relation.schema ~ '.' ~ target_relation.identifier -%}
+    {%- set shape = former_shapes().get(target_relation.identifier, {'computed': {}, 'gone': []}) -%}
+    {%- set converted = [] -%}
     {%- set refused = [] -%}
-    {%- for column in changes.target_not_in_source -%}
+    {%- for column in changes.target_not_in_source if column.name in shape.gone -%}
+        {%- do converted.append(column.name) -%}
+    {%- endfor -%}
+    {%- for column in changes.target_not_in_source if column.name not in shape.gone -%}
         {%- do refused.append(column.name ~ ' is in the table and no longer in the model: after its readers moved, '
             ~ '`alter table ' ~ name ~ ' drop column ' ~ column.name ~ '`') -%}
     {%- endfor -%}
-    {%- for column in changes.new_target_types -%}
+    {%- for column in changes.new_target_types if not (converted and column.column_name in shape.computed) -%}
         {%- do refused.append(column.column_name ~ ' is ' ~ column.new_type ~ ' in the model and of another type in '
             ~ 'the table: convert it with `alter table`, or drop the table and build all of its dates, '
             ~ '`myproperty run --from D --to D`') -%}
@@ -65,7 +71,11 @@
     {%- if refused -%}
         {{ exceptions.raise_compiler_error(name ~ ' was not changed. ' ~ refused | join('. ') ~ '.') }}
     {%- endif -%}
-    {%- do add_new_columns(target_relation, changes.source_not_in_target) -%}
+    {%- if converted -%}
+        {%- do convert_rows(target_relation, shape) -%}
+    {%- else -%}
+        {%- do add_new_columns(target_relation, changes.source_not_in_target) -%}
+    {%- endif -%}
     {{ return(changes.source_columns) }}
 {%- endmacro %}
 

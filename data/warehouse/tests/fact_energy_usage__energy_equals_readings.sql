@@ -17,15 +17,19 @@ with readings as (
 
 usage as (
     select
-        tenant_id,
-        meter_id,
-        channel,
-        reading_date,
+        energy.tenant_id,
+        meters.meter_id,
+        energy.channel,
+        energy.reading_date,
         count(*) as intervals,
-        sum(coalesce(value_kwh, held_kwh)) as energy_kwh
-    from {{ ref('fact_energy_usage') }}
-    where {{ in_range() }}
-    group by tenant_id, meter_id, channel, reading_date
+        sum(coalesce(energy.value_kwh, energy.held_kwh)) as energy_kwh
+    from {{ ref('fact_energy_usage') }} as energy
+    left join {{ ref('dim_meter') }} as meters
+        on
+            energy.tenant_id = meters.tenant_id
+            and energy.meter_key = meters.meter_key
+    where {{ in_range('energy.reading_date') }}
+    group by energy.tenant_id, meters.meter_id, energy.channel, energy.reading_date
 )
 
 select

@@ -55,10 +55,11 @@ from (
     where reading_date >= $start and reading_date < $end
 ) as c
 full join (
-    select tenant_id, property_id, reading_date, sum(value_kwh) as generation_kwh
-    from ${prefix}core.fact_energy_usage
-    where reading_date >= $start and reading_date < $end and channel = 'generation'
-    group by tenant_id, property_id, reading_date
+    select u.tenant_id, m.property_id, u.reading_date, sum(u.value_kwh) as generation_kwh
+    from ${prefix}core.fact_energy_usage as u
+    left join ${prefix}core.dim_meter as m on m.tenant_id = u.tenant_id and m.meter_key = u.meter_key
+    where u.reading_date >= $start and u.reading_date < $end and u.channel = 'generation'
+    group by u.tenant_id, m.property_id, u.reading_date
 ) as f
     on f.tenant_id = c.tenant_id and f.property_id = c.property_id and f.reading_date = c.reading_date
 left join (

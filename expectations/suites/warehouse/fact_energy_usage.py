@@ -41,14 +41,15 @@ select tenant_id, cast(reading_date as $text) as reading_date, channel,
        sum(same_key - 1) as duplicate_rows, sum(negative) as negative_rows,
        sum(without_quality) as rows_without_quality
 from (
-    select tenant_id, reading_date, channel, meter_id, reading_ts,
-           count(*) as same_key, sum(value_kwh) as value_kwh,
-           sum(held_kwh) as held_kwh,
-           sum(case when coalesce(value_kwh, held_kwh) < 0 then 1 else 0 end) as negative,
-           sum(case when quality is null then 1 else 0 end) as without_quality
-    from ${prefix}core.fact_energy_usage
-    where reading_date >= $start and reading_date < $end
-    group by tenant_id, reading_date, channel, meter_id, reading_ts
+    select f.tenant_id, f.reading_date, f.channel, m.meter_id, f.reading_ts,
+           count(*) as same_key, sum(f.value_kwh) as value_kwh,
+           sum(f.held_kwh) as held_kwh,
+           sum(case when coalesce(f.value_kwh, f.held_kwh) < 0 then 1 else 0 end) as negative,
+           sum(case when f.quality is null then 1 else 0 end) as without_quality
+    from ${prefix}core.fact_energy_usage as f
+    left join ${prefix}core.dim_meter as m on m.tenant_id = f.tenant_id and m.meter_key = f.meter_key
+    where f.reading_date >= $start and f.reading_date < $end
+    group by f.tenant_id, f.reading_date, f.channel, m.meter_id, f.reading_ts
 ) as keyed
 group by tenant_id, reading_date, channel
 """,

@@ -6,22 +6,26 @@
 
 with usage as (
     select
-        tenant_id,
-        property_id,
-        meter_id,
-        channel,
-        reading_ts,
-        reading_date,
-        interval_seconds,
-        value_kwh,
-        is_estimated,
-        day_expected_intervals,
-        is_held,
-        accepted_until
-    from {{ ref('fact_energy_usage') }}
+        energy.tenant_id,
+        meters.property_id,
+        meters.meter_id,
+        energy.channel,
+        energy.reading_ts,
+        energy.reading_date,
+        energy.interval_seconds,
+        energy.value_kwh,
+        energy.is_estimated,
+        energy.day_expected_intervals,
+        energy.is_held,
+        energy.accepted_until
+    from {{ ref('fact_energy_usage') }} as energy
+    left join {{ ref('dim_meter') }} as meters
+        on
+            energy.tenant_id = meters.tenant_id
+            and energy.meter_key = meters.meter_key
     where
-        {{ in_range() }}
-        and channel in ('generation', 'export', 'import')
+        {{ in_range('energy.reading_date') }}
+        and energy.channel in ('generation', 'export', 'import')
 ),
 
 holds as (

@@ -6,25 +6,45 @@
 
 with usage as (
     select
-        tenant_id,
-        property_id,
-        unit_id,
-        tenancy_id,
-        meter_id,
-        channel,
-        reading_date,
-        value_kwh,
-        is_estimated,
-        rate_plan_id,
-        currency,
-        cost_amount,
-        day_expected_intervals,
-        is_held,
-        held_kwh,
-        accepted_until,
-        feed_in_amount
-    from {{ ref('fact_energy_usage') }}
-    where {{ in_range() }}
+        energy.tenant_id,
+        meters.property_id,
+        nullif(units.unit_id, 'unknown') as unit_id,
+        tenancies.tenancy_id,
+        meters.meter_id,
+        energy.channel,
+        energy.reading_date,
+        energy.value_kwh,
+        energy.is_estimated,
+        nullif(plans.rate_plan_id, 'unknown') as rate_plan_id,
+        bands.currency,
+        energy.cost_amount,
+        energy.day_expected_intervals,
+        energy.is_held,
+        energy.held_kwh,
+        energy.accepted_until,
+        energy.feed_in_amount
+    from {{ ref('fact_energy_usage') }} as energy
+    left join {{ ref('dim_meter') }} as meters
+        on
+            energy.tenant_id = meters.tenant_id
+            and energy.meter_key = meters.meter_key
+    left join {{ ref('dim_unit') }} as units
+        on
+            energy.tenant_id = units.tenant_id
+            and energy.unit_key = units.unit_key
+    left join {{ ref('bridge_unit_tenancy') }} as tenancies
+        on
+            energy.tenant_id = tenancies.tenant_id
+            and energy.tenancy_key = tenancies.tenancy_key
+    left join {{ ref('dim_rate_plan') }} as plans
+        on
+            energy.tenant_id = plans.tenant_id
+            and energy.rate_plan_key = plans.rate_plan_key
+    left join {{ ref('dim_rate_plan_band') }} as bands
+        on
+            energy.tenant_id = bands.tenant_id
+            and energy.rate_plan_band_key = bands.rate_plan_band_key
+    where {{ in_range('energy.reading_date') }}
 ),
 
 -- Unit, tenancy and rate plan hold for whole dates, so a meter has one of each on a date.

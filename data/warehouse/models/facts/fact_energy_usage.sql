@@ -1,8 +1,8 @@
 {{ config(
-    cluster_by=['tenant_id', 'property_id', 'meter_id'],
+    cluster_by=['tenant_id', 'property_key', 'meter_key'],
     indexes=[
-        {'columns': ['reading_date', 'tenant_id', 'property_id']},
-        {'columns': ['tenant_id', 'meter_id', 'channel', 'reading_ts'], 'unique': true},
+        {'columns': ['reading_date', 'property_key']},
+        {'columns': ['meter_key', 'channel', 'reading_ts'], 'unique': true},
     ],
 ) }}
 {{ by_reading_date(has_intervals=true) }}
@@ -169,13 +169,10 @@ clocked as (
 priced as (
     select
         clocked.*,
-        tenancies.tenancy_id,
+        tenancies.tenancy_key,
         plans.rate_plan_id,
-        bands.rate_plan_band_id,
-        bands.band as tariff_band,
-        bands.currency,
-        bands.unit_amount,
-        bands.tax_rate
+        bands.rate_plan_band_key,
+        bands.unit_amount
     from clocked
     left join tenancies
         on
@@ -205,8 +202,7 @@ keyed as (
         property_versions.property_key,
         unit_versions.unit_key,
         plan_versions.rate_plan_key,
-        factors.factor_id as emission_factor_id,
-        factors.kg_co2e_per_kwh
+        factors.emission_factor_key
     from priced
     left join property_versions
         on
@@ -241,15 +237,13 @@ select
     unit_key,
     meter_key,
     rate_plan_key,
-    property_id,
-    unit_id,
-    tenancy_id,
-    meter_id,
+    rate_plan_band_key,
+    tenancy_key,
+    emission_factor_key,
     channel,
     reading_ts,
     reading_date,
     local_ts,
-    cast(local_ts as date) as local_date,
     local_hour,
     interval_seconds,
     {{ as_energy('value_kwh') }} as value_kwh,
@@ -259,19 +253,9 @@ select
     is_estimated,
     version,
     source_version,
-    rate_plan_id,
-    rate_plan_band_id,
-    tariff_band,
-    currency,
-    unit_amount,
-    tax_rate,
     {{ as_energy("case when charge = 'grid' then value_kwh * unit_amount end") }} as cost_amount,
-    emission_factor_id,
-    kg_co2e_per_kwh,
     day_expected_intervals,
     day_actual_intervals,
-    {{ share_pct('day_actual_intervals', 'day_expected_intervals') }} as day_completeness_pct,
-    day_actual_intervals >= day_expected_intervals as is_day_complete,
     is_held,
     {{ as_energy('held_kwh') }} as held_kwh,
     accepted_until,

@@ -12,13 +12,16 @@ with intervals as (
     where {{ in_range() }}
 ),
 
+tenancies as (
+    select * from {{ ref('stg_oltp__tenancies') }}
+),
+
 days as (
     select
         tenant_id,
         property_id,
         participant_id,
         reading_date,
-        max(tenancy_id) as tenancy_id,
         max(allocation_method) as allocation_method,
         count(*) as intervals,
         sum(case when is_complete then 0 else 1 end) as incomplete_intervals,
@@ -39,25 +42,30 @@ days as (
 )
 
 select
-    tenant_id,
-    property_id,
-    participant_id,
-    reading_date,
-    tenancy_id,
-    allocation_method,
-    cast(intervals as {{ sql_type('integer') }}) as intervals,
-    cast(incomplete_intervals as {{ sql_type('integer') }}) as incomplete_intervals,
-    cast(revised_intervals as {{ sql_type('integer') }}) as revised_intervals,
-    first_revised_at,
-    last_revised_at,
-    {{ as_energy('load_kwh') }} as load_kwh,
-    {{ as_energy('estimated_kwh') }} as estimated_kwh,
-    {{ as_energy('solar_kwh') }} as solar_kwh,
-    {{ as_energy('grid_kwh') }} as grid_kwh,
-    {{ as_energy('generation_kwh') }} as generation_kwh,
-    {{ as_energy('surplus_kwh') }} as surplus_kwh,
-    {{ as_decimal('solar_revenue_amount', 20, 9) }} as solar_revenue_amount,
-    {{ as_decimal('solar_amount', 20, 9) }} as solar_amount,
-    {{ as_decimal('solar_at_grid_price_amount', 20, 9) }} as solar_at_grid_price_amount,
-    {{ as_decimal('solar_at_grid_price_amount - solar_amount', 20, 9) }} as saving_amount
+    days.tenant_id,
+    days.property_id,
+    days.participant_id,
+    days.reading_date,
+    tenancies.tenancy_id,
+    days.allocation_method,
+    cast(days.intervals as {{ sql_type('integer') }}) as intervals,
+    cast(days.incomplete_intervals as {{ sql_type('integer') }}) as incomplete_intervals,
+    cast(days.revised_intervals as {{ sql_type('integer') }}) as revised_intervals,
+    days.first_revised_at,
+    days.last_revised_at,
+    {{ as_energy('days.load_kwh') }} as load_kwh,
+    {{ as_energy('days.estimated_kwh') }} as estimated_kwh,
+    {{ as_energy('days.solar_kwh') }} as solar_kwh,
+    {{ as_energy('days.grid_kwh') }} as grid_kwh,
+    {{ as_energy('days.generation_kwh') }} as generation_kwh,
+    {{ as_energy('days.surplus_kwh') }} as surplus_kwh,
+    {{ as_decimal('days.solar_revenue_amount', 20, 9) }} as solar_revenue_amount,
+    {{ as_decimal('days.solar_amount', 20, 9) }} as solar_amount,
+    {{ as_decimal('days.solar_at_grid_price_amount', 20, 9) }} as solar_at_grid_price_amount,
+    {{ as_decimal('days.solar_at_grid_price_amount - days.solar_amount', 20, 9) }} as saving_amount
 from days
+left join tenancies
+    on
+        days.tenant_id = tenancies.tenant_id
+        and days.participant_id = tenancies.unit_id
+        and {{ on_date('tenancies', 'days.reading_date', 'occupied_from', 'occupied_to') }}

@@ -2,7 +2,7 @@
     cluster_by=['tenant_id', 'property_id', 'participant_id'],
     indexes=[
         {'columns': ['reading_date', 'tenant_id', 'property_id']},
-        {'columns': ['tenant_id', 'property_id', 'interval_started_at', 'participant_id'], 'unique': true},
+        {'columns': ['tenant_id', 'participant_id', 'interval_started_at'], 'unique': true},
     ],
 ) }}
 {{ by_reading_date(has_intervals=true) }}
@@ -10,20 +10,28 @@
 -- The rules of docs/billing.md, computed a second time from the fact, to compare the ledger with them.
 with usage as (
     select
-        tenant_id,
-        property_id,
-        unit_id,
-        meter_id,
-        channel,
-        reading_ts,
-        reading_date,
-        local_ts,
-        interval_seconds,
-        value_kwh,
-        is_estimated,
-        version
-    from {{ ref('fact_energy_usage') }}
-    where {{ in_range() }}
+        energy.tenant_id,
+        meters.property_id,
+        nullif(units.unit_id, 'unknown') as unit_id,
+        meters.meter_id,
+        energy.channel,
+        energy.reading_ts,
+        energy.reading_date,
+        energy.local_ts,
+        energy.interval_seconds,
+        energy.value_kwh,
+        energy.is_estimated,
+        energy.version
+    from {{ ref('fact_energy_usage') }} as energy
+    left join {{ ref('dim_meter') }} as meters
+        on
+            energy.tenant_id = meters.tenant_id
+            and energy.meter_key = meters.meter_key
+    left join {{ ref('dim_unit') }} as units
+        on
+            energy.tenant_id = units.tenant_id
+            and energy.unit_key = units.unit_key
+    where {{ in_range('energy.reading_date') }}
 ),
 
 methods as (
@@ -226,7 +234,6 @@ entitled as (
         participants.property_id,
         participants.reading_date,
         participants.participant_id,
-        tenancies.tenancy_id,
         rate_plans.rate_plan_id,
         coalesce(shares.share, 0) as share,
         tenancies.tenancy_id is not null or participants.participant_id = participants.property_id as is_entitled
@@ -265,7 +272,6 @@ rows_of_intervals as (
         intervals.is_complete,
         intervals.generation_kwh,
         entitled.participant_id,
-        entitled.tenancy_id,
         entitled.rate_plan_id,
         entitled.share,
         entitled.is_entitled,
@@ -410,7 +416,6 @@ select
     rows_of_intervals.interval_started_at,
     rows_of_intervals.interval_seconds,
     rows_of_intervals.participant_id,
-    rows_of_intervals.tenancy_id,
     rows_of_intervals.allocation_method,
     rows_of_intervals.is_complete,
     rows_of_intervals.is_revised,

@@ -24,17 +24,21 @@ arrays as (
 
 generation as (
     select
-        tenant_id,
-        property_id,
-        meter_id,
-        reading_ts,
-        reading_date,
-        interval_seconds,
-        value_kwh
-    from {{ ref('fact_energy_usage') }}
+        energy.tenant_id,
+        meters.property_id,
+        meters.meter_id,
+        energy.reading_ts,
+        energy.reading_date,
+        energy.interval_seconds,
+        energy.value_kwh
+    from {{ ref('fact_energy_usage') }} as energy
+    left join {{ ref('dim_meter') }} as meters
+        on
+            energy.tenant_id = meters.tenant_id
+            and energy.meter_key = meters.meter_key
     where
-        {{ in_range() }}
-        and channel = 'generation'
+        {{ in_range('energy.reading_date') }}
+        and energy.channel = 'generation'
 ),
 
 days as (
