@@ -17,6 +17,7 @@ from .compile import Build, Stage, build
 from .conftest import NO_TESTS, WAREHOUSE, Stages
 from .engine import Column, Relation
 from .in_memory import Stored
+from .prune import unpruned
 
 FORMER: dict[str, dict[str, str]] = json.loads(
     (WAREHOUSE.parents[1] / "tests" / "warehouse" / "releases" / "0.2.0.json").read_text()
@@ -160,3 +161,6 @@ def test_rows_of_a_table_with_keys_of_text_are_converted(stages: Stages, convert
     assert in_order(as_dicts(after)) == in_order(expected)
     if name == FACT:
         assert all(any(row[key] is not None for row in kept) for key in COMPUTED)
+    sent = [s.sql for i in converted.invocations for s in i.statements if before.relation.quoted in s.sql]
+    assert any("__converted" in sql for sql in sent)
+    assert [str(u) for sql in sent for u in unpruned(sql, {before.relation.path: "reading_date"})] == []

@@ -79,14 +79,20 @@
 {# -- keys ----------------------------------------------------------------------------------------------- #}
 
 {% macro surrogate_key(columns) -%}
-    {#- A whole number from 0 to 2^60 - 1: the first 60 bits of the md5 of the columns' texts, joined by '|'. Equal on
-        both engines and in every build. Of a million rows, two have the same key once in two million tables; `unique`
-        on the key then fails the build. -#}
+    {#- Hexadecimal md5 of the columns' texts, joined by '|'; equal on both engines. For rows of facts, of which there
+        may be billions. -#}
     {%- set parts = [] -%}
     {%- for column in columns -%}
         {%- do parts.append("coalesce(cast(" ~ column ~ " as " ~ sql_type('string') ~ "), '')") -%}
     {%- endfor -%}
-    {{ return(first_60_bits(dbt.hash(parts | join(" || '|' || ")))) }}
+    {{ return(dbt.hash(parts | join(" || '|' || "))) }}
+{%- endmacro %}
+
+{% macro dimension_key(columns) -%}
+    {#- A whole number from 0 to 2^60 - 1 for a row of a dimension, since facts repeat it; equal on both engines and in
+        every build. Of a million rows two have the same key once in two million dimensions: `unique` on the key then
+        fails the build. -#}
+    {{ return(first_60_bits(surrogate_key(columns))) }}
 {%- endmacro %}
 
 {% macro first_60_bits(digits) -%}

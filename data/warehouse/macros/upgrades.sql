@@ -25,7 +25,7 @@
 {%- endmacro %}
 
 {% macro key_if_known(id, parents) -%}
-    case when {{ id }} is not null then {{ surrogate_key(parents + [id]) }} end
+    case when {{ id }} is not null then {{ dimension_key(parents + [id]) }} end
 {%- endmacro %}
 
 {% macro rows_of_former_shape(relation, shape) -%}

@@ -55,7 +55,7 @@
     )
 
     select
-        {{ surrogate_key(ids + [epoch_micros('valid_from')]) }} as {{ key }},
+        {{ dimension_key(ids + [epoch_micros('valid_from')]) }} as {{ key }},
         {{ names }}
     from members
 {%- endmacro %}

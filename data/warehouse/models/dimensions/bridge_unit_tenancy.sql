@@ -11,7 +11,7 @@ units as (
 )
 
 select
-    {{ surrogate_key(['tenancies.tenant_id', 'tenancies.tenancy_id']) }} as tenancy_key,
+    {{ dimension_key(['tenancies.tenant_id', 'tenancies.tenancy_id']) }} as tenancy_key,
     tenancies.tenant_id,
     tenancies.tenancy_id,
     tenancies.unit_id,

@@ -1,6 +1,6 @@
 -- A factor is used from its year until the next edition for the same grid, never for an earlier year.
 select
-    {{ surrogate_key(['factor_id']) }} as emission_factor_key,
+    {{ dimension_key(['factor_id']) }} as emission_factor_key,
     factor_id,
     region,
     scope,

@@ -7,7 +7,7 @@ plans as (
 )
 
 select
-    {{ surrogate_key(['bands.tenant_id', 'bands.rate_plan_band_id']) }} as rate_plan_band_key,
+    {{ dimension_key(['bands.tenant_id', 'bands.rate_plan_band_id']) }} as rate_plan_band_key,
     bands.tenant_id,
     bands.rate_plan_band_id,
     bands.rate_plan_id,
