@@ -93,7 +93,12 @@ def start_warm(settings: Settings, folder: Path) -> WarmDbt:
     address = str(folder / "calls")
     process = subprocess.Popen(
         [sys.executable, "-u", "-m", "data.warehouse.preparsed", address],
-        env={**os.environ, **names_of_relations(settings), **with_parse(settings, folder)},
+        env={
+            **os.environ,
+            "MYPROPERTY_DBT_TARGET": settings.warehouse,
+            **names_of_relations(settings),
+            **with_parse(settings, folder),
+        },
         cwd=CHECKOUT,
         stdout=subprocess.PIPE,
         text=True,

@@ -139,12 +139,17 @@ class PostgresWarehouse:
         return []
 
     def stamp_relations(self) -> dict[str, str]:
-        """See `Warehouse`. The server counts the rows written; it counts from zero after a crash."""
+        """See `Warehouse`. The server counts the rows written; it counts from zero after a crash.
+
+        A view is what its rule and its entry in the catalogue are, which hold its rights and options.
+        """
         with transaction(self._connections) as session:
             found = session.rows(
                 "select nspname || '.' || relname, concat_ws(' ', c.oid, relfilenode,"
                 " pg_stat_get_tuples_inserted(c.oid) + pg_stat_get_tuples_updated(c.oid)"
-                " + pg_stat_get_tuples_deleted(c.oid))"
+                " + pg_stat_get_tuples_deleted(c.oid),"
+                " (select concat_ws(' ', c.xmin, max(r.xmin::text)) from pg_rewrite as r"
+                " where r.ev_class = c.oid and relkind = 'v'))"
                 " from pg_class as c join pg_namespace as n on n.oid = relnamespace"
                 " where relkind in ('r', 'v')"
             )

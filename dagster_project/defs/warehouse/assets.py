@@ -7,7 +7,7 @@ temporary tables and take a snapshot twice. Asset names are in `translator.py`.
 """
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from dagster_dbt import DbtCliResource, dbt_assets
 from dagster_project.defs.warehouse.translator import LAYERS, Translator, asset_key
 from dagster_project.defs.warehouse.unchanged import (
     Built,
+    Unchanged,
     adopt_built,
     find_unchanged,
     keep_built,
@@ -47,10 +48,13 @@ QUALITY_STEP = "dbt_quality"
 # Before all gates: a right that was taken away does not wait for a night that passes them.
 READERS_STEP = "dbt_readers"
 DIMENSIONS_STEP = "dbt_dimensions"
-# What these steps were built from, and what they built. Of the dimensions: of a run beside its dbt, of the
-# last published run kept.
-_BUILT = "dbt_dimensions.json"
-_BUILT_READERS = "dbt_readers.json"
+FACTS_STEP = "dbt_facts"
+MARTS_STEP = "dbt_marts"
+# They leave out what is unchanged since the last published run.
+_CHANGED_ALONE = (DIMENSIONS_STEP, FACTS_STEP, MARTS_STEP)
+# Of a run, beside its dbt: what the step was built from, and what it built.
+_BUILT = "built.json"
+_NOTHING = Unchanged()
 # step -> (dbt selection, dbt exclusion, has reading dates, the fence before it)
 # A step excludes the later steps: dbt would run the tests that a later model has on an earlier one.
 STEPS: dict[str, tuple[str, str, bool, dg.AssetKey | None]] = {
@@ -61,8 +65,8 @@ STEPS: dict[str, tuple[str, str, bool, dg.AssetKey | None]] = {
         False,
         RAW_PASSED,
     ),
-    "dbt_facts": (_DATED, "tag:mart", True, DIMENSIONS_PASSED),
-    "dbt_marts": ("tag:mart tag:public", _QUALITY, True, FACTS_PASSED),
+    FACTS_STEP: (_DATED, "tag:mart", True, DIMENSIONS_PASSED),
+    MARTS_STEP: ("tag:mart tag:public", _QUALITY, True, FACTS_PASSED),
     QUALITY_STEP: (_QUALITY, "", False, None),
 }
 
@@ -90,12 +94,12 @@ def dbt_step(name: str, manifest: Path) -> dg.AssetsDefinition:
     ) -> Iterator[Any]:
         watching = platform.watch_locks(context, PIPELINE, WAREHOUSE_DBT)
         with permanent_unless_retryable(), watching, one_dbt_at_a_time(platform.oltp_dsn):
-            if name == DIMENSIONS_STEP:
-                yield from _build_changed(context, dbt, warm_dbt, platform)
+            dates = window(context) if has_dates else None
+            if name in _CHANGED_ALONE:
+                yield from _build_changed(context, dbt, warm_dbt, platform, dates)
             elif name == READERS_STEP:
                 yield from _build_readers(context, dbt, warm_dbt, platform)
             else:
-                dates = window(context) if has_dates else None
                 yield from _build(context, dbt, warm_dbt, platform, dates=dates)
 
     return build
@@ -108,9 +112,9 @@ def _build(
     platform: Platform,
     *,
     dates: Window | None = None,
-    unchanged: Collection[str] = (),
+    unchanged: Unchanged = _NOTHING,
 ) -> Iterator[Any]:
-    """Run dbt, but not on the nodes `unchanged` (ids), and stream its events.
+    """Run dbt, but not on what is unchanged, and stream its events.
 
     A failure has dbt's own message as its reason and is not retried.
     """
@@ -120,8 +124,8 @@ def _build(
         pass  # dbt connects by itself
     target = _folder_of(settings, run_id, context.op.name)
     variables = dbt_calls.connection(settings) | dbt_calls.with_parse(settings, target)
-    variables |= warm.variables(target) | dbt_calls.without(unchanged, target)
-    with dbt_calls.environment(variables | {"MYPROPERTY_RUN_ID": run_id}):
+    variables |= warm.variables(target) | dbt_calls.without(unchanged.nodes, unchanged.views, target)
+    with dbt_calls.environment(variables | dbt_calls.QUIET | {"MYPROPERTY_RUN_ID": run_id}):
         words = dbt_calls.arguments("build", dates, left_out_of_tags(context.run.tags))
         call = dbt.cli(words, context=context, target_path=target)
     with printed_by("dbt", context):
@@ -132,39 +136,56 @@ def _build(
 
 
 def _build_changed(
-    context: dg.AssetExecutionContext, dbt: DbtCliResource, warm: WarmDbt, platform: Platform
+    context: dg.AssetExecutionContext,
+    dbt: DbtCliResource,
+    warm: WarmDbt,
+    platform: Platform,
+    dates: Window | None,
 ) -> Iterator[Any]:
     """Run dbt on the nodes that would not come out as they stand; the others are reported as they are.
 
     What the last published run left is what may stay: a gate may have stopped the runs since. Assets that a
     person chose are all built.
     """
-    settings = platform.settings
-    kept = dbt_calls.target_path(settings) / _BUILT
+    settings, step = platform.settings, context.op.name
     manifest = json.loads(dbt_calls.manifest(settings).read_text())
     now = Built(dbt_calls.digest_parse(settings), dict(platform.raw_digests), stamp_relations(platform))
-    unchanged = [] if context.is_subset else find_unchanged(manifest, read_built(kept), now)
-    mine = context.assets_def.keys
-    as_they_are = [key for key in (asset_key(manifest["nodes"][each]) for each in unchanged) if key in mine]
-    # First: nothing that stays is built from what is built now, and Dagster wants parents before children.
-    for key in as_they_are:
-        yield dg.Output(None, key.to_python_identifier(), metadata={"unchanged": True})
-    if as_they_are:
-        platform.progress(f"{len(as_they_are)} tables and views have the files and rows of the last run")
-    yield from _build(context, dbt, warm, platform, unchanged=unchanged)
-    if not context.is_subset:
+    before = None if context.is_subset else read_built(_built_by(settings, step))
+    unchanged = find_unchanged(manifest, before, now)
+    # Nodes first: nothing that stays is built from what is built now. A view may read it, so views come last:
+    # Dagster wants parents before children.
+    nodes, views = (_report_unchanged(context, manifest, each) for each in (unchanged.nodes, unchanged.views))
+    if nodes or views:
+        platform.progress(f"{len(nodes) + len(views)} tables and views are those of the last run")
+    yield from nodes
+    yield from _build(context, dbt, warm, platform, dates=dates, unchanged=unchanged)
+    yield from views
+    # Marts keep the former rows of a tenant that is left out.
+    if not context.is_subset and not (dates and left_out_of_tags(context.run.tags)):
         built = replace(now, relations=stamp_relations(platform))
-        keep_built(_folder_of(settings, context.run.run_id, context.op.name) / _BUILT, built)
+        keep_built(_folder_of(settings, context.run.run_id, step) / _BUILT, built)
+
+
+def _report_unchanged(
+    context: dg.AssetExecutionContext, manifest: Mapping[str, Any], ids: Sequence[str]
+) -> list[dg.Output[None]]:
+    """Return the outputs of those of these nodes that the step has."""
+    keys = [asset_key(manifest["nodes"][each]) for each in ids]
+    return [
+        dg.Output(None, key.to_python_identifier(), metadata={"unchanged": True})
+        for key in keys
+        if key in context.assets_def.keys
+    ]
 
 
 def _build_readers(
     context: dg.AssetExecutionContext, dbt: DbtCliResource, warm: WarmDbt, platform: Platform
 ) -> Iterator[Any]:
     """Run dbt on the seed of the readers, unless its table has the rows of this file."""
-    kept = dbt_calls.target_path(platform.settings) / _BUILT_READERS
+    kept = _built_by(platform.settings, READERS_STEP)
     manifest = json.loads(dbt_calls.manifest(platform.settings).read_text())
     now = Built(dbt_calls.digest_parse(platform.settings), {}, stamp_relations(platform))
-    if f"seed.myproperty.{READERS}" in find_unchanged(manifest, read_built(kept), now):
+    if f"seed.myproperty.{READERS}" in find_unchanged(manifest, read_built(kept), now).nodes:
         [key] = context.assets_def.keys
         yield dg.Output(None, key.to_python_identifier(), metadata={"unchanged": True})
         return
@@ -175,6 +196,11 @@ def _build_readers(
 def _folder_of(settings: Settings, run_id: str, step: str) -> Path:
     """Return the folder into which dbt writes in a step of a run."""
     return dbt_calls.target_path(settings) / "runs" / f"{run_id[:8]}-{step}"
+
+
+def _built_by(settings: Settings, step: str) -> Path:
+    """Return the file with what a step was built from and what it built, in the last published run."""
+    return dbt_calls.target_path(settings) / f"{step}.json"
 
 
 def stamp_relations(platform: Platform) -> dict[str, str]:
@@ -210,10 +236,9 @@ def publish_step(dbt_steps: Sequence[dg.AssetsDefinition]) -> dg.AssetsDefinitio
                 failed_run_id=tags.get(SPLIT_FROM),
             )
             dbt_calls.keep_manifest(platform.settings)
-            adopt_built(
-                dbt_calls.target_path(platform.settings) / _BUILT,
-                _folder_of(platform.settings, context.run.run_id, DIMENSIONS_STEP) / _BUILT,
-            )
+            for step in _CHANGED_ALONE:
+                of_run = _folder_of(platform.settings, context.run.run_id, step) / _BUILT
+                adopt_built(_built_by(platform.settings, step), of_run)
             dbt_calls.delete_old_runs(platform.settings)
         without = f" without {describe_tenants(left_out)}" if left_out else ""
         platform.progress(f"published {dates.start} to before {dates.end}{without}")

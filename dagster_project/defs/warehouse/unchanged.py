@@ -1,12 +1,12 @@
 """Which nodes of a dbt step need not be built again: files, rows in raw and relation are the same.
 
-A night changes a few tables of the company: without this the step of the dimensions would build all others
-too, and ask their tests of rows that passed them. What a step was built from is kept beside dbt's parse, for
-this home alone; without it everything is built.
+A night changes a few tables of the company: without this each step would build all others too, and ask their
+tests of rows that passed them. A view stays whatever its rows, and its tests are asked. What a step was built
+from is kept beside dbt's parse, for this home alone; without it everything is built.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -14,6 +14,8 @@ from typing import Any
 
 # Rows carry the instant of their last landing; a table that compares it with a due date changes by itself.
 _CLOCK = "landed_at"
+# In a model that takes rows of the run's dates.
+_RANGE = ("in_range", "range_bound")
 _BUILT_TYPES = ("model", "seed", "snapshot")
 
 
@@ -28,6 +30,18 @@ class Built:
     project: str
     tables: dict[str, str]
     relations: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Unchanged:
+    """The ids of dbt's nodes that stay, each after those it is built from.
+
+    The rows of `nodes` are the same. `views` are the same statements over other rows; nothing is built from
+    them.
+    """
+
+    nodes: Sequence[str] = ()
+    views: Sequence[str] = ()
 
 
 def read_built(kept: Path) -> Built | None:
@@ -46,28 +60,48 @@ def adopt_built(kept: Path, of_run: Path) -> None:
         of_run.replace(kept)
 
 
-def find_unchanged(manifest: Mapping[str, Any], before: Built | None, now: Built) -> list[str]:
-    """Return the ids of dbt's nodes that would be built as they stand, each after those it is built from.
+def find_unchanged(manifest: Mapping[str, Any], before: Built | None, now: Built) -> Unchanged:
+    """Find the nodes that would come out as they stand.
 
     A node with rows of a table without a digest, such as the readings, always counts as changed.
     """
     if before is None or before.project != now.project:
-        return []
-    unchanged = {
-        source: None
+        return Unchanged()
+    same_rows = {
+        source
         for source, described in manifest["sources"].items()
         if before.tables.get(name := described["name"]) and before.tables[name] == now.tables.get(name)
     }
+    nodes, views = [], []
     for unique_id in TopologicalSorter(manifest["parent_map"]).static_order():
         node = manifest["nodes"].get(unique_id)
-        if node is None or node["resource_type"] not in _BUILT_TYPES or _reads_clock(node):
+        if node is None or node["resource_type"] not in _BUILT_TYPES or _reads_dates(node):
             continue
         relation = f"{node['schema']}.{node['alias']}"
-        is_same = before.relations.get(relation, "") == now.relations.get(relation)
-        if is_same and unchanged.keys() >= set(manifest["parent_map"][unique_id]):
-            unchanged[unique_id] = None
-    return [unique_id for unique_id in unchanged if unique_id in manifest["nodes"]]
+        if before.relations.get(relation, "") != now.relations.get(relation):
+            continue
+        if same_rows >= set(manifest["parent_map"][unique_id]) and not _reads_clock(node):
+            same_rows.add(unique_id)
+            nodes.append(unique_id)
+        elif _is_view(node) and not _is_read(unique_id, manifest):
+            views.append(unique_id)
+    return Unchanged(nodes, views)
+
+
+def _reads_dates(node: Mapping[str, Any]) -> bool:
+    """Return whether what is built depends on the dates of the run."""
+    code = node.get("raw_code") or ""
+    return node["config"].get("materialized") == "incremental" or any(word in code for word in _RANGE)
 
 
 def _reads_clock(node: Mapping[str, Any]) -> bool:
-    return node["config"].get("materialized") != "view" and _CLOCK in (node.get("raw_code") or "")
+    return not _is_view(node) and _CLOCK in (node.get("raw_code") or "")
+
+
+def _is_view(node: Mapping[str, Any]) -> bool:
+    return bool(node["config"].get("materialized") == "view")
+
+
+def _is_read(unique_id: str, manifest: Mapping[str, Any]) -> bool:
+    """Return whether another node is built from this one."""
+    return any(child.split(".", 1)[0] in _BUILT_TYPES for child in manifest["child_map"][unique_id])
