@@ -25,12 +25,13 @@ def run(first: FirstDate = None, last: LastDate = None, json: AsJson = False) ->
         raise typer.BadParameter("give both --from and --to, or neither")
     if first and last:
         check_order(first, last)
-    from dagster_project import runner  # after the checks: Dagster takes seconds to import
-    from myproperty import engines
+    from expectations.judge import judging_apart
 
     settings = get_settings()
     validated: list[Validation] = []
-    with console.output_to(settings.run_log):
+    with console.output_to(settings.run_log), judging_apart():
+        from dagster_project import runner  # after the checks: Dagster takes seconds to import
+
         if first and last:
             dates = Window(first.date(), last.date() + timedelta(days=1)).dates
             reports = runner.run_dates(dates, settings, console.show_progress)
@@ -45,6 +46,8 @@ def run(first: FirstDate = None, last: LastDate = None, json: AsJson = False) ->
             views.show_ingests(ingested)
         views.show_validations([*validated, *(found for report in reports for found in report.validated)])
         views.show_runs(reports)
+    from myproperty import engines
+
     views.show_run_failures(reports, engines.login_dsn(settings, PIPELINE))
     views.show_what_is_held(runner.list_held_days(settings))
     if not all(report.success for report in reports):

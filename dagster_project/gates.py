@@ -4,7 +4,7 @@ Rules and frames are in `expectations`. `dagster_project.defs.<stage>.checks` sa
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -16,13 +16,18 @@ from dagster_project.failures import RETRY, permanent_unless_retryable
 from dagster_project.markdown import link_history, write_verdict
 from dagster_project.partitions import left_out_of_tags, window
 from dagster_project.resources.platform import Platform, Sources
+from expectations.frames import compare_frames
 from expectations.rules import GateSuite
+from expectations.suites.copies import copy_suite
 from expectations.verdicts import Verdict, save_verdicts
 from myproperty.database.roles import GATES
 from myproperty.dates import Window
 from myproperty.settings import Settings
 
 FrameReader = Callable[[Sources, Window | None], pd.DataFrame]
+# The fingerprints of the source and of the copy of a table.
+Sides = tuple[pd.DataFrame, pd.DataFrame]
+SidesReader = Callable[[Sources, str, Window | None], Sides]
 
 
 def to_check_result(
@@ -82,14 +87,12 @@ def gate_check(
     return check
 
 
-def gate_checks(
-    name: str, gate: str, suites: Mapping[dg.AssetKey, GateSuite], reader: Callable[[str], FrameReader]
+def copies_check(
+    name: str, gate: str, tables: Mapping[dg.AssetKey, str], read_sides: SidesReader
 ) -> dg.AssetChecksDefinition:
-    """Define the blocking checks `gate_<gate>` of many tables without dates, in one step `name`.
-
-    `reader` returns the reader of the frame of a table.
-    """
+    """Define the blocking checks `gate_<gate>` of many copied tables without dates, in one step `name`."""
     check_name = _check_name(gate)
+    suites = {asset: copy_suite(gate, table) for asset, table in tables.items()}
 
     @dg.multi_asset_check(
         name=name,
@@ -104,15 +107,17 @@ def gate_checks(
     def check(
         context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> Iterator[dg.AssetCheckResult]:
+        from expectations.gate import run_gate_of_copies
+
         selected = {check_key.asset_key for check_key in context.selected_asset_check_keys}
-        verdicts: list[Verdict] = []
+        judged = {asset: suite for asset, suite in suites.items() if asset in selected}
         with permanent_unless_retryable(), platform.open_sources() as sources, keeping(platform) as keep:
-            for asset, suite in suites.items():
-                if asset not in selected:
-                    continue
-                verdict = _judge(sources, suite, reader(suite.table), dates=None, run_id=context.run.run_id)
-                keep(verdict)
-                verdicts.append(verdict)
+            started = time.perf_counter()
+            sides = [read_sides(sources, suite.table, None) for suite in judged.values()]
+            verdicts = run_gate_of_copies([*judged.values()], sides, run_id=context.run.run_id)
+            seconds = (time.perf_counter() - started) / max(1, len(verdicts))
+            keep([replace(verdict, seconds=seconds) for verdict in verdicts])
+            for asset, verdict in zip(judged, verdicts, strict=True):
                 if verdict.failed:
                     platform.progress(verdict.message)
                 yield to_check_result(verdict, asset, check_name, settings=platform.settings)
@@ -120,6 +125,16 @@ def gate_checks(
         platform.progress(f"Gate {gate} passed on {passed} of {len(verdicts)} tables without dates.")
 
     return check
+
+
+def frame_of_copy(gate: str, table: str, read_sides: SidesReader) -> FrameReader:
+    """Return a reader of the frame of one copied table: its two sides, compared."""
+    suite = copy_suite(gate, table)
+
+    def read_frame(sources: Sources, dates: Window | None) -> pd.DataFrame:
+        return compare_frames(*read_sides(sources, table, dates), suite.id_columns, suite.measures)
+
+    return read_frame
 
 
 def run_gate_check(
@@ -134,19 +149,19 @@ def run_gate_check(
     """Run one gate, without the rows of tenants left out, and store its verdict in the OLTP database."""
     with platform.open_sources() as sources, keeping(platform) as keep:
         verdict = _judge(sources, suite, read_frame, dates=dates, run_id=run_id, left_out=left_out)
-        keep(verdict)
+        keep([verdict])
     return verdict
 
 
 @contextmanager
-def keeping(platform: Platform) -> Iterator[Callable[[Verdict], None]]:
-    """Open a connection that stores each verdict as it comes: a process that is killed later loses none."""
+def keeping(platform: Platform) -> Iterator[Callable[[Sequence[Verdict]], None]]:
+    """Open a connection that stores verdicts as they come: a process that is killed later loses none."""
     with psycopg.connect(platform.dsn_of(GATES)) as connection:
 
-        def keep(verdict: Verdict) -> None:
-            save_verdicts(connection, [verdict])
+        def keep(verdicts: Sequence[Verdict]) -> None:
+            save_verdicts(connection, verdicts)
             connection.commit()
-            platform.verdicts.append(verdict)
+            platform.verdicts.extend(verdicts)
 
         yield keep
 

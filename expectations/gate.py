@@ -12,8 +12,10 @@ from typing import Any
 
 import pandas as pd
 
-from expectations.rules import NO_ROWS_REMEDY, GateSuite
-from expectations.validation import SAMPLE_SIZE, rule_id, validate_frame
+from expectations.frames import compare_frames
+from expectations.rules import NO_ROWS_REMEDY, GateRule, GateSuite
+from expectations.suites.copies import TABLE, all_copies_suite
+from expectations.validation import SAMPLE_SIZE, holds, rule_id, validate_frame
 from expectations.verdicts import Verdict
 
 # So many tenants and dates are kept of a broken rule: more have a cause in common.
@@ -32,8 +34,11 @@ def run_gate(
     rows_expected: bool | None = None,
     run_id: str | None = None,
     left_out: Collection[str] = (),
+    results: Sequence[dict[str, Any]] | None = None,
 ) -> Verdict:
     """Check `frame` by the rules of `suite`, without the rows of the tenants `left_out`.
+
+    `results` are those of Great Expectations, if the rules are checked already.
 
     `rows_expected` says that the frame must stand for at least one row (default: `suite.rows_required`). An
     empty frame then fails by the rule `<gate>-ROWS-000`, since Great Expectations calls an empty frame a
@@ -45,7 +50,7 @@ def run_gate(
     rows = int(frame["rows"].sum()) if _has_row_counts(frame) else len(frame)
     must = suite.rows_required if rows_expected is None else rows_expected
     failed = [_describe_missing_rows(suite)] if must and rows == 0 else []
-    results = validate_frame(suite, frame)
+    results = validate_frame(suite, frame) if results is None else results
     failed += [_describe_failure(result, suite.id_columns) for result in results if not result["success"]]
     if date_from is not None and date_to is not None:
         for broken in failed:
@@ -64,6 +69,48 @@ def run_gate(
         seconds=time.perf_counter() - started,
         left_out=tuple(sorted(left_out)),
     )
+
+
+def run_gate_of_copies(
+    suites: Sequence[GateSuite], sides: Sequence[tuple[pd.DataFrame, pd.DataFrame]], *, run_id: str
+) -> list[Verdict]:
+    """Check many copied tables of a gate without dates by one suite; `sides` are source and copy of each.
+
+    A checkpoint costs more than its rows. Only if a rule is broken is each table checked by its own suite,
+    which names the rule and takes samples.
+    """
+    names = [suite.table for suite in suites]
+    measures = [*dict.fromkeys(measure for suite in suites for measure in suite.measures)]
+    source, target = (
+        pd.concat(dict(zip(names, side, strict=True)), names=[TABLE])
+        .reset_index(TABLE)
+        .reindex(columns=[TABLE, TENANT_ID, *measures])
+        for side in zip(*sides, strict=True)
+    )
+    # A measure that a table lacks is missing on both sides, and so equal.
+    frame = compare_frames(source, target, (TABLE, TENANT_ID), measures)
+    all_hold = holds(all_copies_suite(suites[0].gate, measures), frame)
+    verdicts = []
+    for suite in suites:
+        own = _select_table(frame, suite)
+        passed = [_pass(rule, own) for rule in suite.rules] if all_hold else None
+        verdicts.append(run_gate(suite, own, run_id=run_id, results=passed))
+    return verdicts
+
+
+def _select_table(frame: pd.DataFrame, suite: GateSuite) -> pd.DataFrame:
+    compared = [f"{side}_{measure}" for side in ("source", "target") for measure in suite.measures]
+    columns = [*suite.id_columns, *compared, "on_both_sides", "rows"]
+    return frame.loc[frame[TABLE] == suite.table, columns].reset_index(drop=True)
+
+
+def _pass(rule: GateRule, frame: pd.DataFrame) -> dict[str, Any]:
+    """Return the result of a rule that no row of the frame breaks, as Great Expectations gives it."""
+    return {
+        "success": True,
+        "expectation_config": {"meta": {"rule": rule.id}},
+        "result": {"element_count": len(frame), "unexpected_count": 0},
+    }
 
 
 def _fill_dates(remedy: str, date_from: date, date_to: date) -> str:

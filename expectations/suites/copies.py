@@ -12,6 +12,8 @@ from expectations.rules import GateRule, GateSuite, equals_source, is_true
 
 # No warehouse can be built without these, so an empty table means that the copy is wrong.
 _NEVER_EMPTY = ("tenants", "properties", "meters", "meter_registers")
+# The column that names the table in a frame of many.
+TABLE = "table_name"
 _IF_AGAIN = {
     "B": "If it fails again, something else writes to this table of `warehouse_staging`: find who may.",
     "C": "If it fails again, the load of this table is at fault: look at its load job in the warehouse.",
@@ -29,6 +31,23 @@ def copy_suite(gate: str, table: str) -> GateSuite:
         measures=measures,
         rules=copy_rules(gate, table, measures),
         rows_required=table in _NEVER_EMPTY,
+    )
+
+
+def all_copies_suite(gate: str, measures: Sequence[str]) -> GateSuite:
+    """Return the suite that asks of all copied tables at once what `copy_suite` asks of each."""
+    conditions = (is_true("on_both_sides"), *map(equals_source, measures))
+    return GateSuite(
+        gate=gate,
+        table="copies",
+        id_columns=(TABLE, "tenant_id"),
+        measures=tuple(measures),
+        rules=tuple(
+            GateRule(
+                f"{gate}-COPIES-{number:03d}", condition, "every copy equals its source", "See each table."
+            )
+            for number, condition in enumerate(conditions, start=1)
+        ),
     )
 
 

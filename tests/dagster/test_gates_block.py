@@ -9,15 +9,14 @@ import pandas as pd
 import psycopg
 import pytest
 
-from dagster_project.gates import FrameReader, gate_check, gate_checks
+from dagster_project.gates import Sides, copies_check, gate_check
 from dagster_project.partitions import READING_DATES, SINGLE_RUN, run_tags, window
 from dagster_project.resources.platform import Platform, Sources
-from expectations.suites import load_suite
 from expectations.suites.oltp.meter_readings import COLUMNS, SUITE
 from expectations.verdicts import failing_verdicts
 from myproperty.dates import Window
 from myproperty.settings import Settings
-from tests.gates.test_gate import copied
+from tests.gates.test_gate import sides_of
 
 DATES = Window(date(2026, 1, 5), date(2026, 1, 8))
 
@@ -90,32 +89,34 @@ def test_a_failed_gate_blocks_everything_downstream(oltp_dsn: str) -> None:
 
 
 @pytest.mark.engine
-def test_a_verdict_is_stored_before_the_next_table_is_read(oltp_dsn: str) -> None:
+def test_the_verdicts_of_many_tables_are_stored_before_the_step_goes_on(oltp_dsn: str) -> None:
     """A process that is killed in a step with many tables has stored what it judged."""
-    stored: list[list[str]] = []
     tables = ("units", "meters")
+    stored: list[list[str]] = []
+
+    def look() -> None:
+        with psycopg.connect(oltp_dsn) as connection:
+            query = "select table_name from warehouse_staging.gate_results where gate = 'B' order by id"
+            stored.append([name for (name,) in connection.execute(query)])
 
     @dg.multi_asset(specs=[dg.AssetSpec(table) for table in tables])
     def landed() -> Iterator[dg.MaterializeResult[None]]:
         yield from (dg.MaterializeResult(asset_key=table) for table in tables)
 
-    def reader(table: str) -> FrameReader:
-        def read_frame(_: Sources, dates: Window | None) -> pd.DataFrame:
-            with psycopg.connect(oltp_dsn) as connection:
-                query = "select table_name from warehouse_staging.gate_results where gate = 'B'"
-                stored.append([name for (name,) in connection.execute(query)])
-            return copied(table)
+    def read_sides(_: Sources, table: str, dates: Window | None) -> Sides:
+        look()
+        return sides_of(table, wrong=True)
 
-        return read_frame
-
-    suites = {dg.AssetKey(table): load_suite("B", table) for table in tables}
-    platform = Platform(Settings(oltp_dsn=oltp_dsn), progress=lambda _: None)
+    platform = Platform(Settings(oltp_dsn=oltp_dsn), progress=lambda _: look())
+    check = copies_check("landing_gate_b", "B", {dg.AssetKey(table): table for table in tables}, read_sides)
     definitions = dg.Definitions(
         assets=[landed],
-        asset_checks=[gate_checks("landing_gate_b", "B", suites, reader)],
+        asset_checks=[check],
         jobs=[dg.define_asset_job("all", executor_def=dg.in_process_executor)],
         resources={"platform": platform},
     )
-    assert definitions.resolve_job_def("all").execute_in_process().success
-    assert stored == [[], [tables[0]]]
+    job = definitions.resolve_job_def("all")
+    assert not job.execute_in_process(raise_on_error=False).success
+    assert stored[:3] == [[], [], list(tables)]
     assert [verdict.table for verdict in platform.verdicts] == list(tables)
+    assert not any(verdict.passed for verdict in platform.verdicts)

@@ -12,7 +12,8 @@ import pytest
 
 from data.landing.entities import ENTITIES
 from expectations.frames import canonical_text, compare_frames, prepare_frame, read_warehouse_frame
-from expectations.gate import run_gate
+from expectations.gate import run_gate, run_gate_of_copies
+from expectations.judge import find_judge, judging_apart
 from expectations.rules import GateSuite
 from expectations.suites import load_suite, warehouse_suites
 from expectations.suites.oltp import meter_readings as readings
@@ -43,7 +44,13 @@ def readings_profile(**changes: Any) -> pd.DataFrame:
 
 
 def copied(table: str, *, wrong: bool = False) -> pd.DataFrame:
-    """Compare a copy with its source: tenant t1, and one tenant for each measure, `wrong` in the copy."""
+    """Compare the fingerprints of `sides_of`."""
+    suite = load_suite("B", table)
+    return compare_frames(*sides_of(table, wrong=wrong), suite.id_columns, suite.measures)
+
+
+def sides_of(table: str, *, wrong: bool = False) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return source and copy: tenant t1, and one tenant for each measure, `wrong` in the copy."""
     suite = load_suite("B", table)
     right = {"tenant_id": "t1", "reading_date": date(2026, 1, 5)}
     right |= {measure: 7 if measure == "rows" else Decimal("7.500") for measure in suite.measures}
@@ -52,7 +59,7 @@ def copied(table: str, *, wrong: bool = False) -> pd.DataFrame:
         source.append(right | {"tenant_id": measure})
         changed = 8 if measure == "rows" else Decimal("7.500000001")
         target.append(source[-1] | ({measure: changed} if wrong else {}))
-    return compare_frames(pd.DataFrame(source), pd.DataFrame(target), suite.id_columns, suite.measures)
+    return pd.DataFrame(source), pd.DataFrame(target)
 
 
 def fact_frame(**changes: Any) -> pd.DataFrame:
@@ -283,6 +290,33 @@ def test_the_results_are_those_of_one_whole_validation(frame: pd.DataFrame) -> N
     assert expected == {}
 
 
+UNDATED = [name for name, entity in ENTITIES.items() if not entity.is_dated]
+
+
+@pytest.mark.parametrize(
+    "case", ["all equal", "all wrong", "one wrong", "one without rows", "one lost a tenant"]
+)
+def test_many_copies_judged_at_once_have_the_verdicts_of_each_by_itself(case: str) -> None:
+    wrong = {"all wrong": UNDATED, "one wrong": UNDATED[5:6]}.get(case, [])
+    sides = {table: sides_of(table, wrong=table in wrong) for table in UNDATED}
+    if case == "one without rows":
+        sides |= {"tenants": (sides["tenants"][0].iloc[:0], sides["tenants"][1].iloc[:0])}
+    if case == "one lost a tenant":
+        sides |= {"units": (sides["units"][0], sides["units"][1].iloc[1:])}
+    suites = [load_suite("B", table) for table in UNDATED]
+    found = run_gate_of_copies(suites, [*sides.values()], run_id="run-1")
+    assert any(verdict.failed for verdict in found) == (case != "all equal")
+    for suite, verdict in zip(suites, found, strict=True):
+        frame = compare_frames(*sides[suite.table], suite.id_columns, suite.measures)
+        alone = run_gate(suite, frame, run_id="run-1")
+        assert timeless(verdict) == timeless(alone)
+        assert verdict.message == alone.message
+
+
+def timeless(verdict: Verdict) -> dict[str, Any]:
+    return {name: value for name, value in verdict.as_json().items() if name not in ("seconds", "checked_at")}
+
+
 def test_a_gate_runs_a_checkpoint_of_the_project_and_leaves_no_rows_there() -> None:
     run_gate(readings.SUITE, readings_profile(), **DAY)
     run_gate(readings.SUITE, readings_profile(negative_rows=3), **DAY)
@@ -294,6 +328,37 @@ def test_a_gate_runs_a_checkpoint_of_the_project_and_leaves_no_rows_there() -> N
     assert rules["A-meter_readings"] == len(readings.SUITE.rules)
     assert rules["A-meter_readings-samples"] == 1
     assert context.validation_results_store.list_keys() == []
+
+
+def test_a_process_beside_gives_the_same_results_and_its_end_stops_no_gate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    frames = (readings_profile(), readings_profile(negative_rows=3), fact_frame(value_kwh=Decimal(1)))
+    suites = (readings.SUITE, readings.SUITE, FACT)
+    alone = [seen(validate_frame(suite, frame)) for suite, frame in zip(suites, frames, strict=True)]
+    with judging_apart():
+        with monkeypatch.context() as patched:
+            patched.setattr("expectations.validation.validate_here", Mock(side_effect=AssertionError))
+            apart = [seen(validate_frame(suite, frame)) for suite, frame in zip(suites, frames, strict=True)]
+        assert apart == alone
+        judge = find_judge()
+        assert judge is not None
+        judge.stop()
+        assert seen(validate_frame(readings.SUITE, frames[1])) == alone[1]
+    assert find_judge() is None
+
+
+def seen(results: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    """Return of each result what a verdict is made of; Great Expectations gives each expectation an id."""
+    return [(rule_id(each), each["success"], each["result"], each["exception_info"]) for each in results]
+
+
+def test_an_error_of_the_process_beside_is_raised() -> None:
+    with judging_apart():
+        judge = find_judge()
+        assert judge is not None
+        with pytest.raises(AttributeError, match="gate"):
+            judge.ask(None, (), readings_profile(), "BASIC")
 
 
 def test_an_expectation_that_cannot_be_evaluated_has_failed() -> None:
