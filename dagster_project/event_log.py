@@ -1,27 +1,24 @@
-"""The storages of a Dagster instance, in files and on PostgreSQL, with connections that stay open.
+"""The event log of a Dagster instance in files, with connections that stay open.
 
-Dagster's own open a connection for each of the thousands of events of a run. In SQLite each connection also
-compiles its statements anew and waits for the disk; on PostgreSQL each is a process of the server, and a
-login with TLS.
+Dagster's own opens a connection for each of the thousands of events of a run, compiles its statements anew
+and waits for the disk. The storage on PostgreSQL is in `postgres_storage`.
 """
 
+import threading
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import sqlalchemy as db
+from dagster import EventLogEntry
 from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
-from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage, PostgresRunStorage
-from dagster_postgres.auth import PgTokenProvider
-from dagster_postgres.utils import create_pg_engine, get_token_provider_from_config, pg_url_from_config
 
 # One file holds the events of assets of all runs, the others those of one run each.
 MOST_OPEN_FILES = 8
-# Beside the one that stays open: threads of a process that store at once.
-MOST_MORE_CONNECTIONS = 10
 
 
 class PooledSqliteEventLogStorage(SqliteEventLogStorage):
@@ -33,7 +30,10 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         # First: Dagster's constructor opens a file.
         self._engines: OrderedDict[str, db.Engine] = OrderedDict()
+        self._held: dict[str, db.Connection] = {}
         super().__init__(base_dir, inst_data)
+        # Not Dagster's plain lock: a batch holds it while each of its events is stored.
+        self._db_lock = threading.RLock()  # type: ignore[assignment]
 
     @classmethod
     def from_config_value(
@@ -45,12 +45,23 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
     @contextmanager
     def _connect(self, shard: str) -> Iterator[db.Connection]:
         with self._db_lock:
+            if shard in self._held:
+                yield self._held[shard]
+                return
             engine = self._open(shard)
             if shard not in self._initialized_dbs:
                 self._initdb(engine)
                 self._initialized_dbs.add(shard)
             with engine.connect() as connection, connection.begin():
                 yield connection
+
+    def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
+        """Store events of a run in one transaction of each file: all of them, or none."""
+        with self._db_lock, ExitStack() as held:
+            held.callback(self._held.clear)
+            for shard in (INDEX_SHARD_NAME, *dict.fromkeys(event.run_id for event in events)):
+                self._held[shard] = held.enter_context(self._connect(shard))
+            super().store_event_batch(events)
 
     def _open(self, shard: str) -> db.Engine:
         if shard not in self._engines:
@@ -79,63 +90,6 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
         with self._db_lock:
             while self._engines:
                 self._engines.popitem()[1].dispose()
-
-
-class _Pooled:
-    """A storage on PostgreSQL whose connection stays open; one that the server ended is found before use."""
-
-    _engine: db.Engine
-
-    def __init__(self, postgres_url: str, token_provider: PgTokenProvider | None) -> None:
-        super().__init__(postgres_url, should_autocreate_tables=False, token_provider=token_provider)  # type: ignore[call-arg]
-        self._engine = create_pg_engine(
-            postgres_url,
-            token_provider,
-            isolation_level="AUTOCOMMIT",
-            pool_size=1,
-            max_overflow=MOST_MORE_CONNECTIONS,
-            pool_pre_ping=True,
-        )
-
-    def dispose(self) -> None:
-        """Close the connections."""
-        super().dispose()  # type: ignore[misc]
-        self._engine.dispose()
-
-
-class PooledPostgresEventLogStorage(_Pooled, PostgresEventLogStorage):
-    """Dagster's event log on PostgreSQL."""
-
-
-class PooledPostgresRunStorage(_Pooled, PostgresRunStorage):
-    """Dagster's runs on PostgreSQL."""
-
-
-class PooledPostgresStorage(DagsterPostgresStorage):
-    """Dagster's storage on PostgreSQL; a process keeps one connection for events and one for runs."""
-
-    def __init__(
-        self,
-        postgres_url: str,
-        should_autocreate_tables: bool = True,
-        inst_data: ConfigurableClassData | None = None,
-        token_provider: PgTokenProvider | None = None,
-    ) -> None:
-        super().__init__(postgres_url, should_autocreate_tables, inst_data, token_provider)
-        self._event_log_storage = PooledPostgresEventLogStorage(postgres_url, token_provider)
-        self._run_storage = PooledPostgresRunStorage(postgres_url, token_provider)
-
-    @classmethod
-    def from_config_value(
-        cls, inst_data: ConfigurableClassData | None, config_value: Any
-    ) -> "PooledPostgresStorage":
-        """Make the storage that `dagster.yaml` describes."""
-        return cls(
-            pg_url_from_config(config_value),
-            config_value.get("should_autocreate_tables", True),
-            inst_data,
-            get_token_provider_from_config(config_value),
-        )
 
 
 def _make_engine(address: str) -> db.Engine:

@@ -7,19 +7,20 @@ production. Without it, the instance is in files below the home of the platform.
 import json
 import os
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
-from dagster_postgres.event_log import PostgresEventLogStorage
-from dagster_postgres.utils import DagsterPostgresException
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from myproperty.errors import PlatformError
 from myproperty.files import close_folder
 
+# Dagster stores the events that it has at once, such as the planned ones of a run, together.
+_BATCH = ("DAGSTER_EVENT_BATCH_SIZE", "1000")
 PRODUCTION = Path(__file__).resolve().parent / "production"
 _UNSET = f"unset DAGSTER_HOME to use the instance in files below MYPROPERTY_HOME, or copy {PRODUCTION} there"
 # A value that Dagster takes from the environment, as `env: NAME`.
@@ -82,13 +83,21 @@ def open_instance(home: Path) -> Iterator[dg.DagsterInstance]:
     """Open the instance of `find_instance`. Raises InstanceError if its storage is set wrongly or is down."""
     folder = find_instance(home)
     _check_variables(folder)
+    os.environ.setdefault(*_BATCH)
     try:
         instance = dg.DagsterInstance.from_config(str(folder))
         _check_driver(instance)
-    except (dg.DagsterError, DagsterPostgresException, SQLAlchemyError) as error:
+    except _storage_errors() as error:
         raise InstanceError(_describe_failure(folder, error)) from error
     with instance:
         yield instance
+
+
+def _storage_errors() -> tuple[type[Exception], ...]:
+    """Return the errors of a storage; PostgreSQL's if Dagster has loaded it, which takes half a second."""
+    postgres = sys.modules.get("dagster_postgres.utils")
+    of_postgres = [postgres.DagsterPostgresException] if postgres else []
+    return (dg.DagsterError, SQLAlchemyError, *of_postgres)
 
 
 def _make_instance_in_files(home: Path) -> Path:
@@ -114,9 +123,9 @@ def _check_variables(folder: Path) -> None:
 
 def _check_driver(instance: dg.DagsterInstance) -> None:
     """Refuse psycopg 3 for Dagster's storage: the first stored event would fail."""
-    storage = instance.event_log_storage
-    if isinstance(storage, PostgresEventLogStorage):
-        driver = make_url(storage.postgres_url).get_driver_name()
+    address = getattr(instance.event_log_storage, "postgres_url", None)
+    if address is not None:
+        driver = make_url(address).get_driver_name()
         if driver != "psycopg2":
             raise dg.DagsterInvariantViolationError(
                 f"its storage uses the driver {driver}, on which dagster-postgres cannot store events: set "

@@ -25,7 +25,8 @@ def describe_process() -> str:
 
 def tag_process(context: dg.AssetExecutionContext) -> None:
     """Record this process as the one that executes the run: the first step of each job does."""
-    context.instance.add_run_tags(context.run.run_id, {PROCESS: describe_process()})
+    if context.run.tags.get(PROCESS) != describe_process():
+        context.instance.add_run_tags(context.run.run_id, {PROCESS: describe_process()})
 
 
 def is_gone(process: str) -> bool:

@@ -62,3 +62,17 @@ def test_a_configuration_by_hand_is_kept_and_a_former_one_replaced(tmp_path: Pat
     with open_instance(tmp_path) as opened:
         assert config.read_text() == "telemetry:\n  enabled: false\n"
         assert not isinstance(opened.event_log_storage, PooledSqliteEventLogStorage)
+
+
+def test_events_stored_together_are_all_kept_or_none(tmp_path: Path) -> None:
+    with open_instance(tmp_path) as opened:
+        log = opened.event_log_storage
+        materialize(opened, 1)
+        ((stored,),) = [log.get_logs_for_run(run) for run in [""]]
+        log.store_event_batch([stored] * 3)
+        assert numbers(opened) == [1, 1, 1, 1]
+        with pytest.raises(AttributeError):
+            log.store_event_batch([stored, None])  # type: ignore[list-item]
+        assert numbers(opened) == [1, 1, 1, 1]
+        materialize(opened, 2)
+        assert numbers(opened) == [1, 1, 1, 1, 2]
