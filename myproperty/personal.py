@@ -193,7 +193,8 @@ FREE: dict[str, str] = {
         warehouse_staging.pipeline_runs.job warehouse_staging.pipeline_runs.seconds
         warehouse_staging.pipeline_runs.reasons warehouse_staging.quality_runs.run_id
         warehouse_staging.quality_runs.job warehouse_staging.quality_runs.launcher
-        warehouse_staging.quality_runs.slowest_step warehouse_staging.quality_runs.broken_rules
+        warehouse_staging.quality_runs.slowest_step warehouse_staging.quality_runs.step_seconds
+        warehouse_staging.quality_runs.broken_rules
     """,
     "the login of an operator, for the record of who ran what": """
         warehouse_staging.pipeline_runs.launched_by audit.logged_actions.role_name

@@ -3,6 +3,7 @@
 Not from the records of quality, and without SQL but reads of whole tables.
 """
 
+import json
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -280,6 +281,12 @@ def compare_run(run: Row, runs: list[Row]) -> Row:
     }
 
 
+def _write_seconds(seconds: dict[str, float]) -> str | None:
+    """Write the seconds of steps as PostgreSQL writes an object: its shortest keys first."""
+    by_length = sorted(seconds.items(), key=lambda step: (len(step[0]), step[0]))
+    return json.dumps(dict(by_length)) if seconds else None
+
+
 def _describe_run(run: Row, verdicts: list[Row]) -> Row:
     by = str(run["launched_by"]).split(" ", maxsplit=1)[0]
     slowest = sorted(run["seconds"].items(), key=lambda step: (-step[1], step[0]))
@@ -302,6 +309,7 @@ def _describe_run(run: Row, verdicts: list[Row]) -> Row:
         "steps": len(run["seconds"]),
         "slowest_step": slowest[0][0] if slowest else None,
         "slowest_step_seconds": Decimal(str(slowest[0][1])) if slowest else None,
+        "step_seconds": _write_seconds(run["seconds"]),
         "gates_passed": sum(verdict["passed"] for verdict in verdicts),
         "gates_warned": sum(verdict["passed"] and bool(verdict["failed"]) for verdict in verdicts),
         "gates_failed": sum(not verdict["passed"] for verdict in verdicts),

@@ -377,8 +377,9 @@ _RECORDS = (
         QUALITY_RUNS,
         "run_id text, job text, launcher text, reading_date_from date, reading_date_to date, status text, "
         "requested_at timestamp, started_at timestamp, ended_at timestamp, retries integer, steps integer, "
-        "slowest_step text, slowest_step_seconds reading, gates_passed integer, gates_warned integer, "
-        "gates_failed integer, broken_rules text, judged_rows reading, gate_seconds reading",
+        "slowest_step text, slowest_step_seconds reading, step_seconds text, gates_passed integer, "
+        "gates_warned integer, gates_failed integer, broken_rules text, judged_rows reading, "
+        "gate_seconds reading",
         key=("run_id",),
         measures=("judged_rows",),
     ),

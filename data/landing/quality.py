@@ -274,6 +274,7 @@ with taken as (
         p.run_id, p.job, coalesce(substring(p.launched_by from '^(schedule|sensor) '), 'person') as launcher,
         p.reading_date_from, p.reading_date_to, p.status, p.requested_at, p.started_at, p.ended_at, p.retries,
         (select count(*) from jsonb_object_keys(p.seconds)) as steps, slowest.step, slowest.seconds,
+        nullif(p.seconds::text, '{}') as step_seconds,
         g.passed, g.warned, g.failed, b.rules, g.rows, g.seconds as gate_seconds
     from warehouse_staging.pipeline_runs as p
     left join lateral (
@@ -297,17 +298,17 @@ with taken as (
 written as (
     insert into warehouse_staging.quality_runs as t (
         run_id, job, launcher, reading_date_from, reading_date_to, status, requested_at, started_at, ended_at,
-        retries, steps, slowest_step, slowest_step_seconds, gates_passed, gates_warned, gates_failed,
-        broken_rules, judged_rows, gate_seconds, landed_at
+        retries, steps, slowest_step, slowest_step_seconds, step_seconds, gates_passed, gates_warned,
+        gates_failed, broken_rules, judged_rows, gate_seconds, landed_at
     )
     select *, now() from taken
     on conflict (run_id) do update set
-        (status, started_at, ended_at, retries, steps, slowest_step, slowest_step_seconds, gates_passed,
-         gates_warned, gates_failed, broken_rules, judged_rows, gate_seconds, landed_at)
+        (status, started_at, ended_at, retries, steps, slowest_step, slowest_step_seconds, step_seconds,
+         gates_passed, gates_warned, gates_failed, broken_rules, judged_rows, gate_seconds, landed_at)
         = row(excluded.status, excluded.started_at, excluded.ended_at, excluded.retries, excluded.steps,
-              excluded.slowest_step, excluded.slowest_step_seconds, excluded.gates_passed,
-              excluded.gates_warned, excluded.gates_failed, excluded.broken_rules, excluded.judged_rows,
-              excluded.gate_seconds, now())
+              excluded.slowest_step, excluded.slowest_step_seconds, excluded.step_seconds,
+              excluded.gates_passed, excluded.gates_warned, excluded.gates_failed, excluded.broken_rules,
+              excluded.judged_rows, excluded.gate_seconds, now())
     where (t.status, t.ended_at, t.retries, t.steps, t.gates_passed, t.gates_failed)
         is distinct from (excluded.status, excluded.ended_at, excluded.retries, excluded.steps,
                           excluded.gates_passed, excluded.gates_failed)

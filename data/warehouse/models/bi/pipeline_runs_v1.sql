@@ -19,6 +19,7 @@ select
     steps,
     slowest_step,
     slowest_step_seconds,
+    step_seconds,
     gates_passed,
     gates_warned,
     gates_failed,

@@ -83,6 +83,7 @@ select
     steps,
     slowest_step,
     slowest_step_seconds,
+    step_seconds,
     gates_passed,
     gates_warned,
     gates_failed,

@@ -12,6 +12,7 @@ select
     cast(steps as {{ sql_type('integer') }}) as steps,
     slowest_step,
     {{ as_energy('slowest_step_seconds') }} as slowest_step_seconds,
+    step_seconds,
     cast(gates_passed as {{ sql_type('integer') }}) as gates_passed,
     cast(gates_warned as {{ sql_type('integer') }}) as gates_warned,
     cast(gates_failed as {{ sql_type('integer') }}) as gates_failed,
