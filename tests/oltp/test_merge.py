@@ -168,6 +168,28 @@ def test_a_table_of_the_loaders_own_making_is_not_merged(loader: Loader) -> None
             db.execute("select * from myproperty.merge_readings(%s, %s)", (loader.job, [DAY]))
 
 
+def test_a_merge_reads_its_own_meters_whatever_the_tenant_has(loader: Loader) -> None:
+    """Counted by PostgreSQL: the rows of `meters` that a transaction has read."""
+    counter = (
+        "select pg_stat_get_xact_tuples_returned(o) + pg_stat_get_xact_tuples_fetched(o) "
+        "from to_regclass('myproperty.meters') as o"
+    )
+
+    def read_meters(hour: int) -> int:
+        with psycopg.connect(loader.dsn) as db:
+            loader.merge(db, reading_ts=datetime(2026, 3, 4, hour, tzinfo=UTC))
+            return int(db.execute(counter).fetchall()[0][0])
+
+    with psycopg.connect(loader.dsn) as db:
+        db.execute(
+            "insert into myproperty.meters (tenant_id, property_id, type, serial_number, timezone) "
+            "select tenant_id, property_id, type, 'more ' || n, timezone "
+            "from myproperty.meters, generate_series(1, 2000) as n where id = %s",
+            (loader.meter,),
+        )
+    assert read_meters(10) < 10
+
+
 def test_a_meter_cannot_be_deleted_while_its_first_reading_is_merged(
     loader: Loader, stranger: tuple[uuid.UUID, uuid.UUID]
 ) -> None:
