@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data.ingest.formats.columns import to_mask
-from data.ingest.formats.counters import HOUR_US, CounterGuard, Steps
+from data.ingest.formats.counters import HOUR_US, CounterGuard, Steps, add_by_place
 from data.ingest.formats.wallclock import DAY_US, US
 from data.ingest.schema import ONE_DIRECTION_CHANNELS, Series
 
@@ -151,7 +151,7 @@ class DialGuard:
             "rise_squares": np.where(rises, steps, 0) ** 2,
         }
         for name, amounts in counted.items():
-            state[name] += np.bincount(at, weights=amounts, minlength=len(state[name]))
+            add_by_place(state[name], at, amounts)
         np.maximum.at(state["rise_largest"], at, counted["rise_sum"])
         breaks = falls | is_first | (values > MOST_OF_JUMP * before)
         begins = np.flatnonzero(is_new | breaks)

@@ -26,7 +26,7 @@ from data.ingest.formats.dial_guard import DialFinding, DialGuard
 from data.ingest.formats.latest import BY_PART, keep_latest
 from data.ingest.formats.names import check_names
 from data.ingest.formats.sum_guard import SumFinding, find_sums_of_registers
-from data.ingest.rules.measures import flat
+from data.ingest.rules.measures import find_series, flat
 from data.ingest.schema import (
     PARSED,
     REGISTER_READ,
@@ -70,6 +70,7 @@ class Gathered:
     _second_table: int | None = None
     _bound: set[int] = dataclasses.field(default_factory=set)
     _reads: list[pa.Table] = dataclasses.field(default_factory=list)
+    _reads_count: int = 0
     # (identifier, register, channel) of the readings.
     _channels: set[tuple[str, str, str]] = dataclasses.field(default_factory=set)
     _guard: DialGuard = dataclasses.field(default_factory=DialGuard)
@@ -89,7 +90,8 @@ class Gathered:
         self._rejected.add(batch.rejected, np.zeros(batch.rejected.num_rows, dtype=np.int64))
         if batch.register_reads.num_rows:
             self._reads.append(batch.register_reads)
-            if sum(table.num_rows for table in self._reads) > MAX_REGISTER_READS:
+            self._reads_count += batch.register_reads.num_rows
+            if self._reads_count > MAX_REGISTER_READS:
                 reason = f"the file holds more than {MAX_REGISTER_READS:,} register reads"
                 raise refuse(self.path, None, "FILE-TOO-LARGE", reason)
         if batch.readings.num_rows:
@@ -171,7 +173,7 @@ class Gathered:
         first = self._readings.num_rows
         start = _to_int64(readings["reading_ts"])
         end = start + _to_int64(readings["interval_seconds"]) * 1_000_000
-        series, codes = _find_series(readings)
+        series, codes = find_series(readings)
         self._note_spans(readings, series, codes, start)
         self._note_channels(readings, series, codes)
         self._guard.add(readings, series, codes, start)
@@ -302,41 +304,30 @@ def _restore_file_order(waiting: pa.Table) -> tuple[pa.Table, Ints]:
 
 def _reject_dials(kept: pa.Table, dials: Mapping[Series, DialFinding]) -> tuple[pa.Table, pa.Table]:
     """Return (the readings that are energy, the others as rejected rows)."""
-    reasons = {one: f"reads of a dial and no energy: {finding.reason}" for one, finding in dials.items()}
-    return _reject_registers(kept, "ROW-CUMULATIVE", reasons)
+    return _reject_registers(kept, "ROW-CUMULATIVE", "reads of a dial and no energy", dials)
 
 
 def _reject_sums(kept: pa.Table, sums: Mapping[Series, SumFinding]) -> tuple[pa.Table, pa.Table]:
     """Return (the readings that count once, those of registers that repeat others as rejected rows)."""
-    reasons = {one: f"the register counts what others count: {found.reason}" for one, found in sums.items()}
-    return _reject_registers(kept, "ROW-SUM", reasons)
+    return _reject_registers(kept, "ROW-SUM", "the register counts what others count", sums)
 
 
-def _reject_registers(kept: pa.Table, rule: str, reasons: Mapping[Series, str]) -> tuple[pa.Table, pa.Table]:
+def _reject_registers(
+    kept: pa.Table, rule: str, what: str, findings: Mapping[Series, DialFinding | SumFinding]
+) -> tuple[pa.Table, pa.Table]:
     rejections = Rejections()
-    if not reasons:
+    if not findings:
         return kept, rejections.take()
-    series, codes = _find_series(kept)
-    wanted = np.array([one in reasons for one in series], dtype=np.bool_)
+    series, codes = find_series(kept)
+    wanted = np.array([one in findings for one in series], dtype=np.bool_)
     is_wrong = wanted[codes]
     rows = np.flatnonzero(is_wrong)
     rows = rows[np.argsort(codes[rows], kind="stable")]
     for own in np.split(rows, np.flatnonzero(np.diff(codes[rows])) + 1):
         if len(own):
-            rejections.add_readings(kept.take(pa.array(own)), rule, reasons[series[codes[own[0]]]])
+            reason = f"{what}: {findings[series[codes[own[0]]]].reason}"
+            rejections.add_readings(kept.take(pa.array(own)), rule, reason)
     return kept.filter(pa.array(~is_wrong)), rejections.take()
-
-
-def _find_series(readings: pa.Table) -> tuple[list[tuple[str, str]], Ints]:
-    """Return the distinct (identifier, register) in order of their first row, and the code of each row."""
-    identifier, register = (pc.dictionary_encode(flat(readings[name])) for name in ("identifier", "register"))
-    registers = register.dictionary.to_pylist()
-    pairs = pc.add(
-        pc.multiply(identifier.indices.cast(pa.int64()), len(registers)), register.indices.cast(pa.int64())
-    ).dictionary_encode()
-    identifiers = identifier.dictionary.to_pylist()
-    found = [divmod(pair, len(registers)) for pair in pairs.dictionary.to_pylist()]
-    return [(identifiers[one], registers[other]) for one, other in found], _to_int64(pairs.indices)
 
 
 def _to_int64(column: pa.ChunkedArray | pa.Array) -> Ints:

@@ -119,16 +119,17 @@ def insert_job(session: Session, job: Job, parsed: FileInParts) -> None:
 
 def insert_job_dates(session: Session, job: Job, touched: Mapping[datetime.date, int]) -> None:
     """Insert the number of readings that the job changed on each date, or add to it."""
-    for date, readings in sorted(touched.items()):
-        session.execute(
-            """
-            insert into myproperty.ingestion_job_dates (tenant_id, ingestion_job_id, reading_date, readings)
-            values ($1::uuid, $2::uuid, $3::date, $4)
-            on conflict (tenant_id, ingestion_job_id, reading_date) do update
-            set readings = ingestion_job_dates.readings + excluded.readings, touched_at = clock_timestamp()
-            """,
-            (str(job.tenant.id), str(job.id), date.isoformat(), readings),
-        )
+    dates = sorted(touched)
+    session.execute(
+        """
+        insert into myproperty.ingestion_job_dates (tenant_id, ingestion_job_id, reading_date, readings)
+        select $1::uuid, $2::uuid, reading_date, readings
+        from unnest($3::date[], $4::bigint[]) as touched (reading_date, readings)
+        on conflict (tenant_id, ingestion_job_id, reading_date) do update
+        set readings = ingestion_job_dates.readings + excluded.readings, touched_at = clock_timestamp()
+        """,
+        (str(job.tenant.id), str(job.id), dates, [touched[date] for date in dates]),
+    )
 
 
 def finish_job(session: Session, job: Job, result: IngestResult) -> None:

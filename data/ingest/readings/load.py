@@ -45,7 +45,7 @@ from data.ingest.readings.registers import (
 from data.ingest.readings.results import IngestResult
 from data.ingest.readings.store import Staged, read_archived_dates, stage_readings, write_staged
 from data.ingest.rules.energy import EnergyBalance, energy_balance
-from data.ingest.rules.judge import judge
+from data.ingest.rules.judge import index_registers, judge
 from data.ingest.schema import READING, REJECTED, FileInParts, Judged, ParsedFile
 from data.ingest.spill import Spill
 from myproperty.database.locks import lock_meters
@@ -267,8 +267,9 @@ def load(
     result = _result(parsed, judged, staged, job)
     reads = store_register_reads(session, parsed.register_reads, registers, job.tenant.id, job.id)
     tasks = open_adjustment_tasks(session, staged, job.tenant.id, job.id)
-    insert_job_dates(session, job, staged.outcome.touched)
-    write_quarantined(session, judged.quarantined.tables(), job)
+    with session.keys_by_index():
+        insert_job_dates(session, job, staged.outcome.touched)
+        write_quarantined(session, judged.quarantined.tables(), job)
     finish_job(session, job, result)
     return replace(result, register_reads=reads, adjustment_tasks=tasks)
 
@@ -295,9 +296,10 @@ def _judge_parts(
     session: Session, parsed: FileInParts, registers: pa.Table, now: datetime.datetime
 ) -> JudgedFile:
     archived = read_archived_dates(session)
+    row_of = index_registers(registers)
     judged = JudgedFile()
     for part in parsed.parts(find_kept_sums(parsed.sums, registers)):
-        judged.add(part, judge(part, registers, now=now, archived=archived))
+        judged.add(part, judge(part, registers, now=now, archived=archived, row_of=row_of))
     return judged
 
 

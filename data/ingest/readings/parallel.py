@@ -78,9 +78,10 @@ def run_in_turns(
     `ingest` reads its source, waits for its turn, and loads. An error of one source is raised in its place,
     once all others are done.
     """
-    turns = _Turns(len(sources))
+    turns = _Turns()
 
     def take_turn(place: int) -> Result:
+        turns.begin(place)
         try:
             return ingest(sources[place], Turn(turns, place))
         finally:
@@ -106,31 +107,38 @@ class Turn:
 
 
 class _Turns:
-    """The files that were read, and those that are done."""
+    """The files that have begun and are not done: as few as there are workers, however many files wait."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._spans: dict[int, Spans] = {}
-        self._is_done = [False] * count
+        self._begun = 0
+        # What each of them spans, None until it is read.
+        self._open: dict[int, Spans | None] = {}
+
+    def begin(self, place: int) -> None:
+        """Open a file, and each earlier one that its own worker has not opened yet."""
+        with self._changed:
+            self._open.update(dict.fromkeys(range(self._begun, place + 1)))
+            self._begun = max(self._begun, place + 1)
 
     def wait(self, place: int, spans: Spans | None) -> None:
         """Wait until each earlier file is done or shares no reading; without spans, until all are done."""
         with self._changed:
-            if spans is not None:
-                self._spans[place] = spans
-                self._changed.notify_all()
-            self._changed.wait_for(lambda: all(self._is_past(before, spans) for before in range(place)))
-
-    def _is_past(self, before: int, spans: Spans | None) -> bool:
-        if self._is_done[before]:
-            return True
-        other = self._spans.get(before)
-        return spans is not None and other is not None and not _overlap(spans, other)
+            self._open[place] = spans
+            self._changed.notify_all()
+            self._changed.wait_for(
+                lambda: not any(_must_wait(spans, other) for at, other in self._open.items() if at < place)
+            )
 
     def done(self, place: int) -> None:
         with self._changed:
-            self._is_done[place] = True
+            del self._open[place]
             self._changed.notify_all()
+
+
+def _must_wait(spans: Spans | None, before: Spans | None) -> bool:
+    """Whether a file waits for an earlier one that is not done."""
+    return spans is None or before is None or _overlap(spans, before)
 
 
 def _overlap(one: Spans, other: Spans) -> bool:

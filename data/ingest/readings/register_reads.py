@@ -65,13 +65,14 @@ def store_register_reads(
 
     `registers` has the schema `REGISTERS`. The same reads again change nothing.
     """
-    rows = _match_meters(reads, registers)
+    rows = _match_meters(reads, registers) if reads.num_rows else []
     if not rows:
         return 0
     session.execute(_STAGED)
     session.copy(pa.Table.from_pylist(rows, schema=_schema(reads)), "staged_reads")
     ranks = "{" + ",".join(QUALITIES) + "}"
-    return len(session.rows(_UPSERT, (str(tenant_id), str(job_id), ranks)))
+    with session.keys_by_index():
+        return len(session.rows(_UPSERT, (str(tenant_id), str(job_id), ranks)))
 
 
 def _match_meters(reads: pa.Table, registers: pa.Table) -> list[dict[str, Any]]:

@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from data.ingest.errors import IngestError
 from data.ingest.formats.container import refuse
+from data.ingest.rules.judge import index_registers
 from data.ingest.schema import REGISTERS, FileInParts, Series
-from myproperty.database.ids import uuid7
+from myproperty.database.ids import uuid7s
 from myproperty.database.session import Session
 
 _SERIES = ["identifier", "register", "channel", "unit"]
@@ -73,7 +74,7 @@ class NewMeters:
     def extend(self, configured: pa.Table) -> pa.Table:
         """Return the configuration (schema `REGISTERS`) with the new registers."""
         rows = [{**register, "interval_seconds": None} for register in self.registers]
-        return pa.concat_tables([configured, pa.Table.from_pylist(rows, schema=REGISTERS)])
+        return pa.concat_tables([configured, pa.Table.from_pylist(rows, schema=REGISTERS)]).combine_chunks()
 
     def write(self, session: Session, tenant_id: uuid.UUID) -> None:
         """Insert the new meters and registers."""
@@ -85,8 +86,9 @@ class NewMeters:
             [register[name] for register in self.registers]
             for name in ("meter_id", "identifier", "register", "channel", "unit")
         ]
-        session.execute(_INSERT_METERS, (str(tenant_id), self.property_id, *meters))
-        session.execute(_INSERT_REGISTERS, (str(tenant_id), *registers))
+        with session.keys_by_index():
+            session.execute(_INSERT_METERS, (str(tenant_id), self.property_id, *meters))
+            session.execute(_INSERT_REGISTERS, (str(tenant_id), *registers))
 
 
 def read_registers(session: Session, tenant_id: uuid.UUID, parsed: FileInParts) -> pa.Table:
@@ -141,15 +143,15 @@ def describe_new_meters(
     """
     property_id, timezone = _find_property(session, tenant_id, wanted)
     serials = _read_meters(session, tenant_id, series)
-    known = set(zip(configured["identifier"].to_pylist(), configured["register"].to_pylist(), strict=True))
+    known = index_registers(configured)
+    unknown = [one for one in series if (one["identifier"], one["register"]) not in known]
     new_meters = NewMeters(property_id)
-    for one in series:
-        if (one["identifier"], one["register"]) not in known:
-            meter = _choose_meter(one, serials, new_meters, timezone)
-            meter.channels.add(one["channel"])
-            new_meters.registers.append(
-                {**one, "meter_id": meter.id, "meter_type": meter.type, "timezone": meter.timezone}
-            )
+    for one, new_id in zip(unknown, uuid7s(len(unknown)).to_pylist(), strict=True):
+        meter = _choose_meter(one, serials, new_meters, timezone, uuid.UUID(bytes=new_id))
+        meter.channels.add(one["channel"])
+        new_meters.registers.append(
+            {**one, "meter_id": meter.id, "meter_type": meter.type, "timezone": meter.timezone}
+        )
     return new_meters
 
 
@@ -208,14 +210,18 @@ def list_series(parts: Iterable[pa.Table]) -> list[dict[str, str]]:
 
 
 def _choose_meter(
-    series: dict[str, str], serials: dict[str, MeterChannels], new_meters: NewMeters, timezone: str
+    series: dict[str, str],
+    serials: dict[str, MeterChannels],
+    new_meters: NewMeters,
+    timezone: str,
+    new_id: uuid.UUID,
 ) -> MeterChannels:
-    """Return the meter of a series; a new one is added to `serials` and `new_meters`."""
+    """Return the meter of a series; a new one, with `new_id`, is added to `serials` and `new_meters`."""
     serial = series["identifier"]
     if serial in serials and series["channel"] in serials[serial].channels:
         serial = _own_serial(series)
     if serial not in serials:
         kind = "solar" if series["channel"] == "generation" else "grid"
-        serials[serial] = MeterChannels(str(uuid7()), serial, kind, timezone)
+        serials[serial] = MeterChannels(str(new_id), serial, kind, timezone)
         new_meters.meters.append(serials[serial])
     return serials[serial]

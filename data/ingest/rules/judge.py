@@ -5,7 +5,7 @@ Not here: reading files, writing rows, or rules on whole days (`days`).
 """
 
 import datetime
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from data.ingest.rules.measures import flat, reading_dates, to_kwh
+from data.ingest.rules.measures import find_series, flat, reading_dates, to_kwh
 from data.ingest.rules.sentinels import clear_sentinels
 from data.ingest.rules.table import RULES
 from data.ingest.schema import (
@@ -25,6 +25,7 @@ from data.ingest.schema import (
     TIMESTAMP,
     Judged,
     ParsedFile,
+    Series,
 )
 
 FIRST_DATE = datetime.datetime(1990, 1, 1, tzinfo=datetime.UTC)
@@ -77,15 +78,17 @@ def judge(
     *,
     now: datetime.datetime,
     archived: Collection[datetime.date] = (),
+    row_of: Mapping[Series, int] | None = None,
 ) -> Judged:
     """Split the rows of a file into readings to load and rows to quarantine.
 
-    `registers` has the schema `REGISTERS`, one row per (identifier, register). Readings of the dates
-    `archived` are quarantined. `quarantined` starts with the rows that the reader rejected. Raises
-    `ValueError` if a register is configured twice.
+    `registers` has the schema `REGISTERS`, one row per (identifier, register); a file of many parts gives
+    `row_of`, its `index_registers`, once for all of them. Readings of the dates `archived` are quarantined.
+    `quarantined` starts with the rows that the reader rejected. Raises `ValueError` if a register is
+    configured twice.
     """
     readings, quarantined = screen(parsed.readings, now=now)
-    position = _register_rows(readings, registers)
+    position = _register_rows(readings, index_registers(registers) if row_of is None else row_of)
     known = {
         name: flat(registers[name]).take(position)
         for name in ("meter_id", "channel", "unit", "interval_seconds", "timezone")
@@ -100,6 +103,15 @@ def judge(
     of_meter = {name: column.filter(keep) for name, column in known.items()}
     rejected = pa.concat_tables([parsed.rejected, quarantined, unfit])
     return Judged(_loadable(good, of_meter, str(parsed.format)), rejected)
+
+
+def index_registers(registers: pa.Table) -> dict[Series, int]:
+    """Return the row of each register (schema `REGISTERS`). Raises `ValueError` if one is configured twice."""
+    names = (registers[name].to_pylist() for name in ("identifier", "register"))
+    row_of = {one: row for row, one in enumerate(zip(*names, strict=True))}
+    if len(row_of) != registers.num_rows:
+        raise ValueError("a register is configured twice for the same identifier")
+    return row_of
 
 
 def _register_violations(
@@ -155,27 +167,10 @@ def _loadable(readings: pa.Table, of_meter: dict[str, pa.Array], source: str) ->
     ).combine_chunks()
 
 
-def _register_rows(readings: pa.Table, registers: pa.Table) -> pa.Array:
-    """Return the row of `registers` for each reading, null where no register is configured."""
-    row_of = {
-        key: row
-        for row, key in enumerate(
-            zip(registers["identifier"].to_pylist(), registers["register"].to_pylist(), strict=True)
-        )
-    }
-    if len(row_of) != registers.num_rows:
-        raise ValueError("a register is configured twice for the same identifier")
-    identifier = flat(pc.dictionary_encode(flat(readings["identifier"])))
-    register = flat(pc.dictionary_encode(flat(readings["register"])))
-    names = register.dictionary.to_pylist()
-    # One entry for each pair of distinct names: a file has few registers, and the rows need no loop.
-    table = pa.array(
-        [row_of.get((i, r)) for i in identifier.dictionary.to_pylist() for r in names], pa.int64()
-    )
-    codes = pc.add(
-        pc.multiply(identifier.indices.cast(pa.int64()), len(names)), register.indices.cast(pa.int64())
-    )
-    return table.take(codes)
+def _register_rows(readings: pa.Table, row_of: Mapping[Series, int]) -> pa.Array:
+    """Return the row of the register of each reading, null where none is configured."""
+    series, codes = find_series(readings)
+    return pa.array([row_of.get(one) for one in series], pa.int64()).take(pa.array(codes))
 
 
 def _ends(readings: pa.Table) -> pa.ChunkedArray:

@@ -1,4 +1,4 @@
-"""Exact arithmetic on reading columns: energy in kWh, local reading dates, expected interval counts.
+"""Exact arithmetic on reading columns: series, energy in kWh, local reading dates, expected interval counts.
 
 Not here: whether a value is right (`judge`).
 """
@@ -10,8 +10,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from data.ingest.schema import DECIMAL, KWH_PER_UNIT_POWER_OF_TEN
+from data.ingest.schema import DECIMAL, KWH_PER_UNIT_POWER_OF_TEN, Series
 
+Ints = npt.NDArray[np.int64]
 _FACTOR = pa.decimal128(7, 3)
 _FACTORS = {unit: Decimal(1).scaleb(power) for unit, power in KWH_PER_UNIT_POWER_OF_TEN.items()}
 _LIMIT = Decimal(10) ** 11
@@ -20,6 +21,19 @@ _LIMIT = Decimal(10) ** 11
 def flat(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     """Return a column as one array."""
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+def find_series(readings: pa.Table) -> tuple[list[Series], Ints]:
+    """Return the distinct (identifier, register) in order of their first row, and the code of each row."""
+    identifier, register = (pc.dictionary_encode(flat(readings[name])) for name in ("identifier", "register"))
+    registers = register.dictionary.to_pylist()
+    pairs = pc.add(
+        pc.multiply(identifier.indices.cast(pa.int64()), len(registers)), register.indices.cast(pa.int64())
+    ).dictionary_encode()
+    identifiers = identifier.dictionary.to_pylist()
+    found = [divmod(pair, len(registers)) for pair in pairs.dictionary.to_pylist()]
+    codes = pairs.indices.to_numpy().astype(np.int64)
+    return [(identifiers[one], registers[other]) for one, other in found], codes
 
 
 def to_kwh(

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from data.ingest.readings.parallel import _overlap, _Turns, ingest_files
+from data.ingest.readings import parallel
+from data.ingest.readings.parallel import _overlap, _Turns, ingest_files, run_in_turns
 from myproperty.database.session import Connections, transaction
 from tests.ingest.conftest import Company, FileMaker, hours
 
@@ -29,7 +30,8 @@ def test_files_of_the_same_readings_are_loaded_in_the_order_given(
 
 
 def test_files_without_common_readings_do_not_wait() -> None:
-    turns = _Turns(3)
+    turns = _Turns()
+    turns.begin(2)
     turns.wait(0, {("M1", "E1"): (0, 10)})
     turns.wait(1, {("M1", "E1"): (11, 20), ("M2", "E1"): (0, 5)})
     third = threading.Thread(target=turns.wait, args=(2, {("M1", "E1"): (20, 30)}))
@@ -40,6 +42,25 @@ def test_files_without_common_readings_do_not_wait() -> None:
     third.join(timeout=10)
     assert not third.is_alive()
     assert not _overlap({("M1", "E1"): (0, 1)}, {("M1", "E2"): (0, 1)})
+
+
+def test_a_file_is_compared_with_those_that_are_open_and_not_with_all_before_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    files, workers, compared = 300, 2, []
+
+    def compare(*spans: object) -> bool:
+        compared.append(spans)
+        return False
+
+    def ingest(place: int, turn: parallel.Turn) -> int:
+        turn.turns.wait(place, {(f"M{place}", "E1"): (0, 1)})
+        return place
+
+    monkeypatch.setattr(parallel, "_must_wait", compare)
+    assert list(run_in_turns(ingest, range(files), workers)) == list(range(files))
+    # Each file looks once, and again when the other worker has read or loaded one.
+    assert len(compared) <= 3 * files * (workers - 1)
 
 
 def test_a_connection_is_reused_unless_it_failed_or_was_lost(company: Company) -> None:

@@ -56,6 +56,25 @@ def verdict(*changes: dict[str, object], **register: object) -> Judged:
     return judge(parsed(*changes), registers, now=NOW)
 
 
+class CountedRows(dict[tuple[str, str], int]):
+    """Counts how often a register is looked up."""
+
+    lookups = 0
+
+    def get(self, key: tuple[str, str], default: int | None = None) -> int | None:  # type: ignore[override]
+        self.lookups += 1
+        return super().get(key, default)
+
+
+def test_a_register_is_looked_up_once_for_each_series_of_a_part() -> None:
+    """A file may name the register of each meter differently: pairs of all names are too many."""
+    row_of = CountedRows()
+    file = parsed(*({"identifier": f"M{n}", "register": f"R{n}"} for n in range(30) for _ in range(2)))
+    registers = pa.Table.from_pylist([REGISTER_ROW], schema=REGISTERS)
+    judged = judge(file, registers, now=NOW, row_of=row_of)
+    assert (row_of.lookups, judged.quarantined.num_rows) == (30, 60)
+
+
 def test_a_good_reading_takes_meter_channel_and_local_date_from_the_configuration() -> None:
     judged = verdict(
         {"reading_ts": datetime.datetime(2024, 1, 31, 13, 30, tzinfo=UTC), "quality": "estimated"}
