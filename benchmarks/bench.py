@@ -22,6 +22,7 @@ from rich.console import Console
 from benchmarks.application import FULL_METERS, METERS, measure_application
 from benchmarks.ingest import measure_ingest, measure_large
 from benchmarks.measurement import Measurement, as_table
+from benchmarks.meters import measure_meters
 from benchmarks.oltp import measure_partitions, measure_policies
 from benchmarks.warehouse import FULL_SIZES, SIZES, measure_warehouse
 from commands import console
@@ -37,6 +38,7 @@ class Part(StrEnum):
     """A part of the benchmark; each part has its own server."""
 
     INGEST = "ingest"
+    METERS = "meters"
     LARGE = "large"
     PIPELINE = "pipeline"
     OLTP = "oltp"
@@ -59,6 +61,7 @@ def main(
     """Measure, print a table and write the figures to <home>/bench.json."""
     measures: dict[Part, Callable[[Settings], list[Measurement]]] = {
         Part.INGEST: measure_ingest,
+        Part.METERS: measure_meters,
         Part.LARGE: measure_large,
         Part.PIPELINE: measure_pipeline,
         Part.OLTP: measure_policies,

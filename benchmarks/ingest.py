@@ -350,7 +350,7 @@ def _tenant(dsn: str) -> uuid.UUID:
     return found
 
 
-def make_company(dsn: str, meters: int) -> None:
+def make_company(dsn: str, meters: int, tenant: str = TENANT) -> None:
     """Make a tenant with a property and its meters `m1` to `m<meters>`, of which each has the register E1."""
     with psycopg.connect(dsn) as connection:
         connection.execute(
@@ -368,5 +368,5 @@ def make_company(dsn: str, meters: int) -> None:
             insert into myproperty.meter_registers (tenant_id, meter_id, identifier, register, channel, unit)
             select tenant_id, id, serial_number, 'E1', 'import', 'kWh' from made
             """,
-            {"tenant": TENANT, "count": meters},
+            {"tenant": tenant, "count": meters},
         )

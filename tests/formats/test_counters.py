@@ -7,9 +7,11 @@ from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
+from data.ingest.formats.counters import Totals
 from data.ingest.formats.file_mappings import MappingError, parse_mapping
 from data.ingest.inspect import inspect
 from data.ingest.proposals import NOT_USABLE, propose_mapping
@@ -18,6 +20,21 @@ from tests.formats.mapped_csv_text import READING, mapping, rows
 UTC = datetime.UTC
 Values = list[Decimal]
 START = datetime.datetime(2024, 6, 3)
+
+
+def test_amounts_are_added_to_the_totals_of_their_places() -> None:
+    chance = np.random.default_rng(3)
+    at = np.sort(chance.integers(0, 50, 400))
+    amounts, total, most = chance.random(400), np.zeros(60), np.full(60, 0.5)
+    expected, largest = total.copy(), most.copy()
+    np.add.at(expected, at, amounts)
+    np.maximum.at(largest, at, amounts)
+    Totals(at).add(total, amounts)
+    Totals(at).raise_to(most, amounts)
+    assert np.allclose(total, expected)
+    assert (most == largest).all()
+    Totals(at[:0]).add(total, amounts[:0])
+    assert np.allclose(total, expected)
 
 
 def draw(count: int, seed: str = "house", least: int = 20) -> Values:

@@ -40,14 +40,26 @@ _FIELDS = (
 )
 
 
-def add_by_place(total: Floats, at: Ints, amounts: npt.NDArray[np.generic]) -> None:
-    """Add the amount of each row to the total of its place; rows of one place stand beside each other.
+class Totals:
+    """Adds amounts of rows to the totals of their places; rows of one place stand beside each other.
 
     The time depends on the rows alone: a batch has few of the registers of a large file.
     """
-    if len(at):
-        begins = np.flatnonzero(np.append(True, at[1:] != at[:-1]))
-        total[at[begins]] += np.add.reduceat(amounts, begins, dtype=np.float64)
+
+    def __init__(self, at: Ints) -> None:
+        self._begins = np.flatnonzero(np.append(True, at[1:] != at[:-1])[: len(at)])
+        self._places = at[self._begins]
+
+    def add(self, total: Floats, amounts: npt.NDArray[np.generic]) -> None:
+        """Add the amount of each row."""
+        if len(self._begins):
+            total[self._places] += np.add.reduceat(amounts, self._begins, dtype=np.float64)
+
+    def raise_to(self, most: Floats, amounts: Floats) -> None:
+        """Keep the largest amount of each place."""
+        if len(self._begins):
+            largest = np.maximum.reduceat(amounts, self._begins)
+            most[self._places] = np.maximum(most[self._places], largest)
 
 
 @dataclass(frozen=True)
@@ -94,9 +106,10 @@ class CounterGuard:
             "rise_sum": steps,
             "rise_squares": steps**2,
         }
+        totals = Totals(at)
         for name, amounts in counted.items():
-            add_by_place(state[name], at, amounts)
-        np.maximum.at(state["length_us"], at, length_us.astype(np.float64))
+            totals.add(state[name], amounts)
+        totals.raise_to(state["length_us"], length_us.astype(np.float64))
         is_last = np.append(at[1:] != at[:-1], True)
         state["last_length_us"][at[is_last]] = length_us[is_last]
         self._measure_spans(at[falls], rows.before_us[falls])
@@ -110,9 +123,13 @@ class CounterGuard:
         last_us = np.where(is_new, state["fall_us"][of], np.append(0.0, fell_us[:-1]))
         has_one = last_us > 0
         spans, places = (fell_us - last_us)[has_one], of[has_one]
-        add_by_place(state["spans"], places, np.ones(len(places)))
+        Totals(places).add(state["spans"], np.ones(len(places)))
+        # Division is slow, and each period is of whole hours: of energy few spans are.
+        is_whole = spans % HOUR_US == 0
+        spans, places = spans[is_whole], places[is_whole]
+        totals = Totals(places)
         for period in PERIODS_US:
-            add_by_place(state[f"spans_of_{period}"], places, spans % period == 0)
+            totals.add(state[f"spans_of_{period}"], spans % period == 0)
         is_last = np.append(of[1:] != of[:-1], True)
         state["fall_us"][of[is_last]] = fell_us[is_last]
 

@@ -10,6 +10,7 @@ alone, to zero. Counters that begin again every few hours are in `counters`.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data.ingest.formats.columns import to_mask
-from data.ingest.formats.counters import HOUR_US, CounterGuard, Steps, add_by_place
+from data.ingest.formats.counters import HOUR_US, CounterGuard, Steps, Totals
 from data.ingest.formats.wallclock import DAY_US, US
 from data.ingest.schema import ONE_DIRECTION_CHANNELS, Series
 
@@ -143,16 +144,17 @@ class DialGuard:
         steps = np.where(is_first, 0.0, values - before)
         falls, rises = steps < 0, steps > 0
         state["line"][at[is_first]] = lines[is_first]
-        counted = {
+        counted: dict[str, npt.NDArray[Any]] = {
             "falls": falls,
             "resets": falls & (values <= RESET_SHARE * before),
             "rises": rises,
             "rise_sum": np.where(rises, steps, 0),
             "rise_squares": np.where(rises, steps, 0) ** 2,
         }
+        totals = Totals(at)
         for name, amounts in counted.items():
-            add_by_place(state[name], at, amounts)
-        np.maximum.at(state["rise_largest"], at, counted["rise_sum"])
+            totals.add(state[name], amounts)
+        totals.raise_to(state["rise_largest"], counted["rise_sum"])
         breaks = falls | is_first | (values > MOST_OF_JUMP * before)
         begins = np.flatnonzero(is_new | breaks)
         run = _Runs(

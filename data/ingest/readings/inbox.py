@@ -10,7 +10,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from pathlib import Path, PurePosixPath
 from threading import Lock
 from typing import Any
@@ -76,26 +76,28 @@ def list_waiting(filesystem: Any, root: str) -> list[WaitingFile]:
     filesystem.invalidate_cache()
     if not filesystem.exists(root):
         return []
-    found = []
-    mappings: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
+    paths: defaultdict[str, list[str]] = defaultdict(list)
+    mappings: defaultdict[str, list[str]] = defaultdict(list)
     for path in filesystem.find(root):
         parts = PurePosixPath(path).relative_to(PurePosixPath(root)).parts
-        if len(parts) > 1 and not _is_ignored(parts) and (mark := _mark(filesystem, path)):
-            if len(parts) > 2 and parts[1] == MAPPINGS:
-                mappings[parts[0]].append((path, mark))
-            else:
-                found.append(WaitingFile(parts[0], path, mark))
-    found = [replace(file, mappings=tuple(sorted(mappings[file.tenant]))) for file in found]
-    return _take_turns(found)
+        if len(parts) > 1 and not _is_ignored(parts):
+            is_mapping = len(parts) > 2 and parts[1] == MAPPINGS
+            (mappings if is_mapping else paths)[parts[0]].append(path)
+    waiting = []
+    for tenant in sorted(paths):
+        marked = tuple(_mark_each(filesystem, sorted(mappings[tenant])))
+        in_order = sorted(paths[tenant], key=lambda path: (PurePosixPath(path).name, path))
+        # A mark may be a request to the store: files that wait for the next call need none.
+        first = islice(_mark_each(filesystem, in_order), MOST_WAITING)
+        waiting.append([WaitingFile(tenant, path, mark, marked) for path, mark in first])
+    return [file for turn in zip_longest(*waiting) for file in turn if file is not None]
 
 
-def _take_turns(files: Iterable[WaitingFile]) -> list[WaitingFile]:
-    """Order files by their place among those of their tenant, then by tenant."""
-    by_tenant: defaultdict[str, list[WaitingFile]] = defaultdict(list)
-    for file in sorted(files, key=lambda file: (file.tenant, file.name, file.path)):
-        by_tenant[file.tenant].append(file)
-    rounds = zip_longest(*(waiting[:MOST_WAITING] for waiting in by_tenant.values()))
-    return [file for turn in rounds for file in turn if file is not None]
+def _mark_each(filesystem: Any, paths: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield each path that is there, with its mark."""
+    for path in paths:
+        if mark := _mark(filesystem, path):
+            yield path, mark
 
 
 def _is_ignored(parts: tuple[str, ...]) -> bool:

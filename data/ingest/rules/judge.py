@@ -106,7 +106,7 @@ def judge(
 
 
 def index_registers(registers: pa.Table) -> dict[Series, int]:
-    """Return the row of each register (schema `REGISTERS`). Raises `ValueError` if one is configured twice."""
+    """Return the row of each register (schema `REGISTERS`). Raises `ValueError` if one is there twice."""
     names = (registers[name].to_pylist() for name in ("identifier", "register"))
     row_of = {one: row for row, one in enumerate(zip(*names, strict=True))}
     if len(row_of) != registers.num_rows:

@@ -4,8 +4,10 @@ Counted, not timed: statements, and scans of tables by PostgreSQL's own counters
 """
 
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -42,13 +44,7 @@ def test_meters_are_created_by_as_many_statements_whatever_their_number(
 ) -> None:
     calls: list[str] = []
     for name in ("execute", "rows", "arrow", "copy"):
-        run = getattr(Session, name)
-
-        def counted(*given: object, run=run, name=name, **named: object) -> object:  # type: ignore[no-untyped-def]
-            calls.append(name)
-            return run(*given, **named)
-
-        monkeypatch.setattr(Session, name, counted)
+        monkeypatch.setattr(Session, name, count_calls(getattr(Session, name), calls))
     made = []
     # The first file makes the partition of its date.
     for name, count in (("first", FEW), ("few", FEW), ("many", MANY)):
@@ -69,6 +65,14 @@ def test_foreign_keys_are_looked_up_even_where_a_scan_of_the_table_seems_cheaper
         create_meters(company, write_meters(tmp_path / f"{day}.csv", count, 100 + day), dsn)
         scans.append({table: after - before[table] for table, after in count_scans(company.dsn).items()})
     assert scans[1] == scans[2]
+
+
+def count_calls(run: Callable[..., Any], calls: list[str]) -> Callable[..., Any]:
+    def counted(*given: Any, **named: Any) -> Any:
+        calls.append(run.__name__)
+        return run(*given, **named)
+
+    return counted
 
 
 def count_scans(dsn: str) -> dict[str, int]:

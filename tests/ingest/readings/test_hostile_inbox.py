@@ -4,6 +4,7 @@ import os
 import stat
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -115,18 +116,24 @@ def test_a_path_does_not_leave_its_folder(tmp_path: Path, secret: Path, path: st
         pass
 
 
-def test_a_tenant_with_many_files_does_not_delay_another(tmp_path: Path) -> None:
+def test_a_tenant_with_many_files_does_not_delay_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in [f"a/{number:04}.csv" for number in range(inbox.MOST_WAITING + 5)] + ["b/1.csv", "b/2.csv"]:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    found = inbox.list_waiting(*open_inbox(str(tmp_path)))
+    filesystem, root = open_inbox(str(tmp_path))
+    asked = Mock(side_effect=filesystem.ukey)
+    monkeypatch.setattr(filesystem, "ukey", asked)
+    found = inbox.list_waiting(filesystem, root)
     assert [(file.tenant, file.name) for file in found[:4]] == [
         ("a", "0000.csv"),
         ("b", "1.csv"),
         ("a", "0001.csv"),
         ("b", "2.csv"),
     ]
-    assert len(found) == inbox.MOST_WAITING + 2
+    # The store is not asked about the others.
+    assert len(found) == asked.call_count == inbox.MOST_WAITING + 2
 
 
 def test_a_private_folder_leaves_an_existing_one_as_it_is(tmp_path: Path) -> None:

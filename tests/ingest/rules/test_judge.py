@@ -69,7 +69,8 @@ class CountedRows(dict[tuple[str, str], int]):
 def test_a_register_is_looked_up_once_for_each_series_of_a_part() -> None:
     """A file may name the register of each meter differently: pairs of all names are too many."""
     row_of = CountedRows()
-    file = parsed(*({"identifier": f"M{n}", "register": f"R{n}"} for n in range(30) for _ in range(2)))
+    rows: list[dict[str, object]] = [{"identifier": f"M{n}", "register": f"R{n}"} for n in range(30)]
+    file = parsed(*rows, *rows)
     registers = pa.Table.from_pylist([REGISTER_ROW], schema=REGISTERS)
     judged = judge(file, registers, now=NOW, row_of=row_of)
     assert (row_of.lookups, judged.quarantined.num_rows) == (30, 60)
