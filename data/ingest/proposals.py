@@ -21,6 +21,7 @@ from data.ingest.formats.mapped_layout import split_fields
 from data.ingest.formats.mapped_times import SKIPPED
 from data.ingest.formats.suggest.date_formats import is_dated
 from data.ingest.formats.suggest.proposal import read_head, suggest_mapping
+from data.ingest.formats.wallclock import LEAP_YEAR
 from data.ingest.inspect import decimal_text, inspect
 
 # Stands in a proposal that gives no readings to rely on.
@@ -40,7 +41,7 @@ _NO_ENERGY = re.compile(
     r"[$€£]|cost|amount|price|kosten|betrag|importe|rows|records|count|anzahl|days|tage", re.I
 )
 # What stands in open fields while the proposal is tried. A value of unknown meaning is no import.
-_WORDS = {"identifier": "METER", "timezone": "UTC"}
+_WORDS: dict[str, Any] = {"identifier": "METER", "timezone": "UTC", "year": LEAP_YEAR}
 _WORDS_OF_VALUES = {"channel": "other", "unit": "kWh"}
 # A format of dates that nothing decides; the first one that may be right is tried.
 _OPEN_FORMAT = re.compile(r'^((?:date|timestamp)_format):  # the dates .*?("[^"]*").*$', re.M)
@@ -48,6 +49,11 @@ _OPEN_FORMAT = re.compile(r'^((?:date|timestamp)_format):  # the dates .*?("[^"]
 _OTHER_CLOCKS = (
     ("label: end  #", "label: wall_end  #"),
     ("clock_change: wall_clock  #", "clock_change: elapsed  #"),
+)
+_EVENTS = (
+    "The rows begin at no regular time, as charging sessions or other events do. A file does not say when "
+    "within a session the energy flowed, and energy is shared interval by interval: ask for the "
+    "quarter-hours of the charger's meter, or for the reads of its dial (cumulative: true)"
 )
 _NUMBER = re.compile(r"(?<![0-9A-Za-z./:-])[0-9][0-9.,']*(?![0-9A-Za-z/:-])")
 
@@ -154,7 +160,7 @@ def _count_gaps(channel: dict[str, Any]) -> int:
 def _find_faults(document: dict[str, Any]) -> list[str]:
     if document["status"] != "ok":
         refusal = document["refusal"]
-        return [f"{refusal['rule']}: {refusal['reason']}. {refusal['remedy']}"]
+        return [_explain(f"{refusal['rule']}: {refusal['reason']}", f". {refusal['remedy']}")]
     faults = []
     channels = document["channels"]
     meters = {channel["meter"] for channel in channels}
@@ -170,8 +176,14 @@ def _find_faults(document: dict[str, Any]) -> list[str]:
     read = sum(channel["intervals"] for channel in channels)
     rejected = sum(entry["count"] for entry in document["rejected"])
     if rejected > _MAX_REJECTED_SHARE * read:
-        faults.append(f"{rejected} rows are rejected, {read} are read")
+        most = max(document["rejected"], key=lambda entry: int(entry["count"]))
+        faults.append(f"{rejected} rows are rejected, {read} are read: {_explain(most['reason'])}")
     return faults
+
+
+def _explain(reason: str, remedy: str = "") -> str:
+    """Return a reason with its remedy; rows at any time are events."""
+    return f"{reason}. {_EVENTS}" if reason.startswith("VEE-ALIGNMENT") else reason + remedy
 
 
 def _find_total_meters(channels: list[dict[str, Any]]) -> list[str]:

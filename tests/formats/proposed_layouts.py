@@ -380,7 +380,7 @@ REFUSED: dict[str, tuple[Layout, str]] = {
             count=14,
             **_US,
         ),
-        "not totals of days",
+        "totals of months or bills",
     ),
     "Liander": (
         Layout(

@@ -24,13 +24,6 @@ from tests.formats.mapped_csv_text import DAILY, DAY, READING, mapping
             {"values": [{"column": "kW", "channel": "import", "unit": "kWh", "average_power": True}]},
             "average_power needs the unit",
         ),
-        (
-            {
-                "values": [{"column": "kW", "channel": "import", "unit": "kW", "average_power": True}],
-                "interval_minutes": 10,
-            },
-            "no exact energy",
-        ),
     ],
 )
 def test_power_is_refused_as_energy_unless_it_is_declared_as_average(
@@ -68,7 +61,8 @@ def test_one_run_of_cells_is_written_the_same_way_alone_and_in_a_list() -> None:
         ({"timezone": "London"}, "timezone: .*'London' is not an IANA zone"),
         ({"timezone": None}, "give timezone if the times carry no offset"),
         ({"timestamp_format": "iso8601"}, "and only then"),
-        ({"timestamp_format": "%d/%m %H:%M"}, "an incomplete date"),
+        ({"timestamp_format": "%d/%m %H:%M"}, "give year, that of the first row"),
+        ({"timestamp_format": "%d/%Y %H:%M"}, "an incomplete date"),
         ({"timestamp_format": "%Y-%m-%d"}, "must contain a date and a time"),
         ({"timestamp_format": "%Y-%j %H:%M"}, "'%j'"),
         ({"timestamp_format": "%Y-%m-%d %I:%M"}, "%I and %p come together"),

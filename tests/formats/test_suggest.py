@@ -96,7 +96,7 @@ def test_rows_of_one_date_without_a_time_get_no_proposal(tmp_path: Path) -> None
 
 def test_totals_of_months_get_no_proposal(tmp_path: Path) -> None:
     text = "Meter,Date,kWh\n" + "".join(f"9,2024-{month:02}-01,{month % 3}\n" for month in range(1, 13))
-    with pytest.raises(MappingError, match=r"export\.csv.*not totals of days"):
+    with pytest.raises(MappingError, match=r"export\.csv.*31 days apart, so the values are totals of months"):
         proposed(tmp_path, text)
 
 

@@ -45,6 +45,12 @@ UNITS: dict[str, str] = {
     **{"m³": "m3", "ft³": "ft3", "therms": "therm"},
     **dict.fromkeys(("litre", "litres", "liter", "liters"), "l"),
     **{
+        f"{prefix}w{join}{hour}": f"{letter}Wh"
+        for prefix, letter in (("", ""), ("k", "k"), ("m", "M"))
+        for join in ("", "-", "\u00b7", ".", "*")
+        for hour in ("h", "hr", "hrs")
+    },
+    **{
         f"{prefix}watt{join}{hour}": f"{letter}Wh"
         for prefix, letter in (("", ""), ("kilo", "k"), ("mega", "M"))
         for join in ("", " ", "-", "_")

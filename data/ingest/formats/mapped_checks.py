@@ -17,7 +17,7 @@ from data.ingest.formats.columns import Mask, parse_decimals, to_mask
 from data.ingest.formats.container import refuse
 from data.ingest.formats.mapped_dates import Dates
 from data.ingest.formats.mapped_layout import Layout
-from data.ingest.formats.mapped_numbers import GroupedTexts
+from data.ingest.formats.mapped_numbers import GroupedTexts, write_plain_texts
 from data.ingest.formats.mapped_table import RowTable
 from data.ingest.formats.mapped_times import RowTimes, TimeColumns
 from data.ingest.formats.sum_guard import MIN_ROWS, MIN_RUN, Floats, varies
@@ -37,6 +37,8 @@ _ROUNDING = 1e-5
 _ONE_SIGN = 0.5
 # A share of the rows: so many have the same rhythm, or dates of another block.
 _SHARE = 0.5
+# Values that are all so many days apart are no energy of a day, or of a part of one.
+MIN_TOTALS, LONG_DAYS = 3, 6
 # So many values alone, so much larger than all others, are no intervals of the same length.
 MIN_LONE, LONE_SIZE = 2, 2
 
@@ -130,16 +132,23 @@ class Checks:
         self._grouped = {
             place: GroupedTexts(mapping.decimal) for place in layout.list_values() if not is_declared
         }
+        self._units = {layout.places[value.column]: value.unit for value in mapping.values}
         self._line = 0
         self._above: _TimedRows | None = None
         self._sums: dict[str | int, _Sums] = {}
+        # The days with values of each column.
+        self._days: dict[str | int, set[int]] = {}
 
     def follow_text(self, table: RowTable) -> None:
         """Note the dates and the marks of the next block."""
         self._line = self._line or int(table.lines[0])
         self._dates.follow(table)
         for place, grouped in self._grouped.items():
-            grouped.add(table.take_column(place))
+            plain = write_plain_texts(table.take_column(place), self._units.get(place))
+            # Numbers of another unit are no larger and no smaller than these.
+            grouped.add(
+                plain.texts if plain.powers is None else plain.texts.filter(pa.array(plain.powers == 0))
+            )
 
     def follow_values(
         self, table: RowTable, times: RowTimes, series: pa.Array, known: Mask, numbers: Numbers
@@ -150,6 +159,9 @@ class Checks:
         # A block of a table with a column for each day may have one hour of all days.
         has_hours_apart = mapping.across is not None and mapping.columns.timestamp is None
         for name, column in numbers.items():
+            if name not in self._list_dials():
+                of_day = times.start_us[to_mask(pc.is_valid(column)) & (times.start_us != 0)] // DAY_US
+                self._days.setdefault(name, set()).update(np.unique(of_day).tolist())
             if not (mapping.is_daily or has_hours_apart or name in self._list_dials()):
                 check_interval(self._path, self._layout, table, times.start_us, column)
                 check_lone_rows(self._path, table, times.start_us, column)
@@ -197,6 +209,13 @@ class Checks:
     def check_whole(self) -> None:
         """Check what only all rows together show."""
         self._dates.check()
+        for days in self._days.values():
+            steps = np.diff(sorted(days))
+            if len(days) >= MIN_TOTALS and steps.min() >= LONG_DAYS:
+                reason = (
+                    f"the values are {int(np.median(steps))} days apart: totals of weeks, months or bills"
+                )
+                raise refuse(self._path, self._line, "MAP-INTERVAL", reason)
         for name, sums in self._sums.items():
             if (line := sums.find_first()) is not None:
                 reason = f"the value of {name!r} is the sum of all rows below: a total, no interval"

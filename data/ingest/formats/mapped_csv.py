@@ -9,7 +9,6 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -40,16 +39,17 @@ from data.ingest.formats.mapped_dials import Dials, Windows
 from data.ingest.formats.mapped_layout import Layout, find_layout
 from data.ingest.formats.mapped_lengths import OtherEnd
 from data.ingest.formats.mapped_numbers import (
+    integrate_power,
     multiply_numbers,
     remove_decimals,
     split_ways,
-    write_plain_minus,
+    write_plain_texts,
 )
 from data.ingest.formats.mapped_table import RowTable, split_block
 from data.ingest.formats.mapped_tables import Tables
 from data.ingest.formats.mapped_times import NO_TIME, SKIPPED, RowTimes, TimeColumns
-from data.ingest.formats.mapping import HOUR_DIGITS, CsvMapping
-from data.ingest.formats.mapping_values import ENERGY_OF_POWER, Day, Value
+from data.ingest.formats.mapping import CsvMapping
+from data.ingest.formats.mapping_values import ENERGY_OF_POWER, Amount, Day, Value
 from data.ingest.formats.sum_guard import Floats
 from data.ingest.formats.wallclock import US, Ints
 from data.ingest.schema import ONE_DIRECTION_CHANNELS, PARSED
@@ -130,16 +130,15 @@ class _Reader:
             return
         self._checks.follow_text(table)
         if self._mapping.day:
+            days = self.times.follow_wall_clock(table, self._name_series)
             for run in self._mapping.day:
-                yield from self._read_days(table, run, rejections)
+                yield from self._read_days(table, run, *days, rejections)
             return
         times = self.times.read_times(table, self._name_series)
         wrong = self._other_end.find_other_lengths(table, times.start_us)
         times.violations.append(("ROW-LENGTH", _OTHER_LENGTH, wrong))
         parsed = {
-            value.column: self._parse_numbers(
-                table.take_column(self._layout.places[value.column]), value.factor
-            )
+            value.column: self._parse_numbers(table.take_column(self._layout.places[value.column]), value)
             for value in self._mapping.values
         }
         numbers = {column: plain for column, (plain, _) in parsed.items()}
@@ -192,7 +191,7 @@ class _Reader:
         self, table: RowTable, value: Value, times: RowTimes, numbers: pa.Array, not_number: Mask
     ) -> UncheckedRows:
         if value.average_power:
-            numbers = self._convert_to_energy(numbers)
+            numbers = integrate_power(numbers, self._mapping.interval_minutes, value)
         register, channel = self._resolve_registers(table, value)
         return UncheckedRows(
             line=table.lines,
@@ -272,10 +271,11 @@ class _Reader:
             return repeat_text("actual", len(texts))
         return self._translate(pc.fill_null(texts, ""), self._mapping.qualities)
 
-    def _parse_numbers(self, texts: pa.Array, factor: Decimal | None) -> tuple[pa.Array, Mask]:
+    def _parse_numbers(self, texts: pa.Array, amount: Amount) -> tuple[pa.Array, Mask]:
         """Return (plain decimal numbers, not of the declared form); null if there is no value."""
         decimal, thousands = self._mapping.decimal, self._mapping.thousands
-        texts = write_plain_minus(texts)
+        plain = write_plain_texts(texts, amount.unit)
+        texts = plain.texts
         if self._mapping.no_value:
             words = pa.array([word.strip().lower() for word in self._mapping.no_value])
             texts = null_where(texts, to_mask(pc.is_in(pc.utf8_lower(texts), words)))
@@ -283,40 +283,36 @@ class _Reader:
         if thousands is not None:
             # Groups have three digits: with a comma between thousands, 1,5 is not 15.
             mark, point = re.escape(thousands), re.escape(decimal)
-            grouped = rf"^[+-]?[0-9]{{1,3}}({mark}[0-9]{{3}})+({point}[0-9]*)?$"
+            grouped = rf"^[+-]?[1-9][0-9]{{0,2}}({mark}[0-9]{{3}})+({point}[0-9]*)?$"
             has_mark = to_mask(pc.match_substring(texts, thousands))
             wrong |= has_mark & ~to_mask(pc.match_substring_regex(texts, grouped))
             texts = pc.replace_substring(texts, thousands, "")
         if decimal == ",":
             wrong |= to_mask(pc.match_substring(texts, "."))
             texts = pc.replace_substring(texts, ",", ".")
+        texts = plain.scale(texts)
         if self._mapping.decimals is not None:
             texts, is_cut = remove_decimals(texts, self._mapping.decimals)
             wrong |= is_cut
         numbers = null_where(texts, wrong) if wrong.any() else texts
-        return (numbers if factor is None else multiply_numbers(numbers, factor)), wrong
+        return (numbers if amount.factor is None else multiply_numbers(numbers, amount.factor)), wrong
 
-    def _read_floats(self, table: RowTable, place: int, factor: Decimal | None) -> Floats:
+    def _read_floats(self, table: RowTable, place: int, amount: Amount) -> Floats:
         """Return the numbers of a column, zero where there is none or no column."""
         if not 0 <= place < len(table.strings.columns):
             return np.zeros(len(table.lines))
-        numbers, _ = self._parse_numbers(table.take_column(place), factor)
+        numbers, _ = self._parse_numbers(table.take_column(place), amount)
         floats = parse_decimals(numbers)[0].cast(pa.float64()).to_numpy(zero_copy_only=False)
         return np.asarray(np.nan_to_num(floats), dtype=np.float64)
 
-    def _convert_to_energy(self, powers: pa.Array) -> pa.Array:
-        """Multiply average powers by the hours of an interval, exactly; keep texts that are not numbers."""
-        values, _, _ = parse_decimals(powers)
-        hours = Decimal(self._mapping.interval_minutes) / 60
-        energies = pc.multiply(values, pa.scalar(hours, pa.decimal128(8, HOUR_DIGITS)))
-        return pc.coalesce(energies.cast(pa.string()), powers)
-
     # A row for each day.
 
-    def _read_days(self, table: RowTable, day: Day, rejections: Rejections) -> Iterator[Batch]:
+    def _read_days(
+        self, table: RowTable, day: Day, days: Ints, bad_date: Mask, rejections: Rejections
+    ) -> Iterator[Batch]:
         cells = self._layout.list_cells(day)
         texts = pa.concat_arrays([table.take_column(place) for place in cells])
-        numbers, wrong = self._parse_numbers(texts, day.factor)
+        numbers, wrong = self._parse_numbers(texts, day)
         # From column by column to row by row, the order of the file.
         count, width = len(table.lines), len(cells)
         order = np.arange(count * width).reshape(width, count).T.ravel()
@@ -324,12 +320,11 @@ class _Reader:
         if day.channel in ONE_DIRECTION_CHANNELS:
             step = day.step
             around = (cells[0] - step, cells[-1] + step)
-            outside = [self._read_floats(table, place, day.factor) for place in around]
+            outside = [self._read_floats(table, place, day) for place in around]
             floats = parse_decimals(numbers)[0].cast(pa.float64()).to_numpy(zero_copy_only=False)
             check_day(self._path, table, floats.reshape(count, width), np.stack(outside, axis=1))
         if day.average_power:
-            numbers = self._convert_to_energy(numbers)
-        days, bad_date = self.times.read_wall_clock(table)
+            numbers = integrate_power(numbers, self._mapping.interval_minutes, day)
         days = np.where(bad_date, 0, days)
         register, channel = self._resolve_registers(table, day)
         identifier, unit = self._take_identifiers(table), self._resolve_units(table, day)

@@ -18,7 +18,7 @@ from data.ingest.formats.columns import Batch
 from data.ingest.formats.container import READ_BYTES, Member, refuse
 from data.ingest.formats.format import FileFormat, MappingUse
 from data.ingest.formats.json_events import END, iter_leaves, to_text
-from data.ingest.formats.mapping import CsvMapping
+from data.ingest.formats.mapping import CELL, KEY, CsvMapping
 
 # Values of lists beside each other, which are held in memory.
 MAX_LIST_VALUES = 2_000_000
@@ -63,13 +63,16 @@ FORMAT = FileFormat(
 class JsonRows:
     """The rows of a document at the path `rows`, as CSV with a header: their values at `columns`.
 
-    Columns that are lists, such as `$.times[*]`, are beside each other: a row for each place in them.
+    Columns that are lists, such as `$.times[*]`, are beside each other: a row for each place in them. Rows
+    are the elements of an array or, with `.*` at the end, the members of an object: `$key` is the place or
+    the key of each, and `$value` a row that is one value.
     """
 
     def __init__(self, path: Path, rows: str, columns: Sequence[str | int], same: Mapping[str, str]) -> None:
         self._path = path
         self._same = same
-        self._row = _to_key(rows)
+        self._has_members = rows.endswith(".*")
+        self._row = _to_key(rows.removesuffix(".*"))
         # A mapping names a value of an array by its place, and the table has it there.
         places = range(1, max((one for one in columns if isinstance(one, int)), default=0) + 1)
         self._columns: list[str | int] = list(dict.fromkeys([*places, *columns, *same]))
@@ -81,6 +84,8 @@ class JsonRows:
         for column in self._columns:
             if isinstance(column, int):
                 self._places[column] = column
+            elif column in (KEY, CELL):
+                continue
             elif column.startswith("$") and column.endswith("[*]"):
                 self._lists[_to_key(column)] = column
             elif column.startswith("$"):
@@ -99,7 +104,7 @@ class JsonRows:
         text = io.StringIO(newline="")
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(self._columns)
-        for row in self._iter_places(member) if self._lists else self._iter_rows(member):
+        for row in self._find_rows(member):
             writer.writerow([_clean(row.get(column)) for column in self._columns])
             if text.tell() > READ_BYTES:
                 yield text.getvalue().encode(errors="replace")
@@ -107,25 +112,34 @@ class JsonRows:
                 text.truncate()
         yield text.getvalue().encode(errors="replace")
 
+    def _find_rows(self, member: Member) -> Iterator[dict[str | int, Any]]:
+        if self._has_members:
+            return self._iter_members(member)
+        return self._iter_places(member) if self._lists else self._iter_rows(member)
+
     def _iter_rows(self, member: Member) -> Iterator[dict[str | int, Any]]:
         row: dict[str | int, Any] = {}
         around: dict[str | int, Any] = {}
-        count = place = 0
+        count = place = number = 0
         element = f"{self._row}.item" if self._row else "item"
+        array = self._row.rpartition("item")[0].rstrip(".")
         for key, value in iter_leaves(self._path, member, ends_arrays=True):
-            if value is END:
-                if key == self._row:
-                    count += 1
-                    row = around | row
-                    self._check(row, count)
-                    yield row
-                    row, place = {}, 0
+            is_end = value is END
+            if key == self._row:
+                count, number = count + 1, number + 1
+                row = around | row | {KEY: number} | ({} if is_end else {CELL: value})
+                self._check(row, count)
+                self._seen.update((KEY, CELL) if not is_end else (KEY,))
+                yield row
+                row, place = {}, 0
+            elif is_end and key == array:
+                number = 0
+            if is_end:
                 # The next object has values of its own.
                 for ended in self._ends.get(key, ()):
                     around.pop(ended, None)
                 continue
-            if len(self._paths) < MAX_NAMED_PATHS:
-                self._paths[key] = None
+            self._note_path(key)
             if key == element:
                 place += 1
             column = self._inside.get(key) or (self._places.get(place) if key == element else None)
@@ -140,14 +154,47 @@ class JsonRows:
                 self._seen.add(self._outside[key])
         self._check_whole(count)
 
+    def _iter_members(self, member: Member) -> Iterator[dict[str | int, Any]]:
+        """Yield a row for each member of an object: a value, or an object with the columns of a row."""
+        row: dict[str | int, Any] = {}
+        around: dict[str | int, Any] = {}
+        count = 0
+        prefix = f"{self._row}." if self._row else ""
+        inside = {column: f".{column}" for column in map(str, self._inside.values())}
+        for key, value in iter_leaves(self._path, member):
+            name = key.removeprefix(prefix) if key.startswith(prefix) else ""
+            column = next((one for one, end in inside.items() if name.endswith(end)), None)
+            if column is not None and value is not END:
+                name = name.removesuffix(inside[column])
+            if row and (row[KEY] != name or value is END):
+                count += 1
+                self._check(row, count)
+                yield around | row
+                row = {}
+            if value is END:
+                for ended in self._ends.get(key, ()):
+                    around.pop(ended, None)
+                continue
+            self._note_path(key)
+            if key in self._outside:
+                around[self._outside[key]] = value
+                self._seen.add(self._outside[key])
+            elif name and (column is not None or not inside):
+                row |= {KEY: name, column or CELL: value}
+                self._seen.update((KEY, column or CELL))
+        if row:
+            count += 1
+            self._check(row, count)
+            yield around | row
+        self._check_whole(count)
+
     def _iter_places(self, member: Member) -> Iterator[dict[str | int, Any]]:
         """Yield a row for each place of the lists. Raises `RefusedFile` for lists of different lengths."""
         lists: dict[str | int, list[Any]] = {column: [] for column in self._lists.values()}
         around: dict[str | int, Any] = {}
         count = 0
         for key, value in iter_leaves(self._path, member):
-            if len(self._paths) < MAX_NAMED_PATHS:
-                self._paths[key] = None
+            self._note_path(key)
             if key in self._lists:
                 lists[self._lists[key]].append(value)
                 self._seen.add(self._lists[key])
@@ -158,15 +205,20 @@ class JsonRows:
             elif key in self._outside:
                 around[self._outside[key]] = value
                 self._seen.add(self._outside[key])
+        self._seen.add(KEY)
         self._check_whole(count)
         lengths = {str(column): len(found) for column, found in lists.items()}
         if len(set(lengths.values())) > 1:
             shown = ", ".join(f"{column} has {length}" for column, length in lengths.items())
             raise refuse(self._path, None, "JSON-CONTENT", f"the lists differ in length: {shown} values")
         for number, found in enumerate(zip(*lists.values(), strict=True), 1):
-            row = around | dict(zip(lists, found, strict=True))
+            row = around | dict(zip(lists, found, strict=True)) | {KEY: number}
             self._check(row, number)
             yield row
+
+    def _note_path(self, key: str) -> None:
+        if len(self._paths) < MAX_NAMED_PATHS:
+            self._paths[key] = None
 
     def _check(self, row: Mapping[str | int, Any], count: int) -> None:
         for column, text in self._same.items():

@@ -1,11 +1,12 @@
-"""Numbers of a mapped CSV that are not yet amounts: their sign, and the noise of binary arithmetic.
+"""Numbers of a mapped CSV that are not yet amounts: their sign, a unit behind them, and the noise of
+binary arithmetic.
 
-Here: texts of plain decimal numbers. Not here: the marks of decimals and thousands (`mapped_csv`).
+Here: texts of numbers. Not here: the marks of decimals and thousands (`mapped_csv`).
 """
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Context, Decimal, Inexact, InvalidOperation
 
 import numpy as np
@@ -13,8 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data.ingest.formats.assemble import UncheckedRows
-from data.ingest.formats.columns import Mask, to_mask
+from data.ingest.formats.columns import UNITS, Mask, parse_decimals, to_mask
 from data.ingest.formats.mapping_values import Day, Value
+from data.ingest.formats.wallclock import Ints
+from data.ingest.schema import KVARH_PER_UNIT_POWER_OF_TEN, KWH_PER_UNIT_POWER_OF_TEN
 
 # Noise is far below the last decimal: a sender's own rounding is not.
 _NOISE_SHARE = Decimal("1e-3")
@@ -22,7 +25,24 @@ _NOISE_SHARE = Decimal("1e-3")
 MINUS = "\u2212\u2010\u2011\u2012\u2013\ufe63\uff0d"
 # A text with so many letters is no number that a meter prints.
 _MAX_CHARS = 60
+# A text that is a plain number, with any marks of decimals and thousands.
+_ORDINARY = "^[+-]?[0-9.,][0-9., '\u00a0\u202f]*([eE][+-]?[0-9]{1,3})?$"
+_APOSTROPHES = "\u2019\u02bc\u00b4"
+_IN_BRACKETS = re.compile(r"\(\s*([0-9.][^()]*)\)")
+# Not in 5.-, which is a price without cents.
+_MINUS_BEHIND = re.compile(rf"([0-9.].*[0-9]|[0-9])\s*[-{MINUS}]")
+_WITH_UNIT = re.compile(r"(.*[0-9)])\s*([A-Za-z]{1,5}[3\u00b3]?)\.?")
+# The powers of ten between units that measure the same.
+_FAMILIES: tuple[dict[str, int], ...] = (
+    KWH_PER_UNIT_POWER_OF_TEN,
+    KVARH_PER_UNIT_POWER_OF_TEN,
+    {"W": -3, "kW": 0, "MW": 3},
+    {"l": -3, "m3": 0},
+)
 _NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?"
+# Digits of a share of an hour, and decimals of the energy of power that are exact in kWh with 9 decimals.
+_HOUR_DIGITS = 4
+_ENERGY_DECIMALS = {"W": 6, "kW": 9, "MW": 9}
 # Enough digits for the product of any two numbers that are let through.
 _EXACT = Context(prec=200, traps=[Inexact])
 
@@ -58,11 +78,67 @@ def _turn(numbers: pa.Array) -> pa.Array:
     return pc.if_else(pa.array(below), plain, pc.binary_join_element_wise("-", plain, ""))
 
 
-def write_plain_minus(texts: pa.Array) -> pa.Array:
-    """Replace the minus of typesetters and the dash before a number by a hyphen."""
-    if not _any(pc.match_substring_regex(texts, f"^[{MINUS}]")):
-        return texts
-    return pc.replace_substring_regex(texts, f"^[{MINUS}]", "-")
+@dataclass(frozen=True)
+class PlainTexts:
+    """Numbers with a minus before them and without a unit; `powers` of ten lead to the declared unit."""
+
+    texts: pa.Array
+    powers: Ints | None = None
+
+    def scale(self, numbers: pa.Array) -> pa.Array:
+        """Convert plain decimal numbers at the places of these texts to the declared unit, exactly."""
+        for power in np.unique(self.powers) if self.powers is not None else ():
+            if power:
+                is_other = pa.array(self.powers == power)
+                scaled = multiply_numbers(numbers.filter(is_other), Decimal(1).scaleb(int(power)))
+                numbers = pc.replace_with_mask(numbers, is_other, scaled)
+        return numbers
+
+
+def write_plain_texts(texts: pa.Array, unit: str | None = None) -> PlainTexts:
+    """Write `(1,5)`, `1,5-` and typesetters' minus with a hyphen before the number, and cut off units.
+
+    A unit behind a number is cut off if it measures what `unit` does: 950 Wh in a column of kWh.
+    """
+    is_rare = pc.invert(pc.match_substring_regex(texts, _ORDINARY))
+    if not _any(is_rare):
+        return PlainTexts(texts)
+    encoded = pc.dictionary_encode(texts.filter(is_rare))
+    found = [write_plain_text(text, unit) for text in encoded.dictionary.to_pylist()]
+    plain = pa.array([text for text, _ in found], pa.string()).take(encoded.indices)
+    powers = np.zeros(len(texts), dtype=np.int64)
+    of_distinct = np.array([power for _, power in found], dtype=np.int64)
+    powers[to_mask(is_rare)] = of_distinct[encoded.indices.to_numpy(zero_copy_only=False)]
+    return PlainTexts(pc.replace_with_mask(texts, pc.fill_null(is_rare, False), plain), powers)
+
+
+def write_plain_text(text: str, unit: str | None = None) -> tuple[str, int]:
+    """Return (one text as `write_plain_texts` writes it, the power of ten that leads to the unit)."""
+    number, stated = split_unit(text)
+    power = _find_power(stated, unit)
+    return (text, 0) if power is None else (number, power)
+
+
+def split_unit(text: str) -> tuple[str, str | None]:
+    """Return (number with its minus before it, the unit behind it, None without a known one)."""
+    match = _IN_BRACKETS.fullmatch(text) or _MINUS_BEHIND.fullmatch(text)
+    inner, sign = (match[1].rstrip(), "-") if match else (text, "")
+    with_unit = _WITH_UNIT.fullmatch(inner)
+    unit = UNITS.get(with_unit[2].lower()) if with_unit else None
+    if with_unit is not None and unit is not None and not match:
+        number, _ = split_unit(with_unit[1])
+        return number, unit
+    number = with_unit[1] if with_unit is not None and unit is not None else inner
+    number = re.sub(f"(?<=[0-9])[{_APOSTROPHES}](?=[0-9])", "'", number)
+    return sign + re.sub(f"^[{MINUS}]", "-", number), unit
+
+
+def _find_power(stated: str | None, unit: str | None) -> int | None:
+    """Return the power of ten between two units, None if they measure different things."""
+    if stated is None:
+        return 0
+    family = next((family for family in _FAMILIES if unit in family), {})
+    return family[stated] - family[unit] if unit is not None and stated in family else None
 
 
 class GroupedTexts:
@@ -126,6 +202,33 @@ def remove_decimals(texts: pa.Array, decimals: int) -> tuple[pa.Array, Mask]:
     found = pa.array(short, pa.string()).take(encoded.indices)
     has_more[is_long] = to_mask(pc.is_null(found))
     return pc.replace_with_mask(texts, pa.array(is_long), found), has_more
+
+
+def integrate_power(powers: pa.Array, minutes: int, amount: Value | Day) -> pa.Array:
+    """Multiply average powers by the hours of an interval; keep texts that are not numbers.
+
+    Exact for 15, 30 and 60 minutes. A twelfth of an hour has no end: such energy is rounded to what is exact
+    in kWh with 9 decimals.
+    """
+    hours = Decimal(minutes) / 60
+    if not (minutes * 10**_HOUR_DIGITS) % 60:
+        values, _, _ = parse_decimals(powers)
+        energies = pc.multiply(values, pa.scalar(hours, pa.decimal128(8, _HOUR_DIGITS)))
+        return pc.coalesce(energies.cast(pa.string()), powers)
+    places = _ENERGY_DECIMALS[amount.unit or ""]
+    encoded = pc.dictionary_encode(powers)
+    found = [_divide(text, minutes, places) for text in encoded.dictionary.to_pylist()]
+    return pa.array(found, pa.string()).take(encoded.indices)
+
+
+def _divide(text: str, minutes: int, places: int) -> str:
+    if len(text) > _MAX_CHARS or re.fullmatch(_NUMBER, text) is None:
+        return text
+    try:
+        energy = (Decimal(text) * minutes / 60).quantize(Decimal(1).scaleb(-places))
+    except InvalidOperation:
+        return text
+    return format(energy, "f")
 
 
 def multiply_numbers(texts: pa.Array, factor: Decimal) -> pa.Array:

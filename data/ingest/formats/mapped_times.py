@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from data.ingest.formats.columns import Mask, Violation, null_where, parse_instants, to_mask
 from data.ingest.formats.mapped_layout import Layout
 from data.ingest.formats.mapped_table import RowTable
+from data.ingest.formats.mapped_years import Years
 from data.ingest.formats.mapping import OFFSET_FORMATS, carries_offset
 from data.ingest.formats.wallclock import DAY_US, US, Ints, TimeFormats, WallClock
 from data.ingest.schema import TIMESTAMP
@@ -61,16 +62,24 @@ class TimeColumns:
             if (text := getattr(mapping, f"{name}_format")) is not None and text not in OFFSET_FORMATS
         }
         self.interval_us = mapping.interval_minutes * 60 * US
+        self._years = None if mapping.year is None else Years(mapping.year)
 
     def read_times(self, table: RowTable, name_series: Callable[[RowTable], pa.Array]) -> RowTimes:
         """Return the interval of each row; `name_series` names the series of each row."""
         if self._mapping.is_daily:
-            days, bad = self.read_wall_clock(table)
+            days, bad = self.follow_wall_clock(table, name_series)
             midnight, seconds = self.measure_days(np.where(bad, 0, days), US)
             return RowTimes(midnight, seconds, [("ROW-TIMESTAMP", NO_TIME, bad)])
         start_us, violations = self._read_starts(table, name_series)
         seconds = np.full(len(start_us), self.interval_us // US, dtype=np.int64)
         return RowTimes(start_us, seconds, violations)
+
+    def follow_wall_clock(
+        self, table: RowTable, name_series: Callable[[RowTable], pa.Array]
+    ) -> tuple[Ints, Mask]:
+        """Do the same as `read_wall_clock`, for the next rows: dates without a year get theirs."""
+        local, bad = self.read_wall_clock(table)
+        return (local, bad) if self._years is None else self._years.add(local, bad, name_series(table))
 
     def read_wall_clock(self, table: RowTable) -> tuple[Ints, Mask]:
         """Return (microseconds on the wall clock, is not a time) of each row."""
@@ -156,10 +165,16 @@ class TimeColumns:
         self, table: RowTable, name_series: Callable[[RowTable], pa.Array]
     ) -> tuple[Ints, list[Violation]]:
         """Return (start of the interval of each row in microseconds UTC, violations of its times)."""
+        has_places = self._mapping.columns.period is not None
         if carries_offset(self._mapping.timestamp_format):
-            return self._read_offset_starts(table)
-        local, bad = self.read_wall_clock(table)
-        if self._mapping.columns.period is not None:
+            starts = self._read_offset_starts(table)
+            return self._add_places(table, *starts) if has_places else starts
+        local, bad = self.follow_wall_clock(table, name_series)
+        if has_places and self._mapping.columns.timestamp is not None:
+            firsts, skipped = self.clock.resolve_firsts(local)
+            violations = [("ROW-TIMESTAMP", NO_TIME, bad), ("ROW-TIMESTAMP", SKIPPED, skipped & ~bad)]
+            return self._add_places(table, np.where(bad, 0, firsts), violations)
+        if has_places:
             return self._read_period_starts(table, local, bad)
         label = self._mapping.label
         if label == "wall_end":
@@ -197,9 +212,7 @@ class TimeColumns:
 
     def _read_period_starts(self, table: RowTable, days: Ints, bad: Mask) -> tuple[Ints, list[Violation]]:
         """Return starts by period: periods count from 1 at local midnight, so a long day has more of them."""
-        texts = self._take_column(table, "period")
-        wrong = ~to_mask(pc.match_substring_regex(texts, r"^0*[0-9]{1,4}$"))
-        period = pc.fill_null(pc.cast(null_where(texts, wrong), pa.int64()), 0).to_numpy(zero_copy_only=False)
+        period, wrong = self._read_periods(table)
         midnight, count = self.measure_days(np.where(bad, 0, days), self.interval_us)
         outside = ~wrong & ~bad & ((period < 1) | (period > count))
         start_us = midnight + (period - 1) * self.interval_us
@@ -207,3 +220,24 @@ class TimeColumns:
             ("ROW-TIMESTAMP", NO_TIME, bad | wrong),
             ("ROW-TIMESTAMP", "the day has no period with this number", outside),
         ]
+
+    def _add_places(
+        self, table: RowTable, first_us: Ints, violations: list[Violation]
+    ) -> tuple[Ints, list[Violation]]:
+        """Return the starts of the intervals that are counted from 1 behind a time."""
+        period, wrong = self._read_periods(table)
+        outside = ~wrong & (period < 1)
+        bad = np.logical_or.reduce([wrong, outside, *(mask for _, _, mask in violations)])
+        start_us = np.where(bad, 0, first_us + (period - 1) * self.interval_us)
+        return start_us, [
+            *violations,
+            ("ROW-TIMESTAMP", NO_TIME, wrong),
+            ("ROW-TIMESTAMP", "the place of an interval counts from 1", outside),
+        ]
+
+    def _read_periods(self, table: RowTable) -> tuple[Ints, Mask]:
+        """Return (number, is not a number) of the column of periods."""
+        texts = self._take_column(table, "period")
+        wrong = ~to_mask(pc.match_substring_regex(texts, r"^0*[0-9]{1,6}$"))
+        numbers = pc.fill_null(pc.cast(null_where(texts, wrong), pa.int64()), 0)
+        return np.asarray(numbers.to_numpy(zero_copy_only=False), dtype=np.int64), wrong

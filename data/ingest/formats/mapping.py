@@ -25,15 +25,16 @@ from data.ingest.formats.wallclock import TimeFormats
 from data.ingest.schema import DECIMAL_DIGITS_AFTER_POINT, ONE_DIRECTION_CHANNELS
 
 OFFSET_FORMATS = ("iso8601", "unix", "unix_ms")
-# Digits of a share of an hour.
-HOUR_DIGITS = 4
 # The columns of a table whose columns are days or times: the name of a column, and the cell below it.
 ABOVE, CELL = "$above", "$value"
+# The place of a JSON row in its list, counted from 1, or its key in its object.
+KEY = "$key"
 
 # A format, or several: the times of a file may have more than one shape.
 TimeShapes = str | Annotated[tuple[str, ...], Field(min_length=2, max_length=5)]
 
-_JSON_PATH = r"^\$(\.[^.\[\]*$\s]+|\[\*\])*$"
+_STEPS = r"^\$(\.[^.\[\]*$\s]+|\[\*\])*"
+_JSON_PATH, _ROWS_PATH = rf"{_STEPS}$", rf"{_STEPS}(\.\*)?$"
 
 
 class _Declaration(Strict):
@@ -69,12 +70,14 @@ class CsvMapping(_Declaration):
     """How to read an interval CSV: one row for each reading (`values`) or for each day (`day`).
 
     For JSON `rows` is the path to the rows. Columns are paths inside a row, places in a row that is an array,
-    or, starting with $, paths to a value of what contains the row.
+    or, starting with $, paths to a value of what contains the row; `$key` is the place or the key of a row,
+    and `$value` a row that is one value.
 
     `label` is what a time names: the `start` of an interval, its `end`, or `wall_end`, which is the start
     plus the length on the wall clock (it differs from `end` only at a clock change). With 1440 minutes a
-    date alone names the local day of a value, which has 23, 24 or 25 hours. `order` is the order of the
-    rows: it decides which of two equal local times came first.
+    date alone names the local day of a value, which has 23, 24 or 25 hours. A `period` counts intervals from
+    the timestamp, or from the midnight of the date. `year` is that of the first row, if dates have none.
+    `order` is the order of the rows: it decides which of two equal local times came first.
 
     `sections` are the tables of a file, one below the other: the first words of the title of each, and its
     channel, null for a table that is not read. `units` has the unit of each register, such as kWh for rows of
@@ -86,7 +89,7 @@ class CsvMapping(_Declaration):
     """
 
     format: Literal["mapped_csv", "mapped_json"]
-    rows: Annotated[str, Field(pattern=_JSON_PATH, max_length=200)] | None = None
+    rows: Annotated[str, Field(pattern=_ROWS_PATH, max_length=200)] | None = None
     sheets: Annotated[tuple[Name, ...], Field(max_length=50)] = ()
     across: Annotated[int, Field(ge=1, le=10_000)] | None = None
     timezone: Zone | None = None
@@ -98,6 +101,7 @@ class CsvMapping(_Declaration):
     label: Literal["start", "end", "wall_end"] | None = None
     order: Literal["ascending", "descending"] = "ascending"
     midnight_ends_day: bool = False
+    year: Annotated[int, Field(ge=1990, le=2099)] | None = None
     timestamp_format: TimeShapes | None = None
     date_format: TimeShapes | None = None
     time_format: TimeShapes | None = None
@@ -144,14 +148,15 @@ class CsvMapping(_Declaration):
 
     def _demands_of_times(self) -> list[tuple[bool, str]]:
         columns = self.columns
-        # The three ways to give a time; a reading uses exactly one.
-        ways = [columns.timestamp is not None, columns.time is not None, columns.period is not None]
+        # The ways to give a time; a reading uses exactly one, or a timestamp and its place behind it.
+        ways = [columns.timestamp is not None or columns.period is not None, columns.time is not None]
         is_date_alone = bool(self.day) or self.is_daily
         return [
             (
                 sum(ways) == (0 if is_date_alone else 1),
                 "give columns.date for a row per day; for a row per reading columns.timestamp, or "
-                "columns.date with columns.time or columns.period; for 1440 minutes columns.date alone",
+                "columns.date with columns.time or columns.period, or columns.timestamp with columns.period; "
+                "for 1440 minutes columns.date alone",
             ),
             (
                 (columns.date is not None) == (columns.timestamp is None),
@@ -180,6 +185,10 @@ class CsvMapping(_Declaration):
             (
                 self.time_format is None or _holds(self.time_format, date=False, time=True),
                 "time_format must contain a time and not a date",
+            ),
+            (
+                (self.year is None) == has_years(self.timestamp_format or self.date_format),
+                "give year, that of the first row, if the dates have none, and only then",
             ),
             (
                 (self.timezone is None) == carries_offset(self.timestamp_format),
@@ -229,10 +238,6 @@ class CsvMapping(_Declaration):
                 all(agrees_with_name(value) for value in self.values),
                 "the name of a column states another unit than its value: if it is wrong, write the position "
                 "of the column",
-            ),
-            (
-                not any(value.average_power for value in given) or _is_finite(self.interval_minutes),
-                f"average power over {self.interval_minutes} minutes has no exact energy: 15, 30 or 60 have",
             ),
             (
                 not (self.is_daily and any(value.average_power for value in given)),
@@ -317,7 +322,10 @@ class CsvMapping(_Declaration):
         return [
             (
                 (ABOVE in of_time) == is_across
-                and [value.column for value in self.values].count(CELL) == is_across,
+                and (
+                    self.format == "mapped_json"
+                    or [value.column for value in self.values].count(CELL) == is_across
+                ),
                 f"with across {ABOVE} is the column of the date or timestamp, and {CELL} that of the only "
                 "value",
             ),
@@ -399,17 +407,17 @@ FileMapping = CsvMapping | JsonMapping | NemMapping | GreenButtonMapping
 
 def _is_json_column(column: str | int) -> bool:
     path = column if str(column).startswith("$") else f"$.{column}"
-    return isinstance(column, int) or re.fullmatch(_JSON_PATH, str(path)) is not None
-
-
-def _is_finite(minutes: int) -> bool:
-    """Whether a share of an hour is a decimal number of `HOUR_DIGITS` digits."""
-    return not (minutes * 10_000) % 60
+    return isinstance(column, int) or column in (KEY, CELL) or re.fullmatch(_JSON_PATH, str(path)) is not None
 
 
 def carries_offset(shapes: TimeShapes | None) -> bool:
     """Whether times of this format are instants, which need no zone."""
     return shapes in OFFSET_FORMATS or (shapes is not None and TimeFormats(shapes).has_offset)
+
+
+def has_years(shapes: TimeShapes | None) -> bool:
+    """Whether dates of this format have a year."""
+    return shapes is None or shapes in OFFSET_FORMATS or TimeFormats(shapes).has_year
 
 
 def _holds(shapes: TimeShapes, *, date: bool, time: bool) -> bool:

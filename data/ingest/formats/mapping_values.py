@@ -17,7 +17,7 @@ from data.ingest.schema import DECIMAL_DIGITS_BEFORE_POINT, ONE_DIRECTION_CHANNE
 # Units of power, and of the energy of one hour at that power.
 ENERGY_OF_POWER = {"W": "Wh", "kW": "kWh", "MW": "MWh"}
 _UNITS_OF_NAME = ("wh", "kwh", "mwh", "kw", "mw")
-_UNIT_OF_NAME = re.compile(r"(?<![A-Za-z])(kWh|MWh|Wh|kW|MW)(?![A-Za-z])", re.I)
+_UNIT_OF_NAME = re.compile(r"(?<![A-Za-z])(kWh|MWh|Wh|kW|MW)(?![A-Za-z])(?![-·.*]hr?)", re.I)
 
 
 class Strict(BaseModel):

@@ -25,6 +25,8 @@ US = 1_000_000
 DAY_US = 86_400 * US
 _EPOCH = datetime.date(1970, 1, 1).toordinal()
 _YEARS = range(1900, 2200)
+# A year with each day that a date without a year may name.
+LEAP_YEAR = 2024
 # Spreadsheets count from this day; a number outside of these days is no time of a meter.
 _SERIAL_START_US = (datetime.date(1899, 12, 30).toordinal() - _EPOCH) * DAY_US
 _SERIAL_DAYS = (
@@ -104,6 +106,7 @@ _TOKENS: dict[str, tuple[str, str, str]] = {
 _BLANKS = "[\\s\u00a0\u202f]+"
 # A weekday adds nothing to the date; %* is any text, such as the end in "00:00 - 00:30".
 _PASSED_OVER = {"a": rf"[{_ALL_LETTERS}]{{1,12}}\.?", "A": rf"[{_ALL_LETTERS}-]{{1,14}}", "*": r".*?"}
+_SHORT_CLOCK = [("hour", r"[0-9]{0,2}?"), ("minute", r"[0-9]{1,2}")]
 _DATE = {"year", "short_year", "month", "month_name", "day"}
 
 
@@ -111,7 +114,8 @@ class TimeFormat:
     """A declared time format in the letters of strptime: %Y %y %m %b %B %d %H %I %M %S %f %p %z %Z %a %A.
 
     %* stands for any text. 24:00 is the end of its day. With %z (an offset) or %Z (the name of a zone such as
-    CEST) a time is an instant. Raises `ValueError` for a format without a whole date or time.
+    CEST) a time is an instant. A date without a year is one of `LEAP_YEAR`. Raises `ValueError` for a format
+    without a whole date or time.
     """
 
     def __init__(self, text: str) -> None:
@@ -119,6 +123,7 @@ class TimeFormat:
         pieces = _split_pieces(text)
         names = [name for name, _ in pieces if name]
         self.has_date = bool(_DATE.intersection(names))
+        self.has_year = bool({"year", "short_year"}.intersection(names)) or not self.has_date
         self.has_time = bool(set(names) - _DATE)
         self.has_offset = bool({"offset", "zone"}.intersection(names))
         _check_tokens(text, names)
@@ -168,15 +173,18 @@ class TimeFormat:
 class SerialFormat:
     """The number by which a spreadsheet stores a time: days since 30 December 1899 and their fraction.
 
-    `serial` is a date with a time, `serial_date` a date alone, `serial_time` a time of day, at most 1.
+    `serial` is a date with a time, `serial_date` a date alone, `serial_time` a time of day, at most 1, and
+    `decimal_hour` a time of day in hours, at most 24.
     """
 
-    NAMES = ("serial", "serial_date", "serial_time")
+    NAMES = ("serial", "serial_date", "serial_time", "decimal_hour")
     has_offset = False
+    has_year = True
 
     def __init__(self, text: str) -> None:
-        self.has_date = text != "serial_time"
+        self.has_date = text in ("serial", "serial_date")
         self.has_time = text != "serial_date"
+        self._is_hour = text == "decimal_hour"
 
     def parse(self, texts: pa.Array) -> tuple[Ints, Mask]:
         """Do the same as `TimeFormat.parse`."""
@@ -186,6 +194,8 @@ class SerialFormat:
         if not re.fullmatch(r"[0-9]{1,5}(?:[.,][0-9]{0,20})?(?:[eE]-[0-9]{1,2})?", text):
             return None
         days = Decimal(text.replace(",", "."))
+        if self._is_hour:
+            return _count_us_of_hours(days)
         if not (_SERIAL_DAYS[0] <= days < _SERIAL_DAYS[1] if self.has_date else days <= 1):
             return None
         us = round(days * DAY_US)
@@ -197,6 +207,13 @@ class SerialFormat:
                 start = _SERIAL_START_US if self.has_date else 0
                 return None if is_date_alone else start + nearest
         return None
+
+
+def _count_us_of_hours(hours: Decimal) -> int | None:
+    """Return the microseconds of hours with decimals, to the minute: two decimals are 0.3 of one."""
+    minutes = round(hours * 60)
+    is_minute = hours <= 24 and abs(hours * 60 - minutes) <= Decimal("0.3")
+    return minutes * 60 * US if is_minute else None
 
 
 class TimeFormats:
@@ -211,10 +228,10 @@ class TimeFormats:
         self._formats = [
             SerialFormat(text) if text in SerialFormat.NAMES else TimeFormat(text) for text in given
         ]
-        kinds = {(one.has_date, one.has_time, one.has_offset) for one in self._formats}
+        kinds = {(one.has_date, one.has_time, one.has_offset, one.has_year) for one in self._formats}
         if len(kinds) > 1:
             raise ValueError(f"the formats {texts!r} give different parts of a time")
-        ((self.has_date, self.has_time, self.has_offset),) = kinds
+        ((self.has_date, self.has_time, self.has_offset, self.has_year),) = kinds
 
     def parse(self, texts: pa.Array) -> tuple[Ints, Mask]:
         """Do the same as `TimeFormat.parse`."""
@@ -243,7 +260,8 @@ def _split_pieces(text: str) -> list[tuple[str, str]]:
         around = raw[max(place - 1, 0) : place] + raw[place + 1 : place + 2]
         touches = any(other.startswith("%") and other != "%%" for other in around)
         pieces.append((name, fixed if touches and name != "half" else free))
-    return pieces
+    # A number has no leading zeros: 45 is 00:45.
+    return _SHORT_CLOCK if text == "%H%M" else pieces
 
 
 def _check_tokens(text: str, names: list[str]) -> None:
@@ -251,8 +269,8 @@ def _check_tokens(text: str, names: list[str]) -> None:
     years, months = found & {"year", "short_year"}, found & {"month", "month_name"}
     if len(names) != len(found) or len(years) > 1 or len(months) > 1:
         raise ValueError(f"{text!r} gives a part of the time twice")
-    if found & _DATE and not (years and months and "day" in found):
-        raise ValueError(f"{text!r} gives an incomplete date: it needs year, month and day")
+    if found & _DATE and not (months and "day" in found):
+        raise ValueError(f"{text!r} gives an incomplete date: it needs month and day")
     if found - _DATE and len(found & {"hour", "half_hour"}) != 1:
         raise ValueError(f"{text!r} needs exactly one hour: %H, or %I with %p")
     if len(found & {"offset", "zone"}) > 1:
@@ -294,7 +312,7 @@ def _count_us(parts: dict[str, str]) -> int | None:
     """Return the microseconds of a date, a time or both; None if there is no such time."""
     total = 0
     if "day" in parts:
-        year = int(parts["year"]) if "year" in parts else _expand_year(int(parts["short_year"]))
+        year = _read_year(parts)
         month = int(parts["month"]) if "month" in parts else _find_month(parts["month_name"])
         if year not in _YEARS:
             return None
@@ -310,15 +328,18 @@ def _find_month(name: str) -> int:
     return _MONTHS.get(name.lower().rstrip("."), 0)
 
 
-def _expand_year(short: int) -> int:
-    # The rule of POSIX.
-    return short + (1900 if short >= 69 else 2000)
+def _read_year(parts: dict[str, str]) -> int:
+    if "short_year" in parts:
+        short = int(parts["short_year"])
+        # The rule of POSIX.
+        return short + (1900 if short >= 69 else 2000)
+    return int(parts.get("year", LEAP_YEAR))
 
 
 def _count_us_of_day(parts: dict[str, str]) -> int | None:
     minute, second = int(parts.get("minute", 0)), int(parts.get("second", 0))
     fraction = int(parts.get("fraction", "").ljust(6, "0")[:6])
-    hour = int(parts.get("hour", 0))
+    hour = int(parts.get("hour") or 0)
     if "half_hour" in parts:
         half = int(parts["half_hour"])
         if not 1 <= half <= 12:

@@ -232,8 +232,10 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
     (
         "MAP-INTERVAL",
         "terminate",
-        "the values of a column follow each other at the declared length of an interval",
-        "Set `interval_minutes` to the length that the file has; remove rows of other lengths.",
+        "the values of a column follow each other at the declared length of an interval, and are no totals "
+        "of weeks or months",
+        "Set `interval_minutes` to the length that the file has; remove rows of other lengths. Totals of "
+        "more than a day are not loaded: ask the sender for quarter-hours, hours or days.",
     ),
     (
         "MAP-BLOCK",

@@ -49,7 +49,7 @@ VALUE = re.compile(
     r"k?m?wh|kvarh|\bm3\b|consum|consom|import|export|deliver|receiv|usage|value|energ|bezug|einspeis|generat"
     r"|verbrauch|menge|mængde|förbrukning|forbrug|määrä|quantity|volume|inflow|outflow|inje[cçt]|inyec|opwek"
     r"|afname|invoed|productie|\bstand(?!ard|ing)|verbruik|levering|lieferung|abgabe|erzeug|produ(?:[ck]tion|kcj|zione|cci[oó]n|ção)"
-    r"|immess|prelie|prelev|immission|cedut|soutir|excedent|vertid|købt|køb\b|salg|köpt|såld|uttag|inmatning|pobór|pobran|oddan|wprowadz|zuży|wytw"
+    r"|\bcompra|\bventa|\bvenda|acquist|\bbought\b|\bsold\b|immess|prelie|prelev|immission|cedut|soutir|excedent|vertid|købt|køb\b|salg|köpt|såld|uttag|inmatning|pobór|pobran|oddan|wprowadz|zuży|wytw"
     r"|tarbi|tootm|tuotanto|kulutus|fogyaszt|bet[aá]pl[aá]l|termel|t[uü]ketim|[cç]eki[sş]|veri[sş]|[uü]retim"
     r"|spot[rř]eb|odb[eě]r|výrob|suvartoj|patēriņ|potro[sš]n|prejet|preuzet|κατανάλ|παραγωγ"
     r"|使用|電力量|発電|売電|買電|用电|发电|사용량|발전량"
@@ -57,7 +57,7 @@ VALUE = re.compile(
     re.I,
 )
 UNIT = re.compile(
-    r"(?<![a-z])(kWh|MWh|Wh|kvarh|varh|m3(?![0-9])|m³|therms?|lit(?:er|re)s?"
+    r"(?<![a-z])(kWh|MWh|Wh|[kM]?W[-·.*]?hr?|kvarh|varh|m3(?![0-9])|m³|therms?|lit(?:er|re)s?"
     r"|(?:kilo|mega)?watt[ _-]?(?:hours?|stunden?))s?(?![a-z])",
     re.I,
 )
@@ -74,16 +74,16 @@ _QUALITY = re.compile(
     re.I,
 )
 ESTIMATED, ACTUAL = (
-    re.compile(r"^(e|s|est.*|sub.*|ersatz.*|gesch.*|stima.*|szac.*|ber[eä]kn.*|beregn.*)$", re.I),
+    re.compile(r"^(e|s|est.*|sub.*|ersatz.*|gesch.*|stima.*|szac.*|ber[eä]kn.*|beregn.*|a03)$", re.I),
     re.compile(
         r"^(a|r|w|v|act(?!ive).*|real|val|gemess.*|mesur.*|medid.*|misur.*|meas.*|valid|wahr.*|m[åa]lt|gemeten"
-        r"|uppm[äa]tt|r[ée]el(le)?s?|effettiv[oa]|effektiv|rzeczywist[ya]|uitgelezen|good|ok)$",
+        r"|uppm[äa]tt|r[ée]el(le)?s?|effettiv[oa]|effektiv|rzeczywist[ya]|uitgelezen|nam[eě][rř].*|a04|good|ok)$",
         re.I,
     ),
 )
 _UNIT_COLUMN = re.compile(
     r"^(\S*[._])?([a-z]+(?=Unit$))?"
-    r"(units?( of measure| type)?|uom|einheit|m(å|aa)leenhed|eenheid|unidad|unit[eé])$",
+    r"(units?( of measure| type|\.name)?|uom|einheit|m(å|aa)leenhed|eenheid|unidad|unit[eé])$",
     re.I,
 )
 # A unit in the words of a row.

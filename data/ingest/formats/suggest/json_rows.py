@@ -5,7 +5,9 @@ columns, which is guessed as for CSV (`proposal`), or reading by the mapping (`m
 """
 
 import itertools
+import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +15,9 @@ from data.ingest.formats.container import open_members
 from data.ingest.formats.file_mappings import MappingError
 from data.ingest.formats.json_events import END, iter_leaves, to_text
 from data.ingest.formats.mapped_json import JsonRows, to_path
+from data.ingest.formats.mapping import CELL, KEY
 from data.ingest.formats.suggest.date_formats import is_dated
+from data.ingest.formats.suggest.sample import is_number
 
 # Enough for months of one meter.
 MAX_VALUES = 100_000
@@ -22,6 +26,10 @@ MAX_BYTES = 1 << 20
 MAX_COLUMNS = 60
 # Lists that are shorter are no readings.
 MIN_PLACES = 12
+# The key of a reading: its time, and below it the name of a value.
+_KEYED = re.compile(
+    r"(?:^|\.)([0-9]{4}-[0-9]{2}-[0-9]{2}[T ][^.]*(?:\.[0-9]+Z?)?|[0-9]{10}(?:[0-9]{3})?)(?:\.([^.]+))?"
+)
 
 
 @dataclass(frozen=True)
@@ -42,45 +50,66 @@ def read_table(path: Path) -> JsonTable | None:
     found = _find_rows(path)
     if found is None:
         return None
-    key, columns, around, others = found
+    rows, columns, around, others = found
     for member in open_members(path):
-        pieces = JsonRows(path, to_path(key), columns, {}).iter_csv(member)
+        pieces = JsonRows(path, rows, columns, {}).iter_csv(member)
         text = b""
         while len(text) < MAX_BYTES and (piece := next(pieces, b"")):
             text += piece
-        return JsonTable(to_path(key), text.decode(errors="replace"), around, list(map(to_path, others)))
+        return JsonTable(rows, text.decode(errors="replace"), around, list(map(to_path, others)))
     return None
 
 
-def _find_rows(path: Path) -> tuple[str, list[str | int], list[str], list[str]] | None:
-    """Return (the key of the rows, their columns, the values around them, the keys of other rows).
+# The path to the rows, their columns, the values around them, and the keys of other rows.
+_Found = tuple[str, list[str | int], list[str], list[str]]
+
+
+@dataclass
+class _Document:
+    """How often each object, array and scalar stands in a document, the last text of each, those with a date.
 
     Keys are those of `iter_leaves`.
     """
-    rows: Counter[str] = Counter()
-    counts: Counter[str] = Counter()
-    values: dict[str, str] = {}
-    dated: set[str] = set()
+
+    ends: Counter[str]
+    counts: Counter[str]
+    values: dict[str, str]
+    dated: set[str]
+
+
+def _read_document(path: Path) -> _Document:
+    document = _Document(Counter(), Counter(), {}, set())
     for member in open_members(path):
         for key, value in itertools.islice(iter_leaves(path, member, ends_arrays=True), MAX_VALUES):
             if value is END:
-                rows[key] += 1
+                document.ends[key] += 1
                 continue
-            counts[key] += 1
-            values[key] = to_text(value) or ""
-            if key not in dated and is_dated(to_text(value) or ""):
-                dated.add(key)
+            document.counts[key] += 1
+            document.values[key] = to_text(value) or ""
+            if key not in document.dated and is_dated(document.values[key]):
+                document.dated.add(key)
         break
-    candidates = [key for key in rows if key.endswith("item") and any(_is_inside(one, key) for one in dated)]
-    if not candidates:
-        return _find_lists(counts, values, dated)
-    key = max(candidates, key=lambda one: (rows[one], len(one)))
+    return document
+
+
+def _find_rows(path: Path) -> _Found | None:
+    document = _read_document(path)
+    rows, values, dated = document.ends, document.values, document.dated
+    candidates = [
+        key for key in rows if _is_row(key, rows[key]) and any(_is_inside(one, key) for one in dated)
+    ]
+    key = max(candidates, key=lambda one: (rows[one], len(one)), default=None)
+    placed = _find_placed(document, 2 * rows[key] if key is not None else 0)
+    if placed is not None or key is None:
+        return placed or _find_lists(document) or _find_members(values)
     inner = max((one for one in rows if one.startswith(f"{key}.")), key=rows.__getitem__, default=key)
-    if rows[inner] > 2 * rows[key]:
+    below = next((one for one in values if _is_list_below(one, key)), inner)
+    has_number = any(_is_inside(one, key) and one not in dated and is_number(values[one]) for one in values)
+    if rows[inner] > 2 * rows[key] or (below != inner and not has_number):
         raise MappingError(
-            f"{path}: the rows at {to_path(key)} have times, but the {rows[inner]} values are in lists below "
-            f"them, at {to_path(inner)}, without a time of their own. No mapping describes this: ask the "
-            "sender for a time beside each value"
+            f"{path}: the rows at {to_path(key)} have times, but the values are in lists below them, at "
+            f"{to_path(below)}, and nothing says what the places in these lists mean. Ask the sender for a "
+            "time or a name beside each value"
         )
     others = [
         one
@@ -88,20 +117,69 @@ def _find_rows(path: Path) -> tuple[str, list[str | int], list[str], list[str]] 
         if 2 * rows[one] >= rows[key] and one != key and not key.startswith(f"{one}.")
     ]
     outside = [one for one in values if not one.startswith(key) and _holds(one, key)]
-    inside: list[str | int] = [one.removeprefix(f"{key}.") for one in values if _is_inside(one, key)]
+    inside: list[str | int] = [_cut(one, key) for one in values if _is_inside(one, key)]
     if f"{key}.item" in values:
         inside = [*range(1, _count_places(path, key) + 1)]
     # The places of an array come first: the table has them there.
     columns = [*inside, *map(to_path, outside)]
     around = [values[one] for one in outside]
-    return (key, columns, around, others) if len(columns) <= MAX_COLUMNS else None
+    return (to_path(key), columns, around, others) if len(columns) <= MAX_COLUMNS else None
 
 
-def _find_lists(
-    counts: Counter[str], values: dict[str, str], dated: set[str]
-) -> tuple[str, list[str | int], list[str], list[str]] | None:
+def _is_row(key: str, count: int) -> bool:
+    """Whether what ends so often is a row: an element of an array, or one of several documents."""
+    return key.endswith("item") or (not key and count > 1)
+
+
+def _find_placed(document: _Document, above: int) -> _Found | None:
+    """Return the rows for lists below a date: of many values, or of objects without a time of their own.
+
+    They are more than `above`.
+    """
+    ends, counts, dated = document.ends, document.counts, document.dated
+    lists = {
+        key: counts[key]
+        for key in counts
+        if key.endswith(".item") and counts[key] >= MIN_PLACES * max(ends[key.removesuffix(".item")], 1)
+    }
+    objects = {
+        key: ends[key]
+        for key in ends
+        if key.endswith(".item")
+        and ends[key] >= MIN_PLACES
+        and not any(_is_inside(one, key) for one in dated)
+    }
+    sizes = {
+        key: size
+        for key, size in (objects | lists).items()
+        if size > above
+        and key not in dated
+        and not any(one.startswith(f"{key}.") for one in dated)
+        and any(_surrounds(one, key) for one in dated)
+    }
+    key = max(sizes, key=sizes.__getitem__, default=None)
+    if key is None:
+        return None
+    outside = [one for one in document.values if one not in sizes and _surrounds(one, key)]
+    around = [document.values[one] for one in outside]
+    others = [one for one in sizes if sizes[one] == sizes[key] and one != key]
+    inside: list[str | int] = [CELL, KEY]
+    if key in objects:
+        inside = [_cut(one, key) for one in document.values if _is_inside(one, key)]
+    rows = to_path(key)
+    if others and key in lists and key.count("item") == 1:
+        # Lists beside each other.
+        rows, inside, others = "$", [*map(to_path, (key, *others)), KEY], []
+    columns = [*inside, *map(to_path, outside)]
+    return (rows, columns, around, others) if len(columns) <= MAX_COLUMNS else None
+
+
+def _find_lists(document: _Document) -> _Found | None:
     """Return the same for lists beside a list of dates, of which each place is a row."""
-    of_dates = max((key for key in dated if key.endswith(".item")), key=counts.__getitem__, default=None)
+    counts, values = document.counts, document.values
+    of_dates = max(
+        (key for key in document.dated if key.endswith(".item")), key=counts.__getitem__, default=None
+    )
     if of_dates is None or counts[of_dates] < MIN_PLACES:
         return None
     lists = [key for key in counts if key.endswith(".item") and counts[key] == counts[of_dates]]
@@ -109,13 +187,43 @@ def _find_lists(
     columns: list[str | int] = [*map(to_path, (of_dates, *(one for one in lists if one != of_dates)))]
     columns += map(to_path, outside)
     is_table = len(lists) > 1 and len(columns) <= MAX_COLUMNS
-    return ("", columns, [values[key] for key in outside], []) if is_table else None
+    return ("$", columns, [values[key] for key in outside], []) if is_table else None
+
+
+def _find_members(keys: Iterable[str]) -> _Found | None:
+    """Return the same for an object whose keys are times."""
+    found = [(key[: match.start()], match[2]) for key in keys if (match := _KEYED.search(key))]
+    counts = Counter(base for base, _ in found)
+    base, count = counts.most_common(1)[0] if counts else ("", 0)
+    names = dict.fromkeys(name for one, name in found if one == base)
+    if count < MIN_PLACES or (None in names and len(names) > 1):
+        return None
+    columns: list[str | int] = [KEY, *(name or CELL for name in names)]
+    return f"{to_path(base)}.*", columns, [], []
+
+
+def _is_list_below(value: str, row: str) -> bool:
+    """Whether a value belongs to a list inside a row."""
+    return value.startswith(f"{row}.") and value.endswith(".item") and value != f"{row}.item"
+
+
+def _cut(value: str, row: str) -> str:
+    """Return the path of a value inside its row."""
+    return value.removeprefix(f"{row}.") if row else value
+
+
+def _surrounds(value: str, row: str) -> bool:
+    """Whether a value belongs to an array's element that contains the rows, or to no array."""
+    if value.endswith("item"):
+        return False
+    place = value.rfind(".item.")
+    return row.startswith(value[: place + len(".item.")]) if place >= 0 else not value.startswith("item.")
 
 
 def _is_inside(value: str, row: str) -> bool:
     """Whether a value belongs to a row, and not to an array inside it; a row may be an array itself."""
-    rest = value.removeprefix(f"{row}.")
-    return rest != value and ("item" not in rest.split(".") or rest == "item")
+    rest = _cut(value, row)
+    return (rest != value or not row) and ("item" not in rest.split(".") or rest == "item")
 
 
 def _holds(value: str, row: str) -> bool:

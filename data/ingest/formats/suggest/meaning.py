@@ -16,6 +16,7 @@ from data.ingest.formats.suggest.columns import (
     OTHER_MEDIUM,
     UNIT,
     UNIT_IN_BRACKETS,
+    VALUE,
     is_quality,
 )
 from data.ingest.formats.suggest.sample import TOTAL, Sample, name_column
@@ -23,16 +24,18 @@ from data.ingest.schema import KWH_PER_UNIT_POWER_OF_TEN, ONE_DIRECTION_CHANNELS
 
 _EXPORT = re.compile(
     r"export|receiv|einspeis|eingespeis|ins netz|invoed|abgabe|vertid|feed|inje[cçt]|inyec|return|surplus"
-    r"|terug|outflow"
+    r"|terug|outflow|\bventa|\bvenda|\bvendit|\bmyyn|prodej|\bsold\b|\bsell|^AE$"
     r"|veri[sş]|bet[aá]pl[aá]l|(?<!\w)(-A|A ?-)(?!\w)|売電"
     r"|excedent|vendu|cedut|immess|immissione|inmatning|s[åa]ld\b|\bsalg|solgt|oddan|wprowadz|sprzed|(^|_)as(_|$)|#b[0-9]$"
-    r"|\bexp\b|energy_?out(?![a-z])|(to|til) (the )?(grid|net)\b|[0-9]-[0-9]+:2\.|(^|[^0-9.])2\.[89]\.",
+    r"|\bexp\b|energy_?out(?![a-z])|(to|til) (the )?(grid|net)\b"
+    r"|[0-9]-[0-9]+:2\.|(?<![0-9])(?<![0-9]\.)2\.[89]\.",
     re.I,
 )
 _IMPORT = re.compile(
     r"import|\bimp\b|bezug|bezogen|from (the )?grid|deliver|afname|preliev|prelev|soutir|purchas|inflow"
     r"|entrante|[cç]eki[sş]|odb[eě]r|prejet|preuzet|(?<!\w)(\+ ?A|A ?\+)(?!\w)|買電"
-    r"|pob[oó]r|pobran|uttag|k[öo]pt|k[øo]bt|\bgrid\b|netz|[0-9]-[0-9]+:1\.|(^|[^0-9.])1\.[89]\.",
+    r"|pob[oó]r|pobran|uttag|k[öo]pt|k[øo]bt|\bgrid\b|netz|[0-9]-[0-9]+:1\.|(?<![0-9])(?<![0-9]\.)1\.[89]\."
+    r"|\bcompra|acquist|\bosto|n[aá]kup|zakup|\bbought|\bbuy|^AI$",
     re.I,
 )
 _CONSUMPTION = re.compile(
@@ -338,7 +341,8 @@ def find_direction_column(sample: Sample, taken: set[int | None]) -> int | None:
     for n in range(len(sample.names)):
         words = {row[n].strip() for row in sample.rows} if n not in taken else set()
         if 2 <= len(words) <= MAX_REGISTERS and "" not in words and not all(map(is_quality, words)):
-            other = {word for word in words if guess_channel(word) in ("generation", "export")}
+            # A total beside its parts is another direction too.
+            other = {w for w in words if guess_channel(w) in ("generation", "export") or TOTAL.match(w)}
             if other and other != words:
                 return n
     return None
@@ -391,8 +395,10 @@ def find_number_marks(
 
     A comma before three digits in every number follows the custom of the zone.
     """
-    columns = [sample.take_values(place) for place in numeric]
-    texts = [text for column in columns for text in column]
+    kinds = (VALUE, UNIT, OTHER_MEDIUM, POWER)
+    named = [n for n in numeric if any(kind.search(sample.describe(n)) for kind in kinds)]
+    columns = [sample.take_values(n) for n in named or numeric]
+    texts = [text for n in named or numeric for text in (*sample.take_values(n), *sample.others.get(n, []))]
     groups = {sign for text in texts for sign in re.findall(r"[0-9](['\u00a0\u202f ])[0-9]{3}", text)}
     for mark, other in ((".", ","), (",", ".")):
         # Numbers of another column, such as those of the rows, say nothing of the mark of this one.

@@ -27,6 +27,7 @@ from data.ingest.formats.suggest.columns import (
 from data.ingest.formats.suggest.date_formats import cut_time, lacks_date, rank_formats
 from data.ingest.formats.suggest.day_rows import find_day_runs, write_day_body
 from data.ingest.formats.suggest.meaning import CHECK, find_number_marks, write_number_marks
+from data.ingest.formats.suggest.no_readings import explain_missing_dates
 from data.ingest.formats.suggest.reading_rows import write_reading_body
 from data.ingest.formats.suggest.sample import (
     TOTAL,
@@ -37,6 +38,7 @@ from data.ingest.formats.suggest.sample import (
     name_column,
     read_sample,
 )
+from data.ingest.formats.suggest.years import write_years
 
 # How much of a file is examined: enough for months of one meter.
 SAMPLE_BYTES = 1 << 20
@@ -89,7 +91,15 @@ def suggest_mapping(path: Path | str, timezone: str | None = None) -> str:
 def _suggest_for_table(path: Path, text: str, encoding: str | None, timezone: str | None) -> list[str]:
     """Propose for a table; one with a column for each date is seen with a row for each cell."""
     across = read_across(text)
-    sample = read_sample(path, text if across is None else across.text)
+    try:
+        sample = read_sample(path, text if across is None else across.text)
+    except MappingError:
+        yearless = write_years(path, text) if across is None else None
+        if yearless is None:
+            raise
+        sample = read_sample(path, yearless.text)
+        sample.encoding = encoding
+        return yearless.take_out(_write_lines(path, sample, timezone))
     sample.encoding = encoding
     if across is None:
         return _write_lines(path, sample, timezone)
@@ -186,9 +196,7 @@ def _write_lines(path: Path, sample: Sample, timezone: str | None) -> list[str]:
     }
     dated = {place: forms for place, (forms, _) in ranked.items()}
     if not dated:
-        raise MappingError(
-            f"{path}: the file has no column of dates. Write the mapping by hand, see docs/formats.md"
-        )
+        raise MappingError(f"{path}: {explain_missing_dates([*sample.rows, sample.names])}")
     # The first one, unless many rows share its date, like the day of an export or of a revision.
     distinct = {n: len(set(sample.take_texts(n))) for n in dated}
     place = next(n for n in dated if 2 * distinct[n] > max(distinct.values()))

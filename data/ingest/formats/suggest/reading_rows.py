@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from data.ingest.formats.file_mappings import MappingError
 from data.ingest.formats.mapping import OFFSET_FORMATS, carries_offset
 from data.ingest.formats.suggest.choice import Choice, choose_values, explain_others
+from data.ingest.formats.suggest.clock import find_clock
 from data.ingest.formats.suggest.columns import (
     OTHER_MEDIUM,
     UNIT,
@@ -35,6 +36,8 @@ from data.ingest.formats.suggest.meaning import (
     write_meaning,
     write_qualities_of_column,
 )
+from data.ingest.formats.suggest.no_readings import explain_days
+from data.ingest.formats.suggest.positions import find_positions
 from data.ingest.formats.suggest.sample import NO_VALUES, Sample, is_number, name_column
 from data.ingest.formats.wallclock import DAY_US, US, TimeFormat
 
@@ -69,10 +72,7 @@ def write_reading_body(
     is_date_alone = not any(line.startswith(("  period:", "  time:", "  timestamp:")) for line in when)
     comes_again = is_date_alone and register is None and repeats_times(sample, meter, micros)
     if comes_again or (is_date_alone and minutes != 1440):
-        raise MappingError(
-            f"{sample.path}: the dates have no time of day and do not follow day by day, so the values are "
-            "not totals of days. Only totals of days can be loaded by date, see docs/formats.md"
-        )
+        raise MappingError(f"{sample.path}: {explain_days(micros)}")
     if not carries_offset(form) and _is_descending(sample, micros, meter):
         head.append("order: descending")
     quality = find_quality_column(sample, {meter, register, unit, *numeric})
@@ -198,14 +198,11 @@ def _name_days(sample: Sample, place: int, form: str, head: list[str]) -> tuple[
 
 def _find_values(sample: Sample, numeric: list[int], when: list[str]) -> tuple[list[int], list[int]]:
     """Return (columns of values, other columns of numbers): by their names, else all that count nothing."""
-    period = [line.split()[1] for line in when if line.startswith("  period:")]
-    free = [n for n in numeric if not PERIOD.search(sample.names[n]) and str(n + 1) not in period]
-    named = [
-        n
-        for n in numeric
-        if any(kind.search(sample.describe(n)) for kind in (VALUE, UNIT, OTHER_MEDIUM))
-        and str(n + 1) not in period
-    ]
+    of_time = {line.partition(": ")[2] for line in when}
+    numeric = [n for n in numeric if name_column(sample, n) not in of_time]
+    free = [n for n in numeric if not PERIOD.search(sample.names[n])]
+    kinds = (VALUE, UNIT, OTHER_MEDIUM)
+    named = [n for n in numeric if any(kind.search(sample.describe(n)) for kind in kinds)]
     if named and not any(UNIT.search(sample.describe(n)) for n in named):
         # Columns of power beside one that is named so are as much energy as it is.
         named = [n for n in free if n in named or POWER.search(sample.describe(n))]
@@ -220,28 +217,16 @@ def _name_register(place: int, values: list[int]) -> str:
 
 def read_row_times(sample: Sample, place: int, form: str) -> tuple[list[str], list[str], list[int]]:
     """Return (formats, columns, times in microseconds on the wall clock) for a row per reading."""
+    if form in OFFSET_FORMATS or TimeFormat(form).has_time:
+        return _read_timestamps(sample, place, form)
     texts = pa.array([row[place].strip() for row in sample.rows])
-    if form in EPOCHS:
-        scale = US if form == "unix" else US // 1000
-        micros = [int(row[place]) * scale for row in sample.rows]
-        return [f"timestamp_format: {form}"], [f"  timestamp: {name_column(sample, place)}"], micros
-    if form in OFFSET_FORMATS:
-        wall = pc.utf8_slice_codeunits(pc.replace_substring(texts, "T", " "), 0, 16)
-        micros = [int(value) for value in TimeFormat("%Y-%m-%d %H:%M").parse(wall)[0]]
-        return [f"timestamp_format: {form}"], [f"  timestamp: {name_column(sample, place)}"], micros
-    parsed = TimeFormat(form)
-    days = [int(value) for value in parsed.parse(texts)[0]]
-    if parsed.has_time:
-        head = [f"timestamp_format: {json.dumps(form)}"]
-        return head, [f"  timestamp: {name_column(sample, place)}"], days
+    days = [int(value) for value in TimeFormat(form).parse(texts)[0]]
     head, when = [f"date_format: {json.dumps(form)}"], [f"  date: {name_column(sample, place)}"]
-    for other in range(len(sample.names)):
-        found = find_formats(sample.take_texts(other), dates=False) if other != place else []
-        if found and ":" in sample.take_texts(other)[0]:
-            of_day = TimeFormat(found[0]).parse(pa.array([row[other].strip() for row in sample.rows]))[0]
-            head.append(f"time_format: {json.dumps(found[0])}")
-            when.append(f"  time: {name_column(sample, other)}")
-            return head, when, [day + int(time) for day, time in zip(days, of_day, strict=True)]
+    found = find_clock(sample, place, days)
+    if found is not None:
+        head.append(f"time_format: {json.dumps(found.form)}")
+        when.append(f"  time: {name_column(sample, found.place)}")
+        return head, when, [day + time for day, time in zip(days, found.micros, strict=True)]
     period = next((n for n, name in enumerate(sample.names) if PERIOD.search(name) and n != place), None)
     if period is None:
         period = next((n for n in range(len(sample.names)) if _counts_intervals(sample, n, days)), None)
@@ -257,6 +242,27 @@ def read_row_times(sample: Sample, place: int, form: str) -> tuple[list[str], li
         when.append(f"  {'time' if is_hour else 'period'}: {name_column(sample, period)}")
         return head, when, [day + number * step for number, day in zip(numbers, days, strict=True)]
     return head, when, days
+
+
+def _read_timestamps(sample: Sample, place: int, form: str) -> tuple[list[str], list[str], list[int]]:
+    """Return the same for a column of dates with times, or of starts from which values are counted."""
+    texts = pa.array([row[place].strip() for row in sample.rows])
+    if form in EPOCHS:
+        scale = US if form == "unix" else US // 1000
+        micros = [int(row[place]) * scale for row in sample.rows]
+    elif form in OFFSET_FORMATS:
+        wall = pc.utf8_slice_codeunits(pc.replace_substring(texts, "T", " "), 0, 16)
+        micros = [int(value) for value in TimeFormat("%Y-%m-%d %H:%M").parse(wall)[0]]
+    else:
+        micros = [int(value) for value in TimeFormat(form).parse(texts)[0]]
+    shape = form if form in OFFSET_FORMATS else json.dumps(form)
+    when = [f"  timestamp: {name_column(sample, place)}"]
+    if (found := find_positions(sample, place, micros)) is not None:
+        period, minutes = found
+        when.append(f"  period: {name_column(sample, period)}")
+        places = (int(row[period]) - 1 for row in sample.rows)
+        micros = [at + n * minutes * 60 * US for at, n in zip(micros, places, strict=True)]
+    return [f"timestamp_format: {shape}"], when, micros
 
 
 def _counts_intervals(sample: Sample, place: int, days: list[int]) -> bool:

@@ -12,20 +12,23 @@ from pathlib import Path
 
 from data.ingest.formats.file_mappings import MappingError
 from data.ingest.formats.mapped_layout import split_fields
-from data.ingest.formats.mapped_numbers import MINUS
+from data.ingest.formats.mapped_numbers import MINUS, split_unit
 from data.ingest.formats.suggest.date_formats import find_formats, is_dated
+from data.ingest.formats.suggest.no_readings import explain_missing_dates
 from data.ingest.formats.suggest.sections import find_sections
 
 MIN_TITLE_CHARS = 4
 ROWS_BELOW = 3
-_ROWS_TRIED = 40
+_ROWS_TRIED, _LINES_TRIED = 40, 200
+# A few notes may stand among the numbers of a column.
+_MOST = 0.9
 DELIMITERS = (",", ";", "\t", "|")
 TOTAL = re.compile(
     r"^(grand |daily |day |dag|tages?|dygns?|dags?)?"
     r"(total|totaal|totale|totalt|sum|summa|summe|somme|soma|gesamt|suma|razem|i alt)\b",
     re.I,
 )
-_UNIT = re.compile(r"[\[(]?([kM]?Wh?|k?varh|m3|m³|therms?|°C)[\])]?", re.I)
+_UNIT = re.compile(r"[\[(]?([kM]?Wh?|k?varh|m3|m³|l|therms?|°C)[\])]?", re.I)
 _DATE_FORM = re.compile(r"[\[(]?[dmyhjatgs:./ -]+[\])]?", re.I)
 NO_VALUES = (
     *("n/a", "na", "nan", "null", "none", "nil", "-", "--", "---", "#n/a", "#na", "#value!", "(null)", "?"),
@@ -55,6 +58,8 @@ class Sample:
     thousands: str | None = None
     # A number whose comma may stand before decimals or between thousands.
     unclear: str | None = None
+    # The numbers of a column in another unit than most of them.
+    others: dict[int, list[str]] = field(default_factory=dict)
     # Between two rows.
     minutes: int = 0
     # The names as the file writes them, if `names` has units of the row below too.
@@ -94,9 +99,8 @@ def read_sample(path: Path, text: str) -> Sample:
     table = [row for row in rows if len(row) == width]
     first = _find_first_row(table)
     if first is None:
-        raise MappingError(
-            f"{path}: the file has no rows with a date. Write the mapping by hand, see docs/formats.md"
-        )
+        fields = [split_fields(line, mark) for mark in DELIMITERS for line in lines[:_LINES_TRIED]]
+        raise MappingError(f"{path}: {explain_missing_dates(fields)}")
     start = rows.index(table[first])
     header = rows[start - 1] if start else []
     # Rows may omit fields at their end that the header names.
@@ -123,7 +127,7 @@ def read_sample(path: Path, text: str) -> Sample:
     totals |= find_beginnings([row[0] for row in below if row and len(row) < width])
     skip = text.split("\n").index(lines[start])
     above = [cell.strip() for row in rows[:start] if row != header for cell in row]
-    return Sample(
+    sample = Sample(
         path,
         delimiter,
         names,
@@ -133,8 +137,36 @@ def read_sample(path: Path, text: str) -> Sample:
         above=above,
         skip=skip,
         sections=sections,
-        header=plain,
+        header=[*plain],
     )
+    for place in range(len(names)):
+        _write_plain_cells(sample, place)
+    return sample
+
+
+def _write_plain_cells(sample: Sample, place: int) -> None:
+    """Write the minus of the numbers of a column before them, and the unit of most of them into its name."""
+    texts = sample.take_values(place)
+    cut = [split_unit(text) for text in texts]
+    numbers = [unit for number, unit in cut if is_number(number)]
+    units = Counter(unit for unit in numbers if unit is not None)
+    if (
+        texts == [number for number, _ in cut]
+        or len(numbers) < _MOST * len(cut)
+        or not all(map(_UNIT.fullmatch, units))
+    ):
+        return
+    unit = units.most_common(1)[0][0] if units else None
+    for row in sample.rows:
+        number, own = split_unit(row[place].strip())
+        if is_number(number) and own not in (None, unit):
+            sample.others.setdefault(place, []).append(number)
+            number = ""
+        row[place] = number
+    name = sample.names[place]
+    if unit is not None and not re.search(rf"(?<![a-z]){unit}(?![a-z])", name, re.I):
+        sample.header = sample.header or [*sample.names]
+        sample.names[place] = f"{name} {unit}".strip()
 
 
 def _read_groups(row: list[str], width: int) -> list[str]:
@@ -218,4 +250,5 @@ def has_numbers(sample: Sample, place: int) -> bool:
 def is_number(text: str) -> bool:
     """Whether a text is a number, with any marks of decimals and thousands."""
     number = rf"[+{MINUS}-]?([0-9][0-9.,' \u00a0\u202f]*(e-?[0-9]+)?|\.[0-9]+)"
-    return re.fullmatch(number, text, re.I) is not None
+    # Neither the code of a register, 1.8.0, nor a date.
+    return re.fullmatch(number, text, re.I) is not None and not re.search(r"[.,][0-9]{0,2}[.,]", text)

@@ -1,0 +1,73 @@
+"""The column of a table with the time of day beside its date: a clock, HHMM as a number, hours with decimals.
+
+Not here: numbers of intervals from 1 (`reading_rows`).
+"""
+
+import itertools
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from data.ingest.formats.suggest.columns import UNIT, VALUE
+from data.ingest.formats.suggest.date_formats import find_formats
+from data.ingest.formats.suggest.sample import Sample
+from data.ingest.formats.wallclock import TimeFormats
+
+# Numbers that are times follow each other by one step.
+_MOST, _MIN_ROWS = 0.8, 6
+
+
+@dataclass(frozen=True)
+class Clock:
+    """A column of times of day: its place, its format, and the microseconds since midnight of each row."""
+
+    place: int
+    form: str
+    micros: list[int]
+
+
+def find_clock(sample: Sample, date: int, days: Sequence[int]) -> Clock | None:
+    """Find the column of times beside that of dates; `days` are the microseconds of these."""
+    others = [place for place in range(len(sample.names)) if place != date]
+    for place in others:
+        texts = sample.take_texts(place)
+        found = find_formats(texts, dates=False)
+        if found and ":" in texts[0]:
+            return Clock(place, found[0], _parse(sample, place, found[0]) or [])
+    for place in others:
+        form = _find_number_form(sample, place)
+        micros = _parse(sample, place, form) if form else None
+        if form and micros and _is_regular(days, micros):
+            return Clock(place, form, micros)
+    return None
+
+
+def _find_number_form(sample: Sample, place: int) -> str | None:
+    """Return the format of times that are numbers, None for other columns."""
+    texts, name = sample.take_texts(place), sample.names[place]
+    if len(texts) < _MIN_ROWS or VALUE.search(name) or UNIT.search(name):
+        return None
+    if all(re.fullmatch(r"[0-9]{1,4}", text) for text in texts):
+        return "%H%M" if max(map(int, texts)) >= 100 else None
+    if all(re.fullmatch(r"[0-9]{1,2}([.,][0-9]{1,4})?", text) for text in texts):
+        return "decimal_hour"
+    return None
+
+
+def _parse(sample: Sample, place: int, form: str) -> list[int] | None:
+    """Return the microseconds of each row, None if a number is not a time of the form."""
+    found, bad = TimeFormats(form).parse(pa.array([row[place].strip() for row in sample.rows]))
+    return None if bad.any() and ":" not in form else [int(at) for at in found]
+
+
+def _is_regular(days: Sequence[int], micros: Sequence[int]) -> bool:
+    """Whether the rows of a day follow each other by the same time, whatever their meter."""
+    times = list(zip(days, micros, strict=True))
+    of_day = [after - before for (day, before), (other, after) in itertools.pairwise(times) if day == other]
+    steps = Counter(step for step in of_day if step)
+    return 2 * len(of_day) >= len(times) and max(steps.values(), default=0) >= max(
+        _MOST * steps.total(), _MIN_ROWS
+    )

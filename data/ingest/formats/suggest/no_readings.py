@@ -1,0 +1,55 @@
+"""Why a table holds no readings: its values are totals of months, bills or weeks, or nothing has a date.
+
+Not here: rows at no regular time, which a trial of the proposal shows (`data.ingest.proposals`).
+"""
+
+import itertools
+import re
+from collections.abc import Iterable, Sequence
+
+from data.ingest.formats.wallclock import DAY_US, TimeFormat
+
+_MONTH = re.compile(
+    r"20\d\d[-/. ]?(0?[1-9]|1[0-2])|(0?[1-9]|1[0-2])[-/. ]20\d\d"
+    r"|(?P<before>(20)?\d\d[ -])?(?P<name>[^\W\d_]{3,12})\.?(?(before)|[ .-]{0,2}('?\d\d|20\d\d)?)"
+)
+_MIN_MONTHS = 3
+# So many days from one total to the next one.
+_SPANS = ((300, "years"), (80, "quarters of a year"), (26, "months or bills"), (6, "weeks"))
+_NEXT_STEP = (
+    "A reading belongs to one date, so totals of more than a day are not loaded. Ask the sender for "
+    "quarter-hours, hours or days; reads of the dial itself can be declared as cumulative: true"
+)
+
+
+def explain_missing_dates(lines: Iterable[Sequence[str]]) -> str:
+    """Return why no row of a table has a date, and what to do; `lines` are the fields of each line."""
+    cells = {cell.strip() for line in lines for cell in line}
+    if sum(map(_is_month, cells)) >= _MIN_MONTHS:
+        return f"the file names months instead of days, so its values are totals of months. {_NEXT_STEP}"
+    return (
+        "the file has no rows with a date. If it has dates, write the mapping by hand, see docs/formats.md; "
+        "if not, ask the sender for a date in each row"
+    )
+
+
+def explain_days(days_us: Iterable[int]) -> str:
+    """Return why dates without a time of day are no days that follow each other; they are microseconds."""
+    days = sorted({at // DAY_US for at in days_us})
+    steps = sorted(after - before for before, after in itertools.pairwise(days))
+    middle = steps[len(steps) // 2] if steps else 0
+    span = next((name for least, name in _SPANS if middle >= least), None)
+    if span is not None:
+        return f"the dates are some {middle} days apart, so the values are totals of {span}. {_NEXT_STEP}"
+    return (
+        "the dates have no time of day and do not follow day by day, so the values are not totals of days. "
+        "If a column says which part of the day a row is, name it in columns.time or columns.period, see "
+        "docs/formats.md; if none does, ask the sender for the times"
+    )
+
+
+def _is_month(cell: str) -> bool:
+    match = _MONTH.fullmatch(cell)
+    if match is None or match["name"] is None:
+        return match is not None
+    return any(TimeFormat(form).matches(f"1 {match['name']} 2024") for form in ("%d %b %Y", "%d %B %Y"))
