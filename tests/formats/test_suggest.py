@@ -84,9 +84,11 @@ def test_rows_of_one_meter_and_time_without_a_distinction_are_reported(tmp_path:
     assert "the same time stands in several rows" in proposed(tmp_path, text)[1].read_text()
 
 
-def test_an_unknown_unit_stays_open(tmp_path: Path) -> None:
+@pytest.mark.parametrize("unit", ["kgal", "GJ", "kVAh"])
+def test_an_unknown_unit_stays_open(tmp_path: Path, unit: str) -> None:
+    text = table(f"Meter,Time,Usage ({unit})", "9,2024-01-{day} {hour:02}:00,1")
     with pytest.raises(MappingError, match="unit"):
-        load_mapping(proposed(tmp_path, table("Meter,Time,Usage (CCF)", "9,2024-01-{day} {hour:02}:00,1"))[1])
+        load_mapping(proposed(tmp_path, text)[1])
 
 
 def test_rows_of_one_date_without_a_time_get_no_proposal(tmp_path: Path) -> None:

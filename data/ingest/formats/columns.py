@@ -45,6 +45,11 @@ UNITS: dict[str, str] = {
     **{"m³": "m3", "ft³": "ft3", "therms": "therm"},
     **dict.fromkeys(("litre", "litres", "liter", "liters"), "l"),
     **{
+        f"{prefix}watt{plural}": f"{letter}W"
+        for prefix, letter in (("", ""), ("kilo", "k"), ("mega", "M"))
+        for plural in ("", "s")
+    },
+    **{
         f"{prefix}w{join}{hour}": f"{letter}Wh"
         for prefix, letter in (("", ""), ("k", "k"), ("m", "M"))
         for join in ("", "-", "\u00b7", ".", "*")

@@ -18,6 +18,10 @@ _SUPPORTED = (
 )
 
 _NOT_READ: tuple[tuple[str, str], ...] = (
+    (
+        r"(?is)(?=.{0,20000}?<t[dh][ >])(<!doctype html|<html|<table)",
+        "the file is an HTML page: if it shows a table, open it in a spreadsheet and save it as xlsx or CSV",
+    ),
     (r"(?is)<!doctype html|<html", "the file is an HTML page, probably an error page saved as a file"),
     (r"PAR1", "the archive holds a Parquet file, which is compressed already: send it without the archive"),
     (r"%PDF", "the file is a PDF document"),

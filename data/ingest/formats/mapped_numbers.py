@@ -27,6 +27,8 @@ MINUS = "\u2212\u2010\u2011\u2012\u2013\ufe63\uff0d"
 _MAX_CHARS = 60
 # A text that is a plain number, with any marks of decimals and thousands.
 _ORDINARY = "^[+-]?[0-9.,][0-9., '\u00a0\u202f]*([eE][+-]?[0-9]{1,3})?$"
+# What spreadsheets write before a number that is to stay a text.
+_AS_TEXT = re.compile(r"^'(?=[0-9.,+-])")
 _APOSTROPHES = "\u2019\u02bc\u00b4"
 _IN_BRACKETS = re.compile(r"\(\s*([0-9.][^()]*)\)")
 # Not in 5.-, which is a price without cents.
@@ -121,6 +123,7 @@ def write_plain_text(text: str, unit: str | None = None) -> tuple[str, int]:
 
 def split_unit(text: str) -> tuple[str, str | None]:
     """Return (number with its minus before it, the unit behind it, None without a known one)."""
+    text = _AS_TEXT.sub("", text)
     match = _IN_BRACKETS.fullmatch(text) or _MINUS_BEHIND.fullmatch(text)
     inner, sign = (match[1].rstrip(), "-") if match else (text, "")
     with_unit = _WITH_UNIT.fullmatch(inner)

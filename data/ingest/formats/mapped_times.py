@@ -22,6 +22,7 @@ from data.ingest.schema import TIMESTAMP
 NO_TIME = "the time is missing or does not exist"
 SKIPPED = "the local time does not exist: the clocks skip it"
 # The last microsecond of the year 9999, in seconds.
+_NUMBER = r"^0*[0-9]{1,6}$"
 _LAST_SECOND = 253_402_300_799
 
 
@@ -190,7 +191,7 @@ class TimeColumns:
 
     def _read_offset_starts(self, table: RowTable) -> tuple[Ints, list[Violation]]:
         start_us, bad = self._parse_instants(self._take_column(table, "timestamp"))
-        if self._mapping.label not in ("start", None):
+        if self._mapping.label in ("end", "wall_end"):
             start_us -= self.interval_us
         return start_us, [("ROW-TIMESTAMP", NO_TIME, bad)]
 
@@ -203,6 +204,9 @@ class TimeColumns:
             found, bad = parse_instants(texts)
         else:
             bad = ~to_mask(pc.match_substring_regex(texts, r"^[0-9]{1,13}$"))
+            if bad.any():
+                texts = pc.replace_substring_regex(texts, r"\.0*$", "")
+                bad = ~to_mask(pc.match_substring_regex(texts, r"^[0-9]{1,13}$"))
             scale = 1_000 if self._mapping.timestamp_format == "unix_ms" else US
             counted = pc.cast(null_where(texts, bad), pa.int64())
             bad |= to_mask(pc.greater(counted, _LAST_SECOND * US // scale))
@@ -232,12 +236,18 @@ class TimeColumns:
         return start_us, [
             *violations,
             ("ROW-TIMESTAMP", NO_TIME, wrong),
-            ("ROW-TIMESTAMP", "the place of an interval counts from 1", outside),
+            ("ROW-TIMESTAMP", "an interval has no place before the first one", outside),
         ]
 
     def _read_periods(self, table: RowTable) -> tuple[Ints, Mask]:
         """Return (number, is not a number) of the column of periods."""
         texts = self._take_column(table, "period")
-        wrong = ~to_mask(pc.match_substring_regex(texts, r"^0*[0-9]{1,6}$"))
+        wrong = ~to_mask(pc.match_substring_regex(texts, _NUMBER))
+        if wrong.any():
+            # HE01, SP 1: a word may stand before the number.
+            texts = pc.replace_substring_regex(texts, r"^[A-Za-z]{1,8}\.? ?", "")
+            wrong = ~to_mask(pc.match_substring_regex(texts, _NUMBER))
         numbers = pc.fill_null(pc.cast(null_where(texts, wrong), pa.int64()), 0)
-        return np.asarray(numbers.to_numpy(zero_copy_only=False), dtype=np.int64), wrong
+        counted = np.asarray(numbers.to_numpy(zero_copy_only=False), dtype=np.int64)
+        # The start of an interval is the number of those before it.
+        return counted + (self._mapping.label == "start"), wrong

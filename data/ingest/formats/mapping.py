@@ -76,8 +76,9 @@ class CsvMapping(_Declaration):
     `label` is what a time names: the `start` of an interval, its `end`, or `wall_end`, which is the start
     plus the length on the wall clock (it differs from `end` only at a clock change). With 1440 minutes a
     date alone names the local day of a value, which has 23, 24 or 25 hours. A `period` counts intervals from
-    the timestamp, or from the midnight of the date. `year` is that of the first row, if dates have none.
-    `order` is the order of the rows: it decides which of two equal local times came first.
+    the timestamp, or from the midnight of the date: from 1, with the label `start` from 0. `year` is that of
+    the first row, if dates have none. `order` is the order of the rows: it decides which of two equal local
+    times came first.
 
     `sections` are the tables of a file, one below the other: the first words of the title of each, and its
     channel, null for a table that is not read. `units` has the unit of each register, such as kWh for rows of
@@ -195,10 +196,14 @@ class CsvMapping(_Declaration):
                 "give timezone if the times carry no offset, and only then",
             ),
             (
-                (self.label is None) == (is_date_alone or columns.period is not None)
-                or (self.label is None and all(value.cumulative for value in self.values)),
-                "give label if times name intervals: not for a row per day, not for a date alone, not with "
-                "columns.period, and not for the reads of dials alone",
+                (self.label is None) == is_date_alone
+                or (self.label == "start" and columns.period is not None)
+                or (
+                    self.label is None
+                    and (columns.period is not None or all(value.cumulative for value in self.values))
+                ),
+                "give label if times name intervals: not for a row per day, not for a date alone, not for "
+                "the reads of dials alone, and with columns.period only start, where it counts from 0",
             ),
             (
                 columns.timestamp is not None or all(value.timestamp is None for value in self.values),

@@ -49,7 +49,8 @@ class Dial:
 
 def read_numbers(sample: Sample, place: int) -> Floats:
     """Return the numbers of a column, one for each row, nan where there is none."""
-    return np.array([_to_float(sample.write_plain(row[place])) for row in sample.rows], dtype=np.float64)
+    texts = ("" if sample.is_missing(row[place].strip()) else row[place] for row in sample.rows)
+    return np.array([_to_float(sample.write_plain(text)) for text in texts], dtype=np.float64)
 
 
 def _to_float(text: str) -> float:

@@ -35,6 +35,14 @@ _OTHER_FIGURE = re.compile(
     r"|similar|neighbo|benchmark|compar|target|budget|baseline|last year|previous|vorjahr|vorig",
     re.I,
 )
+# Energy since the beginning of a day, in a table of shorter intervals.
+_OF_DAY = re.compile(
+    r"\btoday\b|\bday('s)? total|total of (the )?day|\bdaily\b|\bheute\b"
+    r"|tages?(summe|wert|total|ertrag|verbrauch)|dagtotaal|dygnssumma|total del d[ií]a|so far",
+    re.I,
+)
+_REACTIVE = re.compile(r"rea[ck]?t[iy]v|r[eé]activ|blind(?!s)|biern|jalov|^[RQ] ?[+-]|^[RQ][1-4]$", re.I)
+_REACTIVE_UNIT = re.compile(r"(?<![a-z])[km]?var(h?)(?![a-z])", re.I)
 # A part of another column, in words; the least and the most within an interval.
 _PART_OF = re.compile(
     r"\b(davon|thereof|of which|including|waarvan|dont|di cui|de los cuales|herav|varav)\b", re.I
@@ -87,6 +95,8 @@ def choose_values(
             choice.leave_out(place, "apparent energy")
         elif _MONEY.search(name) and not UNIT.search(name):
             choice.leave_out(place, "its name is not one of energy")
+        elif _is_reactive_without_unit(name):
+            choice.leave_out(place, "reactive power, or reactive energy without its unit")
     _choose_figures(sample, choice, micros)
     counts = {place: int(np.count_nonzero(~np.isnan(numbers[place]))) for place in choice.kept}
     for place, count in counts.items():
@@ -124,6 +134,11 @@ def _choose_figures(sample: Sample, choice: Choice, micros: Sequence[int]) -> No
     names = {place: sample.describe(place) for place in choice.kept}
     has_energy = any(UNIT.search(name) for name in names.values())
     has_extremes = any(map(_EXTREME.search, names.values()))
+    of_day = {place for place, name in names.items() if _OF_DAY.search(name)}
+    has_intervals = any(place not in of_day and not _names_power(name) for place, name in names.items())
+    for place in sorted(of_day) if sample.minutes < 1440 and has_intervals else []:
+        choice.leave_out(place, "the energy since the beginning of the day")
+        del names[place]
     for place, name in names.items():
         year = _YEAR.search(name)
         if year is not None and year.group() not in years:
@@ -134,6 +149,11 @@ def _choose_figures(sample: Sample, choice: Choice, micros: Sequence[int]) -> No
             choice.leave_out(place, "its name is not one of energy of this meter")
         elif _names_power(name) and (has_energy or not all(map(_names_power, names.values()))):
             choice.leave_out(place, "power beside energy")
+
+
+def _is_reactive_without_unit(name: str) -> bool:
+    unit = _REACTIVE_UNIT.search(name)
+    return unit.group(1) == "" if unit else bool(_REACTIVE.search(name))
 
 
 def _names_power(name: str) -> bool:

@@ -109,10 +109,11 @@ def find_date_formats(sample: Sample, place: int) -> list[str]:
 
 def _count_seconds(texts: list[str]) -> bool:
     """Whether long numbers follow each other as times do: most of them by the same whole minutes."""
-    if len(texts) < MIN_CHANGES or not all(map(re.compile(r"1[0-9]{9}([0-9]{3})?").fullmatch, texts)):
+    if len(texts) < MIN_CHANGES or not all(map(re.compile(r"1[0-9]{9}([0-9]{3})?(\.0*)?").fullmatch, texts)):
         return False
-    per_second = 1000 if len(texts[0]) > 10 else 1
-    steps = Counter(abs(int(after) - int(before)) for before, after in itertools.pairwise(texts))
+    numbers = [int(text.split(".")[0]) for text in texts]
+    per_second = 1000 if numbers[0] > 10**10 else 1
+    steps = Counter(abs(after - before) for before, after in itertools.pairwise(numbers))
     step, count = steps.most_common(1)[0]
     return 2 * count >= len(texts) and step > 0 and step % (60 * per_second) == 0
 

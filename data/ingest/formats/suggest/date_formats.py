@@ -65,7 +65,7 @@ MAX_TEXTS = 2000
 # A longer text is no time.
 MAX_CHARS = 100
 # Seconds and milliseconds since 1970, in this century; only a column name distinguishes other long numbers.
-EPOCHS = {"unix": re.compile(r"1[0-9]{9}"), "unix_ms": re.compile(r"1[0-9]{12}")}
+EPOCHS = {"unix": re.compile(r"1[0-9]{9}(\.0*)?"), "unix_ms": re.compile(r"1[0-9]{12}(\.0*)?")}
 # A range of times: the second time is the end of the interval, and is ignored.
 _RANGE = re.compile(
     r"^(.*[0-9M])(\s+(?:to|until|bis|tot|til|till|do|a|à|-|–)\s+)(?:.*[0-9].*)$"
@@ -94,7 +94,8 @@ def _list_candidates(dates: bool) -> tuple[TimeFormat, ...]:
     joined = (
         f"{date}{join}{clock}" for date in every for join in _JOINS for clock in (*_TIMES, *_MORE_TIMES)
     )
-    return tuple(map(TimeFormat, (*every, *joined)))
+    hours = (f"{date}{join}%H" for date in every for join in (" ", "T"))
+    return tuple(map(TimeFormat, (*every, *joined, *hours)))
 
 
 @functools.lru_cache(maxsize=10_000)

@@ -24,8 +24,8 @@ from data.ingest.schema import KWH_PER_UNIT_POWER_OF_TEN, ONE_DIRECTION_CHANNELS
 
 _EXPORT = re.compile(
     r"export|receiv|einspeis|eingespeis|ins netz|invoed|abgabe|vertid|feed|inje[cçt]|inyec|return|surplus"
-    r"|terug|outflow|\bventa|\bvenda|\bvendit|\bmyyn|prodej|\bsold\b|\bsell|^AE$"
-    r"|veri[sş]|bet[aá]pl[aá]l|(?<!\w)(-A|A ?-)(?!\w)|売電"
+    r"|terug|outflow|\bventa|\bvenda|\bvendit|\bmyyn|prodej|\bsold\b|\bsell"
+    r"|veri[sş]|bet[aá]pl[aá]l|(?<!\w)(-[AP]|[AP] ?-)(?!\w)|売電"
     r"|excedent|vendu|cedut|immess|immissione|inmatning|s[åa]ld\b|\bsalg|solgt|oddan|wprowadz|sprzed|(^|_)as(_|$)|#b[0-9]$"
     r"|\bexp\b|energy_?out(?![a-z])|(to|til) (the )?(grid|net)\b"
     r"|[0-9]-[0-9]+:2\.|(?<![0-9])(?<![0-9]\.)2\.[89]\.",
@@ -33,7 +33,7 @@ _EXPORT = re.compile(
 )
 _IMPORT = re.compile(
     r"import|\bimp\b|bezug|bezogen|from (the )?grid|deliver|afname|preliev|prelev|soutir|purchas|inflow"
-    r"|entrante|[cç]eki[sş]|odb[eě]r|prejet|preuzet|(?<!\w)(\+ ?A|A ?\+)(?!\w)|買電"
+    r"|entrante|[cç]eki[sş]|odb[eě]r|prejet|preuzet|(?<!\w)(\+ ?[AP]|[AP] ?\+)(?!\w)|買電"
     r"|pob[oó]r|pobran|uttag|k[öo]pt|k[øo]bt|\bgrid\b|netz|[0-9]-[0-9]+:1\.|(?<![0-9])(?<![0-9]\.)1\.[89]\."
     r"|\bcompra|acquist|\bosto|n[aá]kup|zakup|\bbought|\bbuy|^AI$",
     re.I,
@@ -46,13 +46,13 @@ _CONSUMPTION = re.compile(
 # Parts of one direction: tariffs, phases, rates, meters.
 _PART = re.compile(
     r"tarif|peak|valle|punta|llano|\bdag|nacht|nuit|jour|\bday|night|\blow|\bhigh|normal|laag|hoog"
-    r"|\b(ht|nt|hc|hp)\b|\b[tfpl][1-6]\b|phase|fase|rate|[0-9]\.8\.[0-9]|[0-9]-[0-9]:|\be[0-9]+\b|meter|z(ä|ae)hler|unit|wohnung"
+    r"|\b(ht|nt|hc|hp)\b|\b[tfpl][1-6]\b|phase|fase|rate|vazio|ponta|cheias?\b|pleine|creuse|[0-9]\.8\.[0-9]|[0-9]-[0-9]:|\be[0-9]+\b|meter|z(ä|ae)hler|unit|wohnung"
     r"|^[0-9]{6,}\b|compteur|contador|contatore|licznik|m(å|aa)ler|m(ä|ae)tar",
     re.I,
 )
 _GENERATION = re.compile(
-    r"genera[tc]|solar|pv\b|produ|erzeug|opwek|wytw|yield|ertrag|inverter|wechselrichter|onduleur|inversor"
-    r"|tuotanto|tootm|termel|[uü]retim|παραγωγ|výrob|発電|发电|발전량"
+    r"genera[tc]|solar|pv ?[0-9]{0,2}\b|produ|erzeug|opwek|wytw|yield|ertrag"
+    r"|inverter|wechselrichter|onduleur|inversor|tuotanto|tootm|termel|[uü]retim|παραγωγ|výrob|発電|发电|발전량"
     r"|\b[ep]ac(today|total)?\b|\bsymo\b|\bprimo\b|gesamtanlage",
     re.I,
 )
@@ -82,8 +82,9 @@ _OTHER_WAY_ABOVE = re.compile(
 )
 # Units that the platform does not know, or that have two meanings.
 _OTHER_UNIT = re.compile(r"(?<![a-z])(ccf|hcf|mcf|k?gal(?:lons?)?|[gm]j|(?:mm)?btu|dth|kvah)(?![a-z])", re.I)
-_NO_ELECTRICITY = ("m3", "l", "therm")
-POWER = re.compile(r"(?<![a-z])(kW|MW|W)(?![a-z])", re.I)
+_MULTIPLES = {"ccf": ("ft3", 100), "hcf": ("ft3", 100), "mcf": ("ft3", 1000), "dth": ("therm", 10)}
+_NO_ELECTRICITY = ("ft3", "m3", "l", "therm")
+POWER = re.compile(r"(?<![a-z])(kW|MW|W|(?:kilo|mega)?watts?(?![ _-]?(?:h|stunde)))(?![a-z])", re.I)
 # Words for power without its unit.
 POWER_NAME = re.compile(
     r"(?<![a-z])(power|leistung|wirkleistung|puissance|potencia|potenza|vermogen|effekt|mo[cč]|v[ýy]kon|teho|demand)(?![a-z])",
@@ -104,6 +105,8 @@ def guess_channel(name: str) -> str:
     is_reactive = found is not None and found.group(1).lower().endswith("varh")
     channel = _guess_channel(name, is_reactive)
     is_other = found is not None and UNITS[found.group(1).lower()] in _NO_ELECTRICITY
+    stated = None if found else _OTHER_UNIT.search(name)
+    is_other |= stated is not None and stated.group().lower() in _MULTIPLES
     return "consumption" if channel == "import" and (is_other or OTHER_MEDIUM.search(name)) else channel
 
 
@@ -114,6 +117,9 @@ def resolve_channels(names: Sequence[str], *, are_registers: bool = False) -> li
     anything, and the consumption of a site is more than its import.
     """
     guessed = [guess_channel(name) for name in names]
+    if {"AI", "AE"} <= {*names}:
+        # Active export in Britain; elsewhere it is active energy that comes in.
+        guessed = ["export" if name == "AE" else c for name, c in zip(names, guessed, strict=True)]
     units = [UNITS.get(name.lower()) if are_registers else None for name in names]
     if any(unit in _NO_ELECTRICITY for unit in units):
         # The energy of gas stands beside its volume.
@@ -192,6 +198,9 @@ def _write_unit(sample: Sample, places: Sequence[int], power: str | None, *, is_
     name = sample.describe(places[0])
     stated = POWER.fullmatch(power) if power else UNIT.search(name) or POWER.search(name)
     other = None if stated else _OTHER_UNIT.search(name)
+    if other is not None and other.group().lower() in _MULTIPLES:
+        unit, factor = _MULTIPLES[other.group().lower()]
+        return [f"unit: {unit}", f"factor: {factor}  # {CHECK}: the column states {other.group()}"]
     if other is not None:
         return [f"unit:  # the column states {other.group()}: write a unit that docs/formats.md names"]
     word = stated.group(1) if stated else _find_unit_in_words(sample) or _find_unit_above(sample)

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from data.ingest.formats.columns import parse_instants
 from data.ingest.formats.file_mappings import MappingError
 from data.ingest.formats.mapping import OFFSET_FORMATS, carries_offset
 from data.ingest.formats.suggest.choice import Choice, choose_values, explain_others
@@ -38,7 +39,7 @@ from data.ingest.formats.suggest.meaning import (
 )
 from data.ingest.formats.suggest.no_readings import explain_days
 from data.ingest.formats.suggest.positions import find_positions
-from data.ingest.formats.suggest.sample import NO_VALUES, Sample, is_number, name_column
+from data.ingest.formats.suggest.sample import Sample, is_number, name_column
 from data.ingest.formats.wallclock import DAY_US, US, TimeFormat
 
 LONG_NUMBER = re.compile(r"[0-9]{8,}")
@@ -46,7 +47,12 @@ LONG_NUMBER = re.compile(r"[0-9]{8,}")
 NET = re.compile(r"(?<![a-z])(?<!til )(?<!fra )(?<!het )(net|netto|saldo)(?![a-z])", re.I)
 PERIOD = re.compile(r"period|\bsp\b|\bhh\b|interval no|\bhora\b|\bhour\b", re.I)
 _END = re.compile(r"(?<![a-z])(end|to|bis|until|fin|fine|fim|tot|til|till|do)(?![a-z])", re.I)
-_NUMBER = re.compile(r"\s*([0-9]+)")
+_NUMBER = re.compile(r"\s*(?:[A-Za-z]{1,8}\.? ?)?([0-9]+)")
+# Intervals of a day; a day of a clock change has some more.
+_COUNTS = (24, 48, 96, 144, 288)
+_MULTIPLIER = re.compile(
+    r"multipl|(ct|vt|pt|transformer).?ratio|wandler|umrechnung|\bfa[ck]tor\b(?! ?%)", re.I
+)
 # The hours of the clock at which an interval begins and ends: 07-08.
 _HOURS = re.compile(r"[0-9]{1,2}(\s*-\s*)[0-9]{1,2}")
 
@@ -56,7 +62,7 @@ def write_reading_body(
 ) -> tuple[list[str], list[str]]:
     """Write the lines before and after `columns:` for a row per reading."""
     head, when, micros = read_row_times(sample, place, form)
-    if _end_days_at_midnight(sample, micros, meter):
+    if not carries_offset(form) and _end_days_at_midnight(sample, micros, meter):
         micros = [at if at % DAY_US else at + DAY_US for at in micros]
         head.append("midnight_ends_day: true  # the midnight of a date stands below its other rows")
     minutes, label, why = _guess_rhythm(sample, micros, meter, sample.names[place])
@@ -84,7 +90,7 @@ def write_reading_body(
     choice = choose_values(sample, values, micros, meter, register)
     values = choice.kept
     is_label = not is_date_alone and not any(line.startswith("  period:") for line in when)
-    sample.no_values = {text for n in values for text in sample.take_texts(n) if text.lower() in NO_VALUES}
+    sample.no_values = {text for n in values for text in sample.take_texts(n) if sample.is_missing(text)}
     if is_label and minutes == 1440 and not choice.dials and _are_days(form, micros):
         is_label = False
         head, when = _name_days(sample, place, form, head)
@@ -119,8 +125,21 @@ def write_reading_body(
         f"  # left out: {name_column(sample, n)}, {why}"
         for n, why in [*choice.left_out, *explain_others(sample, others, micros)]
     ]
+    lines += _note_multipliers(sample)
     lines += ["sections:", *write_channels_of_words(sample.sections)] if sample.sections else []
     return head, [*lines, *write_qualities_of_column(sample, quality), *write_channels(sample, register)]
+
+
+def _note_multipliers(sample: Sample) -> list[str]:
+    """Write what to check where a column has the ratio of transformers."""
+    return [
+        f"  # {CHECK}: {sample.names[n]!r} is {text}: write factor: {text} if the values are not multiplied"
+        for n in range(len(sample.names))
+        if _MULTIPLIER.search(sample.names[n])
+        and len(texts := set(sample.take_values(n))) == 1
+        and re.fullmatch(r"[0-9]{1,5}(\.[0-9]+)?", text := next(iter(texts)))
+        and float(text) != 1
+    ]
 
 
 def _find_register(
@@ -151,11 +170,13 @@ def _write_label_of_counters(choice: Choice, *, is_local: bool) -> list[str]:
 
 def _refuse_numbers(sample: Sample, place: int) -> MappingError:
     """Return the error for a table without a column of numbers, with the text that is none."""
-    others = (text for n in range(len(sample.names)) if n != place for text in sample.take_values(n))
-    shown = next((text for text in others if re.search("[0-9]", text) and not is_number(text)), "none")
+    others = [text for n in range(len(sample.names)) if n != place for text in sample.take_values(n)]
+    shown = next((text for text in others if re.search("[0-9]", text) and not is_number(text)), None)
+    if shown is None:
+        return MappingError(f"{sample.path}: beside the times no column holds numbers alone: nothing to read")
     return MappingError(
         f"{sample.path}: no column holds plain numbers alone, see {shown!r}. Ask the sender for numbers "
-        "without units and other signs, or remove these in a spreadsheet"
+        "without other signs, or remove these in a spreadsheet"
     )
 
 
@@ -231,10 +252,12 @@ def read_row_times(sample: Sample, place: int, form: str) -> tuple[list[str], li
     if period is None:
         period = next((n for n in range(len(sample.names)) if _counts_intervals(sample, n, days)), None)
     if period is not None:
-        numbers = [int(match[0]) if (match := _NUMBER.match(row[period])) else 0 for row in sample.rows]
+        numbers = [int(match[1]) if (match := _NUMBER.match(row[period])) else 0 for row in sample.rows]
         last = max(numbers)
-        step = 1440 // (24 if last <= 25 else 48 if last <= 50 else 96) * 60 * US
+        step = 1440 // next((n for n in _COUNTS if last <= n + n // 24), _COUNTS[-1]) * 60 * US
         is_hour = min(numbers) == 0 and last < 24
+        if min(numbers) == 0 and not is_hour:
+            head.append("label: start  # the periods count from 0")
         end = {match[1] for row in sample.rows if (match := _HOURS.fullmatch(row[period].strip()))}
         if is_hour:
             # Periods count from 1, so this is the hour of the clock.
@@ -249,10 +272,9 @@ def _read_timestamps(sample: Sample, place: int, form: str) -> tuple[list[str], 
     texts = pa.array([row[place].strip() for row in sample.rows])
     if form in EPOCHS:
         scale = US if form == "unix" else US // 1000
-        micros = [int(row[place]) * scale for row in sample.rows]
+        micros = [int(row[place].split(".")[0]) * scale for row in sample.rows]
     elif form in OFFSET_FORMATS:
-        wall = pc.utf8_slice_codeunits(pc.replace_substring(texts, "T", " "), 0, 16)
-        micros = [int(value) for value in TimeFormat("%Y-%m-%d %H:%M").parse(wall)[0]]
+        micros = _read_walls(texts)
     else:
         micros = [int(value) for value in TimeFormat(form).parse(texts)[0]]
     shape = form if form in OFFSET_FORMATS else json.dumps(form)
@@ -263,6 +285,22 @@ def _read_timestamps(sample: Sample, place: int, form: str) -> tuple[list[str], 
         places = (int(row[period]) - 1 for row in sample.rows)
         micros = [at + n * minutes * 60 * US for at, n in zip(micros, places, strict=True)]
     return [f"timestamp_format: {shape}"], when, micros
+
+
+def _read_walls(texts: pa.Array) -> list[int]:
+    """Return the wall clock of times with an offset; where offsets differ more, the instants by the first."""
+    wall = pc.utf8_slice_codeunits(pc.replace_substring(texts, "T", " "), 0, 16)
+    micros = [int(value) for value in TimeFormat("%Y-%m-%d %H:%M").parse(wall)[0]]
+    instants, bad = parse_instants(texts)
+    if bad.any() or instants.null_count:
+        return micros
+    counted = instants.cast(pa.int64()).to_pylist()
+    offsets = {at - instant for at, instant in zip(micros, counted, strict=True)}
+    # Seconds are cut off, and summer time is an hour.
+    is_mixed = (
+        len({offset // (60 * US) for offset in offsets}) > 2 or max(offsets) - min(offsets) > 90 * 60 * US
+    )
+    return [instant + micros[0] - counted[0] for instant in counted] if is_mixed else micros
 
 
 def _counts_intervals(sample: Sample, place: int, days: list[int]) -> bool:
@@ -278,7 +316,7 @@ def _counts_intervals(sample: Sample, place: int, days: list[int]) -> bool:
     count = len(longest)
     if not any(sample.names) or count in (23, 25, 46, 50, 92, 100):
         return count in (23, 24, 25, 46, 48, 50, 92, 96, 100) and longest == {*range(1, count + 1)}
-    return count in (24, 48, 96) and longest in ({*range(1, count + 1)}, {*range(24)})
+    return count in _COUNTS and longest in ({*range(1, count + 1)}, {*range(count)})
 
 
 def _end_days_at_midnight(sample: Sample, micros: list[int], meter: int | None) -> bool:

@@ -32,8 +32,11 @@ _UNIT = re.compile(r"[\[(]?([kM]?Wh?|k?varh|m3|m³|l|therms?|°C)[\])]?", re.I)
 _DATE_FORM = re.compile(r"[\[(]?[dmyhjatgs:./ -]+[\])]?", re.I)
 NO_VALUES = (
     *("n/a", "na", "nan", "null", "none", "nil", "-", "--", "---", "#n/a", "#na", "#value!", "(null)", "?"),
-    *("missing", "no data", "fehlt", "k.a.", "s/d", "n.d.", "nd"),
+    *("missing", "no data", "fehlt", "k.a.", "s/d", "n.d.", "nd", "unavailable", "unknown"),
 )
+# Numbers that stand for a missing value, and words that stand in the place of a few numbers.
+_NO_NUMBER = re.compile(r"-9{3,}([.,][09]*)?")
+_WORD, _MOST_WORDS, _MOST_NUMBERS = re.compile(r"[^\W\d_][^\d]*"), 3, 0.8
 
 
 @dataclass
@@ -54,6 +57,7 @@ class Sample:
     # The words that tell apart tables of the same times, one below the other.
     sections: list[str] = field(default_factory=list)
     no_values: set[str] = field(default_factory=set)
+    words: set[str] = field(default_factory=set)
     decimal: str = "."
     thousands: str | None = None
     # A number whose comma may stand before decimals or between thousands.
@@ -76,7 +80,11 @@ class Sample:
 
     def take_values(self, place: int) -> list[str]:
         """Return the texts of a column that are values."""
-        return [text for text in self.take_texts(place) if text.lower() not in NO_VALUES]
+        return [text for text in self.take_texts(place) if not self.is_missing(text)]
+
+    def is_missing(self, text: str) -> bool:
+        """Whether a text stands for a missing value."""
+        return text.lower() in NO_VALUES or text in self.words or _NO_NUMBER.fullmatch(text) is not None
 
     def write_plain(self, text: str) -> str:
         """Return a number with a point and without marks between thousands."""
@@ -95,7 +103,7 @@ def read_sample(path: Path, text: str) -> Sample:
         score = count * min(width, 8) if width > 1 and _has_dates(rows, width) else 0
         if score > best[0]:
             best = (score, delimiter, width, rows)
-    _, delimiter, width, rows = best
+    _, delimiter, width, rows = best if best[0] else _split_at_blanks(lines)
     table = [row for row in rows if len(row) == width]
     first = _find_first_row(table)
     if first is None:
@@ -103,6 +111,7 @@ def read_sample(path: Path, text: str) -> Sample:
         raise MappingError(f"{path}: {explain_missing_dates(fields)}")
     start = rows.index(table[first])
     header = rows[start - 1] if start else []
+    _check_commas(path, header, table[first:], delimiter)
     # Rows may omit fields at their end that the header names.
     is_header = len(header) > width and not any(map(is_dated, header))
     if not is_header:
@@ -140,8 +149,39 @@ def read_sample(path: Path, text: str) -> Sample:
         header=[*plain],
     )
     for place in range(len(names)):
+        sample.words |= _find_words(sample, place)
         _write_plain_cells(sample, place)
     return sample
+
+
+def _split_at_blanks(lines: list[str]) -> tuple[int, str, int, list[list[str]]]:
+    """Split lines as programs write their logs, with a blank between the fields."""
+    rows = [split_fields(line.strip(), " ") for line in lines]
+    width = len(rows[-1])
+    is_table = 2 * sum(len(row) == width for row in rows) > len(rows) and _has_dates(rows, width)
+    return (1, " ", width, rows) if is_table else (0, ",", 0, [])
+
+
+def _check_commas(path: Path, header: list[str], rows: list[list[str]], delimiter: str) -> None:
+    """Refuse rows with more fields than their header, all digits: the decimals of unquoted commas."""
+    spare = len(rows[0]) - len(header)
+    names = [name for name in header if name.strip() and not (is_number(name) or is_dated(name))]
+    if delimiter != "," or spare <= 0 or not 1 < len(names) == len(header):
+        return
+    if all(re.fullmatch(r"-?[0-9]+", cell.strip()) for row in rows for cell in row[-2 * spare :]):
+        raise MappingError(
+            f"{path}: the rows have {len(rows[0])} fields and the header {len(header)}: their decimal commas "
+            "are taken for ends of fields. Ask the sender for semicolons between the fields, or for quotes"
+        )
+
+
+def _find_words(sample: Sample, place: int) -> set[str]:
+    """Return the few words that stand between the numbers of a column."""
+    texts = sample.take_values(place)
+    words = [text for text in texts if not is_number(split_unit(text)[0])]
+    is_few = len(words) <= (1 - _MOST_NUMBERS) * len(texts) and len(set(words)) <= _MOST_WORDS
+    found = {text for text in words if _WORD.fullmatch(text) and not TOTAL.match(text)}
+    return found if is_few and len(found) == len(set(words)) else set()
 
 
 def _write_plain_cells(sample: Sample, place: int) -> None:

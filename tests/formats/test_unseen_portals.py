@@ -1,0 +1,286 @@
+"""Exports in the shapes of portals that proposals refused or read wrong once: totals, open fields, reasons.
+
+Each total is a plain sum of what the file was made of.
+"""
+
+import datetime
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from data.ingest.errors import RefusedFile
+from data.ingest.formats.file_mappings import MappingError, parse_mapping
+from data.ingest.inspect import inspect
+from data.ingest.proposals import NOT_USABLE, propose_mapping
+from tests.formats.test_outsiders import add_up, channels, draw, load, name_times, propose
+
+UTC = datetime.UTC
+COUNT = 192
+A, B, C = draw("a", COUNT), draw("b", COUNT), draw("c", COUNT)
+Row = Callable[[int, datetime.datetime, datetime.datetime], str]
+
+
+def comma(value: object) -> str:
+    return str(value).replace(".", ",")
+
+
+@dataclass
+class Portal:
+    """A table with a row for each interval, the sums of what is in it, and one answer of a person."""
+
+    zone: str
+    header: str
+    row: Row
+    totals: dict[str, Any]
+    minutes: int = 15
+    answers: dict[str, Any] = field(default_factory=dict)
+
+    def write(self) -> str:
+        times = name_times(self.zone, "2024-06-03", self.minutes, COUNT)
+        return "\n".join([self.header, *(self.row(n, *pair) for n, pair in enumerate(times)), ""])
+
+
+PORTALS = {
+    "GoodWe, Spain": Portal(
+        "Europe/Madrid",
+        "Hora;Generación(kWh);Consumo(kWh);Venta(kWh);Compra(kWh)",
+        lambda n, s, e: f"{s:%d.%m.%Y %H:%M:%S};{comma(C[n])};{comma(A[n] + 1)};{comma(B[n])};{comma(A[n])}",
+        {"generation": sum(C), "consumption": sum(A) + COUNT, "export": sum(B), "import": sum(A)},
+    ),
+    "Niagara": Portal(
+        "America/New_York",
+        "history:/Station/Meter\nTimestamp,Status,Value (kW-hr)",
+        lambda n, s, e: f"{s:%d-%b-%y %I:%M:%S %p},{{ok}},{A[n]}",
+        {"import": sum(A)},
+        answers={"qualities": {"{ok}": "actual"}},
+    ),
+    "EWZ": Portal(
+        "Europe/Zurich",
+        "Zeit;Wirkenergie Bezug Wh",
+        lambda n, s, e: f"{s:%d.%m.%Y %H:%M};" + f"{A[n] * 10_000:,.1f}".replace(",", "\u2019"),
+        {"import": sum(A) * 10},
+    ),
+    "a value for a missing one": Portal(
+        "Europe/Berlin",
+        "Zeit;Bezug kWh",
+        lambda n, s, e: f"{s:%d.%m.%Y %H:%M};{'-9999' if n % 30 == 0 else comma(A[n])}",
+        {"import": sum(A) - sum(A[::30])},
+    ),
+    "a word for a missing one": Portal(
+        "Europe/Berlin",
+        "Zeit;Bezug kWh",
+        lambda n, s, e: f"{s:%d.%m.%Y %H:%M};{'Messung gestört' if n % 30 == 0 else comma(A[n])}",
+        {"import": sum(A) - sum(A[::30])},
+    ),
+    "data collectors, Britain": Portal(
+        "Europe/London",
+        "MPAN,Quantity,Time,kWh",
+        lambda n, s, e: (
+            f"1200000000001,AI,{s:%Y-%m-%d %H:%M},{A[n]}\n1200000000001,AE,{s:%Y-%m-%d %H:%M},{B[n]}"
+        ),
+        {"import": sum(A), "export": sum(B)},
+        30,
+    ),
+    "energy in and out, Spain": Portal(
+        "Europe/Madrid",
+        "Fecha;Hora;Magnitud;Valor kWh",
+        lambda n, s, e: "\n".join(
+            f"{s:%d/%m/%Y;%H:%M};{word};{comma(values[n])}" for word, values in (("AE", A), ("AS", B))
+        ),
+        {"import": sum(A), "export": sum(B)},
+        answers={"channels": {"AE": "import", "AS": "export"}},
+    ),
+    "reactive energy without a unit": Portal(
+        "Europe/Warsaw",
+        "Czas;A+;A-;R+;R-",
+        lambda n, s, e: f"{s:%Y-%m-%d %H:%M};{comma(A[n])};{comma(B[n])};{comma(C[n])};0,{n:03}",
+        {"import": sum(A), "export": sum(B)},
+    ),
+    "power and reactive power": Portal(
+        "Europe/Vienna",
+        "Zeit;P+ (kW);P- (kW);Q+ (kvar);Q- (kvar)",
+        lambda n, s, e: f"{s:%d.%m.%Y %H:%M};{comma(A[n])};{comma(B[n])};{comma(C[n])};0,1",
+        {"import": sum(A) / 4, "export": sum(B) / 4},
+    ),
+    "watts in words": Portal(
+        "Europe/Berlin",
+        "Zeit;Mittlere Leistung in Watt",
+        lambda n, s, e: f"{s:%d.%m.%Y %H:%M};{A[n] * 1000:.0f}",
+        {"import": sum(A)},
+        60,
+    ),
+    "a total of the day": Portal(
+        "Europe/Berlin",
+        "Datum;Zeit;kWh;Tagessumme kWh",
+        lambda n, s, e: f"{s:%d.%m.%Y;%H:%M};{comma(A[n])};{comma(sum(A[n // 96 * 96 : n // 96 * 96 + 96]))}",
+        {"import": sum(A)},
+    ),
+    "energy of today so far": Portal(
+        "Europe/Berlin",
+        "Time,Interval kWh,Today kWh",
+        lambda n, s, e: f"{s:%Y-%m-%d %H:%M},{A[n]},{sum(A[n // 96 * 96 : n + 1])}",
+        {"import": sum(A)},
+    ),
+    "day and night": Portal(
+        "Europe/London",
+        "Time,Day (kWh),Night (kWh)",
+        lambda n, s, e: f"{s:%Y-%m-%d %H:%M},{A[n] if s.hour > 7 else 0},{0 if s.hour > 7 else A[n]}",
+        {"import": sum(A)},
+    ),
+    "tariffs, Portugal": Portal(
+        "Europe/Lisbon",
+        "Data;Hora;Vazio (kWh);Ponta (kWh);Cheias (kWh)",
+        lambda n, s, e: f"{s:%Y-%m-%d;%H:%M};{comma(A[n])};{comma(B[n])};{comma(C[n])}",
+        {"import": sum(A) + sum(B) + sum(C)},
+    ),
+    "the hour alone": Portal(
+        "Europe/Stockholm",
+        "Datum,Förbrukning kWh",
+        lambda n, s, e: f"{s:%Y-%m-%d %H},{A[n]}",
+        {"import": sum(A)},
+        60,
+    ),
+    "two ways to write an offset": Portal(
+        "Europe/Berlin",
+        "time,import_kwh",
+        lambda n, s, e: f"{s.isoformat() if n % 2 else f'{s.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}'},{A[n]}",
+        {"import": sum(A)},
+    ),
+    "seconds with a decimal": Portal(
+        "Europe/Berlin", "timestamp,kwh_import", lambda n, s, e: f"{s.timestamp()},{A[n]}", {"import": sum(A)}
+    ),
+    "hours ending": Portal(
+        "America/New_York",
+        "Date,Hour,kWh",
+        lambda n, s, e: f"{s:%m/%d/%Y},HE{s.hour + 1:02},{A[n]}",
+        {"import": sum(A)},
+        60,
+    ),
+    "intervals from 0": Portal(
+        "Europe/Berlin",
+        "Date,Interval,kWh",
+        lambda n, s, e: f"{s:%Y-%m-%d},{n % 96},{A[n]}",
+        {"import": sum(A)},
+    ),
+    "a log with blanks": Portal(
+        "Europe/Berlin",
+        "# date time kWh",
+        lambda n, s, e: f"{s:%Y-%m-%d %H:%M} {A[n]}",
+        {"import": sum(A)},
+    ),
+    "numbers kept as texts": Portal(
+        "Europe/Berlin",
+        "Zeit;Bezug kWh",
+        lambda n, s, e: f"{s:%d.%m.%Y %H:%M};'{comma(A[n])}",
+        {"import": sum(A)},
+    ),
+    "status of measured data": Portal(
+        "Europe/Prague",
+        "Datum;+A [kW];Status",
+        lambda n, s, e: f"{e:%d.%m.%Y %H:%M};{comma(A[n])};naměřená data OK",
+        {"import": sum(A) / 4},
+    ),
+    "hundreds of cubic feet": Portal(
+        "America/New_York",
+        "Date,Start,Usage (CCF)",
+        lambda n, s, e: f"{s:%Y-%m-%d},{s:%H:%M},{A[n]}",
+        {"consumption": sum(A) * 100},
+        60,
+    ),
+    "modules and their sum": Portal(
+        "Europe/Berlin",
+        "Zeit;PV1 kWh;PV2 kWh;PV gesamt kWh;Netzbezug kWh",
+        lambda n, s, e: f"{s:%d.%m.%Y %H:%M};{comma(A[n])};{comma(B[n])};{comma(A[n] + B[n])};{comma(C[n])}",
+        {"generation": sum(A) + sum(B), "import": sum(C)},
+    ),
+}
+
+
+@pytest.mark.parametrize("sender", PORTALS)
+def test_the_file_of_a_portal_gives_its_totals(tmp_path: Path, sender: str) -> None:
+    portal = PORTALS[sender]
+    proposal = propose(tmp_path, portal.write(), portal.zone)
+    assert NOT_USABLE not in proposal
+    document = load(tmp_path, proposal, **portal.answers)
+    found = add_up(document)
+    assert {name: total for name, total in found.items() if name != "other"} == portal.totals
+    counts = {"header": 0} | {entry["reason"]: entry["count"] for entry in document["rejected"]}
+    # At most the line of units or of the program above the rows.
+    assert sum(counts.values()) <= 2
+    first = name_times(portal.zone, "2024-06-03", portal.minutes, 1)[0][0].astimezone(UTC)
+    assert {channel["first"] for channel in document["channels"]} == {f"{first:%Y-%m-%dT%H:%M:%SZ}"}
+
+
+def test_devices_beside_their_total_are_left_to_a_person(tmp_path: Path) -> None:
+    lines = [
+        f"2024-06-{3 + n // 24:02} {n % 24:02}:00:00,{device},{name},{value}"
+        for n in range(48)
+        for device, name, value in (("mains", "Total Usage", A[n] + B[n]), ("a1", "Fridge", B[n]))
+    ]
+    proposal = propose(tmp_path, "\n".join(["DateTime,Device ID,Name,kWh", *lines, ""]), "America/Chicago")
+    assert yaml.safe_load(proposal)["channels"] == {"Fridge": "", "Total Usage": ""}
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [("Data,kWh", "{:%d/%m/%Y %H:%M},{}"), ("Data,Ora,Energia", "{:%d/%m/%Y,%H:%M},{}")],
+)
+def test_decimal_commas_without_quotes_are_refused(tmp_path: Path, header: str, row: str) -> None:
+    times = name_times("Europe/Rome", "2024-06-03", 60, 72)
+    lines = [row.format(at, comma(A[n])) for n, (at, _) in enumerate(times)]
+    with pytest.raises(MappingError, match="their decimal commas are taken for ends of fields"):
+        propose(tmp_path, "\n".join([header, *lines, ""]), "Europe/Rome")
+
+
+def test_the_ratio_of_transformers_is_noted(tmp_path: Path) -> None:
+    times = name_times("America/New_York", "2024-06-03", 15, 96)
+    lines = [f"M1,{at:%Y-%m-%d %H:%M},{A[n]},40" for n, (at, _) in enumerate(times)]
+    proposal = propose(tmp_path, "\n".join(["Meter,Time,kWh,CT Ratio", *lines, ""]), "America/New_York")
+    assert "'CT Ratio' is 40: write factor: 40 if the values are not multiplied" in proposal
+
+
+def test_a_table_of_a_page_is_refused_with_the_next_step(tmp_path: Path) -> None:
+    cells = "".join(f"<tr><td>0{n}.06.2024</td><td>{n}</td></tr>" for n in range(1, 9))
+    with pytest.raises(RefusedFile, match="open it in a spreadsheet and save it as xlsx or CSV"):
+        propose(tmp_path, f"<html><table>{cells}</table></html>", name="export.xls")
+
+
+def test_what_is_rejected_most_is_the_reason(tmp_path: Path) -> None:
+    lines = [
+        f"{at:%Y-%m-%d %H:%M};{10**15 + n if n % 2 else 1}"
+        for n, (at, _) in enumerate(name_times("Etc/GMT", "2024-06-03", 15, 96))
+    ]
+    proposal = propose(tmp_path, "\n".join(["Time;Usage kWh", *lines, ""]), "Etc/GMT")
+    assert "rows are rejected, 48 are read: ROW-PRECISION" in proposal.partition(NOT_USABLE)[2]
+
+
+def test_codes_of_registers_in_a_path_tell_the_direction(tmp_path: Path) -> None:
+    data = [
+        {
+            "ts": f"2024-06-0{3 + n // 24}T{n % 24:02}:00:00Z",
+            "registers": {"1.8.0": {"value": str(A[n])}, "2.8.0": {"value": str(B[n])}},
+        }
+        for n in range(48)
+    ]
+    proposal = propose(tmp_path, json.dumps({"data": data}), "UTC", "export.json")
+    assert channels(proposal) == {"registers.1.8.0.value": "import", "registers.2.8.0.value": "export"}
+
+
+def test_a_document_on_each_line_is_a_row(tmp_path: Path) -> None:
+    path = tmp_path / "export.ndjson"
+    lines = [
+        json.dumps(
+            {"mpan": "12000", "start": f"2024-06-0{3 + n // 24}T{n % 24:02}:00:00Z", "kwh": float(A[n])}
+        )
+        for n in range(48)
+    ]
+    path.write_text("\n".join([*lines, ""]))
+    content = yaml.safe_load(propose_mapping(path, "UTC"))
+    assert content["rows"] == "$"
+    assert add_up(inspect(path, mapping=parse_mapping(content, "proposal"))) == {"import": sum(A[:48])}
