@@ -7,7 +7,6 @@ import datetime
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from data.ingest.errors import RefusedFile
 from data.ingest.formats.file_mappings import MappingError, parse_mapping
 from data.ingest.inspect import inspect
 from data.ingest.proposals import NOT_USABLE, propose_mapping
-from tests.formats.test_outsiders import add_up, channels, draw, load, name_times, propose
+from tests.formats.test_outsiders import add_up, channels, draw, lay_out, load, name_times, propose
 
 UTC = datetime.UTC
 COUNT = 192
@@ -193,6 +192,44 @@ PORTALS = {
         {"consumption": sum(A) * 100},
         60,
     ),
+    "names in Greek": Portal(
+        "Europe/Athens",
+        "Ημερομηνία;Ώρα;Κατανάλωση (kWh)",
+        lambda n, s, e: f"{s:%d/%m/%Y;%H:%M};{comma(A[n])}",
+        {"import": sum(A)},
+    ),
+    "a meter's point in numbers": Portal(
+        "Europe/Oslo",
+        "Målepunkt;Fra;Til;Forbruk;Enhet",
+        lambda n, s, e: f"7070;{s:%d.%m.%Y %H:%M};{e:%d.%m.%Y %H:%M};{comma(A[n])};kWh",
+        {"import": sum(A)},
+        60,
+    ),
+    "hours and minutes apart": Portal(
+        "America/Moncton",
+        "Début;kWh consommés;kWh produits",
+        lambda n, s, e: f"{s:%Y-%m-%d %H h %M};{comma(A[n])};{comma(B[n])}",
+        {"import": sum(A), "generation": sum(B)},
+        60,
+    ),
+    "generation, Brazil": Portal(
+        "America/Sao_Paulo",
+        "Data;Hora;Consumo Ativo kWh;Geração kWh;Demanda kW",
+        lambda n, s, e: f"{s:%d/%m/%Y;%H:%M};{comma(A[n])};{comma(B[n])};{comma(A[n] * 4)}",
+        {"import": sum(A), "generation": sum(B)},
+    ),
+    "a storage, OpenEMS": Portal(
+        "Europe/Berlin",
+        "Datum/Uhrzeit;Netzbezug [kWh];Einspeisung [kWh];Speicher Beladung [kWh];Speicher Entladung [kWh]",
+        lambda n, s, e: f"{s:%d.%m.%Y %H:%M};{comma(A[n])};{comma(B[n])};{comma(C[n])};0,1",
+        {"import": sum(A), "export": sum(B)},
+    ),
+    "dials, one of them idle": Portal(
+        "Europe/Amsterdam",
+        "time,Import T1 kWh,Import T2 kWh,Export T1 kWh,Export T2 kWh",
+        lambda n, s, e: f"{s:%Y-%m-%d %H:%M},{1000 + sum(A[:n])},{2000 + sum(B[:n])},{10 + sum(C[:n])},0",
+        {"import": sum(A[:-1]) + sum(B[:-1]), "export": sum(C[:-1])},
+    ),
     "modules and their sum": Portal(
         "Europe/Berlin",
         "Zeit;PV1 kWh;PV2 kWh;PV gesamt kWh;Netzbezug kWh",
@@ -215,6 +252,24 @@ def test_the_file_of_a_portal_gives_its_totals(tmp_path: Path, sender: str) -> N
     assert sum(counts.values()) <= 2
     first = name_times(portal.zone, "2024-06-03", portal.minutes, 1)[0][0].astimezone(UTC)
     assert {channel["first"] for channel in document["channels"]} == {f"{first:%Y-%m-%dT%H:%M:%SZ}"}
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("Received from LADWP (kWh)", "Delivered to LADWP (kWh)"), (None, None)),
+        (("Received from the grid (kWh)", "Delivered to the grid (kWh)"), ("import", "export")),
+        (("Delivered to customer (kWh)", "Received from customer (kWh)"), ("import", "export")),
+        (("Energy Delivered (kWh)", "Energy Received (kWh)"), ("import", "export")),
+        (("Volume consommé (m3)", "Energie consommée (kWh)"), ("consumption", None)),
+        (("Gas (m3)", "Electricity (kWh)"), ("consumption", "import")),
+    ],
+)
+def test_names_tell_the_channel_or_leave_it_open(
+    tmp_path: Path, names: tuple[str, str], expected: tuple[str | None, str | None]
+) -> None:
+    proposal = propose(tmp_path, lay_out({name: draw(name) for name in names}))
+    assert tuple(channels(proposal).values()) == expected
 
 
 def test_devices_beside_their_total_are_left_to_a_person(tmp_path: Path) -> None:

@@ -65,6 +65,11 @@ def _check_table(table: pa.Table, rejections: Rejections) -> pa.Table:
     return table if gone is None else table.filter(pc.invert(gone))
 
 
+def may_be_kept(name: str) -> bool:
+    """Whether rows with this name are read."""
+    return _read_name(name).fault is None
+
+
 def _read_name(text: str) -> _Name:
     if text.isascii() and text.isprintable() and len(text) <= MAX_NAME and text == text.strip():
         return _Name(text)

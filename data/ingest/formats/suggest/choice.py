@@ -6,7 +6,7 @@ Here: columns that count the same thing twice, and shares. Not here: what a colu
 import datetime
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -167,8 +167,12 @@ def _choose_dials(sample: Sample, choice: Choice, numbers: dict[int, Floats], mi
             choice.dials[place] = dial
     if any(dial.is_certain for dial in choice.dials.values()):
         for place in choice.kept:
+            if place in choice.dials:
+                # What only rises beside a dial is one too.
+                choice.dials[place] = replace(choice.dials[place], is_certain=True)
             is_named = DIAL_NAME.search(sample.describe(place)) is not None
-            if place not in choice.dials and is_idle_dial(numbers[place], is_named=is_named):
+            is_zero = not np.nan_to_num(numbers[place]).any()
+            if place not in choice.dials and (is_zero or is_idle_dial(numbers[place], is_named=is_named)):
                 choice.dials[place] = Dial(is_certain=True, is_reset=False)
     energy = [
         place for place in choice.kept if place not in choice.dials and np.nansum(np.abs(numbers[place]))

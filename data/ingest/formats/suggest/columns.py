@@ -24,7 +24,7 @@ EPOCH_NAME = re.compile(r"time|dat[aeou]|zeit|stamp|epoch|tid|tijd|hora|heure|\b
 METER = re.compile(
     r"mp(a|r)n?\b|mpan|mprn|nmi|cups|meter(?! ?type)|z(ä|ae?)hl(er|punkt)|serial|point|site|device|prm"
     r"|pod|\bean"
-    r"|\bpdl\b|compteur|contador|contatore|matricola|licznik|m(å|aa)ler|m(ä|ae)tar|medidor|\bppe\b|\bcpe\b"
+    r"|\bpdl\b|compteur|contador|contatore|matricola|licznik|m(å|aa)ler|m(å|aa)lepunkt|m(ä|ae)tpunkt|mittauspist|m(ä|ae)tar|medidor|\bppe\b|\bcpe\b"
     r"|esi ?id|\bid\b",
     re.I,
 )
@@ -47,7 +47,7 @@ _DECIMAL = re.compile(r"[+-]?[0-9]*[.,][0-9]+")
 MIN_CHANGES = 4
 VALUE = re.compile(
     r"k?m?wh|kvarh|\bm3\b|consum|consom|import|export|deliver|receiv|usage|value|energ|bezug|einspeis|generat"
-    r"|verbrauch|menge|mængde|förbrukning|forbrug|määrä|quantity|volume|inflow|outflow|inje[cçt]|inyec|opwek"
+    r"|verbrauch|menge|mængde|förbrukning|forbru[gk]|gera[cç]ão|määrä|quantity|volume|inflow|outflow|inje[cçt]|inyec|opwek"
     r"|afname|invoed|productie|\bstand(?!ard|ing)|verbruik|levering|lieferung|abgabe|erzeug|produ(?:[ck]tion|kcj|zione|cci[oó]n|ção)"
     r"|\bcompra|\bventa|\bvenda|acquist|\bbought\b|\bsold\b|immess|prelie|prelev|immission|cedut|soutir|excedent|vertid|købt|køb\b|salg|köpt|såld|uttag|inmatning|pobór|pobran|oddan|wprowadz|zuży|wytw"
     r"|tarbi|tootm|tuotanto|kulutus|fogyaszt|bet[aá]pl[aá]l|termel|t[uü]ketim|[cç]eki[sş]|veri[sş]|[uü]retim"

@@ -31,7 +31,7 @@ _DATES_IN_WORDS = (
 )
 _TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M%p", "%I:%M:%S %p", "%H%M", "%H:%M:%S.%f")
 # Only behind a date: alone they are numbers.
-_MORE_TIMES = ("%H.%M", "%H.%M.%S", "%Hh%M", "%H時%M分", "%H時")
+_MORE_TIMES = ("%H.%M", "%H.%M.%S", "%Hh%M", "%H h %M", "%H時%M分", "%H時")
 # Words around a time: English, German, French, Spanish, Dutch, Italian, Danish, Norwegian, Swedish, Polish,
 # Portuguese, Czech, Finnish, Chinese, Japanese, Korean.
 _WEEKDAYS = (

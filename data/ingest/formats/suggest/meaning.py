@@ -51,11 +51,12 @@ _PART = re.compile(
     re.I,
 )
 _GENERATION = re.compile(
-    r"genera[tc]|solar|pv ?[0-9]{0,2}\b|produ|erzeug|opwek|wytw|yield|ertrag"
+    r"genera[tc]|gera[cç]|solar|pv ?[0-9]{0,2}\b|produ|erzeug|opwek|wytw|yield|ertrag"
     r"|inverter|wechselrichter|onduleur|inversor|tuotanto|tootm|termel|[uü]retim|παραγωγ|výrob|発電|发电|발전량"
     r"|\b[ep]ac(today|total)?\b|\bsymo\b|\bprimo\b|gesamtanlage",
     re.I,
 )
+_OTHER_WAY = re.compile(f"{_EXPORT.pattern}|{_GENERATION.pattern}|ele[ck]tr|strom|stroom|\\bel\\b", re.I)
 # Before and behind an inverter: the same energy twice.
 _BEFORE_INVERTER, _BEHIND_INVERTER = (
     re.compile(r"\bpv\b|\bdc\b|solar|panel|string|mppt", re.I),
@@ -64,10 +65,16 @@ _BEFORE_INVERTER, _BEHIND_INVERTER = (
 _AT_GRID = re.compile(r"(?<![a-z])(grid|netz?|réseau|rete)(?![a-z])", re.I)
 # Energy that stays behind the meter: stored, or generated and used there.
 _INSIDE = re.compile(
-    r"batter|powerwall|stored|charg(ed|ing)\b|geladen|ontladen|autocons|self.?cons"
+    r"batter|powerwall|stored|speicher(?!h)|beladung|entladung|charg(ed|ing)\b|geladen|ontladen|autocons|self.?cons"
     r"|eigenverbrauch|direktverbrauch|eigennutz|(consum|verbrauch|usage|load).*(pv\b|solar)"
     r"|(pv|solar).* to (home|house|load|consum|batter)|egenforbrug|egenf[öo]rbruk|autoverbruik",
     re.I,
+)
+# A utility delivers to its customer and receives from him; where another one is named, he speaks himself.
+_CUSTOMER = r"(?!(the |your )?(customer|consumer|you\b|client|member|home|house|load|solar|pv\b|generat))"
+_OF_CUSTOMER = re.compile(rf"receiv\w* from {_CUSTOMER}|deliver\w* to {_CUSTOMER}", re.I)
+_FROM_GRID, _TO_GRID = (
+    re.compile(rf"{way} (the |your )?(grid|utility|network|supplier)", re.I) for way in ("from", "to")
 )
 # To the customer or by the customer.
 _TWO_SIDED = re.compile(r"(?<!ein)(?<!aus)lieferung", re.I)
@@ -126,6 +133,8 @@ def resolve_channels(names: Sequence[str], *, are_registers: bool = False) -> li
         guessed = [
             "" if unit in KWH_PER_UNIT_POWER_OF_TEN else c for unit, c in zip(units, guessed, strict=True)
         ]
+    if not are_registers and any(map(_is_volume_of_any, names)):
+        guessed = ["" if _is_energy_of_any(n) else c for n, c in zip(names, guessed, strict=True)]
     guessed = _open_generation(names, guessed)
     imports = [name for name, channel in zip(names, guessed, strict=True) if channel == "import"]
     explicit = {name for name in imports if _IMPORT.search(name)}
@@ -143,6 +152,19 @@ def resolve_channels(names: Sequence[str], *, are_registers: bool = False) -> li
         else ""
         for name, channel in zip(names, guessed, strict=True)
     ]
+
+
+def _is_volume_of_any(name: str) -> bool:
+    """Whether a name has a unit of volume, and does not say of what."""
+    unit = UNIT.search(name)
+    return unit is not None and UNITS[unit.group(1).lower()] == "m3" and not OTHER_MEDIUM.search(name)
+
+
+def _is_energy_of_any(name: str) -> bool:
+    """Whether a name has a unit of energy, and says neither the direction nor that it is electricity."""
+    unit = UNIT.search(name)
+    is_energy = unit is not None and UNITS[unit.group(1).lower()] in KWH_PER_UNIT_POWER_OF_TEN
+    return is_energy and not (_IMPORT.search(name) or _OTHER_WAY.search(name) or OTHER_MEDIUM.search(name))
 
 
 def _open_generation(names: Sequence[str], guessed: Sequence[str]) -> list[str]:
@@ -315,6 +337,8 @@ def _guess_channel(name: str, is_reactive: bool = False) -> str:
         return "reactive_export" if _EXPORT.search(name) else "reactive_import"
     if _INSIDE.search(name):
         return "other"
+    if _OF_CUSTOMER.search(name):
+        return "import" if _FROM_GRID.search(name) else "export" if _TO_GRID.search(name) else ""
     return "export" if _EXPORT.search(name) else "generation" if _GENERATION.search(name) else "import"
 
 

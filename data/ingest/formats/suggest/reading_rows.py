@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from data.ingest.formats.columns import parse_instants
 from data.ingest.formats.file_mappings import MappingError
 from data.ingest.formats.mapping import OFFSET_FORMATS, carries_offset
+from data.ingest.formats.names import may_be_kept
 from data.ingest.formats.suggest.choice import Choice, choose_values, explain_others
 from data.ingest.formats.suggest.clock import find_clock
 from data.ingest.formats.suggest.columns import (
@@ -114,7 +115,7 @@ def write_reading_body(
             has_media=medium is not None,
             power=power,
         )
-        is_named = bool(sample.names[n]) or register is not None
+        is_named = (bool(sample.names[n]) and may_be_kept(sample.names[n])) or register is not None
         lines += [
             f"  - column: {name_column(sample, n)}",
             *_write_own_times(sample, place, form, values, n),
