@@ -20,6 +20,8 @@ from data.ingest.formats.wallclock import TimeFormat
 # Import and export by tariff, and four quadrants of reactive energy: a register column has at most these.
 MAX_REGISTERS = 12
 MAX_NOTES = 5
+# A longer word names no register and no quality.
+MAX_WORD_CHARS = 100
 EPOCH_NAME = re.compile(r"time|dat[aeou]|zeit|stamp|epoch|tid|tijd|hora|heure|\bora\b|godz|czas|fecha", re.I)
 METER = re.compile(
     r"mp(a|r)n?\b|mpan|mprn|nmi|cups|meter(?! ?type)|z(ä|ae?)hl(er|punkt)|serial|point|site|device|prm"
@@ -197,7 +199,10 @@ def find_quality_column(sample: Sample, taken: set[int | None]) -> int | None:
         (
             n
             for n in itertools.chain(named, worded)
-            if sample.take_texts(n) and not has_numbers(sample, n) and not _names_values(sample, n)
+            if sample.take_texts(n)
+            and max(map(len, sample.take_texts(n))) <= MAX_WORD_CHARS
+            and not has_numbers(sample, n)
+            and not _names_values(sample, n)
         ),
         None,
     )
@@ -244,16 +249,21 @@ def find_register_column(
         if words and all(map(is_quality, words)):
             # Actual values and estimates of one register.
             continue
-        if 2 <= len(words) <= MAX_REGISTERS and "" not in words and len(whole) > 0.95 * len(keys):
+        if are_registers(words) and len(whole) > 0.95 * len(keys):
             found.append((len(words), n))
     return min(found)[1] if found else None
+
+
+def are_registers(words: set[str]) -> bool:
+    """Whether the words of a column may tell the series of a meter apart."""
+    return 2 <= len(words) <= MAX_REGISTERS and "" not in words and max(map(len, words)) <= MAX_WORD_CHARS
 
 
 def find_medium_column(sample: Sample, taken: set[int | None]) -> int | None:
     """Find the column that says which rows are of electricity, and which of gas, water or heat."""
     for n in range(len(sample.names)):
         words = {row[n].strip() for row in sample.rows} if n not in taken else set()
-        if 2 <= len(words) <= MAX_REGISTERS and "" not in words:
+        if are_registers(words):
             of_other = {word for word in words if OTHER_MEDIUM.search(word)}
             if of_other and of_other != words:
                 return n

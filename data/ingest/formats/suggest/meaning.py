@@ -17,6 +17,7 @@ from data.ingest.formats.suggest.columns import (
     UNIT,
     UNIT_IN_BRACKETS,
     VALUE,
+    are_registers,
     is_quality,
 )
 from data.ingest.formats.suggest.sample import TOTAL, Sample, name_column
@@ -373,7 +374,7 @@ def find_direction_column(sample: Sample, taken: set[int | None]) -> int | None:
     """Find the column whose words say that some rows are generation or export, and others are not."""
     for n in range(len(sample.names)):
         words = {row[n].strip() for row in sample.rows} if n not in taken else set()
-        if 2 <= len(words) <= MAX_REGISTERS and "" not in words and not all(map(is_quality, words)):
+        if are_registers(words) and not all(map(is_quality, words)):
             # A total beside its parts is another direction too.
             other = {w for w in words if guess_channel(w) in ("generation", "export") or TOTAL.match(w)}
             if other and other != words:
