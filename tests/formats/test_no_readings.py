@@ -10,7 +10,7 @@ import pytest
 from data.ingest.errors import RefusedFile
 from data.ingest.formats.file_mappings import MappingError
 from data.ingest.proposals import NOT_USABLE
-from tests.formats.mapped_csv_text import read, values
+from tests.formats.mapped_csv_text import read, rows, values
 from tests.formats.test_outsiders import draw, propose
 
 
@@ -86,6 +86,12 @@ def test_totals_of_months_are_refused_however_they_are_declared(tmp_path: Path, 
             **times,
         )
     assert refusal.value.rule == "MAP-INTERVAL"
+
+
+def test_whole_days_of_several_weeks_are_no_totals(tmp_path: Path) -> None:
+    days = [datetime.date(2024, 1, 1) + datetime.timedelta(7 * n) for n in range(4)]
+    lines = [f"M,{day} {n // 2:02}:{n % 2 * 30:02},1.5" for day in days for n in range(48)]
+    assert read(tmp_path, rows(*lines)).readings.num_rows == 4 * 48
 
 
 def test_monthly_reads_of_a_dial_are_no_totals(tmp_path: Path) -> None:

@@ -327,6 +327,13 @@ def test_codes_of_registers_in_a_path_tell_the_direction(tmp_path: Path) -> None
     assert channels(proposal) == {"registers.1.8.0.value": "import", "registers.2.8.0.value": "export"}
 
 
+def test_a_long_text_names_no_register(tmp_path: Path) -> None:
+    times = name_times("Etc/GMT", "2024-06-03", 15, 48)
+    lines = [f"{at:%Y-%m-%d %H:%M};{word};1.5" for at, _ in times for word in ("A", "x" * 2000)]
+    proposal = propose(tmp_path, "\n".join(["Time;Note;Usage kWh", *lines, ""]), "Etc/GMT")
+    assert "no column distinguishes them" in proposal
+
+
 def test_a_document_on_each_line_is_a_row(tmp_path: Path) -> None:
     path = tmp_path / "export.ndjson"
     lines = [

@@ -136,8 +136,8 @@ class Checks:
         self._line = 0
         self._above: _TimedRows | None = None
         self._sums: dict[str | int, _Sums] = {}
-        # The days with values of each column.
-        self._days: dict[str | int, set[int]] = {}
+        # The days with values of each column, None where they follow each other.
+        self._days: dict[str | int, set[int] | None] = {}
 
     def follow_text(self, table: RowTable) -> None:
         """Note the dates and the marks of the next block."""
@@ -160,8 +160,9 @@ class Checks:
         has_hours_apart = mapping.across is not None and mapping.columns.timestamp is None
         for name, column in numbers.items():
             if name not in self._list_dials():
-                of_day = times.start_us[to_mask(pc.is_valid(column)) & (times.start_us != 0)] // DAY_US
-                self._days.setdefault(name, set()).update(np.unique(of_day).tolist())
+                self._note_days(
+                    name, times.start_us[to_mask(pc.is_valid(column)) & (times.start_us != 0)], series
+                )
             if not (mapping.is_daily or has_hours_apart or name in self._list_dials()):
                 check_interval(self._path, self._layout, table, times.start_us, column)
                 check_lone_rows(self._path, table, times.start_us, column)
@@ -172,6 +173,18 @@ class Checks:
         rows = _TimedRows(table.lines[known], of_series, times.start_us[known], kept)
         self._check_running_totals(rows)
         self._check_totals(rows)
+
+    def _note_days(self, name: str | int, start_us: Ints, series: pa.Array) -> None:
+        """Note the days of a column as long as each series has one value on days far apart."""
+        days = self._days.setdefault(name, set())
+        if days is None or not len(start_us):
+            return
+        found = np.unique(start_us // DAY_US)
+        is_apart = len(found) < 2 or np.diff(found).min() >= LONG_DAYS
+        if is_apart and len(start_us) <= len(found) * pc.count_distinct(series, mode="all").as_py():
+            days.update(found.tolist())
+        else:
+            self._days[name] = None
 
     def _check_running_totals(self, rows: "_TimedRows") -> None:
         """Refuse a row that is the sum of all rows of its series above it: a total below the table."""
@@ -210,8 +223,8 @@ class Checks:
         """Check what only all rows together show."""
         self._dates.check()
         for days in self._days.values():
-            steps = np.diff(sorted(days))
-            if len(days) >= MIN_TOTALS and steps.min() >= LONG_DAYS:
+            steps = np.diff(sorted(days or ()))
+            if days and len(days) >= MIN_TOTALS and steps.min() >= LONG_DAYS:
                 reason = (
                     f"the values are {int(np.median(steps))} days apart: totals of weeks, months or bills"
                 )
