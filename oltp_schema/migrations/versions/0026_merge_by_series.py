@@ -2,8 +2,8 @@
 
 from oltp_schema.migrations.run import run_sql
 
-revision = "0025_merge_by_series"
-down_revision = "0024_landed_sources"
+revision = "0026_merge_by_series"
+down_revision = "0025_step_seconds"
 branch_labels = None
 depends_on = None
 
