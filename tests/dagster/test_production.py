@@ -98,8 +98,8 @@ def test_events_share_a_connection_and_outlive_its_end(dagster_dsn: str, tmp_pat
             opened.report_runless_asset_event(dg.AssetMaterialization("table", metadata={"n": number}))
             found = connection.execute(
                 "select pg_terminate_backend(pid), pid from pg_stat_activity "
-                "where datname = current_database() and query ilike any(array['%%event_logs%%', '%%notify%%'])"
-                " and pid <> pg_backend_pid() and %s",
+                "where datname = current_database() and pid <> pg_backend_pid() and %s "
+                "and query ilike any(array['%%event_logs%%', '%%notify%%'])",
                 (number == 20,),
             )
             kept += [pid for _, pid in found]
