@@ -215,6 +215,17 @@ PROPOSED: dict[str, tuple[Layout, dict[str, str]]] = {
         ),
         {"kWh": "other", "Gevalideerd": "actual"},
     ),
+    "Liander": (
+        Layout(
+            header="eancodeasn,meternummer,meterreadingdate,reading1,usage1,reading2,usage2,reading3,usage3",
+            row="871999999999999999,E1,{s:%d-%m-%Y},{v[0]},,{v[1]},,0,,",
+            channels=("import", "import"),
+            decimal=".",
+            is_dial=True,
+            **_NL,
+        ),
+        {"channel": "import"},
+    ),
     "GreenChoice": (
         Layout(
             header="OpnameDatum;StandNormaal;StandDal;TerugleveringNormaal;TerugleveringDal",
@@ -381,17 +392,6 @@ REFUSED: dict[str, tuple[Layout, str]] = {
             **_US,
         ),
         "totals of months or bills",
-    ),
-    "Liander": (
-        Layout(
-            header="eancodeasn,meternummer,meterreadingdate,reading1,usage1,reading2,usage2,reading3,usage3",
-            row="871999999999999999,E1,{s:%d-%m-%Y},{v[0]},,{v[1]},,0,,",
-            channels=("import", "import"),
-            decimal=".",
-            is_dial=True,
-            **_NL,
-        ),
-        "NOT USABLE",
     ),
     "EnergyControl": (
         Layout(
