@@ -80,7 +80,10 @@ def find_instance(home: Path) -> Path:
 
 @contextmanager
 def open_instance(home: Path) -> Iterator[dg.DagsterInstance]:
-    """Open the instance of `find_instance`. Raises InstanceError if its storage is set wrongly or is down."""
+    """Open the instance of `find_instance`.
+
+    Raises InstanceError if its storage is set wrongly, is down or is lost inside the block.
+    """
     folder = find_instance(home)
     _check_variables(folder)
     os.environ.setdefault(*_BATCH)
@@ -88,9 +91,12 @@ def open_instance(home: Path) -> Iterator[dg.DagsterInstance]:
         instance = dg.DagsterInstance.from_config(str(folder))
         _check_driver(instance)
     except _storage_errors() as error:
-        raise InstanceError(_describe_failure(folder, error)) from error
-    with instance:
-        yield instance
+        raise InstanceError(_describe_failure(folder, error, "cannot be opened")) from error
+    try:
+        with instance:
+            yield instance
+    except SQLAlchemyError as error:
+        raise InstanceError(_describe_failure(folder, error, "was lost")) from error
 
 
 def _storage_errors() -> tuple[type[Exception], ...]:
@@ -133,12 +139,12 @@ def _check_driver(instance: dg.DagsterInstance) -> None:
             )
 
 
-def _describe_failure(folder: Path, error: Exception) -> str:
+def _describe_failure(folder: Path, error: Exception, what: str) -> str:
     cause: BaseException = error
     while cause.__cause__ is not None:
         cause = cause.__cause__
-    config, what = folder / "dagster.yaml", " ".join(str(cause).split())[:500]
+    config, why = folder / "dagster.yaml", " ".join(str(cause).split())[:500]
     return (
-        f"the Dagster instance of {folder} cannot be opened: {what}. Correct {config} or the variables "
+        f"the Dagster instance of {folder} {what}: {why}. Correct {config} or the variables "
         "that it names (docs/settings.md), or start its database"
     )

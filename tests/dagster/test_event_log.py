@@ -1,5 +1,6 @@
 """The Dagster instance in files: what it is configured with, and that its log keeps every event."""
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from dagster import AssetKey
 
 from dagster_project import event_log
 from dagster_project.event_log import PooledSqliteEventLogStorage
-from dagster_project.instance import open_instance
+from dagster_project.instance import InstanceError, open_instance
 
 
 def materialize(opened: dg.DagsterInstance, number: int) -> None:
@@ -50,6 +51,15 @@ def test_many_runs_keep_few_files_open(tmp_path: Path, monkeypatch: pytest.Monke
         assert list(log._engines) == ["index"]
         materialize(opened, 1)
         assert numbers(opened) == [1]
+
+
+def test_an_instance_that_vanishes_is_named(tmp_path: Path) -> None:
+    with (
+        pytest.raises(InstanceError, match=r"the Dagster instance of \S+ was lost: .*database"),
+        open_instance(tmp_path) as opened,
+    ):
+        shutil.rmtree(tmp_path / "dagster")
+        opened.get_runs()
 
 
 def test_a_configuration_by_hand_is_kept_and_a_former_one_replaced(tmp_path: Path) -> None:
