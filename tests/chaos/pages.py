@@ -97,6 +97,7 @@ def started_pages(world: World) -> Iterator[tuple[subprocess.Popen[bytes], Dagst
             stdout=log,
             stderr=log,
             start_new_session=True,
+            preexec_fn=_hear_interrupts,  # noqa: PLW1509
         )
     try:
         await_answer(f"http://127.0.0.1:{port}/server_info")
@@ -106,6 +107,11 @@ def started_pages(world: World) -> Iterator[tuple[subprocess.Popen[bytes], Dagst
             # The server of code waits for the runs that it has started.
             command.send_signal(signal.SIGINT)
             command.wait(RUN_PATIENCE_S)
+
+
+def _hear_interrupts() -> None:
+    """A program that a shell runs in the background ignores SIGINT, and so would what it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def await_answer(url: str) -> None:
