@@ -123,19 +123,22 @@ class Platform:
             raise
         self._holding = connection
 
+    def is_holding(self) -> bool:
+        """Return whether this run holds off loads."""
+        return self._holding is not None
+
     def require_hold(self) -> None:
-        """Raise `HoldLost` if loads were held off and no longer are."""
+        """Raise `HoldLost` if loads are no longer held off."""
         import psycopg
 
-        if self._holding is None:
-            return
+        assert self._holding is not None
         try:
             self._holding.execute("select 1")
         except psycopg.Error as error:
             self.release_loads()
             raise HoldLost(
-                f"the connection that held off loads of these dates was lost: {error}. Nothing was landed. "
-                "Run the dates again, `myproperty run`: gate A then judges what has come meanwhile"
+                f"the connection that held off loads of these dates was lost: {error}. Nothing of them was "
+                "published. Run them again, `myproperty run`: gate A then judges what has come meanwhile"
             ) from error
 
     def release_loads(self) -> None:

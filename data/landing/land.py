@@ -45,12 +45,14 @@ def land(
     *,
     is_whole: bool = False,
     left_out: Collection[str] = (),
+    are_loads_held: bool = False,
 ) -> int:
     """Replace the landed rows of an entity, all or for reading dates in [start, end); returns their number.
 
     Of a growing table only the changes are written, and deleted rows are removed, unless `is_whole`, which
     replaces all of its rows. The number counts all rows. The rows of the tenants `left_out` (ids) on these
-    dates stay as they were landed before.
+    dates stay as they were landed before. `are_loads_held` says that another session holds off loads of the
+    dates: waiting for them again would be waiting behind the loads that wait for it.
     If a row with effect on past dates changed, those dates become pending again (`published_dates`). One
     transaction: readers see the old rows or the new. Raises `IngestError` for an archived date, and
     ValueError for an unknown entity, or for dates of an entity without dates.
@@ -63,7 +65,8 @@ def land(
     if left_out:
         tenants = sql.SQL("tenant_id <> all ({}::uuid[])").format(sql.Literal(sorted(left_out)))
     where = sql.SQL("{} and {}").format(filter_dates(described, dates), tenants)
-    with _snapshot(dsn, [entity], dates if entity == READINGS else ()) as session:
+    waits_for_loads = entity == READINGS and not are_loads_held
+    with _snapshot(dsn, [entity], dates if waits_for_loads else ()) as session:
         if entity == ISSUES:
             withdraw_held_dates(session)
         if entity == READINGS:

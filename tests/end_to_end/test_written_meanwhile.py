@@ -37,6 +37,10 @@ _OWED = """
 select i.id from myproperty.invoices as i
 where i.tenant_id = %s and i.status in ('issued', 'overdue') order by i.id limit 1
 """
+_WAITING = """
+select 1 from pg_locks where locktype = 'advisory' and not granted
+    and database = (select oid from pg_database where datname = current_database())
+"""
 COUNTS = {
     "tickets": ("select count(*) from myproperty.service_tickets", "core.fact_service_ticket"),
     "payments": ("select count(*) from myproperty.payments", "core.fact_payment"),
@@ -110,6 +114,15 @@ def test_a_run_passes_while_the_application_writes(platform: Platform) -> None:
             assert row is not None and platform.query(f"select count(*) as n from {fact}")["n"][0] == row[0]
 
 
+def wait_for_a_waiting_load(platform: Platform) -> None:
+    """Wait until a session waits for the lock of a date."""
+    with psycopg.connect(engines.dsn(platform.settings), autocommit=True) as connection:
+        until = time.monotonic() + 60
+        while not connection.execute(_WAITING).fetchone():
+            assert time.monotonic() < until, "no load waits"
+            time.sleep(0.1)
+
+
 def test_what_gate_a_judges_is_what_is_landed(platform: Platform) -> None:
     """A file that comes after validation is validated; one that comes after gate A waits for the landing."""
     day = platform.plan.start + timedelta(days=3)
@@ -128,7 +141,7 @@ def test_what_gate_a_judges_is_what_is_landed(platform: Platform) -> None:
                 ended.append(line)
             elif line.startswith("Gate A"):
                 loads.append(threads.submit(load))
-                time.sleep(3)
+                wait_for_a_waiting_load(platform)
                 assert "loaded" not in ended
             ended.append(line)
 

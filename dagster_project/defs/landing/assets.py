@@ -81,14 +81,16 @@ def landing_asset(entity: str) -> dg.AssetsDefinition:
 
         check_sources(context, platform, [entity])
         with permanent_unless_retryable(), platform.watch_locks(context, PIPELINE):
-            if entity == READINGS:
-                platform.require_hold()
+            is_held = entity == READINGS and platform.is_holding()
             rows = land(
                 entity,
                 platform.oltp_dsn,
                 *window(context).bounds,
                 left_out=left_out_of_tags(context.run.tags),
+                are_loads_held=is_held,
             )
+            if is_held:
+                platform.require_hold()
         if entity == READINGS:
             platform.release_loads()
         platform.progress(f"landed {entity}: {rows} rows")
