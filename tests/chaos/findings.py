@@ -33,11 +33,27 @@ FINDINGS = (
         "test_children.py",
     ),
     Finding(
+        "a run whose Dagster folder vanished ended with a traceback",
+        "vanishing files of a run",
+        "the error names the instance, the cause and what to do",
+        "dagster/test_event_log.py",
+    ),
+    Finding(
         "gate B stopped every run beside an application that writes",
         "the calls of `bench --only application`",
         "a copy is compared with what its source was when it was copied",
         "end_to_end/test_written_meanwhile.py",
     ),
+)
+
+
+# Of the trials that did not hold.
+NOT_MENDED = (
+    "Not mended: once, after a kill of the emulator of BigQuery, a table was missing that a load had written "
+    "before. It was not seen in four repetitions. The emulator serves trials; `myproperty reload` loads a "
+    "table again. The other trials that did not hold, and are not in this table, were faults of the trial: a "
+    "message that it did not expect, too little patience on a busy machine, and a program that was started "
+    "with SIGINT ignored."
 )
 
 

@@ -20,7 +20,7 @@ from random import Random
 from data.warehouse import project as dbt
 from myproperty import engines
 from myproperty.settings import CHECKOUT
-from tests.chaos.findings import write_findings
+from tests.chaos.findings import NOT_MENDED, write_findings
 from tests.chaos.kinds import KINDS, Kind, matches
 from tests.chaos.loads import Ended, Worker
 from tests.chaos.runs import Run
@@ -184,6 +184,8 @@ def write_page(trials: Sequence[Trial], revision: str) -> str:
             "## Found and mended",
             "",
             *write_findings(),
+            "",
+            NOT_MENDED,
             "",
         ]
     )
