@@ -193,6 +193,7 @@ def costs_page() -> str:
         ),
         "Where builds and questions cost more than slots by the hour, BigQuery's editions are cheaper. One "
         "statement may read `MYPROPERTY_BIGQUERY_MAXIMUM_BYTES_BILLED` (100 GiB): at the largest size a date "
-        f"of the largest table has {SIZES[-1].readings * FACT_BYTES / GIB:,.0f} GiB, so raise it.\n",
+        f"of the largest table has {SIZES[-1].readings * FACT_BYTES / GIB:,.0f} GiB, so a run of many dates "
+        "needs more.\n",
     ]
     return "\n".join(parts)

@@ -7,6 +7,7 @@ import gc
 import os
 import re
 import shutil
+import signal
 import tempfile
 import uuid
 from collections import Counter
@@ -97,7 +98,12 @@ def marks_of(path: Path, root: Path) -> set[str]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Collect no garbage while the tests are imported: little of what an import makes is garbage."""
+    """Hear interrupts, and collect no garbage while the tests are imported.
+
+    A shell lets what it runs in the background ignore interrupts, and so would every program of a test.
+    Little of what an import makes is garbage.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     gc.disable()
 
 

@@ -204,9 +204,13 @@ def execute(
     platform: Platform, instance: dg.DagsterInstance, definitions: dg.Definitions, order: Order
 ) -> list[str]:
     """Make a run in this process; return its failed steps."""
-    result = definitions.resolve_job_def(order.job).execute_in_process(
-        instance=instance, tags=order.tags, run_config=_QUIET | order.config, raise_on_error=False
-    )
+    try:
+        result = definitions.resolve_job_def(order.job).execute_in_process(
+            instance=instance, tags=order.tags, run_config=_QUIET | order.config, raise_on_error=False
+        )
+    finally:
+        # As the end of the process of a run does.
+        platform.release_loads()
     return [str(event.step_key) for event in result.all_events if event.is_step_failure]
 
 
