@@ -39,7 +39,7 @@ FINDINGS = (
         "dagster/test_event_log.py",
     ),
     Finding(
-        "gate B stopped every run beside an application that writes",
+        "gate B stopped a run beside an application that writes",
         "the calls of `bench --only application`",
         "a copy is compared with what its source was when it was copied",
         "end_to_end/test_written_meanwhile.py",
