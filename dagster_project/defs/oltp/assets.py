@@ -33,8 +33,8 @@ MOST_ROUNDS = 5
 TAG_LENGTH = 200
 
 
-class FilesKeepComing(PlatformError):
-    """Readings change faster than they are validated."""
+class StaysDue(PlatformError):
+    """Dates are due again each time that they were validated."""
 
 
 @dg.asset(
@@ -112,7 +112,10 @@ def meter_readings(
 
 
 def hold_validated(platform: Platform, dates: Window) -> None:
-    """Hold off loads of these dates; first validate what came after they were validated."""
+    """Hold off loads of these dates; first validate those that a later file has made due again.
+
+    Raises StaysDue.
+    """
     from data.ingest.validation.due import find_due_dates
     from data.ingest.validation.run import validate
 
@@ -123,10 +126,10 @@ def hold_validated(platform: Platform, dates: Window) -> None:
             return
         platform.release_loads()
         platform.validated += validate(platform.dsn_of(INGEST), first=first, last=last, due_only=True)
-        platform.progress("a file came after its date was validated: validated again")
-    raise FilesKeepComing(
-        f"files of {first} to {last} kept coming, {MOST_ROUNDS} times after their dates were validated. "
-        "Nothing was landed: run the dates again, `myproperty run`, when fewer files come"
+        platform.progress("dates were due again after their validation: validated again")
+    raise StaysDue(
+        f"dates of {first} to {last} were due again after each of {MOST_ROUNDS} validations, as when files "
+        "keep coming. Nothing was landed: run the dates again, `myproperty run`, when fewer files come"
     )
 
 

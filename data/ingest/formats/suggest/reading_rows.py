@@ -170,7 +170,7 @@ def _write_label_of_counters(choice: Choice, *, is_local: bool) -> list[str]:
 
 
 def _refuse_numbers(sample: Sample, place: int) -> MappingError:
-    """Return the error for a table without a column of numbers, with the text that is none."""
+    """Return the error for a table without a column of numbers; it quotes what stands for one."""
     others = [text for n in range(len(sample.names)) if n != place for text in sample.take_values(n)]
     shown = next((text for text in others if re.search("[0-9]", text) and not is_number(text)), None)
     if shown is None:
