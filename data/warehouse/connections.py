@@ -18,6 +18,13 @@ class KeptConnections(PostgresConnectionManager):
         elif connection.transaction_open:
             self._rollback(connection)
 
+    def add_commit_query(self) -> None:
+        """Commit by the driver, which begins a transaction only after an end that it knows of.
+
+        dbt sends the statement, which is enough for a connection that one node uses.
+        """
+        self.get_thread_connection().handle.commit()
+
 
 def keep_connections() -> None:
     """Let dbt's adapter keep its connections in this process."""

@@ -13,6 +13,7 @@ from dagster_project.runner import (
 from data.demo.generate import SILENT_DAY
 from data.ingest.validation.due import find_due_dates
 from myproperty import engines
+from myproperty.settings import Settings
 from tests import marts_by_pandas as by_pandas
 from tests.end_to_end.support import DAYS, FACT, MART, Platform
 from tests.wide_usage import WIDE_USAGE
@@ -33,6 +34,12 @@ def test_the_range_is_published_and_every_gate_passed(platform: Platform) -> Non
     assert [report.success for report in platform.reports] == [True]
     assert {verdict.gate for verdict in platform.reports[0].verdicts} == {"A", "B", "C", "D"}
     assert pending_dates(platform.settings) == []
+
+
+def test_dbt_replaced_rows_in_transactions(platform: Platform, postgres_settings: Settings) -> None:
+    """PostgreSQL warns where a commit ends nothing: what came before it was committed by the statement."""
+    log = (postgres_settings.home / "logs" / "postgres.log").read_text()
+    assert [line for line in log.splitlines() if "myproperty_dbt@" in line and "WARNING" in line] == []
 
 
 def test_a_missing_hour_is_estimated_and_reported_in_the_mart(
