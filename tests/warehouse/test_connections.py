@@ -16,15 +16,15 @@ pytestmark = pytest.mark.engine
 def test_a_statement_after_a_commit_begins_a_transaction(oltp_dsn: str) -> None:
     """Each node sets how PostgreSQL joins, and replaces rows by two statements: both need a transaction."""
     server = urlsplit(oltp_dsn)
-    credentials = PostgresCredentials(
-        host=server.hostname or "",
-        port=server.port or 0,
-        user=server.username or "",
-        password=server.password or "",
-        database=server.path.lstrip("/"),
-        schema="public",
-    )
-    profile: Any = SimpleNamespace(credentials=credentials)
+    address: dict[str, Any] = {
+        "host": server.hostname,
+        "port": server.port,
+        "user": server.username,
+        "password": server.password,
+        "database": server.path.lstrip("/"),
+        "schema": "public",
+    }
+    profile: Any = SimpleNamespace(credentials=PostgresCredentials(**address))
     connections: Any = KeptConnections(profile, get_context("spawn"))  # type: ignore[no-untyped-call]
 
     backends = set()
