@@ -20,6 +20,7 @@ Values are floats in the unit of the reading, instants are UTC, dates are midnig
 import datetime
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import pandas as pd
 
@@ -65,9 +66,9 @@ class Days:
     thresholds: Thresholds
     severe: pd.DataFrame = field(default_factory=no_severe_days)
 
-    @property
+    @cached_property
     def own(self) -> pd.DataFrame:
-        """The part of the grid that is validated."""
+        """The part of the grid that is validated; rules take parts of it and change none."""
         return self.grid[self.grid["reading_date"].isin(pd.DatetimeIndex(self.dates))]
 
 

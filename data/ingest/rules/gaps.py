@@ -34,8 +34,9 @@ def find_gaps(days: Days) -> pd.DataFrame:
     rows = _find_missing_runs(days.grid, is_severe(days.grid, days.severe))
     if rows.empty:
         return rows.assign(method="", hours=0.0)
-    rows = rows[~((rows["channel"] == "generation") & is_night(rows))]
     rows = rows[rows["reading_date"].isin(pd.DatetimeIndex(days.dates))]
+    generated = rows[rows["channel"] == "generation"]
+    rows = rows.drop(generated.index[is_night(generated)])
     rows["hours"] = rows["length"] * rows["interval_seconds"] / 3600
     is_short = rows["hours"] <= days.thresholds("VEE-GAP-SHORT", "hours", rows)
     has_neighbours = rows["before"].notna() & rows["after"].notna()

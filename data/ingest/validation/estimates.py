@@ -27,21 +27,26 @@ from myproperty.tenants import Tenant
 _REASONS = {LINEAR: "VEE-GAP-SHORT", LIKE_DAY: "VEE-GAP-LONG"}
 
 
+def find_units(readings: pd.DataFrame) -> pd.DataFrame:
+    """Return the unit in which each series was read."""
+    return readings.dropna(subset=["unit"]).drop_duplicates(SERIES)[[*SERIES, "unit"]]
+
+
 def load_estimates(
     session: Session,
     tenant: Tenant,
     gaps: pd.DataFrame,
-    known: pd.DataFrame,
+    units: pd.DataFrame,
     series: pd.DataFrame,
     *,
     now: datetime.datetime,
 ) -> IngestResult | None:
     """Load the estimates of `gaps` that differ from the current readings; returns None if there are none.
 
-    `known` are readings from which a series without a configured unit takes its unit. Raises `IngestError` if
-    an estimate breaks a rule.
+    A series without a configured unit takes the one of `find_units`. Raises `IngestError` if an estimate
+    breaks a rule.
     """
-    rows = _as_parsed(gaps, known, series)
+    rows = _as_parsed(gaps, units, series)
     if rows.num_rows == 0:
         return None
     content = hashlib.sha256(rows.to_pandas().to_csv(index=False).encode()).hexdigest()
@@ -58,13 +63,12 @@ def load_estimates(
     return result
 
 
-def _as_parsed(gaps: pd.DataFrame, known: pd.DataFrame, series: pd.DataFrame) -> pa.Table:
+def _as_parsed(gaps: pd.DataFrame, units: pd.DataFrame, series: pd.DataFrame) -> pa.Table:
     """Return the estimates that differ from the current readings, with the schema `PARSED`.
 
     The source version is the end of the interval, so that any value of the sender is newer, plus one
     microsecond for each version of the reading.
     """
-    units = known.dropna(subset=["unit"]).drop_duplicates(SERIES)[[*SERIES, "unit"]]
     rows = gaps[gaps["method"] != ""]
     is_current = rows["is_own"] & (rows["value"] - rows["estimate"]).abs().lt(0.5 * 10.0**-DECIMALS)
     if is_current.all():

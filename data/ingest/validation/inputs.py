@@ -134,25 +134,42 @@ _READINGS_QUERY = sql.SQL(
         group by meter_id, channel, reading_ts
     ) as w on w.meter_id = r.meter_id and w.channel = r.channel and w.reading_ts = r.reading_ts
     where r.tenant_id = {tenant} and r.reading_date = any({dates})
-      and ({meters} is null or r.meter_id = any({meters}))
+      and r.meter_id = any({meters})
     """
 )
 
 
 def read_readings(
-    session: Session, tenant: Tenant, dates: Sequence[datetime.date], meters: Sequence[str] | None = None
+    session: Session, tenant: Tenant, dates: Sequence[datetime.date], meters: Sequence[str]
 ) -> pd.DataFrame:
-    """Return the readings of the dates, of all meters or of `meters`."""
-    if not dates:
+    """Return the readings of the meters on the dates."""
+    if not dates or not meters:
         empty: pd.DataFrame = _READINGS.empty_table().to_pandas()
         return empty
     query = _READINGS_QUERY.format(
         source=sql.Literal(SOURCE),
         tenant=sql.Literal(tenant.id),
         dates=sql.Literal(list(dates)),
-        meters=sql.SQL("null::uuid[]") if meters is None else sql.Literal([uuid.UUID(m) for m in meters]),
+        meters=_as_uuids(meters),
     )
     return _read_frame(session, query, _READINGS)
+
+
+def count_readings(session: Session, tenant: Tenant, dates: list[datetime.date]) -> pd.Series:
+    """Return the number of readings on the dates, by `property_id`."""
+    rows = session.rows(
+        """
+        select m.property_id::text, count(*) from myproperty.meter_readings as r
+        join myproperty.meters as m on m.tenant_id = r.tenant_id and m.id = r.meter_id
+        where r.tenant_id = $1::uuid and r.reading_date = any($2::date[]) group by m.property_id
+        """,
+        (str(tenant.id), dates),
+    )
+    return pd.Series(dict(rows), dtype="int64")
+
+
+def _as_uuids(meters: Sequence[str]) -> sql.Literal:
+    return sql.Literal([uuid.UUID(meter) for meter in meters])
 
 
 _TOTALS = pa.schema(
@@ -169,7 +186,9 @@ _TOTALS = pa.schema(
 )
 
 
-def read_totals(session: Session, tenant: Tenant, dates: list[datetime.date]) -> pd.DataFrame:
+def read_totals(
+    session: Session, tenant: Tenant, dates: list[datetime.date], meters: Sequence[str]
+) -> pd.DataFrame:
     """Return the totals of the sender's readings, from 50 days before the dates to 50 days after."""
     span = (dates[-1] - dates[0]).days + 2 * HISTORY_DAYS + 1
     window = [dates[0] - DAY * HISTORY_DAYS + DAY * step for step in range(span)]
@@ -181,9 +200,10 @@ def read_totals(session: Session, tenant: Tenant, dates: list[datetime.date]) ->
                sum(value_kwh)::float8 as kwh, max(value_kwh * 3600 / interval_seconds)::float8 as peak_kw
         from myproperty.meter_readings
         where tenant_id = {} and reading_date = any({}) and value_native is not null and source <> {}
+          and meter_id = any({})
         group by meter_id, channel, reading_date
         """
-    ).format(sql.Literal(tenant.id), sql.Literal(window), sql.Literal(SOURCE))
+    ).format(sql.Literal(tenant.id), sql.Literal(window), sql.Literal(SOURCE), _as_uuids(meters))
     return _read_frame(session, query, _TOTALS)
 
 
@@ -267,7 +287,7 @@ def read_slip_history(
     span = (dates[-1] - dates[0]).days + HISTORY_DAYS
     window = [dates[0] - DAY * HISTORY_DAYS + DAY * step for step in range(span)]
     meters = sorted(candidates["meter_id"].unique())
-    return read_readings(session, tenant, window if meters else [], meters)
+    return read_readings(session, tenant, window, meters)
 
 
 _READS = pa.schema(

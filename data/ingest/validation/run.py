@@ -7,7 +7,7 @@ read (`inputs`), or how estimates and issues are written (`estimates`, `issues`)
 import datetime
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -25,12 +25,14 @@ from data.ingest.rules.runs import check_zero_run, find_zero_run_candidates
 from data.ingest.rules.severe import find_severe_days
 from data.ingest.rules.slips import find_slip_candidates
 from data.ingest.validation.acceptances import reopen_expired
+from data.ingest.validation.blocks import split_properties
 from data.ingest.validation.due import choose_dates, list_tenants
-from data.ingest.validation.estimates import load_estimates
+from data.ingest.validation.estimates import find_units, load_estimates
 from data.ingest.validation.inputs import (
     DAY,
     SOURCE,
     choose_reporting_series,
+    count_readings,
     read_differences,
     read_history,
     read_readings,
@@ -47,7 +49,7 @@ from myproperty.database.roles import LOADER_ROLE
 from myproperty.database.session import Session, transaction
 from myproperty.tenants import Tenant, find_tenant
 
-# Dates of one transaction: a day of 240 000 readings takes about 130 MB.
+# Dates of one transaction.
 CHUNK = 7
 # A severe issue that comes or goes makes later dates due, and these may make others due. More passes than two
 # are rare, and what is due after the last pass stays due.
@@ -99,6 +101,11 @@ class _Context:
     series: pd.DataFrame
     thresholds: Thresholds
     result: Validation
+
+    @property
+    def around(self) -> list[datetime.date]:
+        """The dates and those beside them."""
+        return sorted({date + DAY * step for date in self.dates for step in (-1, 0, 1)})
 
 
 def validate(
@@ -185,30 +192,57 @@ def _check_dials(context: _Context) -> list[pd.DataFrame]:
 
 def _check_days(context: _Context) -> list[pd.DataFrame]:
     """Return the issues of whole days, and load estimates for their gaps."""
+    session, tenant = context.session, context.tenant
+    severe, allowed = read_severe_days(session, tenant, context.dates)
+    blocks = split_properties(context.series, count_readings(session, tenant, context.around))
+    found = [_check_block(replace(context, series=block), severe, allowed) for block in blocks]
+    filled = [block.filled for block in found if not block.filled.empty]
+    if filled:
+        units = pd.concat([block.units for block in found])
+        _load_estimates(context, pd.concat(filled), units)
+    return [issues for block in found for issues in block.issues]
+
+
+@dataclass(frozen=True)
+class _Block:
+    """What the days of some properties gave: issues, filled gaps, and the units that their readings have."""
+
+    issues: list[pd.DataFrame]
+    filled: pd.DataFrame
+    units: pd.DataFrame
+
+
+def _check_block(context: _Context, severe: pd.DataFrame, allowed: pd.DataFrame) -> _Block:
+    """Check the days of the properties whose series `context` has: no rule compares two properties."""
     session, tenant, dates, series = context.session, context.tenant, context.dates, context.series
-    around = sorted({date + DAY * step for date in dates for step in (-1, 0, 1)})
-    readings = read_readings(session, tenant, around)
-    totals = read_totals(session, tenant, dates)
-    grid = list_due_intervals(readings, choose_reporting_series(series, totals), around, context.now)
+    meters = sorted(series["meter_id"].unique())
+    readings = read_readings(session, tenant, context.around, meters)
+    totals = read_totals(session, tenant, dates, meters)
+    reporting = choose_reporting_series(series, totals)
+    grid = list_due_intervals(readings, reporting, context.around, context.now)
     if grid.empty:
-        return []
-    severe, allowed = read_severe_days(session, tenant, dates)
+        return _Block([], pd.DataFrame(), pd.DataFrame())
     days = Days(dates, grid, series, totals, context.thresholds, severe)
-    candidates = find_slip_candidates(find_severe_days(days, allowed)[0])
-    days, severe_issues = find_severe_days(
-        days, allowed, read_slip_history(session, tenant, dates, candidates)
-    )
+    bounded, severe_issues = find_severe_days(days, allowed)
+    candidates = find_slip_candidates(bounded)
+    if candidates.empty:
+        days = bounded
+    else:
+        slipped = read_slip_history(session, tenant, dates, candidates)
+        days, severe_issues = find_severe_days(days, allowed, slipped)
     gaps, zero_runs = find_gaps(days), find_zero_run_candidates(days)
     history = read_history(session, tenant, gaps, zero_runs)
     gaps = fit_estimates(days, estimate_gaps(days, gaps, history))
     zeros = check_zero_run(zero_runs, history, days.thresholds, days.severe)
     issues = [severe_issues, validate_days(days), report_gaps(gaps), zeros]
-    known = pd.concat([readings, history])
-    loaded = load_estimates(session, tenant, gaps, known, series, now=context.now)
+    return _Block(issues, gaps[gaps["method"] != ""], find_units(pd.concat([readings, history])))
+
+
+def _load_estimates(context: _Context, filled: pd.DataFrame, units: pd.DataFrame) -> None:
+    loaded = load_estimates(context.session, context.tenant, filled, units, context.series, now=context.now)
     if loaded is not None:
         context.result.estimated += loaded.accepted + loaded.new_versions
         context.result.jobs.append(str(loaded.job_id))
-    return issues
 
 
 def _mark_validated(session: Session, tenant: Tenant, dates: list[datetime.date], began: str) -> None:

@@ -7,14 +7,20 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import psycopg
 import pytest
 from typer.testing import CliRunner
 
 from commands.main import app
+from data.demo import apply_company, generate_files
+from data.demo.company import list_tenants
 from data.ingest.errors import IngestError
+from data.ingest.readings.load import ingest_file
+from data.ingest.validation.blocks import split_properties
 from data.ingest.validation.issues import list_issues, resolve_issue
 from data.ingest.validation.run import validate
+from tests.conftest import DatabaseMaker
 from tests.ingest.validation.sites import Site, block, rows_of
 
 pytestmark = pytest.mark.engine
@@ -181,3 +187,51 @@ def test_the_commands_validate_list_and_resolve(spiky: Site, monkeypatch: pytest
     assert run(*closing).exit_code == 0
     again = run(*closing)
     assert (again.exit_code, "no open issue" in again.output) == (1, True)
+
+
+def test_properties_validated_one_by_one_give_what_all_of_them_give(
+    migrated_database: DatabaseMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tenant of many meters is validated in blocks of properties; the demo's tenant has two."""
+    tenant = list_tenants("small")[0]
+    scope = generate_files(tmp_path, "small")
+    with migrated_database("blocks") as dsn:
+        apply_company(dsn, "small")
+        for file in scope.files:
+            if file.tenant == tenant.name:
+                ingest_file(file.path, tenant=tenant.name, dsn=dsn)
+        monkeypatch.setattr("data.ingest.validation.blocks.READINGS", 1)
+        [apart] = validate(dsn, tenant=tenant.name)
+        found, readings = list_issues(dsn, limit=10_000), _checksum(dsn)
+        monkeypatch.undo()
+        [together] = validate(dsn, tenant=tenant.name, first=apart.dates[0], last=apart.dates[-1])
+        assert {issue.property for issue in found} == {site.name for site in tenant.sites}
+        assert apart.estimated > 0 and (together.estimated, together.resolved) == (0, 0)
+        assert together.found == apart.found
+        assert (list_issues(dsn, limit=10_000), _checksum(dsn)) == (found, readings)
+
+
+def _checksum(dsn: str) -> Any:
+    query = "select count(*), sum(value_kwh), max(updated_at) from myproperty.meter_readings"
+    with psycopg.connect(dsn) as connection:
+        return connection.execute(query).fetchone()
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        ({"a": 10, "b": 10, "c": 10}, [["a", "b", "c"]]),
+        ({"a": 20, "b": 20, "c": 11}, [["a"], ["b", "c"]]),
+        ({"a": 90, "c": 1}, [["a"], ["b", "c"]]),
+        ({}, [["a", "b", "c"]]),
+    ],
+)
+def test_a_block_has_whole_properties(
+    counts: dict[str, int], expected: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("data.ingest.validation.blocks.READINGS", 31)
+    series = pd.DataFrame({"property_id": ["a", "b", "a", "c"], "meter_id": ["1", "2", "3", "4"]})
+    blocks = split_properties(series, pd.Series(counts, dtype="int64"))
+    assert [list(block["property_id"].unique()) for block in blocks] == expected
+    assert sum(map(len, blocks)) == len(series)
+    assert split_properties(series.iloc[:0], pd.Series(counts, dtype="int64")) == []
