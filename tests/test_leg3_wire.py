@@ -414,14 +414,14 @@ def apart(wire: Wire) -> Iterator[BigQueryWarehouse]:
     warehouse.ensure_table(READINGS)
     for day in wire.dates.dates[2:4]:
         # A key used before would find the job of then, whose table is gone.
-        warehouse.load_partitions(READINGS, landed(wire, day), [day], uuid.uuid4().hex)
+        warehouse.load_partitions(READINGS, [landed(wire, day)], [day], uuid.uuid4().hex)
     yield warehouse
     warehouse.close()
     wire.client.delete_dataset("apart_raw", delete_contents=True)
 
 
 def landed(wire: Wire, day: date) -> pa.Table:
-    return read_landing("meter_readings", engines.dsn(wire.settings), [day])
+    return pa.concat_tables(read_landing("meter_readings", engines.dsn(wire.settings), [day]))
 
 
 def count(warehouse: BigQueryWarehouse, day: date) -> int:
@@ -434,7 +434,7 @@ def test_a_load_replaces_its_partition_alone(wire: Wire, apart: BigQueryWarehous
     around = other, other + timedelta(days=1)
     before = apart.fingerprint(READINGS, *around).to_dict("records")
     assert count(apart, day) == rows_of_day.num_rows > 3
-    apart.load_partitions(READINGS, rows_of_day.slice(0, 3), [day], "replaced")
+    apart.load_partitions(READINGS, [rows_of_day.slice(0, 3)], [day], "replaced")
     assert count(apart, day) == 3
     assert apart.fingerprint(READINGS, *around).to_dict("records") == before
 
@@ -443,13 +443,13 @@ def test_a_load_job_repeated_is_found_and_not_run_again(wire: Wire, apart: BigQu
     day = wire.dates.dates[2]
     whole = landed(wire, day)
     part = whole.slice(0, 3)
-    apart.load_partitions(READINGS, part, [day], "tried")
-    apart.load_partitions(READINGS, whole, [day], "later")
+    apart.load_partitions(READINGS, [part], [day], "tried")
+    apart.load_partitions(READINGS, [whole], [day], "later")
     jobs_before = {job.job_id for job in wire.client.list_jobs()}
-    assert apart.load_partitions(READINGS, part, [day], "tried") == 3
+    assert apart.load_partitions(READINGS, [part], [day], "tried") == 3
     assert {job.job_id for job in wire.client.list_jobs()} == jobs_before
     assert count(apart, day) == whole.num_rows
-    apart.load_partitions(READINGS, part, [day], "another")
+    apart.load_partitions(READINGS, [part], [day], "another")
     assert count(apart, day) == 3
 
 
@@ -457,7 +457,7 @@ def test_a_range_of_dates_is_replaced_at_once(wire: Wire, apart: BigQueryWarehou
     days, before = wire.dates.dates[2:4], {job.job_id for job in wire.client.list_jobs()}
     rows = pa.concat_tables([landed(wire, day) for day in days]).slice(2)
     for _ in range(2):
-        assert apart.load_partitions(READINGS, rows, days, "a range") == rows.num_rows
+        assert apart.load_partitions(READINGS, [rows], days, "a range") == rows.num_rows
     jobs = [job.job_type for job in wire.client.list_jobs() if job.job_id not in before]
     assert sorted(jobs) == ["load", "query"] and sum(count(apart, day) for day in days) == rows.num_rows
     assert "_changed_" not in str([table.table_id for table in wire.client.list_tables("apart_raw")])
@@ -466,7 +466,7 @@ def test_a_range_of_dates_is_replaced_at_once(wire: Wire, apart: BigQueryWarehou
 def test_a_load_of_another_day_is_refused_by_the_server_too(wire: Wire, apart: BigQueryWarehouse) -> None:
     day, other = wire.dates.dates[2:4]
     with pytest.raises(ValueError, match="hold other dates"):
-        apart.load_partitions(READINGS, landed(wire, other), [day], "wrong")
+        apart.load_partitions(READINGS, [landed(wire, other)], [day], "wrong")
     with pytest.raises(BadRequest, match="different partitions"):
         wire.client.query_and_wait(
             f"select * from apart_raw.meter_readings where reading_date = date '{other}'",

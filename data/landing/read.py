@@ -5,7 +5,7 @@ two sides agree (gate B).
 """
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import pandas as pd
@@ -26,10 +26,11 @@ def read_landing(
     dsn: str,
     dates: Sequence[datetime.date] | None = None,
     since: datetime.datetime | None = None,
-) -> pa.Table:
-    """Return the landed rows of an entity, all or of these reading dates, in its schema, sorted by key.
+) -> Iterator[pa.Table]:
+    """Yield the landed rows of an entity, all or of these reading dates, in its schema, sorted by key.
 
-    `since` leaves out rows that were landed before that instant.
+    They come in tables of bounded size: a day of many meters does not fit into memory. `since` leaves
+    out rows that were landed before that instant.
     """
     described = find_dated_entity(entity, dates)
     where = filter_dates(described, dates)
@@ -42,7 +43,7 @@ def read_landing(
         key=sql.SQL(", ").join(sql.Identifier(described.name, name) for name in described.key),
     )
     with transaction(dsn, ETL_ROLE) as session:
-        return session.arrow(query, described.schema)
+        yield from session.stream(query, described.schema)
 
 
 def count_landing(entity: str, dsn: str, dates: Sequence[datetime.date]) -> dict[datetime.date, int]:

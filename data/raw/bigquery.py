@@ -10,7 +10,7 @@ import io
 import itertools
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -122,7 +122,11 @@ class BigQueryWarehouse:
         return added
 
     def load_partitions(
-        self, entity: Entity, rows: pa.Table, partitions: Sequence[datetime.date] | None, load_key: str
+        self,
+        entity: Entity,
+        rows: Iterable[pa.Table],
+        partitions: Sequence[datetime.date] | None,
+        load_key: str,
     ) -> int:
         """See `Warehouse`. A second attempt finds the first job by its id, which BigQuery keeps unique.
 
@@ -130,18 +134,17 @@ class BigQueryWarehouse:
         that is found ended in an error, the load runs again under the id of the next generation. A load job
         replaces one partition; several are replaced by one transaction, from a table beside theirs.
         """
-        check_partitions(entity, rows, partitions)
-        content = _parquet(rows)
+        content, count = _parquet(entity, check_partitions(entity, rows, partitions))
         if partitions is not None and len(partitions) > 1:
             self._replace_partitions(entity, content, partitions, load_key)
-            return int(rows.num_rows)
+            return count
         target = self._name(entity) + (f"${partitions[0]:%Y%m%d}" if partitions else "")
         for generation in itertools.count():
             job = self._start_load(entity, target, content, job_id(target, load_key, content, generation))
             if job is not None:
                 job.result()
                 break
-        return int(rows.num_rows)
+        return count
 
     def _start_load(
         self, entity: Entity, target: str, content: bytes, wanted: str
@@ -191,12 +194,13 @@ class BigQueryWarehouse:
         finally:
             client.delete_table(changed, not_found_ok=True)
 
-    def merge(self, entity: Entity, rows: pa.Table, load_key: str) -> None:
+    def merge(self, entity: Entity, rows: Iterable[pa.Table], load_key: str) -> None:
         """See `Warehouse`. Loads a second table, merges it, and drops it."""
-        if rows.num_rows == 0:
+        content, count = _parquet(entity, rows)
+        if not count:
             self._drop_left_tables(entity)
             return
-        with self._load_beside(entity, _parquet(rows), load_key) as changed:
+        with self._load_beside(entity, content, load_key) as changed:
             statement = merge_sql(entity, self._name(entity), changed)
             self._client(WAREHOUSE_RAW).query_and_wait(statement)
 
@@ -421,7 +425,11 @@ def _type_name(field: bigquery.SchemaField) -> str:
     return f"{name}({field.precision},{field.scale})" if field.precision else str(name)
 
 
-def _parquet(rows: pa.Table) -> bytes:
-    buffer = io.BytesIO()
-    pq.write_table(rows, buffer, compression="zstd")
-    return buffer.getvalue()
+def _parquet(entity: Entity, rows: Iterable[pa.Table]) -> tuple[bytes, int]:
+    """Return a Parquet file of the rows, compressed, and their number."""
+    buffer, count = io.BytesIO(), 0
+    with pq.ParquetWriter(buffer, entity.schema, compression="zstd") as writer:
+        for table in rows:
+            writer.write_table(table)
+            count += table.num_rows
+    return buffer.getvalue(), count

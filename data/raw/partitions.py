@@ -1,23 +1,27 @@
 """Partitions of raw tables: the checks and filters that both engines share."""
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import pyarrow as pa
 
 from data.landing.entities import Entity
 
 
-def check_partitions(entity: Entity, rows: pa.Table, partitions: Sequence[datetime.date] | None) -> None:
-    """Raise ValueError unless the rows have the schema of the entity and belong to these partitions only."""
-    if rows.schema.names != entity.schema.names:
-        raise ValueError(f"rows of {entity.name} have the columns {rows.schema.names}")
+def check_partitions(
+    entity: Entity, rows: Iterable[pa.Table], partitions: Sequence[datetime.date] | None
+) -> Iterator[pa.Table]:
+    """Yield the rows; raise ValueError unless they have the entity's schema and are of these partitions."""
     if (partitions is None) != (entity.partition_column is None):
         raise ValueError(f"{entity.name} is loaded {'by date' if entity.partition_column else 'whole'}")
-    if entity.partition_column is not None:
-        others = {*rows[entity.partition_column].unique().to_pylist()} - {*(partitions or ())}
-        if others:
-            raise ValueError(f"rows of {entity.name} hold other dates than their load: {sorted(others)}")
+    for table in rows:
+        if table.schema.names != entity.schema.names:
+            raise ValueError(f"rows of {entity.name} have the columns {table.schema.names}")
+        if entity.partition_column is not None:
+            others = {*table[entity.partition_column].unique().to_pylist()} - {*(partitions or ())}
+            if others:
+                raise ValueError(f"rows of {entity.name} hold other dates than their load: {sorted(others)}")
+        yield table
 
 
 def range_filter(entity: Entity, start: datetime.date | None, end: datetime.date | None) -> str:

@@ -4,7 +4,7 @@ Not here: the interface (`warehouse`), or the SQL of the fingerprint (`data.land
 """
 
 import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -70,21 +70,22 @@ class PostgresWarehouse:
         return added
 
     def load_partitions(
-        self, entity: Entity, rows: pa.Table, partitions: Sequence[datetime.date] | None, load_key: str
+        self,
+        entity: Entity,
+        rows: Iterable[pa.Table],
+        partitions: Sequence[datetime.date] | None,
+        load_key: str,
     ) -> int:
         """See `Warehouse`. One transaction that can be repeated, so `load_key` is not used."""
-        check_partitions(entity, rows, partitions)
         where = self._partition_filter(entity, partitions)
         with transaction(self._connections) as session:
             for partition in [None] if partitions is None else sorted(partitions):
                 self._lock_partition(session, entity, partition)
             session.execute(sql.SQL("delete from {} where {}").format(self._table(entity), where))
-            return session.copy(rows, entity.name, self._raw)
+            return session.copy(check_partitions(entity, rows, partitions), entity.name, self._raw)
 
-    def merge(self, entity: Entity, rows: pa.Table, load_key: str) -> None:
+    def merge(self, entity: Entity, rows: Iterable[pa.Table], load_key: str) -> None:
         """See `Warehouse`. One transaction: delete and insert."""
-        if rows.num_rows == 0:
-            return
         changed = sql.Identifier("changed")
         same = sql.SQL(" and ").join(
             sql.SQL("changed.{0} = t.{0}").format(sql.Identifier(name)) for name in entity.key
@@ -94,7 +95,8 @@ class PostgresWarehouse:
             self._lock_partition(session, entity, None)
             create = sql.SQL("create temporary table {} (like {}) on commit drop")
             session.execute(create.format(changed, table))
-            session.copy(rows, "changed")
+            if not session.copy(rows, "changed"):
+                return
             session.execute(sql.SQL("delete from {} as t using changed where {}").format(table, same))
             session.execute(sql.SQL("insert into {} select * from changed").format(table))
 

@@ -5,7 +5,7 @@ raw (dbt).
 """
 
 import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 import pandas as pd
@@ -34,14 +34,18 @@ class Warehouse(Protocol):
         """
 
     def load_partitions(
-        self, entity: Entity, rows: pa.Table, partitions: Sequence[datetime.date] | None, load_key: str
+        self,
+        entity: Entity,
+        rows: Iterable[pa.Table],
+        partitions: Sequence[datetime.date] | None,
+        load_key: str,
     ) -> int:
         """Replace partitions at once, or the whole table, by `rows` of its schema; returns their number.
 
         The same `load_key` with the same rows is loaded once. Raises ValueError for rows of another date.
         """
 
-    def merge(self, entity: Entity, rows: pa.Table, load_key: str) -> None:
+    def merge(self, entity: Entity, rows: Iterable[pa.Table], load_key: str) -> None:
         """Replace the rows that have the keys of `rows` (schema of the entity), and add the other rows."""
 
     def latest_landing(self, entity: Entity) -> datetime.datetime | None:

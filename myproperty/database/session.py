@@ -37,6 +37,8 @@ _KINDS = {
 }
 
 
+# Bytes of text that a stream of rows reads at once.
+_BLOCK = 16 << 20
 # The server ends the statement of a client that was killed; it holds its locks no longer.
 _START = "set local timezone = 'UTC'; set local client_connection_check_interval = '2s'"
 
@@ -94,26 +96,29 @@ class Session:
 
         Raises `pyarrow.ArrowInvalid` where a value does not fit exactly.
         """
+        with self._copy_out(statement, parameters) as stream:
+            text = b"".join(bytes(block) for block in stream)
+        parse, convert = _csv_options(schema)
+        found = pacsv.read_csv(io.BytesIO(text), parse_options=parse, convert_options=convert)
+        return _conform(found, schema)
+
+    def stream(
+        self, statement: str | sql.Composable, schema: pa.Schema, parameters: Sequence[Any] = ()
+    ) -> Iterator[pa.Table]:
+        """Run a query as `arrow` does and yield its rows in order, as many at once as `_BLOCK` bytes hold."""
+        parse, convert = _csv_options(schema)
+        read = pacsv.ReadOptions(block_size=_BLOCK)
+        with self._copy_out(statement, parameters) as stream:
+            text = pa.PythonFile(_Blocks(map(bytes, stream)), mode="r")
+            for batch in pacsv.open_csv(text, read, parse, convert):
+                yield _conform(pa.Table.from_batches([batch]), schema)
+
+    @contextmanager
+    def _copy_out(self, statement: str | sql.Composable, parameters: Sequence[Any]) -> Iterator[psycopg.Copy]:
         query = _with_literals(_as_text(statement), parameters)
         command = f"copy ({query}) to stdout (format csv, header)".encode()
         with psycopg.RawCursor(self._connection) as cursor, cursor.copy(command) as stream:
-            text = b"".join(bytes(block) for block in stream)
-        found = pacsv.read_csv(
-            io.BytesIO(text),
-            parse_options=pacsv.ParseOptions(newlines_in_values=True),
-            convert_options=pacsv.ConvertOptions(
-                column_types=schema,
-                null_values=[""],
-                strings_can_be_null=True,
-                # A quoted value is a text, even an empty one.
-                quoted_strings_can_be_null=False,
-                true_values=["t"],
-                false_values=["f"],
-            ),
-        )
-        if found.column_names != schema.names:
-            raise ValueError(f"the query gives {found.column_names}, not {schema.names}")
-        return found.cast(schema)
+            yield stream
 
     def table(self, statement: str) -> pa.Table:
         """Run a query and return its rows in the types of the server; a numeric keeps all digits."""
@@ -154,6 +159,45 @@ class Session:
         cursor = psycopg.RawCursor(self._connection)
         cursor.execute(_as_text(statement).encode(), tuple(parameters) or None)
         return cursor
+
+
+class _Blocks(io.RawIOBase):
+    """A file of blocks of bytes, each read once."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks, self._left = blocks, b""
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Return `size` bytes; fewer only at the end. Without a size, all that are left."""
+        parts, length = [self._left], len(self._left)
+        while (size < 0 or length < size) and (block := next(self._blocks, b"")):
+            parts.append(block)
+            length += len(block)
+        text = b"".join(parts)
+        cut = length if size < 0 else size
+        self._left = text[cut:]
+        return text[:cut]
+
+
+def _csv_options(schema: pa.Schema) -> tuple[pacsv.ParseOptions, pacsv.ConvertOptions]:
+    """Return how `copy to (format csv)` is read; a quoted value is a text, even an empty one."""
+    return pacsv.ParseOptions(newlines_in_values=True), pacsv.ConvertOptions(
+        column_types=schema,
+        null_values=[""],
+        strings_can_be_null=True,
+        quoted_strings_can_be_null=False,
+        true_values=["t"],
+        false_values=["f"],
+    )
+
+
+def _conform(found: pa.Table, schema: pa.Schema) -> pa.Table:
+    if found.column_names != schema.names:
+        raise ValueError(f"the query gives {found.column_names}, not {schema.names}")
+    return found.cast(schema)
 
 
 class Connections:

@@ -370,7 +370,7 @@ def refuse_in_bigquery(world: World, random: Random) -> Ended:
         point = " ".join(f"{each.status or 'slow'}" for each in server.disturbances)
         for _ in range(12):
             try:
-                server.open_warehouse().load_partitions(entity, entity.schema.empty_table(), None, "a run")
+                server.open_warehouse().load_partitions(entity, [], None, "a run")
                 break
             except Exception as error:  # noqa: BLE001  what it says is looked at
                 if not is_retryable(error):

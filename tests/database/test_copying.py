@@ -97,9 +97,23 @@ def test_rows_come_back_in_the_requested_schema(oltp_dsn: str) -> None:
             session.arrow("select 1 as other", pa.schema([("a", pa.int64())]))
         with pytest.raises(pa.ArrowInvalid):
             session.arrow("select 'x' as a", pa.schema([("a", pa.int64())]))
+        assert pa.concat_tables(session.stream(query, schema, ('two\nlines, "quoted", $2',))).equals(found)
+        assert list(session.stream(f"select * from ({query}) as q where false", schema, ("x",))) == []
     at = datetime(2025, 10, 4, 16, 30, 0, 1, tzinfo=UTC)
     row = ('two\nlines, "quoted", $2', "", True, Decimal("1.500000001"), at, date(2024, 2, 29), None)
     assert [tuple(line.values()) for line in found.to_pylist()] == [row]
+
+
+def test_a_stream_of_rows_comes_in_parts(oltp_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows are wider than a part here and there, and a text may hold the end of a line."""
+    monkeypatch.setattr("myproperty.database.session._BLOCK", 4096)
+    schema = pa.schema([("n", pa.int64()), ("text", pa.string())])
+    query = "select n, repeat(chr(10) || n::text, n % 200) as text from generate_series(1, 1000) as n"
+    with transaction(oltp_dsn) as session:
+        parts = list(session.stream(query, schema))
+        assert len(parts) > 20 and pa.concat_tables(parts).equals(session.arrow(query, schema))
+        assert next(session.stream(query, schema)).num_rows
+        assert session.rows("select 1") == [(1,)], "the rest of a stream that nobody reads is left"
 
 
 def test_a_type_that_cannot_be_copied_is_named() -> None:

@@ -138,7 +138,7 @@ def test_each_call_connects_as_the_login_of_its_job(
     warehouse, connected = refusing
     rows = TENANTS.schema.empty_table()
     calls: dict[str, tuple[Callable[[], object], Login | str]] = {
-        "load": (lambda: warehouse.load_partitions(TENANTS, rows, None, "a run"), WAREHOUSE_RAW),
+        "load": (lambda: warehouse.load_partitions(TENANTS, [rows], None, "a run"), WAREHOUSE_RAW),
         "create": (lambda: warehouse.ensure_table(TENANTS), WAREHOUSE_RAW),
         "count": (lambda: warehouse.fingerprint(TENANTS), WAREHOUSE_RAW),
         "judge": (lambda: warehouse.query("select 1"), WAREHOUSE_GATES),

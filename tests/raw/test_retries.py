@@ -29,9 +29,9 @@ def test_a_failed_load_runs_again_as_a_new_job(server: JobServer) -> None:
     warehouse = server.open_warehouse()
     for _ in range(2):
         with pytest.raises(GoogleAPICallError) as raised:
-            warehouse.load_partitions(TENANTS, ROWS, None, "a run")
+            warehouse.load_partitions(TENANTS, [ROWS], None, "a run")
         assert is_retryable(raised.value)
-    assert warehouse.load_partitions(TENANTS, ROWS, None, "a run") == 0
+    assert warehouse.load_partitions(TENANTS, [ROWS], None, "a run") == 0
     first, second, third = server.jobs
     assert (second, third) == (f"{first}-1", f"{first}-2")
     assert "errorResult" not in server.jobs[third]["status"]
@@ -39,14 +39,14 @@ def test_a_failed_load_runs_again_as_a_new_job(server: JobServer) -> None:
 
 def test_a_load_that_succeeded_is_not_repeated(server: JobServer) -> None:
     for _ in range(2):
-        server.open_warehouse().load_partitions(TENANTS, ROWS, None, "a run")
+        server.open_warehouse().load_partitions(TENANTS, [ROWS], None, "a run")
     assert len(server.jobs) == 1
 
 
 def test_a_load_with_a_permanent_error_is_not_retried(server: JobServer) -> None:
     server.failures = ["invalid"]
     with pytest.raises(GoogleAPICallError) as raised:
-        server.open_warehouse().load_partitions(TENANTS, ROWS, None, "a run")
+        server.open_warehouse().load_partitions(TENANTS, [ROWS], None, "a run")
     assert not is_retryable(raised.value)
 
 

@@ -74,18 +74,18 @@ def test_raw_in_bigquery(landed: Company, emulator: BigQueryWarehouse) -> None:
 
 def check_raw(landed: Company, warehouse: Warehouse) -> None:
     """Load two dates, load them again, then replace one by fewer rows: the other is unchanged."""
-    tables = [read_landing("meter_readings", landed.dsn, [day]) for day in DAYS]
+    tables = [pa.concat_tables(read_landing("meter_readings", landed.dsn, [day])) for day in DAYS]
     warehouse.ensure_table(READINGS)
     warehouse.ensure_table(READINGS)
     for run in ("first", "first", "second"):
         for day, rows in zip(DAYS, tables, strict=True):
-            assert warehouse.load_partitions(READINGS, rows, [day], f"{run}-{day}") == rows.num_rows
+            assert warehouse.load_partitions(READINGS, [rows], [day], f"{run}-{day}") == rows.num_rows
             assert_equals_landing(landed, warehouse, day)
-    assert warehouse.load_partitions(READINGS, tables[1].slice(0, 1), [DAYS[1]], "third") == 1
+    assert warehouse.load_partitions(READINGS, [tables[1].slice(0, 1)], [DAYS[1]], "third") == 1
     assert list(warehouse.fingerprint(READINGS, DAYS[1], END)["rows"]) == [1]
     assert_equals_landing(landed, warehouse, DAYS[0])
     # The first rows come back: a new run loads them again.
-    warehouse.load_partitions(READINGS, tables[1], [DAYS[1]], "fourth")
+    warehouse.load_partitions(READINGS, [tables[1]], [DAYS[1]], "fourth")
     assert_equals_landing(landed, warehouse, DAYS[1])
     check_range(landed, warehouse, pa.concat_tables(tables))
 
@@ -93,10 +93,13 @@ def check_raw(landed: Company, warehouse: Warehouse) -> None:
 def check_range(landed: Company, warehouse: Warehouse, rows: pa.Table) -> None:
     """Both dates are replaced at once, and once; a date of the range without rows is emptied."""
     few = rows.filter(pc.equal(rows["reading_date"], DAYS[0])).slice(0, 1)
-    assert warehouse.load_partitions(READINGS, few, DAYS, "fifth") == 1
+    assert warehouse.load_partitions(READINGS, [few], DAYS, "fifth") == 1
     assert int(warehouse.fingerprint(READINGS, DAYS[0], END)["rows"].sum()) == 1
     for _ in range(2):
-        assert warehouse.load_partitions(READINGS, rows, DAYS, "sixth") == rows.num_rows
+        assert (
+            warehouse.load_partitions(READINGS, [rows.slice(0, 7), rows.slice(7)], DAYS, "sixth")
+            == rows.num_rows
+        )
         for day in DAYS:
             assert_equals_landing(landed, warehouse, day)
 
@@ -115,13 +118,13 @@ def check_new_column(landed: Company, warehouse: Warehouse) -> None:
     entity = replace(READINGS, name="upgraded_readings")
     former = without(entity, "value_native", "is_estimated")
     assert warehouse.ensure_table(former) == []
-    tables = [read_landing("meter_readings", landed.dsn, [day]) for day in DAYS]
+    tables = [pa.concat_tables(read_landing("meter_readings", landed.dsn, [day])) for day in DAYS]
     for day, rows in zip(DAYS, tables, strict=True):
-        warehouse.load_partitions(former, rows.select(former.schema.names), [day], f"former-{day}")
+        warehouse.load_partitions(former, [rows.select(former.schema.names)], [day], f"former-{day}")
     before = warehouse.fingerprint(former, *DAYS).to_dict("records")
     assert set(warehouse.ensure_table(entity)) == {"value_native", "is_estimated"}
     assert warehouse.ensure_table(entity) == []
-    warehouse.load_partitions(entity, tables[1], [DAYS[1]], "upgraded")
+    warehouse.load_partitions(entity, [tables[1]], [DAYS[1]], "upgraded")
     assert_equals_landing(landed, warehouse, DAYS[1], entity)
     assert before and warehouse.fingerprint(former, *DAYS).to_dict("records") == before
     # A former release may still load what it knows.
@@ -324,7 +327,7 @@ def test_what_a_killed_merge_left_is_dropped_by_the_next(
     client = emulator._client(WAREHOUSE_RAW)
     call_tools(company, CALLED)
     land(entity.name, company.dsn)
-    changed = read_landing(entity.name, company.dsn)
+    changed = list(read_landing(entity.name, company.dsn))
     with monkeypatch.context() as killed:
         killed.setattr(bigquery.Client, "delete_table", lambda *_, **__: None)
         emulator.merge(entity, changed, "a killed run")
@@ -332,10 +335,10 @@ def test_what_a_killed_merge_left_is_dropped_by_the_next(
     others = ("agent_audit_changed_by_hand", "invoices_changed_0123456789abcdef")
     for name in others:
         emulator.query(f"create or replace table ingest_raw.{name} as select 1 as n")
-    emulator.merge(entity, changed.slice(0, 0), "the next run")
+    emulator.merge(entity, [], "the next run")
     assert left in list_names(client)
     monkeypatch.setattr("data.raw.bigquery.LEFT_AFTER", timedelta(0))
-    emulator.merge(entity, changed.slice(0, 0), "the run after")
+    emulator.merge(entity, [], "the run after")
     assert left not in list_names(client) and {*others} <= {*list_names(client)}
     client.delete_table("ingest_raw.agent_audit")  # the next test begins without it
 
@@ -389,7 +392,7 @@ def test_dates_are_loaded_together_as_far_as_memory_allows(
         return load(entity, rows, dates, key)
 
     monkeypatch.setattr(postgres, "load_partitions", watched)
-    rows = read_landing(READINGS.name, landed.dsn, DAYS).num_rows
+    rows = sum(table.num_rows for table in read_landing(READINGS.name, landed.dsn, DAYS))
     for most, expected in (
         (rows, [[*DAYS]]),
         (rows - 1, [[day] for day in DAYS]),
