@@ -36,6 +36,7 @@ from myproperty import engines
 from myproperty.settings import Settings
 
 METERS, FULL_METERS = 10_000, 100_000
+OF_A_PROPERTY = 100
 FILES, WORKERS = 24, 2
 INTERVAL_SECONDS = 1800
 PER_DAY = 86_400 // INTERVAL_SECONDS
@@ -48,7 +49,7 @@ def measure_application(settings: Settings, meters: int) -> list[Measurement]:
     dsn, password = engines.dsn(settings), secrets.token_urlsafe(24)
     fill(dsn)
     make_login(dsn, password)
-    make_company(dsn, meters)
+    make_company(dsn, meters, properties=meters // OF_A_PROPERTY)
     # The first day makes the meters' dimensions and has no history; it is not measured.
     _take_in(settings, FIRST, meters)
     alone = _take_in(settings, FIRST + timedelta(days=1), meters)

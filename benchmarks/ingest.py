@@ -350,8 +350,8 @@ def _tenant(dsn: str) -> uuid.UUID:
     return found
 
 
-def make_company(dsn: str, meters: int, tenant: str = TENANT) -> None:
-    """Make a tenant with a property and its meters `m1` to `m<meters>`, of which each has the register E1."""
+def make_company(dsn: str, meters: int, tenant: str = TENANT, properties: int = 1) -> None:
+    """Make a tenant with meters `m1` to `m<meters>` in so many properties; each meter has the register E1."""
     with psycopg.connect(dsn) as connection:
         connection.execute(
             """
@@ -359,14 +359,16 @@ def make_company(dsn: str, meters: int, tenant: str = TENANT) -> None:
                 insert into myproperty.tenants (name, region) values (%(tenant)s, 'AU') returning id
             ), site as (
                 insert into myproperty.properties (tenant_id, name, timezone)
-                select id, 'Site', 'UTC' from tenant returning id, tenant_id
+                select id, 'Site ' || n, 'UTC' from tenant, generate_series(0, %(properties)s - 1) as n
+                returning id, tenant_id, name
             ), made as (
                 insert into myproperty.meters (tenant_id, property_id, type, serial_number, timezone)
-                select tenant_id, id, 'grid', 'm' || n, 'UTC' from site, generate_series(1, %(count)s) as n
+                select tenant_id, id, 'grid', 'm' || n, 'UTC' from generate_series(1, %(count)s) as n
+                join site on name = 'Site ' || n %% %(properties)s
                 returning id, tenant_id, serial_number
             )
             insert into myproperty.meter_registers (tenant_id, meter_id, identifier, register, channel, unit)
             select tenant_id, id, serial_number, 'E1', 'import', 'kWh' from made
             """,
-            {"tenant": tenant, "count": meters},
+            {"tenant": tenant, "count": meters, "properties": properties},
         )

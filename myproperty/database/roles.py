@@ -78,6 +78,8 @@ _JOB_LIMITS = {
     "idle_in_transaction_session_timeout": "30min",
     "temp_file_limit": "20GB",
 }
+# Sums and joins of a day of many meters are made in memory.
+_SUMMING_LIMITS = _JOB_LIMITS | {"work_mem": "64MB"}
 READER_LIMITS = {
     "default_transaction_read_only": "on",
     "statement_timeout": "60s",
@@ -99,10 +101,10 @@ PIPELINE = Login(
     "lands tables, records runs and published dates, says what is pending, sends alerts",
     "pipeline_dsn",
     (ETL_ROLE,),
-    _JOB_LIMITS,
+    _SUMMING_LIMITS,
 )
 GATES = Login(
-    "myproperty_gates", "judges a stage and keeps the verdict", "gates_dsn", (CHECKER_ROLE,), _JOB_LIMITS
+    "myproperty_gates", "judges a stage and keeps the verdict", "gates_dsn", (CHECKER_ROLE,), _SUMMING_LIMITS
 )
 BILLING = Login(
     "myproperty_billing", "bills a tenant", "billing_dsn", (BILLER_ROLE, OPERATOR_ROLE), _JOB_LIMITS
@@ -136,7 +138,7 @@ WAREHOUSE_DBT = Login(
     "reads `raw`, owns and builds every other layer",
     "warehouse_dbt_dsn",
     (),
-    _JOB_LIMITS,
+    _SUMMING_LIMITS,
     "bigquery_dbt_account",
 )
 WAREHOUSE_GATES = Login(
@@ -144,7 +146,7 @@ WAREHOUSE_GATES = Login(
     "reads all layers",
     "warehouse_gates_dsn",
     (),
-    _JOB_LIMITS,
+    _SUMMING_LIMITS,
     "bigquery_gates_account",
 )
 WAREHOUSE_READER = Login(

@@ -13,6 +13,9 @@ SERVER_SETTINGS: Mapping[str, str] = {
     # A query over all daily partitions locks each of them and its index.
     "max_locks_per_transaction": "512",
     "fsync": "on",
+    # Else a day of many readings ends in a checkpoint every few seconds. A small home never uses it.
+    "max_wal_size": "4GB",
+    "shared_buffers": "256MB",
     # A statement ends soon after its client, and a killed run holds no locks. A lost machine takes minutes.
     "client_connection_check_interval": "2s",
     "tcp_keepalives_idle": "60",

@@ -73,17 +73,6 @@
     {{ return(target.name != 'emulator') }}
 {%- endmacro %}
 
-{% macro get_incremental_replace_range_sql(arg_dict) -%}
-    {#- PostgreSQL's counterpart of a static insert_overwrite; both statements run in dbt's one transaction. -#}
-    {%- set columns = get_quoted_csv(arg_dict['dest_columns'] | map(attribute='name')) -%}
-    delete from {{ arg_dict['target_relation'] }}
-    where {{ in_range() }};
-
-    insert into {{ arg_dict['target_relation'] }} ({{ columns }})
-    select {{ columns }}
-    from {{ arg_dict['temp_relation'] }};
-{%- endmacro %}
-
 {% macro default__get_where_subquery(relation) -%}
     {#- Tests on partitioned relations are configured with `where: __in_range__`, since yml cannot call macros. -#}
     {%- set where = config.get('where', '') -%}

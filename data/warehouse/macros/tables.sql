@@ -38,6 +38,45 @@
     {{ return({'relations': [target]}) }}
 {%- endmaterialization %}
 
+{% materialization incremental, adapter='postgres' -%}
+    {#- A model by reading date, the counterpart of BigQuery's insert_overwrite: the dates of the range are replaced in
+        one transaction. dbt's own way writes each row twice, first into a temporary table; here that table has no rows
+        and shows whether columns changed. -#}
+    {%- set target = this.incorporate(type='table') -%}
+    {%- set existing = load_cached_relation(this) -%}
+    {{ run_hooks(pre_hooks, inside_transaction=False) }}
+    {{ run_hooks(pre_hooks, inside_transaction=True) }}
+
+    {%- if existing is none %}
+        {% call statement('main') -%}
+            {{ get_create_table_as_sql(False, target, sql) }}
+        {%- endcall %}
+        {% do create_indexes(target) %}
+    {%- else %}
+        {%- set shape = make_temp_relation(target) -%}
+        {% do run_query(get_create_table_as_sql(True, shape, 'select * from (' ~ sql ~ ') as built limit 0')) %}
+        {%- set changed = process_schema_changes(config.get('on_schema_change'), shape, existing) -%}
+        {%- set columns = get_quoted_csv(
+            (changed or adapter.get_columns_in_relation(existing)) | map(attribute='name')) %}
+        {% call statement('main') -%}
+            delete from {{ target }}
+            where {{ in_range() }};
+
+            insert into {{ target }} ({{ columns }})
+            select {{ columns }}
+            from ({{ sql }}) as built;
+        {%- endcall %}
+        {% do adapter.drop_relation(shape) %}
+    {%- endif %}
+
+    {{ run_hooks(post_hooks, inside_transaction=True) }}
+    {% do apply_grants(target, config.get('grants'), should_revoke=should_revoke(existing, full_refresh_mode=False)) %}
+    {% do persist_docs(target, model) %}
+    {{ adapter.commit() }}
+    {{ run_hooks(post_hooks, inside_transaction=False) }}
+    {{ return({'relations': [target]}) }}
+{%- endmaterialization %}
+
 {% macro add_new_columns(relation, columns) -%}
     {#- Add the columns and say so. What was built before has NULL in them until its dates are built again. -#}
     {%- if columns %}

@@ -1,5 +1,11 @@
 {# The project's generic tests; each returns the rows that break its rule. #}
 
+{% macro postgres__get_test_sql(main_sql, fail_calc, warn_if, error_if, limit) -%}
+    {#- As dbt's own, after the setting that models have in a hook: tests have no hooks. -#}
+    {{ hash_joins_alone() }};
+    {{ default__get_test_sql(main_sql, fail_calc, warn_if, error_if, limit) }}
+{%- endmacro %}
+
 {% test unique_combination(model, columns) %}
 select
     {{ columns | join(', ') }},

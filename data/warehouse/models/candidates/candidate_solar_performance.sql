@@ -4,20 +4,33 @@
 ) }}
 {{ by_reading_date() }}
 
-with usage as (
+-- Days of meters, and the intervals of the few that generate or export.
+with meter_sums as (
+    select
+        tenant_id,
+        property_id,
+        reading_date,
+        channel,
+        meter_id,
+        expected_intervals,
+        actual_intervals,
+        estimated_intervals,
+        energy_kwh,
+        is_held,
+        accepted_until
+    from {{ ref('fact_energy_daily') }}
+    where {{ in_range() }} and channel in ('generation', 'export', 'import')
+),
+
+usage as (
     select
         energy.tenant_id,
         meters.property_id,
-        meters.meter_id,
         energy.channel,
         energy.reading_ts,
         energy.reading_date,
         energy.interval_seconds,
-        energy.value_kwh,
-        energy.is_estimated,
-        energy.day_expected_intervals,
-        energy.is_held,
-        energy.accepted_until
+        energy.value_kwh
     from {{ ref('fact_energy_usage') }} as energy
     left join {{ ref('dim_meter') }} as meters
         on
@@ -25,7 +38,7 @@ with usage as (
             and energy.meter_key = meters.meter_key
     where
         {{ in_range('energy.reading_date') }}
-        and energy.channel in ('generation', 'export', 'import')
+        and energy.channel in ('generation', 'export')
 ),
 
 holds as (
@@ -35,7 +48,7 @@ holds as (
         reading_date,
         max(case when is_held then 1 else 0 end) as held,
         min(accepted_until) as accepted_until
-    from usage
+    from meter_sums
     group by tenant_id, property_id, reading_date
 ),
 
@@ -76,12 +89,11 @@ reported as (
         reading_date,
         channel,
         meter_id,
-        max(day_expected_intervals) as expected_intervals,
-        count(value_kwh) as actual_intervals,
-        sum(case when is_estimated and value_kwh is not null then 1 else 0 end) as estimated_intervals,
-        sum(value_kwh) as energy_kwh
-    from usage
-    group by tenant_id, property_id, reading_date, channel, meter_id
+        expected_intervals,
+        actual_intervals,
+        estimated_intervals,
+        energy_kwh
+    from meter_sums
 ),
 
 {{ meter_days("channel in ('generation', 'export', 'import') and unit in ('kWh', 'Wh', 'MWh')") }},
@@ -126,7 +138,6 @@ grains as (
         reading_date,
         max(interval_seconds) as grain_seconds
     from usage
-    where channel in ('generation', 'export')
     group by tenant_id, property_id, reading_date
 ),
 
@@ -146,7 +157,6 @@ placed as (
             usage.tenant_id = grains.tenant_id
             and usage.property_id = grains.property_id
             and usage.reading_date = grains.reading_date
-    where usage.channel in ('generation', 'export')
 ),
 
 intervals as (
