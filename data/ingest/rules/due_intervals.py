@@ -38,6 +38,18 @@ def list_due_intervals(
     return _join_readings(grid[_is_due(grid, now)], readings)
 
 
+def mark_whole(series: pd.DataFrame, grid: pd.DataFrame, days: int) -> pd.Series:
+    """Return whether each series has due intervals on so many dates of the grid, and a value in each."""
+    if grid.empty:
+        return pd.Series(False, index=series.index)
+    counted = grid.groupby(SERIES).agg(
+        due=("measured", "size"), measured=("measured", "count"), dates=("reading_date", "nunique")
+    )
+    is_whole = (counted["due"] == counted["measured"]) & (counted["dates"] == days)
+    found = pd.MultiIndex.from_frame(series[SERIES]).isin(is_whole.index[is_whole])
+    return pd.Series(found, index=series.index)
+
+
 def compute_midnights(rows: pd.DataFrame) -> pd.Series:
     """Return the instant at which the local day of each row begins, from `timezone` and `reading_date`."""
     kinds = rows[["timezone", "reading_date"]].drop_duplicates()

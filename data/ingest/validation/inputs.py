@@ -155,6 +155,11 @@ def read_readings(
     return _read_frame(session, query, _READINGS)
 
 
+def list_meters(series: pd.DataFrame) -> list[str]:
+    """Return the ids of the meters of some series."""
+    return sorted(series["meter_id"].unique())
+
+
 def count_readings(session: Session, tenant: Tenant, dates: list[datetime.date]) -> pd.Series:
     """Return the number of readings on the dates, by `property_id`."""
     rows = session.rows(

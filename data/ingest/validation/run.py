@@ -16,10 +16,10 @@ from psycopg import sql
 from data.ingest.readings.adjustment_tasks import wait_for_billing
 from data.ingest.readings.ledger import lock_content
 from data.ingest.rules.balance import fit_estimates
-from data.ingest.rules.day_frames import Days, Thresholds, concat_issues
+from data.ingest.rules.day_frames import SERIES, Days, Thresholds, concat_issues
 from data.ingest.rules.days import validate_days
 from data.ingest.rules.dials import check_rollover, check_sum
-from data.ingest.rules.due_intervals import list_due_intervals
+from data.ingest.rules.due_intervals import list_due_intervals, mark_whole
 from data.ingest.rules.gaps import estimate_gaps, find_gaps, report_gaps
 from data.ingest.rules.runs import check_zero_run, find_zero_run_candidates
 from data.ingest.rules.severe import find_severe_days
@@ -33,6 +33,7 @@ from data.ingest.validation.inputs import (
     SOURCE,
     choose_reporting_series,
     count_readings,
+    list_meters,
     read_differences,
     read_history,
     read_readings,
@@ -194,7 +195,7 @@ def _check_days(context: _Context) -> list[pd.DataFrame]:
     """Return the issues of whole days, and load estimates for their gaps."""
     session, tenant = context.session, context.tenant
     severe, allowed = read_severe_days(session, tenant, context.dates)
-    blocks = split_properties(context.series, count_readings(session, tenant, context.around))
+    blocks = split_properties(context.series, count_readings(session, tenant, context.dates))
     found = [_check_block(replace(context, series=block), severe, allowed) for block in blocks]
     filled = [block.filled for block in found if not block.filled.empty]
     if filled:
@@ -215,11 +216,9 @@ class _Block:
 def _check_block(context: _Context, severe: pd.DataFrame, allowed: pd.DataFrame) -> _Block:
     """Check the days of the properties whose series `context` has: no rule compares two properties."""
     session, tenant, dates, series = context.session, context.tenant, context.dates, context.series
-    meters = sorted(series["meter_id"].unique())
-    readings = read_readings(session, tenant, context.around, meters)
-    totals = read_totals(session, tenant, dates, meters)
+    totals = read_totals(session, tenant, dates, list_meters(series))
     reporting = choose_reporting_series(series, totals)
-    grid = list_due_intervals(readings, reporting, context.around, context.now)
+    readings, grid = _read_grid(context, reporting)
     if grid.empty:
         return _Block([], pd.DataFrame(), pd.DataFrame())
     days = Days(dates, grid, series, totals, context.thresholds, severe)
@@ -236,6 +235,30 @@ def _check_block(context: _Context, severe: pd.DataFrame, allowed: pd.DataFrame)
     zeros = check_zero_run(zero_runs, history, days.thresholds, days.severe)
     issues = [severe_issues, validate_days(days), report_gaps(gaps), zeros]
     return _Block(issues, gaps[gaps["method"] != ""], find_units(pd.concat([readings, history])))
+
+
+def _read_grid(context: _Context, reporting: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return readings and grid of the dates; of a series that lacks any, of the dates beside them too.
+
+    Only a gap asks what was measured before and after its date, and few series have one.
+    """
+    session, tenant, dates, now = context.session, context.tenant, context.dates, context.now
+    readings = read_readings(session, tenant, dates, list_meters(reporting))
+    grid = list_due_intervals(readings, reporting, dates, now)
+    is_whole = mark_whole(reporting, grid, len(dates))
+    lacking = reporting[~is_whole]
+    if lacking.empty:
+        return readings, grid
+    meters = list_meters(lacking)
+    beside = read_readings(session, tenant, [date for date in context.around if date not in dates], meters)
+    of_lacking = pd.concat([readings[readings["meter_id"].isin(meters)], beside], ignore_index=True)
+    wide = list_due_intervals(of_lacking, lacking, context.around, now)
+    if not grid.empty:
+        grid = grid.merge(reporting.loc[is_whole, SERIES], on=SERIES)
+    found = pd.concat([part for part in (grid, wide) if not part.empty] or [grid])
+    if not found.empty:
+        found = found.sort_values([*SERIES, "reading_ts"], ignore_index=True)
+    return pd.concat([readings, beside], ignore_index=True), found
 
 
 def _load_estimates(context: _Context, filled: pd.DataFrame, units: pd.DataFrame) -> None:
