@@ -116,35 +116,38 @@ def _running_engines(settings: Settings) -> Iterator[None]:
 
 
 def _run_steps(settings: Settings, scale: "Scale", days: int | None) -> None:
-    from dagster_project.runner import build_quality, ingest_inbox, run_pipeline
     from data.demo.billing import apply_billing
+    from expectations.judge import judging_apart
     from expectations.verdicts import last_verdicts
     from myproperty import engines
+    from myproperty.dates import Window
 
     scopes = _create_company(settings, scale, days)
     dsn = engines.login_dsn(settings, PIPELINE)
-    scope = scopes[-1]
+    dates = Window(scopes[0].start, scopes[-1].end)
     console.out.print(
         f"{sum(len(each.files) for each in scopes)} meter files of two invented tenants are in "
         f"{_shorten(settings.inbox)}: {sum(each.readings for each in scopes):,} readings, "
-        f"{scopes[0].start} to before {scope.end}."
+        f"{dates.start} to before {dates.end}."
     )
-    with console.output_to(settings.run_log):
+    with console.output_to(settings.run_log), judging_apart():
+        from dagster_project.runner import build_quality, ingest_inbox, run_dates
+
         ingested = ingest_inbox(settings, console.show_progress)
         # Before the pipeline: it copies the invoices into the warehouse.
         if scale == "small":
             apply_billing(engines.login_dsn(settings, BILLING), scale, console.show_progress)
-        report = run_pipeline(scope.start, scope.end, settings, console.show_progress)
+        reports = run_dates(dates.dates, settings, console.show_progress)
     views.show_ingests(ingested)
-    views.show_validations(report.validated)
-    views.show_runs([report])
-    views.show_run_failures([report], dsn)
+    views.show_validations([found for report in reports for found in report.validated])
+    views.show_runs(reports)
+    views.show_run_failures(reports, dsn)
     with console.output_to(settings.run_log):
         # After a failed run too, whose failures stand above.
         build_quality(settings, console.show_progress)
-    if not report.success:
+    if not all(report.success for report in reports):
         raise typer.Exit(1)
-    _show_marts(settings, scope.start.isoformat(), scope.end.isoformat())
+    _show_marts(settings, dates.start.isoformat(), dates.end.isoformat())
     views.show_gates(last_verdicts(dsn))
     _show_quarantine(engines.login_dsn(settings, INGEST))
     if scale == "small":
@@ -220,7 +223,6 @@ def _describe_next_steps(settings: Settings) -> str:
         "  .venv/bin/myproperty quality             dates that stand out, and the last runs\n"
         "  .venv/bin/myproperty quarantine list\n"
         "  .venv/bin/myproperty billing ties --tenant demo-wattlebird\n"
-        "  .venv/bin/myproperty run                 the year before the demo, to the marts: some minutes\n"
         f"  documents                         {_shorten(CHECKOUT / 'docs')}, README.md\n"
         f"  files ingested                    {_shorten(settings.archive)}"
     )

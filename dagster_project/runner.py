@@ -41,8 +41,9 @@ if TYPE_CHECKING:
     from data.ingest.validation.acceptances import HeldDay
     from data.ingest.validation.run import Validation
 
-# A run of a month publishes before the next begins, and its events stay few enough for Dagster's storage.
-MOST_DATES = 31
+# A run publishes before the next begins. Its dates can be halved in less than MOST_FAILED_IN_A_ROW runs until
+# one is left, and one transaction holds its rows.
+MOST_DATES, MOST_READINGS = 184, 1_000_000
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -195,14 +196,17 @@ def run_pending(settings: Settings, progress: Callable[[str], None] | None = Non
 def run_dates(
     dates: Iterable[date], settings: Settings, progress: Callable[[str], None] | None = None
 ) -> list[RunReport]:
-    """Run the pipeline over these dates, in runs of at most MOST_DATES contiguous dates, in their order.
+    """Run the pipeline over these dates, in runs of contiguous dates, in their order.
 
-    Each run publishes its dates when it has passed. A run that a gate stops is followed by runs of its good
-    dates, and of the good tenants of its bad dates: see `splitting`. A tenant that is left out keeps what was
-    published before. A failure that says nothing about dates, such as a lost connection, ends it. So do
-    MOST_FAILED_IN_A_ROW runs that fail one after the other.
+    A run has at most MOST_DATES dates and MOST_READINGS readings, or one date, and publishes them when it has
+    passed. A run that a gate stops is followed by runs of its good dates, and of the good tenants of its bad
+    dates: see `splitting`. A tenant that is left out keeps what was published before. A failure that says
+    nothing about dates, such as a lost connection, ends it. So do MOST_FAILED_IN_A_ROW runs that fail one
+    after the other.
     """
-    queue = deque((Part(window), "") for window in limited(contiguous(dates), MOST_DATES))
+    dates = list(dates)
+    windows = limited(contiguous(dates), MOST_DATES, count_readings(settings, dates), MOST_READINGS)
+    queue = deque((Part(window), "") for window in windows)
     tell = progress or (lambda _: None)
     tell(f"plan: {sum(len(part.window.dates) for part, _ in queue)} dates in {len(queue)} runs")
     reports: list[RunReport] = []
@@ -243,6 +247,13 @@ def find_tenants(settings: Settings, dates: Sequence[date]) -> dict[date, frozen
     from data.landing import published_dates
 
     return published_dates.list_tenants_of(Platform(settings).oltp_dsn, dates)
+
+
+def count_readings(settings: Settings, dates: Sequence[date]) -> dict[date, int]:
+    """Return how many readings each date has at most."""
+    from data.landing import published_dates
+
+    return published_dates.count_changes(Platform(settings).oltp_dsn, dates)
 
 
 def build_quality(settings: Settings, progress: Callable[[str], None] | None = None) -> None:

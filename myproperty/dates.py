@@ -1,6 +1,7 @@
 """Ranges of dates: half-open, as every function below Dagster takes them."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -34,13 +35,23 @@ def contiguous(dates: Iterable[date]) -> list[Window]:
     return windows
 
 
-def limited(windows: Iterable[Window], most: int) -> list[Window]:
-    """Return the same dates in windows of at most `most` dates, in order."""
+def limited(
+    windows: Iterable[Window], most: int, rows: Mapping[date, int] | None = None, most_rows: float = math.inf
+) -> list[Window]:
+    """Return the same dates in windows of at most `most` dates and `most_rows` rows, in order.
+
+    `rows` counts the rows of dates. A date is never cut: one that has more rows is a window alone.
+    """
     cut: list[Window] = []
     for window in windows:
-        dates = window.dates
-        cut += [
-            Window(dates[n], dates[min(n + most, len(dates)) - 1] + timedelta(days=1))
-            for n in range(0, len(dates), most)
-        ]
+        parts: list[list[date]] = []
+        filled = 0
+        for day in window.dates:
+            count = (rows or {}).get(day, 0)
+            if not parts or len(parts[-1]) == most or filled + count > most_rows:
+                parts.append([])
+                filled = 0
+            parts[-1].append(day)
+            filled += count
+        cut += [Window(part[0], part[-1] + timedelta(days=1)) for part in parts]
     return cut

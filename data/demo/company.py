@@ -61,7 +61,8 @@ class DemoProperty:
     """A property, its location (degrees north and east) and the format of its meter files.
 
     A variable of this class is called `site`, since `property` is a Python builtin. `opened` is the first
-    local day that is billed; `exchanged` names the unit whose meter was replaced, and the local date.
+    local day that is billed; `exchanged` names the unit whose meter was replaced, and the local date. The
+    roof makes nothing from the first date of `outage` to before the second, in standard time.
     """
 
     key: str
@@ -81,6 +82,7 @@ class DemoProperty:
     registers: dict[str, str]
     opened: date
     exchanged: tuple[str, date] | None = None
+    outage: tuple[date, date] | None = None
 
     @property
     def id(self) -> UUID:
@@ -193,6 +195,7 @@ def list_tenants(scale: Scale) -> tuple[DemoTenant, ...]:
         registers={"import": "E1", "export": "B1", "generation": "E1", "consumption": "E1"},
         opened=date(2024, 11, 1),
         exchanged=None if medium else ("102", date(2025, 6, 16)),
+        outage=None if medium else (date(2025, 2, 11), date(2025, 2, 14)),
     )
     los_angeles = DemoProperty(
         key=f"los-angeles{suffix}",

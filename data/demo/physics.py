@@ -20,6 +20,9 @@ Instants = npt.NDArray[np.datetime64]
 
 SEED = 20_251_103
 _SYSTEM_EFFICIENCY = 0.85
+# How much more than in spring homes use in the middle of winter, and less in the middle of summer.
+_WINTER_SHARE = 0.22
+_MIDDLE_OF_JANUARY = 15
 
 
 @dataclass(frozen=True)
@@ -61,19 +64,33 @@ def _draw_weather_and_habits(site: DemoProperty, days: list[date], per_day: int)
 
 
 def _compute_generation(site: DemoProperty, starts: Instants, cloud: Floats) -> Energy:
-    """Compute Wh (n,) at interval midpoints; 0 when the sun is below the horizon."""
+    """Compute Wh (n,) at interval midpoints; 0 when the sun is below the horizon and during the outage."""
     middle = starts + np.timedelta64(site.interval_seconds // 2, "s")
     sine = solar_elevation_sine(middle, site.latitude, site.longitude)
     power_w = site.solar_kw * clear_sky_w_per_m2(sine) * cloud * _SYSTEM_EFFICIENCY
+    if site.outage is not None:
+        standard = starts + np.timedelta64(site.standard_offset_hours * 3600, "s")
+        first, end = (np.datetime64(day) for day in site.outage)
+        power_w = np.where((standard >= first) & (standard < end), 0.0, power_w)
     return np.rint(power_w * site.interval_seconds / 3600).astype(np.int64)
 
 
 def _compute_loads(site: DemoProperty, starts: Instants, noise: Floats) -> Energy:
-    """Compute Wh (1 + units, n): homes peak on local mornings and evenings, the common area is steadier."""
+    """Compute Wh (1 + units, n): homes peak on local mornings and evenings, and use most in winter.
+
+    The common area is steadier.
+    """
     local = pd.DatetimeIndex(starts).tz_localize("UTC").tz_convert(site.timezone)
     hour = (local.hour + local.minute / 60).to_numpy(dtype=np.float64)
     home_w = 180 + 650 * np.exp(-(((hour - 7.3) / 1.3) ** 2)) + 1300 * np.exp(-(((hour - 19.2) / 2.1) ** 2))
     common_w = np.where((hour >= 6) & (hour < 23), 900.0, 500.0)
+    home_w *= 1 + _WINTER_SHARE * _compute_winter(site, local.dayofyear.to_numpy(dtype=np.float64))
     sizes = 0.7 + 0.6 * ((np.arange(site.unit_count) * 7) % 10) / 10
     power_w = np.vstack([common_w, np.outer(sizes, home_w)]) * noise
     return np.rint(power_w * site.interval_seconds / 3600).astype(np.int64)
+
+
+def _compute_winter(site: DemoProperty, day_of_year: Floats) -> Floats:
+    """Return 1 in the middle of the property's winter and -1 half a year later."""
+    wave = np.cos(2 * np.pi * (day_of_year - _MIDDLE_OF_JANUARY) / 365.25)
+    return wave if site.latitude > 0 else -wave

@@ -154,6 +154,22 @@ TICKETS = (
         ),
     ),
     Ticket(
+        "inverter-fault", "sydney", None, "manager", "2025-02-12 08:20", "high", "solar",
+        "The roof has made nothing since yesterday",
+        "Clear sky, and the portal shows zero all day. The inverter's light is red.",
+        (
+            _agent("2025-02-12 08:21", "Compared with the days before: no generation since 11 February."),
+            _status("2025-02-12 09:05", "scheduled"),
+            _note(
+                "2025-02-13 15:40",
+                "Isolator had failed in the heat. Replaced it, the inverter starts again.", "technician",
+            ),
+            _status("2025-02-13 15:50", "resolved", "technician"),
+            _status("2025-02-17 09:00", "closed"),
+        ),
+        visits=(Visit("2025-02-13 14:30", 2, "done", "solar"),),
+    ),
+    Ticket(
         "vacancy-check", "sydney", "103", "manager", "2025-03-17 09:10", "normal", "electrical",
         "Safety check of 103 between two tenancies",
         "The unit is empty until April. Please test the safety switches and read the sub-meter.",

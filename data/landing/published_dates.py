@@ -48,6 +48,10 @@ _TENANTS = """
 select reading_date, array_agg(distinct tenant_id::text) from myproperty.ingestion_job_dates
 where reading_date = any(%s) group by reading_date
 """
+_CHANGES = """
+select reading_date, sum(readings)::bigint from myproperty.ingestion_job_dates
+where reading_date = any(%s) group by reading_date
+"""
 _PENDING = """
 select
     d.reading_date,
@@ -236,6 +240,14 @@ def list_tenants_of(dsn: str, dates: Sequence[date]) -> dict[date, frozenset[str
         connection.execute(f"set role {ETL_ROLE}")
         found = connection.execute(_TENANTS, (list(dates),)).fetchall()
     return {day: frozenset(tenants) for day, tenants in found}
+
+
+def count_changes(dsn: str, dates: Sequence[date]) -> dict[date, int]:
+    """Return how many readings files changed on each date, not fewer than it has. Raises psycopg.Error."""
+    with psycopg.connect(dsn) as connection:
+        connection.execute(f"set role {ETL_ROLE}")
+        found = connection.execute(_CHANGES, (list(dates),)).fetchall()
+    return dict(found)
 
 
 def list_published_dates(dsn: str) -> list[date]:

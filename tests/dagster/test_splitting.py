@@ -1,4 +1,4 @@
-"""Which dates a run takes: at most a month, and after a failure the dates that may pass alone."""
+"""Which dates a run takes: at most half a year, and after a failure the dates that may pass alone."""
 
 from collections.abc import Callable, Iterable
 from datetime import date, timedelta
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dagster_project import runner
-from dagster_project.runner import MOST_DATES, RunReport, run_dates
+from dagster_project.runner import MOST_DATES, MOST_READINGS, RunReport, run_dates
 from dagster_project.splitting import MOST_FAILED_IN_A_ROW, MOST_LEFT_OUT, Part, split_failed
 from expectations.verdicts import Verdict
 from myproperty.dates import Window, limited
@@ -48,6 +48,7 @@ def run_of(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[list[RunRepor
         lines: list[str] = []
         monkeypatch.setattr(runner, "run_pipeline", pipeline)
         monkeypatch.setattr(runner, "find_tenants", lambda _, days: dict.fromkeys(days, frozenset("t")))
+        monkeypatch.setattr(runner, "count_readings", lambda _, days: dict.fromkeys(days, how.get("rows", 0)))
         return run_dates(dates, Settings(), lines.append), lines
 
     return run
@@ -57,11 +58,17 @@ def published(reports: list[RunReport]) -> list[date]:
     return [day for report in reports if report.success for day in report.dates]
 
 
-def test_a_year_runs_in_months_and_says_so_first(run_of: Any) -> None:
+def test_a_year_runs_in_halves_and_says_so_first(run_of: Any) -> None:
     reports, lines = run_of(some_dates(366), set(), named=True)
     assert max(len(report.dates) for report in reports) == MOST_DATES
     assert published(reports) == some_dates(366)
-    assert lines[0] == "plan: 366 dates in 12 runs"
+    assert lines[0] == "plan: 366 dates in 2 runs"
+
+
+@pytest.mark.parametrize(("rows", "runs"), [(MOST_READINGS + 1, 10), (MOST_READINGS // 3, 4), (1, 1)])
+def test_dates_of_many_readings_run_in_more_runs(run_of: Any, rows: int, runs: int) -> None:
+    reports, _ = run_of(some_dates(10), set(), rows=rows)
+    assert len(reports) == runs and published(reports) == some_dates(10)
 
 
 @pytest.mark.parametrize("named", [True, False])
@@ -74,20 +81,18 @@ def test_the_good_dates_of_a_failed_run_are_published(run_of: Any, named: bool) 
 
 
 @pytest.mark.parametrize("place", range(MOST_DATES))
-def test_one_bad_date_that_no_sample_names_holds_back_no_other_date_of_a_month(
-    run_of: Any, place: int
-) -> None:
+def test_one_bad_date_that_no_sample_names_holds_back_no_other_date(run_of: Any, place: int) -> None:
     dates = some_dates(MOST_DATES)
     reports, _ = run_of(dates, {dates[place]}, named=False)
     assert published(reports) == dates[:place] + dates[place + 1 :]
-    assert sum(not report.success for report in reports) <= 6
-    assert sum(len(report.dates) for report in reports) <= 6 * len(dates)
+    assert sum(not report.success for report in reports) <= 9
+    assert sum(len(report.dates) for report in reports) <= 9 * len(dates)
 
 
 @pytest.mark.parametrize("named", [True, False])
 def test_one_bad_date_in_each_month_of_a_year_holds_back_no_other_date(run_of: Any, named: bool) -> None:
     dates = some_dates(365)
-    bad = set(dates[3::MOST_DATES])
+    bad = set(dates[3::31])
     reports, lines = run_of(dates, bad, named=named)
     assert published(reports) == [day for day in dates if day not in bad]
     assert "were not started" not in lines[-1]
@@ -148,14 +153,17 @@ def test_a_failure_of_everything_is_not_tried_for_ever(run_of: Any) -> None:
 
 
 def test_a_failure_that_no_date_explains_ends_the_runs(run_of: Any) -> None:
-    dates = some_dates(60)
+    dates = some_dates(MOST_DATES + 2)
     for how in ({"named": False, "dated": False}, {"crash": True}):
         reports, lines = run_of(dates, set(dates), **how)
         assert len(reports) == 1
-        assert lines[-1].endswith("2026-02-01 to before 2026-03-02 is not published")
+        assert lines[-1].endswith(f"{dates[-2]} to before {dates[-1] + DAY} is not published")
 
 
 def test_windows_are_cut_without_losing_a_date() -> None:
     windows = limited([Window(FIRST, FIRST + DAY * 70), Window(FIRST + DAY * 80, FIRST + DAY * 81)], 31)
     assert [len(window.dates) for window in windows] == [31, 31, 8, 1]
     assert [day for window in windows for day in window.dates] == [*some_dates(70), FIRST + DAY * 80]
+    rows = dict(zip(some_dates(5), (4, 6, 1, 99, 2), strict=True))
+    windows = limited([Window(FIRST, FIRST + DAY * 5)], 31, rows, 10)
+    assert [len(window.dates) for window in windows] == [2, 1, 1, 1]

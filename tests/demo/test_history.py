@@ -92,3 +92,27 @@ def test_it_is_ingested_completely(exchange: DemoScope, oltp_dsn: str) -> None:
         ).fetchall()
     columns = ["meter_id", "channel", "reading_date", "readings", "energy_kwh"]
     assert sorted(stored) == sorted(exchange.expected[columns].itertuples(index=False, name=None))
+
+
+def test_an_outage_of_the_roof_is_imported_from_the_grid(sites: dict[str, DemoProperty]) -> None:
+    site = sites["sydney"]
+    assert site.outage is not None
+    first, end = site.outage
+    series = simulate_energy(site, first - timedelta(days=1), end)
+    days = series.starts + np.timedelta64(site.standard_offset_hours, "h")
+    is_down = (days >= np.datetime64(first)) & (days < np.datetime64(end))
+    assert is_down.sum() == 3 * 48 and series.generation[is_down].sum() == 0
+    assert all(
+        series.generation[part].sum() > 0
+        for part in (days < np.datetime64(first), days >= np.datetime64(end))
+    )
+    assert (series.imported[is_down] == series.loads[:, is_down].sum(axis=0)).all()
+
+
+def test_homes_use_most_in_winter(sites: dict[str, DemoProperty]) -> None:
+    for place, winter, summer in (("sydney", 7, 1), ("berlin", 1, 7)):
+        used = {
+            month: simulate_energy(sites[place], date(2025, month, 5), date(2025, month, 25)).loads[1:].sum()
+            for month in (winter, summer)
+        }
+        assert 1.3 < used[winter] / used[summer] < 1.8
