@@ -1,16 +1,26 @@
 """The Dagster instance in files: what it is configured with, and that its log keeps every event."""
 
 import shutil
+import sqlite3
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 from dagster import AssetKey
+from dagster._core.events import BATCH_WRITABLE_EVENTS
+from dagster._core.storage.event_log import SqliteEventLogStorage
 
 from dagster_project import event_log
 from dagster_project.event_log import PooledSqliteEventLogStorage
 from dagster_project.instance import InstanceError, open_instance
+
+# Columns with the time at which the database wrote a row.
+FILLED_IN = ("create_timestamp", "migration_completed")
 
 
 def materialize(opened: dg.DagsterInstance, number: int) -> None:
@@ -72,6 +82,71 @@ def test_a_configuration_by_hand_is_kept_and_a_former_one_replaced(tmp_path: Pat
     with open_instance(tmp_path) as opened:
         assert config.read_text() == "telemetry:\n  enabled: false\n"
         assert not isinstance(opened.event_log_storage, PooledSqliteEventLogStorage)
+
+
+def test_events_stored_together_leave_what_dagster_leaves_one_by_one(tmp_path: Path) -> None:
+    """Planned and materialized partitions of two assets with checks: every row of every file is the same."""
+    days = dg.DailyPartitionsDefinition("2026-01-01", end_date="2026-01-08")
+    single = dg.BackfillPolicy.single_run()
+
+    @dg.asset(partitions_def=days, backfill_policy=single)
+    def first() -> dg.MaterializeResult[Any]:
+        return dg.MaterializeResult(tags={"a": "b"}, metadata={"rows": 7})
+
+    @dg.asset(partitions_def=days, backfill_policy=single, deps=[first])
+    def second() -> None: ...
+
+    @dg.asset_check(asset=first, partitions_def=days)
+    def is_right() -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(passed=True)
+
+    run_tags = {
+        "dagster/asset_partition_range_start": "2026-01-02",
+        "dagster/asset_partition_range_end": "2026-01-06",
+    }
+    with open_instance(tmp_path / "recorded") as opened:
+        job = dg.Definitions([first, second], asset_checks=[is_right]).get_implicit_global_asset_job_def()
+        run = job.execute_in_process(instance=opened, tags=run_tags)
+        assert run.success
+        events = list(opened.event_log_storage.get_logs_for_run(run.run_id))
+    kinds = Counter(event.dagster_event_type for event in events)
+    assert kinds[dg.DagsterEventType.ASSET_MATERIALIZATION] == 10
+    assert kinds[dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED] >= 1
+
+    theirs = SqliteEventLogStorage(str(tmp_path / "theirs"))
+    ours = PooledSqliteEventLogStorage(str(tmp_path / "ours"))
+    for event in events:
+        theirs.store_event(event)
+    for is_batch, group in groupby(events, lambda event: event.dagster_event_type in BATCH_WRITABLE_EVENTS):
+        if is_batch:
+            ours.store_event_batch(list(group))
+        else:
+            for event in group:
+                ours.store_event(event)
+    theirs.dispose()
+    ours.dispose()
+    left, right = (read_files(tmp_path / name) for name in ("theirs", "ours"))
+    for file, table in ((file, table) for file, tables in left.items() for table in tables):
+        assert right[file][table] == left[file][table], (file, table)
+    assert all(left["index"][table] for table in ("asset_keys", "asset_event_tags", "asset_check_executions"))
+
+
+def read_files(folder: Path) -> dict[str, dict[str, list[tuple[Any, ...]]]]:
+    """Return the rows of each table of each file, without what the database itself fills in."""
+    found: dict[str, dict[str, list[tuple[Any, ...]]]] = {}
+    for path in sorted(folder.glob("*.db")):
+        with closing(sqlite3.connect(path)) as connection:
+            tables = [
+                name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")
+            ]
+            found[path.stem] = {}
+            for table in tables:
+                columns = [row[1] for row in connection.execute(f"pragma table_info({table})")]
+                kept = ", ".join(f'"{column}"' for column in columns if column not in FILLED_IN)
+                found[path.stem][table] = connection.execute(
+                    f"select {kept} from {table} order by 1"
+                ).fetchall()
+    return found
 
 
 def test_events_stored_together_are_all_kept_or_none(tmp_path: Path) -> None:
