@@ -72,6 +72,9 @@ def _build_property_rows(site: DemoProperty) -> Rows:
 
 
 def _build_meter_rows(site: DemoProperty, meter: DemoMeter) -> Rows:
+    # A meter is expected to send from the date after it was entered, the first ones of a property at once. So
+    # where a meter was exchanged, the new one was entered that day.
+    entered = {"created_at": site.at(str(meter.installed or site.opened))} if site.exchanged else {}
     yield (
         "meters",
         {
@@ -82,6 +85,7 @@ def _build_meter_rows(site: DemoProperty, meter: DemoMeter) -> Rows:
             "serial_number": meter.serial_number,
             "timezone": site.timezone,
             "status": "active" if meter.removed is None else "retired",
+            **entered,
         },
     )
     for register in meter.registers:
@@ -95,6 +99,7 @@ def _build_meter_rows(site: DemoProperty, meter: DemoMeter) -> Rows:
                 "channel": register.channel,
                 "unit": site.file_unit,
                 "interval_seconds": site.interval_seconds,
+                **entered,
             },
         )
     if meter.unit_label is not None:
