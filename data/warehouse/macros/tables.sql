@@ -40,8 +40,8 @@
 
 {% materialization incremental, adapter='postgres' -%}
     {#- A model by reading date, the counterpart of BigQuery's insert_overwrite: the dates of the range are replaced in
-        one transaction. dbt's own way writes each row twice, first into a temporary table; here that table has no rows
-        and shows whether columns changed. -#}
+        one transaction. dbt's own way writes each row twice, first into a temporary table. Here that table has rows
+        only if the model reads the ones that are replaced; it always shows whether columns changed. -#}
     {%- set target = this.incorporate(type='table') -%}
     {%- set existing = load_cached_relation(this) -%}
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
@@ -53,9 +53,11 @@
         {%- endcall %}
         {% do create_indexes(target) %}
     {%- else %}
-        {%- set shape = make_temp_relation(target) -%}
-        {% do run_query(get_create_table_as_sql(True, shape, 'select * from (' ~ sql ~ ') as built limit 0')) %}
-        {%- set changed = process_schema_changes(config.get('on_schema_change'), shape, existing) -%}
+        {%- set made = make_temp_relation(target) -%}
+        {%- set reads_itself = (this | string) in sql -%}
+        {%- set first = sql if reads_itself else 'select * from (' ~ sql ~ ') as built limit 0' -%}
+        {% do run_query(get_create_table_as_sql(True, made, first)) %}
+        {%- set changed = process_schema_changes(config.get('on_schema_change'), made, existing) -%}
         {%- set columns = get_quoted_csv(
             (changed or adapter.get_columns_in_relation(existing)) | map(attribute='name')) %}
         {% call statement('main') -%}
@@ -64,9 +66,9 @@
 
             insert into {{ target }} ({{ columns }})
             select {{ columns }}
-            from ({{ sql }}) as built;
+            from ({{ 'select * from ' ~ made if reads_itself else sql }}) as built;
         {%- endcall %}
-        {% do adapter.drop_relation(shape) %}
+        {% do adapter.drop_relation(made) %}
     {%- endif %}
 
     {{ run_hooks(post_hooks, inside_transaction=True) }}
