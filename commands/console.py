@@ -3,11 +3,9 @@
 Nothing here knows a command or its results; how each result is shown is in `views`.
 """
 
-import csv
 import json
 import sys
 import textwrap
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from datetime import date, timedelta
@@ -22,6 +20,7 @@ from rich.text import Text
 
 from myproperty import logs
 from myproperty.files import close_folder
+from myproperty.shown import show_text, write_csv
 
 # Without a terminal, in a pipe or a log, a table is as wide as it needs to be: no figure is cut short.
 WIDTH_WITHOUT_TERMINAL = 200
@@ -29,26 +28,6 @@ WIDTH_WITHOUT_TERMINAL = 200
 LEAST_COLUMN, _BESIDE_COLUMN = 10, 3
 # Amounts have up to three decimals that mean something even if they are zero.
 MOST_ZEROS = 3
-# The first letters by which a spreadsheet takes a cell for a formula.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-
-
-def show_text(text: str) -> str:
-    """Return a text of the outside with its control characters written out: `\\x1b`, `\\u202e`.
-
-    A terminal would obey them: move the cursor, change its title, show a line in another order. Lines stay.
-    """
-    if text.isprintable():
-        return text
-    return "".join(letter if _is_shown(letter) else _write_out(letter) for letter in text)
-
-
-def _is_shown(letter: str) -> bool:
-    return letter.isprintable() or letter == "\n" or unicodedata.category(letter) == "Zs"
-
-
-def _write_out(letter: str) -> str:
-    return letter.encode("unicode_escape").decode("ascii")
 
 
 class PlainConsole(Console):
@@ -75,6 +54,7 @@ __all__ = [
     "print_query",
     "print_table",
     "show_progress",
+    "show_text",
     "step",
 ]
 
@@ -85,20 +65,9 @@ def print_json(document: object) -> None:
 
 
 def print_csv(rows: Sequence[Row]) -> None:
-    """Write rows as CSV with a header; without rows, write nothing.
-
-    A text that a spreadsheet would take for a formula begins with an apostrophe.
-    """
+    """Write rows as CSV with a header, see `write_csv`; without rows, write nothing."""
     if rows:
-        writer = csv.DictWriter(sys.stdout, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows({name: _as_cell(value) for name, value in row.items()} for row in rows)
-
-
-def _as_cell(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    return f"'{show_text(value)}" if value.startswith(_FORMULA_STARTS) else show_text(value)
+        write_csv(list(rows[0]), rows, sys.stdout)
 
 
 def print_table(title: str, rows: Sequence[Row], *, empty: str = "none") -> None:

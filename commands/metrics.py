@@ -1,6 +1,6 @@
 """Commands for the metrics: list them, and ask for them by their dimensions."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -105,6 +105,41 @@ def values(
     """List the values of a dimension, as a list to choose from."""
     sql = _open().write_values_sql(dimension, _split(metrics))
     ask(sql, format=format, output=output, limit=limit, reader=reader)
+
+
+@app.command()
+@reports_errors
+def export(
+    saved_queries: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME...", help="Saved queries; all without a name.")
+    ] = None,
+    *,
+    to: Annotated[
+        str | None, typer.Option(metavar="URL", help="Folder or bucket instead of MYPROPERTY_EXPORT_URL.")
+    ] = None,
+    reader: AsReader = None,
+) -> None:
+    """Write the answers of saved queries as Parquet and CSV, named by today's date in UTC.
+
+    A file of the same date is replaced. The schedule `exports_daily` does this once a day.
+    """
+    from data.raw.exports import export_saved_queries
+
+    settings = get_settings()
+    url = to or settings.export_url
+    if url is None:
+        raise typer.BadParameter("name a folder in --to, or set MYPROPERTY_EXPORT_URL")
+    done = export_saved_queries(
+        settings,
+        url,
+        datetime.now(UTC).date(),
+        names=saved_queries or (),
+        reader=reader or settings.export_reader,
+    )
+    rows = [
+        {"saved query": each.saved_query, "rows": each.rows, "files": "\n".join(each.files)} for each in done
+    ]
+    console.print_table("Exported", rows)
 
 
 def _open() -> "Metrics":

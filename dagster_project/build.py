@@ -14,6 +14,8 @@ from dagster_project.defs.alerts import sensors as alert_sensors
 from dagster_project.defs.backups import jobs as backup_jobs
 from dagster_project.defs.backups import schedules as backup_schedules
 from dagster_project.defs.backups import sensors as backup_sensors
+from dagster_project.defs.exports import jobs as export_jobs
+from dagster_project.defs.exports import schedules as export_schedules
 from dagster_project.defs.history import jobs as history_jobs
 from dagster_project.defs.history import sensors as history_sensors
 from dagster_project.defs.ingest import assets as ingest_assets
@@ -116,6 +118,7 @@ def build_defs(
             *history_jobs.jobs,
             *quality_jobs.jobs,
             *backup_jobs.jobs,
+            *export_jobs.jobs,
         ],
         schedules=switch(
             [
@@ -123,6 +126,7 @@ def build_defs(
                 *raw_schedules.schedules,
                 *warehouse_schedules.schedules,
                 *backup_schedules.schedules,
+                *export_schedules.schedules,
             ],
             settings.environment,
         ),

@@ -53,6 +53,12 @@ AUTOMATIONS = {
         DEPLOYED,
         cron="15 2 * * *",
     ),
+    # Behind the nights of Asia, Australia and Europe.
+    "exports_daily": Automation(
+        "Writes the answers of the saved queries as Parquet and CSV, where `MYPROPERTY_EXPORT_URL` is set.",
+        DEPLOYED,
+        cron="30 6 * * *",
+    ),
     "copied_wal": Automation("Copies archived WAL to the bucket of backups.", DEPLOYED, seconds=60),
     "inbox_files": Automation("Ingests files that are complete.", DEPLOYED, seconds=60),
     "due_dates": Automation("Validates dates that are due.", DEPLOYED, seconds=300),

@@ -203,6 +203,17 @@ class Settings(BaseSettings):
         "folder with `index.html`, below `<home>/quality`. Unset: no link.",
     )
 
+    export_url: str | None = Field(
+        default=None,
+        description="fsspec URL of the folder or bucket for the answers of the saved queries, one Parquet "
+        "and one CSV for each date: [exports](warehouse.md#exports). Unset: no exports.",
+    )
+    export_reader: str | None = Field(
+        default=None,
+        description="Reader of the seed `tenant_readers` as whom exports are asked: they have the rows of "
+        "its tenants alone. Unset: every tenant.",
+    )
+
     metrics_file: Path | None = Field(
         default=None,
         description="File of the [metrics](prometheus.md), in the folder of node_exporter's textfile "

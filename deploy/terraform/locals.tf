@@ -32,6 +32,7 @@ locals {
     readings-archive = { versions = true, delete_after_days = null }
     snapshots        = { versions = true, delete_after_days = null }
     keys             = { versions = false, delete_after_days = null }
+    exports          = { versions = false, delete_after_days = null }
     logs             = { versions = false, delete_after_days = var.log_days }
   }
 
