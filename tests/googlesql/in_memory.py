@@ -54,6 +54,7 @@ class Stored:
     partition_field: str | None = None
     cluster_fields: list[str] | None = None
     description: str | None = None
+    requires_filter: bool = False
 
 
 @dataclass(frozen=True)
@@ -331,7 +332,9 @@ class InMemoryBigQuery:
         rows = self.select(query)[1] if has_rows else []
         partition, cluster = _layout(sql)
         self._views.pop(path, None)
-        self.store([Stored(Relation(path, columns), rows, query if is_view else None, partition, cluster)])
+        stored = Stored(Relation(path, columns), rows, query if is_view else None, partition, cluster)
+        stored.requires_filter = _find_filter_option(sql) or False
+        self.store([stored])
         return Result(columns, rows), _reference(path)
 
     def _run_schema(self, _: str, target: tuple[str, ...], __: Any) -> tuple[Result, None]:
@@ -354,8 +357,10 @@ class InMemoryBigQuery:
         self.store([stored])
         return Result([], []), None
 
-    def _run_set_options(self, _: str, __: Any, ___: Any) -> tuple[Result, None]:
+    def _run_set_options(self, sql: str, target: tuple[str, ...], _: Any) -> tuple[Result, None]:
         """Options change no row: dbt sets them after the load of a seed."""
+        if (asked := _find_filter_option(sql)) is not None:
+            self.tables[self._path(target)].requires_filter = asked
         return Result([], []), None
 
     def _run_merge(self, sql: str, _: Any, __: Any) -> tuple[Result, None]:
@@ -407,12 +412,19 @@ def _layout(sql: str) -> tuple[str | None, list[str] | None]:
     return (column.name if column else None), clustered
 
 
+def _find_filter_option(sql: str) -> bool | None:
+    """Whether a statement lets a table require a filter on its partitions; None if it says nothing of it."""
+    found = re.search(r"require_partition_filter\s*=\s*(true|false)", sql, re.IGNORECASE)
+    return found[1].lower() == "true" if found else None
+
+
 def _as_table(stored: Stored) -> Table:
     schema = [SchemaField(c.name, c.type) for c in stored.relation.columns]
     table = Table(_reference(stored.relation.path), schema=schema)
     if stored.partition_field:
         table.time_partitioning = TimePartitioning(field=stored.partition_field)
     table.clustering_fields = stored.cluster_fields
+    table.require_partition_filter = stored.requires_filter
     table.description = stored.description
     table._properties["type"] = "TABLE" if stored.query is None else "VIEW"
     table._properties["numRows"] = str(len(stored.rows))

@@ -1,4 +1,4 @@
-"""Upgrade on BigQuery: tables by reading date of an earlier release get new columns and keep their rows.
+"""Upgrade on BigQuery: tables by reading date of an earlier release take their new shape and keep their rows.
 
 dbt adds columns by a call of the API; the other statements are run by Google's engine. Not here: PostgreSQL
 (`tests/warehouse/test_upgrade.py`), and raw tables (`tests/raw`).
@@ -6,6 +6,7 @@ dbt adds columns by a call of the API; the other statements are run by Google's 
 
 import hashlib
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -35,7 +36,8 @@ def as_former(stored: Stored) -> Stored:
     places = [place for place, column in enumerate(stored.relation.columns) if column.name in former]
     columns = tuple(stored.relation.columns[place] for place in places)
     rows = [tuple(row[place] for place in places) for row in stored.rows]
-    return replace(stored, relation=Relation(stored.relation.path, columns), rows=rows)
+    relation = Relation(stored.relation.path, columns)
+    return replace(stored, relation=relation, rows=rows, requires_filter=True)
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +68,28 @@ def test_a_table_by_date_gets_its_new_columns_and_keeps_its_rows(
         assert scenario.LEFT_OUT in {row["tenant_id"] for row in kept}
     expected = [row | dict.fromkeys(new) if is_kept(name, row) else row for row in as_dicts(before)]
     assert in_order(as_dicts(after)) == in_order(expected)
+
+
+SET_FILTER = re.compile(r"alter table (\S+) set options \(require_partition_filter = (\w+)\)")
+
+
+@pytest.mark.parametrize("name", DATED)
+def test_a_table_of_days_no_longer_asks_for_a_filter(upgraded: Build, name: str) -> None:
+    (after,) = (stored for stored in upgraded.tables if name_of(stored) == name)
+    assert after.partition_field == "reading_date" and not after.requires_filter
+    set_on = {table: value for table, value in list_filters_set(upgraded) if after.relation.quoted == table}
+    assert set_on == {after.relation.quoted: "false"}
+
+
+def test_a_table_that_is_as_its_model_says_is_not_altered(stages: Stages) -> None:
+    of_intervals = {name_of(table) for table in stages.revised.tables if table.requires_filter}
+    assert of_intervals == {FACT, INTERVALS}
+    assert list_filters_set(stages.revised) == []
+
+
+def list_filters_set(build: Build) -> list[tuple[str, str]]:
+    statements = [statement.sql for each in build.invocations for statement in each.statements]
+    return [found.group(1, 2) for sql in statements if (found := SET_FILTER.search(sql))]
 
 
 def is_kept(name: str, row: dict[str, object]) -> bool:
@@ -154,6 +178,7 @@ def test_rows_of_a_table_with_keys_of_text_are_converted(stages: Stages, convert
     )
     assert after.relation == before.relation
     assert (after.partition_field, after.cluster_fields) == (before.partition_field, before.cluster_fields)
+    assert after.requires_filter
     kept = [row for row in as_dicts(before) if is_kept(name, row)]
     assert len({row["reading_date"] for row in kept}) > 1
     new = {column.name for column in before.relation.columns} - set(FORMER[name]) - COMPUTED

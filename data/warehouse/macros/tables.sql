@@ -121,5 +121,6 @@
 {%- endmacro %}
 
 {% macro bigquery__process_schema_changes(on_schema_change, source_relation, target_relation) -%}
+    {%- do set_partition_filter(target_relation) -%}
     {{ return(default__process_schema_changes(on_schema_change, source_relation, target_relation)) }}
 {%- endmacro %}

@@ -1,4 +1,4 @@
-{# How a release computes the rows that tables by reading date hold in the shape of the release before. #}
+{# How a release changes tables by reading date that hold rows in the shape of the release before. #}
 
 {% macro former_shapes() -%}
     {#- Of a model: the columns that it computes from former ones, each with the former column and SQL, and the columns
@@ -61,4 +61,16 @@
 {% macro postgres__swap_tables(built, relation) -%}
     {%- do adapter.drop_relation(relation) -%}
     {%- do adapter.rename_relation(built, relation) -%}
+{%- endmacro %}
+
+{% macro set_partition_filter(relation) -%}
+    {#- Let BigQuery ask for a filter on the dates of an existing table as its model says: 0.2.0 asked for one on each
+        table by reading date. No row is read or written. -#}
+    {%- set wanted = config.get('require_partition_filter', false) -%}
+    {%- if (adapter.get_bq_table(relation).require_partition_filter or false) != wanted -%}
+        {%- do run_query('alter table ' ~ relation ~ ' set options (require_partition_filter = ' ~ wanted | lower ~ ')')
+            -%}
+        {%- do log(relation.schema ~ '.' ~ relation.identifier ~ (' asks for' if wanted else ' no longer asks for')
+                   ~ ' a filter on its dates', info=True) -%}
+    {%- endif -%}
 {%- endmacro %}
