@@ -118,18 +118,24 @@ lock: $(READY) ## resolve the dependencies again, to their newest versions: what
 	@$(COMPILE) --upgrade --extra dev --constraint requirements.lock pyproject.toml -o requirements-dev.lock
 	@$(COMPILE) --upgrade myproperty/engines/superset/requirements.in -o myproperty/engines/superset/requirements.lock
 	@$(COMPILE) --upgrade --extra deploy --constraint requirements.lock pyproject.toml -o requirements-deploy.lock
+	@$(BIN)/python -m docs.licences
 
-sbom: $(READY) ## write the bill of materials of what runs (CycloneDX): .local/sbom.json
+sbom: $(READY) ## write the bills of materials of what runs (CycloneDX): .local/sbom.json, sbom-superset.json, sbom-emulator.json
 	@$(PYTHON) -m venv .local/sbom-venv
 	@.local/sbom-venv/bin/pip install --quiet --disable-pip-version-check cyclonedx-bom
 	@.local/sbom-venv/bin/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml -o .local/sbom.json
-	@echo "Wrote .local/sbom.json"
+	@for lock in $(ENGINE_LOCKS); do \
+		.local/sbom-venv/bin/cyclonedx-py requirements $$lock \
+			-o .local/sbom-$$(basename $$(dirname $$lock)).json || exit 1; \
+	done
+	@echo "Wrote .local/sbom.json, .local/sbom-superset.json and .local/sbom-emulator.json"
 
 SERVICE ?= pypi
-audit: ## compare the locks with known vulnerabilities, those of PyPI or, with SERVICE=osv, of osv.dev
+ENGINE_LOCKS := myproperty/engines/superset/requirements.lock myproperty/engines/emulator/requirements.lock
+audit: ## compare all locks with known vulnerabilities, those of PyPI or, with SERVICE=osv, of osv.dev
 	@$(PYTHON) -m venv .local/audit-venv
 	@.local/audit-venv/bin/pip install --quiet --disable-pip-version-check pip-audit
-	@for lock in requirements.lock requirements-dev.lock requirements-deploy.lock; do \
+	@for lock in requirements.lock requirements-dev.lock requirements-deploy.lock $(ENGINE_LOCKS); do \
 		echo "$$lock:"; \
 		.local/audit-venv/bin/pip-audit --vulnerability-service $(SERVICE) --strict --require-hashes --disable-pip \
 			--progress-spinner off --requirement $$lock || { \

@@ -1,10 +1,12 @@
 """The storage of a Dagster instance on PostgreSQL, with connections that stay open.
 
+`dagster.yaml` names it as one, Dagster's chart as one for runs and one for events.
+
 Dagster's own opens a connection for each of the thousands of events of a run: a process of the server, and a
 login with TLS. Apart from `event_log`, because an instance in files need not load this.
 """
 
-from typing import Any
+from typing import Any, Self
 
 import sqlalchemy as db
 from dagster._serdes import ConfigurableClassData
@@ -21,8 +23,14 @@ class _Pooled:
 
     _engine: db.Engine
 
-    def __init__(self, postgres_url: str, token_provider: PgTokenProvider | None) -> None:
-        super().__init__(postgres_url, should_autocreate_tables=False, token_provider=token_provider)  # type: ignore[call-arg]
+    def __init__(
+        self,
+        postgres_url: str,
+        should_autocreate_tables: bool = True,
+        inst_data: ConfigurableClassData | None = None,
+        token_provider: PgTokenProvider | None = None,
+    ) -> None:
+        super().__init__(postgres_url, should_autocreate_tables, inst_data, token_provider)  # type: ignore[call-arg]
         self._engine = create_pg_engine(
             postgres_url,
             token_provider,
@@ -30,6 +38,16 @@ class _Pooled:
             pool_size=1,
             max_overflow=MOST_MORE_CONNECTIONS,
             pool_pre_ping=True,
+        )
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> Self:
+        """Make the storage that `dagster.yaml` describes."""
+        return cls(
+            pg_url_from_config(config_value),
+            config_value.get("should_autocreate_tables", True),
+            inst_data,
+            get_token_provider_from_config(config_value),
         )
 
     def dispose(self) -> None:
@@ -57,8 +75,10 @@ class PooledPostgresStorage(DagsterPostgresStorage):
         token_provider: PgTokenProvider | None = None,
     ) -> None:
         super().__init__(postgres_url, should_autocreate_tables, inst_data, token_provider)
-        self._event_log_storage = PooledPostgresEventLogStorage(postgres_url, token_provider)
-        self._run_storage = PooledPostgresRunStorage(postgres_url, token_provider)
+        self._event_log_storage = PooledPostgresEventLogStorage(
+            postgres_url, False, token_provider=token_provider
+        )
+        self._run_storage = PooledPostgresRunStorage(postgres_url, False, token_provider=token_provider)
 
     @classmethod
     def from_config_value(

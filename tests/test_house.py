@@ -46,6 +46,18 @@ def test_the_scopes_that_the_order_of_the_tests_names_exist() -> None:
     assert [scope for scope in (*FOLDERS, *TOGETHER, *FEW_TESTS) if not (ROOT / scope).exists()] == []
 
 
+def test_what_is_skipped_for_a_missing_program_says_what_to_install() -> None:
+    """A skip is the only trace of a test that a machine cannot run; pytest prints each (`-ra`)."""
+    skipped = {}
+    for path in python_files("tests/deploy"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("pytest.skip", "pytest.mark.skipif"):
+                skipped[f"{path.relative_to(ROOT)}:{node.lineno}"] = ast.unparse(node)
+    assert len(skipped) > 4
+    assert [where for where, said in skipped.items() if "install" not in said] == []
+    assert '"-ra ' in (ROOT / "pyproject.toml").read_text()
+
+
 def test_no_files_import_each_other_in_a_circle() -> None:
     """Imports inside functions and for type checking count too.
 

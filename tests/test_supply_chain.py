@@ -1,13 +1,15 @@
-"""What is installed: two locks, known licences, and no secret in the repository."""
+"""What is installed: locks with hashes, known licences, and no secret in the repository."""
 
+import json
 import re
 import subprocess
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
-from docs.licences import NOT_STATED, list_pins, read_licence
+from docs.licences import ENGINES, LOCK, NOT_STATED, RECORD, list_licences, list_licences_of
 
 ROOT = Path(__file__).resolve().parents[1]
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)(?: ; ([^\\]*))?", re.MULTILINE)
@@ -62,10 +64,44 @@ def test_the_lock_of_an_engine_has_hashes_and_no_address(engine: str) -> None:
 
 
 def test_every_licence_is_stated_and_none_forbids_our_use() -> None:
-    licences = {name: read_licence(name) for name, _ in list_pins()}
+    of_engines = [row for rows in json.loads(RECORD.read_text()).values() for row in rows]
+    licences = {
+        f"{name} {version}": licence
+        for name, version, licence in [*list_licences(LOCK, metadata.distributions()), *of_engines]
+    }
     assert [name for name, licence in licences.items() if licence == NOT_STATED] == []
     strict = {name: text for name, text in licences.items() if COPYLEFT.search(text)}
     assert {name for name, text in strict.items() if not any(word in text for word in ALTERNATIVES)} == set()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_record_of_an_engines_licences_is_that_of_its_lock(engine: str) -> None:
+    """Where the engine is installed its packages are asked, elsewhere the record is held against the lock."""
+    recorded = json.loads(RECORD.read_text())[engine]
+    locked = {re.sub(r"[-_.]+", "-", name): rest for name, *rest in pins(str(ENGINES[engine][1]))}
+    pinned = {name: version for name, (version, _) in locked.items()}
+    anywhere = {name for name, (_, marker) in locked.items() if not marker}
+    found = {name: version for name, version, _ in recorded}
+    assert found.items() <= pinned.items() and anywhere <= found.keys(), "run `python -m docs.licences`"
+    stated = list_licences_of(engine)
+    assert stated is None or [list(row) for row in stated] == recorded
+
+
+def test_every_lock_is_audited_and_what_runs_is_in_a_bill_of_materials() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    words = ["git", "ls-files", "*.lock"]
+    listed = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
+    locks = set(listed.stdout.split())
+    assert {*LOCKS} < locks
+    of_engines = re.search(r"^ENGINE_LOCKS := (.*)$", makefile, re.MULTILINE)
+    audited = re.search(r"for lock in (requirements.*) \$\(ENGINE_LOCKS\); do", makefile)
+    assert of_engines and audited
+    assert {*audited[1].split(), *of_engines[1].split()} == locks
+    assert {str(lock.relative_to(ROOT)) for _, lock in ENGINES.values()} == set(of_engines[1].split())
+    (sbom,) = re.findall(r"^sbom:.*?\n\n", makefile, re.MULTILINE | re.DOTALL)
+    assert "requirements requirements.lock " in sbom and "for lock in $(ENGINE_LOCKS); do" in sbom
+    security = (ROOT / "SECURITY.md").read_text()
+    assert [lock for lock in locks if f"`{lock}`" not in security] == []
 
 
 def test_the_repository_holds_no_secret() -> None:

@@ -24,6 +24,10 @@ output "helm_values" {
   value = yamlencode({
     serviceAccount = { annotations = { "iam.gke.io/gcp-service-account" = google_service_account.runner.email } }
     postgresql     = { postgresqlHost = local.database_host }
+    additionalInstanceConfig = {
+      run_storage       = { config = { postgres_db = { hostname = local.database_host } } }
+      event_log_storage = { config = { postgres_db = { hostname = local.database_host } } }
+    }
     computeLogManager = {
       config = { gcsComputeLogManager = { bucket = google_storage_bucket.files["logs"].name } }
     }

@@ -1,9 +1,11 @@
 """A job runs on the instance of production, and a wrong DAGSTER_HOME has a clear error."""
 
+import json
 import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import dagster as dg
 import psycopg
@@ -17,6 +19,7 @@ from dagster_project.launcher import CheckedRunLauncher
 from myproperty.settings import Settings
 from tests.conftest import DatabaseMaker
 from tests.dagster.instances import production_variables
+from tests.deploy.support import instance_of_chart
 
 _BACKENDS = """
 select coalesce(array_agg(pid), '{}') from pg_stat_activity
@@ -89,9 +92,45 @@ def test_the_instance_of_production_is_what_its_file_says(dagster_dsn: str, tmp_
     assert [path.name for path in PRODUCTION.iterdir()] == ["dagster.yaml"], "files go to their own folder"
 
 
+# As Dagster's chart writes them before the sections of our values.
+OF_THE_CHART = """
+schedule_storage:
+  module: dagster_postgres.schedule_storage
+  class: PostgresScheduleStorage
+  config: {config}
+run_storage:
+  module: dagster_postgres.run_storage
+  class: PostgresRunStorage
+  config: {config}
+event_log_storage:
+  module: dagster_postgres.event_log
+  class: PostgresEventLogStorage
+  config: {config}
+"""
+
+
+def write_instance_of_chart(folder: Path, dsn: str) -> None:
+    """Write `dagster.yaml` as the chart does, but for the name, port and TLS of the database."""
+    server = urlsplit(dsn)
+    sections = instance_of_chart(str(server.hostname))
+    own = {"port": server.port, "db_name": server.path.lstrip("/"), "username": server.username, "params": {}}
+    for name in ("run_storage", "event_log_storage"):
+        sections[name]["config"]["postgres_db"] |= own
+    config = json.dumps(sections["run_storage"]["config"])
+    text = OF_THE_CHART.replace("{config}", config) + yaml.safe_dump(sections)
+    (folder / "dagster.yaml").write_text(text)
+
+
 @pytest.mark.engine
-def test_events_share_a_connection_and_outlive_its_end(dagster_dsn: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("deployment", ["one machine", "the chart"])
+def test_events_share_a_connection_and_outlive_its_end(
+    dagster_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deployment: str
+) -> None:
     """The server counts sessions when they end, so all are ended before it is asked."""
+    if deployment == "the chart":
+        write_instance_of_chart(tmp_path, dagster_dsn)
+        monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+        monkeypatch.setenv("DAGSTER_PG_PASSWORD", urlsplit(dagster_dsn).password or "")
     kept: list[int] = []
     with open_instance(tmp_path) as opened, psycopg.connect(dagster_dsn, autocommit=True) as connection:
         for number in range(30):
@@ -107,6 +146,8 @@ def test_events_share_a_connection_and_outlive_its_end(dagster_dsn: str, tmp_pat
             assert row is not None
             kept += row[0]
         assert len(opened.fetch_materializations(dg.AssetKey("table"), limit=100).records) == 30
+        storages = (type(opened.run_storage).__name__, type(opened.event_log_storage).__name__)
+        assert storages == ("PooledPostgresRunStorage", "PooledPostgresEventLogStorage")
     assert 1 <= len(set(kept)) <= 3, kept
 
 

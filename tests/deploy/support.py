@@ -1,5 +1,6 @@
 """Helpers: the files of a deployment, and the variables that they set."""
 
+import copy
 import json
 import re
 from collections.abc import Iterator
@@ -88,3 +89,12 @@ def _own_variables() -> list[str]:
     import os
 
     return list(os.environ)
+
+
+def instance_of_chart(host: str) -> dict[str, Any]:
+    """Return the sections of `dagster.yaml` that our values add to the chart's, for this database host."""
+    given: dict[str, Any] = read_yaml(DEPLOY / "helm" / "values.yaml")["additionalInstanceConfig"]
+    found: dict[str, Any] = copy.deepcopy(given)
+    for section in ("run_storage", "event_log_storage"):
+        found[section]["config"]["postgres_db"]["hostname"] = host
+    return found

@@ -82,7 +82,10 @@ def test_what_compose_and_the_image_share_agrees() -> None:
 
 def test_docker_reads_the_file(tmp_path: Path) -> None:
     if subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode != 0:
-        pytest.skip("no `docker compose` here, so only this test's own reading of the file was checked")
+        pytest.skip(
+            "no `docker compose` here, so only this test's own reading of the file was checked: install "
+            "Docker and its plugin docker-compose-plugin"
+        )
     folder = shutil.copytree(COMPOSE, tmp_path / "compose", ignore=shutil.ignore_patterns("secrets"))
     secrets_of(folder / "secrets")
     (folder / "secrets" / "login.env").write_text("SITE_ADDRESS=dagster.example\n")

@@ -13,7 +13,7 @@ from dagster._core.instance.config import dagster_instance_config_schema
 
 from dagster_project.instance import PRODUCTION
 from myproperty.settings import CHECKOUT
-from tests.deploy.support import DEPLOY, read_yaml
+from tests.deploy.support import DEPLOY, instance_of_chart, read_yaml
 
 HELM = DEPLOY / "helm"
 VALUES = read_yaml(HELM / "values.yaml")
@@ -39,7 +39,11 @@ def chart_version() -> str:
 
 
 def test_the_instance_is_the_one_of_production() -> None:
-    given = VALUES["additionalInstanceConfig"]
+    given = {
+        name: part
+        for name, part in VALUES["additionalInstanceConfig"].items()
+        if name not in ("run_storage", "event_log_storage")
+    }
     assert given == {name: part for name, part in PRODUCTION_INSTANCE.items() if name not in OF_THE_CHART}
     assert PRODUCTION_INSTANCE["telemetry"] == {"enabled": VALUES["telemetry"]["enabled"]}
     assert PRODUCTION_INSTANCE["python_logs"]["python_log_level"] == VALUES["pythonLogs"]["pythonLogLevel"]
@@ -53,6 +57,29 @@ def test_the_instance_is_the_one_of_production() -> None:
         == PRODUCTION_INSTANCE["storage"]["custom"]["config"]["postgres_db"]["scheme"]
     )
     assert postgres["postgresqlParams"]["sslmode"] == "verify-full"
+
+
+def test_runs_and_events_are_stored_by_the_pooled_storage_in_the_charts_database() -> None:
+    chart = VALUES["postgresql"]
+    asked = {"run_storage": "PooledPostgresRunStorage", "event_log_storage": "PooledPostgresEventLogStorage"}
+    for section, name in asked.items():
+        given = VALUES["additionalInstanceConfig"][section]
+        assert (given["module"], given["class"]) == ("dagster_project.postgres_storage", name)
+        assert given["config"]["postgres_db"] == {
+            "scheme": chart["postgresqlScheme"],
+            "username": chart["postgresqlUsername"],
+            "password": {"env": "DAGSTER_PG_PASSWORD"},
+            "port": chart["service"]["port"],
+            "db_name": chart["postgresqlDatabase"],
+            "params": chart["postgresqlParams"],
+        }
+    # The host, which a deployment decides, is given to all three by Terraform.
+    outputs = (DEPLOY / "terraform" / "outputs.tf").read_text()
+    (values,) = re.findall(r'output "helm_values" \{\n(.*?)^\}', outputs, re.MULTILINE | re.DOTALL)
+    assert re.findall(
+        r"(\w+) += \{ config = \{ postgres_db = \{ hostname = local.database_host \}", values
+    ) == [*asked]
+    assert "postgresqlHost = local.database_host" in values
 
 
 def test_dagster_accepts_each_section_of_the_instance() -> None:
@@ -125,9 +152,15 @@ def find_chart() -> list[str]:
 def test_helm_renders_the_chart_with_our_values(tmp_path: Path) -> None:
     helm = shutil.which("helm")
     if helm is None:
-        pytest.skip("no Helm here, so the chart was not rendered with our values")
+        pytest.skip("no Helm here, so the chart was not rendered with our values: install Helm 3")
+    host = "db.example.sql.goog"
+    with_host = instance_of_chart(host)
     deployment: dict[str, Any] = {
-        "postgresql": {"postgresqlHost": "db.example.sql.goog"},
+        "postgresql": {"postgresqlHost": host},
+        "additionalInstanceConfig": {
+            name: {"config": {"postgres_db": {"hostname": host}}}
+            for name in ("run_storage", "event_log_storage")
+        },
         "computeLogManager": {"config": {"gcsComputeLogManager": {"bucket": "a-bucket"}}},
     }
     (tmp_path / "deployment.yaml").write_text(yaml.safe_dump(deployment))
@@ -137,12 +170,18 @@ def test_helm_renders_the_chart_with_our_values(tmp_path: Path) -> None:
     if done.returncode and re.search(
         r"no such host|dial tcp|looks like .* is not a valid chart", done.stderr
     ):
-        pytest.skip(f"the chart cannot be fetched here, so it was not rendered: {done.stderr.strip()[-200:]}")
+        pytest.skip(
+            "the chart cannot be fetched here, so it was not rendered: install it as "
+            f".local/charts/dagster. {done.stderr.strip()[-200:]}"
+        )
     assert done.returncode == 0, done.stderr
     rendered = [each for each in yaml.safe_load_all(done.stdout) if each]
     (instance,) = [each for each in rendered if each["metadata"]["name"] == "myproperty-dagster-instance"]
     found = yaml.safe_load(instance["data"]["dagster.yaml"])
     assert found["run_monitoring"] == PRODUCTION_INSTANCE["run_monitoring"]
+    for section in ("run_storage", "event_log_storage"):
+        assert found[section]["config"]["postgres_db"]["hostname"] == "db.example.sql.goog"
+        assert found[section] == with_host[section]
     assert found["run_launcher"]["class"] == "K8sRunLauncher"
     services = [each for each in rendered if each["kind"] == "Service"]
     assert {each["spec"].get("type", "ClusterIP") for each in services} == {"ClusterIP"}

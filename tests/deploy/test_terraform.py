@@ -23,7 +23,7 @@ def terraform() -> str:
     """The program, or the test is skipped."""
     found = shutil.which("terraform")
     if found is None:
-        pytest.skip("no Terraform here: its files were only read")
+        pytest.skip("no Terraform here, so its files were only read: install Terraform 1.9 or newer")
     return found
 
 
@@ -41,7 +41,10 @@ def test_the_files_are_valid(terraform: str, tmp_path: Path) -> None:
     folder = shutil.copytree(TERRAFORM, tmp_path / "terraform", ignore=shutil.ignore_patterns(".terraform*"))
     begun = run(terraform, folder, "init", "-backend=false", "-input=false", "-no-color")
     if begun.returncode and re.search("Failed to query available provider|could not connect", begun.stderr):
-        pytest.skip("the provider cannot be fetched here, so `terraform validate` did not run")
+        pytest.skip(
+            "the provider cannot be fetched here, so `terraform validate` did not run: install it in a "
+            "folder that `provider_installation` of ~/.terraformrc names"
+        )
     assert begun.returncode == 0, begun.stderr
     done = run(terraform, folder, "validate", "-no-color")
     assert done.returncode == 0, done.stdout + done.stderr
