@@ -55,6 +55,8 @@ def main() -> None:
     reads = count_reads(settings, sizes)
     _say(f"a build: {reads.statements} statements read {reads.tables} tables")
     _say(f"a build: {reads.bytes / readings:.0f} bytes a reading at most")
+    for name, rows, size in list_days(settings, sizes):
+        _say(f"{name}: {rows:.2f} rows a meter and date, {size:.0f} bytes a row")
     day = sizes["marts", "mart_energy_daily"]
     _say(f"a meter's day in mart_energy_daily: {day.bytes / day.rows:.0f} bytes")
     _say(f"PostgreSQL: {measure_oltp(settings):.0f} bytes a reading; {readings} readings measured")
@@ -68,6 +70,19 @@ def measure_tables(settings: Settings) -> dict[tuple[str, str], Size]:
             for schema, name, columns in _list_tables(connection)
             if "reading_date" in columns
         }
+
+
+def list_days(settings: Settings, sizes: dict[tuple[str, str], Size]) -> Iterator[tuple[str, float, float]]:
+    """Yield the tables by reading date without intervals: name, rows for each meter and date, bytes a row."""
+    with psycopg.connect(engines.dsn(settings, "warehouse")) as connection:
+        (meters,) = _row(connection, sql.SQL("select count(*) from raw.meters").format())
+        (dates,) = _row(
+            connection, sql.SQL("select count(distinct reading_date) from raw.meter_readings").format()
+        )
+        for schema, name, columns in _list_tables(connection):
+            size = sizes.get((schema, name))
+            if size and size.rows and not columns.keys() & {"reading_ts", "interval_seconds"}:
+                yield f"{schema}.{name}", size.rows / meters / dates, size.bytes / size.rows
 
 
 def measure_oltp(settings: Settings) -> float:

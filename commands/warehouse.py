@@ -46,7 +46,8 @@ def query(
 ) -> None:
     """Run one query on the published layers of the warehouse, as a login that can only read them.
 
-    That login is of the company that runs the platform, and sees every tenant.
+    That login is of the company that runs the platform, and sees every tenant. A table has the current name
+    behind each id; the other formats have the columns of the query alone.
     """
     ask(sql, format=format, output=output, limit=limit, reader=reader)
 
@@ -60,6 +61,7 @@ def ask(
     reader: str | None,
 ) -> None:
     """Run one statement as a reader, and print its rows or write them to a file."""
+    from data.raw.names import name_ids
     from data.raw.warehouse import open_warehouse
     from data.warehouse.readers import check_reader
 
@@ -67,14 +69,17 @@ def ask(
         raise typer.BadParameter("name the file to write in --output")
     if reader is not None:
         check_reader(reader)
-    warehouse = open_warehouse(get_settings())
+    settings = get_settings()
+    warehouse = open_warehouse(settings)
     try:
         found = warehouse.ask(sql, limit + 1, reader)
+        if is_cut := found.num_rows > limit:
+            found = found.slice(0, limit)
+        found = found.rename_columns(unique_names(found.column_names))
+        if format is OutputFormat.table and reader is None:
+            found = name_ids(warehouse, found, settings.dataset_prefix)
     finally:
         warehouse.close()
-    if is_cut := found.num_rows > limit:
-        found = found.slice(0, limit)
-    found = found.rename_columns(unique_names(found.column_names))
     if output is None:
         _print(found, format)
     else:

@@ -62,9 +62,9 @@ def list_licences(lock: Path, distributions: Iterable[metadata.Distribution]) ->
 
 def list_licences_of(engine: str) -> list[Row] | None:
     """Return the licences of an engine's environment; None if it is not installed."""
-    lock = ENGINES[engine][1]
-    finder = {"superset": find_superset, "emulator": find_emulator}[engine]
-    found = find_installed(finder(get_settings()).venv, lock)
+    settings, lock = get_settings(), ENGINES[engine][1]
+    base = find_superset(settings).venv if engine == "superset" else find_emulator(settings).venv
+    found = find_installed(base, lock)
     if found is None:
         return None
     (packages,) = found.glob("lib/python3.*/site-packages")

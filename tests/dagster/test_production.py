@@ -5,6 +5,7 @@ import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import dagster as dg
@@ -113,7 +114,12 @@ def write_instance_of_chart(folder: Path, dsn: str) -> None:
     """Write `dagster.yaml` as the chart does, but for the name, port and TLS of the database."""
     server = urlsplit(dsn)
     sections = instance_of_chart(str(server.hostname))
-    own = {"port": server.port, "db_name": server.path.lstrip("/"), "username": server.username, "params": {}}
+    own: dict[str, Any] = {
+        "port": server.port,
+        "db_name": server.path.lstrip("/"),
+        "username": server.username,
+        "params": {},
+    }
     for name in ("run_storage", "event_log_storage"):
         sections[name]["config"]["postgres_db"] |= own
     config = json.dumps(sections["run_storage"]["config"])

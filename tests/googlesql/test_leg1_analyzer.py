@@ -5,6 +5,7 @@ import re
 import pytest
 
 from commands import demo, quality
+from data.raw import names
 
 from .compile import Build
 from .engine import Column, GoogleSqlError, analyse, type_name
@@ -50,7 +51,13 @@ def test_tables_have_the_columns_and_types_of_their_contracts(bigquery_build: Bu
         assert sorted(made[path], key=str) == sorted(promised, key=str), node["name"]
 
 
-OF_COMMANDS = {"quality: dates": quality.DATES, "quality: runs": quality.RUNS, **demo.MARTS}
+AN_ID = ["4b0cd623-73f7-5ab2-b46f-98b64a5764ac"]
+OF_COMMANDS = {
+    "quality: dates": quality.DATES,
+    "quality: runs": quality.RUNS,
+    "query: names of ids": names.write_sql(dict.fromkeys(names.NAMED_BY, AN_ID)),
+    **demo.MARTS,
+}
 
 
 @pytest.mark.parametrize("name", OF_COMMANDS)

@@ -89,7 +89,7 @@ def test_a_table_that_is_as_its_model_says_is_not_altered(stages: Stages) -> Non
 
 def list_filters_set(build: Build) -> list[tuple[str, str]]:
     statements = [statement.sql for each in build.invocations for statement in each.statements]
-    return [found.group(1, 2) for sql in statements if (found := SET_FILTER.search(sql))]
+    return [(found[1], found[2]) for sql in statements if (found := SET_FILTER.search(sql))]
 
 
 def is_kept(name: str, row: dict[str, object]) -> bool:
