@@ -168,10 +168,11 @@ class Metrics:
             for name in _with_inputs(described, metric.lower()):
                 within = ((described[name].get("config") or {}).get("meta") or {}).get("adds_up_within")
                 dimension = f"{self._entity_of(described[name])}__{within}" if within else ""
-                one_value = rf"Dimension\(\s*['\"]{dimension}['\"]\s*\)\s*\}}\}}\s*=\s*'[^']*'\s*$"
+                # The whole condition: with an OR or a NOT beside it there would be several values.
+                one_value = rf"\s*\{{\{{\s*Dimension\(\s*['\"]{dimension}['\"]\s*\)\s*\}}\}}\s*=\s*'[^']*'\s*"
                 if not within or dimension in grouped:
                     continue
-                if not any(re.search(one_value, each.lower(), re.IGNORECASE) for each in asked.where):
+                if not any(re.fullmatch(one_value, each.lower(), re.IGNORECASE) for each in asked.where):
                     raise AmbiguousSum(
                         f"{metric} adds up within one {within} only: add {dimension} to --group-by, or "
                         f"""filter by --where "{{{{ Dimension('{dimension}') }}}} = '...'"."""

@@ -212,6 +212,11 @@ def test_one_currency_may_be_asked_for_by_a_filter(asked: Asked) -> None:
     euros = "{{ Dimension('resident_date__currency') }} = 'EUR'"
     (row,) = asked.query("outstanding_amount,overpaid_amount", "metric_time__year", euros)
     assert amounts([row]) == {(): receivables(asked.dsn, "currency")["EUR",]}
+    for several in (f"{euros} or {euros.replace('EUR', 'USD')}", f"not {euros}", f"1 = 1 or {euros}"):
+        with pytest.raises(AmbiguousSum):
+            asked.query("outstanding_amount", "metric_time__year", several)
+    (row,) = asked.query("outstanding_amount,overpaid_amount", "metric_time__year", euros, "1 = 1")
+    assert amounts([row]) == {(): receivables(asked.dsn, "currency")["EUR",]}
 
 
 def test_each_sum_of_amounts_says_within_what_it_adds_up(asked: Asked) -> None:

@@ -1,5 +1,7 @@
 """The seed of the readers and the rule of each view of `bi`; in `tests/end_to_end` is who sees what."""
 
+import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,16 +94,59 @@ def test_every_view_has_a_rule() -> None:
 def test_dbt_refuses_a_view_without_a_rule(
     warehouse: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    rule = "where {{ for_readers_of('a.tenant_id') }}"
+    united = f"with u as (select 1 union all select (2) where true) select * from u as a {rule}\n"
     for code, is_refused in (
         ("select 1", True),
-        ("select 1 -- for_readers_of", True),
+        (f"select 1 -- {rule}", True),
+        (f"select 1 /* {rule} */", True),
+        (f"select 1 {{# {rule} #}}", True),
+        (f"{rule} or true", True),
+        (f"select 1 {rule} or true", True),
+        (f"select 1 {rule} limit 1", True),
+        (f"select 1 where true or 1 = 1 and exists (select 1 {rule})", True),
+        (f"select * from b as a union all select * from a {rule}", True),
+        ("select 1 where {{ for_readers_of('\\'*\\'') }}", True),
+        ("select 1 where {{ for_readers_of('a.property_id') }}", True),
+        (united, False),
         ("select 1 where {{ for_readers_of('tenant_id') }}", False),
         ("select 1 where {{ for_readers_of_all() }}", False),
     ):
-        words = ["run-operation", "refuse_without_readers", "--args", f"{{raw_code: {code!r}}}"]
+        words = ["run-operation", "refuse_without_readers", "--args", json.dumps({"raw_code": code})]
         run = run_dbt(warehouse, tmp_path, words, None, None)
         assert run.success is not is_refused, code
     assert "who may read its rows" in capsys.readouterr().out
+
+
+UNRULED = (
+    "{{ config(contract={'enforced': false}) }} select cast('t' as {{ sql_type('string') }}) as tenant_id"
+)
+RULED = "with a as (" + UNRULED + ") select * from a where {{ for_readers_of('tenant_id') }}"
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        ("models/bi/leak.sql", UNRULED, "who may read its rows"),
+        ("models/marts/leak.sql", "{{ config(schema='bi') }} " + UNRULED, "who may read its rows"),
+        ("models/bi/leak.sql", "{{ config(materialized='table') }} " + RULED, "is a view, and not 'table'"),
+        ("seeds/leak.csv", "tenant_id\nt\n", "leak cannot be in `bi`"),
+    ],
+)
+def test_no_file_of_the_project_brings_rows_past_the_rule(
+    warehouse: str, tmp_path: Path, file: str, text: str, said: str
+) -> None:
+    project = tmp_path / "warehouse"
+    shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns("target", "logs", "__pycache__"))
+    (project / file).write_text(text)
+    (project / "seeds" / "leak.yml").write_text("seeds: [{name: leak, config: {schema: bi}}]\n")
+    if not file.startswith("seeds"):
+        (project / "seeds" / "leak.yml").unlink()
+    run = run_dbt(warehouse, tmp_path / "target", ["build", "--select", "leak"], None, None, project=project)
+    assert not run.success and said in str(run.failures)
+    with psycopg.connect(warehouse) as connection:
+        assert connection.execute("select to_regclass('bi.leak')").fetchone() == (None,)
 
 
 @pytest.mark.engine

@@ -2,6 +2,10 @@
 
 {% macro generate_schema_name(custom_schema_name, node) -%}
     {#- Only the custom name: `core`, not `<target schema>_core`; the prefix separates environments. -#}
+    {%- if custom_schema_name == 'bi' and node.resource_type != 'model' -%}
+        {{ exceptions.raise_compiler_error(
+            node.name ~ " cannot be in `bi`: every reader would see all of it. Let a view read it.") }}
+    {%- endif -%}
     {%- if custom_schema_name is none -%}
         {{ target.schema }}
     {%- else -%}

@@ -31,12 +31,34 @@
 {%- endmacro %}
 {% macro postgres__asking_reader() -%} session_user {%- endmacro %}
 
-{% macro refuse_without_readers(raw_code) -%}
-    {#- A view of `bi` without a rule would show every tenant to every reader. -#}
-    {%- if not modules.re.search('where {{ for_readers_of(_all)?[(]', raw_code) -%}
+{% macro refuse_in_bi_without_readers(model) -%}
+    {#- Asked of every model, wherever its file is: a schema is readable by every reader. -#}
+    {%- if model.config.schema == 'bi' -%}
+        {{ refuse_without_readers(model.raw_code, model.config.materialized) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro refuse_without_readers(raw_code, materialized='view') -%}
+    {#- A relation of `bi` without a rule would show every tenant to every reader. So it is a view, since a table keeps
+        the rows that dbt may read, and its whole code is one SELECT whose last words are the rule: a rule in a comment,
+        in one branch of a union or before an OR lets other rows through. -#}
+    {%- set code = modules.re.sub('(?s)[{]#.*?#[}]|/[*].*?[*]/|--[^\\n]*', '', raw_code) -%}
+    {%- set rule = "\\swhere [{][{] for_readers_of([(]'([a-z_]+[.])?tenant_id'[)]|_all[(][)]) [}][}]\\s*$" -%}
+    {%- set rest = namespace(code=modules.re.sub(rule, '', code)) -%}
+    {%- set has_rule = rest.code != code -%}
+    {%- for _ in range(50) -%}
+        {%- set rest.code = modules.re.sub('[(][^()]*[)]', '', rest.code) -%}
+    {%- endfor -%}
+    {%- if not has_rule or modules.re.search('(?i)\\b(union|except|intersect|limit|where)\\b', rest.code) -%}
         {{ exceptions.raise_compiler_error(
             "The view says not who may read its rows: end it with `where {{ for_readers_of('...tenant_id') }}`, or with "
-            ~ "`where {{ for_readers_of_all() }}` for rows of no tenant.") }}
+            ~ "`where {{ for_readers_of_all() }}` for rows of no tenant. Other conditions and unions go into an "
+            ~ "expression before it.") }}
+    {%- endif -%}
+    {%- if materialized != 'view' -%}
+        {{ exceptions.raise_compiler_error(
+            "What is in `bi` is a view, and not '" ~ materialized ~ "': a table has the rows that dbt may read, for "
+            ~ "every reader.") }}
     {%- endif -%}
 {%- endmacro %}
 
