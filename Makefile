@@ -17,7 +17,7 @@ FAST := not engine and not emulator and not slow
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-bi soak chaos fuzz dev bi lint lint-python lint-layout lint-sql format bench docs model-docs quality-docs screenshots slim lock sbom audit down clean
+.PHONY: help demo test test-fast test-bi browser soak chaos fuzz dev bi lint lint-python lint-layout lint-sql format bench docs model-docs quality-docs screenshots slim lock sbom audit down clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,9 +45,15 @@ test: $(DEV) ## all tests: the longest first, the fast ones fill the gaps at the
 test-fast: $(DEV) ## the tests that need no engine
 	@$(BIN)/pytest -q -n 2 --no-loadscope-reorder -m "$(FAST)"
 
-test-bi: $(DEV) ## the dashboards in a browser: installs Superset (850 MB) and needs Chromium
-	@$(BIN)/python -c 'from myproperty.engines.environment import find_superset; from myproperty.settings import get_settings; find_superset(get_settings()).install()'
+test-bi: browser ## the dashboards in a browser
 	@$(BIN)/pytest -q tests/test_dashboards.py tests/end_to_end/test_dashboards.py
+
+# Without the rights to install Chromium, or without Debian's packages, the tests of a browser say that they were skipped.
+browser: $(DEV) ## install what the dashboards' tests need: Superset (850 MB) and, as root on Debian, Chromium (400 MB)
+	@command -v chromium > /dev/null || command -v google-chrome > /dev/null || { apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium > /dev/null; } || \
+		echo "Chromium was not installed" >&2
+	@$(BIN)/python -c 'from myproperty.engines.environment import find_superset; from myproperty.settings import get_settings; find_superset(get_settings()).install()'
 
 soak: $(DEV) ## plant every fault of the table into the real job, run a hundred unusual days, rebuild the warehouse, split a failed backfill, let sixty days pass (hours)
 	@$(BIN)/python -W ignore -m tests.soak.trials

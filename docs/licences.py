@@ -53,10 +53,11 @@ def licences_page() -> str:
 
 def list_licences(lock: Path, distributions: Iterable[metadata.Distribution]) -> list[Row]:
     """Return the pins of a lock that are installed, by name, with their licences."""
-    installed = {_normalise(each.name): each for each in distributions}
-    pins = {_normalise(name): version for name, version in _PIN.findall(lock.read_text())}
+    # A lock may pin two versions of a package, each for some machines.
+    pins = {(_normalise(name), version) for name, version in _PIN.findall(lock.read_text())}
+    installed = [(_normalise(each.name), each) for each in distributions]
     return sorted(
-        (name, version, read_licence(installed[name])) for name, version in pins.items() if name in installed
+        (name, each.version, read_licence(each)) for name, each in installed if (name, each.version) in pins
     )
 
 

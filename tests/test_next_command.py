@@ -68,6 +68,7 @@ OTHERS = {
     "down",
     "dsn",
     "inspect",
+    "metrics export",
     "metrics list",
     "metrics query",
     "metrics values",
