@@ -14,9 +14,9 @@ import pytest
 from typer.testing import CliRunner
 
 from commands.main import app
-from dagster_project.build import build_defs
 from dagster_project.defs.exports.jobs import NOT_SET
-from dagster_project.environments import AUTOMATIONS
+from dagster_project.defs.exports.jobs import exports as exports_job
+from dagster_project.defs.exports.schedules import exports_daily
 from dagster_project.resources.platform import Platform as Resource
 from data.raw import exports
 from data.raw.warehouse import open_warehouse
@@ -36,9 +36,8 @@ def with_exports(platform: Platform, url: str | None) -> Settings:
 
 
 def run_job(settings: Settings, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
-    definitions = build_defs(settings=settings, resources={"platform": Resource(settings)})
-    job = definitions.resolve_job_def("exports")
-    return job.execute_in_process(instance=instance, raise_on_error=False)
+    resources = {"platform": Resource(settings)}
+    return exports_job.execute_in_process(instance=instance, resources=resources, raise_on_error=False)
 
 
 @pytest.fixture
@@ -118,10 +117,8 @@ def test_the_schedule_asks_for_a_run_only_where_a_folder_is_set(
 ) -> None:
     for url in (None, str(tmp_path)):
         settings = with_exports(platform, url)
-        schedule = build_defs(settings=settings).get_schedule_def("exports_daily")
-        assert schedule.cron_schedule == AUTOMATIONS["exports_daily"].cron
         with dg.build_schedule_context(instance, resources={"platform": Resource(settings)}) as context:
-            tick = schedule.evaluate_tick(context)
+            tick = exports_daily.evaluate_tick(context)
         assert [bool(tick.run_requests), tick.skip_message] == [bool(url), None if url else NOT_SET]
     assert run_job(with_exports(platform, None), instance).success
     assert list(tmp_path.iterdir()) == []

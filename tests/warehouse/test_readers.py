@@ -124,29 +124,42 @@ UNRULED = (
 RULED = "with a as (" + UNRULED + ") select * from a where {{ for_readers_of('tenant_id') }}"
 
 
-@pytest.mark.engine
-@pytest.mark.parametrize(
-    ("file", "text", "said"),
-    [
-        ("models/bi/leak.sql", UNRULED, "who may read its rows"),
-        ("models/marts/leak.sql", "{{ config(schema='bi') }} " + UNRULED, "who may read its rows"),
-        ("models/bi/leak.sql", "{{ config(materialized='table') }} " + RULED, "is a view, and not 'table'"),
-        ("seeds/leak.csv", "tenant_id\nt\n", "leak cannot be in `bi`"),
-    ],
-)
-def test_no_file_of_the_project_brings_rows_past_the_rule(
-    warehouse: str, tmp_path: Path, file: str, text: str, said: str
-) -> None:
-    project = tmp_path / "warehouse"
+# What must not get into `bi`, and what is said.
+LEAKS = {
+    "models/bi/without_rule.sql": (UNRULED, "who may read its rows"),
+    "models/marts/from_elsewhere.sql": ("{{ config(schema='bi') }} " + UNRULED, "who may read its rows"),
+    "models/bi/stored.sql": ("{{ config(materialized='table') }} " + RULED, "is a view, and not 'table'"),
+}
+
+
+def copy_project(folder: Path) -> Path:
+    project = folder / "warehouse"
     shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns("target", "logs", "__pycache__"))
-    (project / file).write_text(text)
-    (project / "seeds" / "leak.yml").write_text("seeds: [{name: leak, config: {schema: bi}}]\n")
-    if not file.startswith("seeds"):
-        (project / "seeds" / "leak.yml").unlink()
-    run = run_dbt(warehouse, tmp_path / "target", ["build", "--select", "leak"], None, None, project=project)
-    assert not run.success and said in str(run.failures)
+    return project
+
+
+@pytest.mark.engine
+def test_no_model_brings_rows_past_the_rule(warehouse: str, tmp_path: Path) -> None:
+    project = copy_project(tmp_path)
+    for file, (text, said) in LEAKS.items():
+        (project / file).write_text(text)
+        words = ["build", "--select", Path(file).stem]
+        run = run_dbt(warehouse, tmp_path / "target", words, None, None, project=project)
+        assert not run.success and said in str(run.failures), file
+        (project / file).unlink()
+    names = [Path(file).stem for file in LEAKS]
     with psycopg.connect(warehouse) as connection:
-        assert connection.execute("select to_regclass('bi.leak')").fetchone() == (None,)
+        found = connection.execute("select relname from pg_class where relname = any (%s)", (names,))
+        assert found.fetchall() == []
+
+
+@pytest.mark.engine
+def test_no_seed_brings_rows_past_the_rule(warehouse: str, tmp_path: Path) -> None:
+    project = copy_project(tmp_path)
+    (project / "seeds" / "leak.csv").write_text("tenant_id\nt\n")
+    (project / "seeds" / "leak.yml").write_text("seeds: [{name: leak, config: {schema: bi}}]\n")
+    run = run_dbt(warehouse, tmp_path, ["build", "--select", "leak"], None, None, project=project)
+    assert not run.success and "leak cannot be in `bi`" in str(run.failures)
 
 
 @pytest.mark.engine
