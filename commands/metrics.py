@@ -114,7 +114,7 @@ def export(
         list[str] | None, typer.Argument(metavar="NAME...", help="Saved queries; all without a name.")
     ] = None,
     *,
-    to: Annotated[
+    folder: Annotated[
         str | None, typer.Option(metavar="URL", help="Folder or bucket instead of MYPROPERTY_EXPORT_URL.")
     ] = None,
     reader: AsReader = None,
@@ -126,9 +126,9 @@ def export(
     from data.raw.exports import export_saved_queries
 
     settings = get_settings()
-    url = to or settings.export_url
+    url = folder or settings.export_url
     if url is None:
-        raise typer.BadParameter("name a folder in --to, or set MYPROPERTY_EXPORT_URL")
+        raise typer.BadParameter("name a place in --folder, or set MYPROPERTY_EXPORT_URL")
     done = export_saved_queries(
         settings,
         url,

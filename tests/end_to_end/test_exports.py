@@ -166,9 +166,9 @@ def test_the_command_does_the_same_and_names_what_is_missing(
     runner = CliRunner()
     refused = runner.invoke(app, ["metrics", "export"])
     assert refused.exit_code == 2 and "MYPROPERTY_EXPORT_URL" in refused.output
-    refused = runner.invoke(app, ["metrics", "export", "bills", "--to", str(tmp_path)])
+    refused = runner.invoke(app, ["metrics", "export", "bills", "--folder", str(tmp_path)])
     assert refused.exit_code == 1 and "bills_by_month" in refused.output
     assert list(tmp_path.iterdir()) == []
-    done = runner.invoke(app, ["metrics", "export", "bills_by_month", "--to", str(tmp_path)])
+    done = runner.invoke(app, ["metrics", "export", "bills_by_month", "--folder", str(tmp_path)])
     assert done.exit_code == 0, done.output
     assert sorted(path.suffix for path in (tmp_path / "bills_by_month").iterdir()) == [".csv", ".parquet"]
