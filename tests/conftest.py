@@ -35,7 +35,7 @@ DatabaseMaker = Callable[[str], AbstractContextManager[str]]
 
 # Folders of tests that share one expensive session fixture: one worker runs all of them, each marked `slow`.
 # Minutes on two quiet cores; only the order of the scopes depends on them.
-FOLDERS = {"tests/googlesql": 5.0, "tests/end_to_end": 7.0}
+FOLDERS = {"tests/googlesql": 5.0, "tests/end_to_end": 5.0}
 # Of its folder: what it needs is being installed while the others run.
 LAST = "tests/end_to_end/test_dashboards.py"
 # Modules of `tests/end_to_end` that break the platform and run it again are a scope of their own: another
