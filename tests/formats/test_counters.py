@@ -209,3 +209,27 @@ def test_energy_over_gaps_of_a_dial_is_no_counter(tmp_path: Path) -> None:
     declared = mapping(READING, values=[dial], label=None, interval_minutes=60, timezone="Etc/GMT")
     (channel,) = inspect(path, mapping=declared)["channels"]
     assert Decimal(channel["total"]) == sum(steps[1:])
+
+
+# Drawn at random, one of twenty thousand days: their few falls are full periods apart.
+CHANCE = {
+    "hours": (
+        60,
+        "202 651 687 44 93 234 916 711 834 30 651 343 692 190 330 635 677 436 439 300 525 705 793 956",
+    ),
+    "three hours, slowly": (
+        180,
+        "389 294 334 346 580 724 1071 1105 2606 2673 2683 3141 3566 4466 6501 5140 8183 4688 8688 6344 12657"
+        " 4333 4974 4455",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", CHANCE)
+def test_falls_at_full_periods_by_chance_are_no_counter(tmp_path: Path, kind: str) -> None:
+    minutes, texts = CHANCE[kind]
+    values = [Decimal(text) / 1000 for text in texts.split()]
+    (tmp_path / "export.csv").write_text(write(values, minutes))
+    fields = mapping(READING, interval_minutes=minutes, timezone="Etc/GMT")
+    (channel,) = inspect(tmp_path / "export.csv", mapping=fields)["channels"]
+    assert Decimal(channel["total"]) == sum(values)

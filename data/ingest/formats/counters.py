@@ -30,6 +30,8 @@ MANY_RISES = 16
 MOST_FALLS, MANY_FALLS = 0.95, 10
 # What a counter shows after its reset, in steps from row to row. Steps differ, unlike those of row numbers.
 LEAST_FIRST, MOST_FIRST, MIN_SPREAD = 0.25, 4.0, 0.05
+# What chance may do: one of 400,000 registers. Use that changes slowly has few falls too.
+MIN_BITS, MOST_BITS_OF_FEW = 18.5, 14.0
 # Longer rows are too few in a day: use falls each night.
 MAX_LENGTH_US = 3 * HOUR_US
 
@@ -148,13 +150,26 @@ class CounterGuard:
             & (first <= MOST_FIRST * rise)
             & (spread > (MIN_SPREAD * rise) ** 2)
         )
+        few = _count_bits_of_few(falls, rises)
         found = np.zeros(len(falls))
         for period in PERIODS_US:
             others = spans - state[f"spans_of_{period}"]
             is_regular = others <= np.where(spans >= MANY_FALLS, np.maximum((1 - MOST_FALLS) * spans, 1), 0)
             is_regular &= (period >= 2 * length) & ((length <= MAX_LENGTH_US) | (period == WEEK_US))
-            found[is_counter & is_regular] = period
+            # So many bits say that the falls lie on the period by chance, and that there are so few of them.
+            of_spans = state[f"spans_of_{period}"] * np.log2(period / np.maximum(length, 1))
+            found[is_counter & is_regular & (of_spans + few >= MIN_BITS)] = period
         return found
+
+
+def _count_bits_of_few(falls: Floats, rises: Floats) -> Floats:
+    """Return how unlikely so few falls are if each value may be in any order, as -log2 of a bound.
+
+    The number of falls among values in random order has the mean (n - 1) / 2 and the variance (n + 1) / 12.
+    """
+    count = falls + rises + 1
+    apart = np.maximum((count - 1) / 2 - falls, 0)
+    return np.asarray(np.minimum(apart**2 / ((count + 1) / 12) / 2 / np.log(2), MOST_BITS_OF_FEW))
 
 
 @dataclass(frozen=True)
