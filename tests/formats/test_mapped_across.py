@@ -200,7 +200,7 @@ def test_a_repeated_header_is_skipped_and_another_one_refused(tmp_path: Path) ->
             r"\$value that of the only value",
         ),
         ({"across": 1, "columns": {"date": "$above", "time": 1}}, "stand before those of across"),
-        ({"format": "mapped_json", "rows": "$"}, "JSON has no day, across"),
+        ({"format": "mapped_json", "rows": "$"}, "JSON and XML have no day, across"),
     ],
 )
 def test_a_mapping_says_what_stands_above_the_cells(changes: dict[str, Any], words: str) -> None:

@@ -22,7 +22,7 @@ from data.ingest.schema import (
 )
 
 # Units of a quantity that flows one way. Power is not among them: it would have to be integrated.
-AMOUNTS = (*KWH_PER_UNIT_POWER_OF_TEN, "m3", "ft3", "l", "gal_us", "gal_imp", "therm", "Btu")
+AMOUNTS = (*KWH_PER_UNIT_POWER_OF_TEN, "m3", "ft3", "l", "gal_us", "gal_imp", "therm", "Btu", "GJ", "MJ")
 _LIMIT = Decimal(10) ** 11
 
 

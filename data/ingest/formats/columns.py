@@ -39,7 +39,7 @@ UNITS: dict[str, str] = {
         *KWH_PER_UNIT_POWER_OF_TEN,
         *KVARH_PER_UNIT_POWER_OF_TEN,
         *("W", "kW", "MW", "VA", "kVA", "MVA", "VAh", "kVAh", "MVAh", "var", "kvar", "Mvar"),
-        *("V", "kV", "A", "kA", "pf", "m3", "ft3", "l", "gal_us", "gal_imp", "therm", "Btu"),
+        *("V", "kV", "A", "kA", "pf", "m3", "ft3", "l", "gal_us", "gal_imp", "therm", "Btu", "GJ", "MJ"),
     )
 } | {
     **{"m³": "m3", "ft³": "ft3", "therms": "therm"},

@@ -73,6 +73,10 @@ class Member:
     blocks: Iterator[bytes]
 
 
+_DEFAULT_SHEET = re.compile(
+    r"(sheet|tabelle|feuil|hoja|foglio|blad|ark|munka|list|arkusz|planilha|taul(ukko)?)? ?1?", re.I
+)
+_ENDING = re.compile(r"(\.(csv|tsv|txt|dat|log|json|xml|xlsx|xlsb|xls|ods|gz|zip))+$", re.I)
 # A line of several words; the readings of a sheet begin below it.
 _HEADER = re.compile(rb"[^,]*[A-Za-z\x80-\xff][^,]*(,[^,]*)+")
 _ROWS_ABOVE_HEADER = 20
@@ -269,6 +273,16 @@ def _open_packed_sheets(path: Path, name: str, chunks: Iterator[bytes], form: Te
             raise refuse(path, None, "FILE-ARCHIVE", f"{name!r} is an archive inside an archive")
         for sheet in _open_sheets(path, Path(workbook.name), form):
             yield Member(f"{name}: {sheet.name}", sheet.blocks)
+
+
+def strip_name(name: str) -> str:
+    """Return the name of a file, member or sheet without its folder and ending."""
+    file, _, sheet = name.rpartition(": ")
+    if file and _DEFAULT_SHEET.fullmatch(sheet):
+        # Of a workbook in an archive the file has the name, unless its sheets have names of their own.
+        file, sheet = "", file
+    stem = _ENDING.sub("", sheet.replace("\\", "/").rpartition("/")[2])
+    return f"{strip_name(file)} {stem}" if file else stem
 
 
 def _is_litter(info: zipfile.ZipInfo) -> bool:

@@ -25,6 +25,16 @@ _NOT_READ: tuple[tuple[str, str], ...] = (
     (r"(?is)<!doctype html|<html", "the file is an HTML page, probably an error page saved as a file"),
     (r"PAR1", "the archive holds a Parquet file, which is compressed already: send it without the archive"),
     (r"%PDF", "the file is a PDF document"),
+    (
+        r"MEPM[DL][0-9]{2},",
+        "the file is CMEP, which has all values of a register in one row: ask the sender for Green Button, "
+        "or for a table with a row for each interval",
+    ),
+    (
+        r"(?s)/[A-Za-z]{3}[0-9].{0,20000}?\nP\.0[12]\(",
+        "the file is the readout of a meter with a load profile (IEC 62056-21), whose values have no times "
+        "of their own: save it as a table by the program that read the meter",
+    ),
 )
 
 
@@ -73,7 +83,10 @@ def find_format(path: Path, name: str) -> FileFormat:
 
 def _describe_unknown(text: str) -> str:
     if text.startswith("<"):
-        return "the XML is neither Green Button (ESPI) nor aseXML"
+        return (
+            "the XML is neither Green Button (ESPI) nor aseXML; a mapping of mapped_xml can describe it, and "
+            "`--suggest-mapping` proposes one"
+        )
     if text.startswith(("{", "[")):
         return "the JSON is not from a supported portal; a mapping of mapped_json can describe it"
     if _is_table(text):

@@ -57,6 +57,11 @@ def iter_leaves(path: Path, member: Member, *, ends_arrays: bool = False) -> Ite
         raise refuse(path, None, "FILE-CUT", "the document ends before its last bracket")
 
 
+def iter_json_leaves(path: Path, member: Member) -> Iterator[Leaf]:
+    """Do the same as `iter_leaves`, with the ends of arrays."""
+    return iter_leaves(path, member, ends_arrays=True)
+
+
 class _refuse_on_errors:
     """Turn errors of the parser into refusals."""
 

@@ -144,7 +144,9 @@ class Checks:
         self._line = self._line or int(table.lines[0])
         self._dates.follow(table)
         for place, grouped in self._grouped.items():
-            plain = write_plain_texts(table.take_column(place), self._units.get(place))
+            texts = table.take_column(place)
+            has_marks = self._layout.mapping.brackets == "mark"
+            plain = write_plain_texts(texts, self._units.get(place), has_marks=has_marks)
             # Numbers of another unit are no larger and no smaller than these.
             grouped.add(
                 plain.texts if plain.powers is None else plain.texts.filter(pa.array(plain.powers == 0))

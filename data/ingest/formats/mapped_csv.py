@@ -31,7 +31,7 @@ from data.ingest.formats.columns import (
     parse_decimals,
     to_mask,
 )
-from data.ingest.formats.container import Member, cut_lines, refuse
+from data.ingest.formats.container import Member, cut_lines, refuse, strip_name
 from data.ingest.formats.format import FileFormat, MappingUse
 from data.ingest.formats.mapped_across import Across, find_across
 from data.ingest.formats.mapped_checks import Checks, check_day
@@ -48,6 +48,7 @@ from data.ingest.formats.mapped_numbers import (
 from data.ingest.formats.mapped_table import RowTable, split_block
 from data.ingest.formats.mapped_tables import Tables
 from data.ingest.formats.mapped_times import NO_TIME, SKIPPED, RowTimes, TimeColumns
+from data.ingest.formats.mapped_years import choose_year
 from data.ingest.formats.mapping import CsvMapping
 from data.ingest.formats.mapping_values import ENERGY_OF_POWER, Amount, Day, Value
 from data.ingest.formats.sum_guard import Floats
@@ -62,25 +63,31 @@ SKIPPED_IDLE = "without a value in the hour that the clocks skip"
 
 def iter_batches(path: Path, member: Member, part: int, mapping: CsvMapping) -> Iterator[Batch]:
     """Yield the readings of one text, one batch for each block of about 1 MiB. Raises `RefusedFile`."""
+    if mapping.year is not None:
+        mapping = mapping.model_copy(update={"year": choose_year(path, member, part, mapping.year)})
     # A table may start like a document, which comes without cuts at line ends.
     blocks = cut_lines(path, member.blocks)
+    if mapping.delimiter == " ":
+        blocks = map(_join_blanks, blocks)
     across: Across | None = None
     if mapping.across is None:
         layout, rest, line = find_layout(path, blocks, mapping)
     else:
         across, rest, line = find_across(path, blocks, mapping)
         layout, mapping = across.layout, across.layout.mapping
+    name = strip_name(member.name) if mapping.uses_name else None
+    split, layout = layout, layout if name is None else layout.add_name()
     readers = [_Reader(path, replace(layout, mapping=block), part) for block in mapping.split_blocks()]
     tables = Tables(path, layout, TimeColumns(layout))
     for block in itertools.chain([rest], blocks):
         if block:
             rejections = Rejections()
             found = (
-                [split_block(block, line, layout, rejections, tables.find_title)]
+                [split_block(block, line, split, rejections, tables.find_title)]
                 if across is None
                 else across.split(block, line, rejections)
             )
-            for table in found:
+            for table in found if name is None else (one.add_text(name) for one in found):
                 yield from _read_by_all(readers, tables, across, table, rejections)
             line += block.count(b"\n")
     for reader in readers:
@@ -274,7 +281,7 @@ class _Reader:
     def _parse_numbers(self, texts: pa.Array, amount: Amount) -> tuple[pa.Array, Mask]:
         """Return (plain decimal numbers, not of the declared form); null if there is no value."""
         decimal, thousands = self._mapping.decimal, self._mapping.thousands
-        plain = write_plain_texts(texts, amount.unit)
+        plain = write_plain_texts(texts, amount.unit, has_marks=self._mapping.brackets == "mark")
         texts = plain.texts
         if self._mapping.no_value:
             words = pa.array([word.strip().lower() for word in self._mapping.no_value])
@@ -283,7 +290,10 @@ class _Reader:
         if thousands is not None:
             # Groups have three digits: with a comma between thousands, 1,5 is not 15.
             mark, point = re.escape(thousands), re.escape(decimal)
-            grouped = rf"^[+-]?[1-9][0-9]{{0,2}}({mark}[0-9]{{3}})+({point}[0-9]*)?$"
+            grouped = (
+                rf"^[+-]?([1-9][0-9]{{0,2}}({mark}[0-9]{{3}})+|[1-9][0-9]?({mark}[0-9]{{2}})+{mark}[0-9]{{3}})"
+                rf"({point}[0-9]*)?$"
+            )
             has_mark = to_mask(pc.match_substring(texts, thousands))
             wrong |= has_mark & ~to_mask(pc.match_substring_regex(texts, grouped))
             texts = pc.replace_substring(texts, thousands, "")
@@ -404,6 +414,11 @@ class _Reader:
             return row_quality.take(pa.array(np.repeat(np.arange(len(table.lines)), len(cells))))
         flags = [table.take_column(place + day.quality_offset) for place in cells]
         return self._translate_qualities(pa.concat_arrays(flags)).take(pa.array(order))
+
+
+def _join_blanks(block: bytes) -> bytes:
+    """Write one blank between the fields of a table whose columns stand below each other."""
+    return re.sub(rb"(?m)^ +| +$", b"", re.sub(rb"[ \t]+", b" ", block))
 
 
 def _find_windows(mapping: CsvMapping, value: Value) -> Windows | None:

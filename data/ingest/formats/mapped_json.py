@@ -8,7 +8,8 @@ nothing. `line` is the place of a row, counted from 1.
 import csv
 import io
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ from data.ingest.formats import mapped_csv
 from data.ingest.formats.columns import Batch
 from data.ingest.formats.container import READ_BYTES, Member, refuse
 from data.ingest.formats.format import FileFormat, MappingUse
-from data.ingest.formats.json_events import END, iter_leaves, to_text
+from data.ingest.formats.json_events import END, Leaf, iter_json_leaves, iter_leaves, to_text
 from data.ingest.formats.mapping import CELL, KEY, CsvMapping
 
+# Yields the values of a document as `iter_leaves` does, with the ends of arrays.
+IterLeaves = Callable[[Path, Member], Iterator[Leaf]]
 # Values of lists beside each other, which are held in memory.
 MAX_LIST_VALUES = 2_000_000
 # Paths that a refusal names, so that a person sees what the file has instead.
@@ -27,14 +30,21 @@ MAX_NAMED_PATHS = 20
 
 
 def iter_batches(
-    path: Path, member: Member, part: int, mapping: CsvMapping, same: Mapping[str, str] | None = None
+    path: Path,
+    member: Member,
+    part: int,
+    mapping: CsvMapping,
+    same: Mapping[str, str] | None = None,
+    *,
+    leaves: IterLeaves | None = None,
 ) -> Iterator[Batch]:
     """Yield the readings of one text in batches. Raises `RefusedFile`.
 
-    `same` has columns that must have the same text in each row, so that other rows refuse the file.
+    `same` has columns that must have the same text in each row, so that other rows refuse the file. `leaves`
+    yields the values of a document that is no JSON.
     """
     assert mapping.rows is not None
-    rows = JsonRows(path, mapping.rows, mapping.list_columns(), same or {})
+    rows = JsonRows(path, mapping.rows, mapping.list_columns(), same or {}, leaves=leaves)
     table = Member(member.name, rows.iter_csv(member))
     as_csv = mapping.model_copy(update={"format": "mapped_csv", "rows": None})
     try:
@@ -63,13 +73,24 @@ FORMAT = FileFormat(
 class JsonRows:
     """The rows of a document at the path `rows`, as CSV with a header: their values at `columns`.
 
-    Columns that are lists, such as `$.times[*]`, are beside each other: a row for each place in them. Rows
+    Columns that are lists, such as `$.times[*]`, or `import[*]` in a row, are beside each other: a row for
+    each place in them. Rows
     are the elements of an array or, with `.*` at the end, the members of an object: `$key` is the place or
     the key of each, and `$value` a row that is one value.
     """
 
-    def __init__(self, path: Path, rows: str, columns: Sequence[str | int], same: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        rows: str,
+        columns: Sequence[str | int],
+        same: Mapping[str, str],
+        *,
+        leaves: IterLeaves | None = None,
+    ) -> None:
         self._path = path
+        self._leaves = leaves or iter_json_leaves
+        self._plain_leaves = leaves or iter_leaves
         self._same = same
         self._has_members = rows.endswith(".*")
         self._row = _to_key(rows.removesuffix(".*"))
@@ -81,6 +102,8 @@ class JsonRows:
         self._places: dict[int, str | int] = {}
         self._outside: dict[str, str | int] = {}
         self._lists: dict[str, str | int] = {}
+        # Lists beside each other inside a row.
+        self._row_lists: dict[str, str] = {}
         for column in self._columns:
             if isinstance(column, int):
                 self._places[column] = column
@@ -88,6 +111,8 @@ class JsonRows:
                 continue
             elif column.startswith("$") and column.endswith("[*]"):
                 self._lists[_to_key(column)] = column
+            elif column.endswith("[*]"):
+                self._row_lists[f"{self._row}.{_to_key(column)}" if self._row else _to_key(column)] = column
             elif column.startswith("$"):
                 self._outside[_to_key(column)] = column
             else:
@@ -115,6 +140,8 @@ class JsonRows:
     def _find_rows(self, member: Member) -> Iterator[dict[str | int, Any]]:
         if self._has_members:
             return self._iter_members(member)
+        if self._row_lists:
+            return self._iter_row_lists(member)
         return self._iter_places(member) if self._lists else self._iter_rows(member)
 
     def _iter_rows(self, member: Member) -> Iterator[dict[str | int, Any]]:
@@ -123,7 +150,7 @@ class JsonRows:
         count = place = number = 0
         element = f"{self._row}.item" if self._row else "item"
         array = self._row.rpartition("item")[0].rstrip(".")
-        for key, value in iter_leaves(self._path, member, ends_arrays=True):
+        for key, value in self._leaves(self._path, member):
             is_end = value is END
             if key == self._row:
                 count, number = count + 1, number + 1
@@ -161,7 +188,7 @@ class JsonRows:
         count = 0
         prefix = f"{self._row}." if self._row else ""
         inside = {column: f".{column}" for column in map(str, self._inside.values())}
-        for key, value in iter_leaves(self._path, member):
+        for key, value in self._plain_leaves(self._path, member):
             name = key.removeprefix(prefix) if key.startswith(prefix) else ""
             column = next((one for one, end in inside.items() if name.endswith(end)), None)
             if column is not None and value is not END:
@@ -193,7 +220,7 @@ class JsonRows:
         lists: dict[str | int, list[Any]] = {column: [] for column in self._lists.values()}
         around: dict[str | int, Any] = {}
         count = 0
-        for key, value in iter_leaves(self._path, member):
+        for key, value in self._plain_leaves(self._path, member):
             self._note_path(key)
             if key in self._lists:
                 lists[self._lists[key]].append(value)
@@ -207,14 +234,40 @@ class JsonRows:
                 self._seen.add(self._outside[key])
         self._seen.add(KEY)
         self._check_whole(count)
-        lengths = {str(column): len(found) for column, found in lists.items()}
-        if len(set(lengths.values())) > 1:
-            shown = ", ".join(f"{column} has {length}" for column, length in lengths.items())
-            raise refuse(self._path, None, "JSON-CONTENT", f"the lists differ in length: {shown} values")
-        for number, found in enumerate(zip(*lists.values(), strict=True), 1):
-            row = around | dict(zip(lists, found, strict=True)) | {KEY: number}
+        for number, place in enumerate(_zip_lists(self._path, lists), 1):
+            row = around | place
             self._check(row, number)
             yield row
+
+    def _iter_row_lists(self, member: Member) -> Iterator[dict[str | int, Any]]:
+        """Yield a row for each place of the lists inside of the rows. Raises `RefusedFile` as above."""
+        lists: dict[str, list[Any]] = {column: [] for column in self._row_lists.values()}
+        row: dict[str | int, Any] = {}
+        around: dict[str | int, Any] = {}
+        count = 0
+        for key, value in self._plain_leaves(self._path, member):
+            if value is END:
+                if key == self._row:
+                    for place in _zip_lists(self._path, lists):
+                        count += 1
+                        self._check(around | row, count)
+                        yield around | row | place
+                    lists = {column: [] for column in lists}
+                    row = {}
+                for ended in self._ends.get(key, ()):
+                    around.pop(ended, None)
+                continue
+            self._note_path(key)
+            if key in self._row_lists:
+                lists[self._row_lists[key]].append(value)
+                self._seen.update((self._row_lists[key], KEY))
+            elif key in self._inside:
+                row[self._inside[key]] = value
+                self._seen.add(self._inside[key])
+            elif key in self._outside:
+                around[self._outside[key]] = value
+                self._seen.add(self._outside[key])
+        self._check_whole(count)
 
     def _note_path(self, key: str) -> None:
         if len(self._paths) < MAX_NAMED_PATHS:
@@ -238,6 +291,16 @@ class JsonRows:
         raise refuse(self._path, None, "MAP-COLUMNS", reason)
 
 
+def _zip_lists(path: Path, lists: Mapping[Any, Sequence[Any]]) -> Iterator[dict[str | int, Any]]:
+    """Yield the values at each place of lists, with that place. Raises `RefusedFile` for other lengths."""
+    lengths = {str(column): len(found) for column, found in lists.items()}
+    if len(set(lengths.values())) > 1:
+        shown = ", ".join(f"{column} has {length}" for column, length in lengths.items())
+        raise refuse(path, None, "JSON-CONTENT", f"the lists differ in length: {shown} values")
+    for number, found in enumerate(zip(*lists.values(), strict=True), 1):
+        yield dict(zip(lists, found, strict=True)) | {KEY: number}
+
+
 def _to_key(path: str) -> str:
     """Return the path of keys by which `iter_leaves` names a JSON path."""
     return path.removeprefix("$").replace("[*]", ".item").lstrip(".")
@@ -251,7 +314,7 @@ def _find_common(key: str, other: str) -> str:
 
 def to_path(key: str) -> str:
     """Return the JSON path of a key of `iter_leaves`."""
-    return f"$.{key}".rstrip(".").replace(".item", "[*]")
+    return re.sub(r"\.item(?![^.])", "[*]", f"$.{key}".rstrip("."))
 
 
 def _clean(value: Any) -> str:

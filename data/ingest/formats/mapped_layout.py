@@ -6,12 +6,12 @@ Here: finding the header below titles and notes, and checking it against the map
 
 import csv
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from data.ingest.formats.columns import split_lines
 from data.ingest.formats.container import refuse
-from data.ingest.formats.mapping import CsvMapping
+from data.ingest.formats.mapping import NAME, CsvMapping
 from data.ingest.formats.mapping_values import Day
 
 # Exports put titles, addresses and notes above the header; below more lines starts another table.
@@ -38,6 +38,11 @@ class Layout:
         """Return the place of a field of `mapping.columns`, None if the mapping has no such column."""
         column = getattr(self.mapping.columns, field)
         return None if column is None else self.places[column]
+
+    def add_name(self) -> "Layout":
+        """Return the layout of rows that have the name of their text as a last column."""
+        place = len(self.names)
+        return replace(self, names=[*self.names, NAME], places=self.places | {NAME: place})
 
     def list_cells(self, day: Day) -> range:
         """Return the places of the values of a day."""

@@ -30,7 +30,7 @@ _ORDINARY = "^[+-]?[0-9.,][0-9., '\u00a0\u202f]*([eE][+-]?[0-9]{1,3})?$"
 # What spreadsheets write before a number that is to stay a text.
 _AS_TEXT = re.compile(r"^'(?=[0-9.,+-])")
 _APOSTROPHES = "\u2019\u02bc\u00b4"
-_IN_BRACKETS = re.compile(r"\(\s*([0-9.][^()]*)\)")
+IN_BRACKETS = re.compile(r"\(\s*([0-9.][^()]*)\)")
 # Not in 5.-, which is a price without cents.
 _MINUS_BEHIND = re.compile(rf"([0-9.].*[0-9]|[0-9])\s*[-{MINUS}]")
 _WITH_UNIT = re.compile(r"(.*[0-9)])\s*([A-Za-z]{1,5}[3\u00b3]?)\.?")
@@ -97,21 +97,30 @@ class PlainTexts:
         return numbers
 
 
-def write_plain_texts(texts: pa.Array, unit: str | None = None) -> PlainTexts:
+def write_plain_texts(texts: pa.Array, unit: str | None = None, *, has_marks: bool = False) -> PlainTexts:
     """Write `(1,5)`, `1,5-` and typesetters' minus with a hyphen before the number, and cut off units.
 
-    A unit behind a number is cut off if it measures what `unit` does: 950 Wh in a column of kWh.
+    A unit behind a number is cut off if it measures what `unit` does: 950 Wh in a column of kWh. Brackets
+    that are marks (`has_marks`), such as those of estimates, change nothing.
     """
     is_rare = pc.invert(pc.match_substring_regex(texts, _ORDINARY))
     if not _any(is_rare):
         return PlainTexts(texts)
     encoded = pc.dictionary_encode(texts.filter(is_rare))
-    found = [write_plain_text(text, unit) for text in encoded.dictionary.to_pylist()]
+    found = [
+        write_plain_text(_cut_brackets(text) if has_marks else text, unit)
+        for text in encoded.dictionary.to_pylist()
+    ]
     plain = pa.array([text for text, _ in found], pa.string()).take(encoded.indices)
     powers = np.zeros(len(texts), dtype=np.int64)
     of_distinct = np.array([power for _, power in found], dtype=np.int64)
     powers[to_mask(is_rare)] = of_distinct[encoded.indices.to_numpy(zero_copy_only=False)]
     return PlainTexts(pc.replace_with_mask(texts, pc.fill_null(is_rare, False), plain), powers)
+
+
+def _cut_brackets(text: str) -> str:
+    match = IN_BRACKETS.fullmatch(text)
+    return match[1].rstrip() if match else text
 
 
 def write_plain_text(text: str, unit: str | None = None) -> tuple[str, int]:
@@ -124,7 +133,7 @@ def write_plain_text(text: str, unit: str | None = None) -> tuple[str, int]:
 def split_unit(text: str) -> tuple[str, str | None]:
     """Return (number with its minus before it, the unit behind it, None without a known one)."""
     text = _AS_TEXT.sub("", text)
-    match = _IN_BRACKETS.fullmatch(text) or _MINUS_BEHIND.fullmatch(text)
+    match = IN_BRACKETS.fullmatch(text) or _MINUS_BEHIND.fullmatch(text)
     inner, sign = (match[1].rstrip(), "-") if match else (text, "")
     with_unit = _WITH_UNIT.fullmatch(inner)
     unit = UNITS.get(with_unit[2].lower()) if with_unit else None

@@ -6,7 +6,7 @@ Here: splitting text. Not here: which rows are data (`mapped_tables`), or the me
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -36,6 +36,11 @@ class RowTable:
         chunked = self.strings.column(place)
         flat = pc.utf8_trim_whitespace(pa.concat_arrays(chunked.chunks) if chunked.chunks else pa.array([""]))
         return pc.if_else(pc.equal(flat, ""), pa.scalar(None, pa.string()), flat)
+
+    def add_text(self, text: str) -> "RowTable":
+        """Return the rows with a last column that has the same text in each of them."""
+        column = pa.repeat(pa.scalar(text, pa.string()), len(self.lines))
+        return replace(self, strings=self.strings.append_column(str(self.strings.num_columns), column))
 
     def filter_rows(self, keep: Mask) -> "RowTable":
         """Keep the rows where `keep` is true."""

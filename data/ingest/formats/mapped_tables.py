@@ -17,6 +17,7 @@ from data.ingest.formats.container import refuse
 from data.ingest.formats.mapped_layout import Layout, split_fields
 from data.ingest.formats.mapped_table import RowTable
 from data.ingest.formats.mapped_times import TimeColumns
+from data.ingest.formats.mapping import NAME
 
 SKIPPED_HEADER = "a repeated header"
 SKIPPED_BY_WORD = "named by ignore_rows"
@@ -110,7 +111,7 @@ class Tables:
         """Find the rows that repeat the header in the columns of the mapping."""
         names = self._layout.names
         again = np.full(len(table.lines), any(names))
-        for place in sorted(set(self._layout.places.values())):
+        for place in sorted({place for name, place in self._layout.places.items() if name != NAME}):
             if not again.any():
                 break
             again &= to_mask(pc.equal(_normalize_texts(table.strings.column(place)), names[place]))

@@ -4,15 +4,35 @@ Here: the rows of each series, in the order of the file. Not here: texts to date
 `LEAP_YEAR` if they state none (`wallclock`).
 """
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from data.ingest.formats.columns import Mask
+from data.ingest.formats.container import Member, refuse, strip_name
 from data.ingest.formats.wallclock import DAY_US, LEAP_YEAR, Ints
 
+_YEAR = re.compile(r"(?<![0-9])(20[0-9]{2})(?=[0-9]{4}(?![0-9])|[0-9]{2}(?![0-9])|(?![0-9]))")
 # Rows of one series follow each other by less than this, forward or back.
 _HALF_YEAR_US = 183 * DAY_US
+
+
+def choose_year(path: Path, member: Member, part: int, declared: int) -> int:
+    """Return the year of the first row of a text; a later member of an archive states its own in its name.
+
+    Raises `RefusedFile` if it does not: whether it goes on where another one ends, or begins a year before,
+    is not in the file.
+    """
+    if part == 0:
+        return declared
+    stated = {int(year) for year in _YEAR.findall(strip_name(member.name))}
+    if len(stated) != 1:
+        reason = f"the dates have no year, and the name {member.name!r} does not state that of its rows"
+        raise refuse(path, None, "MAP-YEAR", reason)
+    return stated.pop()
 
 
 class Years:

@@ -27,6 +27,8 @@ from data.ingest.schema import DECIMAL_DIGITS_AFTER_POINT, ONE_DIRECTION_CHANNEL
 OFFSET_FORMATS = ("iso8601", "unix", "unix_ms")
 # The columns of a table whose columns are days or times: the name of a column, and the cell below it.
 ABOVE, CELL = "$above", "$value"
+# The name of the file, of the member of an archive, or of the sheet that a row stands in.
+NAME = "$name"
 # The place of a JSON row in its list, counted from 1, or its key in its object.
 KEY = "$key"
 
@@ -69,9 +71,9 @@ class Columns(Strict):
 class CsvMapping(_Declaration):
     """How to read an interval CSV: one row for each reading (`values`) or for each day (`day`).
 
-    For JSON `rows` is the path to the rows. Columns are paths inside a row, places in a row that is an array,
-    or, starting with $, paths to a value of what contains the row; `$key` is the place or the key of a row,
-    and `$value` a row that is one value.
+    For JSON and XML `rows` is the path to the rows. Columns are paths inside a row, places in a row that is
+    an array, or, starting with $, paths to a value of what contains the row; `$key` is the place or the key
+    of a row, and `$value` a row that is one value.
 
     `label` is what a time names: the `start` of an interval, its `end`, or `wall_end`, which is the start
     plus the length on the wall clock (it differs from `end` only at a clock change). With 1440 minutes a
@@ -80,16 +82,20 @@ class CsvMapping(_Declaration):
     the first row, if dates have none. `order` is the order of the rows: it decides which of two equal local
     times came first.
 
+    The column `$name` is the name of the file, of the member of an archive or of the sheet, without folder
+    and ending. `unit` at the top is that of each value that gives none.
+
     `sections` are the tables of a file, one below the other: the first words of the title of each, and its
     channel, null for a table that is not read. `units` has the unit of each register, such as kWh for rows of
     electricity and m3 for those of gas. `decimals` is how many decimals a value has; more of them are
-    removed if they are the noise of binary arithmetic, and reject the value otherwise.
+    removed if they are the noise of binary arithmetic, and reject the value otherwise. A number in `brackets`
+    is below zero, or bears a mark such as that of an estimate.
 
     With `across` the columns from this place on have a date or a time for a name. Each cell is read as a row:
     the columns before, `$above` (the name of its column) and `$value` (the cell).
     """
 
-    format: Literal["mapped_csv", "mapped_json"]
+    format: Literal["mapped_csv", "mapped_json", "mapped_xml"]
     rows: Annotated[str, Field(pattern=_ROWS_PATH, max_length=200)] | None = None
     sheets: Annotated[tuple[Name, ...], Field(max_length=50)] = ()
     across: Annotated[int, Field(ge=1, le=10_000)] | None = None
@@ -109,6 +115,7 @@ class CsvMapping(_Declaration):
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
     decimal: Literal[".", ","] = "."
     thousands: Literal[",", ".", "'", " ", "\u00a0", "\u202f"] | None = None
+    brackets: Literal["below_zero", "mark"] = "below_zero"
     encoding: Codec | None = None
     has_header: bool = True
     skip_lines: Annotated[int, Field(ge=0, le=1000)] = 0
@@ -119,6 +126,24 @@ class CsvMapping(_Declaration):
     no_value: tuple[str, ...] = ()
     decimals: Annotated[int, Field(ge=0, le=DECIMAL_DIGITS_AFTER_POINT)] | None = None
     ignore_rows: tuple[Name, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _give_unit_to_values(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or "unit" not in given:
+            return given
+        if given["unit"] is None:
+            raise ValueError("unit is empty: write the unit of the values that state none")
+        content = {name: value for name, value in given.items() if name != "unit"}
+        for field in ("values", "day"):
+            entries = content.get(field)
+            if isinstance(entries, dict):
+                content[field] = {"unit": given["unit"]} | entries
+            elif isinstance(entries, list | tuple):
+                content[field] = [
+                    {"unit": given["unit"]} | one if isinstance(one, dict) else one for one in entries
+                ]
+        return content
 
     @field_validator("timestamp_format", "date_format", "time_format")
     @classmethod
@@ -295,19 +320,22 @@ class CsvMapping(_Declaration):
         ]
 
     def _demands_of_text(self) -> list[tuple[bool, str]]:
-        is_json = self.format == "mapped_json"
+        is_json = self.format != "mapped_csv"
         of_rows = (self.day, self.across, self.sections, self.ignore_rows)
         of_text = (*of_rows, self.sheets, self.encoding, self.skip_lines)
         return [
-            ((self.rows is not None) == is_json, "rows, the path to the rows, comes with mapped_json"),
+            (
+                (self.rows is not None) == is_json,
+                "rows, the path to the rows, comes with mapped_json and mapped_xml",
+            ),
             (
                 not is_json or (not any(of_text) and self.delimiter == "," and self.has_header),
-                "JSON has no day, across, sheets, sections, ignore_rows, encoding, skip_lines, delimiter or "
-                "header",
+                "JSON and XML have no day, across, sheets, sections, ignore_rows, encoding, skip_lines, "
+                "delimiter or header",
             ),
             (
                 not is_json or all(map(_is_json_column, self.list_columns())),
-                "a column of JSON is a path such as value, interval.start or $.meter.id",
+                "a column of JSON or XML is a path such as value, interval.start or $.meter.id",
             ),
             (
                 self.has_header or not any(isinstance(column, str) for column in self.list_columns()),
@@ -328,7 +356,7 @@ class CsvMapping(_Declaration):
             (
                 (ABOVE in of_time) == is_across
                 and (
-                    self.format == "mapped_json"
+                    self.format != "mapped_csv"
                     or [value.column for value in self.values].count(CELL) == is_across
                 ),
                 f"with across {ABOVE} is the column of the date or timestamp, and {CELL} that of the only "
@@ -374,7 +402,12 @@ class CsvMapping(_Declaration):
         taken: list[str | int | None] = [getattr(self.columns, name) for name in Columns.model_fields]
         taken += [column for value in self.values for column in (value.column, value.timestamp)]
         taken += [column for run in self.day for column in (run.first, run.last)]
-        return [column for column in taken if column is not None]
+        return [column for column in taken if column is not None and column != NAME]
+
+    @property
+    def uses_name(self) -> bool:
+        """Whether a column is the name of the file, member or sheet."""
+        return any(getattr(self.columns, name) == NAME for name in Columns.model_fields)
 
 
 class JsonMapping(_Declaration):
@@ -412,7 +445,11 @@ FileMapping = CsvMapping | JsonMapping | NemMapping | GreenButtonMapping
 
 def _is_json_column(column: str | int) -> bool:
     path = column if str(column).startswith("$") else f"$.{column}"
-    return isinstance(column, int) or column in (KEY, CELL) or re.fullmatch(_JSON_PATH, str(path)) is not None
+    return (
+        isinstance(column, int)
+        or column in (KEY, CELL, NAME)
+        or re.fullmatch(_JSON_PATH, str(path)) is not None
+    )
 
 
 def carries_offset(shapes: TimeShapes | None) -> bool:

@@ -8,7 +8,15 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WrapSerializer, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WrapSerializer,
+    field_validator,
+    model_validator,
+)
 
 from data.ingest.formats.assemble import AMOUNTS
 from data.ingest.formats.mapping_texts import Channel, ColumnName, Name, Unit
@@ -41,6 +49,13 @@ class Amount(Strict):
     factor: Annotated[Decimal, Field(gt=0, max_digits=18)] | None = None
     sign: Literal[1, -1] = 1
     negative: Channel | None = None
+
+    @field_validator("factor", mode="before")
+    @classmethod
+    def _is_given(cls, factor: object) -> object:
+        if factor is None:
+            raise ValueError("factor is empty: write a number, 1 if the values are not to be multiplied")
+        return factor
 
     @model_validator(mode="after")
     def _averages_power(self) -> Self:

@@ -15,6 +15,7 @@ from data.ingest.formats import (
     green_button,
     mapped_csv,
     mapped_json,
+    mapped_xml,
     mscons,
     n3rgy_json,
     nem12,
@@ -44,5 +45,6 @@ FORMATS: dict[str, FileFormat] = {
         canonical_csv.FORMAT,
         mapped_csv.FORMAT,
         mapped_json.FORMAT,
+        mapped_xml.FORMAT,
     )
 }

@@ -21,6 +21,8 @@ Floats = npt.NDArray[np.float64]
 
 # So many rows agree by chance only if few values are distinct.
 MIN_ROWS, MIN_DISTINCT = 12, 6
+# Numbers of few steps, such as those of a dial in tenths of kWh, agree by chance for some rows only.
+FEW_DISTINCT, MANY_CHANGES = 3, 48
 # Among other rows so many sums in a row are no chance.
 MIN_RUN = 24
 # Intervals that are compared together.
@@ -138,7 +140,9 @@ def find_sum(
 def varies(numbers: Floats) -> bool:
     """Whether numbers are distinct enough to compare them with sums."""
     moving = numbers[numbers != 0]
-    return len(moving) >= MIN_ROWS and len(np.unique(moving)) >= MIN_DISTINCT
+    distinct, changes = len(np.unique(moving)), int(np.count_nonzero(np.diff(moving)))
+    is_coarse = distinct >= FEW_DISTINCT and changes >= MANY_CHANGES
+    return len(moving) >= MIN_ROWS and (distinct >= MIN_DISTINCT or is_coarse)
 
 
 def _find_sums(whole: Floats, parts: list[Floats], error: float, *, in_runs: bool) -> int | None:

@@ -224,6 +224,12 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
         "Correct the order of day, month and year in the format of the times.",
     ),
     (
+        "MAP-YEAR",
+        "terminate",
+        "each text of an archive or workbook states the year of its dates, in them or in its name",
+        "Send the texts one by one, each with the `year` of its first row, or with that year in their names.",
+    ),
+    (
         "MAP-THOUSANDS",
         "terminate",
         "the decimal mark does not stand between thousands",
