@@ -41,8 +41,14 @@ _NO_ENERGY = re.compile(
     r"[$€£]|cost|amount|price|kosten|betrag|importe|rows|records|count|anzahl|days|tage", re.I
 )
 # What stands in open fields while the proposal is tried. A value of unknown meaning is no import.
-_WORDS: dict[str, Any] = {"identifier": "METER", "timezone": "UTC", "year": LEAP_YEAR}
-_WORDS_OF_VALUES = {"channel": "other", "unit": "kWh"}
+_WORDS: dict[str, Any] = {
+    "identifier": "METER",
+    "timezone": "UTC",
+    "year": LEAP_YEAR,
+    "unit": "kWh",
+    "brackets": "below_zero",
+}
+_WORDS_OF_VALUES = {"channel": "other", "unit": "kWh", "factor": 1}
 # A format of dates that nothing decides; the first one that may be right is tried.
 _OPEN_FORMAT = re.compile(r'^((?:date|timestamp)_format):  # the dates .*?("[^"]*").*$', re.M)
 # On the days of a clock change a file decides between these: the one that rejects fewer rows is right.
@@ -252,11 +258,12 @@ def _list_sums(document: dict[str, Any]) -> list[Decimal]:
             sums.append(sum((Decimal(c["total"]) for c in channels if c[field] == word), Decimal(0)))
     ways = {
         way: sum((Decimal(c["total"]) for c in channels if c["channel"] == way), Decimal(0))
-        for way in ("import", "export")
+        for way in ("import", "export", "generation")
     }
     # Of average power a file may print the plain sum.
     sums += [total * 3600 / channels[0]["interval_seconds"] for total in sums] if channels else []
-    sums += [ways["import"] - ways["export"], Decimal(sum(c["intervals"] for c in channels))]
+    sums += [ways["import"] - ways[way] for way in ("export", "generation")]
+    sums.append(Decimal(sum(channel["intervals"] for channel in channels)))
     return sums
 
 

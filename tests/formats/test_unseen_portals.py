@@ -293,11 +293,27 @@ def test_decimal_commas_without_quotes_are_refused(tmp_path: Path, header: str, 
         propose(tmp_path, "\n".join([header, *lines, ""]), "Europe/Rome")
 
 
-def test_the_ratio_of_transformers_is_noted(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("ratios", "said"), [((40,), "is 40"), ((40, 80), "differs from row to row")])
+def test_the_ratio_of_transformers_leaves_the_factor_open(
+    tmp_path: Path, ratios: tuple[int, ...], said: str
+) -> None:
     times = name_times("America/New_York", "2024-06-03", 15, 96)
-    lines = [f"M1,{at:%Y-%m-%d %H:%M},{A[n]},40" for n, (at, _) in enumerate(times)]
+    lines = [f"M1,{at:%Y-%m-%d %H:%M},{A[n]},{ratios[n % len(ratios)]}" for n, (at, _) in enumerate(times)]
     proposal = propose(tmp_path, "\n".join(["Meter,Time,kWh,CT Ratio", *lines, ""]), "America/New_York")
-    assert "'CT Ratio' is 40: write factor: 40 if the values are not multiplied" in proposal
+    assert f"factor:  # 'CT Ratio' {said}" in proposal
+    with pytest.raises(MappingError, match="factor is empty"):
+        load(tmp_path, proposal)
+    content = yaml.safe_load(proposal)
+    content["values"][0]["factor"] = 40
+    document = inspect(tmp_path / "export.csv", mapping=parse_mapping(content, "proposal"))
+    assert add_up(document) == {"import": 40 * sum(A[:96])}
+
+
+def test_a_ratio_of_one_says_nothing(tmp_path: Path) -> None:
+    times = name_times("America/New_York", "2024-06-03", 15, 96)
+    lines = [f"M1,{at:%Y-%m-%d %H:%M},{A[n]},1" for n, (at, _) in enumerate(times)]
+    proposal = propose(tmp_path, "\n".join(["Meter,Time,kWh,Multiplier", *lines, ""]), "America/New_York")
+    assert "factor" not in proposal
 
 
 def test_a_table_of_a_page_is_refused_with_the_next_step(tmp_path: Path) -> None:

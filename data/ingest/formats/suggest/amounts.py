@@ -27,6 +27,7 @@ RESET_SHARE, STANDING_SHARE = 0.1, 0.1
 # A dial of fewer digits before the point would pass its last one each week.
 MIN_DIGITS = 4
 DAY_HOURS = 24
+MIN_RISES_EACH = 24
 DIAL_NAME = re.compile(
     r"z(ä|ae?)hlerstand|tellerstand|meterstand|m(å|aa)larst|compteur|index|lectura|cumul|lifetime|odometer"
     r"|meter ?reading|register ?read|total_?increasing|\bdial\b",
@@ -89,6 +90,9 @@ def _find_dial(is_named: bool, known: Floats) -> Dial | None:
     digits = _count_digits(known, falling) if is_reset else None
     if digits is not None:
         return Dial(is_certain=True, is_reset=False, digits=digits)
+    if is_reset and moves >= MIN_RISES_EACH * (falls + 1):
+        # A new meter begins at zero: no energy rises so often between its falls.
+        return Dial(is_certain=True, is_reset=True)
     if falls and not is_large:
         # A counter of a day stands still at night; energy that rises all day does not.
         stands_still = len(steps) - moves >= STANDING_SHARE * len(steps) and len(np.unique(rises)) > 2

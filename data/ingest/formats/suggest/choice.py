@@ -22,7 +22,8 @@ from data.ingest.formats.suggest.amounts import (
     read_numbers,
 )
 from data.ingest.formats.suggest.columns import UNIT
-from data.ingest.formats.suggest.meaning import POWER, POWER_NAME, guess_channel, resolve_channels
+from data.ingest.formats.suggest.directions import guess_channel, resolve_channels
+from data.ingest.formats.suggest.meaning import POWER, POWER_NAME
 from data.ingest.formats.suggest.sample import Sample
 from data.ingest.formats.sum_guard import Floats
 from data.ingest.schema import KWH_PER_UNIT_POWER_OF_TEN
@@ -36,7 +37,7 @@ _OTHER_FIGURE = re.compile(
     re.I,
 )
 # Energy since the beginning of a day, in a table of shorter intervals.
-_OF_DAY = re.compile(
+OF_DAY = re.compile(
     r"\btoday\b|\bday('s)? total|total of (the )?day|\bdaily\b|\bheute\b"
     r"|tages?(summe|wert|total|ertrag|verbrauch)|dagtotaal|dygnssumma|total del d[ií]a|so far",
     re.I,
@@ -51,8 +52,13 @@ _EXTREME = re.compile(r"(?<![0-9])(?<![0-9] )\b(min|max)(imum)?\b", re.I)
 _YEAR = re.compile(r"(?<![0-9])20[0-9]{2}(?![0-9])")
 # A column with values in fewer than one of so many rows is a total of days beside intervals.
 RARE = 5
+MIN_ROWS_COUNTED = 5
 # What a unit costs, or weighs.
 _PER_UNIT = re.compile(r"(/|\bper\b|\bpro\b|\bpor\b|\bpar\b|\bal\b) ?[\[(]?[kM]?Wh", re.I)
+# What falls on an area, or what a plant might yield.
+_PER_AREA = re.compile(
+    r"[kM]?Wh? ?(/|per) ?(m2|m²|㎡|kWp?)|irradi|insolation|einstrahl|theor[ei]ti|specific", re.I
+)
 _APPARENT = re.compile(r"(?<![a-z])[kM]?VAh(?![a-z])|apparent|scheinarbeit|aparente|apparente", re.I)
 _MONEY_SIGN = re.compile(r"[$€£¥]")
 _COMMUNITY = re.compile(r"restnetz|restbezug|eigendeckung|gemeinschaft|communaut|comunit", re.I)
@@ -86,17 +92,9 @@ def choose_values(
     numbers = {place: read_numbers(sample, place)[own] for place in values}
     choice = Choice(list(values))
     for place in values:
-        name = sample.describe(place)
-        if _SHARE.search(name):
-            choice.leave_out(place, "a share is no energy of the meter")
-        elif _PER_UNIT.search(name) or _MONEY_SIGN.search(name):
-            choice.leave_out(place, "a price or an amount of money")
-        elif _APPARENT.search(name):
-            choice.leave_out(place, "apparent energy")
-        elif _MONEY.search(name) and not UNIT.search(name):
-            choice.leave_out(place, "its name is not one of energy")
-        elif _is_reactive_without_unit(name):
-            choice.leave_out(place, "reactive power, or reactive energy without its unit")
+        reason = _explain_no_energy(sample.describe(place), numbers[place])
+        if reason:
+            choice.leave_out(place, reason)
     _choose_figures(sample, choice, micros)
     counts = {place: int(np.count_nonzero(~np.isnan(numbers[place]))) for place in choice.kept}
     for place, count in counts.items():
@@ -107,6 +105,20 @@ def choose_values(
     _choose_rhythm(choice, numbers, times)
     _choose_sums(sample, choice, numbers)
     return choice
+
+
+def _explain_no_energy(name: str, numbers: Floats) -> str | None:
+    """Return why a column of this name is no energy of the meter, None if it may be."""
+    reasons: tuple[tuple[object, str], ...] = (
+        (_counts_rows(name, numbers), "the number of the row"),
+        (_SHARE.search(name), "a share is no energy of the meter"),
+        (_PER_UNIT.search(name) or _MONEY_SIGN.search(name), "a price or an amount of money"),
+        (_PER_AREA.search(name), "irradiation, or what a plant might yield"),
+        (_APPARENT.search(name), "apparent energy"),
+        (_MONEY.search(name) and not UNIT.search(name), "its name is not one of energy"),
+        (_is_reactive_without_unit(name), "reactive power, or reactive energy without its unit"),
+    )
+    return next((reason for is_so, reason in reasons if is_so), None)
 
 
 def explain_others(sample: Sample, others: list[int], micros: Sequence[int]) -> list[tuple[int, str]]:
@@ -134,7 +146,7 @@ def _choose_figures(sample: Sample, choice: Choice, micros: Sequence[int]) -> No
     names = {place: sample.describe(place) for place in choice.kept}
     has_energy = any(UNIT.search(name) for name in names.values())
     has_extremes = any(map(_EXTREME.search, names.values()))
-    of_day = {place for place, name in names.items() if _OF_DAY.search(name)}
+    of_day = {place for place, name in names.items() if OF_DAY.search(name)}
     has_intervals = any(place not in of_day and not _names_power(name) for place, name in names.items())
     for place in sorted(of_day) if sample.minutes < 1440 and has_intervals else []:
         choice.leave_out(place, "the energy since the beginning of the day")
@@ -149,6 +161,13 @@ def _choose_figures(sample: Sample, choice: Choice, micros: Sequence[int]) -> No
             choice.leave_out(place, "its name is not one of energy of this meter")
         elif _names_power(name) and (has_energy or not all(map(_names_power, names.values()))):
             choice.leave_out(place, "power beside energy")
+
+
+def _counts_rows(name: str, numbers: Floats) -> bool:
+    """Whether a column numbers the rows: by 1, from the beginning, without a unit."""
+    steps = np.diff(numbers)
+    is_counted = len(steps) > MIN_ROWS_COUNTED and bool((steps == steps[0]).all()) and abs(steps[0]) == 1
+    return is_counted and min(numbers[0], numbers[-1]) <= 1 and not UNIT.search(name)
 
 
 def _is_reactive_without_unit(name: str) -> bool:

@@ -11,13 +11,24 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from data.ingest.formats.mapping import TimeShapes
 from data.ingest.formats.suggest.columns import UNIT, VALUE
 from data.ingest.formats.suggest.date_formats import find_formats
 from data.ingest.formats.suggest.sample import Sample
 from data.ingest.formats.wallclock import TimeFormats
 
+END = re.compile(r"(?<![a-z])(end|to|bis|until|fin|fine|fim|tot|til|till|do)(?![a-z])", re.I)
+START = re.compile(
+    r"(?<![a-z])(start|begin|from|von|ab|van|fra|från|d[ée]but|inicio|inizio|in[ií]cio|desde|dal|od)(?![a-z])",
+    re.I,
+)
 # Numbers that are times follow each other by one step.
 _MOST, _MIN_ROWS = 0.8, 6
+
+
+def find_end(name: str) -> str | None:
+    """Return which end of an interval the name of a time says, "start" or "end", None if it says neither."""
+    return "end" if END.search(name) else "start" if START.search(name) else None
 
 
 @dataclass(frozen=True)
@@ -25,17 +36,20 @@ class Clock:
     """A column of times of day: its place, its format, and the microseconds since midnight of each row."""
 
     place: int
-    form: str
+    form: TimeShapes
     micros: list[int]
 
 
 def find_clock(sample: Sample, date: int, days: Sequence[int]) -> Clock | None:
     """Find the column of times beside that of dates; `days` are the microseconds of these."""
     others = [place for place in range(len(sample.names)) if place != date]
+    # Beside the date of the start stands the time of the start.
+    role = find_end(sample.names[date])
+    others.sort(key=lambda place: find_end(sample.names[place]) not in (role, None))
     for place in others:
         texts = sample.take_texts(place)
         found = find_formats(texts, dates=False)
-        if found and ":" in texts[0]:
+        if found and re.search("[:時时시点h]", texts[0]):
             return Clock(place, found[0], _parse(sample, place, found[0]) or [])
     for place in others:
         form = _find_number_form(sample, place)
@@ -45,11 +59,15 @@ def find_clock(sample: Sample, date: int, days: Sequence[int]) -> Clock | None:
     return None
 
 
-def _find_number_form(sample: Sample, place: int) -> str | None:
+def _find_number_form(sample: Sample, place: int) -> TimeShapes | None:
     """Return the format of times that are numbers, None for other columns."""
     texts, name = sample.take_texts(place), sample.names[place]
     if len(texts) < _MIN_ROWS or VALUE.search(name) or UNIT.search(name):
         return None
+    letters = {text[-1] for text in texts if text[-1:].isalpha()}
+    if len(letters) == 1 and all(re.fullmatch("[0-9]{1,2}[A-Za-z]?", text) for text in texts):
+        # The hour that comes again when the clocks go back: 3, 3A.
+        return "%H", f"%H{letters.pop()}"
     if all(re.fullmatch(r"[0-9]{1,4}", text) for text in texts):
         return "%H%M" if max(map(int, texts)) >= 100 else None
     if all(re.fullmatch(r"[0-9]{1,2}([.,][0-9]{1,4})?", text) for text in texts):
@@ -57,7 +75,7 @@ def _find_number_form(sample: Sample, place: int) -> str | None:
     return None
 
 
-def _parse(sample: Sample, place: int, form: str) -> list[int] | None:
+def _parse(sample: Sample, place: int, form: TimeShapes) -> list[int] | None:
     """Return the microseconds of each row, None if a number is not a time of the form."""
     found, bad = TimeFormats(form).parse(pa.array([row[place].strip() for row in sample.rows]))
     return None if bad.any() and ":" not in form else [int(at) for at in found]

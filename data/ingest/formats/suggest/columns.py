@@ -34,9 +34,9 @@ METER = re.compile(
 _POINT_NAME = re.compile(r"^(mpan|mprn|nmi|cups)$", re.I)
 # Numbers of connection points: United Kingdom, Spain, Germany and Austria, elsewhere GS1.
 _POINT = re.compile(
-    r"[0-9]{13}|ES[0-9]{16}[A-Z]{2}([0-9][A-Z])?|(DE|AT)[0-9]{11}[0-9A-Z]{20}|(=\")?[0-9]{18}\"?"
+    r"[0-9]{13}|ES[0-9]{16}[A-Z]{2}([0-9][A-Z])?|(DE|AT|CH|LU)[0-9]{11}[0-9A-Z]{20}|(=\")?[0-9]{18}\"?"
 )
-_LONG_POINT = re.compile(r"(DE|AT)[0-9A-Z]{31}")
+_LONG_POINT = re.compile(r"(DE|AT|CH|LU)[0-9A-Z]{31}")
 # The label of a meter above a table, and what may be its name.
 METER_NAME = re.compile(
     r"mpan|mprn|nmi|cups|meter ?(no|nr|num|id|serial)|z(ä|ae?)hler(nummer|punkt)|\bean\b|\bpod\b|esi ?id"
@@ -59,15 +59,17 @@ VALUE = re.compile(
     re.I,
 )
 UNIT = re.compile(
-    r"(?<![a-z])(kWh|MWh|Wh|[kM]?W[-·.*]?hr?|kvarh|varh|m3(?![0-9])|m³|therms?|lit(?:er|re)s?"
+    r"(?<![a-z])(kWh|MWh|Wh|[kM]?W[-·.*]?hr?|kvarh|varh|[GM]J|m3(?![0-9])|m³|therms?|lit(?:er|re)s?"
     r"|(?:kilo|mega)?watt[ _-]?(?:hours?|stunden?))s?(?![a-z])",
     re.I,
 )
+# Units that the platform does not know, or that have two meanings.
+OTHER_UNIT = re.compile(r"(?<![a-z])(ccf|hcf|mcf|k?gal(?:lons?)?|(?:mm)?btu|dth|kvah)(?![a-z])", re.I)
 # Media that are not electricity, in the languages of the senders.
 OTHER_MEDIUM = re.compile(
     r"(?<![a-z])(gas|gaz|gás)(?![a-z])|erdgas|aardgas|gasverb|water|wasser|[aá]gua|\bwod[ay]\b|acqua|\beau\b"
     r"|vatten|vand\b"
-    r"|heat(?! ?pump)|w(ä|ae)rme(?!pumpe)|warmte(?!pomp)|fjernvarme|chaleur|calor|steam",
+    r"|heat(?! ?pump)|w(ä|ae)rme(?!pumpe)|warmte(?!pomp)|varme(?!pump)|chaleur|calor|steam",
     re.I,
 )
 _QUALITY = re.compile(
@@ -75,6 +77,7 @@ _QUALITY = re.compile(
     r"|kwaliteit|jako[sś][cć]|estado|\bstato\b|\bnature\b|tipo (de )?(dato|lectura|leitura)",
     re.I,
 )
+_METHOD = re.compile(r"method|m[eé]todo|flag", re.I)
 ESTIMATED, ACTUAL = (
     re.compile(r"^(e|s|est.*|sub.*|ersatz.*|gesch.*|stima.*|szac.*|ber[eä]kn.*|beregn.*|a03)$", re.I),
     re.compile(
@@ -193,7 +196,8 @@ def is_quality(word: str) -> bool:
 def find_quality_column(sample: Sample, taken: set[int | None]) -> int | None:
     """Find the column with the quality of each row."""
     free = [n for n in range(len(sample.names)) if n not in taken]
-    named = (n for n in free if _QUALITY.search(sample.names[n]))
+    # The path of a document names what contains the column too.
+    named = (n for n in free if _QUALITY.search(sample.names[n].rpartition(".")[2]))
     worded = (n for n in free if _holds_qualities(sample, n))
     return next(
         (
@@ -203,6 +207,7 @@ def find_quality_column(sample: Sample, taken: set[int | None]) -> int | None:
             and max(map(len, sample.take_texts(n))) <= MAX_WORD_CHARS
             and not has_numbers(sample, n)
             and not _names_values(sample, n)
+            and not _is_one_method(sample, n)
         ),
         None,
     )
@@ -212,6 +217,13 @@ def _holds_qualities(sample: Sample, place: int) -> bool:
     """Whether the words of a column are qualities, two of them or more than a letter."""
     words = set(sample.take_texts(place))
     return all(map(is_quality, words)) and (len(words) > 1 or any(len(word) > 1 for word in words))
+
+
+def _is_one_method(sample: Sample, place: int) -> bool:
+    """Whether all rows have one unknown word of a method: it tells no row from another."""
+    words = set(sample.take_texts(place))
+    is_weak = _METHOD.search(sample.names[place].rpartition(".")[2]) is not None
+    return is_weak and len(words) == 1 and not all(map(is_quality, words))
 
 
 def _names_values(sample: Sample, place: int) -> bool:
@@ -230,6 +242,15 @@ def find_unit_column(sample: Sample, taken: set[int | None]) -> int | None:
         if units and None not in units and (_UNIT_COLUMN.match(name) or (not name and units <= {*AMOUNTS})):
             return n
     return None
+
+
+def note_foreign_units(sample: Sample, numeric: Sequence[int], unit: int | None) -> None:
+    """Note the only word of a column of units that is no unit that is read, for the values before it."""
+    for n, name in enumerate(sample.names if unit is None else []):
+        words = set(sample.take_texts(n)) if _UNIT_COLUMN.match(name) else set()
+        before = [place for place in numeric if place < n]
+        if before and len(words) == 1 and OTHER_UNIT.fullmatch(word := words.pop()):
+            sample.units.setdefault(before[-1], word)
 
 
 def find_register_column(

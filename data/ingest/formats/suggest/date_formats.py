@@ -29,9 +29,10 @@ _DATES_IN_WORDS = (
         "%Y.%m.%d.",
     ),
 )
-_TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M%p", "%I:%M:%S %p", "%H%M", "%H:%M:%S.%f")
+_TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M%p", "%I:%M:%S %p", "%H%M", "%H:%M:%S.%f", "%I:%M:%S.%f %p")
+_TIMES_IN_WORDS = ("%H時%M分", "%H時", "%H시%M분", "%H시", "%H点", "%Hh")
 # Only behind a date: alone they are numbers.
-_MORE_TIMES = ("%H.%M", "%H.%M.%S", "%Hh%M", "%H h %M", "%H時%M分", "%H時")
+_MORE_TIMES = ("%H.%M", "%H.%M.%S", "%Hh%M", "%H h %M", *_TIMES_IN_WORDS)
 # Words around a time: English, German, French, Spanish, Dutch, Italian, Danish, Norwegian, Swedish, Polish,
 # Portuguese, Czech, Finnish, Chinese, Japanese, Korean.
 _WEEKDAYS = (
@@ -69,7 +70,9 @@ EPOCHS = {"unix": re.compile(r"1[0-9]{9}(\.0*)?"), "unix_ms": re.compile(r"1[0-9
 # A range of times: the second time is the end of the interval, and is ignored.
 _RANGE = re.compile(
     r"^(.*[0-9M])(\s+(?:to|until|bis|tot|til|till|do|a|à|-|–)\s+)(?:.*[0-9].*)$"
-    r"|^([^-–]*:[0-9]{2}(?: ?[AP]M)?)([-–])(?:[0-9].*)$"
+    r"|^([^-–～〜~]*(?::[0-9]{2}(?: ?[AP]M)?|[時时시点hH]))([-–～〜~])(?:[0-9].*)$"
+    # Hours alone, behind a date or a word.
+    r"|^(.*[0-9].*[ T][0-9]{1,2})([-–])(?:[0-9]{1,2})$"
 )
 _ISO = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d.*\d ?(Z|UTC|GMT|([A-Z]{2,5})?[+-]\d\d:?\d\d|[+-]\d\d)(\[[A-Za-z_/]+\])?"
@@ -89,7 +92,7 @@ def is_dated(text: str) -> bool:
 @functools.cache
 def _list_candidates(dates: bool) -> tuple[TimeFormat, ...]:
     if not dates:
-        return tuple(map(TimeFormat, _TIMES))
+        return tuple(map(TimeFormat, (*_TIMES, *_TIMES_IN_WORDS)))
     every = (*_DATES, *_MORE_DATES, *_SHORT_DATES, *_DATES_IN_WORDS)
     joined = (
         f"{date}{join}{clock}" for date in every for join in _JOINS for clock in (*_TIMES, *_MORE_TIMES)
@@ -116,8 +119,8 @@ def find_formats(texts: list[str], *, dates: bool) -> list[str]:
     found = found or _find_in_words(sample, dates=dates)
     ranges = [_RANGE.match(text) for text in sample] if not found else []
     if ranges and all(ranges):
-        to = {" ".join(match[2].split()) if match[2] else match[4] for match in ranges if match}
-        starts = find_formats([match[1] or match[3] for match in ranges if match], dates=dates)
+        to = {" ".join((match[2] or match[4] or match[6]).split()) for match in ranges if match}
+        starts = find_formats([match[1] or match[3] or match[5] for match in ranges if match], dates=dates)
         blank = " " if any(match[2] for match in ranges if match) else ""
         join = to.pop()
         return [] if to else [f"{form}{blank}{join}{blank}%*" for form in starts]
@@ -194,7 +197,7 @@ def rank_formats(texts: list[str], forms: list[str], timezone: str | None) -> tu
     Dates of the right format have the fewest days between them, and none is in the future. Day and month of
     one day alone follow the custom of the zone, unless the last number may be the day of a later year.
     """
-    if len(forms) < 2 or carries_offset(forms[0]):
+    if len(forms) < 2 or forms[0] in OFFSET_FORMATS:
         return forms, []
     distinct = pa.array(_spread(texts))
     tomorrow = time.time() * US + DAY_US

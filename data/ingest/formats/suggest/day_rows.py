@@ -3,11 +3,12 @@
 import json
 import re
 
+from data.ingest.formats.file_mappings import MappingError
 from data.ingest.formats.suggest.columns import find_quality_column, find_register_column, find_unit_column
 from data.ingest.formats.suggest.date_formats import cut_time
+from data.ingest.formats.suggest.directions import resolve_channels
 from data.ingest.formats.suggest.meaning import (
     CHECK,
-    resolve_channels,
     write_channels,
     write_columns,
     write_meaning,
@@ -15,6 +16,8 @@ from data.ingest.formats.suggest.meaning import (
     write_qualities_of_column,
 )
 from data.ingest.formats.suggest.sample import Sample, name_column
+
+_CELL = re.compile(r"[A-Za-z]{0,2} ?[0-9]{1,2}([:.h][0-9]{2})?[A-Za-z]?")
 
 
 def find_day_runs(sample: Sample, numeric: list[int]) -> tuple[list[range], int] | None:
@@ -32,6 +35,18 @@ def find_day_runs(sample: Sample, numeric: list[int]) -> tuple[list[range], int]
         if runs:
             return runs, minutes
     return None
+
+
+def check_cells(sample: Sample, numeric: list[int]) -> None:
+    """Refuse columns named as the hours of a day that are no run: one for a repeated hour is among them."""
+    cells = [n for n in numeric if _CELL.fullmatch(sample.names[n])]
+    if any(due - due // 24 <= len(cells) <= due + due // 12 for due in (24, 48, 96)):
+        first, last = sample.names[cells[0]], sample.names[cells[-1]]
+        raise MappingError(
+            f"{sample.path}: the {len(cells)} columns from {first!r} to {last!r} seem to be the intervals of "
+            "a day, but those of a longer day stand among the others and not behind them. Ask the sender for "
+            "a row for each interval"
+        )
 
 
 def _find_run(sample: Sample, numeric: list[int], first: int, step: int) -> tuple[range, int] | None:

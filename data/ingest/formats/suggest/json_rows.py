@@ -1,4 +1,4 @@
-"""A JSON document as a table: where its rows are, and which values a row has.
+"""A JSON or XML document as a table: where its rows are, and which values a row has.
 
 Here: the array with most rows that have a date, as CSV with paths for names. Not here: the meaning of the
 columns, which is guessed as for CSV (`proposal`), or reading by the mapping (`mapped_json`).
@@ -13,8 +13,8 @@ from pathlib import Path
 
 from data.ingest.formats.container import open_members
 from data.ingest.formats.file_mappings import MappingError
-from data.ingest.formats.json_events import END, iter_leaves, to_text
-from data.ingest.formats.mapped_json import JsonRows, to_path
+from data.ingest.formats.json_events import END, iter_json_leaves, to_text
+from data.ingest.formats.mapped_json import IterLeaves, JsonRows, to_path
 from data.ingest.formats.mapping import CELL, KEY
 from data.ingest.formats.suggest.date_formats import is_dated
 from data.ingest.formats.suggest.sample import is_number
@@ -34,29 +34,35 @@ _KEYED = re.compile(
 
 @dataclass(frozen=True)
 class JsonTable:
-    """The path to the rows, the rows as CSV, the values around them, and the paths to other rows."""
+    """The path to the rows, the rows as CSV, the values around them, and the paths to other rows.
+
+    `names` are those of the places of a row that is an array, if the document lists them.
+    """
 
     rows: str
     text: str
     around: list[str]
     others: list[str]
+    names: list[str]
 
 
-def read_table(path: Path) -> JsonTable | None:
+def read_table(path: Path, leaves: IterLeaves = iter_json_leaves) -> JsonTable | None:
     """Return the table of a document, None for a document without rows with a date.
 
-    Raises `RefusedFile` if the document cannot be read.
+    `leaves` yields the values of the document. Raises `RefusedFile` if it cannot be read.
     """
-    found = _find_rows(path)
+    found = _find_rows(path, leaves)
     if found is None:
         return None
     rows, columns, around, others = found
     for member in open_members(path):
-        pieces = JsonRows(path, rows, columns, {}).iter_csv(member)
+        pieces = JsonRows(path, rows, columns, {}, leaves=leaves).iter_csv(member)
         text = b""
         while len(text) < MAX_BYTES and (piece := next(pieces, b"")):
             text += piece
-        return JsonTable(rows, text.decode(errors="replace"), around, list(map(to_path, others)))
+        places = sum(isinstance(column, int) for column in columns)
+        names = _find_names(path, rows, places, leaves) if places else []
+        return JsonTable(rows, text.decode(errors="replace"), around, list(map(to_path, others)), names)
     return None
 
 
@@ -77,10 +83,10 @@ class _Document:
     dated: set[str]
 
 
-def _read_document(path: Path) -> _Document:
+def _read_document(path: Path, leaves: IterLeaves) -> _Document:
     document = _Document(Counter(), Counter(), {}, set())
     for member in open_members(path):
-        for key, value in itertools.islice(iter_leaves(path, member, ends_arrays=True), MAX_VALUES):
+        for key, value in itertools.islice(leaves(path, member), MAX_VALUES):
             if value is END:
                 document.ends[key] += 1
                 continue
@@ -89,11 +95,15 @@ def _read_document(path: Path) -> _Document:
             if key not in document.dated and is_dated(document.values[key]):
                 document.dated.add(key)
         break
+    for key in document.counts:
+        if _is_element(key) and any(one.startswith(f"{key}.@") for one in document.values):
+            # An element with attributes and a text.
+            document.ends[key] += document.counts[key]
     return document
 
 
-def _find_rows(path: Path) -> _Found | None:
-    document = _read_document(path)
+def _find_rows(path: Path, leaves: IterLeaves) -> _Found | None:
+    document = _read_document(path, leaves)
     rows, values, dated = document.ends, document.values, document.dated
     candidates = [
         key for key in rows if _is_row(key, rows[key]) and any(_is_inside(one, key) for one in dated)
@@ -118,17 +128,25 @@ def _find_rows(path: Path) -> _Found | None:
     ]
     outside = [one for one in values if not one.startswith(key) and _holds(one, key)]
     inside: list[str | int] = [_cut(one, key) for one in values if _is_inside(one, key)]
+    if key in values:
+        # The text of an element beside its attributes.
+        inside.append(CELL)
     if f"{key}.item" in values:
-        inside = [*range(1, _count_places(path, key) + 1)]
+        inside = [*range(1, _count_places(path, key, leaves) + 1)]
     # The places of an array come first: the table has them there.
     columns = [*inside, *map(to_path, outside)]
-    around = [values[one] for one in outside]
+    around = [*(values[one] for one in outside), to_path(key), *map(to_path, outside)]
     return (to_path(key), columns, around, others) if len(columns) <= MAX_COLUMNS else None
+
+
+def _is_element(key: str) -> bool:
+    """Whether a key is that of the elements of an array: no name that ends with these letters."""
+    return key == "item" or key.endswith(".item")
 
 
 def _is_row(key: str, count: int) -> bool:
     """Whether what ends so often is a row: an element of an array, or one of several documents."""
-    return key.endswith("item") or (not key and count > 1)
+    return _is_element(key) or (not key and count > 1)
 
 
 def _find_placed(document: _Document, above: int) -> _Found | None:
@@ -161,17 +179,33 @@ def _find_placed(document: _Document, above: int) -> _Found | None:
     if key is None:
         return None
     outside = [one for one in document.values if one not in sizes and _surrounds(one, key)]
-    around = [document.values[one] for one in outside]
+    around = [*(document.values[one] for one in outside), to_path(key), *map(to_path, outside)]
     others = [one for one in sizes if sizes[one] == sizes[key] and one != key]
     inside: list[str | int] = [CELL, KEY]
     if key in objects:
         inside = [_cut(one, key) for one in document.values if _is_inside(one, key)]
+        inside.append(KEY)
     rows = to_path(key)
-    if others and key in lists and key.count("item") == 1:
+    if others and key in lists and key.split(".").count("item") == 1:
         # Lists beside each other.
         rows, inside, others = "$", [*map(to_path, (key, *others)), KEY], []
+    if others and key in lists and rows != "$" and (found := _find_lists_of_rows(document, key, others)):
+        return found
     columns = [*inside, *map(to_path, outside)]
     return (rows, columns, around, others) if len(columns) <= MAX_COLUMNS else None
+
+
+def _find_lists_of_rows(document: _Document, key: str, others: list[str]) -> _Found | None:
+    """Return the same for lists beside each other in each row, such as the import and the export of a day."""
+    row = key.removesuffix(".item").rpartition(".")[0]
+    if not _is_element(row) or not all(one.startswith(f"{row}.") for one in others):
+        return None
+    lists = [f"{_cut(one, row).removesuffix('.item')}[*]" for one in (key, *others)]
+    inside = [_cut(one, row) for one in document.values if _is_inside(one, row)]
+    outside = [one for one in document.values if _surrounds(one, row) and not _is_inside(one, row)]
+    columns: list[str | int] = [*lists, KEY, *inside, *map(to_path, outside)]
+    around = [document.values[one] for one in outside]
+    return (to_path(row), columns, around, []) if len(columns) <= MAX_COLUMNS else None
 
 
 def _find_lists(document: _Document) -> _Found | None:
@@ -214,7 +248,7 @@ def _cut(value: str, row: str) -> str:
 
 def _surrounds(value: str, row: str) -> bool:
     """Whether a value belongs to an array's element that contains the rows, or to no array."""
-    if value.endswith("item"):
+    if _is_element(value):
         return False
     place = value.rfind(".item.")
     return row.startswith(value[: place + len(".item.")]) if place >= 0 else not value.startswith("item.")
@@ -232,11 +266,30 @@ def _holds(value: str, row: str) -> bool:
     return not parent or row.startswith(f"{parent}.")
 
 
-def _count_places(path: Path, row: str) -> int:
+def _find_names(path: Path, rows: str, count: int, leaves: IterLeaves) -> list[str]:
+    """Return the only list of so many names before the rows, none if there is no such list."""
+    row = rows.removeprefix("$").replace("[*]", ".item").lstrip(".")
+    lists: dict[str, list[str]] = {}
+    for member in open_members(path):
+        for key, value in leaves(path, member):
+            if key.startswith(row):
+                break
+            if value is not END and key.endswith(".item"):
+                lists.setdefault(key, []).append(to_text(value) or "")
+        break
+    named = [
+        found
+        for found in lists.values()
+        if len(found) == count and not any(is_number(text) or is_dated(text) for text in found)
+    ]
+    return named[0] if len(named) == 1 else []
+
+
+def _count_places(path: Path, row: str, leaves: IterLeaves) -> int:
     """Return how many values the first row has that is an array."""
     count = 0
     for member in open_members(path):
-        for key, value in iter_leaves(path, member, ends_arrays=True):
+        for key, value in leaves(path, member):
             if key == row and value is END:
                 break
             count += key == f"{row}.item"

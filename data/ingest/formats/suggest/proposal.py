@@ -5,19 +5,29 @@ loading, which never guesses. What cannot be known (the zone, a meter without a 
 the proposal is refused until somebody has filled it in.
 """
 
+import itertools
 import json
 import re
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from data.ingest.errors import RefusedFile
-from data.ingest.formats.container import TextForm, find_longest_sheets, open_members
+from data.ingest.formats.container import (
+    ALL_TEXTS,
+    TextForm,
+    find_longest_sheets,
+    open_members,
+    strip_name,
+)
 from data.ingest.formats.detect import detect_text
 from data.ingest.formats.file_mappings import MappingError
 from data.ingest.formats.format import MappingUse
 from data.ingest.formats.json_events import is_json
-from data.ingest.formats.mapping import JsonMapping, carries_offset
+from data.ingest.formats.mapping import NAME, JsonMapping, carries_offset
 from data.ingest.formats.suggest import json_rows
 from data.ingest.formats.suggest.across_dates import read_across
+from data.ingest.formats.suggest.clock import find_end
 from data.ingest.formats.suggest.columns import (
     METER,
     find_date_formats,
@@ -25,9 +35,12 @@ from data.ingest.formats.suggest.columns import (
     find_meter_name,
 )
 from data.ingest.formats.suggest.date_formats import cut_time, lacks_date, rank_formats
-from data.ingest.formats.suggest.day_rows import find_day_runs, write_day_body
-from data.ingest.formats.suggest.meaning import CHECK, find_number_marks, write_number_marks
+from data.ingest.formats.suggest.day_rows import check_cells, find_day_runs, write_day_body
+from data.ingest.formats.suggest.encodings import list_codecs
+from data.ingest.formats.suggest.meaning import CHECK
+from data.ingest.formats.suggest.member_names import share_times, write_name_dates
 from data.ingest.formats.suggest.no_readings import explain_missing_dates
+from data.ingest.formats.suggest.number_marks import find_number_marks, write_number_marks
 from data.ingest.formats.suggest.reading_rows import write_reading_body
 from data.ingest.formats.suggest.sample import (
     TOTAL,
@@ -39,6 +52,7 @@ from data.ingest.formats.suggest.sample import (
     read_sample,
 )
 from data.ingest.formats.suggest.years import write_years
+from data.ingest.formats.xml_events import find_arrays, iter_xml_leaves
 
 # How much of a file is examined: enough for months of one meter.
 SAMPLE_BYTES = 1 << 20
@@ -46,8 +60,9 @@ SAMPLE_BYTES = 1 << 20
 _NAMES_COLUMN = re.compile(r'[- ]*[a-z_]+: "')
 # What a mapping of JSON does not have.
 _OF_TEXT = ("delimiter:", "encoding:", "has_header:", "skip_lines:", "ignore_rows:")
+_XML = re.compile(r"<(\?xml|[A-Za-z_])")
 # Documents that are not tables: pages, XML, JSON, PDF, Parquet.
-_DOCUMENT = re.compile(r"\s*(<|\{|\[\s*\{|%PDF|PAR1)")
+_DOCUMENT = re.compile(r"\s*(<|\{|\[\s*\{|%PDF|PAR1|MEPM[DL][0-9]{2},|/[A-Za-z]{3}[0-9])")
 
 
 def suggest_mapping(path: Path | str, timezone: str | None = None) -> str:
@@ -61,13 +76,12 @@ def suggest_mapping(path: Path | str, timezone: str | None = None) -> str:
     text = read_head(path, TextForm(sheets=sheets, any_sheets=True))
     encoding = None
     if "\ufffd" in text:
-        encoding, text = "cp1252", read_head(path, TextForm("cp1252", sheets=sheets, any_sheets=True))
+        encoding, text = _read_encoded(path, sheets, timezone)
     try:
         format = detect_text(path, text)
     except RefusedFile:
-        table = json_rows.read_table(path) if is_json(text.lstrip()) else None
-        if table is not None:
-            return _suggest_for_json(path, table, timezone)
+        if (found := _read_document(path, text.lstrip())) is not None:
+            return _suggest_for_document(path, *found, timezone)
         if _DOCUMENT.match(text):
             raise
     else:
@@ -79,6 +93,9 @@ def suggest_mapping(path: Path | str, timezone: str | None = None) -> str:
             raise MappingError(f"{path}: {format.name} needs no mapping: inspect or ingest the file as it is")
         return _suggest_for_portal(format.name, format.mapping, timezone)
     lines = _suggest_for_table(path, text, encoding, timezone)
+    lines = _name_meters(
+        path, lines, TextForm(encoding, sheets=tuple(longest[0]) if longest else (), any_sheets=True)
+    )
     if longest is not None:
         # A mapping skips the sheets that it does not name.
         chosen, count = longest
@@ -88,13 +105,28 @@ def suggest_mapping(path: Path | str, timezone: str | None = None) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _read_encoded(path: Path, sheets: tuple[str, ...], timezone: str | None) -> tuple[str, str]:
+    """Return (the encoding of a text that is not UTF-8, its head): that of the zone, if the bytes fit it."""
+    for codec in list_codecs(timezone):
+        text = read_head(path, TextForm(codec, sheets=sheets, any_sheets=True))
+        if "\ufffd" not in text.rstrip("\ufffd"):
+            break
+    return codec, text
+
+
 def _suggest_for_table(path: Path, text: str, encoding: str | None, timezone: str | None) -> list[str]:
     """Propose for a table; one with a column for each date is seen with a row for each cell."""
     across = read_across(text)
+    named = write_name_dates(text, _find_name(path)) if across is None else None
+    if named is not None:
+        sample = read_sample(path, named.text)
+        sample.encoding = encoding
+        return named.write_form(_write_lines(path, sample, timezone))
     try:
         sample = read_sample(path, text if across is None else across.text)
     except MappingError:
-        yearless = write_years(path, text) if across is None else None
+        names = " ".join(dict.fromkeys((path.stem, _find_name(path))))
+        yearless = write_years(names, text) if across is None else None
         if yearless is None:
             raise
         sample = read_sample(path, yearless.text)
@@ -110,18 +142,46 @@ def _suggest_for_table(path: Path, text: str, encoding: str | None, timezone: st
     return lines
 
 
-def _suggest_for_json(path: Path, table: json_rows.JsonTable, timezone: str | None) -> str:
+def _name_meters(path: Path, lines: list[str], form: TextForm) -> list[str]:
+    """Return the lines with the name of each text as its meter, if two of them have the same times."""
+    one = next((line for line in lines if line.startswith("identifier:")), None)
+    heads = [text for _, text in itertools.islice(_read_heads(path, form), 2)]
+    if one is None or len(heads) < 2 or not share_times(*heads):
+        return lines
+    place = lines.index("columns:")
+    column = f'  identifier: "{NAME}"  # {CHECK}: they have the same times, so each is of another meter'
+    return [line for line in (*lines[: place + 1], column, *lines[place + 1 :]) if line != one]
+
+
+def _find_name(path: Path) -> str:
+    return next((strip_name(name) for name, _ in _read_heads(path, ALL_TEXTS)), "")
+
+
+def _read_document(path: Path, text: str) -> tuple[str, json_rows.JsonTable] | None:
+    """Return (format, table) of a JSON or XML document with dated rows, None for another file."""
+    if is_json(text):
+        table = json_rows.read_table(path)
+        return None if table is None else ("mapped_json", table)
+    if not _XML.match(text):
+        return None
+    arrays = next((find_arrays(path, member) for member in open_members(path)), set())
+    table = json_rows.read_table(path, partial(iter_xml_leaves, arrays=arrays))
+    return None if table is None else ("mapped_xml", table)
+
+
+def _suggest_for_document(path: Path, format: str, table: json_rows.JsonTable, timezone: str | None) -> str:
     """Propose for rows at a path what would be proposed for them as CSV."""
     sample = read_sample(path, table.text)
     sample.above = table.around
     # The signs of a path belong to no name.
     sample.header = sample.header or sample.names
     sample.names = [re.sub(r"^\$\.|\[\*\]", "", name) for name in sample.names]
+    sample.groups = [*table.names, *[""] * (len(sample.names) - len(table.names))] if table.names else []
     lines = _write_lines(path, sample, timezone)
     kept = [line for line in lines if not line.startswith(_OF_TEXT)]
     place = kept.index("format: mapped_csv")
     kept[place : place + 1] = [
-        "format: mapped_json",
+        f"format: {format}",
         f"rows: {table.rows}",
         *(f"# not read: the rows at {other}, which need a mapping of their own" for other in table.others),
     ]
@@ -153,20 +213,31 @@ def _write_zone(zone: str | None) -> str:
 
 
 def _write_zone_of_column(sample: Sample, place: int, zone: str | None) -> str:
-    says_utc = re.search(r"(?<![a-z])UTC(?![a-z])", sample.names[place], re.I)
+    name = sample.names[place]
+    offset = re.search(r"(?<![a-z])(?:UTC|GMT) ?([+-])0?([0-9]{1,2})(?::?00)?(?![0-9:])", name, re.I)
+    if offset is not None:
+        # The signs of these zones are those of POSIX.
+        sign = "-" if offset[1] == "+" else "+"
+        zone = f"Etc/GMT{sign}{offset[2]}" if offset[2] != "0" else "UTC"
+        return f'timezone: "{zone}"  # {CHECK}: by the name of the column'
+    says_utc = re.search(r"(?<![a-z])UTC(?![a-z])(?! ?[+-])", name, re.I)
     return 'timezone: "UTC"  # by the name of the column' if says_utc else _write_zone(zone)
 
 
 def read_head(path: Path, form: TextForm) -> str:
     """Return the text at the beginning of a file. Raises `RefusedFile` if the file cannot be read."""
+    return next((text for _, text in _read_heads(path, form)), "")
+
+
+def _read_heads(path: Path, form: TextForm) -> Iterator[tuple[str, str]]:
+    """Yield the name and the beginning of each member of a file."""
     for member in open_members(path, form):
         text = b""
         for block in member.blocks:
             text += block
             if len(text) >= SAMPLE_BYTES:
                 break
-        return text.decode(errors="replace")
-    return ""
+        yield member.name, text.decode(errors="replace")
 
 
 def _leave_open(line: str, undecided: list[str]) -> str:
@@ -188,6 +259,14 @@ def _drop_total_meters(sample: Sample, meter: int | None) -> set[str]:
     return words
 
 
+def _take_start(sample: Sample, place: int, dated: dict[int, list[str]]) -> int:
+    """Return the column of starts that stands beside that of ends: a short file has one day of starts."""
+    if find_end(sample.names[place]) != "end":
+        return place
+    starts = (n for n in dated if n < place and find_end(sample.names[n]) == "start")
+    return next((n for n in starts if dated[n][0] == dated[place][0]), place)
+
+
 def _write_lines(path: Path, sample: Sample, timezone: str | None) -> list[str]:
     ranked = {
         place: rank_formats(sample.take_texts(place), found, timezone)
@@ -200,6 +279,7 @@ def _write_lines(path: Path, sample: Sample, timezone: str | None) -> list[str]:
     # The first one, unless many rows share its date, like the day of an export or of a revision.
     distinct = {n: len(set(sample.take_texts(n))) for n in dated}
     place = next(n for n in dated if 2 * distinct[n] > max(distinct.values()))
+    place = _take_start(sample, place, dated)
     form = dated[place][0]
     notes = [row[0] for row in sample.rows if lacks_date(row[place], form)]
     sample.rows = [row for row in sample.rows if not lacks_date(row[place], form)]
@@ -214,6 +294,8 @@ def _write_lines(path: Path, sample: Sample, timezone: str | None) -> list[str]:
     # A total after the values, or a site number before them, is not one of the values.
     cells = [n for n in numeric if n != meter and not TOTAL.search(sample.names[n])]
     day = find_day_runs(sample, [n for n in cells if not METER.search(sample.names[n])])
+    if not day:
+        check_cells(sample, cells)
     body = (
         write_day_body(sample, place, form, day, meter)
         if day

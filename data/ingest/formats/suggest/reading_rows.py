@@ -10,12 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from data.ingest.formats.columns import parse_instants
+from data.ingest.formats.columns import UNITS, parse_instants
 from data.ingest.formats.file_mappings import MappingError
 from data.ingest.formats.mapping import OFFSET_FORMATS, carries_offset
 from data.ingest.formats.names import may_be_kept
-from data.ingest.formats.suggest.choice import Choice, choose_values, explain_others
-from data.ingest.formats.suggest.clock import find_clock
+from data.ingest.formats.suggest.choice import OF_DAY, Choice, choose_values, explain_others
+from data.ingest.formats.suggest.clock import END, find_clock
 from data.ingest.formats.suggest.columns import (
     OTHER_MEDIUM,
     UNIT,
@@ -24,14 +24,17 @@ from data.ingest.formats.suggest.columns import (
     find_quality_column,
     find_register_column,
     find_unit_column,
+    note_foreign_units,
     repeats_times,
 )
 from data.ingest.formats.suggest.date_formats import EPOCHS, cut_time, find_formats
+from data.ingest.formats.suggest.directions import NO_ELECTRICITY, resolve_channels
 from data.ingest.formats.suggest.meaning import (
+    ASSUMED,
     CHECK,
     POWER,
+    UNSTATED,
     find_direction_column,
-    resolve_channels,
     write_channels,
     write_channels_of_words,
     write_columns,
@@ -43,16 +46,20 @@ from data.ingest.formats.suggest.positions import find_positions
 from data.ingest.formats.suggest.sample import Sample, is_number, name_column
 from data.ingest.formats.wallclock import DAY_US, US, TimeFormat
 
+DAY_MINUTES = 1440
+# Units of a column of units that may be those of electricity.
+ELECTRIC_UNITS = {name for name, unit in UNITS.items() if unit not in NO_ELECTRICITY}
 LONG_NUMBER = re.compile(r"[0-9]{8,}")
 # A column with the difference of two others.
 NET = re.compile(r"(?<![a-z])(?<!til )(?<!fra )(?<!het )(net|netto|saldo)(?![a-z])", re.I)
 PERIOD = re.compile(r"period|\bsp\b|\bhh\b|interval no|\bhora\b|\bhour\b", re.I)
-_END = re.compile(r"(?<![a-z])(end|to|bis|until|fin|fine|fim|tot|til|till|do)(?![a-z])", re.I)
 _NUMBER = re.compile(r"\s*(?:[A-Za-z]{1,8}\.? ?)?([0-9]+)")
 # Intervals of a day; a day of a clock change has some more.
 _COUNTS = (24, 48, 96, 144, 288)
 _MULTIPLIER = re.compile(
-    r"multipl|(ct|vt|pt|transformer).?ratio|wandler|umrechnung|\bfa[ck]tor\b(?! ?%)", re.I
+    r"multipl|[cç]arpan|(?<![a-z])(mf|ctr|ptr|ct|kt|pt)(?![a-z])|(ct|vt|pt|transformer).?ratio|wandler"
+    r"|umrechnung|\bfa[ck]tor\b(?! ?%)",
+    re.I,
 )
 # The hours of the clock at which an interval begins and ends: 07-08.
 _HOURS = re.compile(r"[0-9]{1,2}(\s*-\s*)[0-9]{1,2}")
@@ -83,6 +90,7 @@ def write_reading_body(
     if not carries_offset(form) and _is_descending(sample, micros, meter):
         head.append("order: descending")
     quality = find_quality_column(sample, {meter, register, unit, *numeric})
+    note_foreign_units(sample, [n for n in numeric if n != meter], unit)
     values, others = _find_values(sample, [n for n in numeric if n != meter], when)
     if not values:
         raise _refuse_numbers(sample, place)
@@ -103,9 +111,10 @@ def write_reading_body(
         lines.insert(
             0, f"  # {CHECK}: the same time stands in several rows, and no column distinguishes them"
         )
-    channels = resolve_channels([sample.describe(n) for n in values])
-    for n, channel in zip(values, channels, strict=True):
-        meaning = write_meaning(
+    channels = _resolve_channels(sample, values, unit)
+    ratio = _write_ratio(sample)
+    meanings = [
+        write_meaning(
             sample,
             [n],
             0 if is_one else None,
@@ -115,32 +124,66 @@ def write_reading_body(
             has_media=medium is not None,
             power=power,
         )
+        for n, channel in zip(values, channels, strict=True)
+    ]
+    head += _leave_unit_open(meanings)
+    for n, meaning in zip(values, meanings, strict=True):
         is_named = (bool(sample.names[n]) and may_be_kept(sample.names[n])) or register is not None
         lines += [
             f"  - column: {name_column(sample, n)}",
             *_write_own_times(sample, place, form, values, n),
-            *(f"    {line}" for line in meaning),
+            *(f"    {line}" for line in (*meaning, *ratio)),
             *([] if is_named else [f"    register: {_name_register(n, values)}"]),
         ]
     lines += [
         f"  # left out: {name_column(sample, n)}, {why}"
         for n, why in [*choice.left_out, *explain_others(sample, others, micros)]
     ]
-    lines += _note_multipliers(sample)
     lines += ["sections:", *write_channels_of_words(sample.sections)] if sample.sections else []
     return head, [*lines, *write_qualities_of_column(sample, quality), *write_channels(sample, register)]
 
 
-def _note_multipliers(sample: Sample) -> list[str]:
-    """Write what to check where a column has the ratio of transformers."""
-    return [
-        f"  # {CHECK}: {sample.names[n]!r} is {text}: write factor: {text} if the values are not multiplied"
-        for n in range(len(sample.names))
-        if _MULTIPLIER.search(sample.names[n])
-        and len(texts := set(sample.take_values(n))) == 1
-        and re.fullmatch(r"[0-9]{1,5}(\.[0-9]+)?", text := next(iter(texts)))
-        and float(text) != 1
-    ]
+def _resolve_channels(sample: Sample, values: list[int], unit: int | None) -> list[str]:
+    """Return the channels of columns; `unit` is the column of their units, which may be of no electricity."""
+    channels = resolve_channels([sample.describe(n) for n in values])
+    words = {text.lower() for text in sample.take_texts(unit)} if unit is not None else ELECTRIC_UNITS
+    if words & ELECTRIC_UNITS:
+        return channels
+    return ["consumption" if channel == "import" else channel for channel in channels]
+
+
+def _leave_unit_open(meanings: list[list[str]]) -> list[str]:
+    """Take the units that nothing states out of several values, if one cannot be kWh; return the open one.
+
+    What stands side by side without a unit has one unit.
+    """
+    open_lines = [line for meaning in meanings for line in meaning if line.startswith(f"{UNSTATED}:")]
+    unstated = [meaning for meaning in meanings if any(map(_is_unstated, meaning))]
+    if not open_lines or len(unstated) < 2:
+        return []
+    for meaning in unstated:
+        meaning[:] = [line for line in meaning if not _is_unstated(line)]
+    return [open_lines[0]]
+
+
+def _is_unstated(line: str) -> bool:
+    return line.startswith((f"{UNSTATED}:", ASSUMED))
+
+
+def _write_ratio(sample: Sample) -> list[str]:
+    """Leave the factor of the values open where a column has the ratio of transformers."""
+    for n in range(len(sample.names)):
+        texts = set(sample.take_values(n)) if _MULTIPLIER.search(sample.names[n]) else set()
+        known = {text for text in texts if re.fullmatch(r"[0-9]{1,5}([.,][0-9]+)?", text)}
+        if not known or known != texts or all(float(text.replace(",", ".")) == 1 for text in known):
+            continue
+        name = sample.names[n]
+        if len(known) == 1:
+            return [
+                f"factor:  # {name!r} is {known.pop()}: write it if the values are not multiplied, else 1"
+            ]
+        return [f"factor:  # {name!r} differs from row to row: write 1 if the values are multiplied already"]
+    return []
 
 
 def _find_register(
@@ -221,6 +264,7 @@ def _name_days(sample: Sample, place: int, form: str, head: list[str]) -> tuple[
 def _find_values(sample: Sample, numeric: list[int], when: list[str]) -> tuple[list[int], list[int]]:
     """Return (columns of values, other columns of numbers): by their names, else all that count nothing."""
     of_time = {line.partition(": ")[2] for line in when}
+    numeric = _drop_constants_around(sample, numeric)
     numeric = [n for n in numeric if name_column(sample, n) not in of_time]
     free = [n for n in numeric if not PERIOD.search(sample.names[n])]
     kinds = (VALUE, UNIT, OTHER_MEDIUM)
@@ -228,9 +272,20 @@ def _find_values(sample: Sample, numeric: list[int], when: list[str]) -> tuple[l
     if named and not any(UNIT.search(sample.describe(n)) for n in named):
         # Columns of power beside one that is named so are as much energy as it is.
         named = [n for n in free if n in named or POWER.search(sample.describe(n))]
+    powers = [n for n in free if POWER.search(sample.describe(n)) and not UNIT.search(sample.describe(n))]
+    of_day = [n for n in named if OF_DAY.search(sample.describe(n))]
+    if of_day == named and len(powers) > len(named) and sample.minutes < DAY_MINUTES:
+        # A curve of several powers, beside the energy of one of them since the beginning of the day.
+        named = powers
     values = named or [n for n in free if not all(map(LONG_NUMBER.fullmatch, sample.take_texts(n)))]
     values = [n for n in values if not NET.search(sample.names[n])] or values
     return values, [n for n in free if n not in values]
+
+
+def _drop_constants_around(sample: Sample, numeric: list[int]) -> list[int]:
+    """Return the columns without those of a JSON document that stand around the rows and never change."""
+    header = sample.header or sample.names
+    return [n for n in numeric if not (header[n].startswith("$.") and len(set(sample.take_texts(n))) == 1)]
 
 
 def _name_register(place: int, values: list[int]) -> str:
@@ -361,7 +416,7 @@ def _guess_rhythm(sample: Sample, micros: list[int], meter: int | None, name: st
     step = minutes * 60 * US
     own = sorted(micros[row] for row in range(len(micros)) if meters[row] == meters[0])
     begins, ends = own[0] % DAY_US, own[-1] % DAY_US
-    if _END.search(name) or (begins == step and ends == 0):
+    if END.search(name) or (begins == step and ends == 0):
         return (
             minutes,
             "end",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from data.ingest.formats.file_mappings import MappingError
 from data.ingest.formats.mapped_layout import split_fields
-from data.ingest.formats.mapped_numbers import MINUS, split_unit
+from data.ingest.formats.mapped_numbers import IN_BRACKETS, MINUS, split_unit
 from data.ingest.formats.suggest.date_formats import find_formats, is_dated
 from data.ingest.formats.suggest.no_readings import explain_missing_dates
 from data.ingest.formats.suggest.sections import find_sections
@@ -20,6 +20,8 @@ from data.ingest.formats.suggest.sections import find_sections
 MIN_TITLE_CHARS = 4
 ROWS_BELOW = 3
 _ROWS_TRIED, _LINES_TRIED = 40, 200
+# Lines of a header above the names of the columns.
+_MOST_STACKED = 8
 # A few notes may stand among the numbers of a column.
 _MOST = 0.9
 DELIMITERS = (",", ";", "\t", "|")
@@ -34,6 +36,9 @@ NO_VALUES = (
     *("n/a", "na", "nan", "null", "none", "nil", "-", "--", "---", "#n/a", "#na", "#value!", "(null)", "?"),
     *("missing", "no data", "fehlt", "k.a.", "s/d", "n.d.", "nd", "unavailable", "unknown"),
 )
+# Between the words of gridConsumptionPower, and not in kWh.
+_CAMEL = re.compile(r"(?<=[a-z]{2})(?=[A-Z][a-z]{2})")
+INDIAN_GROUPS = re.compile(r"[+-]?[0-9]{1,2}(,[0-9]{2})+,[0-9]{3}(\.[0-9]*)?")
 # Numbers that stand for a missing value, and words that stand in the place of a few numbers.
 _NO_NUMBER = re.compile(r"-9{3,}([.,][09]*)?")
 _WORD, _MOST_WORDS, _MOST_NUMBERS = re.compile(r"[^\W\d_][^\d]*"), 3, 0.8
@@ -64,6 +69,10 @@ class Sample:
     unclear: str | None = None
     # The numbers of a column in another unit than most of them.
     others: dict[int, list[str]] = field(default_factory=dict)
+    # Columns with numbers in brackets.
+    bracketed: set[int] = field(default_factory=set)
+    # The unit that another column states for the values of a column, if it is none that is read.
+    units: dict[int, str] = field(default_factory=dict)
     # Between two rows.
     minutes: int = 0
     # The names as the file writes them, if `names` has units of the row below too.
@@ -72,7 +81,8 @@ class Sample:
     def describe(self, place: int) -> str:
         """Return the name of a column, below that of its group."""
         group = self.groups[place] if self.groups else ""
-        return f"{group} {self.names[place]}" if group else self.names[place]
+        name = _CAMEL.sub(" ", self.names[place])
+        return " ".join(filter(None, (group, name, self.units.get(place))))
 
     def take_texts(self, place: int) -> list[str]:
         """Return the texts of a column that are not empty."""
@@ -132,7 +142,8 @@ def read_sample(path: Path, text: str) -> Sample:
     table = [row + [""] * (len(names) - width) for row in table]
     totals = {row[0].strip() for row in table[first:] if TOTAL.match(row[0].strip())}
     # The first words of titles between the days of a table, without the date that follows.
-    below = rows[start:]
+    titles = set(sections)
+    below = [row for row in rows[start:] if not titles & {cell.strip() for cell in row}]
     totals |= find_beginnings([row[0] for row in below if row and len(row) < width])
     skip = text.split("\n").index(lines[start])
     above = [cell.strip() for row in rows[:start] if row != header for cell in row]
@@ -141,7 +152,7 @@ def read_sample(path: Path, text: str) -> Sample:
         delimiter,
         names,
         table[first:],
-        _read_groups(rows[start - 2], len(names)) if start > 1 and rows[start - 1] == header else [],
+        _read_stack(rows, rows.index(header) if header in rows[:start] else start - 1, len(names)),
         totals=sorted(word for word in totals if not any(title.startswith(word) for title in sections)),
         above=above,
         skip=skip,
@@ -156,7 +167,7 @@ def read_sample(path: Path, text: str) -> Sample:
 
 def _split_at_blanks(lines: list[str]) -> tuple[int, str, int, list[list[str]]]:
     """Split lines as programs write their logs, with a blank between the fields."""
-    rows = [split_fields(line.strip(), " ") for line in lines]
+    rows = [split_fields(" ".join(line.split()), " ") for line in lines]
     width = len(rows[-1])
     is_table = 2 * sum(len(row) == width for row in rows) > len(rows) and _has_dates(rows, width)
     return (1, " ", width, rows) if is_table else (0, ",", 0, [])
@@ -199,6 +210,8 @@ def _write_plain_cells(sample: Sample, place: int) -> None:
     unit = units.most_common(1)[0][0] if units else None
     for row in sample.rows:
         number, own = split_unit(row[place].strip())
+        if is_number(number) and IN_BRACKETS.fullmatch(row[place].strip()):
+            sample.bracketed.add(place)
         if is_number(number) and own not in (None, unit):
             sample.others.setdefault(place, []).append(number)
             number = ""
@@ -207,6 +220,19 @@ def _write_plain_cells(sample: Sample, place: int) -> None:
     if unit is not None and not re.search(rf"(?<![a-z]){unit}(?![a-z])", name, re.I):
         sample.header = sample.header or [*sample.names]
         sample.names[place] = f"{name} {unit}".strip()
+
+
+def _read_stack(rows: list[list[str]], place: int, width: int) -> list[str]:
+    """Return what stands above the names of the columns: their group, or lines with an empty first cell."""
+    if place > 0 and (groups := _read_groups(rows[place - 1], width)):
+        return groups
+    stack: list[list[str]] = []
+    for row in reversed(rows[max(place - _MOST_STACKED, 0) : max(place, 0)]):
+        cells = [cell.strip() for cell in row]
+        if len(cells) != width or cells[0] or not all(cells[1:]) or any(map(is_dated, cells)):
+            break
+        stack.insert(0, cells)
+    return [" ".join(cells).strip() for cells in zip(*stack, strict=True)]
 
 
 def _read_groups(row: list[str], width: int) -> list[str]:
@@ -290,5 +316,6 @@ def has_numbers(sample: Sample, place: int) -> bool:
 def is_number(text: str) -> bool:
     """Whether a text is a number, with any marks of decimals and thousands."""
     number = rf"[+{MINUS}-]?([0-9][0-9.,' \u00a0\u202f]*(e-?[0-9]+)?|\.[0-9]+)"
-    # Neither the code of a register, 1.8.0, nor a date.
-    return re.fullmatch(number, text, re.I) is not None and not re.search(r"[.,][0-9]{0,2}[.,]", text)
+    # Neither the code of a register, 1.8.0, nor a date; in India groups have two digits: 1,23,456.
+    is_code = re.search(r"[.,][0-9]{0,2}[.,]", text) and not INDIAN_GROUPS.fullmatch(text)
+    return re.fullmatch(number, text, re.I) is not None and not is_code

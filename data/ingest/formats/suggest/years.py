@@ -5,7 +5,6 @@ Not here: reading such dates, whose year a mapping declares (`mapped_years`).
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 from data.ingest.formats.mapped_layout import split_fields
 from data.ingest.formats.suggest.sample import DELIMITERS
@@ -46,8 +45,11 @@ class Yearless:
         return found
 
 
-def write_years(path: Path, text: str) -> Yearless | None:
-    """Return a text whose dates have no year with one in them, None for any other text."""
+def write_years(name: str, text: str) -> Yearless | None:
+    """Return a text whose dates have no year with one in them, None for any other text.
+
+    `name` is that of the file, and of the member of an archive.
+    """
     lines = text.split("\n")
     for delimiter in DELIMITERS:
         rows = [split_fields(line, delimiter) if line.strip() else [] for line in lines]
@@ -57,7 +59,7 @@ def write_years(path: Path, text: str) -> Yearless | None:
                 found = _write_column(lines, rows, place, shape)
                 if found is not None:
                     written, first = found
-                    year = _find_year(path, lines[:first], [row[place] for row in rows if place < len(row)])
+                    year = _find_year(name, lines[:first], [row[place] for row in rows if place < len(row)])
                     changed = _join(lines, rows, place, shape, year or LEAP_YEAR)
                     return Yearless(changed, year, written)
     return None
@@ -99,8 +101,8 @@ def _join(lines: list[str], rows: list[list[str]], place: int, shape: re.Pattern
     return "\n".join(changed)
 
 
-def _find_year(path: Path, above: list[str], dates: list[str]) -> int | None:
+def _find_year(name: str, above: list[str], dates: list[str]) -> int | None:
     """Return the only year above the table or in the name of the file, the first of two around a new year."""
-    found = sorted({int(year) for text in (path.stem, *above) for year in _YEAR.findall(text)})
+    found = sorted({int(year) for text in (name, *above) for year in _YEAR.findall(text)})
     has_turn = any(map(_DECEMBER.search, dates)) and found[-1:] == [found[0] + 1] if found else False
     return found[0] if len(found) == 1 or (len(found) == 2 and has_turn) else None

@@ -1,0 +1,94 @@
+"""The marks of numbers in a sample: decimals, thousands, and the noise of binary arithmetic.
+
+Not here: the meaning of the numbers (`meaning`).
+"""
+
+import json
+import re
+
+from data.ingest.formats.mapped_numbers import are_grouped, stand_between_thousands
+from data.ingest.formats.suggest.amounts import find_decimals
+from data.ingest.formats.suggest.columns import OTHER_MEDIUM, UNIT, VALUE
+from data.ingest.formats.suggest.meaning import CHECK, POWER
+from data.ingest.formats.suggest.reading_rows import NET
+from data.ingest.formats.suggest.sample import Sample
+
+_BRITISH = (
+    "Europe/London",
+    "Europe/Dublin",
+    "Europe/Belfast",
+    "Europe/Jersey",
+    "Europe/Guernsey",
+    "Europe/Isle_of_Man",
+)
+# Zones of people who write a point before decimals and a comma between thousands.
+_WITH_POINT = (
+    *("Australia/", "US/", "Canada/", "Pacific/Auckland", "Pacific/Honolulu", "Asia/Tokyo", "Asia/Singapore"),
+    *("Asia/Hong_Kong", "Asia/Kolkata", "Asia/Manila", "Asia/Seoul", "Asia/Shanghai", "Asia/Taipei"),
+    *("America/New_York", "America/Chicago", "America/Denver", "America/Phoenix", "America/Los_Angeles"),
+    *("America/Anchorage", "America/Detroit", "America/Indiana", "America/Kentucky", "America/Boise"),
+    *("America/Mexico_City", "America/Tijuana", "America/Toronto", "America/Vancouver", "America/Halifax"),
+)
+
+
+def find_number_marks(
+    sample: Sample, numeric: list[int], timezone: str | None
+) -> tuple[str, str | None, str | None]:
+    """Return the decimal mark, the thousands mark, and a number of which nothing tells what its comma is.
+
+    A comma before three digits in every number follows the custom of the zone.
+    """
+    kinds = (VALUE, UNIT, OTHER_MEDIUM, POWER)
+    named = [n for n in numeric if any(kind.search(sample.describe(n)) for kind in kinds)]
+    columns = [sample.take_values(n) for n in named or numeric]
+    texts = [text for n in named or numeric for text in (*sample.take_values(n), *sample.others.get(n, []))]
+    groups = {sign for text in texts for sign in re.findall(r"[0-9](['\u00a0\u202f ])[0-9]{3}", text)}
+    for mark, other in ((".", ","), (",", ".")):
+        # Numbers of another column, such as those of the rows, say nothing of the mark of this one.
+        if stand_between_thousands(texts, mark) and any(are_grouped(column, mark) for column in columns):
+            return other, mark, None
+    comma_last = any(
+        re.search(r",[0-9]{1,2}$|,[0-9]{4,}$|\.[0-9]{3},|^[+-]?(0|[0-9]{4,}),", text) for text in texts
+    )
+    # A semicolon between fields suggests that the comma is the decimal mark.
+    comma_last |= sample.delimiter == ";" and not any("." in text for text in texts)
+    if comma_last and any("," in text for text in texts):
+        groups |= {"."} if any("." in text for text in texts) else set()
+        return ",", groups.pop() if len(groups) == 1 else None, None
+    marked = [text for column in columns if any("," in text for text in column) for text in column]
+    if marked and all(re.fullmatch(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}", text) for text in marked):
+        is_decimal = _has_decimal_comma(timezone)
+        return (
+            ("." if is_decimal is False else ","),
+            ("," if is_decimal is False else None),
+            (texts[0] if is_decimal is None else None),
+        )
+    groups |= {","} if any(re.search(r"[0-9],[0-9]{3}", text) for text in texts) else set()
+    return ".", groups.pop() if len(groups) == 1 else None, None
+
+
+def _has_decimal_comma(timezone: str | None) -> bool | None:
+    """Whether people of a zone write a comma before decimals; None if the zone does not tell."""
+    place = timezone or ""
+    if place.startswith(("Europe/", "Atlantic/Canary", "Atlantic/Madeira", "Atlantic/Azores")):
+        return place not in _BRITISH
+    return False if place.startswith(_WITH_POINT) else None
+
+
+def write_number_marks(sample: Sample, numeric: list[int]) -> list[str]:
+    """Write the decimal and thousands marks of the values, and how many decimals are left without noise."""
+    lines = ['decimal: ","'] if sample.decimal == "," else []
+    if sample.unclear is not None:
+        number = sample.unclear
+        whole = number.replace(",", "")
+        lines = [f'decimal:  # {number} may be {whole}: write "," here, or "." and thousands: ","']
+    if any(not NET.search(sample.describe(place)) for place in sample.bracketed):
+        lines.append(
+            "brackets:  # (1.5) is below zero, as accountants write, or has a mark: below_zero or mark"
+        )
+    lines += [f"thousands: {json.dumps(sample.thousands)}"] if sample.thousands else []
+    texts = [sample.write_plain(text) for place in numeric for text in sample.take_values(place)]
+    decimals = find_decimals(texts)
+    if decimals is not None:
+        lines.append(f"decimals: {decimals}  # {CHECK}: the digits behind are noise of binary arithmetic")
+    return lines
