@@ -56,6 +56,23 @@ def test_sheets_with_the_same_times_are_meters(tmp_path: Path) -> None:
     assert totals == {"WE1": sum(A[:96]), "WE2": sum(B[:96])}
 
 
+@pytest.mark.parametrize("names", [("Bezug", "Einspeisung"), ("Netzbezug 2024", "PV-Erzeugung 2024")])
+def test_sheets_named_by_direction_are_registers(tmp_path: Path, names: tuple[str, str]) -> None:
+    times = name_times("Europe/Berlin", "2024-06-03", 15, 96)
+    sheets = {
+        name: [
+            ["Zeit", "Wert [kWh]"],
+            *([f"{s:%d.%m.%Y %H:%M}", str(v[n])] for n, (s, _) in enumerate(times)),
+        ]
+        for name, v in zip(names, (A, B), strict=True)
+    }
+    path = write_xlsx(tmp_path / "export.xlsx", sheets)
+    content = yaml.safe_load(propose_mapping(path, "Europe/Berlin")) | {"identifier": "M1"}
+    totals = add_up(inspect(path, mapping=parse_mapping(content, "proposal")))
+    other = "export" if names[0] == "Bezug" else "generation"
+    assert totals == {"import": sum(A[:96]), other: sum(B[:96])}
+
+
 @pytest.mark.parametrize(
     ("names", "expected"),
     [

@@ -309,6 +309,15 @@ def test_the_ratio_of_transformers_leaves_the_factor_open(
     assert add_up(document) == {"import": 40 * sum(A[:96])}
 
 
+def test_the_ratio_of_a_row_per_day_leaves_the_factor_open(tmp_path: Path) -> None:
+    hours = ",".join(f"H{hour}" for hour in range(1, 25))
+    lines = [
+        f"M1,2024-06-{day:02},40," + ",".join(map(str, A[day * 24 - 24 : day * 24])) for day in (3, 4, 5)
+    ]
+    proposal = propose(tmp_path, "\n".join([f"Meter,Date,MF,{hours}", *lines, ""]), "Asia/Kolkata")
+    assert yaml.safe_load(proposal)["day"]["factor"] is None
+
+
 def test_a_ratio_of_one_says_nothing(tmp_path: Path) -> None:
     times = name_times("America/New_York", "2024-06-03", 15, 96)
     lines = [f"M1,{at:%Y-%m-%d %H:%M},{A[n]},1" for n, (at, _) in enumerate(times)]

@@ -14,6 +14,7 @@ from data.ingest.formats.suggest.meaning import (
     write_meaning,
     write_qualities,
     write_qualities_of_column,
+    write_ratio,
 )
 from data.ingest.formats.suggest.sample import Sample, name_column
 
@@ -116,7 +117,10 @@ def write_day_body(
     channels = resolve_channels([sample.names[cells[0]] for cells in runs])
     for cells, stem, channel in zip(runs, stems, channels, strict=True):
         run = _write_run(
-            sample, cells, minutes, write_meaning(sample, cells, register, unit, channel=channel)
+            sample,
+            cells,
+            minutes,
+            [*write_meaning(sample, cells, register, unit, channel=channel), *write_ratio(sample)],
         )
         if len(runs) > 1:
             # Two runs with the same channel need different names.

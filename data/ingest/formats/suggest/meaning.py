@@ -50,6 +50,11 @@ POWER_NAME = re.compile(
     r"(?<![a-z])(power|leistung|wirkleistung|puissance|potencia|potenza|vermogen|effekt|mo[cč]|v[ýy]kon|teho|demand)(?![a-z])",
     re.I,
 )
+_MULTIPLIER = re.compile(
+    r"multipl|[cç]arpan|(?<![a-z])(mf|ctr|ptr|ct|kt|pt)(?![a-z])|(ct|vt|pt|transformer).?ratio|wandler"
+    r"|umrechnung|\bfa[ck]tor\b(?! ?%)",
+    re.I,
+)
 _FLOWS_IN = re.compile(r"import|bezug|afname|purchas|from (the )?grid|usage|consum|verbrauch|verbruik", re.I)
 _PULSES = re.compile(r"pul[sz]|impuls", re.I)
 _PER_PULSE = re.compile(r"([kM]?Wh) ?(?:/|per|por|pro|par) ?(?:im)?pul[sz]", re.I)
@@ -141,6 +146,22 @@ def _write_unstated_unit(sample: Sample, places: Sequence[int], name: str, *, is
     if power_kw and not LEAST_KW <= power_kw <= MOST_KW:
         return f"{UNSTATED}: kWh would be {power_kw:.3g} kW on average"
     return ASSUMED
+
+
+def write_ratio(sample: Sample) -> list[str]:
+    """Leave the factor of the values open where a column has the ratio of transformers."""
+    for n in range(len(sample.names)):
+        texts = set(sample.take_values(n)) if _MULTIPLIER.search(sample.names[n]) else set()
+        known = {text for text in texts if re.fullmatch(r"[0-9]{1,5}([.,][0-9]+)?", text)}
+        if not known or known != texts or all(float(text.replace(",", ".")) == 1 for text in known):
+            continue
+        name = sample.names[n]
+        if len(known) == 1:
+            return [
+                f"factor:  # {name!r} is {known.pop()}: write it if the values are not multiplied, else 1"
+            ]
+        return [f"factor:  # {name!r} differs from row to row: write 1 if the values are multiplied already"]
+    return []
 
 
 def _doubt_import(sample: Sample, places: Sequence[int], name: str) -> str:

@@ -29,6 +29,7 @@ from data.ingest.formats.suggest import json_rows
 from data.ingest.formats.suggest.across_dates import read_across
 from data.ingest.formats.suggest.clock import find_end
 from data.ingest.formats.suggest.columns import (
+    MAX_REGISTERS,
     METER,
     find_date_formats,
     find_meter_column,
@@ -36,8 +37,9 @@ from data.ingest.formats.suggest.columns import (
 )
 from data.ingest.formats.suggest.date_formats import cut_time, lacks_date, rank_formats
 from data.ingest.formats.suggest.day_rows import check_cells, find_day_runs, write_day_body
+from data.ingest.formats.suggest.directions import guess_channel
 from data.ingest.formats.suggest.encodings import list_codecs
-from data.ingest.formats.suggest.meaning import CHECK
+from data.ingest.formats.suggest.meaning import CHECK, write_channels_of_words
 from data.ingest.formats.suggest.member_names import share_times, write_name_dates
 from data.ingest.formats.suggest.no_readings import explain_missing_dates
 from data.ingest.formats.suggest.number_marks import find_number_marks, write_number_marks
@@ -143,14 +145,38 @@ def _suggest_for_table(path: Path, text: str, encoding: str | None, timezone: st
 
 
 def _name_meters(path: Path, lines: list[str], form: TextForm) -> list[str]:
-    """Return the lines with the name of each text as its meter, if two of them have the same times."""
+    """Return the lines with the name of each text as its meter, if two of them have the same times.
+
+    Where a name speaks of a direction, the texts are the registers of one meter.
+    """
     one = next((line for line in lines if line.startswith("identifier:")), None)
-    heads = [text for _, text in itertools.islice(_read_heads(path, form), 2)]
-    if one is None or len(heads) < 2 or not share_times(*heads):
+    heads = list(itertools.islice(_read_heads(path, form), MAX_REGISTERS))
+    if one is None or len(heads) < 2 or not share_times(heads[0][1], heads[1][1]):
         return lines
-    place = lines.index("columns:")
+    place = lines.index("columns:") + 1
+    names = [strip_name(name) for name, _ in heads]
+    if any(guess_channel(name) in ("export", "generation") for name in names):
+        return _name_registers(lines, names, place)
     column = f'  identifier: "{NAME}"  # {CHECK}: they have the same times, so each is of another meter'
-    return [line for line in (*lines[: place + 1], column, *lines[place + 1 :]) if line != one]
+    return [line for line in (*lines[:place], column, *lines[place:]) if line != one]
+
+
+def _name_registers(lines: list[str], names: list[str], place: int) -> list[str]:
+    """Return the lines with the name of each text as the register, and the channel of each name."""
+    if sum(line.startswith("  - ") for line in lines) > 1:
+        raise MappingError(
+            f"the texts {', '.join(map(repr, names[:3]))} have several columns of values each, and their "
+            "names speak of a direction: send them one by one"
+        )
+    of_value = ("    channel:", "    register:", "    sign:", "    negative:")
+    kept = [line for line in lines if not line.startswith(of_value)]
+    return [
+        *kept[:place],
+        f'  register: "{NAME}"  # {CHECK}: the names tell the direction',
+        *kept[place:],
+        "channels:",
+        *write_channels_of_words(names),
+    ]
 
 
 def _find_name(path: Path) -> str:

@@ -40,6 +40,7 @@ from data.ingest.formats.suggest.meaning import (
     write_columns,
     write_meaning,
     write_qualities_of_column,
+    write_ratio,
 )
 from data.ingest.formats.suggest.no_readings import explain_days
 from data.ingest.formats.suggest.positions import find_positions
@@ -56,11 +57,6 @@ PERIOD = re.compile(r"period|\bsp\b|\bhh\b|interval no|\bhora\b|\bhour\b", re.I)
 _NUMBER = re.compile(r"\s*(?:[A-Za-z]{1,8}\.? ?)?([0-9]+)")
 # Intervals of a day; a day of a clock change has some more.
 _COUNTS = (24, 48, 96, 144, 288)
-_MULTIPLIER = re.compile(
-    r"multipl|[cç]arpan|(?<![a-z])(mf|ctr|ptr|ct|kt|pt)(?![a-z])|(ct|vt|pt|transformer).?ratio|wandler"
-    r"|umrechnung|\bfa[ck]tor\b(?! ?%)",
-    re.I,
-)
 # The hours of the clock at which an interval begins and ends: 07-08.
 _HOURS = re.compile(r"[0-9]{1,2}(\s*-\s*)[0-9]{1,2}")
 
@@ -112,7 +108,7 @@ def write_reading_body(
             0, f"  # {CHECK}: the same time stands in several rows, and no column distinguishes them"
         )
     channels = _resolve_channels(sample, values, unit)
-    ratio = _write_ratio(sample)
+    ratio = write_ratio(sample)
     meanings = [
         write_meaning(
             sample,
@@ -168,22 +164,6 @@ def _leave_unit_open(meanings: list[list[str]]) -> list[str]:
 
 def _is_unstated(line: str) -> bool:
     return line.startswith((f"{UNSTATED}:", ASSUMED))
-
-
-def _write_ratio(sample: Sample) -> list[str]:
-    """Leave the factor of the values open where a column has the ratio of transformers."""
-    for n in range(len(sample.names)):
-        texts = set(sample.take_values(n)) if _MULTIPLIER.search(sample.names[n]) else set()
-        known = {text for text in texts if re.fullmatch(r"[0-9]{1,5}([.,][0-9]+)?", text)}
-        if not known or known != texts or all(float(text.replace(",", ".")) == 1 for text in known):
-            continue
-        name = sample.names[n]
-        if len(known) == 1:
-            return [
-                f"factor:  # {name!r} is {known.pop()}: write it if the values are not multiplied, else 1"
-            ]
-        return [f"factor:  # {name!r} differs from row to row: write 1 if the values are multiplied already"]
-    return []
 
 
 def _find_register(
