@@ -210,6 +210,35 @@ def test_names_beside_each_other(names: tuple[str, ...], expected: tuple[str, ..
     assert tuple(resolve_channels(names)) == expected
 
 
+def test_a_total_beside_its_tariffs_is_no_register_to_count() -> None:
+    codes = ("1-0:1.8.0*255", "1-0:1.8.1*255", "1-0:1.8.2*255", "1-0:2.8.0*255")
+    assert resolve_channels(codes, are_registers=True) == ["other", "import", "import", "export"]
+
+
+@pytest.mark.parametrize(
+    ("name", "factor", "unit"),
+    [
+        ("Energy (0.01 kWh)", Decimal("0.01"), 1),
+        ("Bezug [x10 Wh]", 10, Decimal("0.001")),
+        ("Consumption (kWh x 1000)", 1000, 1),
+        ("Demand [0.1 kW]", Decimal("0.1"), Decimal("0.25")),
+    ],
+)
+def test_a_scale_in_the_name_leaves_the_factor_open(
+    tmp_path: Path, name: str, factor: Decimal | int, unit: Decimal | int
+) -> None:
+    proposal = propose(tmp_path, lay_out({name: A}))
+    with pytest.raises(MappingError, match="factor is empty"):
+        load(tmp_path, proposal)
+    values = [value | {"factor": factor} for value in yaml.safe_load(proposal)["values"]]
+    assert add_up(load(tmp_path, proposal, values=values)) == {"import": sum(A) * factor * unit}
+
+
+@pytest.mark.parametrize("name", ["Zone 10 kWh", "Verbrauch (kWh)", "Phase 1 kWh", "Power (kW)"])
+def test_a_number_beside_a_unit_is_no_scale(tmp_path: Path, name: str) -> None:
+    assert "factor" not in propose(tmp_path, lay_out({name: A}))
+
+
 def test_columns_without_a_unit_wait_for_one_word(tmp_path: Path) -> None:
     """Small exports beside large imports would fit kWh; they are of the same device."""
     large, small = [v * 1000 for v in A], [v / 100 for v in B]

@@ -88,6 +88,7 @@ _NEUTRAL = re.compile(
     r"стойност|חשמל|ערך|אנרגיה|بقوط|طاقة|قيمة|ค่า|พลังงาน|ไฟฟ้า",
     re.I,
 )
+_TARIFF = re.compile(r"(?<![0-9.])([1-9]\.[89])\.([0-9])(?![0-9])")
 _HEAT = re.compile(r"(?<![a-z])(heat(?! ?pump)|v?w?(ä|ae|a)rme(?!pump)|warmte(?!pomp)|chaleur|calor)", re.I)
 _FLOW = re.compile(r"volum|flow|\bV[12]\b|durchfluss|gennemstr|circul|kreis", re.I)
 _USED_WATER = re.compile(
@@ -129,6 +130,7 @@ def resolve_channels(names: Sequence[str], *, are_registers: bool = False) -> li
         ]
     if not are_registers and any(map(_is_volume_of_any, names)):
         guessed = ["" if _is_energy_of_any(n) else c for n, c in zip(names, guessed, strict=True)]
+    guessed = _set_sum_of_tariffs_aside(names, guessed) if are_registers else guessed
     guessed = _set_flow_of_heat_aside(names, guessed)
     guessed = _open_generation(names, _pair_signs(names, guessed))
     imports = [name for name, channel in zip(names, guessed, strict=True) if channel == "import"]
@@ -177,6 +179,16 @@ def _has_unknown_word(name: str) -> bool:
     for kind in (VALUE, _PART, _NEUTRAL):
         rest = kind.sub("", rest)
     return re.search("[\u0370-\u1cff\u2e80-\ud7af]{2,}", rest) is not None
+
+
+def _set_sum_of_tariffs_aside(names: Sequence[str], guessed: Sequence[str]) -> list[str]:
+    """Return the channels with the register 1.8.0 as other, if 1.8.1 and others are its parts."""
+    codes = [found.groups() if (found := _TARIFF.search(name)) else ("", "") for name in names]
+    split = {kind for kind, tariff in codes if tariff not in ("", "0")}
+    return [
+        "other" if tariff == "0" and kind in split else channel
+        for (kind, tariff), channel in zip(codes, guessed, strict=True)
+    ]
 
 
 def _pair_signs(names: Sequence[str], guessed: Sequence[str]) -> list[str]:

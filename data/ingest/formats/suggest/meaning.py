@@ -56,6 +56,12 @@ _MULTIPLIER = re.compile(
     re.I,
 )
 _FLOWS_IN = re.compile(r"import|bezug|afname|purchas|from (the )?grid|usage|consum|verbrauch|verbruik", re.I)
+# A count of tenths or thousands: (0.01 kWh), [x10 Wh], kWh x 1000.
+_SCALE = re.compile(
+    r"[(\[] ?[x×*]? ?10+ ?[x×*]? ?[kM]?Wh?(?![a-z])|(?<![0-9.,])0[.,]0*1 ?[x×*]? ?[kM]?Wh?(?![a-z])"
+    r"|[kM]?Wh?\)? ?[x×*] ?10+(?![0-9])",
+    re.I,
+)
 _PULSES = re.compile(r"pul[sz]|impuls", re.I)
 _PER_PULSE = re.compile(r"([kM]?Wh) ?(?:/|per|por|pro|par) ?(?:im)?pul[sz]", re.I)
 # A single W may be a street.
@@ -132,6 +138,8 @@ def _write_unit(sample: Sample, places: Sequence[int], power: str | None, *, is_
     if word is None:
         return [_write_unstated_unit(sample, places, name, is_dial=is_dial)]
     lines = [f"unit: {UNITS[word.lower()]}"]
+    if scale := _SCALE.search(name):
+        lines.append(f"factor:  # the name says {scale.group().strip('([')!r}: write how many {word} one is")
     if POWER.fullmatch(word):
         lines.append(
             f"average_power: true  # {CHECK}: power is energy only if it is the average of its interval"
