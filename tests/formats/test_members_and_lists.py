@@ -153,6 +153,40 @@ def test_the_path_of_rows_speaks_of_their_direction(tmp_path: Path) -> None:
     assert channels(proposal) == {"value": None}
 
 
+HOURS = [(f"2024-06-0{3 + n // 24}T{n % 24:02}:00:00Z", float(A[n])) for n in range(48)]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "channel"),
+    [
+        (
+            "a.csv",
+            "Time,Fuel,Consumption (kWh)\n" + "".join(f"{t},Gas,{v}\n" for t, v in HOURS),
+            "consumption",
+        ),
+        ("a.csv", "Gas report\nTime,Usage (kWh)\n" + "".join(f"{t},{v}\n" for t, v in HOURS), None),
+        ("a.csv", "Gas and Electric Co.\nTime,Usage (kWh)\n" + "".join(f"{t},{v}\n" for t, v in HOURS), None),
+        ("gas.csv", "Time,Usage (kWh)\n" + "".join(f"{t},{v}\n" for t, v in HOURS), "consumption"),
+        ("einspeisung.csv", "Time,Wert (kWh)\n" + "".join(f"{t},{v}\n" for t, v in HOURS), None),
+        ("a.csv", "Time,Type,Value (kWh)\n" + "".join(f"{t},Generation,{v}\n" for t, v in HOURS), None),
+        ("a.csv", "Time,Rate,Usage (kWh)\n" + "".join(f"{t},Basic,{v}\n" for t, v in HOURS), "import"),
+        ("a.json", json.dumps({"gas": [{"time": t, "value": v} for t, v in HOURS]}), None),
+        (
+            "a.json",
+            json.dumps(
+                {"commodity": "gas", "unit": "kWh", "data": [{"time": t, "value": v} for t, v in HOURS]}
+            ),
+            "consumption",
+        ),
+    ],
+)
+def test_words_around_the_values_speak_of_medium_and_direction(
+    tmp_path: Path, name: str, text: str, channel: str | None
+) -> None:
+    (tmp_path / name).write_text(text)
+    assert list(channels(propose_mapping(tmp_path / name, "UTC")).values()) == [channel]
+
+
 def test_gas_in_the_unit_of_a_document_is_no_import(tmp_path: Path) -> None:
     rows = [{"from": f"2024-06-0{3 + n // 24}T{n % 24:02}:00:00Z", "volume": float(A[n])} for n in range(48)]
     document = {"meter": "G4", "commodity": "fuel", "unit": "m3", "consumption": rows}

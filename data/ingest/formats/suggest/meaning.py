@@ -55,6 +55,15 @@ _MULTIPLIER = re.compile(
     r"|umrechnung|\bfa[ck]tor\b(?! ?%)",
     re.I,
 )
+_ELECTRICITY = re.compile(
+    r"[eé]l[eé][ckt]*[rř]i|strom(?![a-z])|stroom|power|(?<![a-z])el(?![a-z])|电|電", re.I
+)
+_MEDIUM_ALONE = re.compile(
+    r"(natural |erd|aard)?(gas|gaz|gás)( naturel| natural)?|(cold |warm |kalt|warm)?(water|wasser)"
+    r"|acqua|[aá]gua|vatten|vand|(district )?heat(ing)?|(fern)?w(ä|ae)rme|warmte|fjernvarme|chaleur"
+    r"|calor|steam",
+    re.I,
+)
 _FLOWS_IN = re.compile(r"import|bezug|afname|purchas|from (the )?grid|usage|consum|verbrauch|verbruik", re.I)
 # A count of tenths or thousands: (0.01 kWh), [x10 Wh], kWh x 1000.
 _SCALE = re.compile(
@@ -177,6 +186,10 @@ def _doubt_import(sample: Sample, places: Sequence[int], name: str) -> str:
     if not IMPORT.search(name) and _is_below_zero(sample, places):
         # What is sent out is written below zero, also in a column of what is used.
         return ""
+    if not IMPORT.search(name) and (found := _find_medium_around(sample)) is not None:
+        return found
+    if not IMPORT.search(name) and _name_other_way(sample):
+        return ""
     if POWER.search(name) and not _FLOWS_IN.search(name) and _has_both_signs(sample, places):
         # Each inverter has its own sign for what flows in.
         return ""
@@ -191,12 +204,13 @@ def _says_nothing(name: str) -> bool:
 
 def _guess_channel_above(sample: Sample, channel: str) -> str:
     """Return the channel of a title with a unit; empty where other words above speak of another direction."""
+    around = [*sample.above, sample.path.stem]
     titles = [cell for cell in sample.above if UNIT.search(cell) and not UNIT.fullmatch(cell)]
     is_two_sided = any(map(_TWO_SIDED.search, titles))
     guessed = set(map(guess_channel, titles))
     if len(guessed) == 1 and not is_two_sided:
         return guessed.pop()
-    return "" if is_two_sided or any(map(_OTHER_WAY_ABOVE.search, sample.above)) else channel
+    return "" if is_two_sided or any(map(_OTHER_WAY_ABOVE.search, around)) else channel
 
 
 def _write_channel(channel: str, register: int | None, dial: Dial | None) -> list[str]:
@@ -224,6 +238,31 @@ def _write_dial(dial: Dial | None) -> list[str]:
 def _is_below_zero(sample: Sample, places: Sequence[int]) -> bool:
     numbers = np.concatenate([read_numbers(sample, place) for place in places])
     return bool((numbers < 0).any() and not (numbers > 0).any())
+
+
+def _list_constant_words(sample: Sample) -> list[str]:
+    """Return the words of the columns that have the same word in each row."""
+    columns = (set(sample.take_texts(n)) for n in range(len(sample.names)))
+    return [word for texts in columns if len(texts) == 1 and re.search(r"[^\W\d_]{2}", word := texts.pop())]
+
+
+def _find_medium_around(sample: Sample) -> str | None:
+    """Return the channel where words around the values name gas, water or heat, None where none does.
+
+    A street or a company may have such a name too, so only the word alone tells the medium.
+    """
+    # A group of columns speaks of its own ones.
+    above = [cell for cell in sample.above if cell not in sample.groups]
+    around = [*above, *_list_constant_words(sample), sample.path.stem]
+    if not any(map(OTHER_MEDIUM.search, around)):
+        return None
+    is_alone = any(map(_MEDIUM_ALONE.fullmatch, around)) and not any(map(_ELECTRICITY.search, around))
+    return "consumption" if is_alone else ""
+
+
+def _name_other_way(sample: Sample) -> bool:
+    """Whether a word in all rows is one of generation or export."""
+    return any(guess_channel(word) in ("export", "generation") for word in _list_constant_words(sample))
 
 
 def _has_both_signs(sample: Sample, places: Sequence[int]) -> bool:
