@@ -61,7 +61,6 @@ class _Element:
     path: str
     key: str
     children: Counter[str] = field(default_factory=Counter)
-    has_attributes: bool = False
 
 
 class _Walker:
@@ -97,7 +96,7 @@ class _Walker:
         if parent.children[local] > 1:
             self.repeated.add(path)
         key = f"{parent.key}.{local}".lstrip(".") + (".item" if path in self._arrays else "")
-        self._open.append(_Element(path, key, has_attributes=bool(attributes)))
+        self._open.append(_Element(path, key))
         self.count += 1
         self.depth = max(self.depth, len(self._open))
         self._leaves += [(f"{key}.@{_strip_namespace(one)}", value) for one, value in attributes.items()]
