@@ -40,6 +40,10 @@ def test_dbt_replaced_rows_in_transactions(platform: Platform, postgres_settings
     """PostgreSQL warns where a commit ends nothing: what came before it was committed by the statement."""
     log = (postgres_settings.home / "logs" / "postgres.log").read_text()
     assert [line for line in log.splitlines() if "myproperty_dbt@" in line and "WARNING" in line] == []
+    left = platform.query(
+        "select relname from pg_class where relname like '%\\_\\_dbt\\_%' and relkind <> 'i'"
+    )
+    assert list(left["relname"]) == []
 
 
 def test_a_missing_hour_is_estimated_and_reported_in_the_mart(

@@ -100,7 +100,7 @@ def break_load(_: Platform, patch: pytest.MonkeyPatch, __: date) -> None:
     load = PostgresWarehouse.load_partitions
 
     def lossy(self: object, entity: object, rows: object, *rest: object) -> object:
-        return load(self, entity, rows.slice(1), *rest)  # type: ignore[arg-type, attr-defined]
+        return load(self, entity, [table.slice(1) for table in rows], *rest)  # type: ignore[arg-type, attr-defined]
 
     patch.setattr(PostgresWarehouse, "load_partitions", lossy)
 

@@ -172,9 +172,13 @@ def assert_equals_landing(
 
 
 def test_rows_of_another_date_are_refused(landed: Company, postgres: Warehouse) -> None:
-    rows = read_landing("meter_readings", landed.dsn, DAYS[:1])
+    """What was loaded before stays: the rows are looked at while they are loaded."""
+    first, second = ([*read_landing("meter_readings", landed.dsn, [day])] for day in DAYS)
+    postgres.ensure_table(READINGS)
+    postgres.load_partitions(READINGS, second, [DAYS[1]], "right")
     with pytest.raises(ValueError, match="other dates"):
-        postgres.load_partitions(READINGS, rows, [DAYS[1]], "key")
+        postgres.load_partitions(READINGS, [*second, *first], [DAYS[1]], "wrong")
+    assert_equals_landing(landed, postgres, DAYS[1])
 
 
 def test_a_query_keeps_every_digit(postgres: Warehouse) -> None:

@@ -273,7 +273,7 @@ def lossy_load(site: Site) -> Iterator[None]:
     load = PostgresWarehouse.load_partitions
 
     def wrong(self: Any, entity: Any, rows: Any, *rest: Any) -> int:
-        return load(self, entity, rows.slice(1), *rest)
+        return load(self, entity, [table.slice(1) for table in rows], *rest)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PostgresWarehouse, "load_partitions", wrong)
