@@ -64,15 +64,44 @@ def print_dsn(
 
 
 @reports_errors
-def migrate() -> None:
+def migrate(
+    warehouse: Annotated[
+        bool, typer.Option("--warehouse", help="Then run the newest published date: the warehouse follows.")
+    ] = False,
+) -> None:
     """Bring schema, roles and logins of the databases to this release; a second run changes nothing."""
     from commands.databases import prepare_databases
 
-    revision, notes = prepare_databases(get_settings())
+    settings = get_settings()
+    revision, notes = prepare_databases(settings)
     logins = "" if notes else "; each job has its login"
     console.out.print(f"The OLTP schema is at revision {revision}{logins}.")
     for note in notes:
         console.err.print(note)
+    if warehouse:
+        _run_newest_date(settings)
+
+
+def _run_newest_date(settings: Settings) -> None:
+    """Build the newest published date: the first run of a release brings every table and view to it."""
+    from data.landing.published_dates import read_newest_dates
+    from expectations.judge import judging_apart
+    from myproperty import engines
+    from myproperty.database.roles import PIPELINE
+
+    dsn = engines.login_dsn(settings, PIPELINE)
+    newest = max((day for _, day in read_newest_dates(dsn) if day is not None), default=None)
+    if newest is None:
+        console.out.print("No date is published yet: the first run makes the warehouse.")
+        return
+    with console.output_to(settings.run_log), judging_apart():
+        from dagster_project.runner import run_dates  # Dagster takes seconds to import
+
+        reports = run_dates([newest], settings, console.show_progress)
+    views.show_runs(reports)
+    views.show_run_failures(reports, dsn)
+    if not all(report.success for report in reports):
+        raise typer.Exit(1)
 
 
 def _find_dsn(settings: Settings, database: Database, role: str | None) -> str:

@@ -121,6 +121,8 @@ def test_a_reader_learns_nothing_by_errors_and_takes_on_nobody(
             for attempt in ("set role {}", "set session authorization {}"):
                 with pytest.raises(psycopg.Error):
                     connection.execute(sql.SQL(attempt).format(sql.Identifier(login)))
+        # A default of its login, which a reader may switch off.
+        connection.execute("set default_transaction_read_only = off")
         for attempt in (
             "create temporary table t (n int)",
             "create function bi.f() returns int language sql as 'select 1'",
