@@ -5,7 +5,7 @@
 {{ by_reading_date() }}
 
 -- Days of meters, and the intervals of the few that generate or export.
-with meter_sums as (
+with reported as (
     select
         tenant_id,
         property_id,
@@ -48,7 +48,7 @@ holds as (
         reading_date,
         max(case when is_held then 1 else 0 end) as held,
         min(accepted_until) as accepted_until
-    from meter_sums
+    from reported
     group by tenant_id, property_id, reading_date
 ),
 
@@ -80,20 +80,6 @@ availability as (
         reference_version
     from {{ ref('int_solar__availability') }}
     where {{ in_range() }}
-),
-
-reported as (
-    select
-        tenant_id,
-        property_id,
-        reading_date,
-        channel,
-        meter_id,
-        expected_intervals,
-        actual_intervals,
-        estimated_intervals,
-        energy_kwh
-    from meter_sums
 ),
 
 {{ meter_days("channel in ('generation', 'export', 'import') and unit in ('kWh', 'Wh', 'MWh')") }},
