@@ -12,7 +12,7 @@ from data.landing.read import count_landing, fingerprint_landing, read_landing
 from data.raw.warehouse import Warehouse
 from myproperty.database.roles import ETL_ROLE
 
-# Rows that one load holds in memory at once, about 250 bytes each.
+# Rows that one load replaces: on BigQuery it holds them in memory as one compressed file.
 ROWS_OF_LOAD = 1_000_000
 
 
