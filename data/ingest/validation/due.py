@@ -12,7 +12,7 @@ from collections import defaultdict
 
 from data.ingest.readings.store import read_archived_dates
 from data.ingest.validation.acceptances import reopen_expired
-from data.ingest.validation.inputs import DAY, HISTORY_DAYS, SOURCE
+from data.ingest.validation.inputs import BY_VALIDATION, DAY, HISTORY_DAYS, SOURCE
 from myproperty.database.roles import LOADER_ROLE
 from myproperty.database.session import Session, transaction
 from myproperty.tenants import Tenant
@@ -61,6 +61,7 @@ def choose_dates(
     if (first is None and last is None) or due_only:
         validated = _read_validated(session, tenant)
         wanted = _find_due(changed, validated, _read_spans(session, tenant))
+        wanted |= _find_before_retired(session, tenant, changed, validated)
         wanted |= _find_after_severe(_read_severe_changes(session, tenant), validated)
         wanted |= _find_with_other_limits(_read_limit_changes(session, tenant), validated)
     else:
@@ -71,19 +72,18 @@ def choose_dates(
 def _find_due(changed: Instants, validated: Instants, spans: list[Span]) -> set[datetime.date]:
     """Return the dates whose result depends on a date that changed after the result.
 
-    A result depends on its date and on the dates beside it. On a date without a file, it depends on the next
-    date that has one. With a gap, an estimate, a mark or a register read, it depends on a span: the dates
-    that the gap is or may be estimated from, or that the day or read is compared with.
+    A result depends on its date and on the date before it. On a date without a file, it depends on the dates
+    beside it that have one. With a gap, an estimate, a mark or a register read, it depends on a span: the
+    dates that the gap is or may be estimated from, or that the day or read is compared with.
     """
     loaded = sorted(changed)
     depends_on: defaultdict[datetime.date, set[datetime.date]] = defaultdict(set)
     for date in loaded:
-        for step in (-1, 0, 1):
-            depends_on[date + DAY * step].add(date)
+        depends_on[date] |= {date, date - DAY}.intersection(changed)
     for before, date in itertools.pairwise(loaded):
         if (date - before).days <= HISTORY_DAYS:
             for step in range(1, (date - before).days):
-                depends_on[before + DAY * step].add(date)
+                depends_on[before + DAY * step] |= {before, date}
     for date, first, last in spans:
         depends_on[date].update(loaded[bisect.bisect_left(loaded, first) : bisect.bisect_right(loaded, last)])
     return {
@@ -91,6 +91,23 @@ def _find_due(changed: Instants, validated: Instants, spans: list[Span]) -> set[
         for date, others in depends_on.items()
         if any(changed[other] > validated.get(date, _NEVER) for other in others)
     }
+
+
+def _find_before_retired(
+    session: Session, tenant: Tenant, changed: Instants, validated: Instants
+) -> set[datetime.date]:
+    """Return the dates before a changed date that has readings of retired meters: due until the last one."""
+    later = [date for date, at in changed.items() if at > validated.get(date - DAY, at)]
+    rows = session.rows(
+        """
+        select distinct reading_date from myproperty.meter_readings
+        where tenant_id = $1::uuid and reading_date = any($2::date[]) and meter_id in (
+            select id from myproperty.meters where tenant_id = $1::uuid and status <> 'active'
+        )
+        """,
+        (str(tenant.id), later),
+    )
+    return {date - DAY for (date,) in rows}
 
 
 def _find_after_severe(changes: Instants, validated: Instants) -> set[datetime.date]:
@@ -175,10 +192,16 @@ def _read_validated(session: Session, tenant: Tenant) -> Instants:
 def _read_spans(session: Session, tenant: Tenant) -> list[Span]:
     """Return the dates with a gap, an estimate, a mark or a register read, and the span that each depends on.
 
-    An open gap also depends on the dates after it: a reading there makes it a gap that may be estimated.
+    A gap depends on the date after it, which has its neighbour or goes on with it. An open one depends on
+    more dates: a reading there makes it a gap that may be estimated.
     """
     rows = session.rows(
         """
+        select reading_date, reading_date, reading_date + 1
+        from myproperty.reading_issues
+        where tenant_id = $1::uuid and rule like 'VEE-GAP%'
+            and (status <> 'resolved' or resolved_by <> $4)
+        union
         select reading_date, reading_date - $2::integer, reading_date + $2::integer
         from myproperty.reading_issues
         where tenant_id = $1::uuid and rule = 'VEE-GAP' and status = 'open'
@@ -198,6 +221,6 @@ def _read_spans(session: Session, tenant: Tenant) -> list[Span]:
             where r.tenant_id = $1::uuid
         ) as dated
         """,
-        (str(tenant.id), HISTORY_DAYS, list(_COMPARED)),
+        (str(tenant.id), HISTORY_DAYS, list(_COMPARED), BY_VALIDATION),
     )
     return [(date, first, last) for date, first, last in rows]

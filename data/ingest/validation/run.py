@@ -122,7 +122,7 @@ def validate(
     """Validate the due dates, or the dates from `first` to `last`; returns one result for each tenant.
 
     Due are the dates whose readings or register reads changed since the last validation, and the dates that
-    depend on these: the dates beside them, days without a file before them, dates with a gap, an estimate or
+    depend on these: the dates after them, days without a file before them, dates with a gap, an estimate or
     a mark that compares with their history, and the dates after a severe issue that changed. With `due_only`,
     only the due dates of a range are validated. A second run changes nothing. Raises `IngestError` for an
     unknown tenant or an invalid threshold.
