@@ -21,7 +21,8 @@ AREAS = {
         "myproperty.meter_readings", "myproperty.meter_reading_versions",
         "myproperty.ingestion_jobs", "myproperty.ingestion_job_dates",
         "myproperty.vee_thresholds", "myproperty.register_reads", "myproperty.reading_issues",
-        "myproperty.validated_dates", "myproperty.solar_reference_yields",
+        "myproperty.validated_dates", "myproperty.reading_totals",
+        "myproperty.solar_reference_yields",
     ),
     "Tariffs and allocation": (
         "myproperty.providers", "myproperty.rate_plans", "myproperty.rate_plan_bands",

@@ -80,6 +80,7 @@ class Company:
             "myproperty.register_reads": {"kind": "final"},
             "myproperty.reading_issues": {"rule": "VEE-GAP"},
             "myproperty.validated_dates": {"reading_date": date(2026, 1, 2)},
+            "myproperty.reading_totals": {"reading_date": date(2026, 1, 2)},
             "myproperty.users": {"email": "ben@acacia.example"},
             "myproperty.data_keys": {"user_id": self.user},
             "myproperty.notification_preferences": {"channel": "sms"},
@@ -194,6 +195,10 @@ class Company:
                 "reading_date": DAY, "rule": "VEE-SPIKE", "severity": "issue",
             },
             "myproperty.validated_dates": {**tenant, "reading_date": DAY, "validated_at": at},
+            "myproperty.reading_totals": {
+                **tenant, "meter_id": self.meter, "reading_date": DAY, "channel": "import", "total": 1.5,
+                "intervals": 24, "interval_seconds": 3600,
+            },
         }  # fmt: skip
 
     def _people(self) -> dict[str, Row]:

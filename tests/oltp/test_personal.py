@@ -122,6 +122,7 @@ COPIED_WORDS = {
     "myproperty.meter_reading_versions.channel",
     "myproperty.meter_reading_versions.quality",
     "myproperty.reading_issues.channel",
+    "myproperty.reading_totals.channel",
 }
 
 

@@ -109,6 +109,7 @@ NOT_IN_THE_TRAIL = {
     f"{READINGS}_20260101": {"insert"},
     "warehouse_staging.invalid_files": {"insert"},  # written with the job
     "warehouse_staging.quarantined_readings": {"insert"},
+    "myproperty.reading_totals": {"insert", "delete"},  # sums of readings, and computed again from them
     "myproperty.solar_reference_yields": {"insert"},  # computed, and the same whenever it is computed again
     "myproperty.meter_reading_versions": {"insert"},  # what an update of readings replaced, which is logged
 }

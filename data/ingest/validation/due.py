@@ -54,7 +54,7 @@ def choose_dates(
     With `due_only`, the due dates of the range. Archived dates are left out, and so are dates before the
     first or after the last loaded date.
     """
-    changed = _read_changes(session, tenant)
+    changed = read_changes(session, tenant)
     if not changed:
         return []
     begin, end = max(first or min(changed), min(changed)), min(last or max(changed), max(changed))
@@ -155,7 +155,7 @@ def _read_severe_changes(session: Session, tenant: Tenant) -> Instants:
     return dict(rows)
 
 
-def _read_changes(session: Session, tenant: Tenant) -> Instants:
+def read_changes(session: Session, tenant: Tenant) -> Instants:
     """Return when the readings of each date, or a register read at its end, last changed."""
     rows = session.rows(
         """
@@ -183,7 +183,8 @@ def _read_changes(session: Session, tenant: Tenant) -> Instants:
 
 def _read_validated(session: Session, tenant: Tenant) -> Instants:
     rows = session.rows(
-        "select reading_date, validated_at from myproperty.validated_dates where tenant_id = $1::uuid",
+        "select reading_date, validated_at from myproperty.validated_dates"
+        " where tenant_id = $1::uuid and validated_at is not null",
         (str(tenant.id),),
     )
     return dict(rows)

@@ -1,7 +1,7 @@
-"""The inputs of validation: thresholds, series, readings, totals and register reads, as frames.
+"""The inputs of validation: thresholds, series, readings and register reads, as frames.
 
 The columns of the frames are those of `data.ingest.rules.day_frames`. Not here: which dates are validated
-(`due`), or any rule.
+(`due`), the totals of series (`totals`), or any rule.
 """
 
 import datetime
@@ -160,56 +160,8 @@ def list_meters(series: pd.DataFrame) -> list[str]:
     return sorted(series["meter_id"].unique())
 
 
-def count_readings(session: Session, tenant: Tenant, dates: list[datetime.date]) -> pd.Series:
-    """Return the number of readings on the dates, by `property_id`."""
-    rows = session.rows(
-        """
-        select m.property_id::text, count(*) from myproperty.meter_readings as r
-        join myproperty.meters as m on m.tenant_id = r.tenant_id and m.id = r.meter_id
-        where r.tenant_id = $1::uuid and r.reading_date = any($2::date[]) group by m.property_id
-        """,
-        (str(tenant.id), dates),
-    )
-    return pd.Series(dict(rows), dtype="int64")
-
-
 def _as_uuids(meters: Sequence[str]) -> sql.Literal:
     return sql.Literal([uuid.UUID(meter) for meter in meters])
-
-
-_TOTALS = pa.schema(
-    [
-        ("meter_id", pa.string()),
-        ("channel", pa.string()),
-        ("reading_date", pa.timestamp("us")),
-        ("total", pa.float64()),
-        ("count", pa.int64()),
-        ("seconds", pa.float64()),
-        ("kwh", pa.float64()),
-        ("peak_kw", pa.float64()),
-    ]
-)
-
-
-def read_totals(
-    session: Session, tenant: Tenant, dates: list[datetime.date], meters: Sequence[str]
-) -> pd.DataFrame:
-    """Return the totals of the sender's readings, from 50 days before the dates to 50 days after."""
-    span = (dates[-1] - dates[0]).days + 2 * HISTORY_DAYS + 1
-    window = [dates[0] - DAY * HISTORY_DAYS + DAY * step for step in range(span)]
-    query = sql.SQL(
-        """
-        select meter_id::text as meter_id, channel, reading_date::timestamp as reading_date,
-               sum(value_native)::float8 as total, count(*) as count,
-               max(interval_seconds)::float8 as seconds,
-               sum(value_kwh)::float8 as kwh, max(value_kwh * 3600 / interval_seconds)::float8 as peak_kw
-        from myproperty.meter_readings
-        where tenant_id = {} and reading_date = any({}) and value_native is not null and source <> {}
-          and meter_id = any({})
-        group by meter_id, channel, reading_date
-        """
-    ).format(sql.Literal(tenant.id), sql.Literal(window), sql.Literal(SOURCE), _as_uuids(meters))
-    return _read_frame(session, query, _TOTALS)
 
 
 _SEVERE = pa.schema(

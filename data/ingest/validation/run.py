@@ -5,8 +5,10 @@ read (`inputs`), or how estimates and issues are written (`estimates`, `issues`)
 """
 
 import datetime
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,13 +28,12 @@ from data.ingest.rules.severe import find_severe_days
 from data.ingest.rules.slips import find_slip_candidates
 from data.ingest.validation.acceptances import reopen_expired
 from data.ingest.validation.blocks import split_properties
-from data.ingest.validation.due import choose_dates, list_tenants
+from data.ingest.validation.due import choose_dates, list_tenants, read_changes
 from data.ingest.validation.estimates import find_units, load_estimates
 from data.ingest.validation.inputs import (
     DAY,
     SOURCE,
     choose_reporting_series,
-    count_readings,
     list_meters,
     read_differences,
     read_history,
@@ -41,10 +42,10 @@ from data.ingest.validation.inputs import (
     read_severe_days,
     read_slip_history,
     read_thresholds,
-    read_totals,
     sum_intervals,
 )
 from data.ingest.validation.issues import keep_effective, replace_issues
+from data.ingest.validation.totals import add_up, count_readings, list_unsummed, read_totals
 from myproperty.database.locks import lock_reading_dates
 from myproperty.database.roles import LOADER_ROLE
 from myproperty.database.session import Session, transaction
@@ -95,6 +96,7 @@ class Validation:
 class _Context:
     """What the steps of one validation share; `result` collects their counts."""
 
+    dsn: str
     session: Session
     tenant: Tenant
     dates: list[datetime.date]
@@ -141,7 +143,7 @@ def validate(
             for part in _split_dates(dates):
                 progress(f"{each.name}: {part[0]} to {part[-1]}")
                 with transaction(dsn, LOADER_ROLE) as session:
-                    _validate_dates(session, each, part, now, result)
+                    _validate_dates(dsn, session, each, part, now=now, result=result)
             is_whole_range = not due_only and not (first is None and last is None)
             if not dates or is_whole_range:
                 break
@@ -156,14 +158,20 @@ def _split_dates(dates: Sequence[datetime.date]) -> Iterator[list[datetime.date]
 
 
 def _validate_dates(
-    session: Session, tenant: Tenant, dates: list[datetime.date], now: datetime.datetime, result: Validation
+    dsn: str,
+    session: Session,
+    tenant: Tenant,
+    dates: list[datetime.date],
+    *,
+    now: datetime.datetime,
+    result: Validation,
 ) -> None:
     # Two validations of one tenant would both find the same gap empty.
     lock_content(session, tenant, SOURCE)
-    _wait_for_loads(session, tenant, dates)
+    _hold_loads(dsn, session, tenant, dates)
     began = session.rows("select clock_timestamp()::text")[0][0]
     thresholds, series = read_thresholds(session, tenant), read_series(session, tenant)
-    context = _Context(session, tenant, dates, now, series, thresholds, result)
+    context = _Context(dsn, session, tenant, dates, now, series, thresholds, result)
     issues = keep_effective(concat_issues([*_check_dials(context), *_check_days(context)]))
     result.resolved += replace_issues(session, tenant, dates, issues, began)
     _mark_validated(session, tenant, dates, began)
@@ -172,13 +180,20 @@ def _validate_dates(
     result.found_on |= {date: Counter(issues.loc[on == date, "rule"]) for date in dates}
 
 
-def _wait_for_loads(session: Session, tenant: Tenant, dates: list[datetime.date]) -> None:
+def _hold_loads(dsn: str, session: Session, tenant: Tenant, dates: list[datetime.date]) -> None:
     """Wait for loads of these dates and block new ones: each change is seen now, or makes its date due.
 
-    Takes the locks of a load in the same order: billing, then the dates (`begin_readings_partition`).
+    Dates around them that must be added up are held too, and added up. Takes the locks of a load in the same
+    order: billing, then the dates (`begin_readings_partition`).
     """
     wait_for_billing(session, tenant.id)
-    lock_reading_dates(session, dates)
+    unsummed = list_unsummed(session, tenant, dates, read_changes(session, tenant))
+    held = sorted({*dates, *unsummed})
+    lock_reading_dates(session, held)
+    # Other sessions read blocks ahead, so the totals are committed first.
+    with transaction(dsn, LOADER_ROLE) as adding:
+        found = list_unsummed(adding, tenant, dates, read_changes(adding, tenant))
+        add_up(adding, tenant, [date for date in found if date in held])
 
 
 def _check_dials(context: _Context) -> list[pd.DataFrame]:
@@ -196,12 +211,42 @@ def _check_days(context: _Context) -> list[pd.DataFrame]:
     session, tenant = context.session, context.tenant
     severe, allowed = read_severe_days(session, tenant, context.dates)
     blocks = split_properties(context.series, count_readings(session, tenant, context.dates))
-    found = [_check_block(replace(context, series=block), severe, allowed) for block in blocks]
+    found = [_check_block(*block, severe, allowed) for block in _read_blocks(context, blocks)]
     filled = [block.filled for block in found if not block.filled.empty]
     if filled:
         units = pd.concat([block.units for block in found])
         _load_estimates(context, pd.concat(filled), units)
     return [issues for block in found for issues in block.issues]
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """What the days of some properties are checked by: the series that report, their totals and readings."""
+
+    reporting: pd.DataFrame
+    totals: pd.DataFrame
+    readings: pd.DataFrame
+
+
+def _read_blocks(context: _Context, blocks: list[pd.DataFrame]) -> Iterator[tuple[_Context, _Inputs]]:
+    """Yield each block of series with its inputs; those of the next one are read meanwhile."""
+    parts = [replace(context, series=series) for series in blocks]
+    with ThreadPoolExecutor(1) as ahead:
+        reading = ahead.submit(_read_inputs, parts[0]) if parts else None
+        for part, following in itertools.zip_longest(parts, parts[1:]):
+            assert reading is not None
+            inputs = reading.result()
+            reading = ahead.submit(_read_inputs, following) if following else None
+            yield part, inputs
+
+
+def _read_inputs(context: _Context) -> _Inputs:
+    """Read in a transaction of its own: loads of the dates are held, so it sees what the session sees."""
+    tenant, dates, series = context.tenant, context.dates, context.series
+    with transaction(context.dsn, LOADER_ROLE) as session:
+        totals = read_totals(session, tenant, dates, list_meters(series))
+        reporting = choose_reporting_series(series, totals)
+        return _Inputs(reporting, totals, read_readings(session, tenant, dates, list_meters(reporting)))
 
 
 @dataclass(frozen=True)
@@ -213,15 +258,13 @@ class _Block:
     units: pd.DataFrame
 
 
-def _check_block(context: _Context, severe: pd.DataFrame, allowed: pd.DataFrame) -> _Block:
+def _check_block(context: _Context, inputs: _Inputs, severe: pd.DataFrame, allowed: pd.DataFrame) -> _Block:
     """Check the days of the properties whose series `context` has: no rule compares two properties."""
     session, tenant, dates, series = context.session, context.tenant, context.dates, context.series
-    totals = read_totals(session, tenant, dates, list_meters(series))
-    reporting = choose_reporting_series(series, totals)
-    readings, grid = _read_grid(context, reporting)
+    readings, grid = _make_grid(context, inputs.reporting, inputs.readings)
     if grid.empty:
         return _Block([], pd.DataFrame(), pd.DataFrame())
-    days = Days(dates, grid, series, totals, context.thresholds, severe)
+    days = Days(dates, grid, series, inputs.totals, context.thresholds, severe)
     bounded, severe_issues = find_severe_days(days, allowed)
     candidates = find_slip_candidates(bounded)
     if candidates.empty:
@@ -237,13 +280,14 @@ def _check_block(context: _Context, severe: pd.DataFrame, allowed: pd.DataFrame)
     return _Block(issues, gaps[gaps["method"] != ""], find_units(pd.concat([readings, history])))
 
 
-def _read_grid(context: _Context, reporting: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _make_grid(
+    context: _Context, reporting: pd.DataFrame, readings: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return readings and grid of the dates; of a series that lacks any, of the dates beside them too.
 
     Only a gap asks what was measured before and after its date, and few series have one.
     """
     session, tenant, dates, now = context.session, context.tenant, context.dates, context.now
-    readings = read_readings(session, tenant, dates, list_meters(reporting))
     grid = list_due_intervals(readings, reporting, dates, now)
     is_whole = mark_whole(reporting, grid, len(dates))
     lacking = reporting[~is_whole]
