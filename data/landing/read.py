@@ -5,7 +5,7 @@ two sides agree (gate B).
 """
 
 import datetime
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Literal
 
 import pandas as pd
@@ -26,8 +26,8 @@ def read_landing(
     dsn: str,
     dates: Sequence[datetime.date] | None = None,
     since: datetime.datetime | None = None,
-) -> Iterator[pa.Table]:
-    """Yield the landed rows of an entity, all or of these reading dates, in its schema, sorted by key.
+) -> Generator[pa.Table, None, None]:
+    """Yield the landed rows of an entity, all or of these reading dates, in its schema and in any order.
 
     They come in tables of bounded size: a day of many meters does not fit into memory. `since` leaves
     out rows that were landed before that instant.
@@ -36,11 +36,10 @@ def read_landing(
     where = filter_dates(described, dates)
     if since is not None:
         where = sql.SQL("{} and landed_at >= {}").format(where, sql.Literal(since))
-    query = sql.SQL("select {columns} from {table} where {where} order by {key}").format(
+    query = sql.SQL("select {columns} from {table} where {where}").format(
         columns=sql.SQL(", ").join(arrow_column(described, name) for name in described.schema.names),
         table=landing_table(described),
         where=where,
-        key=sql.SQL(", ").join(sql.Identifier(described.name, name) for name in described.key),
     )
     with transaction(dsn, ETL_ROLE) as session:
         yield from session.stream(query, described.schema)

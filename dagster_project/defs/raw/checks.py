@@ -1,4 +1,7 @@
-"""Gate C: each raw table equals its landing table, before a model is built from it."""
+"""Gate C: each raw table equals what its source was when it was landed, before a model is built from it.
+
+Gate B has shown that landing equals it too, so a row that was changed on the way is found on either side.
+"""
 
 import hashlib
 
@@ -12,11 +15,11 @@ from myproperty.dates import Window
 
 
 def read_sides(sources: Sources, entity: str, dates: Window | None) -> Sides:
-    """Read the fingerprints of a landing table and of raw; keep the digest of a table that is read whole."""
-    from data.landing.read import fingerprint_landing
+    """Read the fingerprints of what was landed and of raw; keep the digest of a table that is read whole."""
+    from data.landing.read import read_landed_source
 
     bounds = dates.bounds if dates else ()
-    landed = fingerprint_landing(entity, sources.oltp, "warehouse_staging", *bounds)
+    landed = read_landed_source(entity, sources.oltp, *bounds)
     loaded = sources.warehouse.fingerprint(ENTITIES[entity], *bounds)
     if dates is None:
         sources.platform.raw_digests[entity] = hashlib.sha256(loaded.to_csv().encode()).hexdigest()
@@ -24,7 +27,7 @@ def read_sides(sources: Sources, entity: str, dates: Window | None) -> Sides:
 
 
 def compare_raw_with_landing(entity: str) -> FrameReader:
-    """Return a reader that compares the fingerprints of landing and raw."""
+    """Return a reader that compares the fingerprints of what was landed and of raw."""
     return frame_of_copy("C", entity, read_sides)
 
 

@@ -5,10 +5,8 @@ read (`inputs`), or how estimates and issues are written (`estimates`, `issues`)
 """
 
 import datetime
-import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -46,6 +44,7 @@ from data.ingest.validation.inputs import (
 )
 from data.ingest.validation.issues import keep_effective, replace_issues
 from data.ingest.validation.totals import add_up, count_readings, list_unsummed, read_totals
+from myproperty.ahead import read_ahead
 from myproperty.database.locks import lock_reading_dates
 from myproperty.database.roles import LOADER_ROLE
 from myproperty.database.session import Session, transaction
@@ -210,8 +209,7 @@ def _check_days(context: _Context) -> list[pd.DataFrame]:
     """Return the issues of whole days, and load estimates for their gaps."""
     session, tenant = context.session, context.tenant
     severe, allowed = read_severe_days(session, tenant, context.dates)
-    blocks = split_properties(context.series, count_readings(session, tenant, context.dates))
-    found = [_check_block(*block, severe, allowed) for block in _read_blocks(context, blocks)]
+    found = [_check_block(*block, severe, allowed) for block in read_ahead(_read_blocks(context))]
     filled = [block.filled for block in found if not block.filled.empty]
     if filled:
         units = pd.concat([block.units for block in found])
@@ -228,25 +226,18 @@ class _Inputs:
     readings: pd.DataFrame
 
 
-def _read_blocks(context: _Context, blocks: list[pd.DataFrame]) -> Iterator[tuple[_Context, _Inputs]]:
-    """Yield each block of series with its inputs; those of the next one are read meanwhile."""
-    parts = [replace(context, series=series) for series in blocks]
-    with ThreadPoolExecutor(1) as ahead:
-        reading = ahead.submit(_read_inputs, parts[0]) if parts else None
-        for part, following in itertools.zip_longest(parts, parts[1:]):
-            assert reading is not None
-            inputs = reading.result()
-            reading = ahead.submit(_read_inputs, following) if following else None
-            yield part, inputs
+def _read_blocks(context: _Context) -> Generator[tuple[_Context, _Inputs], None, None]:
+    """Yield the series of some properties at a time, with what they are checked by.
 
-
-def _read_inputs(context: _Context) -> _Inputs:
-    """Read in a transaction of its own: loads of the dates are held, so it sees what the session sees."""
-    tenant, dates, series = context.tenant, context.dates, context.series
+    They are read in a transaction of their own. Loads of the dates are held, so it sees what the session sees.
+    """
+    tenant, dates = context.tenant, context.dates
     with transaction(context.dsn, LOADER_ROLE) as session:
-        totals = read_totals(session, tenant, dates, list_meters(series))
-        reporting = choose_reporting_series(series, totals)
-        return _Inputs(reporting, totals, read_readings(session, tenant, dates, list_meters(reporting)))
+        for series in split_properties(context.series, count_readings(session, tenant, dates)):
+            totals = read_totals(session, tenant, dates, list_meters(series))
+            reporting = choose_reporting_series(series, totals)
+            readings = read_readings(session, tenant, dates, list_meters(reporting))
+            yield replace(context, series=series), _Inputs(reporting, totals, readings)
 
 
 @dataclass(frozen=True)
