@@ -73,7 +73,7 @@ def main(
     console = Console()
     found = []
     for part in only or Part:
-        with _engine() as engine:
+        with temporary_engine() as engine:
             prepare_databases(engine)
             found += measures[part](engine)
     console.print(as_table(found))
@@ -112,7 +112,7 @@ def measure_pipeline(settings: Settings) -> list[Measurement]:
 
 
 @contextmanager
-def _engine() -> Iterator[Settings]:
+def temporary_engine() -> Iterator[Settings]:
     """Run a temporary server."""
     with tempfile.TemporaryDirectory(prefix="myproperty-bench-", dir="/tmp") as folder:
         home = Path(folder)

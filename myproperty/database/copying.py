@@ -4,7 +4,7 @@
 """
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +27,7 @@ Bytes = npt.NDArray[np.uint8]
 Digits = npt.NDArray[np.generic]
 
 
-def encode(rows: pa.Table | Iterable[pa.Table]) -> Iterator[bytes | memoryview]:
+def encode(rows: pa.Table | Iterable[pa.Table]) -> Generator[bytes | memoryview, None, None]:
     """Yield the stream of `COPY ... FROM STDIN (FORMAT BINARY)` for rows of one schema, in blocks.
 
     Column types: string, binary(16) for uuid, bool, int16, int32, int64, float64, date32, timestamp[us],

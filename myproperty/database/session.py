@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 from psycopg import sql
 
+from myproperty.ahead import read_ahead
 from myproperty.database.blockers import describe_holders
 from myproperty.database.copying import encode
 from myproperty.errors import DatabaseUnavailable
@@ -151,7 +152,8 @@ class Session:
         )
         with psycopg.RawCursor(self._connection) as cursor:
             with cursor.copy(command) as stream:
-                for block in encode(_chain(first, tables)):
+                blocks = encode(_chain(first, tables))
+                for block in blocks if isinstance(rows, pa.Table) else read_ahead(blocks):
                     stream.write(block)
             return cursor.rowcount
 

@@ -229,7 +229,8 @@ class _Inputs:
 def _read_blocks(context: _Context) -> Generator[tuple[_Context, _Inputs], None, None]:
     """Yield the series of some properties at a time, with what they are checked by.
 
-    They are read in a transaction of their own. Loads of the dates are held, so it sees what the session sees.
+    They are read in a transaction of their own. Loads of the dates are held, so it sees what the context's
+    session sees.
     """
     tenant, dates = context.tenant, context.dates
     with transaction(context.dsn, LOADER_ROLE) as session:

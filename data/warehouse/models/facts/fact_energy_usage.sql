@@ -1,9 +1,6 @@
 {{ config(
     cluster_by=['tenant_id', 'property_key', 'meter_key'],
-    indexes=[
-        {'columns': ['reading_date', 'property_key']},
-        {'columns': ['meter_key', 'channel', 'reading_ts'], 'unique': true},
-    ],
+    indexes=[{'columns': ['reading_date', 'property_key']}],
 ) }}
 {{ by_reading_date(has_intervals=true) }}
 
@@ -137,15 +134,37 @@ energy as (
         and readings.unit in ('kWh', 'Wh', 'MWh')
 ),
 
+days as (
+    {{ date_series(range_bound('start_date'), range_bound('end_date')) }}
+),
+
+zones as (
+    select distinct timezone from meter_versions
+),
+
+-- The length of a day is looked up: to compute it for each reading costs more.
+zone_days as (
+    select
+        zones.timezone,
+        days.date_day,
+        {{ day_seconds('days.date_day', 'zones.timezone') }} as day_seconds
+    from zones
+    cross join days
+),
+
 counted as (
     select
         energy.*,
-        {{ local_timestamp('reading_ts', 'timezone') }} as local_ts,
-        {{ whole_quotient(day_seconds('reading_date', 'timezone'), 'interval_seconds') }} as day_expected_intervals,
-        count(value_kwh) over (
-            partition by tenant_id, meter_id, channel, reading_date
+        {{ local_timestamp('energy.reading_ts', 'energy.timezone') }} as local_ts,
+        {{ whole_quotient('zone_days.day_seconds', 'energy.interval_seconds') }} as day_expected_intervals,
+        count(energy.value_kwh) over (
+            partition by energy.tenant_id, energy.meter_id, energy.channel, energy.reading_date
         ) as day_actual_intervals
     from energy
+    left join zone_days
+        on
+            energy.timezone = zone_days.timezone
+            and energy.reading_date = zone_days.date_day
 ),
 
 clocked as (

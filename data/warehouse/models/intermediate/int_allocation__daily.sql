@@ -1,9 +1,6 @@
 {{ config(
     cluster_by=['tenant_id', 'property_id', 'participant_id'],
-    indexes=[
-        {'columns': ['reading_date', 'tenant_id', 'property_id']},
-        {'columns': ['tenant_id', 'participant_id', 'reading_date'], 'unique': true},
-    ],
+    indexes=[{'columns': ['reading_date', 'tenant_id', 'property_id', 'participant_id'], 'unique': true}],
 ) }}
 {{ by_reading_date() }}
 

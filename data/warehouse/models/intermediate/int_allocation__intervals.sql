@@ -1,9 +1,6 @@
 {{ config(
     cluster_by=['tenant_id', 'property_id', 'participant_id'],
-    indexes=[
-        {'columns': ['reading_date', 'tenant_id', 'property_id']},
-        {'columns': ['tenant_id', 'participant_id', 'interval_started_at'], 'unique': true},
-    ],
+    indexes=[{'columns': ['reading_date', 'tenant_id', 'property_id']}],
 ) }}
 {{ by_reading_date(has_intervals=true) }}
 
