@@ -124,7 +124,7 @@ def files_key(filesystem: Any, files: Collection[WaitingFile]) -> str:
 
 
 def _hash_content(filesystem: Any, path: str) -> str:
-    """Return the hash of a file; a word for one that is gone or no regular file, which its run reports."""
+    """Return the hash of a file; a word for one that nobody can hash, which its run reports."""
     try:
         with filesystem.open(path, "rb") as source:
             return hashlib.file_digest(source, "sha256").hexdigest()
@@ -132,6 +132,8 @@ def _hash_content(filesystem: Any, path: str) -> str:
         return "gone"
     except UnsafeFile:
         return "unsafe"
+    except PermissionError:
+        return "unreadable"
 
 
 def ingest_waiting(settings: Settings, dsn: str, only: Collection[str] = ()) -> Iterator[IngestResult]:
@@ -218,6 +220,9 @@ def _report_failure(file: WaitingFile, error: Exception) -> IngestResult:
     if isinstance(error, UnsafeFile):
         rule = RULES["FILE-UNSAFE"]
         refusal = Refusal(None, rule.id, reason, f"{rule.remedy} The link stays in the inbox: remove it.")
+    elif isinstance(error, PermissionError):
+        remedy = "The file stays in the inbox: let the platform's account read it and write to its folder."
+        refusal = Refusal(None, type(error).__name__, reason, remedy)
     else:
         remedy = "The file stays in the inbox: correct this, then run again."
         refusal = Refusal(None, type(error).__name__, reason, remedy)

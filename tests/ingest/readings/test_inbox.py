@@ -106,6 +106,37 @@ def test_files_that_stay_do_not_block_others(bucket: Bucket, monkeypatch: pytest
         assert files(tick(bucket, second.cursor, instance)) == ["b.csv"]
 
 
+def test_a_file_that_may_not_be_read_does_not_hold_up_others(
+    bucket: Bucket, company: Company, csv_file: FileMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.put(f"{company.name}/a.csv", csv_file("a.csv", hours(2)).read_text())
+    bucket.put(f"{company.name}/closed.csv", "x")
+
+    # Copied there by root with its owner's rights, for example; root itself may read everything.
+    def refuse(read: Any) -> Any:
+        def read_if_allowed(path: str, *rest: Any, **named: Any) -> Any:
+            if path.endswith("closed.csv"):
+                raise PermissionError(f"[Errno 13] Permission denied: '{path}'")
+            return read(path, *rest, **named)
+
+        return read_if_allowed
+
+    for name in ("open", "get_file"):
+        monkeypatch.setattr(bucket.filesystem, name, refuse(getattr(bucket.filesystem, name)))
+    with dg.DagsterInstance.ephemeral() as instance:
+        second = tick(bucket, tick(bucket, None, instance).cursor, instance)
+    assert files(second) == ["a.csv", "closed.csv"]
+    results = {
+        Path(result.path).name: result
+        for result in inbox.ingest_waiting(bucket.settings, bucket.platform.oltp_dsn)
+    }
+    assert {name: result.status for name, result in results.items()} == {
+        "a.csv": "loaded", "closed.csv": "failed",
+    }  # fmt: skip
+    refusal = results["closed.csv"].refusal
+    assert refusal and "Permission denied" in refusal.reason and "account read it" in refusal.remedy
+
+
 def test_a_run_waits_while_the_previous_one_runs(bucket: Bucket) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         bucket.put("acme/a.csv", "one")
