@@ -17,6 +17,10 @@ from myproperty.settings import CHECKOUT, PREFIX
 DEPLOY = CHECKOUT / "deploy"
 COMPOSE = DEPLOY / "compose"
 TERRAFORM = DEPLOY / "terraform"
+# The one that docs/production.md installs.
+(CHART_VERSION,) = re.findall(
+    r"dagster/dagster --version (\S+)", (CHECKOUT / "docs" / "production.md").read_text()
+)
 # A line of the output `settings` of Terraform.
 _OUTPUT = re.compile(rf"^\s+({PREFIX}\w+)\s+= (.+)$", re.MULTILINE)
 

@@ -164,7 +164,9 @@ def ask(address: str, password: str | None = None) -> int:
 def test_the_login_in_front_lets_in_with_its_password_alone(tmp_path: Path) -> None:
     caddy = shutil.which("caddy")
     if caddy is None:
-        pytest.skip("no `caddy` here, so nobody tried to get past the login in front: install Caddy 2.8 or newer")
+        pytest.skip(
+            "no `caddy` here, so nobody tried to get past the login in front: install Caddy 2.8 or newer"
+        )
     with login_in_front(caddy, tmp_path) as address:
         assert ask(address) == 401
         assert ask(address, "wrong") == 401
