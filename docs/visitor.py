@@ -32,6 +32,15 @@ _DRAWN = """
             'canvas, table, .header-line, .ant-empty, .ant-alert'));
 }
 """
+# A chart moves for a second after its data came: it stands still when two looks see the same.
+_STILL = """
+() => {
+    const before = window.chartsBefore;
+    window.chartsBefore = [...document.querySelectorAll('canvas')].map(canvas => canvas.toDataURL()).join();
+    return window.chartsBefore === before;
+}
+"""
+_LOOK_EVERY_MS = 500
 _BOTTOM = """
 () => Math.max(...[...document.querySelectorAll('.dashboard-component-chart-holder')].map(
     chart => chart.getBoundingClientRect().bottom))
@@ -104,6 +113,7 @@ class Visitor:
             self.page.wait_for_function(_DRAWN)
             self.page.wait_for_load_state("networkidle")
             self.page.wait_for_function(_DRAWN)
+            self.page.wait_for_function(_STILL, polling=_LOOK_EVERY_MS)
         finally:
             for event, note in listeners.items():
                 self.page.remove_listener(event, note)

@@ -16,7 +16,15 @@ from myproperty.engines.superset.assets import FOLDER, SCHEMA
 
 Document = Mapping[str, Any]
 # Parts of a chart that name columns, metrics, or both; a chart has no key that is in none of the four lists.
-COLUMNS = ("x_axis", "groupby", "groupbyRows", "groupbyColumns", "all_columns", "temporal_columns_lookup")
+COLUMNS = (
+    "x_axis",
+    "groupby",
+    "groupbyRows",
+    "groupbyColumns",
+    "all_columns",
+    "temporal_columns_lookup",
+    "column_config",
+)
 METRICS = ("metric", "metrics", "timeseries_limit_metric")
 EITHER = ("x_axis_sort",)
 _STYLE = """

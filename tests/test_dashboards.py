@@ -93,6 +93,33 @@ def test_the_keys_of_every_chart_are_known() -> None:
         assert chart.document["viz_type"] == chart.params["viz_type"], chart.file
 
 
+def test_a_chart_of_days_is_readable_after_a_year_and_on_its_first_day() -> None:
+    by_time = [chart for chart in read_charts().values() if "time_grain_sqla" in chart.params]
+    for chart in (each for each in by_time if str(each.params["viz_type"]).startswith("echarts")):
+        by_day = chart.params["time_grain_sqla"] == "P1D"
+        # A point for each of 365 days is a band, and hides the line.
+        assert not (by_day and chart.params.get("markerEnabled")), chart.file
+        # What Superset writes by itself is "December" below the one bar of 1 December.
+        expected = "%Y-%m-%d" if by_day else "%b %Y"
+        assert chart.params["x_axis_time_format"] == expected, chart.file
+
+
+def test_an_axis_of_small_counts_does_not_repeat_its_numbers() -> None:
+    # Lines of the grid stand at halves where the largest count is 2: whole numbers would read 2, 2, 1, 1, 0.
+    for chart in read_charts().values():
+        if str(chart.params["viz_type"]).startswith("echarts"):
+            assert chart.params["y_axis_format"] != ",d", chart.file
+
+
+def test_numbers_with_decimals_have_a_format_in_tables() -> None:
+    contracts = read_contracts()
+    for chart in read_charts().values():
+        kinds = contracts[chart.view]
+        decimals = {name for name in chart.params.get("all_columns", []) if kinds[name].startswith("numeric")}
+        formats = chart.params.get("column_config", {})
+        assert {name for name, each in formats.items() if "d3NumberFormat" in each} == decimals, chart.file
+
+
 def test_money_is_never_added_over_currencies() -> None:
     for chart in read_charts().values():
         spent = {name for metric in chart.metrics for name in columns_of(chart.expressions[metric])}
