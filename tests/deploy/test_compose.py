@@ -42,6 +42,14 @@ def test_each_container_says_whether_it_is_healthy(name: str) -> None:
     assert name == "code-location" or check.get("test") or (name == "migrate" and check == {"disable": True})
 
 
+def test_a_service_that_becomes_another_account_is_stopped_by_its_own_signal() -> None:
+    # Docker's init stays root and may not signal another account: it would end, and its service with it.
+    changing = [name for name, service in SERVICES.items() if "SETUID" in service.get("cap_add", [])]
+    assert changing == ["database"]
+    assert SERVICES["database"]["init"] is False
+    assert "KILL" not in SERVICES["database"]["cap_add"]
+
+
 def test_one_port_is_open_on_the_loopback_and_a_login_stands_before_the_others() -> None:
     ports = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
     assert ports == {"webserver": ["127.0.0.1:3000:3000"], "login": ["80:80", "443:443"]}

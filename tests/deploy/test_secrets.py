@@ -61,6 +61,14 @@ def test_each_login_gets_a_password_of_its_own(
     assert len(master.parse(keys, "the file").keys) == 1
 
 
+def test_the_account_of_the_server_makes_a_base_backup_by_its_socket(server: tuple[Path, int, Path]) -> None:
+    _, port, home = server
+    programs = max(Path("/usr/lib/postgresql").glob("*/bin"))
+    words = [str(programs / "pg_basebackup"), "-h", str(home), "-p", str(port), f"--pgdata={home}/backup"]
+    execute(as_nobody([*words, "--checkpoint=fast"]))
+    assert (home / "backup" / "PG_VERSION").is_file()
+
+
 def test_the_certificate_is_for_the_server_of_the_compose_file_alone(tmp_path: Path) -> None:
     folder = secrets_of(tmp_path / "secrets")
     root, leaf = (
@@ -79,10 +87,11 @@ def as_nobody(words: list[str]) -> list[str]:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[tuple[Path, int]]:
+def server(tmp_path: Path) -> Iterator[tuple[Path, int, Path]]:
     """A PostgreSQL with the certificate and the rules of the compose file, and what its guide lets psql do.
 
-    The embedded one knows no TLS, so this is the machine's own. Yield the folder of the secrets and the port.
+    The embedded one knows no TLS, so this is the machine's own. Yield the folder of the secrets, the port and
+    the folder of the socket.
     """
     programs = max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
     if programs is None:
@@ -93,7 +102,7 @@ def server(tmp_path: Path) -> Iterator[tuple[Path, int]]:
         yield from serve(programs, folder, Path(home))
 
 
-def serve(programs: Path, folder: Path, home: Path) -> Iterator[tuple[Path, int]]:
+def serve(programs: Path, folder: Path, home: Path) -> Iterator[tuple[Path, int, Path]]:
     for name in ("server.crt", "server.key", "databases.sql", "logins.sql", "postgres_password"):
         shutil.copy(folder / name, home / name)
         (home / name).chmod(0o600)
@@ -140,7 +149,7 @@ def serve(programs: Path, folder: Path, home: Path) -> Iterator[tuple[Path, int]
         execute([*psql, "-c", "create database myproperty", *(word for one in made for word in ("-c", one))])
         for name in ("databases.sql", "logins.sql"):
             execute([*psql, "-v", "ON_ERROR_STOP=1", "-f", str(home / name)])
-        yield folder, port
+        yield folder, port, home
     finally:
         running.terminate()
         running.wait(20)
@@ -162,8 +171,10 @@ def wait_for(psql: list[str], log: Path) -> None:
     raise AssertionError(log.read_text())
 
 
-def test_each_login_of_a_deployment_connects_by_a_verified_connection(server: tuple[Path, int]) -> None:
-    folder, port = server
+def test_each_login_of_a_deployment_connects_by_a_verified_connection(
+    server: tuple[Path, int, Path],
+) -> None:
+    folder, port, _ = server
     here: dict[str, Any] = {"hostaddr": "127.0.0.1", "port": port, "sslrootcert": str(folder / "ca.pem")}
     addresses = {
         name: address
