@@ -65,6 +65,12 @@
     {{ return(others_off if target.type == 'postgres' else '') }}
 {%- endmacro %}
 
+{% macro joins_as_written() -%}
+    {#- The same estimates would join what holds for a day to each of its intervals, and sort rows to add them up. -#}
+    {%- set as_written = 'set local join_collapse_limit = 1; set local enable_sort = off' -%}
+    {{ return(as_written if target.type == 'postgres' else '') }}
+{%- endmacro %}
+
 {# -- lists --------------------------------------------------------------------------------------------- #}
 
 {% macro list_item(list, place) -%}

@@ -139,12 +139,16 @@ days as (
 ),
 
 zones as (
-    select distinct timezone from meter_versions
+    select distinct
+        tenant_id,
+        timezone
+    from meter_versions
 ),
 
 -- The length of a day is looked up: to compute it for each reading costs more.
 zone_days as (
     select
+        zones.tenant_id,
         zones.timezone,
         days.date_day,
         {{ day_seconds('days.date_day', 'zones.timezone') }} as day_seconds
@@ -163,7 +167,8 @@ counted as (
     from energy
     left join zone_days
         on
-            energy.timezone = zone_days.timezone
+            energy.tenant_id = zone_days.tenant_id
+            and energy.timezone = zone_days.timezone
             and energy.reading_date = zone_days.date_day
 ),
 

@@ -1,6 +1,7 @@
 {{ config(
     cluster_by=['tenant_id', 'property_id', 'participant_id'],
     indexes=[{'columns': ['reading_date', 'tenant_id', 'property_id']}],
+    pre_hook="{{ joins_as_written() }}",
 ) }}
 {{ by_reading_date(has_intervals=true) }}
 
@@ -99,23 +100,39 @@ silent as (
     group by days_due.tenant_id, days_due.property_id, days_due.reading_date
 ),
 
+register_days as (
+    select
+        tenant_id,
+        property_id,
+        reading_date,
+        meter_id,
+        channel,
+        max(interval_seconds) as interval_seconds
+    from usage
+    group by tenant_id, property_id, reading_date, meter_id, channel
+),
+
 -- A finer meter is summed to the intervals of the coarsest one of the property.
 property_days as (
     select
-        usage.tenant_id,
-        usage.property_id,
-        usage.reading_date,
+        register_days.tenant_id,
+        register_days.property_id,
+        register_days.reading_date,
         methods.allocation_method,
-        max(usage.interval_seconds) as grain_seconds,
-        count(distinct concat(usage.meter_id, '/', usage.channel)) as registers
-    from usage
+        max(register_days.interval_seconds) as grain_seconds,
+        count(*) as registers
+    from register_days
     inner join methods
         on
-            usage.tenant_id = methods.tenant_id
-            and usage.property_id = methods.property_id
-            and usage.reading_date >= methods.valid_from
-            and usage.reading_date < coalesce(methods.valid_to, date '9999-12-31')
-    group by usage.tenant_id, usage.property_id, usage.reading_date, methods.allocation_method
+            register_days.tenant_id = methods.tenant_id
+            and register_days.property_id = methods.property_id
+            and register_days.reading_date >= methods.valid_from
+            and register_days.reading_date < coalesce(methods.valid_to, date '9999-12-31')
+    group by
+        register_days.tenant_id,
+        register_days.property_id,
+        register_days.reading_date,
+        methods.allocation_method
 ),
 
 placed as (
@@ -151,6 +168,8 @@ intervals as (
         max(property_days.grain_seconds) as interval_seconds,
         max(property_days.allocation_method) as allocation_method,
         coalesce(sum(case when placed.channel = 'generation' then placed.value_kwh end), 0) as generation_kwh,
+        -- A reading that was replaced explains a difference from the bill, whatever register it belongs to.
+        max(case when placed.version > 1 then 1 else 0 end) = 1 as is_revised,
         coalesce(sum(case when placed.value_kwh is not null then placed.interval_seconds end), 0)
         = max(property_days.grain_seconds) * max(property_days.registers)
         and max(coalesce(silent.registers, 0)) = 0 as is_complete
@@ -180,18 +199,6 @@ loads as (
     from placed
     where channel = 'consumption'
     group by tenant_id, property_id, reading_date, interval_number, participant_id
-),
-
--- A reading that was replaced explains a difference from the bill, whatever register it belongs to.
-revisions as (
-    select
-        tenant_id,
-        property_id,
-        reading_date,
-        interval_number,
-        max(case when version > 1 then 1 else 0 end) as revised
-    from placed
-    group by tenant_id, property_id, reading_date, interval_number
 ),
 
 -- Participants of a day: the common area always, units with a share, and units that used energy.
@@ -267,26 +274,20 @@ rows_of_intervals as (
         intervals.local_ts,
         intervals.allocation_method,
         intervals.is_complete,
+        intervals.is_revised,
         intervals.generation_kwh,
         entitled.participant_id,
         entitled.rate_plan_id,
         entitled.share,
         entitled.is_entitled,
         coalesce(loads.load_kwh, 0) as load_kwh,
-        coalesce(loads.estimated_kwh, 0) as estimated_kwh,
-        revisions.revised = 1 as is_revised
+        coalesce(loads.estimated_kwh, 0) as estimated_kwh
     from intervals
     inner join entitled
         on
             intervals.tenant_id = entitled.tenant_id
             and intervals.property_id = entitled.property_id
             and intervals.reading_date = entitled.reading_date
-    inner join revisions
-        on
-            intervals.tenant_id = revisions.tenant_id
-            and intervals.property_id = revisions.property_id
-            and intervals.reading_date = revisions.reading_date
-            and intervals.interval_number = revisions.interval_number
     left join loads
         on
             intervals.tenant_id = loads.tenant_id
@@ -296,7 +297,8 @@ rows_of_intervals as (
             and entitled.participant_id = loads.participant_id
 ),
 
--- In billionths of a kWh, the last place of a reading, and hundred-millionths of a share: whole numbers.
+-- In billionths of a kWh, the last place of a reading, and hundred-millionths of a share: whole numbers. At night
+-- nothing is shared out.
 wanted as (
     select
         tenant_id,
@@ -310,7 +312,9 @@ wanted as (
         {{ as_quanta('share * 100000000') }} as share_q,
         {{ as_quanta('0') }} as solar_q
     from rows_of_intervals
-    where is_complete
+    where
+        is_complete
+        and generation_kwh != 0
 ),
 
 round_0 as (
@@ -376,74 +380,95 @@ shared as (
     from round_{{ var('hybrid_rounds') | int + 1 }}
 ),
 
+settled as (
+    select
+        rows_of_intervals.*,
+        case when rows_of_intervals.is_complete then coalesce(shared.solar_q, 0) end as solar_q,
+        case when rows_of_intervals.is_complete then coalesce(shared.surplus_q, 0) end as surplus_q,
+        case when rows_of_intervals.is_complete then coalesce(shared.is_wanting, 0) end as is_wanting
+    from rows_of_intervals
+    left join shared
+        on
+            rows_of_intervals.tenant_id = shared.tenant_id
+            and rows_of_intervals.property_id = shared.property_id
+            and rows_of_intervals.reading_date = shared.reading_date
+            and rows_of_intervals.interval_number = shared.interval_number
+            and rows_of_intervals.participant_id = shared.participant_id
+),
+
+plan_intervals as (
+    select distinct
+        tenant_id,
+        property_id,
+        reading_date,
+        interval_number,
+        local_ts,
+        rate_plan_id
+    from rows_of_intervals
+    where rate_plan_id is not null
+),
+
 -- Price of a kWh with tax, by local wall clock and kind of day; NULL without a rate plan.
 prices as (
     select
-        rows_of_intervals.tenant_id,
-        rows_of_intervals.property_id,
-        rows_of_intervals.reading_date,
-        rows_of_intervals.interval_number,
-        rows_of_intervals.participant_id,
+        plan_intervals.tenant_id,
+        plan_intervals.property_id,
+        plan_intervals.reading_date,
+        plan_intervals.interval_number,
+        plan_intervals.rate_plan_id,
         max(case when bands.charge = 'solar' then bands.price end) as solar_price,
         max(case when bands.charge = 'grid' then bands.price end) as grid_price,
         max(case when bands.charge = 'solar' then bands.unit_amount end) as solar_unit_amount
-    from rows_of_intervals
+    from plan_intervals
     inner join bands
         on
-            rows_of_intervals.tenant_id = bands.tenant_id
-            and rows_of_intervals.rate_plan_id = bands.rate_plan_id
-            and rows_of_intervals.reading_date >= bands.valid_from
-            and rows_of_intervals.reading_date < coalesce(bands.valid_to, date '9999-12-31')
-            and {{ minute_of_day('rows_of_intervals.local_ts') }} >= bands.minutes_from
-            and {{ minute_of_day('rows_of_intervals.local_ts') }} < bands.minutes_to
+            plan_intervals.tenant_id = bands.tenant_id
+            and plan_intervals.rate_plan_id = bands.rate_plan_id
+            and plan_intervals.reading_date >= bands.valid_from
+            and plan_intervals.reading_date < coalesce(bands.valid_to, date '9999-12-31')
+            and {{ minute_of_day('plan_intervals.local_ts') }} >= bands.minutes_from
+            and {{ minute_of_day('plan_intervals.local_ts') }} < bands.minutes_to
             and bands.day_kind
-            = case when {{ iso_day_of_week('rows_of_intervals.reading_date') }} >= 6 then 'weekend' else 'weekday' end
+            = case when {{ iso_day_of_week('plan_intervals.reading_date') }} >= 6 then 'weekend' else 'weekday' end
     group by
-        rows_of_intervals.tenant_id,
-        rows_of_intervals.property_id,
-        rows_of_intervals.reading_date,
-        rows_of_intervals.interval_number,
-        rows_of_intervals.participant_id
+        plan_intervals.tenant_id,
+        plan_intervals.property_id,
+        plan_intervals.reading_date,
+        plan_intervals.interval_number,
+        plan_intervals.rate_plan_id
 )
 
 select
-    rows_of_intervals.tenant_id,
-    rows_of_intervals.property_id,
-    rows_of_intervals.reading_date,
-    rows_of_intervals.interval_started_at,
-    rows_of_intervals.interval_seconds,
-    rows_of_intervals.participant_id,
-    rows_of_intervals.allocation_method,
-    rows_of_intervals.is_complete,
-    rows_of_intervals.is_revised,
-    {{ as_energy('rows_of_intervals.load_kwh') }} as load_kwh,
-    {{ as_energy('rows_of_intervals.estimated_kwh') }} as estimated_kwh,
-    {{ as_energy('shared.solar_q / 1000000000') }} as solar_kwh,
-    {{ as_energy('rows_of_intervals.load_kwh - shared.solar_q / 1000000000') }} as grid_kwh,
+    settled.tenant_id,
+    settled.property_id,
+    settled.reading_date,
+    settled.interval_started_at,
+    settled.interval_seconds,
+    settled.participant_id,
+    settled.allocation_method,
+    settled.is_complete,
+    settled.is_revised,
+    {{ as_energy('settled.load_kwh') }} as load_kwh,
+    {{ as_energy('settled.estimated_kwh') }} as estimated_kwh,
+    {{ as_energy('settled.solar_q / 1000000000') }} as solar_kwh,
+    {{ as_energy('settled.load_kwh - settled.solar_q / 1000000000') }} as grid_kwh,
     {{ as_energy(
-        'case when rows_of_intervals.participant_id = rows_of_intervals.property_id '
-        ~ 'then rows_of_intervals.generation_kwh end'
+        'case when settled.participant_id = settled.property_id '
+        ~ 'then settled.generation_kwh end'
     ) }} as generation_kwh,
     {{ as_energy(
-        'case when rows_of_intervals.participant_id = rows_of_intervals.property_id '
-        ~ 'then shared.surplus_q / 1000000000 end'
+        'case when settled.participant_id = settled.property_id '
+        ~ 'then settled.surplus_q / 1000000000 end'
     ) }} as surplus_kwh,
-    {{ as_decimal('shared.solar_q / 1000000000 * prices.solar_unit_amount', 20, 9) }} as solar_revenue_amount,
-    {{ as_decimal('shared.solar_q / 1000000000 * prices.solar_price', 20, 9) }} as solar_amount,
-    {{ as_decimal('shared.solar_q / 1000000000 * prices.grid_price', 20, 9) }} as solar_at_grid_price_amount,
-    shared.is_wanting = 1 and shared.surplus_q > 0 as is_left_over
-from rows_of_intervals
-left join shared
-    on
-        rows_of_intervals.tenant_id = shared.tenant_id
-        and rows_of_intervals.property_id = shared.property_id
-        and rows_of_intervals.reading_date = shared.reading_date
-        and rows_of_intervals.interval_number = shared.interval_number
-        and rows_of_intervals.participant_id = shared.participant_id
+    {{ as_decimal('settled.solar_q / 1000000000 * prices.solar_unit_amount', 20, 9) }} as solar_revenue_amount,
+    {{ as_decimal('settled.solar_q / 1000000000 * prices.solar_price', 20, 9) }} as solar_amount,
+    {{ as_decimal('settled.solar_q / 1000000000 * prices.grid_price', 20, 9) }} as solar_at_grid_price_amount,
+    settled.is_wanting = 1 and settled.surplus_q > 0 as is_left_over
+from settled
 left join prices
     on
-        rows_of_intervals.tenant_id = prices.tenant_id
-        and rows_of_intervals.property_id = prices.property_id
-        and rows_of_intervals.reading_date = prices.reading_date
-        and rows_of_intervals.interval_number = prices.interval_number
-        and rows_of_intervals.participant_id = prices.participant_id
+        settled.tenant_id = prices.tenant_id
+        and settled.property_id = prices.property_id
+        and settled.reading_date = prices.reading_date
+        and settled.interval_number = prices.interval_number
+        and settled.rate_plan_id = prices.rate_plan_id
