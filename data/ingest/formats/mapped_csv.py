@@ -49,7 +49,7 @@ from data.ingest.formats.mapped_table import RowTable, split_block
 from data.ingest.formats.mapped_tables import Tables
 from data.ingest.formats.mapped_times import NO_TIME, SKIPPED, RowTimes, TimeColumns
 from data.ingest.formats.mapped_years import choose_year
-from data.ingest.formats.mapping import CsvMapping
+from data.ingest.formats.mapping import NAME, TITLE, CsvMapping
 from data.ingest.formats.mapping_values import ENERGY_OF_POWER, Amount, Day, Value
 from data.ingest.formats.sum_guard import Floats
 from data.ingest.formats.wallclock import US, Ints
@@ -76,7 +76,8 @@ def iter_batches(path: Path, member: Member, part: int, mapping: CsvMapping) -> 
         across, rest, line = find_across(path, blocks, mapping)
         layout, mapping = across.layout, across.layout.mapping
     name = strip_name(member.name) if mapping.uses_name else None
-    split, layout = layout, layout if name is None else layout.add_name()
+    split, layout = layout, layout if name is None else layout.add_column(NAME)
+    layout = layout.add_column(TITLE) if mapping.uses_title else layout
     readers = [_Reader(path, replace(layout, mapping=block), part) for block in mapping.split_blocks()]
     tables = Tables(path, layout, TimeColumns(layout))
     for block in itertools.chain([rest], blocks):

@@ -5,13 +5,14 @@ Here: finding the header below titles and notes, and checking it against the map
 """
 
 import csv
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from data.ingest.formats.columns import split_lines
 from data.ingest.formats.container import refuse
-from data.ingest.formats.mapping import NAME, CsvMapping
+from data.ingest.formats.mapping import CsvMapping
 from data.ingest.formats.mapping_values import Day
 
 # Exports put titles, addresses and notes above the header; below more lines starts another table.
@@ -39,10 +40,10 @@ class Layout:
         column = getattr(self.mapping.columns, field)
         return None if column is None else self.places[column]
 
-    def add_name(self) -> "Layout":
-        """Return the layout of rows that have the name of their text as a last column."""
+    def add_column(self, name: str) -> "Layout":
+        """Return the layout of rows with a last column that the text does not have: its name, or a title."""
         place = len(self.names)
-        return replace(self, names=[*self.names, NAME], places=self.places | {NAME: place})
+        return replace(self, names=[*self.names, name], places=self.places | {name: place})
 
     def list_cells(self, day: Day) -> range:
         """Return the places of the values of a day."""
@@ -92,6 +93,13 @@ def split_fields(text: str, delimiter: str) -> list[str]:
     except csv.Error:
         # No field of a meter file exceeds the limit of the csv module.
         return []
+
+
+def join_fields(fields: list[str], delimiter: str) -> str:
+    """Write one line of a CSV, the opposite of `split_fields`."""
+    line = io.StringIO(newline="")
+    csv.writer(line, delimiter=delimiter, lineterminator="").writerow(fields)
+    return line.getvalue()
 
 
 def _find_header(path: Path, lines: list[str], mapping: CsvMapping) -> tuple[list[str], int]:

@@ -17,11 +17,13 @@ from data.ingest.formats.container import refuse
 from data.ingest.formats.mapped_layout import Layout, split_fields
 from data.ingest.formats.mapped_table import RowTable
 from data.ingest.formats.mapped_times import TimeColumns
-from data.ingest.formats.mapping import NAME
+from data.ingest.formats.mapping import NAME, TITLE
+from data.ingest.formats.wallclock import TimeFormats
 
 SKIPPED_HEADER = "a repeated header"
 SKIPPED_BY_WORD = "named by ignore_rows"
 SKIPPED_TITLE = "the title of a section"
+SKIPPED_DATE = "a line with the date of the rows below it"
 SKIPPED_SECTION = "in a section that is not read"
 # Words where the table has dates, and words that are neither a number nor one of a missing value.
 _WORDS = r"^[^0-9]*\pL[^0-9]*$"
@@ -45,6 +47,11 @@ class Tables:
         self._section = next(
             (word for text in reversed(layout.above) if (word := self._find_word(self._split(text)))), None
         )
+        formats = layout.mapping.date_format if layout.mapping.uses_title else None
+        self._dates = None if formats is None else TimeFormats(formats)
+        self._date = next(
+            (date for text in reversed(layout.above) if (date := self._find_date(self._split(text)))), None
+        )
         self._has_data = False
         self._other_header: tuple[int, str] | None = None
         self._skipped: Counter[str] = Counter()
@@ -57,6 +64,8 @@ class Tables:
 
     def find_title(self, fields: list[str]) -> str | None:
         """Return the section whose title a line is, None if the line is not a title."""
+        if (date := self._find_date(fields)) is not None:
+            return date
         return None if self._times.is_time(self._layout, fields) else self._find_word(fields)
 
     def follow(self, table: RowTable) -> RowTable:
@@ -64,6 +73,8 @@ class Tables:
 
         Raises `RefusedFile` if another table begins, whose columns are not those of the first one.
         """
+        if self._dates is not None:
+            table = self._write_dates(table)
         if not table.strings.num_rows:
             return table
         ignored, again = self._find_ignored(table), self._find_headers(table)
@@ -90,6 +101,33 @@ class Tables:
     def _split(self, text: str) -> list[str]:
         return split_fields(text, self._mapping.delimiter)
 
+    def _find_date(self, fields: list[str]) -> str | None:
+        """Return the date that a line has and nothing else, None for any other line."""
+        cells = [field.strip() for field in fields if field.strip()]
+        if self._dates is None or len(cells) != 1:
+            return None
+        return None if self._dates.parse(pa.array(cells))[1][0] else cells[0]
+
+    def _write_dates(self, table: RowTable) -> RowTable:
+        """Return the rows of data, each with the date in the line above it, without these lines."""
+        count = len(table.lines)
+        filled = np.zeros(count, dtype=np.int64)
+        for place in range(table.strings.num_columns - self._mapping.uses_name):
+            filled += to_mask(pc.is_valid(table.take_column(place)))
+        dates: list[str | None] = [self._date]
+        code, is_title = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.bool_)
+        for row in np.flatnonzero(filled == 1).tolist():
+            fields = [column[row].as_py() for column in table.strings.columns]
+            date = self._find_date(fields[: len(fields) - self._mapping.uses_name])
+            if date is not None:
+                is_title[row], code[row] = True, len(dates)
+                dates.append(date)
+        self._date = dates[-1]
+        self._skipped[SKIPPED_DATE] += int(np.count_nonzero(is_title))
+        above = pa.array(dates, type=pa.string()).take(pa.array(np.maximum.accumulate(code)))
+        strings = table.strings.append_column(str(table.strings.num_columns), pc.fill_null(above, ""))
+        return RowTable(strings, table.lines).filter_rows(~is_title)
+
     def _find_word(self, fields: list[str]) -> str | None:
         """Return the section with whose word a field begins."""
         cells = [field.strip().lower() for field in fields]
@@ -111,7 +149,9 @@ class Tables:
         """Find the rows that repeat the header in the columns of the mapping."""
         names = self._layout.names
         again = np.full(len(table.lines), any(names))
-        for place in sorted({place for name, place in self._layout.places.items() if name != NAME}):
+        for place in sorted(
+            {place for name, place in self._layout.places.items() if name not in (NAME, TITLE)}
+        ):
             if not again.any():
                 break
             again &= to_mask(pc.equal(_normalize_texts(table.strings.column(place)), names[place]))
@@ -140,9 +180,9 @@ class Tables:
 
     def _find_other_headers(self, table: RowTable) -> Mask:
         """Find rows with words in place of the time and of all values: the header of another table."""
-        place = self._layout.find_place("timestamp")
-        place = self._layout.find_place("date") if place is None else place
-        assert place is not None
+        fields = ("time", "period") if self._mapping.uses_title else ("timestamp", "date")
+        places = (self._layout.find_place(field) for field in fields)
+        place = next(place for place in places if place is not None)
         worded = to_mask(pc.match_substring_regex(table.strings.column(place), _WORDS))
         for row in np.flatnonzero(worded):
             cells = (table.strings.column(value)[int(row)].as_py() for value in self._layout.list_values())

@@ -29,6 +29,8 @@ OFFSET_FORMATS = ("iso8601", "unix", "unix_ms")
 ABOVE, CELL = "$above", "$value"
 # The name of the file, of the member of an archive, or of the sheet that a row stands in.
 NAME = "$name"
+# The date in a line of its own above the rows of a table.
+TITLE = "$title"
 # The place of a JSON row in its list, counted from 1, or its key in its object.
 KEY = "$key"
 
@@ -83,7 +85,8 @@ class CsvMapping(_Declaration):
     times came first.
 
     The column `$name` is the name of the file, of the member of an archive or of the sheet, without folder
-    and ending. `unit` at the top is that of each value that gives none.
+    and ending, and `$title` the date in a line above the rows. `unit` at the top is that of each value that
+    gives none.
 
     `sections` are the tables of a file, one below the other: the first words of the title of each, and its
     channel, null for a table that is not read. `units` has the unit of each register, such as kWh for rows of
@@ -338,6 +341,11 @@ class CsvMapping(_Declaration):
                 "a column of JSON or XML is a path such as value, interval.start or $.meter.id",
             ),
             (
+                TITLE not in [getattr(self.columns, name) for name in Columns.model_fields]
+                or (self.uses_title and self.format == "mapped_csv" and self.across is None),
+                f"{TITLE} is the columns.date of a table with a line for the date above its rows",
+            ),
+            (
                 self.has_header or not any(isinstance(column, str) for column in self.list_columns()),
                 "without a header give columns by position",
             ),
@@ -402,7 +410,12 @@ class CsvMapping(_Declaration):
         taken: list[str | int | None] = [getattr(self.columns, name) for name in Columns.model_fields]
         taken += [column for value in self.values for column in (value.column, value.timestamp)]
         taken += [column for run in self.day for column in (run.first, run.last)]
-        return [column for column in taken if column is not None and column != NAME]
+        return [column for column in taken if column is not None and column not in (NAME, TITLE)]
+
+    @property
+    def uses_title(self) -> bool:
+        """Whether the date stands in a line above the rows."""
+        return self.columns.date == TITLE
 
     @property
     def uses_name(self) -> bool:

@@ -209,6 +209,12 @@ class SerialFormat:
         return None
 
 
+def write_wall_clock(us: int) -> str:
+    """Write microseconds on the wall clock as 2025-06-01 00:15:00."""
+    at = datetime.datetime(1970, 1, 1) + datetime.timedelta(microseconds=us)
+    return at.isoformat(sep=" ", timespec="seconds")
+
+
 def _count_us_of_hours(hours: Decimal) -> int | None:
     """Return the microseconds of hours with decimals, to the minute: two decimals are 0.3 of one."""
     minutes = round(hours * 60)

@@ -39,7 +39,7 @@ _POINT = re.compile(
 _LONG_POINT = re.compile(r"(DE|AT|CH|LU)[0-9A-Z]{31}")
 # The label of a meter above a table, and what may be its name.
 METER_NAME = re.compile(
-    r"mpan|mprn|nmi|cups|meter ?(no|nr|num|id|serial)|z(ä|ae?)hler(nummer|punkt)|\bean\b|\bpod\b|esi ?id"
+    r"mpan|mprn|nmi|cups|meter ?(no|nr|num|id|serial)|z(ä|ae?)hl(ernummer|er?punkt)|\bean\b|\bpod\b|esi ?id"
     r"|\bprm\b|\bpdl\b|\bcpe\b|\bppe\b|compteur|contador|contatore|licznik|m(å|aa)lernummer|m(ä|ae)tarnummer",
     re.I,
 )

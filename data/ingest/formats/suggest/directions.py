@@ -88,6 +88,16 @@ _NEUTRAL = re.compile(
     r"стойност|חשמל|ערך|אנרגיה|بقوط|طاقة|قيمة|ค่า|พลังงาน|ไฟฟ้า",
     re.I,
 )
+# Value, amount, reading, sum, meter, active, measured: they say of what, and not which way.
+_NEUTRAL_LATIN = re.compile(
+    r"val(ue|or|eur|ore|oare)|wert|v[äæa]rd(e|i)|waarde|wart|arvo|hodnot|vrijedn|vrednost|[eé]rt[eé]k|de[gğ]er|reik[sš]m"
+    r"|v[äa][äa]rtus|v[eē]rt[iī]b|gildi|bal[ií]o|amount|quantit|menge|m[äa][äa]r[äa]|koli[cč]|ilo[sś][cć]|mennyis|miktar"
+    r"|read(ing)?|misur|medi[cdt]|mes(s|ur)|m[äåa]l|meas|pomiar|m[eě][rř]en|m[eé]r[eé]s|mittau|data|dato|total|sum|aktiv|activ"
+    r"|leistung|puissance|poten[cz]|mo[cč]\b|effekt|v[ýy]kon|teho|watt|[pn]ul[sz]|avg|averag|mittel|mean|\bP\b"
+    r"|\btime|zeit|\bdat[aeou]m?\b|\bmin(uten?|utes?)?\b|hour|stund|hora|heure|quarter|viertel"
+    r"|attiv|czynn|[cč]inn|power|energ|kwh|interval|channel|kanal|meter|z(ä|ae)hl|profil|last(gang)?\b|curva|courbe",
+    re.I,
+)
 _TARIFF = re.compile(r"(?<![0-9.])([1-9]\.[89])\.([0-9])(?![0-9])")
 _HEAT = re.compile(r"(?<![a-z])(heat(?! ?pump)|v?w?(ä|ae|a)rme(?!pump)|warmte(?!pomp)|chaleur|calor)", re.I)
 _FLOW = re.compile(r"volum|flow|\bV[12]\b|durchfluss|gennemstr|circul|kreis", re.I)
@@ -173,12 +183,25 @@ def _open_unknown(names: Sequence[str], guessed: Sequence[str]) -> list[str]:
 
 
 def _has_unknown_word(name: str) -> bool:
+    rest = _drop_known_words(name)
+    return rest is not None and re.search("[\u0370-\u1cff\u2e80-\ud7af]{2,}", rest) is not None
+
+
+def is_unknown(name: str) -> bool:
+    """Whether a name has words of which none is known: they may speak of generation or export."""
+    rest = _drop_known_words(name)
+    words = [] if rest is None else re.findall(r"[^\W\d_]{3,}", rest)
+    return bool(words) and rest == name
+
+
+def _drop_known_words(name: str) -> str | None:
+    """Return what is left of a name without words that say no direction, None if one says it."""
     if any(kind.search(name) for kind in (IMPORT, CONSUMPTION, OTHER_MEDIUM)):
-        return False
+        return None
     rest = name
-    for kind in (VALUE, _PART, _NEUTRAL):
+    for kind in (VALUE, UNIT, _PART, _NEUTRAL, _NEUTRAL_LATIN):
         rest = kind.sub("", rest)
-    return re.search("[\u0370-\u1cff\u2e80-\ud7af]{2,}", rest) is not None
+    return rest
 
 
 def _set_sum_of_tariffs_aside(names: Sequence[str], guessed: Sequence[str]) -> list[str]:

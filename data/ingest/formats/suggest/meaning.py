@@ -28,6 +28,7 @@ from data.ingest.formats.suggest.directions import (
     IMPORT,
     MULTIPLES,
     guess_channel,
+    is_unknown,
     resolve_channels,
 )
 from data.ingest.formats.suggest.sample import TOTAL, Sample, name_column
@@ -183,19 +184,24 @@ def write_ratio(sample: Sample) -> list[str]:
 
 def _doubt_import(sample: Sample, places: Sequence[int], name: str) -> str:
     """Return the channel of a column that is import by default, by its sign and the lines above."""
-    if not IMPORT.search(name) and _is_below_zero(sample, places):
-        # What is sent out is written below zero, also in a column of what is used.
-        return ""
-    if not IMPORT.search(name) and (found := _find_medium_around(sample)) is not None:
-        return found
-    if not IMPORT.search(name) and _name_other_way(sample):
-        return ""
+    if not IMPORT.search(name):
+        if _is_below_zero(sample, places):
+            # What is sent out is written below zero, also in a column of what is used.
+            return ""
+        if (found := _find_medium_around(sample)) is not None:
+            return found
+        if _name_other_way(sample) or _is_unknown(sample, places[0]):
+            return ""
     if POWER.search(name) and not _FLOWS_IN.search(name) and _has_both_signs(sample, places):
         # Each inverter has its own sign for what flows in.
         return ""
     if not _says_nothing(name):
         return "import"
     return "" if _TWO_SIDED.search(name) else _guess_channel_above(sample, "import")
+
+
+def _is_unknown(sample: Sample, place: int) -> bool:
+    return is_unknown(sample.names[place]) and not any(map(UNIT.search, sample.groups))
 
 
 def _says_nothing(name: str) -> bool:

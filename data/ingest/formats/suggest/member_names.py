@@ -26,7 +26,7 @@ class NamedDates:
     text: str
     form: str
 
-    def write_form(self, lines: list[str]) -> list[str]:
+    def write_forms(self, lines: list[str]) -> list[str]:
         """Return the lines of a proposal with the format of the name."""
         return [
             f'date_format: "{self.form}"  # the date stands in the name of each file or sheet'

@@ -13,6 +13,12 @@ _MONTH = re.compile(
     r"20\d\d[-/. ]?(0?[1-9]|1[0-2])|(0?[1-9]|1[0-2])[-/. ]20\d\d"
     r"|(?P<before>(20)?\d\d[ -])?(?P<name>[^\W\d_]{3,12})\.?(?(before)|[ .-]{0,2}('?\d\d|20\d\d)?)"
 )
+_HOUR_US = DAY_US // 24
+_TWELVE_US = DAY_US // 2
+HALF_DAYS = (
+    "the times count from 1 to 12 twice a day, and nothing says AM or PM, so each of them may be one of two. "
+    "Ask the sender for AM and PM, or for hours from 0 to 23"
+)
 _MIN_MONTHS = 3
 # So many days from one total to the next one.
 _SPANS = ((300, "years"), (80, "quarters of a year"), (26, "months or bills"), (6, "weeks"))
@@ -45,6 +51,19 @@ def explain_days(days_us: Iterable[int]) -> str:
         "the dates have no time of day and do not follow day by day, so the values are not totals of days. "
         "If a column says which part of the day a row is, name it in columns.time or columns.period, see "
         "docs/formats.md; if none does, ask the sender for the times"
+    )
+
+
+def count_half_days(days_us: Sequence[int]) -> bool:
+    """Whether times of day count from 1 to 12 twice a day, as clocks without AM and PM do."""
+    of_day = [at % DAY_US for at in days_us]
+    pairs = list(itertools.pairwise(of_day))
+    turns = sum(before >= _TWELVE_US > after for before, after in pairs)
+    return (
+        turns > 1
+        and max(of_day) < _TWELVE_US + _HOUR_US
+        and min(of_day) >= _HOUR_US
+        and all(before < after or before >= _TWELVE_US for before, after in pairs if before != after)
     )
 
 

@@ -40,7 +40,7 @@ from data.ingest.formats.suggest.day_rows import check_cells, find_day_runs, wri
 from data.ingest.formats.suggest.directions import guess_channel
 from data.ingest.formats.suggest.encodings import list_codecs
 from data.ingest.formats.suggest.meaning import CHECK, write_channels_of_words
-from data.ingest.formats.suggest.member_names import share_times, write_name_dates
+from data.ingest.formats.suggest.member_names import NamedDates, share_times, write_name_dates
 from data.ingest.formats.suggest.no_readings import explain_missing_dates
 from data.ingest.formats.suggest.number_marks import find_number_marks, write_number_marks
 from data.ingest.formats.suggest.reading_rows import write_reading_body
@@ -53,7 +53,9 @@ from data.ingest.formats.suggest.sample import (
     name_column,
     read_sample,
 )
-from data.ingest.formats.suggest.years import write_years
+from data.ingest.formats.suggest.serials import SerialTimes, write_serials
+from data.ingest.formats.suggest.title_dates import TitledDates, write_title_dates
+from data.ingest.formats.suggest.years import Yearless, write_years
 from data.ingest.formats.xml_events import find_arrays, iter_xml_leaves
 
 # How much of a file is examined: enough for months of one meter.
@@ -119,29 +121,31 @@ def _read_encoded(path: Path, sheets: tuple[str, ...], timezone: str | None) -> 
 def _suggest_for_table(path: Path, text: str, encoding: str | None, timezone: str | None) -> list[str]:
     """Propose for a table; one with a column for each date is seen with a row for each cell."""
     across = read_across(text)
-    named = write_name_dates(text, _find_name(path)) if across is None else None
-    if named is not None:
-        sample = read_sample(path, named.text)
-        sample.encoding = encoding
-        return named.write_form(_write_lines(path, sample, timezone))
-    try:
-        sample = read_sample(path, text if across is None else across.text)
-    except MappingError:
-        names = " ".join(dict.fromkeys((path.stem, _find_name(path))))
-        yearless = write_years(names, text) if across is None else None
-        if yearless is None:
-            raise
-        sample = read_sample(path, yearless.text)
-        sample.encoding = encoding
-        return yearless.take_out(_write_lines(path, sample, timezone))
-    sample.encoding = encoding
     if across is None:
-        return _write_lines(path, sample, timezone)
-    sample.delimiter = across.delimiter
+        return _suggest_for_rows(path, text, encoding, timezone)
+    sample = read_sample(path, across.text)
+    sample.encoding, sample.delimiter = encoding, across.delimiter
     lines = _write_lines(path, sample, timezone)
     line = f"across: {across.place}  # from this column on, a column for each date"
     lines.insert(lines.index("format: mapped_csv") + 1, line)
     return lines
+
+
+def _suggest_for_rows(path: Path, text: str, encoding: str | None, timezone: str | None) -> list[str]:
+    """Propose for rows whose date may stand above them, lack its year or be a number of spreadsheets."""
+    name = _find_name(path)
+    rewritten: NamedDates | TitledDates | Yearless | SerialTimes | None
+    rewritten = write_title_dates(text) or write_name_dates(text, name)
+    try:
+        sample = read_sample(path, text if rewritten is None else rewritten.text)
+    except MappingError:
+        rewritten = write_years(" ".join(dict.fromkeys((path.stem, name))), text) or write_serials(text)
+        if rewritten is None:
+            raise
+        sample = read_sample(path, rewritten.text)
+    sample.encoding = encoding
+    lines = _write_lines(path, sample, timezone)
+    return lines if rewritten is None else rewritten.write_forms(lines)
 
 
 def _name_meters(path: Path, lines: list[str], form: TextForm) -> list[str]:

@@ -42,7 +42,7 @@ from data.ingest.formats.suggest.meaning import (
     write_qualities_of_column,
     write_ratio,
 )
-from data.ingest.formats.suggest.no_readings import explain_days
+from data.ingest.formats.suggest.no_readings import HALF_DAYS, count_half_days, explain_days
 from data.ingest.formats.suggest.positions import find_positions
 from data.ingest.formats.suggest.sample import Sample, is_number, name_column
 from data.ingest.formats.wallclock import DAY_US, US, TimeFormat
@@ -274,6 +274,13 @@ def _name_register(place: int, values: list[int]) -> str:
 
 def read_row_times(sample: Sample, place: int, form: str) -> tuple[list[str], list[str], list[int]]:
     """Return (formats, columns, times in microseconds on the wall clock) for a row per reading."""
+    head, when, micros = _find_row_times(sample, place, form)
+    if count_half_days(micros):
+        raise MappingError(f"{sample.path}: {HALF_DAYS}")
+    return head, when, micros
+
+
+def _find_row_times(sample: Sample, place: int, form: str) -> tuple[list[str], list[str], list[int]]:
     if form in OFFSET_FORMATS or TimeFormat(form).has_time:
         return _read_timestamps(sample, place, form)
     texts = pa.array([row[place].strip() for row in sample.rows])

@@ -33,7 +33,7 @@ class Yearless:
     year: int | None
     written: str
 
-    def take_out(self, lines: list[str]) -> list[str]:
+    def write_forms(self, lines: list[str]) -> list[str]:
         """Return the lines of a proposal for the text as the file has it."""
         found = []
         for line in lines:

@@ -1,0 +1,90 @@
+"""Tables in blocks of a day, whose date stands in a line above each block.
+
+Here: the date as a last column of the sample, `$title`. Not here: reading it (`mapped_tables`).
+"""
+
+import re
+from dataclasses import dataclass
+
+from data.ingest.formats.mapped_layout import join_fields, split_fields
+from data.ingest.formats.mapping import TITLE
+from data.ingest.formats.suggest.date_formats import find_formats, is_dated
+from data.ingest.formats.suggest.sample import DELIMITERS
+
+_LEAD = re.compile(r"(?:[^\W\d_]+ )*[^\W\d_]+\s*[:=]\s*")
+_HOUR = re.compile(r"[0-9]{1,3}")
+_MIN_ROWS, _MOST, _MAX_CHARS, _CELLS_TRIED = 6, 0.8, 80, 3
+
+
+@dataclass(frozen=True)
+class TitledDates:
+    """A text with the date of its block in each row, and the word before each date."""
+
+    text: str
+    lead: str
+
+    def write_forms(self, lines: list[str]) -> list[str]:
+        """Return the lines of a proposal with the format of the whole title."""
+        return [
+            line.replace('date_format: "', f'date_format: "{self.lead}', 1)
+            + "  # the date stands in a line above each block"
+            if line.startswith("date_format:")
+            else line
+            for line in lines
+        ]
+
+
+def write_title_dates(text: str) -> TitledDates | None:
+    """Return a text whose blocks have a date for a title, with it in each row; None for any other text."""
+    lines = [line for line in text.split("\n") if line.strip()]
+    for delimiter in DELIMITERS:
+        rows = [[cell.strip() for cell in split_fields(line, delimiter)] for line in lines]
+        titles = {n: title for n, row in enumerate(rows) if (title := _read_title(row)) is not None}
+        # A row that states its own date needs no title.
+        timed = {n for n, row in enumerate(rows) if n not in titles and _has_time_alone(row)}
+        dated = sum(any(map(is_dated, row)) for n, row in enumerate(rows) if n not in titles)
+        if not titles or dated or len(timed) < max(_MIN_ROWS, _MOST * (len(rows) - 3 * len(titles))):
+            continue
+        if not find_formats([date for _, date in titles.values()], dates=True):
+            continue
+        leads = {lead for lead, _ in titles.values()}
+        return TitledDates(
+            _write(lines, rows, delimiter, titles, timed), leads.pop() if len(leads) == 1 else "%*"
+        )
+    return None
+
+
+def _read_title(row: list[str]) -> tuple[str, str] | None:
+    """Return (the words before a date, the date) of a line that has nothing else, None for another line."""
+    cells = [cell for cell in row if cell]
+    if len(cells) != 1 or len(cells[0]) > _MAX_CHARS:
+        return None
+    lead = _LEAD.match(cells[0])
+    date = cells[0][lead.end() :] if lead else cells[0]
+    is_date = not re.search("[0-9]:[0-9]", date) and is_dated(date)
+    return (lead.group() if lead else "", date) if is_date else None
+
+
+def _has_time_alone(row: list[str]) -> bool:
+    """Whether a row begins with a time of day, or the number of an hour, and has something behind it."""
+    if sum(map(bool, row)) < 2:
+        return False
+    is_time = any(cell and find_formats([cell], dates=False) for cell in row[:_CELLS_TRIED])
+    return is_time or _HOUR.fullmatch(row[0]) is not None
+
+
+def _write(
+    lines: list[str],
+    rows: list[list[str]],
+    delimiter: str,
+    titles: dict[int, tuple[str, str]],
+    timed: set[int],
+) -> str:
+    header = next((row for row in rows[: min(timed)][::-1] if sum(map(bool, row)) > 1), None)
+    date, written = "", []
+    for n, (line, row) in enumerate(zip(lines, rows, strict=True)):
+        date = titles[n][1] if n in titles else date
+        if n not in titles:
+            mark = date if n in timed else TITLE if row == header else ""
+            written.append(f"{line}{delimiter}{join_fields([mark], delimiter)}")
+    return "\n".join(written) + "\n"
