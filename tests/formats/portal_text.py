@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from data.ingest.formats.file_mappings import parse_mapping
-from data.ingest.formats.mapping import JsonMapping
+from data.ingest.formats.mapping_formats import JsonMapping
 from data.ingest.formats.reading import read_file
 from data.ingest.schema import ParsedFile
 

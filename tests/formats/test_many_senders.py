@@ -319,8 +319,7 @@ def test_a_printed_net_of_generation_is_a_sum(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("MEPMD01,19970819,U:1,,,,202506021200,M1,OK,E,KWH,1.0,00000015,1,202506010715,R0,0.1\n", "CMEP"),
-        ("/LGZ4ZMD\nF.F(00)\nP.01(1250601001500)(00)(15)(1)(1.5)(kWh)\n(0.123)\n!\n", "IEC 62056-21"),
+        ("/LGZ4ZMD\nF.F(00)\nP.01(25-06-01,00:15)(0.123)(00)\n!\n", "IEC 62056-21"),
     ],
 )
 def test_formats_that_are_not_read_are_named(tmp_path: Path, text: str, reason: str) -> None:

@@ -14,7 +14,7 @@ from data.ingest.formats import nem12, nem13
 from data.ingest.formats.columns import Batch
 from data.ingest.formats.container import Member, cut_lines
 from data.ingest.formats.format import FileFormat, MappingUse
-from data.ingest.formats.mapping import NemMapping
+from data.ingest.formats.mapping_formats import NemMapping
 from data.ingest.formats.xml_parser import XmlParser
 
 # A message is 6 levels deep.

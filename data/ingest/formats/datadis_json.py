@@ -17,7 +17,8 @@ from data.ingest.formats.columns import Batch
 from data.ingest.formats.container import Member
 from data.ingest.formats.format import FileFormat, MappingUse
 from data.ingest.formats.json_events import is_json
-from data.ingest.formats.mapping import CsvMapping, JsonMapping
+from data.ingest.formats.mapping import CsvMapping
+from data.ingest.formats.mapping_formats import JsonMapping
 
 # Meters of the Canary Islands are read by the mapping's zone, Atlantic/Canary.
 ZONE = "Europe/Madrid"

@@ -26,14 +26,9 @@ _NOT_READ: tuple[tuple[str, str], ...] = (
     (r"PAR1", "the archive holds a Parquet file, which is compressed already: send it without the archive"),
     (r"%PDF", "the file is a PDF document"),
     (
-        r"MEPM[DL][0-9]{2},",
-        "the file is CMEP, which has all values of a register in one row: ask the sender for Green Button, "
-        "or for a table with a row for each interval",
-    ),
-    (
-        r"(?s)/[A-Za-z]{3}[0-9].{0,20000}?\nP\.0[12]\(",
-        "the file is the readout of a meter with a load profile (IEC 62056-21), whose values have no times "
-        "of their own: save it as a table by the program that read the meter",
+        r"(?s)(/[A-Za-z]{3}[0-9].{0,20000}?\n|\x02?)P\.0[12]\((?![012][0-9]{10,12}\)\([0-9A-Fa-f]*\)\([0-9]+\)\([0-9]+\)\()",
+        "the file is the readout of a meter whose load profile does not name its registers and units (IEC "
+        "62056-21): save it as a table by the program that read the meter",
     ),
 )
 

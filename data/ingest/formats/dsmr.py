@@ -10,23 +10,17 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
-import numpy as np
-import pyarrow as pa
-
-from data.ingest.formats.assemble import UncheckedRows, assemble_batch, normalize_units
 from data.ingest.formats.columns import Batch, Fault, Rejections, split_lines
 from data.ingest.formats.container import Member, refuse
 from data.ingest.formats.format import FileFormat, MappingUse
 from data.ingest.formats.mapped_dials import Dials
-from data.ingest.formats.mapping import JsonMapping
+from data.ingest.formats.mapping_formats import JsonMapping
 from data.ingest.formats.mapping_values import Value
-from data.ingest.schema import PARSED
+from data.ingest.formats.row_lists import Row, RowLists
 
 ZONE = "Europe/Amsterdam"
-BATCH_READS = 65_536
 # A telegram has some 60 lines.
 MAX_TELEGRAM_LINES = 1000
 SKIPPED_OTHER = "a value of a telegram that is no dial"
@@ -81,30 +75,6 @@ class _Telegram:
     lines: list[str] = field(default_factory=list)
 
 
-@dataclass
-class _Reads:
-    """Reads of dials, one list for each column."""
-
-    line: list[int] = field(default_factory=list)
-    identifier: list[str] = field(default_factory=list)
-    register: list[str] = field(default_factory=list)
-    channel: list[str] = field(default_factory=list)
-    unit: list[str] = field(default_factory=list)
-    at_us: list[int] = field(default_factory=list)
-    value: list[str] = field(default_factory=list)
-
-    def append(self, *read: Any) -> None:
-        """Add one read: its line, (meter, register), channel, unit, instant and value."""
-        line, (meter, register), channel, unit, at_us, value = read
-        self.line.append(line)
-        self.identifier.append(meter)
-        self.register.append(register)
-        self.channel.append(channel)
-        self.unit.append(unit)
-        self.at_us.append(at_us)
-        self.value.append(value)
-
-
 class _Reader:
     def __init__(self, path: Path, part: int, mapping: JsonMapping | None) -> None:
         self._path = path
@@ -114,7 +84,7 @@ class _Reader:
         # W is the standard time of the zone, S an hour more.
         self._standard = datetime.datetime(2025, 1, 1, tzinfo=zone).utcoffset() or datetime.timedelta()
         self._dials = Dials(path, Value(column="value", cumulative=True), part)
-        self._reads = _Reads()
+        self._reads = RowLists()
         self._rejections = Rejections()
         self._skipped: Counter[str] = Counter()
         self._has_checksums = False
@@ -138,7 +108,7 @@ class _Reader:
                     open_telegram, count = None, count + 1
                 elif len(open_telegram.lines) > MAX_TELEGRAM_LINES:
                     raise refuse(self._path, open_telegram.line, "FILE-FORMAT", "a telegram does not end")
-            if len(self._reads.line) >= BATCH_READS:
+            if self._reads.is_full:
                 yield self._flush()
         if open_telegram is not None or self._is_open:
             raise refuse(self._path, max(line, 1), "FILE-CUT", "the last telegram does not end")
@@ -194,10 +164,11 @@ class _Reader:
                 # The sum of the tariffs is no energy besides them.
                 is_sum = dial.group(2) == "0" and has_tariffs
                 channel = "other" if is_sum else _CHANNELS[dial.group(1)]
-                self._reads.append(line, (meter, code), channel, unit, at_us, value)
+                self._reads.rows.append(Row(line, meter, code, channel, unit, at_us, 0, value))
             elif bus is not None and len(texts) == 2:
                 name = _decode(_get(objects, f"0-{bus.group(1)}:96.1.0")) or f"{meter}/{bus.group(1)}"
-                self._reads.append(line, (name, code), "consumption", unit, self._to_us(texts[0]), value)
+                at_us_of_bus = self._to_us(texts[0])
+                self._reads.rows.append(Row(line, name, code, "consumption", unit, at_us_of_bus, 0, value))
             else:
                 others += _ABOUT.fullmatch(code) is None
         return others
@@ -215,23 +186,8 @@ class _Reader:
         return (local - offset - _EPOCH) // datetime.timedelta(microseconds=1)
 
     def _flush(self) -> Batch:
-        reads, self._reads = self._reads, _Reads()
         skipped, self._skipped = self._skipped, Counter()
-        count = len(reads.line)
-        if not count:
-            return Batch(PARSED.empty_table(), self._rejections.take(), self._part, skipped=skipped)
-        rows = UncheckedRows(
-            line=np.array(reads.line, dtype=np.int64),
-            identifier=pa.array(reads.identifier, pa.string()),
-            register=pa.array(reads.register, pa.string()),
-            channel=pa.array(reads.channel, pa.string()),
-            unit=normalize_units(pa.array(reads.unit, pa.string())),
-            start_us=np.array(reads.at_us, dtype=np.int64),
-            seconds=np.zeros(count, dtype=np.int64),
-            value=pa.array(reads.value, pa.string()),
-            quality=pa.repeat(pa.scalar("actual"), count),
-        )
-        batch = assemble_batch(rows, lambda row: reads.value[row], self._rejections, self._part)
+        batch = self._reads.take_batch(self._rejections, self._part)
         return replace(self._dials.add(batch), skipped=skipped)
 
 

@@ -15,7 +15,8 @@ from data.ingest.formats.columns import Batch, Fault
 from data.ingest.formats.container import Member, refuse
 from data.ingest.formats.format import FileFormat, MappingUse
 from data.ingest.formats.json_events import is_json
-from data.ingest.formats.mapping import CsvMapping, JsonMapping
+from data.ingest.formats.mapping import CsvMapping
+from data.ingest.formats.mapping_formats import JsonMapping
 
 ZONE = "Europe/Paris"
 # Average power of other lengths is no finite number of watt-hours.

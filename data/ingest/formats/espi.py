@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from data.ingest.formats.assemble import AMOUNTS
 from data.ingest.formats.columns import UNITS, Fault
-from data.ingest.formats.mapping import GreenButtonMapping
+from data.ingest.formats.mapping_formats import GreenButtonMapping
 
 # A year and an hour: water is billed every quarter or year.
 MAX_INTERVAL_SECONDS = 366 * 86_400 + 3_600

@@ -48,7 +48,7 @@ from data.ingest.formats.espi import (
     normalize_href,
 )
 from data.ingest.formats.format import FileFormat, MappingUse
-from data.ingest.formats.mapping import GreenButtonMapping
+from data.ingest.formats.mapping_formats import GreenButtonMapping
 from data.ingest.formats.xml_parser import XmlParser
 from data.ingest.schema import PARSED, TIMESTAMP
 

@@ -233,6 +233,12 @@ def integrate_power(powers: pa.Array, minutes: int, amount: Value | Day) -> pa.A
     return pa.array(found, pa.string()).take(encoded.indices)
 
 
+def integrate_text(text: str, minutes: int, unit: str) -> str:
+    """Do the same for one number in text."""
+    is_exact = not (minutes * 10**_HOUR_DIGITS) % 60
+    return _divide(text, minutes, 15 if is_exact else _ENERGY_DECIMALS.get(unit, 9))
+
+
 def _divide(text: str, minutes: int, places: int) -> str:
     if len(text) > _MAX_CHARS or re.fullmatch(_NUMBER, text) is None:
         return text

@@ -6,11 +6,18 @@ a file is loaded.
 """
 
 import re
-from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from data.ingest.formats.mapping_formats import (
+    CmepMapping,
+    Declaration,
+    GreenButtonMapping,
+    JsonMapping,
+    NemMapping,
+    ProfileMapping,
+)
 from data.ingest.formats.mapping_texts import Channel, Codec, ColumnName, Name, Quality, Unit, Zone
 from data.ingest.formats.mapping_values import (
     Day,
@@ -41,21 +48,6 @@ _STEPS = r"^\$(\.[^.\[\]*$\s]+|\[\*\])*"
 _JSON_PATH, _ROWS_PATH = rf"{_STEPS}$", rf"{_STEPS}(\.\*)?$"
 
 
-class _Declaration(Strict):
-    """What every mapping may contain: the names of the files that it is for, if it lies in an inbox.
-
-    The names do not change how a file is read, so they are not part of the mapping's canonical text. Nor is
-    `layout`, by which a shipped mapping is found.
-    """
-
-    files: Annotated[tuple[Name, ...], Field(max_length=50, exclude=True)] = ()
-    layout: Annotated[dict[str, Any] | None, Field(exclude=True)] = None
-
-    def claims(self, path: PurePosixPath) -> bool:
-        """Whether a pattern of `files` matches: the file name, or the end of the path if it has a /."""
-        return any(path.match(pattern) for pattern in self.files)
-
-
 class Columns(Strict):
     """The columns that name the meter, the time, the unit and the quality of a reading."""
 
@@ -70,7 +62,7 @@ class Columns(Strict):
     quality: ColumnName | None = None
 
 
-class CsvMapping(_Declaration):
+class CsvMapping(Declaration):
     """How to read an interval CSV: one row for each reading (`values`) or for each day (`day`).
 
     For JSON and XML `rows` is the path to the rows. Columns are paths inside a row, places in a row that is
@@ -423,37 +415,7 @@ class CsvMapping(_Declaration):
         return any(getattr(self.columns, name) == NAME for name in Columns.model_fields)
 
 
-class JsonMapping(_Declaration):
-    """What the JSON of a portal leaves out: the meter's name, the zone of its local times, unit and channel.
-
-    A format may exclude fields that its files state themselves (`MappingUse.excludes`).
-    """
-
-    format: Name
-    identifier: Name | None = None
-    timezone: Zone | None = None
-    channel: Channel | None = None
-    unit: Unit | None = None
-    label: Literal["start", "end"] | None = None
-    order: Literal["ascending", "descending"] = "ascending"
-
-
-class NemMapping(_Declaration):
-    """That a file of the Australian market is read although no 100 or 900 record proves that it is whole."""
-
-    format: Name
-    incomplete: Literal["read"]
-
-
-class GreenButtonMapping(_Declaration):
-    """Who sent a Green Button file whose addresses do not say it, or the name of its only meter."""
-
-    format: Literal["green_button"]
-    sender: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$", max_length=40)] | None = None
-    identifier: Name | None = None
-
-
-FileMapping = CsvMapping | JsonMapping | NemMapping | GreenButtonMapping
+FileMapping = CsvMapping | JsonMapping | NemMapping | GreenButtonMapping | CmepMapping | ProfileMapping
 
 
 def _is_json_column(column: str | int) -> bool:

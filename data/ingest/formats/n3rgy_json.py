@@ -25,7 +25,7 @@ from data.ingest.formats.json_events import (
     resolve_intervals,
     to_text,
 )
-from data.ingest.formats.mapping import JsonMapping
+from data.ingest.formats.mapping_formats import JsonMapping
 from data.ingest.formats.wallclock import WallClock
 
 SECONDS = {"halfhour": 1_800, "hour": 3_600}

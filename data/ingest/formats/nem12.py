@@ -36,7 +36,7 @@ from data.ingest.formats.columns import (
 )
 from data.ingest.formats.container import Member, refuse
 from data.ingest.formats.format import FileFormat, MappingUse
-from data.ingest.formats.mapping import NemMapping
+from data.ingest.formats.mapping_formats import NemMapping
 from data.ingest.schema import KWH_PER_UNIT_POWER_OF_TEN, PARSED, TIMESTAMP
 
 NEM_OFFSET = datetime.timedelta(hours=10)

@@ -25,7 +25,7 @@ import pyarrow as pa
 from data.ingest.formats.columns import UNITS, Batch, Fault, Rejections, is_damaged, split_lines
 from data.ingest.formats.container import Member, refuse
 from data.ingest.formats.format import FileFormat, MappingUse
-from data.ingest.formats.mapping import NemMapping
+from data.ingest.formats.mapping_formats import NemMapping
 from data.ingest.formats.nem12 import READ_ALL_THE_SAME, parse_header_time, parse_nem_time_us
 from data.ingest.schema import (
     DECIMAL_DIGITS_AFTER_POINT,

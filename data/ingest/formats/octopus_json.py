@@ -19,7 +19,7 @@ from data.ingest.formats.columns import Batch, Rejections, parse_instants, to_ma
 from data.ingest.formats.container import Member
 from data.ingest.formats.format import FileFormat, MappingUse
 from data.ingest.formats.json_events import BATCH_ROWS, END, WaitingRecords, is_json, iter_leaves, to_text
-from data.ingest.formats.mapping import JsonMapping
+from data.ingest.formats.mapping_formats import JsonMapping
 from data.ingest.formats.wallclock import US
 
 REGISTER = "consumption"

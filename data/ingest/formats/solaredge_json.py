@@ -27,7 +27,7 @@ from data.ingest.formats.json_events import (
     resolve_intervals,
     to_text,
 )
-from data.ingest.formats.mapping import JsonMapping
+from data.ingest.formats.mapping_formats import JsonMapping
 from data.ingest.formats.wallclock import WallClock
 
 CHANNELS = {

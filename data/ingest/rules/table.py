@@ -152,6 +152,18 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
         "a telegram of a smart meter is whole: its checksum fits, and each of its values stands once",
         "Nothing to do if the log has the next telegram: the energy lies between the reads around it.",
     ),
+    (
+        "CMEP-RECORD",
+        "reject",
+        "a record of CMEP has all its fields, as many values as it counts, and an interval of at most days",
+        "If the reason names the constant, declare it in the mapping; else ask the sender again.",
+    ),
+    (
+        "IEC-PROFILE",
+        "reject",
+        "a block of a load profile names its columns, and each of its lines has a value for each of them",
+        "Read the meter out again; values of another block are not concerned.",
+    ),
     ("NEM13-HEADER", "terminate", "NEM13 starts with a 100 record", _ASK_SENDER),
     ("NEM13-RECORD", "reject", "a record has a known type and all its fields", _ASK_SENDER),
     ("NEM13-QUALITY", "reject", "both reads of a register have a quality flag A, E, F or S", _ASK_SENDER),

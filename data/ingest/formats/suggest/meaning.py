@@ -201,7 +201,8 @@ def _doubt_import(sample: Sample, places: Sequence[int], name: str) -> str:
 
 
 def _is_unknown(sample: Sample, place: int) -> bool:
-    return is_unknown(sample.names[place]) and not any(map(UNIT.search, sample.groups))
+    is_told = any(map(UNIT.search, sample.groups)) or not all(map(_says_nothing, sample.above))
+    return is_unknown(sample.names[place]) and not is_told
 
 
 def _says_nothing(name: str) -> bool:

@@ -24,7 +24,8 @@ from data.ingest.formats.detect import detect_text
 from data.ingest.formats.file_mappings import MappingError
 from data.ingest.formats.format import MappingUse
 from data.ingest.formats.json_events import is_json
-from data.ingest.formats.mapping import NAME, JsonMapping, carries_offset
+from data.ingest.formats.mapping import NAME, carries_offset
+from data.ingest.formats.mapping_formats import JsonMapping
 from data.ingest.formats.suggest import json_rows
 from data.ingest.formats.suggest.across_dates import read_across
 from data.ingest.formats.suggest.clock import find_end
@@ -66,7 +67,7 @@ _NAMES_COLUMN = re.compile(r'[- ]*[a-z_]+: "')
 _OF_TEXT = ("delimiter:", "encoding:", "has_header:", "skip_lines:", "ignore_rows:")
 _XML = re.compile(r"<(\?xml|[A-Za-z_])")
 # Documents that are not tables: pages, XML, JSON, PDF, Parquet.
-_DOCUMENT = re.compile(r"\s*(<|\{|\[\s*\{|%PDF|PAR1|MEPM[DL][0-9]{2},|/[A-Za-z]{3}[0-9])")
+_DOCUMENT = re.compile(r"\s*(<|\{|\[\s*\{|%PDF|PAR1|MEP[A-Z]{2}[0-9]{2},|/[A-Za-z]{3}[0-9])")
 
 
 def suggest_mapping(path: Path | str, timezone: str | None = None) -> str:
