@@ -37,6 +37,9 @@ def inspect(
             "drawing. Default of the drawing: the mapping's, else UTC."
         ),
     ] = None,
+    sheet: Annotated[
+        str | None, typer.Option(help="The sheet of a workbook for which to suggest a mapping.")
+    ] = None,
     identifier: Identifier = None,
     channel: Channel = None,
     tenant: Annotated[
@@ -52,7 +55,7 @@ def inspect(
     if suggest_mapping:
         from data.ingest.proposals import NOT_USABLE, propose_mapping
 
-        proposal = propose_mapping(file, timezone)
+        proposal = propose_mapping(file, timezone, sheet)
         typer.echo(views.describe_fitting(file) + proposal, nl=False)
         if NOT_USABLE in proposal:
             raise typer.Exit(1)

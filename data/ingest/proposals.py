@@ -64,12 +64,12 @@ _EVENTS = (
 _NUMBER = re.compile(r"(?<![0-9A-Za-z./:-])[0-9][0-9.,']*(?![0-9A-Za-z/:-])")
 
 
-def propose_mapping(path: Path | str, timezone: str | None = None) -> str:
+def propose_mapping(path: Path | str, timezone: str | None = None, sheet: str | None = None) -> str:
     """Propose a mapping in YAML for a file, with what it reads below it.
 
     Raises `RefusedFile` if the file cannot be read, `MappingError` if it holds no table or needs no mapping.
     """
-    proposal = suggest_mapping(path, timezone)
+    proposal = suggest_mapping(path, timezone, sheet)
     tried = _try_proposal(Path(path), proposal)
     for words, others in _OTHER_CLOCKS:
         if tried.rejected and words in proposal:

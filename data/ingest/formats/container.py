@@ -190,8 +190,17 @@ class _SizeLimit:
             )
 
 
-def find_longest_sheets(path: Path) -> tuple[list[str], int] | None:
-    """Return (the sheet with most rows, then those with its header; the number of sheets).
+@dataclass(frozen=True)
+class SheetChoice:
+    """The sheets that one mapping reads, the long ones with other headers, and how many there are."""
+
+    chosen: list[str]
+    others: list[str]
+    count: int
+
+
+def choose_sheets(path: Path, wanted: str | None = None) -> SheetChoice | None:
+    """Choose the sheet with most rows, or the one that is wanted, and those with its header.
 
     None for a file that is no workbook with several sheets. Raises `RefusedFile`.
     """
@@ -208,9 +217,10 @@ def find_longest_sheets(path: Path) -> tuple[list[str], int] | None:
             rows[member.name] += block.count(b"\n")
     if len(rows) < 2:
         return None
-    longest = max(rows, key=lambda name: rows[name])
+    longest = max(rows, key=lambda name: (name == wanted, rows[name]))
     alike = [name for name in rows if name != longest and headers[name] & headers[longest]]
-    return [longest, *alike], len(rows)
+    others = [name for name in rows if name not in (longest, *alike) and rows[name] >= _ROWS_ABOVE_HEADER]
+    return SheetChoice([longest, *alike], others, len(rows))
 
 
 def _is_workbook(stream: IO[bytes]) -> bool:

@@ -19,7 +19,7 @@ from data.ingest.formats.columns import Batch
 from data.ingest.formats.container import READ_BYTES, Member, refuse
 from data.ingest.formats.format import FileFormat, MappingUse
 from data.ingest.formats.json_events import END, Leaf, iter_json_leaves, iter_leaves, to_text
-from data.ingest.formats.mapping import CELL, KEY, CsvMapping
+from data.ingest.formats.mapping import CELL, KEY, ROWS, CsvMapping
 
 # Yields the values of a document as `iter_leaves` does, with the ends of arrays.
 IterLeaves = Callable[[Path, Member], Iterator[Leaf]]
@@ -44,7 +44,12 @@ def iter_batches(
     yields the values of a document that is no JSON.
     """
     assert mapping.rows is not None
-    rows = JsonRows(path, mapping.rows, mapping.list_columns(), same or {}, leaves=leaves)
+    columns = mapping.list_columns()
+    rows = (
+        JsonRows(path, mapping.rows, columns, same or {}, leaves=leaves)
+        if isinstance(mapping.rows, str)
+        else SeveralRows(path, mapping.rows, columns, leaves=leaves)
+    )
     table = Member(member.name, rows.iter_csv(member))
     as_csv = mapping.model_copy(update={"format": "mapped_csv", "rows": None})
     try:
@@ -121,21 +126,18 @@ class JsonRows:
         self._ends: dict[str, list[str | int]] = {}
         for key, column in self._outside.items():
             self._ends.setdefault(_find_common(key, self._row), []).append(column)
+        # The row that is read, and what contains it.
+        self._element = f"{self._row}.item" if self._row else "item"
+        self._array = self._row.rpartition("item")[0].rstrip(".")
+        self._open_row: dict[str | int, Any] = {}
+        self._around: dict[str | int, Any] = {}
+        self._count = self._place = self._number = 0
         self._seen: set[str | int] = set()
         self._paths: dict[str, None] = {}
 
     def iter_csv(self, member: Member) -> Iterator[bytes]:
         """Yield the table in pieces that end at a line end. Raises `RefusedFile`."""
-        text = io.StringIO(newline="")
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(self._columns)
-        for row in self._find_rows(member):
-            writer.writerow([_clean(row.get(column)) for column in self._columns])
-            if text.tell() > READ_BYTES:
-                yield text.getvalue().encode(errors="replace")
-                text.seek(0)
-                text.truncate()
-        yield text.getvalue().encode(errors="replace")
+        return write_csv(self._columns, self._find_rows(member))
 
     def _find_rows(self, member: Member) -> Iterator[dict[str | int, Any]]:
         if self._has_members:
@@ -145,41 +147,49 @@ class JsonRows:
         return self._iter_places(member) if self._lists else self._iter_rows(member)
 
     def _iter_rows(self, member: Member) -> Iterator[dict[str | int, Any]]:
-        row: dict[str | int, Any] = {}
-        around: dict[str | int, Any] = {}
-        count = place = number = 0
-        element = f"{self._row}.item" if self._row else "item"
-        array = self._row.rpartition("item")[0].rstrip(".")
         for key, value in self._leaves(self._path, member):
-            is_end = value is END
-            if key == self._row:
-                count, number = count + 1, number + 1
-                row = around | row | {KEY: number} | ({} if is_end else {CELL: value})
-                self._check(row, count)
-                self._seen.update((KEY, CELL) if not is_end else (KEY,))
+            if (row := self.take_leaf(key, value)) is not None:
                 yield row
-                row, place = {}, 0
-            elif is_end and key == array:
-                number = 0
-            if is_end:
-                # The next object has values of its own.
-                for ended in self._ends.get(key, ()):
-                    around.pop(ended, None)
-                continue
+        self.check_whole()
+
+    def take_leaf(self, key: str, value: Any) -> dict[str | int, Any] | None:
+        """Take the next value of a document; return the row that ends with it, if one does."""
+        is_end, found = value is END, None
+        if key == self._row:
+            self._count, self._number = self._count + 1, self._number + 1
+            cell = {} if is_end else {CELL: value}
+            found = self._around | self._open_row | {KEY: self._number} | cell
+            self._check(found, self._count)
+            self._seen.update((KEY, *cell))
+            self._open_row, self._place = {}, 0
+        elif is_end and key == self._array:
+            self._number = 0
+        if is_end:
+            # The next object has values of its own.
+            for ended in self._ends.get(key, ()):
+                self._around.pop(ended, None)
+        else:
             self._note_path(key)
-            if key == element:
-                place += 1
-            column = self._inside.get(key) or (self._places.get(place) if key == element else None)
-            if column is not None:
-                if column in row:
-                    reason = f"row {count + 1} has the column {column!r} twice"
-                    raise refuse(self._path, None, "JSON-CONTENT", reason)
-                row[column] = value
-                self._seen.add(column)
-            elif key in self._outside:
-                around[self._outside[key]] = value
-                self._seen.add(self._outside[key])
-        self._check_whole(count)
+            self._take_value(key, value)
+        return found
+
+    def _take_value(self, key: str, value: Any) -> None:
+        is_element = key == self._element
+        self._place += is_element
+        column = self._inside.get(key) or (self._places.get(self._place) if is_element else None)
+        if column is not None:
+            if column in self._open_row:
+                reason = f"row {self._count + 1} has the column {column!r} twice"
+                raise refuse(self._path, None, "JSON-CONTENT", reason)
+            self._open_row[column] = value
+            self._seen.add(column)
+        elif key in self._outside:
+            self._around[self._outside[key]] = value
+            self._seen.add(self._outside[key])
+
+    def check_whole(self) -> None:
+        """Raise `RefusedFile` if no row was found, or a column stands in none."""
+        self._check_whole(self._count)
 
     def _iter_members(self, member: Member) -> Iterator[dict[str | int, Any]]:
         """Yield a row for each member of an object: a value, or an object with the columns of a row."""
@@ -289,6 +299,45 @@ class JsonRows:
         has = ", ".join(map(to_path, self._paths))
         reason = f"the document does not have {lacks} of the mapping; it has {has}"
         raise refuse(self._path, None, "MAP-COLUMNS", reason)
+
+
+class SeveralRows:
+    """The rows at several paths of a document, as one table: `$rows` is the path of each."""
+
+    def __init__(
+        self, path: Path, rows: Sequence[str], columns: Sequence[str | int], *, leaves: IterLeaves | None
+    ) -> None:
+        self._path = path
+        self._leaves = leaves or iter_json_leaves
+        own = [column for column in columns if column != ROWS]
+        self._readers = {one: JsonRows(path, one, own, {}) for one in rows}
+        self._columns = [*own, ROWS]
+
+    def iter_csv(self, member: Member) -> Iterator[bytes]:
+        """Do the same as `JsonRows.iter_csv`."""
+        return write_csv(self._columns, self._iter_rows(member))
+
+    def _iter_rows(self, member: Member) -> Iterator[dict[str | int, Any]]:
+        for key, value in self._leaves(self._path, member):
+            for path, reader in self._readers.items():
+                if (row := reader.take_leaf(key, value)) is not None:
+                    yield row | {ROWS: path}
+        for reader in self._readers.values():
+            reader.check_whole()
+
+
+def write_csv(columns: Sequence[str | int], rows: Iterator[dict[str | int, Any]]) -> Iterator[bytes]:
+    """Yield a table of rows in pieces that end at a line end."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([_clean(row.get(column)) for column in columns])
+        if text.tell() > READ_BYTES:
+            yield text.getvalue().encode(errors="replace")
+            text.seek(0)
+            text.truncate()
+    yield text.getvalue().encode(errors="replace")
 
 
 def _zip_lists(path: Path, lists: Mapping[Any, Sequence[Any]]) -> Iterator[dict[str | int, Any]]:

@@ -36,6 +36,8 @@ OFFSET_FORMATS = ("iso8601", "unix", "unix_ms")
 ABOVE, CELL = "$above", "$value"
 # The name of the file, of the member of an archive, or of the sheet that a row stands in.
 NAME = "$name"
+# The path of a JSON row, if a mapping has several.
+ROWS = "$rows"
 # The date in a line of its own above the rows of a table.
 TITLE = "$title"
 # The place of a JSON row in its list, counted from 1, or its key in its object.
@@ -46,6 +48,9 @@ TimeShapes = str | Annotated[tuple[str, ...], Field(min_length=2, max_length=5)]
 
 _STEPS = r"^\$(\.[^.\[\]*$\s]+|\[\*\])*"
 _JSON_PATH, _ROWS_PATH = rf"{_STEPS}$", rf"{_STEPS}(\.\*)?$"
+
+
+RowsPath = Annotated[str, Field(pattern=_ROWS_PATH, max_length=200)]
 
 
 class Columns(Strict):
@@ -67,7 +72,8 @@ class CsvMapping(Declaration):
 
     For JSON and XML `rows` is the path to the rows. Columns are paths inside a row, places in a row that is
     an array, or, starting with $, paths to a value of what contains the row; `$key` is the place or the key
-    of a row, and `$value` a row that is one value.
+    of a row, and `$value` a row that is one value. Of several paths
+    `$rows` is the one of a row.
 
     `label` is what a time names: the `start` of an interval, its `end`, or `wall_end`, which is the start
     plus the length on the wall clock (it differs from `end` only at a clock change). With 1440 minutes a
@@ -91,7 +97,7 @@ class CsvMapping(Declaration):
     """
 
     format: Literal["mapped_csv", "mapped_json", "mapped_xml"]
-    rows: Annotated[str, Field(pattern=_ROWS_PATH, max_length=200)] | None = None
+    rows: RowsPath | Annotated[tuple[RowsPath, ...], Field(min_length=2, max_length=10)] | None = None
     sheets: Annotated[tuple[Name, ...], Field(max_length=50)] = ()
     across: Annotated[int, Field(ge=1, le=10_000)] | None = None
     timezone: Zone | None = None
@@ -324,6 +330,10 @@ class CsvMapping(Declaration):
                 "rows, the path to the rows, comes with mapped_json and mapped_xml",
             ),
             (
+                isinstance(self.rows, tuple) == (ROWS in self.list_columns()),
+                f"several paths of rows come with the column {ROWS}, the path that a row stands at",
+            ),
+            (
                 not is_json or (not any(of_text) and self.delimiter == "," and self.has_header),
                 "JSON and XML have no day, across, sheets, sections, ignore_rows, encoding, skip_lines, "
                 "delimiter or header",
@@ -422,7 +432,7 @@ def _is_json_column(column: str | int) -> bool:
     path = column if str(column).startswith("$") else f"$.{column}"
     return (
         isinstance(column, int)
-        or column in (KEY, CELL, NAME)
+        or column in (KEY, CELL, NAME, ROWS)
         or re.fullmatch(_JSON_PATH, str(path)) is not None
     )
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from data.ingest.formats.container import open_members
 from data.ingest.formats.file_mappings import MappingError
 from data.ingest.formats.json_events import END, iter_json_leaves, to_text
-from data.ingest.formats.mapped_json import IterLeaves, JsonRows, to_path
-from data.ingest.formats.mapping import CELL, KEY
+from data.ingest.formats.mapped_json import IterLeaves, JsonRows, SeveralRows, to_path
+from data.ingest.formats.mapping import CELL, KEY, ROWS
 from data.ingest.formats.suggest.date_formats import is_dated
 from data.ingest.formats.suggest.sample import is_number
 
@@ -39,7 +39,7 @@ class JsonTable:
     `names` are those of the places of a row that is an array, if the document lists them.
     """
 
-    rows: str
+    rows: str | tuple[str, ...]
     text: str
     around: list[str]
     others: list[str]
@@ -56,18 +56,23 @@ def read_table(path: Path, leaves: IterLeaves = iter_json_leaves) -> JsonTable |
         return None
     rows, columns, around, others = found
     for member in open_members(path):
-        pieces = JsonRows(path, rows, columns, {}, leaves=leaves).iter_csv(member)
+        reader = (
+            JsonRows(path, rows, columns, {}, leaves=leaves)
+            if isinstance(rows, str)
+            else SeveralRows(path, rows, columns, leaves=leaves)
+        )
+        pieces = reader.iter_csv(member)
         text = b""
         while len(text) < MAX_BYTES and (piece := next(pieces, b"")):
             text += piece
         places = sum(isinstance(column, int) for column in columns)
-        names = _find_names(path, rows, places, leaves) if places else []
+        names = _find_names(path, rows, places, leaves) if places and isinstance(rows, str) else []
         return JsonTable(rows, text.decode(errors="replace"), around, list(map(to_path, others)), names)
     return None
 
 
 # The path to the rows, their columns, the values around them, and the keys of other rows.
-_Found = tuple[str, list[str | int], list[str], list[str]]
+_Found = tuple[str | tuple[str, ...], list[str | int], list[str], list[str]]
 
 
 @dataclass
@@ -126,13 +131,23 @@ def _find_rows(path: Path, leaves: IterLeaves) -> _Found | None:
         for one in candidates
         if 2 * rows[one] >= rows[key] and one != key and not key.startswith(f"{one}.")
     ]
-    outside = [one for one in values if not one.startswith(key) and _holds(one, key)]
+    outside = _list_outside(values, key)
     inside: list[str | int] = [_cut(one, key) for one in values if _is_inside(one, key)]
     if key in values:
         # The text of an element beside its attributes.
         inside.append(CELL)
     if f"{key}.item" in values:
         inside = [*range(1, _count_places(path, key, leaves) + 1)]
+    alike = [
+        one for one in others if _list_inside(values, one) == inside and _list_outside(values, one) == outside
+    ]
+    if alike and has_number:
+        # Arrays of the same rows, such as those of import and of export.
+        keys = [one for one in candidates if one in (key, *alike)]
+        rest = [one for one in others if one not in alike]
+        several = tuple(map(to_path, keys))
+        columns = [*inside, ROWS, *map(to_path, outside)]
+        return several, columns, [*(values[one] for one in outside), *several], rest
     # The places of an array come first: the table has them there.
     columns = [*inside, *map(to_path, outside)]
     around = [*(values[one] for one in outside), to_path(key), *map(to_path, outside)]
@@ -234,6 +249,14 @@ def _find_members(keys: Iterable[str]) -> _Found | None:
         return None
     columns: list[str | int] = [KEY, *(name or CELL for name in names)]
     return f"{to_path(base)}.*", columns, [], []
+
+
+def _list_inside(values: Iterable[str], row: str) -> list[str]:
+    return [_cut(one, row) for one in values if _is_inside(one, row)]
+
+
+def _list_outside(values: Iterable[str], row: str) -> list[str]:
+    return [one for one in values if not one.startswith(row) and _holds(one, row)]
 
 
 def _is_list_below(value: str, row: str) -> bool:

@@ -16,7 +16,7 @@ from data.ingest.errors import RefusedFile
 from data.ingest.formats.container import (
     ALL_TEXTS,
     TextForm,
-    find_longest_sheets,
+    choose_sheets,
     open_members,
     strip_name,
 )
@@ -70,14 +70,16 @@ _XML = re.compile(r"<(\?xml|[A-Za-z_])")
 _DOCUMENT = re.compile(r"\s*(<|\{|\[\s*\{|%PDF|PAR1|MEP[A-Z]{2}[0-9]{2},|/[A-Za-z]{3}[0-9])")
 
 
-def suggest_mapping(path: Path | str, timezone: str | None = None) -> str:
+def suggest_mapping(path: Path | str, timezone: str | None = None, sheet: str | None = None) -> str:
     """Propose a mapping in YAML for a file, with comments where somebody must decide.
+
+    Of a workbook `sheet` is read, with those that have its header; without it the longest one.
 
     Raises `RefusedFile` if the file cannot be read, `MappingError` if it holds no table or needs no mapping.
     """
     path = Path(path)
-    longest = find_longest_sheets(path)
-    sheets = (longest[0][0],) if longest else ()
+    choice = choose_sheets(path, sheet)
+    sheets = (choice.chosen[0],) if choice else ()
     text = read_head(path, TextForm(sheets=sheets, any_sheets=True))
     encoding = None
     if "\ufffd" in text:
@@ -98,15 +100,20 @@ def suggest_mapping(path: Path | str, timezone: str | None = None) -> str:
             raise MappingError(f"{path}: {format.name} needs no mapping: inspect or ingest the file as it is")
         return _suggest_for_portal(format.name, format.mapping, timezone)
     lines = _suggest_for_table(path, text, encoding, timezone)
-    lines = _name_meters(
-        path, lines, TextForm(encoding, sheets=tuple(longest[0]) if longest else (), any_sheets=True)
-    )
-    if longest is not None:
+    form = TextForm(encoding, sheets=tuple(choice.chosen) if choice else (), any_sheets=True)
+    lines = _name_meters(path, lines, form)
+    if choice is not None:
         # A mapping skips the sheets that it does not name.
-        chosen, count = longest
-        which = "the longest" if len(chosen) == 1 else f"the {len(chosen)} with this header"
-        line = f"sheets: {json.dumps(chosen, ensure_ascii=False)}  # {CHECK}: {which} of {count} sheets"
-        lines.insert(lines.index("format: mapped_csv") + 1, line)
+        which = "the longest" if len(choice.chosen) == 1 else f"the {len(choice.chosen)} with this header"
+        names = json.dumps(choice.chosen, ensure_ascii=False)
+        place = lines.index("format: mapped_csv") + 1
+        lines[place:place] = [
+            f"sheets: {names}  # {CHECK}: {which} of {choice.count} sheets",
+            *(
+                f"# not read: {name!r}, with a mapping of its own: add --sheet {name!r}"
+                for name in choice.others
+            ),
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -213,7 +220,7 @@ def _suggest_for_document(path: Path, format: str, table: json_rows.JsonTable, t
     place = kept.index("format: mapped_csv")
     kept[place : place + 1] = [
         f"format: {format}",
-        f"rows: {table.rows}",
+        f"rows: {table.rows if isinstance(table.rows, str) else json.dumps(table.rows)}",
         *(f"# not read: the rows at {other}, which need a mapping of their own" for other in table.others),
     ]
     # The columns of a row that is an array are places.

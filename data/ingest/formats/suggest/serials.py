@@ -52,6 +52,10 @@ def write_serials(text: str) -> SerialTimes | None:
             days = _read_column(rows, place, _SERIAL, "serial")
             if days is None or not _are_times(rows, place, days):
                 continue
+            first = min(days)
+            if first and len(rows[first - 1]) != len(rows[first]):
+                # The comma of decimals, and no delimiter.
+                continue
             if any(at % DAY_US for at in days.values()):
                 written = {n: {place: write_wall_clock(at)} for n, at in days.items()}
                 forms = {"timestamp_format": "serial", "date_format": "serial"}
