@@ -23,6 +23,11 @@ _NOT_READ: tuple[tuple[str, str], ...] = (
         "the file is an HTML page: if it shows a table, open it in a spreadsheet and save it as xlsx or CSV",
     ),
     (r"(?is)<!doctype html|<html", "the file is an HTML page, probably an error page saved as a file"),
+    (
+        r"(ZHV|ZHD)\|",
+        "the file is a data flow of the British market, such as D0036, whose records have no dates of their "
+        "own: ask the supplier for the half-hours as a table with a row a day",
+    ),
     (r"PAR1", "the archive holds a Parquet file, which is compressed already: send it without the archive"),
     (r"%PDF", "the file is a PDF document"),
     (

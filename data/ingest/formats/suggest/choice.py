@@ -42,11 +42,15 @@ OF_DAY = re.compile(
     r"|tages?(summe|wert|total|ertrag|verbrauch)|dagtotaal|dygnssumma|total del d[ií]a|so far",
     re.I,
 )
-_REACTIVE = re.compile(r"rea[ck]?t[iy]v|r[eé]activ|blind(?!s)|biern|jalov|^[RQ] ?[+-]|^[RQ][1-4]$", re.I)
+_REACTIVE = re.compile(
+    r"(?<![a-z])react(?![a-z])|rea[ck]?t[iy]v|r[eé]activ|blind(?!s)|biern|jalov|^[RQ] ?[+-]|^[RQ][1-4]$", re.I
+)
 _REACTIVE_UNIT = re.compile(r"(?<![a-z])[km]?var(h?)(?![a-z])", re.I)
 # A part of another column, in words; the least and the most within an interval.
 _PART_OF = re.compile(
-    r"\b(davon|thereof|of which|including|waarvan|dont|di cui|de los cuales|herav|varav)\b", re.I
+    r"(?<![a-z])fund(amental)?(?![a-z])"
+    r"|\b(davon|thereof|of which|including|waarvan|dont|di cui|de los cuales|herav|varav)\b",
+    re.I,
 )
 _EXTREME = re.compile(r"(?<![0-9])(?<![0-9] )\b(min|max)(imum)?\b", re.I)
 _YEAR = re.compile(r"(?<![0-9])20[0-9]{2}(?![0-9])")

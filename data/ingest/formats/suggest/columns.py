@@ -7,7 +7,7 @@ Here: guesses by name and content. Not here: the values (`meaning`), or the layo
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from data.ingest.formats.assemble import AMOUNTS
 from data.ingest.formats.columns import UNITS
@@ -82,7 +82,7 @@ ESTIMATED, ACTUAL = (
     re.compile(r"^(e|s|est.*|sub.*|ersatz.*|gesch.*|stima.*|szac.*|ber[eä]kn.*|beregn.*|a03)$", re.I),
     re.compile(
         r"^(a|r|w|v|act(?!ive).*|real|val|gemess.*|mesur.*|medid.*|misur.*|meas.*|valid|wahr.*|m[åa]lt|gemeten"
-        r"|uppm[äa]tt|r[ée]el(le)?s?|effettiv[oa]|effektiv|rzeczywist[ya]|uitgelezen|nam[eě][rř].*|a04|good|ok)$",
+        r"|uppm[äa]tt|r[ée]el(le)?s?|effettiv[oa]|effektiv|rzeczywist[ya]|uitgelezen|nam[eě][rř].*|a04|good|ok|normal)$",
         re.I,
     ),
 )
@@ -100,7 +100,8 @@ def find_date_formats(sample: Sample, place: int) -> list[str]:
     texts = sample.take_texts(place)
     # Totals and notes below the table are not dates.
     known = [text for text in texts if re.search(r"[0-9]", text) and not TOTAL.match(text)]
-    if not known or len(known) < 0.9 * len(sample.rows) or re.fullmatch(r"[0-9.,]{1,7}", known[0]):
+    totals = sum(TOTAL.match(text) is not None for text in texts)
+    if not known or len(known) < 0.9 * (len(sample.rows) - totals) or re.fullmatch(r"[0-9.,]{1,7}", known[0]):
         return []
     if EPOCH_NAME.search(sample.names[place]) or _count_seconds(known):
         for form, epoch in EPOCHS.items():
@@ -113,14 +114,15 @@ def find_date_formats(sample: Sample, place: int) -> list[str]:
 
 
 def _count_seconds(texts: list[str]) -> bool:
-    """Whether long numbers follow each other as times do: most of them by the same whole minutes."""
+    """Whether long numbers follow each other as times do: most of them by the same step."""
     if len(texts) < MIN_CHANGES or not all(map(re.compile(r"1[0-9]{9}([0-9]{3})?(\.0*)?").fullmatch, texts)):
         return False
     numbers = [int(text.split(".")[0]) for text in texts]
     per_second = 1000 if numbers[0] > 10**10 else 1
     steps = Counter(abs(after - before) for before, after in itertools.pairwise(numbers))
     step, count = steps.most_common(1)[0]
-    return 2 * count >= len(texts) and step > 0 and step % (60 * per_second) == 0
+    seconds, rest = divmod(step, per_second)
+    return 2 * count >= len(texts) and step > 0 and not rest and not (seconds % 60 and 60 % seconds)
 
 
 def _find_format_of_most(texts: list[str]) -> list[str]:
@@ -254,13 +256,20 @@ def note_foreign_units(sample: Sample, numeric: Sequence[int], unit: int | None)
 
 
 def find_register_column(
-    sample: Sample, meter: int | None, times: Sequence[object], taken: set[int | None]
+    sample: Sample,
+    meter: int | None,
+    times: Sequence[object],
+    taken: set[int | None],
+    tells: Callable[[str], bool] = bool,
 ) -> int | None:
-    """Find the column that distinguishes series of one meter, if a time occurs once for each of them."""
+    """Find the column that distinguishes series of one meter, if a time occurs once for each of them.
+
+    Of equal ones it is the one with most words that tell a direction.
+    """
     if not repeats_times(sample, meter, times):
         return None
     keys = _pair_keys(sample, meter, times)
-    found: list[tuple[int, int]] = []
+    found: list[tuple[int, int, int]] = []
     for n in range(len(sample.names)):
         words = {row[n].strip() for row in sample.rows} if n not in taken else set()
         whole = (
@@ -271,8 +280,8 @@ def find_register_column(
             # Actual values and estimates of one register.
             continue
         if are_registers(words) and len(whole) > 0.95 * len(keys):
-            found.append((len(words), n))
-    return min(found)[1] if found else None
+            found.append((len(words), -sum(map(tells, words)), n))
+    return min(found)[2] if found else None
 
 
 def are_registers(words: set[str]) -> bool:

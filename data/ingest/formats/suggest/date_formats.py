@@ -98,7 +98,9 @@ def _list_candidates(dates: bool) -> tuple[TimeFormat, ...]:
         f"{date}{join}{clock}" for date in every for join in _JOINS for clock in (*_TIMES, *_MORE_TIMES)
     )
     hours = (f"{date}{join}%H" for date in every for join in (" ", "T"))
-    return tuple(map(TimeFormat, (*every, *joined, *hours)))
+    # The keys of nested objects, joined: a day, and below it a time.
+    keys = (f"%Y-%m-%d.{clock}" for clock in ("%H:%M", "%H:%M:%S", "%H"))
+    return tuple(map(TimeFormat, (*every, *joined, *hours, *keys)))
 
 
 @functools.lru_cache(maxsize=10_000)

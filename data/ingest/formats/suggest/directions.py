@@ -12,8 +12,9 @@ from data.ingest.schema import KWH_PER_UNIT_POWER_OF_TEN
 
 _EXPORT = re.compile(
     r"export|receiv|einspeis|eingespeis|ins netz|invoed|abgabe|vertid|feed|inje[cçt]|inyec|return|surplus"
+    r"|salient"
     r"|terug|outflow|\bventa|\bvenda|\bvendit|\bmyyn|prodej|\bsold\b|\bsell"
-    r"|veri[sş]|bet[aá]pl[aá]l|(?<!\w)(-[AP]|E?[AP] ?-)(?!\w)|売電"
+    r"|veri[sş]|bet[aá]pl[aá]l|(?<!\w)(-[AP]|E?[AP] ?-)(?!\w)|売電|(active|kwh) ?\(E\)"
     r"|excedent|vendu|cedut|immess|immissione|inmatning|s[åa]ld\b|\bsalg|solgt|oddan|wprowadz|sprzed|(^|_)as(_|$)|#b[0-9]$"
     r"|\bexp\b|energy_?out(?![a-z])|(to|til) (the )?(grid|net)\b|r(ü|ue)ck(lief|speis)|反向"
     # What the grid receives, and what returns: the end of a name, or a part between signs.
@@ -25,6 +26,7 @@ _EXPORT = re.compile(
 IMPORT = re.compile(
     r"import|\bimp\b|bezug|bezogen|from (the )?grid|deliver|afname|preliev|prelev|soutir|purchas|inflow"
     r"|entrante|[cç]eki[sş]|odb[eě]r|prejet|preuzet|(?<!\w)(\+ ?[AP]|E?[AP] ?\+)(?!\w)|買電"
+    r"|(active|kwh) ?\(I\)|\bativa c\b"
     r"|pob[oó]r|pobran|uttag|k[öo]pt|k[øo]bt|\bgrid\b|netz|[0-9]-[0-9]+:1\.|(?<![0-9])(?<![0-9]\.)1\.[89]\."
     r"|\bcompra|acquist|\bosto|n[aá]kup|zakup|\bbought|\bbuy|^AI$|正向|into the load|수전|при[её]м|прийн"
     r"|(?<![a-z])del(?![a-z])(?! ?\w)",
@@ -106,7 +108,7 @@ _USED_WATER = re.compile(
 )
 _METER = re.compile(r"(?<![a-z])(smart ?)?meter(?![a-z])", re.I)
 # The supply of a building, of which other columns are circuits.
-_MAINS = re.compile(r"(?<![a-z])mains(?![a-z])", re.I)
+_MAINS = re.compile(r"(?<![a-z])(mains|main[ _]?[0-9])(?![a-z])", re.I)
 # Letters and digits by which names of one kind are counted, and words for a unit.
 _COUNTED = re.compile(r"\(.*?\)|\[.*?\]|[kM]?Wh|[0-9]+|(?<![^\W\d_])[^\W\d_](?![^\W\d_])|[^\w]|_", re.I)
 
@@ -185,6 +187,11 @@ def _open_unknown(names: Sequence[str], guessed: Sequence[str]) -> list[str]:
 def _has_unknown_word(name: str) -> bool:
     rest = _drop_known_words(name)
     return rest is not None and re.search("[\u0370-\u1cff\u2e80-\ud7af]{2,}", rest) is not None
+
+
+def tells_direction(name: str) -> bool:
+    """Whether a name has a word that tells a direction."""
+    return guess_channel(name) != "import" or IMPORT.search(name) is not None
 
 
 def is_unknown(name: str) -> bool:

@@ -67,7 +67,7 @@ _NAMES_COLUMN = re.compile(r'[- ]*[a-z_]+: "')
 _OF_TEXT = ("delimiter:", "encoding:", "has_header:", "skip_lines:", "ignore_rows:")
 _XML = re.compile(r"<(\?xml|[A-Za-z_])")
 # Documents that are not tables: pages, XML, JSON, PDF, Parquet.
-_DOCUMENT = re.compile(r"\s*(<|\{|\[\s*\{|%PDF|PAR1|MEP[A-Z]{2}[0-9]{2},|/[A-Za-z]{3}[0-9])")
+_DOCUMENT = re.compile(r"\s*(<|\{|\[\s*\{|%PDF|PAR1|MEP[A-Z]{2}[0-9]{2},|ZH[VD]\||/[A-Za-z]{3}[0-9])")
 
 
 def suggest_mapping(path: Path | str, timezone: str | None = None, sheet: str | None = None) -> str:

@@ -28,7 +28,7 @@ from data.ingest.formats.suggest.columns import (
     repeats_times,
 )
 from data.ingest.formats.suggest.date_formats import EPOCHS, cut_time, find_formats
-from data.ingest.formats.suggest.directions import NO_ELECTRICITY, resolve_channels
+from data.ingest.formats.suggest.directions import NO_ELECTRICITY, resolve_channels, tells_direction
 from data.ingest.formats.suggest.meaning import (
     ASSUMED,
     CHECK,
@@ -52,7 +52,7 @@ DAY_MINUTES = 1440
 ELECTRIC_UNITS = {name for name, unit in UNITS.items() if unit not in NO_ELECTRICITY}
 LONG_NUMBER = re.compile(r"[0-9]{8,}")
 # A column with the difference of two others.
-NET = re.compile(r"(?<![a-z])(?<!til )(?<!fra )(?<!het )(net|netto|saldo)(?![a-z])", re.I)
+NET = re.compile(r"(?<![a-z])(?<!til )(?<!fra )(?<!het )(net|netto|saldo)(?![a-z])|zbilans|saldov", re.I)
 PERIOD = re.compile(r"period|\bsp\b|\bhh\b|interval no|\bhora\b|\bhour\b", re.I)
 _NUMBER = re.compile(r"\s*(?:[A-Za-z]{1,8}\.? ?)?([0-9]+)")
 # Intervals of a day; a day of a clock change has some more.
@@ -91,9 +91,8 @@ def write_reading_body(
     if not values:
         raise _refuse_numbers(sample, place)
     is_one = register is not None or bool(sample.sections)
-    values, others = (values[:1], []) if is_one else (values, others)
-    choice = choose_values(sample, values, micros, meter, register)
-    values = choice.kept
+    choice = _choose(sample, values, micros, meter, register, is_one=is_one)
+    values, others = choice.kept, [] if is_one else others
     is_label = not is_date_alone and not any(line.startswith("  period:") for line in when)
     sample.no_values = {text for n in values for text in sample.take_texts(n) if sample.is_missing(text)}
     if is_label and minutes == 1440 and not choice.dials and _are_days(form, micros):
@@ -139,6 +138,34 @@ def write_reading_body(
     return head, [*lines, *write_qualities_of_column(sample, quality), *write_channels(sample, register)]
 
 
+def _choose(
+    sample: Sample,
+    values: list[int],
+    micros: list[int],
+    meter: int | None,
+    register: int | None,
+    *,
+    is_one: bool,
+) -> Choice:
+    """Choose the columns of values; with `is_one` rows have a register, and so one column of values.
+
+    Raises `MappingError` if the rows are closer to each other than intervals may be.
+    """
+    by_unit = sorted(values, key=lambda n: UNIT.search(sample.describe(n)) is None) if is_one else values
+    choice = choose_values(sample, by_unit[:1] if is_one else values, micros, meter, register)
+    if is_one:
+        reason = "the rows have a register, and one column of values"
+        choice.left_out += [(n, reason) for n in by_unit[1:]]
+    steps = np.abs(np.diff(np.array(micros, dtype=np.int64)))
+    typical = int(np.median(steps[steps > 0])) if (steps > 0).any() else DAY_US
+    if typical < 60 * US and not all(n in choice.dials for n in choice.kept):
+        raise MappingError(
+            f"{sample.path}: the rows are {typical / US:g} seconds apart, and an interval has whole minutes. "
+            "Ask for the energy of minutes or quarter-hours, or for reads of the dial (cumulative: true)"
+        )
+    return choice
+
+
 def _resolve_channels(sample: Sample, values: list[int], unit: int | None) -> list[str]:
     """Return the channels of columns; `unit` is the column of their units, which may be of no electricity."""
     channels = resolve_channels([sample.describe(n) for n in values])
@@ -174,8 +201,8 @@ def _find_register(
         return None
     # A row for each unit: then the unit is what distinguishes the series of a meter.
     found = (
-        find_register_column(sample, meter, micros, {meter, unit, *taken}),
-        find_register_column(sample, meter, micros, {meter, *taken}),
+        find_register_column(sample, meter, micros, {meter, unit, *taken}, tells_direction),
+        find_register_column(sample, meter, micros, {meter, *taken}, tells_direction),
         find_medium_column(sample, {meter, unit, *taken}),
         find_direction_column(sample, {unit, *taken}),
     )
@@ -263,9 +290,15 @@ def _find_values(sample: Sample, numeric: list[int], when: list[str]) -> tuple[l
 
 
 def _drop_constants_around(sample: Sample, numeric: list[int]) -> list[int]:
-    """Return the columns without those of a JSON document that stand around the rows and never change."""
+    """Return the columns without those that never change around the rows of a document, or without names."""
     header = sample.header or sample.names
-    return [n for n in numeric if not (header[n].startswith("$.") and len(set(sample.take_texts(n))) == 1)]
+    has_names = any(header)
+    kept = [
+        n
+        for n in numeric
+        if (has_names and not header[n].startswith("$.")) or len(set(sample.take_texts(n))) > 1
+    ]
+    return kept or numeric
 
 
 def _name_register(place: int, values: list[int]) -> str:
