@@ -8,13 +8,14 @@ import datetime
 import math
 import re
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from data.ingest.formats.columns import UNITS
 from data.ingest.formats.container import TextForm
 from data.ingest.formats.file_mappings import MappingError, parse_mapping
 from data.ingest.formats.mapped_layout import split_fields
@@ -23,6 +24,7 @@ from data.ingest.formats.suggest.date_formats import is_dated
 from data.ingest.formats.suggest.proposal import read_head, suggest_mapping
 from data.ingest.formats.wallclock import LEAP_YEAR
 from data.ingest.inspect import decimal_text, inspect
+from data.ingest.schema import KWH_PER_UNIT_POWER_OF_TEN
 
 # Stands in a proposal that gives no readings to rely on.
 NOT_USABLE = "NOT USABLE"
@@ -33,10 +35,11 @@ _MAX_SHOWN = 20
 # Printed totals are rounded.
 _TOTAL_TOLERANCE = Decimal("0.005")
 _TOTAL_LINE = re.compile(
-    r"(?<![a-z])(grand |sub)?(total|totaal|totale|totalt|sum|summa|summe|somme|soma|gesamt|suma|razem|i alt)"
-    r"(?![a-z])",
+    r"(?<![a-z])(grand |sub)?(total|totaal|totale|totalt|sum|summa|summe|somme|soma|gesamt[a-zäöüß]*|suma"
+    r"|razem|i alt)(?![a-z])",
     re.I,
 )
+_ENERGY_UNIT = re.compile(r"(?<![a-z])[kM]?Wh(?![a-z])", re.I)
 _NO_ENERGY = re.compile(
     r"[$€£]|cost|amount|price|kosten|betrag|importe|rows|records|count|anzahl|days|tage", re.I
 )
@@ -213,20 +216,32 @@ def _compare_totals(path: Path, content: dict[str, Any], document: dict[str, Any
     """Return the fault if the file prints totals and none is a sum of its readings."""
     stated = _find_stated_totals(path, content)
     sums = _list_sums(document)
-    if not stated or any(_is_near(number, one) for number in stated for one in sums):
+    if not stated or any(_is_near(total, one) for total in stated for one in sums):
         return []
-    shown = ", ".join(decimal_text(number) for number in stated[:3])
-    return [f"the file states a total of {shown}, and no sum of its values is that"]
+    shown = ", ".join(
+        f"{decimal_text(total.number)}{total.unit and f' {total.unit}'}" for total in stated[:3]
+    )
+    is_scaled = any(_is_near(replace(total, unit=""), one) for total in stated for one in sums)
+    hint = ": their unit is another one, or needs a factor" if is_scaled else ""
+    return [f"the file states a total of {shown}, and no sum of its values is that{hint}"]
 
 
-def _find_stated_totals(path: Path, content: dict[str, Any]) -> list[Decimal]:
+@dataclass(frozen=True)
+class _Total:
+    """A number in a line that speaks of a total, with the unit of energy in this line, "" without one."""
+
+    number: Decimal
+    unit: str
+
+
+def _find_stated_totals(path: Path, content: dict[str, Any]) -> list[_Total]:
     """Return the numbers in the lines of the file's head that speak of a total, and their sum."""
     if content["format"] != "mapped_csv":
         return []
     delimiter, decimal = content.get("delimiter", ","), content.get("decimal", ".")
     sheets = tuple(content.get("sheets", ()))
     form = TextForm(content.get("encoding"), delimiter, decimal, sheets, any_sheets=True)
-    found: list[Decimal] = []
+    found: list[_Total] = []
     for line in read_head(path, form).split("\n"):
         fields = split_fields(line, delimiter) if _TOTAL_LINE.search(line) else []
         # A row of data may name a total as its register.
@@ -235,9 +250,12 @@ def _find_stated_totals(path: Path, content: dict[str, Any]) -> list[Decimal]:
         if any(field.strip() in content["columns"].values() for field in fields):
             # The header: its numbers are labels.
             continue
+        units = {unit.lower() for unit in _ENERGY_UNIT.findall(line)}
+        unit = UNITS[units.pop()] if len(units) == 1 else ""
         numbers = (_to_decimal(text, content) for field in fields for text in _NUMBER.findall(field))
-        found += [number for number in numbers if number]
-    return [*found, sum(found, Decimal(0))] if found else []
+        found += [_Total(number, unit) for number in numbers if number]
+    whole = _Total(sum((total.number for total in found), Decimal(0)), "")
+    return [*found, whole] if len(found) > 1 else found
 
 
 def _to_decimal(text: str, content: dict[str, Any]) -> Decimal | None:
@@ -267,7 +285,9 @@ def _list_sums(document: dict[str, Any]) -> list[Decimal]:
     return sums
 
 
-def _is_near(number: Decimal, total: Decimal) -> bool:
-    """Whether a printed number is a total, in kWh, Wh or MWh."""
-    scaled = (total, total * 1000, total / 1000)
-    return any(abs(abs(one) - number) <= max(_TOTAL_TOLERANCE * number, Decimal("0.01")) for one in scaled)
+def _is_near(total: _Total, one: Decimal) -> bool:
+    """Whether a printed number is a total in kWh: in its unit, or without one in kWh, Wh or MWh."""
+    power = KWH_PER_UNIT_POWER_OF_TEN.get(total.unit)
+    scaled = (one, one * 1000, one / 1000) if power is None else (one.scaleb(-power),)
+    least = max(_TOTAL_TOLERANCE * total.number, Decimal("0.01"))
+    return any(abs(abs(value) - total.number) <= least for value in scaled)

@@ -56,7 +56,9 @@ def test_rejected_and_skipped_rows_are_printed(tmp_path: Path) -> None:
         ("Total Usage: 5.495,,\n", False),
         ("Summe,,12\nSumme,,12\n", True),
         ("Total amount: $5.49,,\n", True),
-        ("Gesamtsumme,,999\n", True),
+        ("Gesamtsumme,,999\n", False),
+        ("Total MWh,,24\n", False),
+        ("Total kWh,,24\n", True),
         ("Gesamt,,999\n", False),
     ],
 )

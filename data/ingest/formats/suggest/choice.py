@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from data.ingest.formats.columns import UNITS
+from data.ingest.formats.file_mappings import MappingError
+from data.ingest.formats.mapping import CELL
 from data.ingest.formats.suggest.amounts import (
     DIAL_NAME,
     Dial,
@@ -21,8 +23,8 @@ from data.ingest.formats.suggest.amounts import (
     is_idle_dial,
     read_numbers,
 )
-from data.ingest.formats.suggest.columns import UNIT
-from data.ingest.formats.suggest.directions import guess_channel, resolve_channels
+from data.ingest.formats.suggest.columns import UNIT, VALUE
+from data.ingest.formats.suggest.directions import guess_channel, resolve_channels, tells_direction
 from data.ingest.formats.suggest.meaning import POWER, POWER_NAME
 from data.ingest.formats.suggest.sample import Sample
 from data.ingest.formats.sum_guard import Floats
@@ -32,7 +34,7 @@ from data.ingest.schema import KWH_PER_UNIT_POWER_OF_TEN
 _SHARE = re.compile(r"anteil|\bshare\b|ideell|quote\b|percent|prozent|%", re.I)
 # Figures about the energy of a meter, of other meters or of other times.
 _OTHER_FIGURE = re.compile(
-    r"average|\bavg\b|\bmean\b|durchschnitt|gemiddeld|\bmax(imum)?\b|\bminimum\b|forecast|predict|prognos|estimat"
+    r"average|\bavg\b|\bmean\b|durchschnitt|gemiddeld|\bmax(imum)?\b|\bminimum\b|forecast|predict|previst|pr[ée]vu|vorhersage|předpov|план|prognos|estimat"
     r"|similar|neighbo|benchmark|compar|target|budget|baseline|last year|previous|vorjahr|vorig",
     re.I,
 )
@@ -43,7 +45,9 @@ OF_DAY = re.compile(
     re.I,
 )
 _REACTIVE = re.compile(
-    r"(?<![a-z])react(?![a-z])|rea[ck]?t[iy]v|r[eé]activ|blind(?!s)|biern|jalov|^[RQ] ?[+-]|^[RQ][1-4]$", re.I
+    r"(?<![a-z])react(?![a-z])|rea[ck]?t[iy]v|r[eé]activ|blind(?!s)|[άα]εργ|реактивн"
+    r"|biern|jalov|^[RQ] ?[+-]|^[RQ][1-4]$",
+    re.I,
 )
 _REACTIVE_UNIT = re.compile(r"(?<![a-z])[km]?var(h?)(?![a-z])", re.I)
 # A part of another column, in words; the least and the most within an interval.
@@ -97,6 +101,11 @@ def choose_values(
     choice = Choice(list(values))
     for place in values:
         reason = _explain_no_energy(sample.describe(place), numbers[place])
+        if reason and len(choice.kept) == 1 and register is None and sample.names[place] != CELL:
+            raise MappingError(
+                f"{sample.path}: the column {sample.names[place]!r} holds no energy of a meter ({reason}), "
+                "and no other column has values. Ask the sender for the energy of each interval"
+            )
         if reason:
             choice.leave_out(place, reason)
     _choose_figures(sample, choice, micros)
@@ -188,15 +197,22 @@ def _choose_dials(sample: Sample, choice: Choice, numbers: dict[int, Floats], mi
         dial = find_dial(sample.describe(place), numbers[place], micros)
         if dial is not None:
             choice.dials[place] = dial
+    idle: list[int] = []
     if any(dial.is_certain for dial in choice.dials.values()):
-        for place in choice.kept:
+        for place in [*choice.kept]:
             if place in choice.dials:
                 # What only rises beside a dial is one too.
                 choice.dials[place] = replace(choice.dials[place], is_certain=True)
-            is_named = DIAL_NAME.search(sample.describe(place)) is not None
+            name = sample.describe(place)
+            is_named = DIAL_NAME.search(name) is not None
             is_zero = not np.nan_to_num(numbers[place]).any()
             if place not in choice.dials and (is_zero or is_idle_dial(numbers[place], is_named=is_named)):
                 choice.dials[place] = Dial(is_certain=True, is_reset=False)
+                if not (is_named or VALUE.search(name) or UNIT.search(name) or tells_direction(name)):
+                    idle.append(place)
+        for place in idle if len(idle) < len(choice.kept) else []:
+            choice.leave_out(place, "it never changes, and its name is not one of energy")
+            del choice.dials[place]
     energy = [
         place for place in choice.kept if place not in choice.dials and np.nansum(np.abs(numbers[place]))
     ]

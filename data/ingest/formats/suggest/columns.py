@@ -54,7 +54,7 @@ VALUE = re.compile(
     r"|\bcompra|\bventa|\bvenda|acquist|\bbought\b|\bsold\b|immess|prelie|prelev|immission|cedut|soutir|excedent|vertid|købt|køb\b|salg|köpt|såld|uttag|inmatning|pobór|pobran|oddan|wprowadz|zuży|wytw"
     r"|tarbi|tootm|tuotanto|kulutus|fogyaszt|bet[aá]pl[aá]l|termel|t[uü]ketim|[cç]eki[sş]|veri[sş]|[uü]retim"
     r"|spot[rř]eb|odb[eě]r|výrob|suvartoj|patēriņ|potro[sš]n|prejet|preuzet|κατανάλ|παραγωγ"
-    r"|使用|電力量|発電|売電|買電|用电|发电|사용량|발전량"
+    r"|ενέργει|енерги|энерги|使用|電力量|発電|売電|買電|用电|发电|사용량|발전량"
     r"|ele[ckt]*tri|\bel\b|strom\b|stroom|\bgas\b|wasser|water|fernw(ä|ae)rme",
     re.I,
 )

@@ -12,7 +12,7 @@ from data.ingest.schema import KWH_PER_UNIT_POWER_OF_TEN
 
 _EXPORT = re.compile(
     r"export|receiv|einspeis|eingespeis|ins netz|invoed|abgabe|vertid|feed|inje[cçt]|inyec|return|surplus"
-    r"|salient"
+    r"|salient|върнат|отдаден|изнес"
     r"|terug|outflow|\bventa|\bvenda|\bvendit|\bmyyn|prodej|\bsold\b|\bsell"
     r"|veri[sş]|bet[aá]pl[aá]l|(?<!\w)(-[AP]|E?[AP] ?-)(?!\w)|売電|(active|kwh) ?\(E\)"
     r"|excedent|vendu|cedut|immess|immissione|inmatning|s[åa]ld\b|\bsalg|solgt|oddan|wprowadz|sprzed|(^|_)as(_|$)|#b[0-9]$"
@@ -29,13 +29,14 @@ IMPORT = re.compile(
     r"|(active|kwh) ?\(I\)|\bativa c\b"
     r"|pob[oó]r|pobran|uttag|k[öo]pt|k[øo]bt|\bgrid\b|netz|[0-9]-[0-9]+:1\.|(?<![0-9])(?<![0-9]\.)1\.[89]\."
     r"|\bcompra|acquist|\bosto|n[aá]kup|zakup|\bbought|\bbuy|^AI$|正向|into the load|수전|при[её]м|прийн"
+    r"|εισαγ|закупен"
     r"|(?<![a-z])del(?![a-z])(?! ?\w)",
     re.I,
 )
 CONSUMPTION = re.compile(
     r"consum|consom|zu[zż]y|verbrauch|usage|verbruik|\bloads?\b|demand|kulutus|forbru|f(ö|o)rbruk|tarbi|fogyaszt"
     r"|t[uü]ketim|spot[rř]eb|suvartoj|patēriņ|potro[sš]n|κατανάλ|使用|用电|사용량"
-    r"|потребл|спожив|צריכ|استهلاك|tiêu thụ|ใช้|notkun|potroš",
+    r"|потребл|консум|спожив|צריכ|استهلاك|tiêu thụ|ใช้|notkun|potroš",
     re.I,
 )
 # Parts of one direction: tariffs, phases, rates, meters.
@@ -96,7 +97,7 @@ _NEUTRAL_LATIN = re.compile(
     r"|v[äa][äa]rtus|v[eē]rt[iī]b|gildi|bal[ií]o|amount|quantit|menge|m[äa][äa]r[äa]|koli[cč]|ilo[sś][cć]|mennyis|miktar"
     r"|read(ing)?|misur|medi[cdt]|mes(s|ur)|m[äåa]l|meas|pomiar|m[eě][rř]en|m[eé]r[eé]s|mittau|data|dato|total|sum|aktiv|activ"
     r"|leistung|puissance|poten[cz]|mo[cč]\b|effekt|v[ýy]kon|teho|watt|[pn]ul[sz]|avg|averag|mittel|mean|\bP\b"
-    r"|\btime|zeit|\bdat[aeou]m?\b|\bmin(uten?|utes?)?\b|hour|stund|hora|heure|quarter|viertel"
+    r"|\b[kM]?VA(rh?|h)?\b|\btime|zeit|\bdat[aeou]m?\b|\bmin(uten?|utes?)?\b|hour|stund|hora|heure|quarter|viertel"
     r"|attiv|czynn|[cč]inn|power|energ|kwh|interval|channel|kanal|meter|z(ä|ae)hl|profil|last(gang)?\b|curva|courbe",
     re.I,
 )

@@ -45,15 +45,21 @@ _OTHER_WAY_ABOVE = re.compile(
     r"|[0-9]-[0-9]+:2\.|(^|[^0-9.])2\.[89]\.[0-9](?![0-9])",
     re.I,
 )
+# Voltage, current and power of the sides of an inverter.
+_OF_INVERTER = re.compile(
+    r"(?<![a-z])[pui](?:ac|dc|pv)[0-9]{0,2}(?![a-z])|mppt|inverter|wechselrichter|onduleur|inversor", re.I
+)
 POWER = re.compile(r"(?<![a-z])(kW|MW|W|(?:kilo|mega)?watts?(?![ _-]?(?:h|stunde)))(?![a-z])", re.I)
+# Energy for each hour is power.
+PER_HOUR = re.compile(r"(?<![a-z])([kM]?W)h ?/ ?(?:h|hr|hour|std|t)(?![a-z])", re.I)
 # Words for power without its unit.
 POWER_NAME = re.compile(
-    r"(?<![a-z])(power|leistung|wirkleistung|puissance|potencia|potenza|vermogen|effekt|mo[cč]|v[ýy]kon|teho|demand)(?![a-z])",
+    r"(?<![a-z])(power|leistung|wirkleistung|puissance|potencia|potenza|vermogen|effekt|mo[cč]|v[ýy]kon|teho|demand|p(?:ac|dc|pv)[0-9]{0,2})(?![a-z])",
     re.I,
 )
 _MULTIPLIER = re.compile(
     r"multipl|[cç]arpan|(?<![a-z])(mf|ctr|ptr|ct|kt|pt)(?![a-z])|(ct|vt|pt|transformer).?ratio|wandler"
-    r"|umrechnung|\bfa[ck]tor\b(?! ?%)",
+    r"|umrechnung|(?<!power )(?<!power_)\bfa[ck]tor\b(?! ?%)",
     re.I,
 )
 _ELECTRICITY = re.compile(
@@ -133,7 +139,9 @@ def _write_pulses(sample: Sample) -> list[str]:
 def _write_unit(sample: Sample, places: Sequence[int], power: str | None, *, is_dial: bool) -> list[str]:
     """Write the unit that the name, the rows or the lines above state; else leave it open or say kWh."""
     name = sample.describe(places[0])
-    stated = POWER.fullmatch(power) if power else UNIT.search(name) or POWER.search(name)
+    stated = (
+        POWER.fullmatch(power) if power else PER_HOUR.search(name) or UNIT.search(name) or POWER.search(name)
+    )
     other = None if stated else OTHER_UNIT.search(name)
     if stated is None and _PULSES.search(name):
         return _write_pulses(sample)
@@ -160,7 +168,7 @@ def _write_unit(sample: Sample, places: Sequence[int], power: str | None, *, is_
 def _write_unstated_unit(sample: Sample, places: Sequence[int], name: str, *, is_dial: bool) -> str:
     if POWER_NAME.search(name):
         return "unit:  # the name says power: W or kW, and average_power: true if it is the average"
-    power_kw = 0.0 if is_dial else _average_kw(sample, places)
+    power_kw = _average_kw(sample, places, is_dial=is_dial)
     if power_kw and not LEAST_KW <= power_kw <= MOST_KW:
         return f"{UNSTATED}: kWh would be {power_kw:.3g} kW on average"
     return ASSUMED
@@ -268,8 +276,10 @@ def _find_medium_around(sample: Sample) -> str | None:
 
 
 def _name_other_way(sample: Sample) -> bool:
-    """Whether a word in all rows is one of generation or export."""
-    return any(guess_channel(word) in ("export", "generation") for word in _list_constant_words(sample))
+    """Whether a word in all rows is one of generation or export, or columns are those of an inverter."""
+    return any(map(_OF_INVERTER.search, sample.names)) or any(
+        guess_channel(word) in ("export", "generation") for word in _list_constant_words(sample)
+    )
 
 
 def _has_both_signs(sample: Sample, places: Sequence[int]) -> bool:
@@ -297,9 +307,13 @@ def _find_unit_in_words(sample: Sample) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
-def _average_kw(sample: Sample, places: Sequence[int]) -> float:
-    """Return the average power if the values are kWh, 0 without values."""
+def _average_kw(sample: Sample, places: Sequence[int], *, is_dial: bool) -> float:
+    """Return the average power if the values are kWh, 0 without values; of a dial that between its reads."""
     numbers = np.abs(np.concatenate([read_numbers(sample, place) for place in places]))
+    if is_dial:
+        steps = np.diff(numbers[~np.isnan(numbers)])
+        # Newest first, a dial falls.
+        numbers = np.abs(steps[np.sign(steps) == np.sign(np.median(steps[steps != 0]))])
     known = numbers[numbers > 0]
     return float(known.mean()) * 60 / sample.minutes if len(known) and sample.minutes else 0.0
 

@@ -19,6 +19,12 @@ HALF_DAYS = (
     "the times count from 1 to 12 twice a day, and nothing says AM or PM, so each of them may be one of two. "
     "Ask the sender for AM and PM, or for hours from 0 to 23"
 )
+# Years of the Buddhist and the Persian calendar, and of Japanese eras.
+_OTHER_CALENDAR = re.compile(
+    r"([0-3]?[0-9][-/. ]){2}25[5-9][0-9](?![0-9])|25[5-9][0-9]([-/.][0-3]?[0-9]){2}(?![0-9])"
+    r"|1[34][0-9]{2}([-/.][0-3]?[0-9]){2}(?![0-9])"
+    r"|(R|令和|H|平成) ?[0-9]{1,2}[./年][0-9]{1,2}[./月][0-9]{1,2}"
+)
 _MIN_MONTHS = 3
 # So many days from one total to the next one.
 _SPANS = ((300, "years"), (80, "quarters of a year"), (26, "months or bills"), (6, "weeks"))
@@ -31,6 +37,12 @@ _NEXT_STEP = (
 def explain_missing_dates(lines: Iterable[Sequence[str]]) -> str:
     """Return why no row of a table has a date, and what to do; `lines` are the fields of each line."""
     cells = {cell.strip() for line in lines for cell in line}
+    other = next((found.group() for cell in cells if (found := _OTHER_CALENDAR.match(cell))), None)
+    if other is not None:
+        return (
+            f"the dates are of another calendar, see {other!r}: ask the sender for years such as 2025, or "
+            "change the dates in a spreadsheet"
+        )
     if sum(map(_is_month, cells)) >= _MIN_MONTHS:
         return f"the file names months instead of days, so its values are totals of months. {_NEXT_STEP}"
     return (

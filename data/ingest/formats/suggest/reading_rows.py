@@ -14,6 +14,7 @@ from data.ingest.formats.columns import UNITS, parse_instants
 from data.ingest.formats.file_mappings import MappingError
 from data.ingest.formats.mapping import OFFSET_FORMATS, carries_offset
 from data.ingest.formats.names import may_be_kept
+from data.ingest.formats.suggest.amounts import read_numbers
 from data.ingest.formats.suggest.choice import OF_DAY, Choice, choose_values, explain_others
 from data.ingest.formats.suggest.clock import END, find_clock
 from data.ingest.formats.suggest.columns import (
@@ -28,7 +29,12 @@ from data.ingest.formats.suggest.columns import (
     repeats_times,
 )
 from data.ingest.formats.suggest.date_formats import EPOCHS, cut_time, find_formats
-from data.ingest.formats.suggest.directions import NO_ELECTRICITY, resolve_channels, tells_direction
+from data.ingest.formats.suggest.directions import (
+    NO_ELECTRICITY,
+    is_unknown,
+    resolve_channels,
+    tells_direction,
+)
 from data.ingest.formats.suggest.meaning import (
     ASSUMED,
     CHECK,
@@ -286,19 +292,42 @@ def _find_values(sample: Sample, numeric: list[int], when: list[str]) -> tuple[l
         named = powers
     values = named or [n for n in free if not all(map(LONG_NUMBER.fullmatch, sample.take_texts(n)))]
     values = [n for n in values if not NET.search(sample.names[n])] or values
+    values = sorted({*values, *_find_alike(sample, values, [n for n in free if n not in values])})
     return values, [n for n in free if n not in values]
+
+
+def _find_alike(sample: Sample, values: list[int], others: list[int]) -> list[int]:
+    """Return the columns with an unknown name whose numbers look like those of the values."""
+
+    def describe(place: int) -> tuple[int, float]:
+        texts = [sample.write_plain(text) for text in sample.take_values(place)]
+        numbers = read_numbers(sample, place)
+        known = np.abs(numbers[np.nan_to_num(numbers) != 0])
+        decimals = max((len(text.partition(".")[2]) for text in texts), default=0)
+        return decimals, float(np.median(known)) if len(known) > 1 and known.std() else 0.0
+
+    known = [describe(place) for place in values]
+    return [
+        place
+        for place in others
+        if is_unknown(sample.names[place])
+        for decimals, size in [describe(place)]
+        if decimals
+        and any(decimals == one and size and size / 100 < other < size * 100 for one, other in known)
+    ]
 
 
 def _drop_constants_around(sample: Sample, numeric: list[int]) -> list[int]:
     """Return the columns without those that never change around the rows of a document, or without names."""
     header = sample.header or sample.names
     has_names = any(header)
-    kept = [
+    constants = {n: texts for n in numeric if len(texts := set(sample.take_texts(n))) == 1}
+    return [
         n
         for n in numeric
-        if (has_names and not header[n].startswith("$.")) or len(set(sample.take_texts(n))) > 1
+        if n not in constants
+        or not (header[n].startswith("$.") or (not has_names and re.fullmatch("[0-9]+", *constants[n])))
     ]
-    return kept or numeric
 
 
 def _name_register(place: int, values: list[int]) -> str:

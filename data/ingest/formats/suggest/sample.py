@@ -20,6 +20,8 @@ from data.ingest.formats.suggest.sections import find_sections
 MIN_TITLE_CHARS = 4
 ROWS_BELOW = 3
 _ROWS_TRIED, _LINES_TRIED = 40, 200
+# A line that is drawn between the header and the rows.
+_RULE = re.compile(r"[-=+|;,\s]*[-=]{3}[-=+|;,\s]*")
 # Lines of a header above the names of the columns.
 _MOST_STACKED = 8
 # A few notes may stand among the numbers of a column.
@@ -105,7 +107,7 @@ class Sample:
 
 def read_sample(path: Path, text: str) -> Sample:
     """Find the table in the head of a file. Raises `MappingError` if no row has a date."""
-    lines = [line for line in text.split("\n") if line.strip()] or [""]
+    lines = [line for line in text.split("\n") if line.strip() and not _RULE.fullmatch(line)] or [""]
     best: tuple[int, str, int, list[list[str]]] = (0, ",", 0, [])
     for delimiter in DELIMITERS:
         rows = [split_fields(line, delimiter) for line in lines]
@@ -134,6 +136,9 @@ def read_sample(path: Path, text: str) -> Sample:
         header = rows[units_row - 1]
         plain = [name.strip() for name in header]
         names = [f"{name} {unit}".strip() for name, unit in zip(plain, names, strict=True)]
+    if delimiter == " " and any(" " in name for name in names):
+        # Names with blanks are no fields of the file as a mapping reads it.
+        plain = [""] * len(names)
     sections, second = find_sections(rows, header)
     if sections:
         # One section shows what all of them are; the titles are no rows to ignore.
@@ -166,11 +171,20 @@ def read_sample(path: Path, text: str) -> Sample:
 
 
 def _split_at_blanks(lines: list[str]) -> tuple[int, str, int, list[list[str]]]:
-    """Split lines as programs write their logs, with a blank between the fields."""
+    """Split lines as programs write their logs, with blanks between the fields.
+
+    A name may have a blank too: a header with more than one between its names is split there.
+    """
     rows = [split_fields(" ".join(line.split()), " ") for line in lines]
-    width = len(rows[-1])
-    is_table = 2 * sum(len(row) == width for row in rows) > len(rows) and _has_dates(rows, width)
-    return (1, " ", width, rows) if is_table else (0, ",", 0, [])
+    width = Counter(map(len, rows)).most_common(1)[0][0]
+    if not (2 * sum(len(row) == width for row in rows) > len(rows) and _has_dates(rows, width)):
+        return 0, ",", 0, []
+    named = ([cell.strip() for cell in re.split(r"\s{2,}", line.strip())] for line in lines)
+    rows = [
+        wide if len(row) != width == len(wide) and not any(map(is_dated, wide)) else row
+        for row, wide in zip(rows, named, strict=True)
+    ]
+    return 1, " ", width, rows
 
 
 def _check_commas(path: Path, header: list[str], rows: list[list[str]], delimiter: str) -> None:
