@@ -123,7 +123,8 @@ def _fill_open_fields(content: dict[str, Any]) -> tuple[dict[str, Any], list[str
     open_fields = [name for name in _WORDS if name in content and content[name] is None]
     filled |= {name: _WORDS[name] for name in open_fields}
     if "decimal" in content and content["decimal"] is None:
-        filled["decimal"] = ","
+        # 1.234 is then 1234, and 1,234 is 1.234.
+        filled |= {"decimal": ",", "thousands": content.get("thousands") or "."}
         open_fields.append("decimal")
     for field in ("values", "day"):
         entries = content.get(field) or []

@@ -108,7 +108,12 @@ def test_a_file_without_a_table_gets_no_proposal(tmp_path: Path, text: str) -> N
         proposed(tmp_path, text)
 
 
-@pytest.mark.parametrize("text", ["<!doctype html><html>1,2</html>", '{"a": [1, 2]}', "%PDF-1.4 1,2"])
+def test_a_document_without_times_is_refused_with_its_reason(tmp_path: Path) -> None:
+    with pytest.raises(MappingError, match="nothing says when its values were"):
+        proposed(tmp_path, '{"a": [1, 2]}')
+
+
+@pytest.mark.parametrize("text", ["<!doctype html><html>1,2</html>", "%PDF-1.4 1,2"])
 def test_a_document_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(RefusedFile, match="FILE-FORMAT"):
         proposed(tmp_path, text)

@@ -88,7 +88,10 @@ def _describe_unknown(text: str) -> str:
             "`--suggest-mapping` proposes one"
         )
     if text.startswith(("{", "[")):
-        return "the JSON is not from a supported portal; a mapping of mapped_json can describe it"
+        return (
+            "the JSON is not from a supported portal; a mapping of mapped_json can describe it if each of "
+            "its rows has a time, or a place behind one"
+        )
     if _is_table(text):
         return "the content is not recognized; it is a table, which a mapping can describe"
     return "the content is not recognized"

@@ -22,6 +22,10 @@ START = re.compile(
     r"(?<![a-z])(start|begin|from|von|ab|van|fra|från|d[ée]but|inicio|inizio|in[ií]cio|desde|dal|od)(?![a-z])",
     re.I,
 )
+# The time of the highest power of a day is not that of its row.
+_OF_EXTREME = re.compile(
+    r"(?<![a-z])(peak|max(imum)?|min(imum)?|spitzen?\w*|pico|pointe|sunrise|sunset)(?![a-z])", re.I
+)
 # Numbers that are times follow each other by one step.
 _MOST, _MIN_ROWS = 0.8, 6
 
@@ -42,7 +46,7 @@ class Clock:
 
 def find_clock(sample: Sample, date: int, days: Sequence[int]) -> Clock | None:
     """Find the column of times beside that of dates; `days` are the microseconds of these."""
-    others = [place for place in range(len(sample.names)) if place != date]
+    others = [n for n in range(len(sample.names)) if n != date and not _OF_EXTREME.search(sample.names[n])]
     # Beside the date of the start stands the time of the start.
     role = find_end(sample.names[date])
     others.sort(key=lambda place: find_end(sample.names[place]) not in (role, None))

@@ -48,7 +48,7 @@ _DECIMAL = re.compile(r"[+-]?[0-9]*[.,][0-9]+")
 # So many names that change with each row are no names.
 MIN_CHANGES = 4
 VALUE = re.compile(
-    r"k?m?wh|kvarh|\bm3\b|consum|consom|import|export|deliver|receiv|usage|value|energ|bezug|einspeis|generat"
+    r"k?m?wh|kvarh|\barbeit\b|wirkarbeit|\bm3\b|consum|consom|import|export|deliver|receiv|usage|value|energ|bezug|einspeis|generat"
     r"|verbrauch|menge|mængde|förbrukning|forbru[gk]|gera[cç]ão|määrä|quantity|volume|inflow|outflow|inje[cçt]|inyec|opwek"
     r"|afname|invoed|productie|\bstand(?!ard|ing)|verbruik|levering|lieferung|abgabe|erzeug|produ(?:[ck]tion|kcj|zione|cci[oó]n|ção)"
     r"|\bcompra|\bventa|\bvenda|acquist|\bbought\b|\bsold\b|immess|prelie|prelev|immission|cedut|soutir|excedent|vertid|købt|køb\b|salg|köpt|såld|uttag|inmatning|pobór|pobran|oddan|wprowadz|zuży|wytw"
@@ -210,6 +210,7 @@ def find_quality_column(sample: Sample, taken: set[int | None]) -> int | None:
             and not has_numbers(sample, n)
             and not _names_values(sample, n)
             and not _is_one_method(sample, n)
+            and not _stands_around(sample, n)
         ),
         None,
     )
@@ -226,6 +227,13 @@ def _is_one_method(sample: Sample, place: int) -> bool:
     words = set(sample.take_texts(place))
     is_weak = _METHOD.search(sample.names[place].rpartition(".")[2]) is not None
     return is_weak and len(words) == 1 and not all(map(is_quality, words))
+
+
+def _stands_around(sample: Sample, place: int) -> bool:
+    """Whether a word stands around the rows of a document: of an answer, not of rows."""
+    header = sample.header or sample.names
+    words = set(sample.take_texts(place))
+    return header[place].startswith("$.") and len(words) == 1 and not all(map(is_quality, words))
 
 
 def _names_values(sample: Sample, place: int) -> bool:

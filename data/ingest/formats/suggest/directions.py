@@ -34,7 +34,7 @@ IMPORT = re.compile(
     re.I,
 )
 CONSUMPTION = re.compile(
-    r"consum|consom|zu[zż]y|verbrauch|usage|verbruik|\bloads?\b|demand|kulutus|forbru|f(ö|o)rbruk|tarbi|fogyaszt"
+    r"\bused?\b|consum|consom|zu[zż]y|verbrauch|usage|verbruik|\bloads?\b|demand|kulutus|forbru|f(ö|o)rbruk|tarbi|fogyaszt"
     r"|t[uü]ketim|spot[rř]eb|suvartoj|patēriņ|potro[sš]n|κατανάλ|使用|用电|사용량"
     r"|потребл|консум|спожив|צריכ|استهلاك|tiêu thụ|ใช้|notkun|potroš",
     re.I,
@@ -96,7 +96,7 @@ _NEUTRAL_LATIN = re.compile(
     r"val(ue|or|eur|ore|oare)|wert|v[äæa]rd(e|i)|waarde|wart|arvo|hodnot|vrijedn|vrednost|[eé]rt[eé]k|de[gğ]er|reik[sš]m"
     r"|v[äa][äa]rtus|v[eē]rt[iī]b|gildi|bal[ií]o|amount|quantit|menge|m[äa][äa]r[äa]|koli[cč]|ilo[sś][cć]|mennyis|miktar"
     r"|read(ing)?|misur|medi[cdt]|mes(s|ur)|m[äåa]l|meas|pomiar|m[eě][rř]en|m[eé]r[eé]s|mittau|data|dato|total|sum|aktiv|activ"
-    r"|leistung|puissance|poten[cz]|mo[cč]\b|effekt|v[ýy]kon|teho|watt|[pn]ul[sz]|avg|averag|mittel|mean|\bP\b"
+    r"|leistung|arbeit|puissance|poten[cz]|mo[cč]\b|effekt|v[ýy]kon|teho|watt|[pn]ul[sz]|avg|averag|mittel|mean|\bP\b"
     r"|\b[kM]?VA(rh?|h)?\b|\btime|zeit|\bdat[aeou]m?\b|\bmin(uten?|utes?)?\b|hour|stund|hora|heure|quarter|viertel"
     r"|attiv|czynn|[cč]inn|power|energ|kwh|interval|channel|kanal|meter|z(ä|ae)hl|profil|last(gang)?\b|curva|courbe",
     re.I,
@@ -146,6 +146,13 @@ def resolve_channels(names: Sequence[str], *, are_registers: bool = False) -> li
     guessed = _set_sum_of_tariffs_aside(names, guessed) if are_registers else guessed
     guessed = _set_flow_of_heat_aside(names, guessed)
     guessed = _open_generation(names, _pair_signs(names, guessed))
+    if {"generation", "export"} <= {*guessed}:
+        # Beside what is generated and what is sent out, the consumption is that of the site.
+        is_own = [bool(CONSUMPTION.search(name) and not IMPORT.search(name)) for name in names]
+        guessed = [
+            "consumption" if own and channel == "import" else channel
+            for own, channel in zip(is_own, guessed, strict=True)
+        ]
     imports = [name for name, channel in zip(names, guessed, strict=True) if channel == "import"]
     explicit = {name for name in imports if IMPORT.search(name)} | _find_counterparts(names, guessed)
     if len(imports) < 2:

@@ -34,9 +34,9 @@ _WITH_POINT = (
 def find_number_marks(
     sample: Sample, numeric: list[int], timezone: str | None
 ) -> tuple[str, str | None, str | None]:
-    """Return the decimal mark, the thousands mark, and a number of which nothing tells what its comma is.
+    """Return the decimal mark, the thousands mark, and a number of which nothing tells what its mark is.
 
-    A comma before three digits in every number follows the custom of the zone.
+    A comma before three digits in every number follows the custom of the zone; a point against it is unclear.
     """
     kinds = (VALUE, UNIT, OTHER_MEDIUM, POWER)
     named = [n for n in numeric if any(kind.search(sample.describe(n)) for kind in kinds)]
@@ -63,6 +63,11 @@ def find_number_marks(
             ("," if is_decimal is False else None),
             (texts[0] if is_decimal is None else None),
         )
+    pointed = [text for column in columns if any("." in text for text in column) for text in column]
+    is_grouped = all(re.fullmatch(r"[+-]?[1-9][0-9]{0,2}\.[0-9]{3}", text) for text in pointed)
+    # A program that separates fields by commas writes points before decimals.
+    if pointed and is_grouped and sample.delimiter != "," and _has_decimal_comma(timezone):
+        return ",", None, pointed[0]
     groups |= {","} if any(re.search(r"[0-9],[0-9]{3}", text) for text in texts) else set()
     return ".", groups.pop() if len(groups) == 1 else None, None
 
@@ -80,8 +85,10 @@ def write_number_marks(sample: Sample, numeric: list[int]) -> list[str]:
     lines = ['decimal: ","'] if sample.decimal == "," else []
     if sample.unclear is not None:
         number = sample.unclear
-        whole = number.replace(",", "")
-        lines = [f'decimal:  # {number} may be {whole}: write "," here, or "." and thousands: ","']
+        mark, other = (".", ",") if "." in number else (",", ".")
+        whole = number.replace(mark, "")
+        way = f'write "{mark}" here, or "{other}" and thousands: "{mark}"'
+        lines = [f"decimal:  # {number} may be {whole}: {way}"]
     if any(not NET.search(sample.describe(place)) for place in sample.bracketed):
         lines.append(
             "brackets:  # (1.5) is below zero, as accountants write, or has a mark: below_zero or mark"

@@ -66,6 +66,10 @@ _NAMES_COLUMN = re.compile(r'[- ]*[a-z_]+: "')
 # What a mapping of JSON does not have.
 _OF_TEXT = ("delimiter:", "encoding:", "has_header:", "skip_lines:", "ignore_rows:")
 _XML = re.compile(r"<(\?xml|[A-Za-z_])")
+_NO_ROWS = (
+    "no list or object of the document has a date or a time in each of its elements, or values for places "
+    "behind one, so nothing says when its values were. Ask the portal for a time beside each value"
+)
 # Documents that are not tables: pages, XML, JSON, PDF, Parquet.
 _DOCUMENT = re.compile(r"\s*(<|\{|\[\s*\{|%PDF|PAR1|MEP[A-Z]{2}[0-9]{2},|ZH[VD]\||/[A-Za-z]{3}[0-9])")
 
@@ -89,6 +93,8 @@ def suggest_mapping(path: Path | str, timezone: str | None = None, sheet: str | 
     except RefusedFile:
         if (found := _read_document(path, text.lstrip())) is not None:
             return _suggest_for_document(path, *found, timezone)
+        if is_json(text.lstrip()):
+            raise MappingError(f"{path}: {_NO_ROWS}") from None
         if _DOCUMENT.match(text):
             raise
     else:

@@ -228,13 +228,17 @@ def _write_label_of_counters(choice: Choice, *, is_local: bool) -> list[str]:
 def _refuse_numbers(sample: Sample, place: int) -> MappingError:
     """Return the error for a table without a column of numbers; it quotes what stands for one."""
     others = [text for n in range(len(sample.names)) if n != place for text in sample.take_values(n)]
-    shown = next((text for text in others if re.search("[0-9]", text) and not is_number(text)), None)
+    shown = next((text for text in others if re.search("[0-9]", text) and not _is_plain(text)), None)
     if shown is None:
         return MappingError(f"{sample.path}: beside the times no column holds numbers alone: nothing to read")
     return MappingError(
         f"{sample.path}: no column holds plain numbers alone, see {shown!r}. Ask the sender for numbers "
         "without other signs, or remove these in a spreadsheet"
     )
+
+
+def _is_plain(text: str) -> bool:
+    return is_number(text) or bool(find_formats([text], dates=False) or find_formats([text], dates=True))
 
 
 def _write_own_times(sample: Sample, place: int, form: str, values: list[int], value: int) -> list[str]:
@@ -326,7 +330,7 @@ def _drop_constants_around(sample: Sample, numeric: list[int]) -> list[int]:
         n
         for n in numeric
         if n not in constants
-        or not (header[n].startswith("$.") or (not has_names and re.fullmatch("[0-9]+", *constants[n])))
+        or not (header[n].startswith("$.") or (not has_names and re.fullmatch("[0-9]+", min(constants[n]))))
     ]
 
 

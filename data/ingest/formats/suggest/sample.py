@@ -329,7 +329,7 @@ def has_numbers(sample: Sample, place: int) -> bool:
 
 def is_number(text: str) -> bool:
     """Whether a text is a number, with any marks of decimals and thousands."""
-    number = rf"[+{MINUS}-]?([0-9][0-9.,' \u00a0\u202f]*(e-?[0-9]+)?|\.[0-9]+)"
+    number = rf"[+{MINUS}-]?([0-9][0-9.,' \u00a0\u202f]*(e[+-]?[0-9]+)?|\.[0-9]+)"
     # Neither the code of a register, 1.8.0, nor a date; in India groups have two digits: 1,23,456.
     is_code = re.search(r"[.,][0-9]{0,2}[.,]", text) and not INDIAN_GROUPS.fullmatch(text)
     return re.fullmatch(number, text, re.I) is not None and not is_code

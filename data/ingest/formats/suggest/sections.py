@@ -7,7 +7,7 @@ one table are no sections: their times do not repeat.
 import re
 from collections.abc import Sequence
 
-from data.ingest.formats.suggest.date_formats import is_dated
+from data.ingest.formats.suggest.date_formats import find_formats, is_dated
 
 MAX_SECTIONS = 12
 # A title with a date names a day of one table. A code such as 1-1:2.9.0 is not a date.
@@ -45,6 +45,15 @@ def _is_header(row: Row, header: Row) -> bool:
 
 def _repeat_times(rows: Sequence[Row], headers: list[int]) -> bool:
     """Whether the second table has rows of the times of the first one."""
-    first = {cell.strip() for row in rows[headers[0] : headers[1]] for cell in row if is_dated(cell)}
+    first = {_read_time(row) for row in rows[headers[0] : headers[1]]} - {()}
     second = next((row for row in rows[headers[1] + 1 :] if any(map(is_dated, row))), [])
-    return any(is_dated(cell) and cell.strip() in first for cell in second)
+    return _read_time(second) in first
+
+
+def _read_time(row: Row) -> tuple[str, ...]:
+    """Return the cells of a row that are a date or a time, none for a row without a date."""
+    cells = _strip(row)
+    if not any(map(is_dated, cells)):
+        return ()
+    clocks = (cell for cell in cells if ":" in cell and find_formats([cell], dates=False))
+    return (*filter(is_dated, cells), *clocks)
