@@ -6,6 +6,7 @@ it, and is counted. Not here: splitting text (`mapped_table`), or the meaning of
 
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,8 @@ class Tables:
             table = self._write_dates(table)
         if not table.strings.num_rows:
             return table
+        if self._mapping.date_once:
+            table = self._repeat_dates(table)
         ignored, again = self._find_ignored(table), self._find_headers(table)
         titles, sections = self._name_sections(table)
         other = self._find_other_headers(table) & ~ignored & ~again & ~titles
@@ -127,6 +130,17 @@ class Tables:
         above = pa.array(dates, type=pa.string()).take(pa.array(np.maximum.accumulate(code)))
         strings = table.strings.append_column(str(table.strings.num_columns), pc.fill_null(above, ""))
         return RowTable(strings, table.lines).filter_rows(~is_title)
+
+    def _repeat_dates(self, table: RowTable) -> RowTable:
+        """Return the rows with the date of the row above where they have none."""
+        place = self._layout.find_place("date")
+        assert place is not None
+        texts, is_date = table.take_column(place), ~self._times.parse_dates(table, place)[1]
+        known = [self._date, *texts.filter(pa.array(is_date)).to_pylist()]
+        self._date = known[-1]
+        above = pa.array(known, type=pa.string()).take(pa.array(np.cumsum(is_date)))
+        filled = pc.fill_null(pc.coalesce(texts, above), "")
+        return replace(table, strings=table.strings.set_column(place, str(place), filled))
 
     def _find_word(self, fields: list[str]) -> str | None:
         """Return the section with whose word a field begins."""

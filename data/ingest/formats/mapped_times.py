@@ -23,6 +23,11 @@ NO_TIME = "the time is missing or does not exist"
 SKIPPED = "the local time does not exist: the clocks skip it"
 # The last microsecond of the year 9999, in seconds.
 _NUMBER = r"^0*[0-9]{1,6}$"
+# Numbers that fit 64 bits.
+_EPOCHS = {
+    **dict.fromkeys(("unix", "unix_ms"), r"^[0-9]{1,13}$"),
+    **{"unix_us": r"^[0-9]{1,16}$", "unix_ns": r"^[0-8]?[0-9]{1,18}$"},
+}
 _LAST_SECOND = 253_402_300_799
 
 
@@ -203,16 +208,26 @@ class TimeColumns:
         if self._mapping.timestamp_format == "iso8601":
             found, bad = parse_instants(texts)
         else:
-            bad = ~to_mask(pc.match_substring_regex(texts, r"^[0-9]{1,13}$"))
+            pattern = _EPOCHS[str(self._mapping.timestamp_format)]
+            bad = ~to_mask(pc.match_substring_regex(texts, pattern))
             if bad.any():
                 texts = pc.replace_substring_regex(texts, r"\.0*$", "")
-                bad = ~to_mask(pc.match_substring_regex(texts, r"^[0-9]{1,13}$"))
-            scale = 1_000 if self._mapping.timestamp_format == "unix_ms" else US
+                bad = ~to_mask(pc.match_substring_regex(texts, pattern))
             counted = pc.cast(null_where(texts, bad), pa.int64())
-            bad |= to_mask(pc.greater(counted, _LAST_SECOND * US // scale))
-            found = pc.multiply(null_where(counted, bad), scale).cast(TIMESTAMP)
+            found = self._count_instants(counted, bad)
         instants = pc.fill_null(found.cast(pa.int64()), 0).to_numpy(zero_copy_only=False).copy()
         return instants, bad | absent
+
+    def _count_instants(self, counted: pa.Array, bad: Mask) -> pa.Array:
+        """Return the instants of numbers; those beyond the calendar become `bad`."""
+        if self._mapping.timestamp_format == "unix_ns":
+            # No meter measures nanoseconds.
+            bad |= to_mask(pc.not_equal(pc.multiply(pc.divide(counted, 1000), 1000), counted))
+            counted, scale = pc.divide(counted, 1000), 1
+        else:
+            scale = {"unix_us": 1, "unix_ms": 1_000}.get(str(self._mapping.timestamp_format), US)
+        bad |= to_mask(pc.greater(counted, _LAST_SECOND * US // scale))
+        return pc.multiply(null_where(counted, bad), scale).cast(TIMESTAMP)
 
     def _read_period_starts(self, table: RowTable, days: Ints, bad: Mask) -> tuple[Ints, list[Violation]]:
         """Return starts by period: periods count from 1 at local midnight, so a long day has more of them."""

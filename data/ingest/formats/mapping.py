@@ -31,7 +31,7 @@ from data.ingest.formats.mapping_values import (
 from data.ingest.formats.wallclock import TimeFormats
 from data.ingest.schema import DECIMAL_DIGITS_AFTER_POINT, ONE_DIRECTION_CHANNELS
 
-OFFSET_FORMATS = ("iso8601", "unix", "unix_ms")
+OFFSET_FORMATS = ("iso8601", "unix", "unix_ms", "unix_us", "unix_ns")
 # The columns of a table whose columns are days or times: the name of a column, and the cell below it.
 ABOVE, CELL = "$above", "$value"
 # The name of the file, of the member of an archive, or of the sheet that a row stands in.
@@ -79,8 +79,8 @@ class CsvMapping(Declaration):
     plus the length on the wall clock (it differs from `end` only at a clock change). With 1440 minutes a
     date alone names the local day of a value, which has 23, 24 or 25 hours. A `period` counts intervals from
     the timestamp, or from the midnight of the date: from 1, with the label `start` from 0. `year` is that of
-    the first row, if dates have none. `order` is the order of the rows: it decides which of two equal local
-    times came first.
+    the first row, if dates have none. With `date_once` the date stands in the first row of its day alone.
+    `order` is the order of the rows: it decides which of two equal local times came first.
 
     The column `$name` is the name of the file, of the member of an archive or of the sheet, without folder
     and ending, and `$title` the date in a line above the rows. `unit` at the top is that of each value that
@@ -110,6 +110,7 @@ class CsvMapping(Declaration):
     order: Literal["ascending", "descending"] = "ascending"
     midnight_ends_day: bool = False
     year: Annotated[int, Field(ge=1990, le=2099)] | None = None
+    date_once: bool = False
     timestamp_format: TimeShapes | None = None
     date_format: TimeShapes | None = None
     time_format: TimeShapes | None = None
@@ -346,6 +347,10 @@ class CsvMapping(Declaration):
                 TITLE not in [getattr(self.columns, name) for name in Columns.model_fields]
                 or (self.uses_title and self.format == "mapped_csv" and self.across is None),
                 f"{TITLE} is the columns.date of a table with a line for the date above its rows",
+            ),
+            (
+                not self.date_once or (self.columns.date not in (None, ABOVE, NAME, TITLE) and not is_json),
+                "date_once needs columns.date, a column of the table",
             ),
             (
                 self.has_header or not any(isinstance(column, str) for column in self.list_columns()),

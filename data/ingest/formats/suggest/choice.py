@@ -24,7 +24,12 @@ from data.ingest.formats.suggest.amounts import (
     read_numbers,
 )
 from data.ingest.formats.suggest.columns import UNIT, VALUE
-from data.ingest.formats.suggest.directions import guess_channel, resolve_channels, tells_direction
+from data.ingest.formats.suggest.directions import (
+    OBIS_OTHER,
+    guess_channel,
+    resolve_channels,
+    tells_direction,
+)
 from data.ingest.formats.suggest.meaning import POWER, POWER_NAME
 from data.ingest.formats.suggest.sample import Sample
 from data.ingest.formats.sum_guard import Floats
@@ -129,6 +134,7 @@ def _explain_no_energy(name: str, numbers: Floats) -> str | None:
         (_PER_AREA.search(name), "irradiation, or what a plant might yield"),
         (_APPARENT.search(name), "apparent energy"),
         (_MONEY.search(name) and not UNIT.search(name), "its name is not one of energy"),
+        (OBIS_OTHER.search(name), "its code is not one of active energy"),
         (_is_reactive_without_unit(name), "reactive power, or reactive energy without its unit"),
     )
     return next((reason for is_so, reason in reasons if is_so), None)

@@ -32,7 +32,18 @@ _DATES_IN_WORDS = (
 _TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M%p", "%I:%M:%S %p", "%H%M", "%H:%M:%S.%f", "%I:%M:%S.%f %p")
 _TIMES_IN_WORDS = ("%H時%M分", "%H時", "%H시%M분", "%H시", "%H点", "%Hh")
 # Only behind a date: alone they are numbers.
-_MORE_TIMES = ("%H.%M", "%H.%M.%S", "%Hh%M", "%H h %M", *_TIMES_IN_WORDS)
+_MORE_TIMES = (
+    "%I.%M.%S.%f %p",
+    "%I.%M.%S %p",
+    "%I.%M %p",
+    "%H.%M",
+    "%H.%M.%S",
+    "%Hh%M",
+    "%H h %M",
+    *_TIMES_IN_WORDS,
+)
+# As Java and C print a date.
+_OF_PROGRAMS = ("%a %b %d %H:%M:%S %Z %Y", "%a %b %d %H:%M:%S %Y")
 # Words around a time: English, German, French, Spanish, Dutch, Italian, Danish, Norwegian, Swedish, Polish,
 # Portuguese, Czech, Finnish, Chinese, Japanese, Korean.
 _WEEKDAYS = (
@@ -67,6 +78,7 @@ MAX_TEXTS = 2000
 MAX_CHARS = 100
 # Seconds and milliseconds since 1970, in this century; only a column name distinguishes other long numbers.
 EPOCHS = {"unix": re.compile(r"1[0-9]{9}(\.0*)?"), "unix_ms": re.compile(r"1[0-9]{12}(\.0*)?")}
+EPOCHS |= {"unix_us": re.compile(r"1[0-9]{15}"), "unix_ns": re.compile(r"1[0-9]{15}000")}
 # A range of times: the second time is the end of the interval, and is ignored.
 _RANGE = re.compile(
     r"^(.*[0-9M])(\s+(?:to|until|bis|tot|til|till|do|a|à|-|–)\s+)(?:.*[0-9].*)$"
@@ -100,7 +112,7 @@ def _list_candidates(dates: bool) -> tuple[TimeFormat, ...]:
     hours = (f"{date}{join}%H" for date in every for join in (" ", "T"))
     # The keys of nested objects, joined: a day, and below it a time.
     keys = (f"%Y-%m-%d.{clock}" for clock in ("%H:%M", "%H:%M:%S", "%H"))
-    return tuple(map(TimeFormat, (*every, *joined, *hours, *keys)))
+    return tuple(map(TimeFormat, (*every, *joined, *hours, *keys, *_OF_PROGRAMS)))
 
 
 @functools.lru_cache(maxsize=10_000)

@@ -27,7 +27,7 @@ IMPORT = re.compile(
     r"import|\bimp\b|bezug|bezogen|from (the )?grid|deliver|afname|preliev|prelev|soutir|purchas|inflow"
     r"|entrante|[cç]eki[sş]|odb[eě]r|prejet|preuzet|(?<!\w)(\+ ?[AP]|E?[AP] ?\+)(?!\w)|買電"
     r"|(active|kwh) ?\(I\)|\bativa c\b"
-    r"|pob[oó]r|pobran|uttag|k[öo]pt|k[øo]bt|\bgrid\b|netz|[0-9]-[0-9]+:1\.|(?<![0-9])(?<![0-9]\.)1\.[89]\."
+    r"|pob[oó]r|pobran|uttag|k[öo]pt|k[øo]bt|\bgrid\b|grid_(?:cons|usage)|netz|[0-9]-[0-9]+:1\.|(?<![0-9])(?<![0-9]\.)1\.[89]\."
     r"|\bcompra|acquist|\bosto|n[aá]kup|zakup|\bbought|\bbuy|^AI$|正向|into the load|수전|при[её]м|прийн"
     r"|εισαγ|закупен"
     r"|(?<![a-z])del(?![a-z])(?! ?\w)",
@@ -35,7 +35,7 @@ IMPORT = re.compile(
 )
 CONSUMPTION = re.compile(
     r"\bused?\b|consum|consom|zu[zż]y|verbrauch|usage|verbruik|\bloads?\b|demand|kulutus|forbru|f(ö|o)rbruk|tarbi|fogyaszt"
-    r"|t[uü]ketim|spot[rř]eb|suvartoj|patēriņ|potro[sš]n|κατανάλ|使用|用电|사용량"
+    r"|t[uü]ketim|spot[rř]eb|suvarto|patēr|potro[sš]n|κατανάλ|使用|用电|사용량"
     r"|потребл|консум|спожив|צריכ|استهلاك|tiêu thụ|ใช้|notkun|potroš",
     re.I,
 )
@@ -96,10 +96,14 @@ _NEUTRAL_LATIN = re.compile(
     r"val(ue|or|eur|ore|oare)|wert|v[äæa]rd(e|i)|waarde|wart|arvo|hodnot|vrijedn|vrednost|[eé]rt[eé]k|de[gğ]er|reik[sš]m"
     r"|v[äa][äa]rtus|v[eē]rt[iī]b|gildi|bal[ií]o|amount|quantit|menge|m[äa][äa]r[äa]|koli[cč]|ilo[sś][cć]|mennyis|miktar"
     r"|read(ing)?|misur|medi[cdt]|mes(s|ur)|m[äåa]l|meas|pomiar|m[eě][rř]en|m[eé]r[eé]s|mittau|data|dato|total|sum|aktiv|activ"
-    r"|leistung|arbeit|puissance|poten[cz]|mo[cč]\b|effekt|v[ýy]kon|teho|watt|[pn]ul[sz]|avg|averag|mittel|mean|\bP\b"
+    r"|(?<![a-z])act(?![a-z])|leistung|arbeit|puissance|poten[cz]|mo[cč]\b|effekt|v[ýy]kon|teho|watt|[pn]ul[sz]|avg|averag|mittel|mean|\bP\b"
     r"|\b[kM]?VA(rh?|h)?\b|\btime|zeit|\bdat[aeou]m?\b|\bmin(uten?|utes?)?\b|hour|stund|hora|heure|quarter|viertel"
     r"|attiv|czynn|[cč]inn|power|energ|kwh|interval|channel|kanal|meter|z(ä|ae)hl|profil|last(gang)?\b|curva|courbe",
     re.I,
+)
+# Codes of registers that are no active energy of a meter or of one of its phases.
+OBIS_OTHER = re.compile(
+    r"[0-9]-[0-9]+:(?!(?:1|2|21|22|41|42|61|62|16)\.)[0-9]+\.[0-9]|(?<![0-9.:])[3-9]\.(?:8|9|29|5)\.[0-9](?![0-9])"
 )
 _TARIFF = re.compile(r"(?<![0-9.])([1-9]\.[89])\.([0-9])(?![0-9])")
 _HEAT = re.compile(r"(?<![a-z])(heat(?! ?pump)|v?w?(ä|ae|a)rme(?!pump)|warmte(?!pomp)|chaleur|calor)", re.I)
@@ -186,10 +190,21 @@ def resolve_channels(names: Sequence[str], *, are_registers: bool = False) -> li
 
 def _open_unknown(names: Sequence[str], guessed: Sequence[str]) -> list[str]:
     """Leave the channel of a name open that has an unknown word of another script: it may be generation."""
+    has_ways = {"generation", "export"} & {*guessed}
+    pairs = _find_counterparts(names, guessed)
     return [
-        "" if channel == "import" and _has_unknown_word(name) else channel
+        ""
+        if channel == "import"
+        and (_has_unknown_word(name) or (has_ways and name not in pairs and _has_other_word(name)))
+        else channel
         for name, channel in zip(names, guessed, strict=True)
     ]
+
+
+def _has_other_word(name: str) -> bool:
+    """Whether a name has a word beside those that are known: beside generation it may be anything."""
+    rest = _drop_known_words(name)
+    return rest is not None and re.search(r"[^\W\d_]{3,}", rest) is not None
 
 
 def _has_unknown_word(name: str) -> bool:
@@ -300,12 +315,12 @@ def _open_generation(names: Sequence[str], guessed: Sequence[str]) -> list[str]:
 
 
 def _guess_channel(name: str, is_reactive: bool = False) -> str:
-    if not is_reactive and _INTO_GRID.search(name):
-        return "export"
-    if not is_reactive and _OUT_OF_GRID.search(name):
-        return "import"
     if is_reactive:
         return "reactive_export" if _EXPORT.search(name) else "reactive_import"
+    if OBIS_OTHER.search(name):
+        return "other"
+    if _INTO_GRID.search(name) or _OUT_OF_GRID.search(name):
+        return "export" if _INTO_GRID.search(name) else "import"
     if _INSIDE.search(name):
         return "other"
     if _OF_CUSTOMER.search(name):

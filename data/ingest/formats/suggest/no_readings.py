@@ -25,6 +25,11 @@ _OTHER_CALENDAR = re.compile(
     r"|1[34][0-9]{2}([-/.][0-3]?[0-9]){2}(?![0-9])"
     r"|(R|令和|H|平成) ?[0-9]{1,2}[./年][0-9]{1,2}[./月][0-9]{1,2}"
 )
+_PARTS: tuple[set[str], ...] = (
+    *({"year", "month", "day"}, {"year", "doy"}, {"jahr", "monat", "tag"}, {"año", "mes", "día"}),
+    *({"año", "mes", "dia"}, {"ano", "mes", "dia"}, {"ano", "mês", "dia"}, {"année", "mois", "jour"}),
+)
+_WHOLE = re.compile(r"[^;,\t]*[0-9]{1,4}[-./][0-9]{1,2}[-./][0-9]{1,4}[^;,\t]*([;,\t][^;,\t]*)+")
 _MIN_MONTHS = 3
 # So many days from one total to the next one.
 _SPANS = ((300, "years"), (80, "quarters of a year"), (26, "months or bills"), (6, "weeks"))
@@ -36,7 +41,18 @@ _NEXT_STEP = (
 
 def explain_missing_dates(lines: Iterable[Sequence[str]]) -> str:
     """Return why no row of a table has a date, and what to do; `lines` are the fields of each line."""
-    cells = {cell.strip() for line in lines for cell in line}
+    rows = [[cell.strip() for cell in line] for line in lines]
+    cells = {cell for row in rows for cell in row}
+    names = {cell.lower() for cell in cells}
+    if any(map(names.issuperset, _PARTS)):
+        return (
+            "the date stands in several columns, such as year, month and day: join them in a spreadsheet to "
+            "one date, such as 2025-06-01"
+        )
+    if sum(len(row) == 1 and _WHOLE.fullmatch(row[0]) is not None for row in rows) > _MIN_MONTHS:
+        return (
+            "each row stands in quotes as a whole, so it is one field: ask the sender for rows without them"
+        )
     other = next((found.group() for cell in cells if (found := _OTHER_CALENDAR.match(cell))), None)
     if other is not None:
         return (

@@ -55,7 +55,12 @@ from data.ingest.formats.suggest.sample import (
     read_sample,
 )
 from data.ingest.formats.suggest.serials import SerialTimes, write_serials
-from data.ingest.formats.suggest.title_dates import TitledDates, write_title_dates
+from data.ingest.formats.suggest.title_dates import (
+    DatesOnce,
+    TitledDates,
+    write_dates_once,
+    write_title_dates,
+)
 from data.ingest.formats.suggest.years import Yearless, write_years
 from data.ingest.formats.xml_events import find_arrays, iter_xml_leaves
 
@@ -148,8 +153,8 @@ def _suggest_for_table(path: Path, text: str, encoding: str | None, timezone: st
 def _suggest_for_rows(path: Path, text: str, encoding: str | None, timezone: str | None) -> list[str]:
     """Propose for rows whose date may stand above them, lack its year or be a number of spreadsheets."""
     name = _find_name(path)
-    rewritten: NamedDates | TitledDates | Yearless | SerialTimes | None
-    rewritten = write_title_dates(text) or write_name_dates(text, name)
+    rewritten: NamedDates | TitledDates | DatesOnce | Yearless | SerialTimes | None
+    rewritten = write_title_dates(text) or write_name_dates(text, name) or write_dates_once(text)
     try:
         sample = read_sample(path, text if rewritten is None else rewritten.text)
     except MappingError:

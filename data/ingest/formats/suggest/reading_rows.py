@@ -380,8 +380,8 @@ def _read_timestamps(sample: Sample, place: int, form: str) -> tuple[list[str], 
     """Return the same for a column of dates with times, or of starts from which values are counted."""
     texts = pa.array([row[place].strip() for row in sample.rows])
     if form in EPOCHS:
-        scale = US if form == "unix" else US // 1000
-        micros = [int(row[place].split(".")[0]) * scale for row in sample.rows]
+        nanos = 10 ** {"unix": 9, "unix_ms": 6, "unix_us": 3, "unix_ns": 0}[form]
+        micros = [int(row[place].split(".")[0]) * nanos // 1000 for row in sample.rows]
     elif form in OFFSET_FORMATS:
         micros = _read_walls(texts)
     else:
@@ -450,6 +450,13 @@ def _is_descending(sample: Sample, micros: list[int], meter: int | None) -> bool
     return sum(step < 0 for step in steps) > sum(step > 0 for step in steps)
 
 
+def _sort_unordered(times: list[int]) -> list[int]:
+    """Return times that go up and down in order, others as they are."""
+    signs = np.sign(np.diff(np.array(times, dtype=np.int64)))
+    least = min(int((signs > 0).sum()), int((signs < 0).sum()))
+    return sorted(times) if 4 * least > len(times) else times
+
+
 def _guess_rhythm(sample: Sample, micros: list[int], meter: int | None, name: str) -> tuple[int, str, str]:
     """Return (minutes, label, reason) by the steps between the rows of a meter and the start of its days."""
     meters = [row[meter] if meter is not None else "" for row in sample.rows]
@@ -459,7 +466,7 @@ def _guess_rhythm(sample: Sample, micros: list[int], meter: int | None, name: st
     steps = Counter(
         abs(after - before)
         for of_meter in times.values()
-        for before, after in itertools.pairwise(of_meter)
+        for before, after in itertools.pairwise(_sort_unordered(of_meter))
         if after != before
     )
     step = steps.most_common(1)[0][0] if steps else 30 * 60 * US

@@ -1,6 +1,7 @@
-"""Tables in blocks of a day, whose date stands in a line above each block.
+"""Tables in blocks of a day, whose date stands in a line above each block, or in its first row alone.
 
-Here: the date as a last column of the sample, `$title`. Not here: reading it (`mapped_tables`).
+Here: the date in each row of the sample, as a last column `$title` or in its own. Not here: reading it
+(`mapped_tables`).
 """
 
 import re
@@ -52,6 +53,43 @@ def write_title_dates(text: str) -> TitledDates | None:
             _write(lines, rows, delimiter, titles, timed), leads.pop() if len(leads) == 1 else "%*"
         )
     return None
+
+
+@dataclass(frozen=True)
+class DatesOnce:
+    """A text with the date of its day in each row, where the file has it in the first one."""
+
+    text: str
+
+    def write_forms(self, lines: list[str]) -> list[str]:
+        """Return the lines of a proposal with the field for such dates."""
+        place = next((n for n, line in enumerate(lines) if line.startswith("date_format:")), 0)
+        once = "date_once: true  # the date stands in the first row of its day alone"
+        return [*lines[: place + 1], once, *lines[place + 1 :]]
+
+
+def write_dates_once(text: str) -> DatesOnce | None:
+    """Return a text whose dates stand in the first row of their day, with them in each row; else None."""
+    lines = [line for line in text.split("\n") if line.strip()]
+    for delimiter in DELIMITERS:
+        rows = [[cell.strip() for cell in split_fields(line, delimiter)] for line in lines]
+        for place in range(_CELLS_TRIED):
+            own = {n: row[place] for n, row in enumerate(rows) if place < len(row) and is_dated(row[place])}
+            bare = [n for n, row in enumerate(rows) if place < len(row) and not row[place] and _has_time(row)]
+            is_table = own and len(bare) >= max(_MIN_ROWS, len(own)) and min(own) < min(bare)
+            if not is_table or not all(map(_has_time, (rows[n] for n in own))):
+                continue
+            date, written = "", []
+            for n, (line, row) in enumerate(zip(lines, rows, strict=True)):
+                date = own.get(n, date)
+                changed = [*row[:place], date, *row[place + 1 :]]
+                written.append(join_fields(changed, delimiter) if n in bare else line)
+            return DatesOnce("\n".join(written) + "\n")
+    return None
+
+
+def _has_time(row: list[str]) -> bool:
+    return any(":" in cell and find_formats([cell], dates=False) for cell in row[: _CELLS_TRIED + 1])
 
 
 def _read_title(row: list[str]) -> tuple[str, str] | None:
