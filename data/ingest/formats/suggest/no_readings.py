@@ -29,7 +29,7 @@ _PARTS: tuple[set[str], ...] = (
     *({"year", "month", "day"}, {"year", "doy"}, {"jahr", "monat", "tag"}, {"año", "mes", "día"}),
     *({"año", "mes", "dia"}, {"ano", "mes", "dia"}, {"ano", "mês", "dia"}, {"année", "mois", "jour"}),
 )
-_WHOLE = re.compile(r"[^;,\t]*[0-9]{1,4}[-./][0-9]{1,2}[-./][0-9]{1,4}[^;,\t]*([;,\t][^;,\t]*)+")
+_WHOLE = re.compile(r'"[^"]*[0-9]{1,4}[-./][0-9]{1,2}[-./][0-9]{1,4}[^"]*[;,\t][^"]*"')
 _MIN_MONTHS = 3
 # So many days from one total to the next one.
 _SPANS = ((300, "years"), (80, "quarters of a year"), (26, "months or bills"), (6, "weeks"))
@@ -37,6 +37,13 @@ _NEXT_STEP = (
     "A reading belongs to one date, so totals of more than a day are not loaded. Ask the sender for "
     "quarter-hours, hours or days; reads of the dial itself can be declared as cumulative: true"
 )
+
+
+def explain_quotes(lines: Sequence[str]) -> str | None:
+    """Return why lines with a date have no fields, None if they are not in quotes as a whole."""
+    if 2 * sum(_WHOLE.fullmatch(line.strip()) is not None for line in lines) <= len(lines):
+        return None
+    return "each row stands in quotes as a whole, so it is one field: ask the sender for rows without them"
 
 
 def explain_missing_dates(lines: Iterable[Sequence[str]]) -> str:
@@ -48,10 +55,6 @@ def explain_missing_dates(lines: Iterable[Sequence[str]]) -> str:
         return (
             "the date stands in several columns, such as year, month and day: join them in a spreadsheet to "
             "one date, such as 2025-06-01"
-        )
-    if sum(len(row) == 1 and _WHOLE.fullmatch(row[0]) is not None for row in rows) > _MIN_MONTHS:
-        return (
-            "each row stands in quotes as a whole, so it is one field: ask the sender for rows without them"
         )
     other = next((found.group() for cell in cells if (found := _OTHER_CALENDAR.match(cell))), None)
     if other is not None:

@@ -14,7 +14,7 @@ from data.ingest.formats.file_mappings import MappingError
 from data.ingest.formats.mapped_layout import split_fields
 from data.ingest.formats.mapped_numbers import IN_BRACKETS, MINUS, split_unit
 from data.ingest.formats.suggest.date_formats import find_formats, is_dated
-from data.ingest.formats.suggest.no_readings import explain_missing_dates
+from data.ingest.formats.suggest.no_readings import explain_missing_dates, explain_quotes
 from data.ingest.formats.suggest.sections import find_sections
 
 MIN_TITLE_CHARS = 4
@@ -120,7 +120,7 @@ def read_sample(path: Path, text: str) -> Sample:
     first = _find_first_row(table)
     if first is None:
         fields = [split_fields(line, mark) for mark in DELIMITERS for line in lines[:_LINES_TRIED]]
-        raise MappingError(f"{path}: {explain_missing_dates(fields)}")
+        raise MappingError(f"{path}: {explain_quotes(lines) or explain_missing_dates(fields)}")
     start = rows.index(table[first])
     header = rows[start - 1] if start else []
     _check_commas(path, header, table[first:], delimiter)
