@@ -6,6 +6,7 @@ Each total is a plain sum of what the file was made of.
 import datetime
 import json
 import random
+import zipfile
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import yaml
 
 from data.ingest.errors import RefusedFile
 from data.ingest.formats.file_mappings import MappingError
-from data.ingest.proposals import NOT_USABLE
+from data.ingest.proposals import NOT_USABLE, propose_mapping
 from tests.formats.test_outsiders import add_up, channels, draw, lay_out, load, name_times, propose
 from tests.formats.test_unseen_portals import Portal, comma
 
@@ -272,3 +273,30 @@ def test_a_footer_below_a_few_days_hides_no_dates(tmp_path: Path) -> None:
     rows = [f"2025-06-0{day + 1};{';'.join(map(comma, A[24 * day : 24 * day + 24]))}" for day in range(3)]
     text = "\n".join(["Förbrukning;kWh", f"Datum;{names}", *rows, "Summa;" + ";" * 23, ""])
     assert add_up(load(tmp_path, propose(tmp_path, text, "Europe/Stockholm"))) == {"import": sum(A[:72])}
+
+
+def test_members_that_are_named_by_direction_are_registers(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "export.csv", "w") as archive:
+        for name, values in (("bezug", A), ("einspeisung", B)):
+            rows = [f"{s:%d.%m.%Y %H:%M};{comma(values[n])}" for n, (s, _) in enumerate(TIMES)]
+            archive.writestr(f"{name}.csv", "\n".join(["Zeit;kWh", *rows, ""]))
+    proposal = propose_mapping(tmp_path / "export.csv", "Europe/Berlin")
+    assert add_up(load(tmp_path, proposal)) == {"import": sum(A), "export": sum(B)}
+
+
+def test_a_line_above_the_table_may_tell_the_zone(tmp_path: Path) -> None:
+    above = "Note: all times are in UTC\n"
+    assert yaml.safe_load(propose(tmp_path, lay_out({"kWh": A}, above=above)))["timezone"] == "UTC"
+
+
+def test_inverters_of_one_kind_are_not_multiples_of_each_other(tmp_path: Path) -> None:
+    columns = {"WR1 Pac [W]": [v * 1000 for v in A], "WR2 Pac [W]": [v * 500 for v in A]}
+    assert len(yaml.safe_load(propose(tmp_path, lay_out(columns)))["values"]) == 2
+
+
+def test_a_date_above_rows_without_a_header_is_read(tmp_path: Path) -> None:
+    rows = []
+    for day in range(2):
+        rows += [f"0{day + 1}/06/2025", *(f"{h:02}:00;{comma(A[24 * day + h])}" for h in range(24))]
+    document = load(tmp_path, propose(tmp_path, "\n".join([*rows, ""])))
+    assert add_up(document) == {"import": sum(A[:48])}

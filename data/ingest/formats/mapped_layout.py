@@ -122,7 +122,10 @@ def _find_header(path: Path, lines: list[str], mapping: CsvMapping) -> tuple[lis
 def _count_columns(path: Path, lines: list[str], mapping: CsvMapping) -> tuple[list[str], int]:
     """Return (empty names, line) of the first row of a table without a header."""
     skip = mapping.skip_lines
-    first = next((place for place, text in enumerate(lines) if place >= skip and text.strip()), None)
+    # A line with a date alone is the title of rows, and has one field.
+    least = 2 if mapping.uses_title else 1
+    filled = (sum(map(bool, map(str.strip, split_fields(text, mapping.delimiter)))) for text in lines)
+    first = next((place for place, count in enumerate(filled) if place >= skip and count >= least), None)
     if first is None:
         raise refuse(path, None, "FILE-NO-DATA", "the file holds no row")
     names = [""] * len(split_fields(lines[first], mapping.delimiter))

@@ -62,6 +62,7 @@ _PART_OF = re.compile(
     re.I,
 )
 _EXTREME = re.compile(r"(?<![0-9])(?<![0-9] )\b(min|max)(imum)?\b", re.I)
+_NUMBERS = re.compile(r"[0-9]+")
 _YEAR = re.compile(r"(?<![0-9])20[0-9]{2}(?![0-9])")
 # A column with values in fewer than one of so many rows is a total of days beside intervals.
 RARE = 5
@@ -260,7 +261,9 @@ def _choose_sums(sample: Sample, choice: Choice, numbers: dict[int, Floats]) -> 
         channels.setdefault(key, {})[str(place)] = amounts * 10.0**power
     for columns in channels.values():
         for other, first in find_multiples(columns).items():
-            if not UNIT.search(sample.describe(int(other))):
+            one, two = (_NUMBERS.sub("", sample.describe(int(place))) for place in (first, other))
+            # Names that differ by a number are those of devices of one kind.
+            if not UNIT.search(sample.describe(int(other))) and one != two:
                 reason = f"a multiple of {sample.names[int(first)]!r}: its power or its cost"
                 choice.leave_out(int(other), reason)
                 del columns[other]

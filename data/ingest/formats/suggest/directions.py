@@ -43,8 +43,8 @@ CONSUMPTION = re.compile(
 _PART = re.compile(
     r"(?:hoch|nieder|spitzen|schwach|nacht|tag|haupt|neben)?tarif|(?:off|mid|on)[ -]?peak|peak|shoulder"
     r"|valle|punta|llano|\bdag|nacht|nuit|jour|\bday|night|\blow|\bhigh|norma+l|laag|hoog"
-    r"|\b(ht|nt|hc|hp)\b|\b[tfpl][1-6]\b|\b[abc]_(?=total|act|fund)|phase|fase|rate|vazio|fora (?:de )?ponta|ponta|intermedi[aá]ri\w*"
-    r"|cheias?\b|pleine|creuse|[0-9]\.8\.[0-9]|[0-9]-[0-9]:|\be[0-9]+\b|meter"
+    r"|\b(ht|nt|hc|hp)\b|\b[tfpl][1-6]\b|phase|fase|rate|vazio|fora (?:de )?ponta|ponta|intermedi[aá]ri\w*"
+    r"|\b[abc]_(?=total|act|fund)|cheias?\b|pleine|creuse|[0-9]\.8\.[0-9]|[0-9]-[0-9]:|\be[0-9]+\b|meter"
     r"|z(ä|ae)hler|unit|wohnung|controlled load|general"
     r"|^[0-9]{6,}\b|compteur|contador|contatore|licznik|m(å|aa)ler|m(ä|ae)tar",
     re.I,

@@ -78,8 +78,10 @@ def _list_times(text: str) -> set[str]:
     """Return the lines up to their last date: a time may stand in several fields."""
     found = set()
     for line in text.split("\n")[:_LINES_TRIED]:
-        cells = max((split_fields(line, delimiter) for delimiter in DELIMITERS), key=len)
-        dated = [place for place, cell in enumerate(cells[:6]) if is_dated(cell)]
+        for cells in (split_fields(line, delimiter) for delimiter in DELIMITERS):
+            dated = [place for place, cell in enumerate(cells[:6]) if is_dated(cell)]
+            if dated:
+                break
         if dated:
             found.add(
                 " ".join(cells[: dated[-1] + 2] if dated[-1] + 2 < len(cells) else cells[: dated[-1] + 1])

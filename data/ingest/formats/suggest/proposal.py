@@ -68,6 +68,10 @@ from data.ingest.formats.xml_events import find_arrays, iter_xml_leaves
 SAMPLE_BYTES = 1 << 20
 # A line of a mapping with a column by its name.
 _NAMES_COLUMN = re.compile(r'[- ]*[a-z_]+: "')
+# A line that speaks of the times of the rows, and not of that of the export.
+_OF_TIMES = re.compile(
+    r"times\b|timestamps|time ?zone|zeiten|zeitzone|zeitstempel|horas en|heures en|tijden|orari", re.I
+)
 # What a mapping of JSON does not have.
 _OF_TEXT = ("delimiter:", "encoding:", "has_header:", "skip_lines:", "ignore_rows:")
 _XML = re.compile(r"<(\?xml|[A-Za-z_])")
@@ -269,8 +273,12 @@ def _write_zone_of_column(sample: Sample, place: int, zone: str | None) -> str:
         sign = "-" if offset[1] == "+" else "+"
         zone = f"Etc/GMT{sign}{offset[2]}" if offset[2] != "0" else "UTC"
         return f'timezone: "{zone}"  # {CHECK}: by the name of the column'
-    says_utc = re.search(r"(?<![a-z])UTC(?![a-z])(?! ?[+-])", name, re.I)
-    return 'timezone: "UTC"  # by the name of the column' if says_utc else _write_zone(zone)
+    says_utc = re.compile(r"(?<![a-z])UTC(?![a-z])(?! ?[+-])", re.I)
+    if says_utc.search(name):
+        return 'timezone: "UTC"  # by the name of the column'
+    if any(says_utc.search(cell) and _OF_TIMES.search(cell) for cell in sample.above):
+        return f'timezone: "UTC"  # {CHECK}: by a line above the table'
+    return _write_zone(zone)
 
 
 def read_head(path: Path, form: TextForm) -> str:

@@ -26,6 +26,8 @@ class TitledDates:
 
     def write_forms(self, lines: list[str]) -> list[str]:
         """Return the lines of a proposal with the format of the whole title."""
+        # Without a header the column has a position in the sample, and none in the file.
+        lines = [re.sub(r"^  date: [0-9]+$", f'  date: "{TITLE}"', line) for line in lines]
         return [
             line.replace('date_format: "', f'date_format: "{self.lead}', 1)
             + "  # the date stands in a line above each block"
