@@ -55,10 +55,42 @@ _COUNTER = parse_mapping(
     },
     "counter",
 )
+# Blocks below their date, and days whose first row alone has one.
+_HOURS = {
+    "format": "mapped_csv",
+    "timezone": "Europe/Paris",
+    "interval_minutes": 60,
+    "label": "start",
+    "date_format": "%Y-%m-%d",
+    "time_format": "%H:%M",
+    "identifier": "M1",
+    "values": [{"column": "kWh", "channel": "import", "unit": "kWh"}],
+}
+_TITLES = parse_mapping(_HOURS | {"columns": {"date": "$title", "time": "time"}}, "titles")
+_ONCE = parse_mapping(_HOURS | {"columns": {"date": "day", "time": "time"}, "date_once": True}, "once")
+# Several arrays of a document.
+_ARRAYS = parse_mapping(
+    {
+        "format": "mapped_json",
+        "rows": ["$.in[*]", "$.out[*]"],
+        "timezone": "Europe/Paris",
+        "interval_minutes": 60,
+        "label": "start",
+        "timestamp_format": "%Y-%m-%d %H:%M",
+        "identifier": "M1",
+        "columns": {"timestamp": "at", "register": "$rows"},
+        "values": [{"column": "kWh", "unit": "kWh"}],
+        "channels": {"$.in[*]": "import", "$.out[*]": "export"},
+    },
+    "arrays",
+)
 _KINDS = (
     *((name, declare_example(name)) for name in FORMATS),
     ("mapped_csv", _ACROSS),
     ("mapped_csv", _COUNTER),
+    ("mapped_csv", _TITLES),
+    ("mapped_csv", _ONCE),
+    ("mapped_json", _ARRAYS),
 )
 _FILE = Path(tempfile.gettempdir()) / f"fuzz-{id(atheris):x}"
 
@@ -91,7 +123,11 @@ def write_seeds(folder: Path) -> None:
         "Total,276,68",
     ]
     reads = ["time,kWh", *(f"2024-03-30 {hour:02}:00,{hour % 4 + 0.25}" for hour in hours)]
-    for number, lines in enumerate((table, reads), len(FORMATS)):
+    titles = ["2024-03-30", "time,kWh", *(f"{hour:02}:00,{hour}" for hour in hours), "2024-03-31", "00:00,1"]
+    once = ["day,time,kWh", *(f"{'2024-03-30' if hour == 0 else ''},{hour:02}:00,1" for hour in hours)]
+    rows = ",".join(f'{{"at":"2024-03-30 {hour:02}:00","kWh":{hour}}}' for hour in hours)
+    arrays = [f'{{"in":[{rows}],"out":[{rows}]}}']
+    for number, lines in enumerate((table, reads, titles, once, arrays), len(FORMATS)):
         (folder / str(number)).write_bytes(bytes([number]) + "\n".join([*lines, ""]).encode())
 
 
