@@ -94,6 +94,42 @@ PORTALS = {
         lambda n, s, e: f"{s:%d/%m/%Y %H:%M};{comma(A[n])};{comma(B[n])}",
         {"import": sum(A)},
     ),
+    "power in Cyrillic": Portal(
+        "Europe/Chisinau",
+        "Дата;A+ (кВт);A- (кВт);R+ (квар)",
+        lambda n, s, e: f"{s:%d.%m.%Y %H:%M};{comma(A[n] * 4)};{comma(B[n] * 4)};0,1",
+        {"import": sum(A), "export": sum(B)},
+    ),
+    "Ukraine": Portal(
+        "Europe/Kyiv",
+        "Дата;Активна енергія споживання, кВт·год;Активна енергія віддача, кВт·год",
+        lambda n, s, e: f"{s:%d.%m.%Y %H:%M};{comma(A[n])};{comma(B[n])}",
+        {"import": sum(A), "export": sum(B)},
+    ),
+    "Serbia": Portal(
+        "Europe/Belgrade",
+        "Datum i vreme;Preuzeta energija (kWh);Predata energija (kWh)",
+        lambda n, s, e: f"{s:%d.%m.%Y. %H:%M};{comma(A[n])};{comma(B[n])}",
+        {"import": sum(A), "export": sum(B)},
+    ),
+    "Indonesia": Portal(
+        "Asia/Jakarta",
+        "Tanggal,Pemakaian (kWh),Ekspor (kWh)",
+        lambda n, s, e: f"{s:%d/%m/%Y %H:%M},{A[n]},{B[n]}",
+        {"import": sum(A), "export": sum(B)},
+    ),
+    "delivered and received between reads": Portal(
+        "America/Toronto",
+        "timestamp,kWh del int,kWh rec int,kVARh del int,kW sd del-rec",
+        lambda n, s, e: f"{s:%Y-%m-%d %H:%M:%S},{A[n]},{B[n]},0.1,{(A[n] - B[n]) * 4}",
+        {"import": sum(A), "export": sum(B), "reactive_import": Decimal("0.1") * COUNT},
+    ),
+    "pulses of a kilowatt-hour": Portal(
+        "Europe/Vienna",
+        "Zeit;Impulse (1000 imp/kWh)",
+        lambda n, s, e: f"{s:%d.%m.%Y %H:%M};{A[n] * 1000:.0f}",
+        {"import": sum(A)},
+    ),
     "nanoseconds": Portal(
         "Europe/Berlin",
         "time,import_wh",
@@ -300,3 +336,20 @@ def test_a_date_above_rows_without_a_header_is_read(tmp_path: Path) -> None:
         rows += [f"0{day + 1}/06/2025", *(f"{h:02}:00;{comma(A[24 * day + h])}" for h in range(24))]
     document = load(tmp_path, propose(tmp_path, "\n".join([*rows, ""])))
     assert add_up(document) == {"import": sum(A[:48])}
+
+
+def test_the_ratio_of_transformers_above_the_table_is_asked_for(tmp_path: Path) -> None:
+    content = yaml.safe_load(propose(tmp_path, lay_out({"Bezug kWh": A}, above="Wandlerfaktor;40\n")))
+    assert content["values"][0]["factor"] is None
+
+
+def test_objects_beside_the_one_that_is_read_are_named(tmp_path: Path) -> None:
+    values = {str(int(s.timestamp() * 1000)): str(A[n]) for n, (s, _) in enumerate(TIMES)}
+    proposal = propose(tmp_path, json.dumps({"import_kwh": values, "export_kwh": values}))
+    assert "# not read: the rows at $.export_kwh" in proposal
+
+
+def test_totals_of_weeks_are_no_months(tmp_path: Path) -> None:
+    rows = "".join(f"{week}/2025;{week}\n" for week in range(1, 30))
+    with pytest.raises(MappingError, match="totals of weeks"):
+        propose(tmp_path, f"Viikko;Kulutus kWh\n{rows}")

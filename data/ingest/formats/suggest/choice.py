@@ -74,6 +74,7 @@ _PER_AREA = re.compile(
     r"[kM]?Wh? ?(/|per) ?(m2|m²|㎡|kWp?)|irradi|insolation|einstrahl|theor[ei]ti|specific", re.I
 )
 _APPARENT = re.compile(r"(?<![a-z])[kM]?VAh(?![a-z])|apparent|scheinarbeit|aparente|apparente", re.I)
+_PULSES = re.compile(r"puls|imp\b|impuls|imp/", re.I)
 _MONEY_SIGN = re.compile(r"[$€£¥]")
 _COMMUNITY = re.compile(r"restnetz|restbezug|eigendeckung|gemeinschaft|communaut|comunit", re.I)
 _MONEY = re.compile(
@@ -131,7 +132,10 @@ def _explain_no_energy(name: str, numbers: Floats) -> str | None:
     reasons: tuple[tuple[object, str], ...] = (
         (_counts_rows(name, numbers), "the number of the row"),
         (_SHARE.search(name), "a share is no energy of the meter"),
-        (_PER_UNIT.search(name) or _MONEY_SIGN.search(name), "a price or an amount of money"),
+        (
+            (_PER_UNIT.search(name) and not _PULSES.search(name)) or _MONEY_SIGN.search(name),
+            "a price or an amount of money",
+        ),
         (_PER_AREA.search(name), "irradiation, or what a plant might yield"),
         (_APPARENT.search(name), "apparent energy"),
         (_MONEY.search(name) and not UNIT.search(name), "its name is not one of energy"),

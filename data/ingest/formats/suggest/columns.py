@@ -48,7 +48,7 @@ _DECIMAL = re.compile(r"[+-]?[0-9]*[.,][0-9]+")
 # So many names that change with each row are no names.
 MIN_CHANGES = 4
 VALUE = re.compile(
-    r"k?m?wh|kvarh|\barbeit\b|wirkarbeit|\bm3\b|consum|consom|import|export|deliver|receiv|usage|value|energ|bezug|einspeis|generat"
+    r"k?m?wh|kvarh|pemakaian|ekspor\b|\bimpor\b|\barbeit\b|wirkarbeit|\bm3\b|consum|consom|import|export|deliver|receiv|usage|value|energ|bezug|einspeis|generat"
     r"|verbrauch|menge|mængde|förbrukning|forbru[gk]|gera[cç]ão|määrä|quantity|volume|inflow|outflow|inje[cçt]|inyec|opwek"
     r"|afname|invoed|productie|\bstand(?!ard|ing)|verbruik|levering|lieferung|abgabe|erzeug|produ(?:[ck]tion|kcj|zione|cci[oó]n|ção)"
     r"|\bcompra|\bventa|\bvenda|acquist|\bbought\b|\bsold\b|immess|prelie|prelev|immission|cedut|soutir|excedent|vertid|købt|køb\b|salg|köpt|såld|uttag|inmatning|pobór|pobran|oddan|wprowadz|zuży|wytw"

@@ -19,6 +19,8 @@ _SHORT_DATES = ("%d-%m-%y", "%y-%m-%d", "%y/%m/%d", "%y.%m.%d")
 _DATES_IN_WORDS = (
     *("%d/%b/%Y", "%b %d %Y", "%d %b %y", "%a %d %b %Y"),
     *(
+        "%d.%m.%Y.",
+        "%d. %m. %Y.",
         "%d. %b %Y",
         "%d.%b.%Y",
         "%d de %B de %Y",

@@ -12,7 +12,7 @@ from data.ingest.schema import KWH_PER_UNIT_POWER_OF_TEN
 
 _EXPORT = re.compile(
     r"export|receiv|einspeis|eingespeis|ins netz|invoed|abgabe|vertid|feed|inje[cçt]|inyec|return|surplus"
-    r"|salient|върнат|отдаден|изнес"
+    r"|kwh rec\b|salient|върнат|отдаден|изнес"
     r"|terug|outflow|\bventa|\bvenda|\bvendit|\bmyyn|prodej|\bsold\b|\bsell"
     r"|veri[sş]|bet[aá]pl[aá]l|(?<!\w)(-[AP]|E?[AP] ?-)(?!\w)|売電|(active|kwh) ?\(E\)"
     r"|excedent|vendu|cedut|immess|immissione|inmatning|s[åa]ld\b|\bsalg|solgt|oddan|wprowadz|sprzed|(^|_)as(_|$)|#b[0-9]$"
@@ -20,7 +20,7 @@ _EXPORT = re.compile(
     # What the grid receives, and what returns: the end of a name, or a part between signs.
     r"|(?<![a-z])rec(?![a-z])(?! ?\w)|(?<![a-z])ret(?![a-z])|out of the load"
     r"|[0-9]-[0-9]+:2\.|(?<![0-9])(?<![0-9]\.)2\.[89]\."
-    r"|visszat[aá]pl|predan|isporu[cč]|atiduot|nodot[aā]|έγχυ|εγχ[εέύ]|отдач|отдан|віддан|역송|הזרמה",
+    r"|visszat[aá]pl|preda[nt]|isporu[cč]|atiduot|nodot[aā]|έγχυ|εγχ[εέύ]|отдач|отдан|відда[нч]|ekspor|역송|הזרמה",
     re.I,
 )
 IMPORT = re.compile(
@@ -29,12 +29,12 @@ IMPORT = re.compile(
     r"|(active|kwh) ?\(I\)|\bativa c\b"
     r"|pob[oó]r|pobran|uttag|k[öo]pt|k[øo]bt|\bgrid\b|grid_(?:cons|usage)|netz|[0-9]-[0-9]+:1\.|(?<![0-9])(?<![0-9]\.)1\.[89]\."
     r"|\bcompra|acquist|\bosto|n[aá]kup|zakup|\bbought|\bbuy|^AI$|正向|into the load|수전|при[её]м|прийн"
-    r"|εισαγ|закупен"
+    r"|εισαγ|закупен|\bimpor\b|kwh del\b"
     r"|(?<![a-z])del(?![a-z])(?! ?\w)",
     re.I,
 )
 CONSUMPTION = re.compile(
-    r"\bused?\b|consum|consom|zu[zż]y|verbrauch|usage|verbruik|\bloads?\b|demand|kulutus|forbru|f(ö|o)rbruk|tarbi|fogyaszt"
+    r"\bused?\b|pemakaian|consum|consom|zu[zż]y|verbrauch|usage|verbruik|\bloads?\b|demand|kulutus|forbru|f(ö|o)rbruk|tarbi|fogyaszt"
     r"|t[uü]ketim|spot[rř]eb|suvarto|patēr|potro[sš]n|κατανάλ|使用|用电|사용량"
     r"|потребл|консум|спожив|צריכ|استهلاك|tiêu thụ|ใช้|notkun|potroš",
     re.I,

@@ -249,7 +249,8 @@ def _find_members(keys: Iterable[str]) -> _Found | None:
     if count < MIN_PLACES or (None in names and len(names) > 1):
         return None
     columns: list[str | int] = [KEY, *(name or CELL for name in names)]
-    return f"{to_path(base)}.*", columns, [], []
+    others = [f"{one}.*" for one in counts if one != base and 2 * counts[one] >= count]
+    return f"{to_path(base)}.*", columns, [], others
 
 
 def _list_inside(values: Iterable[str], row: str) -> list[str]:

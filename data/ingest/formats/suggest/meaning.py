@@ -7,6 +7,7 @@ import itertools
 import json
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 
 import numpy as np
 
@@ -79,6 +80,7 @@ _SCALE = re.compile(
     re.I,
 )
 _PULSES = re.compile(r"pul[sz]|impuls", re.I)
+_PULSES_PER = re.compile(r"([1-9][0-9]{0,5}) ?(?:im)?p\w*\.? ?(?:/|per|por|pro|par) ?kWh", re.I)
 _PER_PULSE = re.compile(r"([kM]?Wh) ?(?:/|per|por|pro|par) ?(?:im)?pul[sz]", re.I)
 # A single W may be a street.
 _UNIT_IN_TITLE = re.compile(r"(?<![a-z])(kWh|MWh|Wh|kW)(?![a-z])", re.I)
@@ -121,8 +123,13 @@ def write_meaning(
     return lines + _write_unit(sample, places, power, is_dial=dial is not None)
 
 
-def _write_pulses(sample: Sample) -> list[str]:
-    """Write the energy of one pulse, if the lines above state it, else leave it open."""
+def _write_pulses(sample: Sample, name: str) -> list[str]:
+    """Write the energy of one pulse, if the name or the lines above state it, else leave it open."""
+    per = _PULSES_PER.search(name)
+    # A tenth or a thousandth has an end as a decimal.
+    if per and not 10**9 % int(per[1]):
+        factor = format(Decimal(1) / int(per[1]), "f")
+        return [f"unit: kWh  # {CHECK}", f"factor: {factor}  # {CHECK}: {per.group()}"]
     for label, cell in itertools.pairwise(sample.above):
         number = cell.replace(",", ".")
         if (match := _PER_PULSE.search(label)) and re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,9})?", number):
@@ -143,8 +150,8 @@ def _write_unit(sample: Sample, places: Sequence[int], power: str | None, *, is_
         POWER.fullmatch(power) if power else PER_HOUR.search(name) or UNIT.search(name) or POWER.search(name)
     )
     other = None if stated else OTHER_UNIT.search(name)
-    if stated is None and _PULSES.search(name):
-        return _write_pulses(sample)
+    if _PULSES.search(name) and (stated is None or _PULSES_PER.search(name)):
+        return _write_pulses(sample, name)
     if other is not None and other.group().lower() in MULTIPLES:
         unit, factor = MULTIPLES[other.group().lower()]
         return [f"unit: {unit}", f"factor: {factor}  # {CHECK}: the column states {other.group()}"]
@@ -176,6 +183,13 @@ def _write_unstated_unit(sample: Sample, places: Sequence[int], name: str, *, is
 
 def write_ratio(sample: Sample) -> list[str]:
     """Leave the factor of the values open where a column has the ratio of transformers."""
+    for label, cell in itertools.pairwise(sample.above):
+        number = re.fullmatch(r"([0-9]{1,5})([.,]0+)?(?: ?/ ?[0-9])?", cell)
+        if _MULTIPLIER.search(label) and number and int(number[1]) > 1:
+            return [
+                f"factor:  # above the table {label!r} is {cell}: write it if the values are not multiplied, "
+                "else 1"
+            ]
     for n in range(len(sample.names)):
         texts = set(sample.take_values(n)) if _MULTIPLIER.search(sample.names[n]) else set()
         known = {text for text in texts if re.fullmatch(r"[0-9]{1,5}([.,][0-9]+)?", text)}

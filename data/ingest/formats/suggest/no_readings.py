@@ -30,6 +30,9 @@ _PARTS: tuple[set[str], ...] = (
     *({"año", "mes", "dia"}, {"ano", "mes", "dia"}, {"ano", "mês", "dia"}, {"année", "mois", "jour"}),
 )
 _WHOLE = re.compile(r'"[^"]*[0-9]{1,4}[-./][0-9]{1,2}[-./][0-9]{1,4}[^"]*[;,\t][^"]*"')
+_WEEK = re.compile(
+    r"(?:(?:w|kw|week|woche|semaine|semana|viikko|vecka|uke|uge) ?)?(1[3-9]|[2-5][0-9])[/-]20[0-9]{2}", re.I
+)
 _MIN_MONTHS = 3
 # So many days from one total to the next one.
 _SPANS = ((300, "years"), (80, "quarters of a year"), (26, "months or bills"), (6, "weeks"))
@@ -62,6 +65,8 @@ def explain_missing_dates(lines: Iterable[Sequence[str]]) -> str:
             f"the dates are of another calendar, see {other!r}: ask the sender for years such as 2025, or "
             "change the dates in a spreadsheet"
         )
+    if sum(_WEEK.fullmatch(cell) is not None for cell in cells) >= _MIN_MONTHS:
+        return f"the file names weeks instead of days, so its values are totals of weeks. {_NEXT_STEP}"
     if sum(map(_is_month, cells)) >= _MIN_MONTHS:
         return f"the file names months instead of days, so its values are totals of months. {_NEXT_STEP}"
     return (

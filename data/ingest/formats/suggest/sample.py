@@ -40,6 +40,24 @@ NO_VALUES = (
 )
 # Between the words of gridConsumptionPower, and not in kWh.
 _CAMEL = re.compile(r"(?<=[a-z]{2})(?=[A-Z][a-z]{2})")
+_LATIN = {"": "", "к": "k", "м": "M"}
+# Kilowatts and kilowatt-hours in Cyrillic, Chinese and Hebrew; the longer ones first.
+_UNITS_OF_SCRIPTS = tuple(
+    (re.compile(pattern, re.I), latin)
+    for pattern, latin in (
+        (
+            r"(?<![^\W\d_])([км]?)Вт[ ·⋅.*×-]*(ч|г|год|час)(?![^\W\d_])",
+            lambda found: f"{_LATIN[found[1].lower()]}Wh",
+        ),
+        (r"(?<![^\W\d_])([км]?)Вт(?![^\W\d_])", lambda found: f"{_LATIN[found[1].lower()]}W"),
+        (r"(?<![^\W\d_])([км]?)вар[ ·⋅.*×-]*(ч|г|год|час)(?![^\W\d_])", lambda found: "kvarh"),
+        (r"(?<![^\W\d_])([км]?)вар(?![^\W\d_])", lambda found: "kvar"),
+        (r"千瓦[·]?[时時]", lambda _: "kWh"),
+        (r"兆瓦[·]?[时時]", lambda _: "MWh"),
+        (r"千瓦", lambda _: "kW"),
+        (r"קוט\"?ש|קוט״ש", lambda _: "kWh"),
+    )
+)
 INDIAN_GROUPS = re.compile(r"[+-]?[0-9]{1,2}(,[0-9]{2})+,[0-9]{3}(\.[0-9]*)?")
 # Numbers that stand for a missing value, and words that stand in the place of a few numbers.
 _NO_NUMBER = re.compile(r"-9{3,}([.,][09]*)?")
@@ -84,7 +102,7 @@ class Sample:
         """Return the name of a column, below that of its group."""
         group = self.groups[place] if self.groups else ""
         name = _CAMEL.sub(" ", self.names[place])
-        return " ".join(filter(None, (group, name, self.units.get(place))))
+        return write_units(" ".join(filter(None, (group, name, self.units.get(place)))))
 
     def take_texts(self, place: int) -> list[str]:
         """Return the texts of a column that are not empty."""
@@ -103,6 +121,13 @@ class Sample:
         plain = re.sub(f"^[{MINUS}]", "-", text.strip())
         plain = plain.replace(self.thousands, "") if self.thousands else plain
         return plain.replace(",", ".") if self.decimal == "," else plain
+
+
+def write_units(text: str) -> str:
+    """Return a text with the units of other scripts in Latin letters."""
+    for unit, latin in _UNITS_OF_SCRIPTS:
+        text = unit.sub(latin, text)
+    return text
 
 
 def read_sample(path: Path, text: str) -> Sample:
