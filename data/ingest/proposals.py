@@ -208,7 +208,9 @@ def _find_total_meters(channels: list[dict[str, Any]]) -> list[str]:
         faults += [
             f"the meter {meter!r} has the total of all others: name it in ignore_rows, or declare its channel"
             for meter, total in totals.items()
-            if len(totals) > 2 and total and 2 * total == whole
+            if total
+            and 2 * total == whole
+            and (len(totals) > 2 or (len(totals) == 2 and _TOTAL_LINE.search(meter)))
         ]
     return faults
 

@@ -46,9 +46,13 @@ SPREADS_OF_USE = (0.2, 3.0)
 # What a dial shows that stands still: the same number of so many digits, so many times.
 MIN_SAME, DIGITS_OF_SAME = 24, 6
 
+# A dial that turns back when the sun shines: small moves on a large number, that go on in one direction.
+MIN_MOVES, MOST_MOVE, MOST_RANGE, MOST_TURNS = 48, 0.005, 0.05, 0.2
+
 _OF_RUN = ("rows", "rises", "squares", "largest", "start", "start_us", "line")
 _FIELDS = (
     *("line", "last", "last_us", "falls", "resets", "rises", "rise_sum", "rise_squares", "rise_largest"),
+    *("first_us", "most", "most_inverse", "moves", "largest_move", "turns", "sign"),
     *(f"run_{name}" for name in _OF_RUN),
 )
 
@@ -117,6 +121,13 @@ class DialGuard:
         whole = _Runs(never_fell, *(state[f"run_{name}"][never_fell] for name in _OF_RUN))
         self._judge(whole, state["last"][never_fell], state["last_us"][never_fell], is_whole=True)
         self._judge_still(whole, state["last"][never_fell], state["last_us"][never_fell])
+        for place in np.flatnonzero(self._find_turning()):
+            least, most = 1 / state["most_inverse"][place], state["most"][place]
+            reason = (
+                f"the values go up and down by little between {least:.10g} and {most:.10g}, as of a dial "
+                "that turns back"
+            )
+            self._found.setdefault(int(place), DialFinding(int(state["line"][place]), reason))
         meters = {identifier for (identifier, _), place in self._places.items() if place in self._found}
         for one, at in self._places.items():
             # A dial that stands still, beside the other dials of its meter.
@@ -124,6 +135,36 @@ class DialGuard:
                 reason = "the values never fall, beside reads of a dial of the same meter"
                 self._found.setdefault(at, DialFinding(int(state["line"][at]), reason))
         return {one: self._found[place] for one, place in self._places.items() if place in self._found}
+
+    def _find_turning(self) -> npt.NDArray[np.bool_]:
+        """Find the registers of dials that turn back: energy moves by more, or turns with each step."""
+        state = self._state
+        least = 1 / np.maximum(state["most_inverse"], 1e-300)
+        return np.asarray(
+            (state["falls"] > 0)
+            & (state["moves"] >= MIN_MOVES)
+            & (state["last_us"] - state["first_us"] >= DAY_US)
+            & (state["largest_move"] <= MOST_MOVE * least)
+            & (state["most"] - least <= MOST_RANGE * least)
+            & (state["turns"] <= MOST_TURNS * state["moves"])
+        )
+
+    def _follow_moves(self, at: Ints, values: Floats, steps: Floats) -> None:
+        """Follow the least and the largest value of each register, and how often its moves turn."""
+        state = self._state
+        np.maximum.at(state["most"], at, values)
+        np.maximum.at(state["most_inverse"], at, 1 / values)
+        moved = np.flatnonzero(steps)
+        if not len(moved):
+            return
+        at, sign, size = at[moved], np.sign(steps[moved]), np.abs(steps[moved])
+        is_new = np.append(True, at[1:] != at[:-1])
+        before = np.where(is_new, state["sign"][at], np.append(0.0, sign[:-1]))
+        np.add.at(state["moves"], at, 1)
+        np.add.at(state["turns"], at, before * sign < 0)
+        np.maximum.at(state["largest_move"], at, size)
+        is_last = np.append(at[1:] != at[:-1], True)
+        state["sign"][at[is_last]] = sign[is_last]
 
     def _grow(self, count: int) -> None:
         missing = count - len(self._state["last"])
@@ -144,6 +185,8 @@ class DialGuard:
         steps = np.where(is_first, 0.0, values - before)
         falls, rises = steps < 0, steps > 0
         state["line"][at[is_first]] = lines[is_first]
+        state["first_us"][at[is_first]] = start_us[is_first]
+        self._follow_moves(at, values, steps)
         counted: dict[str, npt.NDArray[Any]] = {
             "falls": falls,
             "resets": falls & (values <= RESET_SHARE * before),

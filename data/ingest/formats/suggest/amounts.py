@@ -69,11 +69,24 @@ def find_dial(name: str, numbers: Floats, micros: Sequence[int]) -> Dial | None:
     known = numbers[~np.isnan(numbers)]
     if len(known) < MIN_DIAL_ROWS:
         return None
+    if has_missing_zeros(known):
+        return _find_dial(DIAL_NAME.search(name) is not None, known[known > 0])
     counter = find_counter(numbers, micros)
     if counter is not None:
         hours = counter.hours if counter.is_end is not None and counter.hours <= DAY_HOURS else None
         return Dial(is_certain=True, is_reset=True, every_hours=hours, is_end=bool(counter.is_end))
     return _find_dial(DIAL_NAME.search(name) is not None, known)
+
+
+def has_missing_zeros(known: Floats) -> bool:
+    """Whether zeros stand between reads of a dial that go on behind them: the reads are missing there."""
+    others = known[known > 0]
+    zeros = len(known) - len(others)
+    is_few = 0 < zeros <= MAX_FALLS_SHARE * len(known) and len(others) >= MIN_DIAL_ROWS
+    steps = np.diff(others) if is_few else np.zeros(0)
+    # Rows may have the newest first.
+    goes_on = is_few and bool((steps >= 0).all() or (steps <= 0).all())
+    return goes_on and bool(others.min() >= MIN_SIZE_IN_STEPS * float(np.median(np.abs(steps))))
 
 
 def _find_dial(is_named: bool, known: Floats) -> Dial | None:

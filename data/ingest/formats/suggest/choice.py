@@ -4,6 +4,7 @@ Here: columns that count the same thing twice, and shares. Not here: what a colu
 """
 
 import datetime
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -62,6 +63,7 @@ _PART_OF = re.compile(
     re.I,
 )
 _EXTREME = re.compile(r"(?<![0-9])(?<![0-9] )\b(min|max)(imum)?\b", re.I)
+_MOST_COLUMNS = 12
 _NUMBERS = re.compile(r"[0-9]+")
 _YEAR = re.compile(r"(?<![0-9])20[0-9]{2}(?![0-9])")
 # A column with values in fewer than one of so many rows is a total of days beside intervals.
@@ -124,6 +126,7 @@ def choose_values(
     _choose_dials(sample, choice, numbers, times)
     _choose_rhythm(choice, numbers, times)
     _choose_sums(sample, choice, numbers)
+    _choose_differences(choice, numbers)
     return choice
 
 
@@ -275,6 +278,18 @@ def _choose_sums(sample: Sample, choice: Choice, numbers: dict[int, Floats]) -> 
             name = sample.names[int(whole)] or f"column {int(whole) + 1}"
             choice.leave_out(int(part), f"contained in {name!r}")
             choice.dials.pop(int(part), None)
+
+
+def _choose_differences(choice: Choice, numbers: dict[int, Floats]) -> None:
+    """Leave out a column below zero that is the difference of two others: what is net."""
+    nets = [place for place in choice.kept if (np.nan_to_num(numbers[place]) < 0).any()]
+    for net in nets if len(choice.kept) <= _MOST_COLUMNS else []:
+        others = [place for place in choice.kept if place != net]
+        if any(
+            np.allclose(np.nan_to_num(numbers[one] - numbers[two] - numbers[net]), 0, atol=0.0011)
+            for one, two in itertools.permutations(others, 2)
+        ):
+            choice.leave_out(net, "the difference of two others")
 
 
 def _subtract_reads(reads: Floats) -> Floats:

@@ -10,8 +10,8 @@ from data.ingest.formats.mapped_numbers import are_grouped, stand_between_thousa
 from data.ingest.formats.suggest.amounts import find_decimals
 from data.ingest.formats.suggest.columns import OTHER_MEDIUM, UNIT, VALUE
 from data.ingest.formats.suggest.meaning import CHECK, POWER
-from data.ingest.formats.suggest.reading_rows import NET
 from data.ingest.formats.suggest.sample import Sample
+from data.ingest.formats.suggest.value_columns import NET
 
 _BRITISH = (
     "Europe/London",

@@ -1,26 +1,20 @@
 """Tables with a row for each reading: times, the length and label of intervals, and the columns of values."""
 
-import itertools
 import json
 import re
-from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from data.ingest.formats.columns import UNITS, parse_instants
+from data.ingest.formats.columns import UNITS
 from data.ingest.formats.file_mappings import MappingError
 from data.ingest.formats.mapping import OFFSET_FORMATS, carries_offset
 from data.ingest.formats.names import may_be_kept
-from data.ingest.formats.suggest.amounts import read_numbers
-from data.ingest.formats.suggest.choice import OF_DAY, Choice, choose_values, explain_others
-from data.ingest.formats.suggest.clock import END, find_clock
+from data.ingest.formats.suggest.amounts import has_missing_zeros, read_numbers
+from data.ingest.formats.suggest.choice import Choice, choose_values, explain_others
 from data.ingest.formats.suggest.columns import (
-    OTHER_MEDIUM,
     UNIT,
-    VALUE,
     find_medium_column,
     find_quality_column,
     find_register_column,
@@ -28,10 +22,9 @@ from data.ingest.formats.suggest.columns import (
     note_foreign_units,
     repeats_times,
 )
-from data.ingest.formats.suggest.date_formats import EPOCHS, cut_time, find_formats
+from data.ingest.formats.suggest.date_formats import cut_time, find_formats
 from data.ingest.formats.suggest.directions import (
     NO_ELECTRICITY,
-    is_unknown,
     resolve_channels,
     tells_direction,
 )
@@ -48,23 +41,21 @@ from data.ingest.formats.suggest.meaning import (
     write_qualities_of_column,
     write_ratio,
 )
-from data.ingest.formats.suggest.no_readings import HALF_DAYS, count_half_days, explain_days
-from data.ingest.formats.suggest.positions import find_positions
+from data.ingest.formats.suggest.no_readings import explain_days
+from data.ingest.formats.suggest.row_times import (
+    end_days_at_midnight,
+    guess_rhythm,
+    is_descending,
+    read_row_times,
+)
 from data.ingest.formats.suggest.sample import Sample, is_number, name_column
+from data.ingest.formats.suggest.value_columns import find_values
 from data.ingest.formats.wallclock import DAY_US, US, TimeFormat
 
-DAY_MINUTES = 1440
+# The largest number of a counter of sixteen bits, so many times larger than what is usual.
+_FULL, _FULL_TIMES = re.compile("65535|32767"), 20
 # Units of a column of units that may be those of electricity.
 ELECTRIC_UNITS = {name for name, unit in UNITS.items() if unit not in NO_ELECTRICITY}
-LONG_NUMBER = re.compile(r"[0-9]{8,}")
-# A column with the difference of two others.
-NET = re.compile(r"(?<![a-z])(?<!til )(?<!fra )(?<!het )(net|netto|saldo)(?![a-z])|zbilans|saldov", re.I)
-PERIOD = re.compile(r"period|\bsp\b|\bhh\b|interval no|\bhora\b|\bhour\b", re.I)
-_NUMBER = re.compile(r"\s*(?:[A-Za-z]{1,8}\.? ?)?([0-9]+)")
-# Intervals of a day; a day of a clock change has some more.
-_COUNTS = (24, 48, 96, 144, 288)
-# The hours of the clock at which an interval begins and ends: 07-08.
-_HOURS = re.compile(r"[0-9]{1,2}(\s*-\s*)[0-9]{1,2}")
 
 
 def write_reading_body(
@@ -72,10 +63,10 @@ def write_reading_body(
 ) -> tuple[list[str], list[str]]:
     """Write the lines before and after `columns:` for a row per reading."""
     head, when, micros = read_row_times(sample, place, form)
-    if not carries_offset(form) and _end_days_at_midnight(sample, micros, meter):
+    if not carries_offset(form) and end_days_at_midnight(sample, micros, meter):
         micros = [at if at % DAY_US else at + DAY_US for at in micros]
         head.append("midnight_ends_day: true  # the midnight of a date stands below its other rows")
-    minutes, label, why = _guess_rhythm(sample, micros, meter, sample.names[place])
+    minutes, label, why = guess_rhythm(sample, micros, meter, sample.names[place])
     label, why = (label, why) if not form.endswith(" %*") else ("start", "the file gives start and end")
     sample.minutes = minutes
     if form not in OFFSET_FORMATS or label:
@@ -89,18 +80,18 @@ def write_reading_body(
     comes_again = is_date_alone and register is None and repeats_times(sample, meter, micros)
     if comes_again or (is_date_alone and minutes != 1440):
         raise MappingError(f"{sample.path}: {explain_days(micros)}")
-    if not carries_offset(form) and _is_descending(sample, micros, meter):
+    if not carries_offset(form) and is_descending(sample, micros, meter):
         head.append("order: descending")
     quality = find_quality_column(sample, {meter, register, unit, *numeric})
     note_foreign_units(sample, [n for n in numeric if n != meter], unit)
-    values, others = _find_values(sample, [n for n in numeric if n != meter], when)
+    values, others = find_values(sample, [n for n in numeric if n != meter], when)
     if not values:
         raise _refuse_numbers(sample, place)
     is_one = register is not None or bool(sample.sections)
     choice = _choose(sample, values, micros, meter, register, is_one=is_one)
     values, others = choice.kept, [] if is_one else others
     is_label = not is_date_alone and not any(line.startswith("  period:") for line in when)
-    sample.no_values = {text for n in values for text in sample.take_texts(n) if sample.is_missing(text)}
+    sample.no_values = _list_no_values(sample, values, choice)
     if is_label and minutes == 1440 and not choice.dials and _are_days(form, micros):
         is_label = False
         head, when = _name_days(sample, place, form, head)
@@ -157,6 +148,7 @@ def _choose(
 
     Raises `MappingError` if the rows are closer to each other than intervals may be.
     """
+    _refuse_signs(sample)
     by_unit = sorted(values, key=lambda n: UNIT.search(sample.describe(n)) is None) if is_one else values
     choice = choose_values(sample, by_unit[:1] if is_one else values, micros, meter, register)
     if is_one:
@@ -170,6 +162,22 @@ def _choose(
             "Ask for the energy of minutes or quarter-hours, or for reads of the dial (cumulative: true)"
         )
     return choice
+
+
+def _list_no_values(sample: Sample, values: list[int], choice: Choice) -> set[str]:
+    """Return the texts that stand for a missing value: words, zeros between reads, and full counters."""
+    found = {text for n in values for text in sample.take_texts(n) if sample.is_missing(text)}
+    for n in values:
+        numbers = read_numbers(sample, n)
+        known = numbers[~np.isnan(numbers)]
+        if n in choice.dials and has_missing_zeros(known):
+            found |= {text for text in sample.take_texts(n) if not text.strip("0.,")}
+        elif n not in choice.dials and len(known):
+            full = {text for text in sample.take_texts(n) if _FULL.fullmatch(re.sub("[.,]", "", text))}
+            most = float(known.max())
+            if len(full) == 1 and most > _FULL_TIMES * float(np.median(known)) and (known == most).sum() > 1:
+                found |= full
+    return found
 
 
 def _resolve_channels(sample: Sample, values: list[int], unit: int | None) -> list[str]:
@@ -225,6 +233,16 @@ def _write_label_of_counters(choice: Choice, *, is_local: bool) -> list[str]:
     return [f"label: {label}  # by the times at which it begins again"]
 
 
+def _refuse_signs(sample: Sample) -> None:
+    """Raise `MappingError` for a column that has the signs of the values of another one."""
+    for n, name in enumerate(sample.names):
+        if {row[n].strip() for row in sample.rows} == {"+", "-"}:
+            raise MappingError(
+                f"{sample.path}: the column {name!r} has the sign of the values beside it, which a mapping "
+                "does not join. Ask the sender for values with their sign, or for a column for each direction"
+            )
+
+
 def _refuse_numbers(sample: Sample, place: int) -> MappingError:
     """Return the error for a table without a column of numbers; it quotes what stands for one."""
     others = [text for n in range(len(sample.names)) if n != place for text in sample.take_values(n)]
@@ -278,210 +296,5 @@ def _name_days(sample: Sample, place: int, form: str, head: list[str]) -> tuple[
     return head, [f"  date: {name_column(sample, place)}"]
 
 
-def _find_values(sample: Sample, numeric: list[int], when: list[str]) -> tuple[list[int], list[int]]:
-    """Return (columns of values, other columns of numbers): by their names, else all that count nothing."""
-    of_time = {line.partition(": ")[2] for line in when}
-    numeric = _drop_constants_around(sample, numeric)
-    numeric = [n for n in numeric if name_column(sample, n) not in of_time]
-    free = [n for n in numeric if not PERIOD.search(sample.names[n])]
-    kinds = (VALUE, UNIT, OTHER_MEDIUM)
-    named = [n for n in numeric if any(kind.search(sample.describe(n)) for kind in kinds)]
-    if named and not any(UNIT.search(sample.describe(n)) for n in named):
-        # Columns of power beside one that is named so are as much energy as it is.
-        named = [n for n in free if n in named or POWER.search(sample.describe(n))]
-    powers = [n for n in free if POWER.search(sample.describe(n)) and not UNIT.search(sample.describe(n))]
-    of_day = [n for n in named if OF_DAY.search(sample.describe(n))]
-    if of_day == named and len(powers) > len(named) and sample.minutes < DAY_MINUTES:
-        # A curve of several powers, beside the energy of one of them since the beginning of the day.
-        named = powers
-    values = named or [n for n in free if not all(map(LONG_NUMBER.fullmatch, sample.take_texts(n)))]
-    values = [n for n in values if not NET.search(sample.names[n])] or values
-    values = sorted({*values, *_find_alike(sample, values, [n for n in free if n not in values])})
-    return values, [n for n in free if n not in values]
-
-
-def _find_alike(sample: Sample, values: list[int], others: list[int]) -> list[int]:
-    """Return the columns with an unknown name whose numbers look like those of the values."""
-
-    def describe(place: int) -> tuple[int, float]:
-        texts = [sample.write_plain(text) for text in sample.take_values(place)]
-        numbers = read_numbers(sample, place)
-        known = np.abs(numbers[np.nan_to_num(numbers) != 0])
-        decimals = max((len(text.partition(".")[2]) for text in texts), default=0)
-        return decimals, float(np.median(known)) if len(known) > 1 and known.std() else 0.0
-
-    known = [describe(place) for place in values]
-    return [
-        place
-        for place in others
-        if is_unknown(sample.names[place])
-        for decimals, size in [describe(place)]
-        if decimals
-        and any(decimals == one and size and size / 100 < other < size * 100 for one, other in known)
-    ]
-
-
-def _drop_constants_around(sample: Sample, numeric: list[int]) -> list[int]:
-    """Return the columns without those that never change around the rows of a document, or without names."""
-    header = sample.header or sample.names
-    has_names = any(header)
-    constants = {n: texts for n in numeric if len(texts := set(sample.take_texts(n))) == 1}
-    return [
-        n
-        for n in numeric
-        if n not in constants
-        or not (header[n].startswith("$.") or (not has_names and re.fullmatch("[0-9]+", min(constants[n]))))
-    ]
-
-
 def _name_register(place: int, values: list[int]) -> str:
     return "kWh" if len(values) == 1 else f"column {place + 1}"
-
-
-def read_row_times(sample: Sample, place: int, form: str) -> tuple[list[str], list[str], list[int]]:
-    """Return (formats, columns, times in microseconds on the wall clock) for a row per reading."""
-    head, when, micros = _find_row_times(sample, place, form)
-    if count_half_days(micros):
-        raise MappingError(f"{sample.path}: {HALF_DAYS}")
-    return head, when, micros
-
-
-def _find_row_times(sample: Sample, place: int, form: str) -> tuple[list[str], list[str], list[int]]:
-    if form in OFFSET_FORMATS or TimeFormat(form).has_time:
-        return _read_timestamps(sample, place, form)
-    texts = pa.array([row[place].strip() for row in sample.rows])
-    days = [int(value) for value in TimeFormat(form).parse(texts)[0]]
-    head, when = [f"date_format: {json.dumps(form)}"], [f"  date: {name_column(sample, place)}"]
-    found = find_clock(sample, place, days)
-    if found is not None:
-        head.append(f"time_format: {json.dumps(found.form)}")
-        when.append(f"  time: {name_column(sample, found.place)}")
-        return head, when, [day + time for day, time in zip(days, found.micros, strict=True)]
-    period = next((n for n, name in enumerate(sample.names) if PERIOD.search(name) and n != place), None)
-    if period is None:
-        period = next((n for n in range(len(sample.names)) if _counts_intervals(sample, n, days)), None)
-    if period is not None:
-        numbers = [int(match[1]) if (match := _NUMBER.match(row[period])) else 0 for row in sample.rows]
-        last = max(numbers)
-        step = 1440 // next((n for n in _COUNTS if last <= n + n // 24), _COUNTS[-1]) * 60 * US
-        is_hour = min(numbers) == 0 and last < 24
-        if min(numbers) == 0 and not is_hour:
-            head.append("label: start  # the periods count from 0")
-        end = {match[1] for row in sample.rows if (match := _HOURS.fullmatch(row[period].strip()))}
-        if is_hour:
-            # Periods count from 1, so this is the hour of the clock.
-            head.append(f'time_format: "%H{end.pop() + "%*" if len(end) == 1 else ""}"')
-        when.append(f"  {'time' if is_hour else 'period'}: {name_column(sample, period)}")
-        return head, when, [day + number * step for number, day in zip(numbers, days, strict=True)]
-    return head, when, days
-
-
-def _read_timestamps(sample: Sample, place: int, form: str) -> tuple[list[str], list[str], list[int]]:
-    """Return the same for a column of dates with times, or of starts from which values are counted."""
-    texts = pa.array([row[place].strip() for row in sample.rows])
-    if form in EPOCHS:
-        nanos = 10 ** {"unix": 9, "unix_ms": 6, "unix_us": 3, "unix_ns": 0}[form]
-        micros = [int(row[place].split(".")[0]) * nanos // 1000 for row in sample.rows]
-    elif form in OFFSET_FORMATS:
-        micros = _read_walls(texts)
-    else:
-        micros = [int(value) for value in TimeFormat(form).parse(texts)[0]]
-    shape = form if form in OFFSET_FORMATS else json.dumps(form)
-    when = [f"  timestamp: {name_column(sample, place)}"]
-    if (found := find_positions(sample, place, micros)) is not None:
-        period, minutes = found
-        when.append(f"  period: {name_column(sample, period)}")
-        places = (int(row[period]) - 1 for row in sample.rows)
-        micros = [at + n * minutes * 60 * US for at, n in zip(micros, places, strict=True)]
-    return [f"timestamp_format: {shape}"], when, micros
-
-
-def _read_walls(texts: pa.Array) -> list[int]:
-    """Return the wall clock of times with an offset; where offsets differ more, the instants by the first."""
-    wall = pc.utf8_slice_codeunits(pc.replace_substring(texts, "T", " "), 0, 16)
-    micros = [int(value) for value in TimeFormat("%Y-%m-%d %H:%M").parse(wall)[0]]
-    instants, bad = parse_instants(texts)
-    if bad.any() or instants.null_count:
-        return micros
-    counted = instants.cast(pa.int64()).to_pylist()
-    offsets = {at - instant for at, instant in zip(micros, counted, strict=True)}
-    # Seconds are cut off, and summer time is an hour.
-    is_mixed = (
-        len({offset // (60 * US) for offset in offsets}) > 2 or max(offsets) - min(offsets) > 90 * 60 * US
-    )
-    return [instant + micros[0] - counted[0] for instant in counted] if is_mixed else micros
-
-
-def _counts_intervals(sample: Sample, place: int, days: list[int]) -> bool:
-    """Whether a column without a name numbers the intervals of a day from 1."""
-    texts = [row[place].strip() for row in sample.rows]
-    if not all(re.fullmatch(r"[0-9]{1,3}", text) or _HOURS.fullmatch(text) for text in texts):
-        return False
-    of_day: dict[int, set[int]] = {}
-    for text, day in zip(texts, days, strict=True):
-        of_day.setdefault(day, set()).add(int(text.split("-")[0]))
-    # A day at the begin or the end of a file may be a part.
-    longest = max(of_day.values(), key=len)
-    count = len(longest)
-    if not any(sample.names) or count in (23, 25, 46, 50, 92, 100):
-        return count in (23, 24, 25, 46, 48, 50, 92, 96, 100) and longest == {*range(1, count + 1)}
-    return count in _COUNTS and longest in ({*range(1, count + 1)}, {*range(count)})
-
-
-def _end_days_at_midnight(sample: Sample, micros: list[int], meter: int | None) -> bool:
-    """Whether midnight, 00:00 of a date, follows the other rows of this date: it is the end of that day."""
-    steps = [
-        (before, after)
-        for row, (before, after) in enumerate(itertools.pairwise(micros))
-        if meter is None or sample.rows[row][meter] == sample.rows[row + 1][meter]
-    ]
-    if _is_descending(sample, micros, meter):
-        steps = [(after, before) for before, after in steps]
-    midnights = [after - before for before, after in steps if not after % DAY_US]
-    return bool(midnights) and all(-DAY_US < step < 0 for step in midnights)
-
-
-def _is_descending(sample: Sample, micros: list[int], meter: int | None) -> bool:
-    steps = [
-        micros[row] - micros[row - 1]
-        for row in range(1, len(micros))
-        if meter is None or sample.rows[row][meter] == sample.rows[row - 1][meter]
-    ]
-    return sum(step < 0 for step in steps) > sum(step > 0 for step in steps)
-
-
-def _sort_unordered(times: list[int]) -> list[int]:
-    """Return times that go up and down in order, others as they are."""
-    signs = np.sign(np.diff(np.array(times, dtype=np.int64)))
-    least = min(int((signs > 0).sum()), int((signs < 0).sum()))
-    return sorted(times) if 4 * least > len(times) else times
-
-
-def _guess_rhythm(sample: Sample, micros: list[int], meter: int | None, name: str) -> tuple[int, str, str]:
-    """Return (minutes, label, reason) by the steps between the rows of a meter and the start of its days."""
-    meters = [row[meter] if meter is not None else "" for row in sample.rows]
-    times: dict[str, list[int]] = {}
-    for one, at in zip(meters, micros, strict=True):
-        times.setdefault(one, []).append(at)
-    steps = Counter(
-        abs(after - before)
-        for of_meter in times.values()
-        for before, after in itertools.pairwise(_sort_unordered(of_meter))
-        if after != before
-    )
-    step = steps.most_common(1)[0][0] if steps else 30 * 60 * US
-    minutes = max(step // (60 * US), 1)
-    if minutes > 1440 or 1440 % minutes:
-        minutes = 30
-    step = minutes * 60 * US
-    own = sorted(micros[row] for row in range(len(micros)) if meters[row] == meters[0])
-    begins, ends = own[0] % DAY_US, own[-1] % DAY_US
-    if END.search(name) or (begins == step and ends == 0):
-        return (
-            minutes,
-            "end",
-            "the days begin with the end of their first interval" if begins == step else CHECK,
-        )
-    if begins == 0 and ends == DAY_US - step:
-        return minutes, "start", "the days begin at midnight"
-    return minutes, "start", f"{CHECK}: start or end of the interval"

@@ -35,6 +35,7 @@ TOTAL = re.compile(
 _UNIT = re.compile(r"[\[(]?([kM]?Wh?|k?varh|m3|m³|l|therms?|°C)[\])]?", re.I)
 _DATE_FORM = re.compile(r"[\[(]?[dmyhjatgs:./ -]+[\])]?", re.I)
 NO_VALUES = (
+    *("#nv", "#wert!", "#div/0!", "#bezug!", "#ref!", "#name?", "#num!", "#n/d", "#valeur!", "#¡valor!"),
     *("n/a", "na", "nan", "null", "none", "nil", "-", "--", "---", "#n/a", "#na", "#value!", "(null)", "?"),
     *("missing", "no data", "fehlt", "k.a.", "s/d", "n.d.", "nd", "unavailable", "unknown"),
 )
@@ -218,10 +219,11 @@ def _check_commas(path: Path, header: list[str], rows: list[list[str]], delimite
     names = [name for name in header if name.strip() and not (is_number(name) or is_dated(name))]
     if delimiter != "," or spare <= 0 or not 1 < len(names) == len(header):
         return
-    if all(re.fullmatch(r"-?[0-9]+", cell.strip()) for row in rows for cell in row[-2 * spare :]):
+    last = [cell.strip() for row in rows for cell in row[-spare:]]
+    if all(last) and rows[0]:
         raise MappingError(
-            f"{path}: the rows have {len(rows[0])} fields and the header {len(header)}: their decimal commas "
-            "are taken for ends of fields. Ask the sender for semicolons between the fields, or for quotes"
+            f"{path}: the rows have {len(rows[0])} fields and the header {len(header)}: decimal commas may "
+            "be taken for ends of fields. Ask the sender for semicolons between the fields, or for quotes"
         )
 
 

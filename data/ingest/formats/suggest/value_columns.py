@@ -1,0 +1,77 @@
+"""Which columns of numbers may be values of readings: by their names, or because they look like those.
+
+Not here: which of them count the same thing twice (`choice`), or what they mean (`meaning`).
+"""
+
+import re
+
+import numpy as np
+
+from data.ingest.formats.suggest.amounts import read_numbers
+from data.ingest.formats.suggest.choice import OF_DAY
+from data.ingest.formats.suggest.columns import OTHER_MEDIUM, UNIT, VALUE
+from data.ingest.formats.suggest.directions import is_unknown
+from data.ingest.formats.suggest.meaning import POWER
+from data.ingest.formats.suggest.row_times import PERIOD
+from data.ingest.formats.suggest.sample import Sample, name_column
+
+DAY_MINUTES = 1440
+LONG_NUMBER = re.compile(r"[0-9]{8,}")
+# A column with the difference of two others.
+NET = re.compile(r"(?<![a-z])(?<!til )(?<!fra )(?<!het )(net|netto|saldo)(?![a-z])|zbilans|saldov", re.I)
+
+
+def find_values(sample: Sample, numeric: list[int], when: list[str]) -> tuple[list[int], list[int]]:
+    """Return (columns of values, other columns of numbers): by their names, else all that count nothing."""
+    of_time = {line.partition(": ")[2] for line in when}
+    numeric = _drop_constants_around(sample, numeric)
+    numeric = [n for n in numeric if name_column(sample, n) not in of_time]
+    free = [n for n in numeric if not PERIOD.search(sample.names[n])]
+    kinds = (VALUE, UNIT, OTHER_MEDIUM)
+    named = [n for n in numeric if any(kind.search(sample.describe(n)) for kind in kinds)]
+    if named and not any(UNIT.search(sample.describe(n)) for n in named):
+        # Columns of power beside one that is named so are as much energy as it is.
+        named = [n for n in free if n in named or POWER.search(sample.describe(n))]
+    powers = [n for n in free if POWER.search(sample.describe(n)) and not UNIT.search(sample.describe(n))]
+    of_day = [n for n in named if OF_DAY.search(sample.describe(n))]
+    if of_day == named and len(powers) > len(named) and sample.minutes < DAY_MINUTES:
+        # A curve of several powers, beside the energy of one of them since the beginning of the day.
+        named = powers
+    values = named or [n for n in free if not all(map(LONG_NUMBER.fullmatch, sample.take_texts(n)))]
+    values = [n for n in values if not NET.search(sample.names[n])] or values
+    values = sorted({*values, *_find_alike(sample, values, [n for n in free if n not in values])})
+    return values, [n for n in free if n not in values]
+
+
+def _find_alike(sample: Sample, values: list[int], others: list[int]) -> list[int]:
+    """Return the columns with an unknown name whose numbers look like those of the values."""
+
+    def describe(place: int) -> tuple[int, float]:
+        texts = [sample.write_plain(text) for text in sample.take_values(place)]
+        numbers = read_numbers(sample, place)
+        known = np.abs(numbers[np.nan_to_num(numbers) != 0])
+        decimals = max((len(text.partition(".")[2]) for text in texts), default=0)
+        return decimals, float(np.median(known)) if len(known) > 1 and known.std() else 0.0
+
+    known = [describe(place) for place in values]
+    return [
+        place
+        for place in others
+        if is_unknown(sample.names[place])
+        for decimals, size in [describe(place)]
+        if decimals
+        and any(decimals == one and size and size / 100 < other < size * 100 for one, other in known)
+    ]
+
+
+def _drop_constants_around(sample: Sample, numeric: list[int]) -> list[int]:
+    """Return the columns without those that never change around the rows of a document, or without names."""
+    header = sample.header or sample.names
+    has_names = any(header)
+    constants = {n: texts for n in numeric if len(texts := set(sample.take_texts(n))) == 1}
+    return [
+        n
+        for n in numeric
+        if n not in constants
+        or not (header[n].startswith("$.") or (not has_names and re.fullmatch("[0-9]+", min(constants[n]))))
+    ]
