@@ -334,7 +334,8 @@ def test_a_date_above_rows_without_a_header_is_read(tmp_path: Path) -> None:
     rows = []
     for day in range(2):
         rows += [f"0{day + 1}/06/2025", *(f"{h:02}:00;{comma(A[24 * day + h])}" for h in range(24))]
-    document = load(tmp_path, propose(tmp_path, "\n".join([*rows, ""])))
+    proposal = propose(tmp_path, "\n".join([*rows, ""]))
+    document = load(tmp_path, proposal.replace("channel:  #", "channel: import  #"))
     assert add_up(document) == {"import": sum(A[:48])}
 
 
@@ -353,3 +354,76 @@ def test_totals_of_weeks_are_no_months(tmp_path: Path) -> None:
     rows = "".join(f"{week}/2025;{week}\n" for week in range(1, 30))
     with pytest.raises(MappingError, match="totals of weeks"):
         propose(tmp_path, f"Viikko;Kulutus kWh\n{rows}")
+
+
+def test_a_dial_that_turns_back_is_no_energy(tmp_path: Path) -> None:
+    """By day the sun turns it back, at night it goes on."""
+    signs = [1 if 24 < n % 96 < 72 else -1 for n in range(COUNT)]
+    steps = [value * sign / 2 for value, sign in zip(A, signs, strict=True)]
+    reads = [12345 - sum(steps[:n], Decimal(0)) for n in range(COUNT)]
+    proposal = propose(tmp_path, lay_out({"Wert kWh": reads}))
+    assert f"{NOT_USABLE}: MAP-DIAL: the values go up and down by little" in proposal
+
+
+@pytest.mark.parametrize("noise", ["0.001", "0.1"])
+def test_a_constant_load_with_noise_is_energy(tmp_path: Path, noise: str) -> None:
+    load_kwh = [100 + (value - Decimal("0.5")) * Decimal(noise) for value in A]
+    assert add_up(load(tmp_path, propose(tmp_path, lay_out({"Bezug kWh": load_kwh})))) == {
+        "import": sum(load_kwh)
+    }
+
+
+def test_zeros_between_reads_of_a_dial_are_missing(tmp_path: Path) -> None:
+    reads = [54321 + sum(A[:n], Decimal(0)) for n in range(COUNT)]
+    given = [Decimal(0) if n in (30, 31, 60) else read for n, read in enumerate(reads)]
+    document = load(tmp_path, propose(tmp_path, lay_out({"Bezug kWh": given})))
+    assert add_up(document) == {"import": sum(A[:-1])}
+    assert document["rejected"] == []
+
+
+def test_a_full_counter_is_a_missing_value(tmp_path: Path) -> None:
+    given = [Decimal("65.535") if n % 50 == 7 else value for n, value in enumerate(A)]
+    expected = sum(value for n, value in enumerate(A) if n % 50 != 7)
+    assert add_up(load(tmp_path, propose(tmp_path, lay_out({"Bezug kWh": given})))) == {"import": expected}
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "reason"),
+    [
+        ("Zeit;Vorzeichen;Energie kWh", "2025-06-01 {h:02}:00;{sign};0,5", "has the sign of the values"),
+        ("Time,kWh,Status", "2025-06-01 {h:02}:00,0,123,ok", "4 fields and the header 3"),
+    ],
+)
+def test_columns_that_a_mapping_does_not_join_are_refused(
+    tmp_path: Path, header: str, row: str, reason: str
+) -> None:
+    rows = (row.format(h=hour, sign="+-"[hour % 2]) for hour in range(24))
+    with pytest.raises(MappingError, match=reason):
+        propose(tmp_path, "\n".join([header, *rows, ""]))
+
+
+def test_the_difference_of_two_columns_is_left_out(tmp_path: Path) -> None:
+    net = [one - two for one, two in zip(A, B, strict=True)]
+    proposal = propose(tmp_path, lay_out({"Import kWh": A, "Export kWh": B, "Total kWh": net}))
+    assert channels(proposal) == {"Import kWh": "import", "Export kWh": "export"}
+    assert "the difference of two others" in proposal
+
+
+def test_a_meter_that_is_called_a_total_and_equals_the_only_other_one_is_not_usable(tmp_path: Path) -> None:
+    rows = [
+        f"{meter},{s:%Y-%m-%d %H:%M},{A[n]}"
+        for n, (s, _) in enumerate(TIMES)
+        for meter in ("M-1", "Site total")
+    ]
+    assert NOT_USABLE in propose(tmp_path, "\n".join(["Meter,Time,kWh", *rows, ""]))
+
+
+def test_a_table_without_names_tells_no_channel(tmp_path: Path) -> None:
+    rows = [f"{s:%Y-%m-%d %H:%M},{A[n]}" for n, (s, _) in enumerate(TIMES)]
+    assert channels(propose(tmp_path, "\n".join([*rows, ""]))) == {"2": None}
+
+
+def test_errors_of_a_spreadsheet_are_missing_values(tmp_path: Path) -> None:
+    rows = [f"{s:%d.%m.%Y %H:%M};{'#NV' if n == 5 else comma(A[n])}" for n, (s, _) in enumerate(TIMES)]
+    document = load(tmp_path, propose(tmp_path, "\n".join(["Zeit;Bezug kWh", *rows, ""])))
+    assert add_up(document) == {"import": sum(A) - A[5]}

@@ -256,11 +256,16 @@ def _spread(texts: list[str]) -> list[str]:
     return distinct[:: -(-len(distinct) // MAX_TEXTS)] if len(distinct) > MAX_TEXTS else distinct
 
 
+@functools.lru_cache(maxsize=100)
+def _know_format(form: str) -> TimeFormat:
+    return TimeFormat(form)
+
+
 def lacks_date(text: str, form: str) -> bool:
     """Whether a text is not a date of the format."""
     if form in OFFSET_FORMATS:
         return not (EPOCHS[form].fullmatch if form in EPOCHS else re.compile(r"\d{4}-").match)(text.strip())
-    return not TimeFormat(form).matches(text.strip())
+    return not _know_format(form).matches(text.strip())
 
 
 def cut_time(form: str) -> str:

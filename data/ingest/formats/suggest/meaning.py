@@ -223,6 +223,9 @@ def _doubt_import(sample: Sample, places: Sequence[int], name: str) -> str:
 
 
 def _is_unknown(sample: Sample, place: int) -> bool:
+    if not any(sample.names) and not any(sample.groups):
+        # Without names nothing tells, unless a line above does.
+        return all(map(_says_nothing, sample.above))
     is_told = any(map(UNIT.search, sample.groups)) or not all(map(_says_nothing, sample.above))
     return is_unknown(sample.names[place]) and not is_told
 

@@ -43,10 +43,12 @@ def write_title_dates(text: str) -> TitledDates | None:
     for delimiter in DELIMITERS:
         rows = [[cell.strip() for cell in split_fields(line, delimiter)] for line in lines]
         titles = {n: title for n, row in enumerate(rows) if (title := _read_title(row)) is not None}
+        if not titles:
+            continue
         # A row that states its own date needs no title.
         timed = {n for n, row in enumerate(rows) if n not in titles and _has_time_alone(row)}
         dated = sum(any(map(is_dated, row)) for n, row in enumerate(rows) if n not in titles)
-        if not titles or dated or len(timed) < max(_MIN_ROWS, _MOST * (len(rows) - 3 * len(titles))):
+        if dated or len(timed) < max(_MIN_ROWS, _MOST * (len(rows) - 3 * len(titles))):
             continue
         if not find_formats([date for _, date in titles.values()], dates=True):
             continue
@@ -76,8 +78,11 @@ def write_dates_once(text: str) -> DatesOnce | None:
     for delimiter in DELIMITERS:
         rows = [[cell.strip() for cell in split_fields(line, delimiter)] for line in lines]
         for place in range(_CELLS_TRIED):
+            empty = [n for n, row in enumerate(rows) if place < len(row) and not row[place] and any(row)]
+            if len(empty) < max(_MIN_ROWS, len(rows) // 2):
+                continue
             own = {n: row[place] for n, row in enumerate(rows) if place < len(row) and is_dated(row[place])}
-            bare = [n for n, row in enumerate(rows) if place < len(row) and not row[place] and _has_time(row)]
+            bare = [n for n in empty if _has_time(rows[n])]
             is_table = own and len(bare) >= max(_MIN_ROWS, len(own)) and min(own) < min(bare)
             if not is_table or not all(map(_has_time, (rows[n] for n in own))):
                 continue
