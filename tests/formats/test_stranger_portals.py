@@ -124,6 +124,15 @@ PORTALS = {
         lambda n, s, e: f"{s:%Y-%m-%d %H:%M:%S},{A[n]},{B[n]},0.1,{(A[n] - B[n]) * 4}",
         {"import": sum(A), "export": sum(B), "reactive_import": Decimal("0.1") * COUNT},
     ),
+    "power by a unit in a column of any name": Portal(
+        "Europe/Prague",
+        "EAN;Od;Profil;Hodnota;Jednotka",
+        lambda n, s, e: "\n".join(
+            f"859182400000000001;{s:%d.%m.%Y %H:%M};{profile};{comma(values[n] * 4)};kW"
+            for profile, values in (("spotřeba", A), ("výroba", B))
+        ),
+        {"import": sum(A), "generation": sum(B)},
+    ),
     "pulses of a kilowatt-hour": Portal(
         "Europe/Vienna",
         "Zeit;Impulse (1000 imp/kWh)",

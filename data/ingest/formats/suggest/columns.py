@@ -88,9 +88,13 @@ ESTIMATED, ACTUAL = (
 )
 _UNIT_COLUMN = re.compile(
     r"^(\S*[._])?([a-z]+(?=Unit$))?"
-    r"(units?( of measure| type|\.name)?|uom|einheit|m(å|aa)leenhed|eenheid|unidad|unit[eé])$",
+    r"(units?( of measure| type|\.name)?|uom|einheit|m(å|aa)leenhed|eenheid|unidade?|unit[eé]|unit[àa]( di misura)?"
+    r"|jednotka|jednostka|(m[eé]rt[eé]k)?egys[eé]g|yksikk[öo]|enhe[td]|[üu]hik|vienetas|m[eē]rvien[iī]ba|birim|enota"
+    r"|(mjerna )?jedinica|unitate|μονάδα|единица|ед\. ?изм\.?|одиниця|単位|单位|단위)$",
     re.I,
 )
+# Words that are a unit, whatever the name of their column.
+_CERTAIN_UNITS = {"kWh", "MWh", "kW", "MW", "kvarh", "kvar"}
 # A unit in the words of a row.
 UNIT_IN_BRACKETS = re.compile(r"\((k?W|k?Wh)\)", re.I)
 
@@ -249,7 +253,8 @@ def find_unit_column(sample: Sample, taken: set[int | None]) -> int | None:
         if 10 * len(sample.take_texts(n)) < 9 * len(sample.rows):
             continue
         # A column of "A" without a name may also hold the flag of actual values.
-        if units and None not in units and (_UNIT_COLUMN.match(name) or (not name and units <= {*AMOUNTS})):
+        is_named = _UNIT_COLUMN.match(name) or (not name and units <= {*AMOUNTS})
+        if units and None not in units and (is_named or units <= _CERTAIN_UNITS):
             return n
     return None
 
