@@ -12,7 +12,7 @@ from data.ingest.inspect import inspect
 from data.ingest.proposals import propose_mapping
 from tests.formats.mapped_csv_text import READING, mapping
 from tests.formats.test_outsiders import add_up, draw, load, propose
-from tests.formats.workbook_text import write_xlsx
+from tests.formats.workbook_text import Cell, write_xlsx
 
 DAY, JUNE = 24, 45809
 A, B = draw("a", 3 * DAY), draw("b", 3 * DAY)
@@ -110,22 +110,12 @@ def test_arrays_beside_each_other_are_the_registers_of_a_meter(tmp_path: Path) -
 
 
 def test_sheets_with_other_columns_are_named_and_proposed_one_by_one(tmp_path: Path) -> None:
-    path = write_xlsx(
-        tmp_path / "export.csv",
-        {
-            "Bezug": [
-                ["Zeit", "Bezug kWh"],
-                *([f"2025-03-{3 + n // DAY:02} {n % DAY:02}:00", float(v)] for n, v in enumerate(A)),
-            ],
-            "PV": [
-                ["Zeitpunkt", "Anlage", "Erzeugung kWh"],
-                *(
-                    [f"2025-03-{3 + n // DAY:02} {n % DAY:02}:00", "Dach", float(v)]
-                    for n, v in enumerate(B[:DAY])
-                ),
-            ],
-        },
-    )
+    times = [f"2025-03-{3 + n // DAY:02} {n % DAY:02}:00" for n in range(len(A))]
+    bought: list[list[Cell]] = [["Zeit", "Bezug kWh"]]
+    bought += [[at, float(value)] for at, value in zip(times, A, strict=True)]
+    made: list[list[Cell]] = [["Zeitpunkt", "Anlage", "Erzeugung kWh"]]
+    made += [[at, "Dach", float(value)] for at, value in zip(times[:DAY], B, strict=False)]
+    path = write_xlsx(tmp_path / "export.csv", {"Bezug": bought, "PV": made})
     proposal = propose_mapping(path, "Europe/Berlin")
     assert "not read: 'PV'" in proposal
     assert add_up(load(tmp_path, proposal)) == {"import": sum(A)}

@@ -88,8 +88,9 @@ ESTIMATED, ACTUAL = (
 )
 _UNIT_COLUMN = re.compile(
     r"^(\S*[._])?([a-z]+(?=Unit$))?"
-    r"(units?( of measure| type|\.name)?|uom|einheit|m(å|aa)leenhed|eenheid|unidade?|unit[eé]|unit[àa]( di misura)?"
-    r"|jednotka|jednostka|(m[eé]rt[eé]k)?egys[eé]g|yksikk[öo]|enhe[td]|[üu]hik|vienetas|m[eē]rvien[iī]ba|birim|enota"
+    r"(units?( of measure| type|\.name)?|uom|einheit|m(å|aa)leenhed|eenheid|unidade?|unit[eé]"
+    r"|unit[àa]( di misura)?|jednotka|jednostka|(m[eé]rt[eé]k)?egys[eé]g|yksikk[öo]|enhe[td]|[üu]hik|vienetas"
+    r"|m[eē]rvien[iī]ba|birim|enota"
     r"|(mjerna )?jedinica|unitate|μονάδα|единица|ед\. ?изм\.?|одиниця|単位|单位|단위)$",
     re.I,
 )
