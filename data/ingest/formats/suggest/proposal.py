@@ -119,7 +119,8 @@ def suggest_mapping(path: Path | str, timezone: str | None = None, sheet: str | 
     lines = _name_meters(path, lines, form)
     if choice is not None:
         # A mapping skips the sheets that it does not name.
-        which = "the longest" if len(choice.chosen) == 1 else f"the {len(choice.chosen)} with this header"
+        which = "the one that is asked for" if sheet else "the longest"
+        which = which if len(choice.chosen) == 1 else f"the {len(choice.chosen)} with this header"
         names = json.dumps(choice.chosen, ensure_ascii=False)
         place = lines.index("format: mapped_csv") + 1
         lines[place:place] = [
