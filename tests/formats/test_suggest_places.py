@@ -133,3 +133,12 @@ def test_a_name_of_unknown_words_leaves_the_channel_open(
     rows = [f"2025-03-{3 + n // DAY:02} {n % DAY:02}:00,{value}" for n, value in enumerate(A)]
     proposal = propose(tmp_path, "\n".join([f"Time,{name}", *rows, ""]))
     assert yaml.safe_load(proposal)["values"][0]["channel"] == channel
+
+
+def test_a_date_with_commas_above_a_block_is_read(tmp_path: Path) -> None:
+    lines = []
+    for day, weekday in enumerate(("Sunday", "Monday", "Tuesday")):
+        lines += [f"{weekday}, June {day + 1}, 2025", "Hour,Usage (kWh)"]
+        lines += [f"{hour % 12 or 12}:00 {'AP'[hour > 11]}M,{A[DAY * day + hour]}" for hour in range(DAY)]
+    document = load(tmp_path, propose(tmp_path, "\n".join([*lines, ""]), "America/New_York"))
+    assert add_up(document) == {"import": sum(A)}

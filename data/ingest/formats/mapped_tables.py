@@ -26,6 +26,7 @@ SKIPPED_BY_WORD = "named by ignore_rows"
 SKIPPED_TITLE = "the title of a section"
 SKIPPED_DATE = "a line with the date of the rows below it"
 SKIPPED_SECTION = "in a section that is not read"
+MOST_PARTS_OF_DATE = 3
 # Words where the table has dates, and words that are neither a number nor one of a missing value.
 _WORDS = r"^[^0-9]*\pL[^0-9]*$"
 _NAMES_VALUES = re.compile(r"[^\W\d_]{2,}")
@@ -105,11 +106,15 @@ class Tables:
         return split_fields(text, self._mapping.delimiter)
 
     def _find_date(self, fields: list[str]) -> str | None:
-        """Return the date that a line has and nothing else, None for any other line."""
+        """Return the date that a line has and nothing else, None for any other line.
+
+        A date with commas, such as June 1, 2025, is several fields.
+        """
         cells = [field.strip() for field in fields if field.strip()]
-        if self._dates is None or len(cells) != 1:
+        if self._dates is None or not 1 <= len(cells) <= MOST_PARTS_OF_DATE:
             return None
-        return None if self._dates.parse(pa.array(cells))[1][0] else cells[0]
+        text = ", ".join(cells)
+        return None if self._dates.parse(pa.array([text]))[1][0] else text
 
     def _write_dates(self, table: RowTable) -> RowTable:
         """Return the rows of data, each with the date in the line above it, without these lines."""

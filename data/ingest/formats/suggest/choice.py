@@ -80,7 +80,8 @@ _PULSES = re.compile(r"puls|imp\b|impuls|imp/", re.I)
 _MONEY_SIGN = re.compile(r"[$€£¥]")
 _COMMUNITY = re.compile(r"restnetz|restbezug|eigendeckung|gemeinschaft|communaut|comunit", re.I)
 _MONEY = re.compile(
-    r"cost|price|preis|kosten|betrag|coste|precio|prix|montant|[€$£]|\b(eur|usd|gbp)\b"
+    r"cost|price|preis|kosten|betrag|coste|precio|prix|montant|[€$£]|\b(eur|usd|gbp|nok|sek|dkk|pln|czk|huf|chf|ron|inr|jpy|cad|aud|nzd|zar|brl)\b"
+    r"|(?<![^\W\d_])(zł|kč|öre|øre)(?![^\W\d_])"
     r"|temperat",
     re.I,
 )

@@ -19,6 +19,8 @@ from data.ingest.formats.wallclock import TimeFormat
 
 # Import and export by tariff, and four quadrants of reactive energy: a register column has at most these.
 MAX_REGISTERS = 12
+# Seconds since 1970, or their thousandths, millionths or billionths.
+_SECONDS = re.compile(r"1[0-9]{9}([0-9]{3}){0,3}(\.0*)?")
 MAX_NOTES = 5
 # A longer word names no register and no quality.
 MAX_WORD_CHARS = 100
@@ -120,10 +122,10 @@ def find_date_formats(sample: Sample, place: int) -> list[str]:
 
 def _count_seconds(texts: list[str]) -> bool:
     """Whether long numbers follow each other as times do: most of them by the same step."""
-    if len(texts) < MIN_CHANGES or not all(map(re.compile(r"1[0-9]{9}([0-9]{3})?(\.0*)?").fullmatch, texts)):
+    if len(texts) < MIN_CHANGES or not all(map(_SECONDS.fullmatch, texts)):
         return False
     numbers = [int(text.split(".")[0]) for text in texts]
-    per_second = 1000 if numbers[0] > 10**10 else 1
+    per_second = 10 ** (len(str(numbers[0])) - 10)
     steps = Counter(abs(after - before) for before, after in itertools.pairwise(numbers))
     step, count = steps.most_common(1)[0]
     seconds, rest = divmod(step, per_second)

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 
 from data.ingest.formats.mapped_layout import join_fields, split_fields
+from data.ingest.formats.mapped_tables import MOST_PARTS_OF_DATE
 from data.ingest.formats.mapping import TITLE
 from data.ingest.formats.suggest.date_formats import find_formats, is_dated
 from data.ingest.formats.suggest.sample import DELIMITERS
@@ -42,7 +43,9 @@ def write_title_dates(text: str) -> TitledDates | None:
     lines = [line for line in text.split("\n") if line.strip()]
     for delimiter in DELIMITERS:
         rows = [[cell.strip() for cell in split_fields(line, delimiter)] for line in lines]
-        titles = {n: title for n, row in enumerate(rows) if (title := _read_title(row)) is not None}
+        titles = {
+            n: title for n, row in enumerate(rows) if (title := _read_title(row, delimiter)) is not None
+        }
         if not titles:
             continue
         # A row that states its own date needs no title.
@@ -99,9 +102,12 @@ def _has_time(row: list[str]) -> bool:
     return any(":" in cell and find_formats([cell], dates=False) for cell in row[: _CELLS_TRIED + 1])
 
 
-def _read_title(row: list[str]) -> tuple[str, str] | None:
+def _read_title(row: list[str], delimiter: str) -> tuple[str, str] | None:
     """Return (the words before a date, the date) of a line that has nothing else, None for another line."""
     cells = [cell for cell in row if cell]
+    if delimiter == "," and 1 < len(cells) <= MOST_PARTS_OF_DATE:
+        # June 1, 2025 without quotes.
+        cells = [", ".join(cells)]
     if len(cells) != 1 or len(cells[0]) > _MAX_CHARS:
         return None
     lead = _LEAD.match(cells[0])
