@@ -106,6 +106,10 @@ def _try_proposal(path: Path, proposal: str) -> _Trial:
         lines.append(f"  rejected: {entry['count']} rows, from line {entry['first_line']}: {entry['reason']}")
     for entry in document["skipped"]:
         lines.append(f"  skipped: {entry['count']} rows: {entry['reason']}")
+    # What the totals lack stands beside them too.
+    lines += [
+        f"  {line.removeprefix('# ')}" for line in proposal.split("\n") if line.startswith("# not read")
+    ]
     faults = _find_faults(document)
     if document["status"] == "ok":
         faults += _compare_totals(path, content, document)
