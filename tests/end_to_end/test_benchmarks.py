@@ -1,4 +1,4 @@
-"""The benchmark of the warehouse runs, and its marts equal those that DuckDB computes from the same readings."""
+"""The benchmark of the warehouse runs, and its marts equal those of DuckDB over the same readings."""
 
 import pytest
 
