@@ -53,7 +53,7 @@ MAY = {
     "myproperty.register_reads": May(app="siud", auditor="s", loader="siu"),
     "myproperty.reading_issues": May(app="su", auditor="s", loader="siu", guardian="s", biller="s"),
     "myproperty.validated_dates": May(app="s", auditor="s", loader="siu"),
-    "myproperty.reading_totals": May(app="s", auditor="s", loader="sid"),
+    "myproperty.reading_totals": May(app="s", auditor="s", loader="sid", etl=""),
     "myproperty.users": May(app="siu", guardian="s", biller="s"),
     "myproperty.data_keys": May(app="siu", auditor="s", operator="s"),
     "myproperty.notification_preferences": May(app="siud"),

@@ -30,10 +30,15 @@ comment on column myproperty.reading_totals.kwh is 'NULL where the unit is not e
 comment on column myproperty.reading_totals.peak_kw is
 'The highest average power of an interval. NULL where the unit is not energy.';
 select myproperty.protect_tenant_table('myproperty.reading_totals');
-grant select on myproperty.reading_totals to myproperty_app, myproperty_auditor;
--- Rows are never changed: those of a date are replaced.
+create trigger move_version before update on myproperty.reading_totals
+for each row execute function myproperty.move_version();
+-- The rows of a date are replaced as often as its readings change, which is no news.
+select myproperty.log_actions_of('myproperty.reading_totals', 'update', '{meter_id,reading_date,channel}');
+grant select on myproperty.reading_totals to myproperty_app, myproperty_readonly, myproperty_auditor;
 grant select, insert, delete on myproperty.reading_totals to myproperty_loader;
 
+-- Only validation reads it, and a release brings both.
+-- squawk-ignore ban-drop-not-null
 alter table myproperty.validated_dates alter column validated_at drop not null;
 alter table myproperty.validated_dates add column totals_at timestamptz;
 comment on column myproperty.validated_dates.validated_at is
