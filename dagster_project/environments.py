@@ -81,6 +81,7 @@ AUTOMATIONS = {
     "failed_runs": Automation("Tells people about a failed run.", ATTENDED, seconds=30),
     "recovered_runs": Automation("Tells people that a failure has ended.", ATTENDED, seconds=30),
     "silent_senders": Automation("Tells people about senders without new files.", ATTENDED, seconds=3600),
+    "refused_files": Automation("Tells people about files that were refused.", ATTENDED, seconds=300),
     "old_backups": Automation(
         "Tells people that the newest backup or its copy is too old.", ATTENDED, seconds=3600
     ),

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 
-from dagster_project.alerts.messages import DigestFacts, OldBackup, SilentSender
+from dagster_project.alerts.messages import DigestFacts, OldBackup, RefusedFiles, SilentSender
 from dagster_project.alerts.outbox import Outbox
 from dagster_project.partitions import dates_of_tags
 from myproperty.database.roles import ETL_ROLE
@@ -22,6 +22,14 @@ where j.status = 'loaded' and j.format is not null and j.format <> 'estimation'
 group by 1, 2 having max(j.started_at) < $1
 order by 1, 2
 """
+_REFUSED = """
+select tenant_id::text, jsonb_object_agg(rule, files order by rule), max(last_at)
+from (
+    select tenant_id, rule, count(*) as files, max(received_at) as last_at
+    from warehouse_staging.invalid_files where received_at > $1 and received_at <= $2 group by 1, 2
+) as refused
+group by 1 order by 1
+"""
 _RULES = """
 select broken ->> 'rule', count(*) from warehouse_staging.gate_results,
     jsonb_array_elements(failed) as broken
@@ -37,6 +45,13 @@ def read_silent_senders(dsn: str, hours: int, now: datetime) -> list[SilentSende
     with transaction(dsn, ETL_ROLE) as session:
         rows = session.rows(_SENDERS, [now - timedelta(hours=hours)])
     return [SilentSender(tenant, format, last_at) for tenant, format, last_at in rows]
+
+
+def read_refused_files(dsn: str, after: datetime, until: datetime) -> list[RefusedFiles]:
+    """Return the files refused after one instant until the other, by tenant. Raises `PlatformError`."""
+    with transaction(dsn, ETL_ROLE) as session:
+        rows = session.rows(_REFUSED, [after, until])
+    return [RefusedFiles(tenant, rules, last_at) for tenant, rules, last_at in rows]
 
 
 def read_old_backups(settings: Settings, now: datetime) -> list[OldBackup]:

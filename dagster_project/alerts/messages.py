@@ -154,6 +154,48 @@ def compose_silence(sender: SilentSender, hours: int, now: datetime) -> Alert:
 
 
 @dataclass(frozen=True)
+class RefusedFiles:
+    """Files of a tenant that were refused, by rule, and when the last one came."""
+
+    tenant_id: str
+    rules: dict[str, int]
+    last_at: datetime
+
+
+def compose_refusals(refused: RefusedFiles) -> Alert:
+    """Compose the message that files were refused: news, which nothing later ends."""
+    files = sum(refused.rules.values())
+    show = "myproperty quality"
+    mend = "myproperty inspect FILE"
+    return Alert(
+        event=f"refused/{refused.tenant_id}/{refused.last_at.isoformat()}",
+        cause=f"refused/{refused.tenant_id}",
+        level="info",
+        title=f"Files refused: {files} of tenant {refused.tenant_id}",
+        body="\n".join(
+            (
+                f"tenant: {refused.tenant_id}",
+                f"rules: {_count(refused.rules)}",
+                "Nothing of them was loaded. What came by the inbox is in `refused` of the tenant's archive.",
+                f"show more: {show}",
+                f"mend: {mend} tells line, rule and remedy of each",
+            )
+        ),
+        fields={
+            "kind": "refused_files",
+            "tenants": [refused.tenant_id],
+            "files": files,
+            "rules": [
+                {"rule": clean(rule, 80), "observed": f"{number} files", "mend": mend}
+                for rule, number in refused.rules.items()
+            ],
+            "show": show,
+            "mend": mend,
+        },
+    )
+
+
+@dataclass(frozen=True)
 class OldBackup:
     """A place, `folder` or `bucket`, whose newest base backup is too old; None: it has none."""
 

@@ -17,6 +17,7 @@ from dagster_project.build import build_defs
 from dagster_project.defs.alerts import sensors
 from dagster_project.partitions import run_tags
 from dagster_project.resources.platform import Platform
+from data.ingest.readings.load import ingest_file
 from myproperty.settings import Settings
 from tests.planted import DATES, plant_wrong_reading
 
@@ -140,6 +141,26 @@ def test_silence_is_told_once_per_sender_and_its_end_once(
     for _ in range(2):
         sensors.tell_silent_senders(context, platform)
     assert [each.title.startswith("Recovered") for each in waiting(platform)] == [False, True]
+
+
+def test_refused_files_are_told_once_without_their_names(
+    platform: Platform, instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant = add_sender(platform.oltp_dsn, "refused", datetime.now(UTC))
+    rules = set()
+    for number in range(2):
+        (tmp_path / f"anna-{number}.csv").write_text(f"no,meter,file\n{number},2,3\n")
+        loaded = ingest_file(tmp_path / f"anna-{number}.csv", tenant="refused", dsn=platform.oltp_dsn)
+        assert loaded.refusal is not None
+        rules.add(loaded.refusal.rule)
+    monkeypatch.setattr(sensors, "SETTLED", timedelta(0))
+    context = dg.build_sensor_context(instance)
+    for _ in range(2):
+        sensors.tell_refused_files(context, platform)
+    (message,) = waiting(platform)
+    assert message.title == f"Files refused: 2 of tenant {tenant}"
+    assert f"rules: {rules.pop()} 2" in message.body and "anna" not in message.body
+    assert channels.open_outbox(platform.settings).open_causes() == []
 
 
 def test_the_digest_is_written_once_a_day(platform: Platform, instance: dg.DagsterInstance) -> None:

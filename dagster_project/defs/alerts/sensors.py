@@ -5,7 +5,7 @@ the settings they do nothing.
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import dagster as dg
 import psycopg
@@ -18,6 +18,7 @@ from dagster_project.partitions import left_out_of_tags
 from dagster_project.resources.platform import Platform
 from myproperty.errors import PlatformError
 
+SETTLED = timedelta(minutes=1)
 NO_CHANNEL = "no channel is set: MYPROPERTY_ALERT_SLACK_URL, _EMAIL_URL or _WEBHOOK_URL"
 
 
@@ -71,6 +72,19 @@ def tell_silent_senders(_: dg.SensorEvaluationContext, platform: Platform) -> st
     alerts = [messages.compose_silence(sender, settings.alert_silent_hours, now) for sender in silent]
     _tell_states("silence/", alerts, platform, now)
     return f"{len(silent)} senders are silent"
+
+
+def tell_refused_files(context: dg.SensorEvaluationContext, platform: Platform) -> str:
+    """Write a message for each tenant whose files were refused since the last look."""
+    outbox, names, now = channels.open_outbox(platform.settings), _channel_names(platform), facts.utc_now()
+    # A load that still runs may commit an earlier instant.
+    until = now - SETTLED
+    after = datetime.fromisoformat(context.cursor) if context.cursor else now - timedelta(days=1)
+    refused = facts.read_refused_files(platform.oltp_dsn, after, until)
+    for files in refused:
+        outbox.add(messages.compose_refusals(files), names, now)
+    context.update_cursor(until.isoformat())
+    return f"files of {len(refused)} tenants were refused"
 
 
 def tell_old_backups(_: dg.SensorEvaluationContext, platform: Platform) -> str:
@@ -134,6 +148,7 @@ sensors = [
         "Tells people about tenants and formats without new files.",
         tell_silent_senders,
     ),
+    _database_sensor("refused_files", "Tells people about files that were refused.", tell_refused_files),
     _database_sensor(
         "old_backups", "Tells people that the newest backup or its copy is too old.", tell_old_backups
     ),
