@@ -104,6 +104,8 @@ def test_a_block_that_is_not_clear_is_rejected_and_the_next_one_is_read(
     tmp_path: Path, lines: list[str], reason: str
 ) -> None:
     parsed = load(tmp_path, *lines, "P.01(0250102001500)(00)(15)(1)(1.5)(kW)", "(4)")
+    rule = "ROW-TIMESTAMP" if "season" in reason else "IEC-PROFILE"
+    assert set(parsed.rejected["rule"].to_pylist()) == {rule}
     assert all(reason in one for one in parsed.rejected["reason"].to_pylist())
     assert parsed.rejected.num_rows == 2
     assert totals(parsed) == {"import": 1}
