@@ -84,7 +84,7 @@ def main(
 
 
 def measure_pipeline(settings: Settings) -> list[Measurement]:
-    """One day of the demo at `medium`, from readings to marts, in a database that holds all its days."""
+    """One day of the demo at `medium`, from readings to marts, twice, beside all its other days."""
     from dagster_project.runner import run_pipeline
     from data.demo import apply_company, generate_files
 
@@ -99,16 +99,16 @@ def measure_pipeline(settings: Settings) -> list[Measurement]:
             seconds += time.perf_counter() - begun
             readings += result.accepted + result.new_versions + result.unchanged
     day = _fullest_day(dsn)
-    begun = time.perf_counter()
-    with console.output_to(settings.home / "logs" / "run.log"):
-        report = run_pipeline(day, day + timedelta(days=1), settings)
-    taken = time.perf_counter() - begun
-    if not report.success:
-        raise RuntimeError(f"the pipeline of {day} failed, so its time means nothing: {report}")
-    return [
-        Measurement("ingest, the files of the demo at medium", readings / seconds, seconds),
-        Measurement(f"pipeline of one day at medium ({day})", seconds=taken),
-    ]
+    found = [Measurement("ingest, the files of the demo at medium", readings / seconds, seconds)]
+    for run in ("first run", "run again"):
+        begun = time.perf_counter()
+        with console.output_to(settings.home / "logs" / "run.log"):
+            report = run_pipeline(day, day + timedelta(days=1), settings)
+        taken = time.perf_counter() - begun
+        if not report.success:
+            raise RuntimeError(f"the pipeline of {day} failed, so its time means nothing: {report}")
+        found.append(Measurement(f"pipeline of one day at medium ({day}), {run}", seconds=taken))
+    return found
 
 
 @contextmanager
