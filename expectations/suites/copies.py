@@ -1,6 +1,6 @@
 """Gates B and C: a copied table equals its source, for each tenant and date, in rows, sums and checksum.
 
-Landing keeps what the source was when it was copied; raw is compared with landing itself.
+Landing keeps what the source was when it was copied. Both copies are compared with that.
 
 The rules of a table follow from the description of its entity in `data.landing.entities`.
 """

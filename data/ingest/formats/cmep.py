@@ -37,16 +37,24 @@ _PURPOSES = ("OK", "RESEND", "HISTORY", "")
 _COMMODITIES = {"E": "import", "G": "consumption", "W": "consumption", "S": "consumption"}
 # Unit of a record: unit of the readings, and how many of it one is.
 _UNITS = {
-    **{"KWH": ("kWh", 1), "WH": ("Wh", 1), "MWH": ("MWh", 1), "KVARH": ("kvarh", 1)},
-    **{
-        "THM": ("therm", 1),
-        "THERM": ("therm", 1),
-        "CF": ("ft3", 1),
-        "CCF": ("ft3", 100),
-        "HCF": ("ft3", 100),
-    },
-    **{"MCF": ("ft3", 1000), "GAL": ("gal_us", 1), "CGAL": ("gal_us", 100), "KGAL": ("gal_us", 1000)},
-    **{"M3": ("m3", 1), "CM": ("m3", 1), "L": ("l", 1), "GJ": ("GJ", 1), "MJ": ("MJ", 1)},
+    "KWH": ("kWh", 1),
+    "WH": ("Wh", 1),
+    "MWH": ("MWh", 1),
+    "KVARH": ("kvarh", 1),
+    "THM": ("therm", 1),
+    "THERM": ("therm", 1),
+    "CF": ("ft3", 1),
+    "CCF": ("ft3", 100),
+    "HCF": ("ft3", 100),
+    "MCF": ("ft3", 1000),
+    "GAL": ("gal_us", 1),
+    "CGAL": ("gal_us", 100),
+    "KGAL": ("gal_us", 1000),
+    "M3": ("m3", 1),
+    "CM": ("m3", 1),
+    "L": ("l", 1),
+    "GJ": ("GJ", 1),
+    "MJ": ("MJ", 1),
 }
 # What is measured beside energy.
 _OTHER_UNITS = re.compile(r"K?(W|VA|VAR|V|A|PF)H?|VOLTS?|AMPS?|PSI|DEGF|DEGC|HZ")

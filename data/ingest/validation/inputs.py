@@ -160,6 +160,19 @@ def list_meters(series: pd.DataFrame) -> list[str]:
     return sorted(series["meter_id"].unique())
 
 
+def count_readings(session: Session, tenant: Tenant, dates: Sequence[datetime.date]) -> pd.Series:
+    """Return the number of readings on the dates, by `property_id`; also those that totals leave out."""
+    rows = session.rows(
+        """
+        select m.property_id::text, count(*) from myproperty.meter_readings as r
+        join myproperty.meters as m on m.tenant_id = r.tenant_id and m.id = r.meter_id
+        where r.tenant_id = $1::uuid and r.reading_date = any($2::date[]) group by m.property_id
+        """,
+        (str(tenant.id), [*dates]),
+    )
+    return pd.Series(dict(rows), dtype="int64")
+
+
 def _as_uuids(meters: Sequence[str]) -> sql.Literal:
     return sql.Literal([uuid.UUID(meter) for meter in meters])
 

@@ -32,6 +32,7 @@ from data.ingest.validation.inputs import (
     DAY,
     SOURCE,
     choose_reporting_series,
+    count_readings,
     list_meters,
     read_differences,
     read_history,
@@ -43,7 +44,7 @@ from data.ingest.validation.inputs import (
     sum_intervals,
 )
 from data.ingest.validation.issues import keep_effective, replace_issues
-from data.ingest.validation.totals import add_up, count_readings, list_unsummed, read_totals
+from data.ingest.validation.totals import add_up, list_unsummed, read_totals
 from myproperty.ahead import read_ahead
 from myproperty.database.locks import lock_reading_dates
 from myproperty.database.roles import LOADER_ROLE
@@ -182,17 +183,15 @@ def _validate_dates(
 def _hold_loads(dsn: str, session: Session, tenant: Tenant, dates: list[datetime.date]) -> None:
     """Wait for loads of these dates and block new ones: each change is seen now, or makes its date due.
 
-    Dates around them that must be added up are held too, and added up. Takes the locks of a load in the same
-    order: billing, then the dates (`begin_readings_partition`).
+    They are added up anew, and so are dates around them that changed since they were. Takes the locks of a
+    load in the same order: billing, then the dates (`begin_readings_partition`).
     """
     wait_for_billing(session, tenant.id)
-    unsummed = list_unsummed(session, tenant, dates, read_changes(session, tenant))
-    held = sorted({*dates, *unsummed})
+    held = sorted({*dates, *list_unsummed(session, tenant, dates, read_changes(session, tenant))})
     lock_reading_dates(session, held)
     # Other sessions read blocks ahead, so the totals are committed first.
     with transaction(dsn, LOADER_ROLE) as adding:
-        found = list_unsummed(adding, tenant, dates, read_changes(adding, tenant))
-        add_up(adding, tenant, [date for date in found if date in held])
+        add_up(adding, tenant, held)
 
 
 def _check_dials(context: _Context) -> list[pd.DataFrame]:

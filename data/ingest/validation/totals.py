@@ -66,8 +66,6 @@ def list_unsummed(
 
 def add_up(session: Session, tenant: Tenant, dates: Sequence[datetime.date]) -> None:
     """Add up the sender's readings of the dates, of which no load may run meanwhile."""
-    if not dates:
-        return
     [(began,)] = session.rows("select clock_timestamp()")
     words = {
         "tenant": sql.Literal(tenant.id),
@@ -95,19 +93,6 @@ def read_totals(
     ).format(sql.Literal(tenant.id), sql.Literal([uuid.UUID(meter) for meter in meters]), first, last)
     found: pd.DataFrame = session.arrow(query, _TOTALS).to_pandas()
     return found
-
-
-def count_readings(session: Session, tenant: Tenant, dates: Sequence[datetime.date]) -> pd.Series:
-    """Return the number of readings on the dates, by `property_id`, as the totals count them."""
-    rows = session.rows(
-        """
-        select m.property_id::text, sum(t.intervals)::bigint from myproperty.reading_totals as t
-        join myproperty.meters as m on m.tenant_id = t.tenant_id and m.id = t.meter_id
-        where t.tenant_id = $1::uuid and t.reading_date = any($2::date[]) group by m.property_id
-        """,
-        (str(tenant.id), [*dates]),
-    )
-    return pd.Series(dict(rows), dtype="int64")
 
 
 def _window(dates: Sequence[datetime.date]) -> tuple[datetime.date, datetime.date]:

@@ -112,3 +112,17 @@ def test_a_day_is_due_again_only_for_what_depends_on_the_next_one(
         assert load(4, _make_block(site, "retired", 1, (0, 20))) == [first, second, third]
         assert load(5, _make_block(site, "retired", 2, (0, 24))) == [second, third]
         _check_against_all(site)
+
+
+def test_a_date_that_is_validated_is_added_up_anew(migrated_database: DatabaseMaker, tmp_path: Path) -> None:
+    totals = "select reading_date, total, intervals, kwh from myproperty.reading_totals order by 1"
+    with migrated_database("totals") as dsn:
+        site = _make_site(dsn, "totals", tmp_path)
+        site.load("0.csv", [_make_block(site, "whole", day, (0, 24)) for day in range(2)])
+        validate(dsn, tenant=site.name)
+        kept = site.rows(totals)
+        assert kept == [(FIRST + datetime.timedelta(days=day), 36.0, 24, 36.0) for day in range(2)]
+        with psycopg.connect(dsn) as connection:
+            connection.execute("delete from myproperty.reading_totals")
+        validate(dsn, tenant=site.name, first=FIRST, last=FIRST)
+        assert site.rows(totals) == kept[:1]
