@@ -48,7 +48,7 @@ from data.demo.billing import apply_billing
 from data.ingest.errors import QueryRefused
 from data.landing.entities import ENTITIES, RECORDS
 from data.landing.quality import count_days, count_runs
-from data.landing.read import fingerprint_landing, read_landing
+from data.landing.read import LandedRows, fingerprint_landing
 from data.raw.bigquery import BigQueryWarehouse, open_bigquery
 from data.raw.transfer import transfer
 from data.raw.warehouse import open_warehouse
@@ -420,7 +420,7 @@ def apart(wire: Wire) -> Iterator[BigQueryWarehouse]:
 
 
 def landed(wire: Wire, day: date) -> pa.Table:
-    return pa.concat_tables(read_landing("meter_readings", engines.dsn(wire.settings), [day]))
+    return pa.concat_tables(LandedRows("meter_readings", engines.dsn(wire.settings), [day]))
 
 
 def count(warehouse: BigQueryWarehouse, day: date) -> int:

@@ -54,7 +54,8 @@ def fingerprint_sql(
     named = [f"cast({key} as {text}) as {key}" if key == "tenant_id" else key for key in keys]
     sums = [f"sum({name}) as sum_{name}" for name in entity.measures]
     parts = (_form(field, forms.get(field.name, field.name), dialect) for field in entity.columns)
-    row = "concat(" + ", '|', ".join(f"coalesce({part}, '~')" for part in parts) + ")"
+    # On PostgreSQL `concat` calls the output function of each part, which took a quarter of the time.
+    row = " || '|' || ".join(f"coalesce({part}, '~')" for part in parts)
     inner = ", ".join([*named, "count(*) as row_count", *sums, f"sum({_hash(row, dialect)}) as checksum"])
     rows, whole_number = ("rows", "bigint") if dialect == "postgres" else ("`rows`", "int64")
     summed = [f"cast(sum_{name} as numeric) as sum_{name}" for name in entity.measures]

@@ -8,6 +8,7 @@ reading the copy (`read`).
 
 import datetime
 from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from psycopg import sql
@@ -71,9 +72,12 @@ def land(
             withdraw_held_dates(session)
         if entity == READINGS:
             _prepare_readings(session, described, dates, where)
-        rows = _replace(session, described, where)
         landed = sql.SQL("partition_date = any({}::date[]) and {}").format(sql.Literal(dates), tenants)
-        _keep_source(session, described, where, landed)
+        # A statement that writes has one core: what a day of many meters held is added up beside it.
+        with ThreadPoolExecutor(1) as beside:
+            found = beside.submit(_read_source, dsn, session.export_snapshot(), described, where)
+            rows = _replace(session, described, where)
+            _keep_source(session, described, found.result(), landed)
         return rows
 
 
@@ -113,17 +117,29 @@ def _land_whole(session: Session, entity: Entity, *, is_whole: bool = False) -> 
         if entity.is_growing and not is_whole
         else _replace(session, entity, sql.SQL("true"))
     )
-    _keep_source(session, entity, sql.SQL("true"), sql.SQL("true"))
+    everything = sql.SQL("true")
+    _keep_source(session, entity, _add_up_source(session, entity, everything), everything)
     return rows
 
 
-def _keep_source(session: Session, entity: Entity, where: sql.Composable, kept: sql.Composable) -> None:
-    """Keep the fingerprint of the rows `where` of the source, in the place of the fingerprints `kept`."""
-    # Read and written by two statements: one that writes is not run by parallel workers.
+def _read_source(dsn: str, snapshot: str, entity: Entity, where: sql.Composable) -> str:
+    """Return the fingerprints of the rows `where` of the source, as another transaction sees it."""
+    with transaction(dsn) as session:
+        session.import_snapshot(snapshot, ETL_ROLE)
+        return _add_up_source(session, entity, where)
+
+
+def _add_up_source(session: Session, entity: Entity, where: sql.Composable) -> str:
+    """Return the fingerprints of the rows `where` of the source, as a JSON array."""
     found = sql.SQL("select coalesce(jsonb_agg(to_jsonb(f)), '[]')::text from ({}) as f").format(
         sql.SQL(fingerprint_query(entity, "myproperty", where))
     )
-    fingerprints = session.rows(found)[0][0]
+    fingerprints: str = session.rows(found)[0][0]
+    return fingerprints
+
+
+def _keep_source(session: Session, entity: Entity, fingerprints: str, kept: sql.Composable) -> None:
+    """Keep fingerprints of the source in the place of the fingerprints `kept`."""
     name = sql.Literal(entity.name)
     session.execute(
         sql.SQL("delete from warehouse_staging.landed_sources where entity = {} and {}").format(name, kept)
@@ -146,16 +162,15 @@ def _prepare_readings(
             f"run `myproperty partitions restore {date}` first, or leave the date out"
         )
     ensure = sql.SQL(
-        "select warehouse_staging.ensure_readings_partition(reading_date)"
-        " from (select distinct reading_date from {} where {}) as found order by reading_date"
+        "select warehouse_staging.ensure_readings_partition(day) from unnest($1::date[]) as day"
+        " where (select true from {} where reading_date = day and {} limit 1) order by day"
     )
-    session.execute(ensure.format(source_table(entity), where))
+    session.execute(ensure.format(source_table(entity), where), (dates,))
 
 
 def _replace(session: Session, entity: Entity, where: sql.Composable) -> int:
     session.execute(sql.SQL("delete from {} where {}").format(landing_table(entity), where))
-    session.execute(_insert(entity, where))
-    return _count_rows(session, entity, where)
+    return session.execute(_insert(entity, where))
 
 
 def _merge_changes(session: Session, entity: Entity) -> int:

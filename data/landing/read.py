@@ -5,7 +5,7 @@ two sides agree (gate B).
 """
 
 import datetime
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Literal
 
 import pandas as pd
@@ -15,34 +15,56 @@ from psycopg import sql
 from data.landing.entities import Entity, find_dated_entity, find_entity
 from data.landing.fingerprint import fingerprint_frame, fingerprint_schema, fingerprint_sql, group_columns
 from data.landing.sql_forms import arrow_column, filter_dates, landing_table
+from myproperty.ahead import read_ahead
 from myproperty.database.roles import CHECKER_ROLE, ETL_ROLE
 from myproperty.database.session import Connections, transaction
 
 SourceSchema = Literal["myproperty", "warehouse_staging"]
 
 
-def read_landing(
-    entity: str,
-    dsn: str,
-    dates: Sequence[datetime.date] | None = None,
-    since: datetime.datetime | None = None,
-) -> Generator[pa.Table, None, None]:
-    """Yield the landed rows of an entity, all or of these reading dates, in its schema and in any order.
+class LandedRows:
+    """The landed rows of an entity, all or of these reading dates, in its schema and in any order.
 
-    They come in tables of bounded size: a day of many meters does not fit into memory. `since` leaves
-    out rows that were landed before that instant.
+    Iterated, they are tables of bounded size: a day of many meters does not fit into memory. The next table
+    is read while one is used. `since` leaves out rows that were landed before that instant.
     """
-    described = find_dated_entity(entity, dates)
-    where = filter_dates(described, dates)
-    if since is not None:
-        where = sql.SQL("{} and landed_at >= {}").format(where, sql.Literal(since))
-    query = sql.SQL("select {columns} from {table} where {where}").format(
-        columns=sql.SQL(", ").join(arrow_column(described, name) for name in described.schema.names),
-        table=landing_table(described),
-        where=where,
-    )
-    with transaction(dsn, ETL_ROLE) as session:
-        yield from session.stream(query, described.schema)
+
+    def __init__(
+        self,
+        entity: str,
+        dsn: str,
+        dates: Sequence[datetime.date] | None = None,
+        since: datetime.datetime | None = None,
+    ) -> None:
+        self._entity = find_dated_entity(entity, dates)
+        self.dates = dates
+        self._dsn = dsn
+        self._where = filter_dates(self._entity, dates)
+        if since is not None:
+            self._where = sql.SQL("{} and landed_at >= {}").format(self._where, sql.Literal(since))
+
+    def __iter__(self) -> Iterator[pa.Table]:
+        return read_ahead(self._read())
+
+    def in_binary(self) -> Iterator[bytes]:
+        """Yield the rows as blocks of PostgreSQL's binary form, which another server takes as they are."""
+        return read_ahead(self._read_binary())
+
+    def _read(self) -> Generator[pa.Table, None, None]:
+        with transaction(self._dsn, ETL_ROLE) as session:
+            yield from session.stream(self._query(), self._entity.schema)
+
+    def _read_binary(self) -> Generator[bytes, None, None]:
+        with transaction(self._dsn, ETL_ROLE) as session:
+            yield from session.stream_binary(self._query())
+
+    def _query(self) -> sql.Composed:
+        names = self._entity.schema.names
+        return sql.SQL("select {columns} from {table} where {where}").format(
+            columns=sql.SQL(", ").join(arrow_column(self._entity, name) for name in names),
+            table=landing_table(self._entity),
+            where=self._where,
+        )
 
 
 def count_landing(entity: str, dsn: str, dates: Sequence[datetime.date]) -> dict[datetime.date, int]:

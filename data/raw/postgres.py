@@ -15,6 +15,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from data.ingest.errors import QueryRefused
 from data.landing.entities import Entity
 from data.landing.fingerprint import fingerprint_frame, fingerprint_schema, fingerprint_sql
+from data.landing.read import LandedRows
 from data.raw.columns import find_new_columns
 from data.raw.partitions import check_partitions, range_filter
 from data.raw.readers import ask_as_reader
@@ -55,13 +56,7 @@ class PostgresWarehouse:
                 session.execute(sql.SQL("create schema {}").format(sql.Identifier(self._raw)))
             session.execute(sql.SQL("create table if not exists {} ({})").format(table, columns))
             if entity.partition_column is not None:
-                session.execute(
-                    sql.SQL("create index if not exists {} on {} ({})").format(
-                        sql.Identifier(f"{entity.name}_of_partition"),
-                        table,
-                        sql.SQL(", ").join(map(sql.Identifier, (entity.partition_column, *entity.cluster))),
-                    )
-                )
+                self._index_partitions(session, entity)
             found = session.rows(_COLUMNS, (self._raw, entity.name))
             added = find_new_columns(f"{self._raw}.{entity.name}", entity, wanted, dict(found))
             for name in added:
@@ -82,6 +77,9 @@ class PostgresWarehouse:
             for partition in [None] if partitions is None else sorted(partitions):
                 self._lock_partition(session, entity, partition)
             session.execute(sql.SQL("delete from {} where {}").format(self._table(entity), where))
+            if isinstance(rows, LandedRows) and rows.dates == partitions:
+                # From one server to the other as they are: to read and write them cost half of a load.
+                return session.copy_binary(rows.in_binary(), entity.schema.names, entity.name, self._raw)
             return session.copy(check_partitions(entity, rows, partitions), entity.name, self._raw)
 
     def merge(self, entity: Entity, rows: Iterable[pa.Table], load_key: str) -> None:
@@ -110,6 +108,10 @@ class PostgresWarehouse:
     def settle(self, entity: Entity) -> None:
         """See `Warehouse`. Gathers statistics, which dbt's queries need and autovacuum gathers too late."""
         with transaction(self._connections) as session:
+            if entity.partition_column is not None:
+                # Pages that no entry describes yet are read by every query.
+                index = sql.Identifier(self._raw, f"{entity.name}_by_partition").as_string()
+                session.execute("select brin_summarize_new_values($1::regclass)", (index,))
             session.execute(sql.SQL("analyze {}").format(self._table(entity)))
 
     def fingerprint(
@@ -160,6 +162,21 @@ class PostgresWarehouse:
     def close(self) -> None:
         """See `Warehouse`."""
         self._connections.close()
+
+    def _index_partitions(self, session: Session, entity: Entity) -> None:
+        """Index a table by ranges of its pages: rows of a date are loaded together.
+
+        An index with an entry for each row took a third of the time of a load. A range whose pages were freed
+        and filled again holds several dates, and so does its entry.
+        """
+        column, table = sql.Identifier(entity.partition_column or ""), self._table(entity)
+        former = sql.Identifier(self._raw, f"{entity.name}_of_partition")
+        session.execute(sql.SQL("drop index if exists {}").format(former))
+        session.execute(
+            sql.SQL("create index if not exists {} on {} using brin ({} date_minmax_multi_ops)").format(
+                sql.Identifier(f"{entity.name}_by_partition"), table, column
+            )
+        )
 
     def _lock_partition(self, session: Session, entity: Entity, partition: datetime.date | None) -> None:
         """Allow one load of a partition at a time: two at once would store the rows of both."""

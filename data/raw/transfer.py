@@ -8,9 +8,8 @@ import datetime
 from collections.abc import Callable, Iterator, Sequence
 
 from data.landing.entities import LOADED
-from data.landing.read import count_landing, fingerprint_landing, read_landing
+from data.landing.read import LandedRows, count_landing, fingerprint_landing
 from data.raw.warehouse import Warehouse
-from myproperty.ahead import read_ahead
 from myproperty.database.roles import ETL_ROLE
 
 # Rows that one load replaces: on BigQuery it holds them in memory as one compressed file.
@@ -42,7 +41,7 @@ def transfer(
         return _transfer_changed(warehouse, entity, dsn, run_id)
     loaded = 0
     for part in [None] if dates is None else _split_dates(entity, dsn, dates):
-        rows = read_ahead(read_landing(entity, dsn, part))
+        rows = LandedRows(entity, dsn, part)
         loaded += warehouse.load_partitions(described, rows, part, load_key(run_id, entity, part))
     warehouse.settle(described)
     return loaded
@@ -77,9 +76,10 @@ def _transfer_changed(warehouse: Warehouse, entity: str, dsn: str, run_id: str) 
     described = LOADED[entity]
     latest = warehouse.latest_landing(described)
     if latest is not None:
-        warehouse.merge(described, read_landing(entity, dsn, since=latest), load_key(run_id, entity, None))
+        changed = LandedRows(entity, dsn, since=latest)
+        warehouse.merge(described, changed, load_key(run_id, entity, None))
     landed, loaded = fingerprint_landing(entity, dsn, role=ETL_ROLE), warehouse.fingerprint(described)
     if not landed.equals(loaded):
-        whole = read_ahead(read_landing(entity, dsn))
+        whole = LandedRows(entity, dsn)
         warehouse.load_partitions(described, whole, None, load_key(run_id, entity, None))
     return int(landed["rows"].sum())

@@ -6,7 +6,7 @@ This module knows no table of the platform. `copying` turns columns into the byt
 import io
 import re
 import select
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
@@ -40,6 +40,7 @@ _KINDS = {
 
 # Bytes of text that a stream of rows reads at once.
 _BLOCK = 16 << 20
+_BINARY_BLOCK = 1 << 18
 # The server ends the statement of a client that was killed; it holds its locks no longer.
 _START = "set local timezone = 'UTC'; set local client_connection_check_interval = '2s'"
 
@@ -54,10 +55,10 @@ class Session:
     def __init__(self, connection: psycopg.Connection) -> None:
         self._connection = connection
 
-    def execute(self, statement: str | sql.Composable, parameters: Sequence[Any] = ()) -> None:
-        """Run a statement and ignore its rows. Parameters are $1, $2 ..."""
-        with self._run(statement, parameters):
-            pass
+    def execute(self, statement: str | sql.Composable, parameters: Sequence[Any] = ()) -> int:
+        """Run a statement and return the number of its rows. Parameters are $1, $2 ..."""
+        with self._run(statement, parameters) as cursor:
+            return cursor.rowcount
 
     def begin_snapshot(self) -> None:
         """Commit, and go on in a transaction that sees the database as it is at its first query.
@@ -67,6 +68,19 @@ class Session:
         role = self.rows("select current_user")[0][0]
         self._connection.commit()
         self.execute("set transaction isolation level repeatable read")
+        self.execute(_START)
+        self.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
+
+    def export_snapshot(self) -> str:
+        """Name what the transaction sees, for `import_snapshot` of another one while this one lasts."""
+        name: str = self.rows("select pg_export_snapshot()")[0][0]
+        return name
+
+    def import_snapshot(self, name: str, role: str) -> None:
+        """See what the transaction sees that exported the snapshot; run as `role`."""
+        self.roll_back()
+        self.execute("set transaction isolation level repeatable read")
+        self.execute(sql.SQL("set transaction snapshot {}").format(name))
         self.execute(_START)
         self.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
 
@@ -114,10 +128,25 @@ class Session:
             for batch in pacsv.open_csv(text, read, parse, convert):
                 yield _conform(pa.Table.from_batches([batch]), schema)
 
+    def stream_binary(self, statement: str | sql.Composable) -> Generator[bytes, None, None]:
+        """Run a query and yield its rows in the binary form of COPY, for `copy_binary` on another server."""
+        parts: list[bytes] = []
+        size = 0
+        with self._copy_out(statement, (), "binary") as stream:
+            for row in stream:
+                parts.append(bytes(row))
+                size += len(row)
+                if size > _BINARY_BLOCK:
+                    yield b"".join(parts)
+                    parts, size = [], 0
+        yield b"".join(parts)
+
     @contextmanager
-    def _copy_out(self, statement: str | sql.Composable, parameters: Sequence[Any]) -> Iterator[psycopg.Copy]:
+    def _copy_out(
+        self, statement: str | sql.Composable, parameters: Sequence[Any], form: str = "csv, header"
+    ) -> Iterator[psycopg.Copy]:
         query = _with_literals(_as_text(statement), parameters)
-        command = f"copy ({query}) to stdout (format csv, header)".encode()
+        command = f"copy ({query}) to stdout (format {form})".encode()
         with psycopg.RawCursor(self._connection) as cursor, cursor.copy(command) as stream:
             yield stream
 
@@ -145,15 +174,30 @@ class Session:
         first = next(tables, None)
         if first is None or (isinstance(rows, pa.Table) and not first.num_rows):
             return 0
+        encoded = encode(_chain(first, tables))
+        blocks = encoded if isinstance(rows, pa.Table) else read_ahead(encoded)
+        return self.copy_binary(
+            blocks, first.column_names, name, schema, is_of_this_transaction=is_of_this_transaction
+        )
+
+    def copy_binary(
+        self,
+        blocks: Iterable[bytes | memoryview],
+        columns: Sequence[str],
+        name: str,
+        schema: str | None = None,
+        *,
+        is_of_this_transaction: bool = False,
+    ) -> int:
+        """Append rows in the binary form of COPY, as `copy` does; each column in its table's type."""
         command = sql.SQL("copy {} ({}) from stdin (format binary, freeze {})").format(
             sql.Identifier(schema or "pg_temp", name),
-            sql.SQL(", ").join(map(sql.Identifier, first.column_names)),
+            sql.SQL(", ").join(map(sql.Identifier, columns)),
             sql.Literal(is_of_this_transaction),
         )
         with psycopg.RawCursor(self._connection) as cursor:
             with cursor.copy(command) as stream:
-                blocks = encode(_chain(first, tables))
-                for block in blocks if isinstance(rows, pa.Table) else read_ahead(blocks):
+                for block in blocks:
                     stream.write(block)
             return cursor.rowcount
 

@@ -8,7 +8,7 @@ import pytest
 
 from data.landing.entities import ENTITIES
 from data.landing.land import land
-from data.landing.read import fingerprint_landing, read_landing
+from data.landing.read import LandedRows, fingerprint_landing
 from tests.ingest.conftest import Company
 from tests.landing.conftest import CALLED, CHANGED, DAYS, DELETED, END, SCHEMAS, call_tools
 
@@ -21,7 +21,7 @@ def test_landing_a_whole_table_twice_equals_its_source(landed: Company, entity: 
     source, copy = (fingerprint_landing(entity, landed.dsn, schema) for schema in SCHEMAS)
     assert source.equals(copy)
     assert rows == {source["rows"].sum()}
-    assert sum(table.num_rows for table in read_landing(entity, landed.dsn)) == source["rows"].sum()
+    assert sum(table.num_rows for table in LandedRows(entity, landed.dsn)) == source["rows"].sum()
 
 
 def test_landing_dates_twice_equals_their_source(landed: Company) -> None:
@@ -55,7 +55,7 @@ def test_a_changed_digit_changes_the_fingerprint(landed: Company) -> None:
 
 def test_landing_a_growing_table_copies_changes_and_deletions(company: Company) -> None:
     def landed_at() -> dict[str, datetime]:
-        rows = [row for table in read_landing("agent_audit", company.dsn) for row in table.to_pylist()]
+        rows = [row for table in LandedRows("agent_audit", company.dsn) for row in table.to_pylist()]
         return {row["id"]: row["landed_at"] for row in rows if row["tenant_id"] == str(company.tenant_id)}
 
     call_tools(company, CALLED)

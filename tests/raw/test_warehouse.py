@@ -20,7 +20,7 @@ from psycopg.conninfo import make_conninfo
 from data.ingest.errors import QueryRefused
 from data.landing.entities import ENTITIES, Entity
 from data.landing.land import land
-from data.landing.read import fingerprint_landing, read_landing
+from data.landing.read import LandedRows, fingerprint_landing
 from data.raw.bigquery import BigQueryWarehouse
 from data.raw.columns import RawTableDiffers
 from data.raw.postgres import PostgresWarehouse
@@ -74,7 +74,7 @@ def test_raw_in_bigquery(landed: Company, emulator: BigQueryWarehouse) -> None:
 
 def check_raw(landed: Company, warehouse: Warehouse) -> None:
     """Load two dates, load them again, then replace one by fewer rows: the other is unchanged."""
-    tables = [pa.concat_tables(read_landing("meter_readings", landed.dsn, [day])) for day in DAYS]
+    tables = [pa.concat_tables(LandedRows("meter_readings", landed.dsn, [day])) for day in DAYS]
     warehouse.ensure_table(READINGS)
     warehouse.ensure_table(READINGS)
     for run in ("first", "first", "second"):
@@ -118,7 +118,7 @@ def check_new_column(landed: Company, warehouse: Warehouse) -> None:
     entity = replace(READINGS, name="upgraded_readings")
     former = without(entity, "value_native", "is_estimated")
     assert warehouse.ensure_table(former) == []
-    tables = [pa.concat_tables(read_landing("meter_readings", landed.dsn, [day])) for day in DAYS]
+    tables = [pa.concat_tables(LandedRows("meter_readings", landed.dsn, [day])) for day in DAYS]
     for day, rows in zip(DAYS, tables, strict=True):
         warehouse.load_partitions(former, [rows.select(former.schema.names)], [day], f"former-{day}")
     before = warehouse.fingerprint(former, *DAYS).to_dict("records")
@@ -173,7 +173,7 @@ def assert_equals_landing(
 
 def test_rows_of_another_date_are_refused(landed: Company, postgres: Warehouse) -> None:
     """What was loaded before stays: the rows are looked at while they are loaded."""
-    first, second = ([*read_landing("meter_readings", landed.dsn, [day])] for day in DAYS)
+    first, second = ([*LandedRows("meter_readings", landed.dsn, [day])] for day in DAYS)
     postgres.ensure_table(READINGS)
     postgres.load_partitions(READINGS, second, [DAYS[1]], "right")
     with pytest.raises(ValueError, match="other dates"):
@@ -331,7 +331,7 @@ def test_what_a_killed_merge_left_is_dropped_by_the_next(
     client = emulator._client(WAREHOUSE_RAW)
     call_tools(company, CALLED)
     land(entity.name, company.dsn)
-    changed = list(read_landing(entity.name, company.dsn))
+    changed = list(LandedRows(entity.name, company.dsn))
     with monkeypatch.context() as killed:
         killed.setattr(bigquery.Client, "delete_table", lambda *_, **__: None)
         emulator.merge(entity, changed, "a killed run")
@@ -396,7 +396,7 @@ def test_dates_are_loaded_together_as_far_as_memory_allows(
         return load(entity, rows, dates, key)
 
     monkeypatch.setattr(postgres, "load_partitions", watched)
-    rows = sum(table.num_rows for table in read_landing(READINGS.name, landed.dsn, DAYS))
+    rows = sum(table.num_rows for table in LandedRows(READINGS.name, landed.dsn, DAYS))
     for most, expected in (
         (rows, [[*DAYS]]),
         (rows - 1, [[day] for day in DAYS]),

@@ -231,14 +231,37 @@ def test_a_planted_fault_fails_its_data_test(copied: str, target_path: Path) -> 
         connection.execute("delete from core.dim_tenant where tenant_id = 'silent_meter/acme'")
     chosen = ("--select", "fact_energy_usage", "--exclude-resource-type", "unit_test")
     ran = run_dbt(copied, target_path, ("build", *chosen), *days)
-    for guard in ("local_date_is_reading_date", "relationships_within_tenant_fact"):
-        assert any(guard in name for name in ran.failures), (guard, ran.failures)
+    assert "fact_energy_usage__keys_and_values_hold" in ran.failures
     with psycopg.connect(copied) as connection:
         connection.execute(
             "update raw.meter_assignments set unit_id = 'nowhere' where tenant_id = 'silent_meter/acme'"
         )
     ran = run_dbt(copied, target_path, ("run", "--select", "fact_energy_usage"), *days)
     assert 'null value in column "unit_key"' in ran.failures["fact_energy_usage"]
+
+
+def test_each_rule_of_a_row_of_the_fact_is_tested(copied: str, target_path: Path) -> None:
+    """The rows of as many meters break one each."""
+    faults = [
+        *(f"{key} = -7" for key in ("property_key", "unit_key", "meter_key", "rate_plan_key")),
+        *(f"{key} = -7" for key in ("rate_plan_band_key", "tenancy_key", "emission_factor_key")),
+        "tenant_id = 'nobody'",
+        "channel = 'water'",
+        "quality = 'good'",
+        "local_ts = local_ts - interval '1 day'",
+        *(f"{value} = -1" for value in ("value_kwh", "held_kwh", "cost_amount", "feed_in_amount")),
+    ]
+    with psycopg.connect(copied) as connection:
+        rows = connection.execute(
+            "select distinct on (tenant_id, meter_key) ctid from core.fact_energy_usage"
+            " where reading_date = '2026-07-02' limit %s",
+            [len(faults)],
+        )
+        for (place,), fault in zip(rows.fetchall(), faults, strict=True):
+            connection.execute(f"update core.fact_energy_usage set {fault} where ctid = %s", [place])
+    chosen = ("test", "--select", "fact_energy_usage__keys_and_values_hold")
+    ran = run_dbt(copied, target_path, chosen, date(2026, 7, 2), date(2026, 7, 3))
+    assert ran.failures == {chosen[-1]: f"Got {len(faults)} results, configured to fail if != 0"}
 
 
 def near(found: Decimal | None, expected: float | None, tolerance: float) -> bool:

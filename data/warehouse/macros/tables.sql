@@ -69,6 +69,7 @@
             from ({{ 'select * from ' ~ made if reads_itself else sql }}) as built;
         {%- endcall %}
         {% do adapter.drop_relation(made) %}
+        {% do summarize_pages(target) %}
     {%- endif %}
 
     {{ run_hooks(post_hooks, inside_transaction=True) }}
@@ -78,6 +79,17 @@
     {{ run_hooks(post_hooks, inside_transaction=False) }}
     {{ return({'relations': [target]}) }}
 {%- endmaterialization %}
+
+{% macro summarize_pages(relation) -%}
+    {#- Every query reads the pages that no entry of an index of ranges describes yet. -#}
+    {%- if config.get('indexes') | selectattr('type', 'equalto', 'brin') | list -%}
+        {% do run_query(
+            "select brin_summarize_new_values(i.indexrelid) from pg_index as i"
+            ~ " join pg_class as c on i.indexrelid = c.oid join pg_am as a on c.relam = a.oid"
+            ~ " where i.indrelid = '" ~ relation ~ "'::regclass and a.amname = 'brin'"
+        ) %}
+    {%- endif -%}
+{%- endmacro %}
 
 {% macro add_new_columns(relation, columns) -%}
     {#- Add the columns and say so. What was built before has NULL in them until its dates are built again. -#}

@@ -1,6 +1,7 @@
 {{ config(
     cluster_by=['tenant_id', 'property_id', 'meter_id'],
     indexes=[{'columns': ['reading_date', 'tenant_id', 'meter_id', 'channel'], 'unique': true}],
+    pre_hook="{{ joins_as_written() }}",
 ) }}
 {{ by_reading_date() }}
 

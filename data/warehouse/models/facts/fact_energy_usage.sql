@@ -1,7 +1,4 @@
-{{ config(
-    cluster_by=['tenant_id', 'property_key', 'meter_key'],
-    indexes=[{'columns': ['reading_date', 'property_key']}],
-) }}
+{{ config(cluster_by=['tenant_id', 'property_key', 'meter_key']) }}
 {{ by_reading_date(has_intervals=true) }}
 
 with readings as (
