@@ -11,7 +11,7 @@ import runpy
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -238,6 +238,20 @@ def test_a_planted_fault_fails_its_data_test(copied: str, target_path: Path) -> 
         )
     ran = run_dbt(copied, target_path, ("run", "--select", "fact_energy_usage"), *days)
     assert 'null value in column "unit_key"' in ran.failures["fact_energy_usage"]
+
+
+def test_gate_d_finds_an_interval_that_is_there_twice(copied: str) -> None:
+    """No test of dbt asks for the grain of the fact: this is the rule that does."""
+    day = Window(date(2026, 7, 2), date(2026, 7, 3))
+    with psycopg.connect(copied) as connection:
+        connection.execute(
+            "insert into core.fact_energy_usage select * from core.fact_energy_usage"
+            " where reading_date = '2026-07-02' and value_kwh > 0 limit 1"
+        )
+    (suite,) = (each for each in warehouse_suites() if each.table == "fact_energy_usage")
+    with closing(PostgresWarehouse(copied)) as warehouse:
+        verdict = run_gate(suite, read_warehouse_frame(suite, warehouse, day))
+    assert {broken["rule"] for broken in verdict.failed} == {"D-FACT-002", "D-FACT-003", "D-FACT-004"}
 
 
 def test_each_rule_of_a_row_of_the_fact_is_tested(copied: str, target_path: Path) -> None:
