@@ -17,6 +17,7 @@ def test_the_warehouse_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
         found = warehouse.measure_warehouse(settings, [1])
     assert [measured.name.partition(",")[0] for measured in found] == [
         "whole build",
+        "its SQL by hand",
         "one day",
         "one day",
         "DuckDB",
