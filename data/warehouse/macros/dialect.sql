@@ -182,7 +182,7 @@
 
 {% macro epoch_seconds(instant) -%} {{ return(adapter.dispatch('epoch_seconds')(instant)) }} {%- endmacro %}
 {% macro default__epoch_seconds(instant) -%} unix_seconds({{ instant }}) {%- endmacro %}
-{% macro postgres__epoch_seconds(instant) -%} cast(extract(epoch from {{ instant }}) as bigint) {%- endmacro %}
+{% macro postgres__epoch_seconds(instant) -%} cast(floor(date_part('epoch', {{ instant }})) as bigint) {%- endmacro %}
 
 {% macro epoch_micros(instant) -%} {{ return(adapter.dispatch('epoch_micros')(instant)) }} {%- endmacro %}
 {% macro default__epoch_micros(instant) -%} unix_micros({{ instant }}) {%- endmacro %}
