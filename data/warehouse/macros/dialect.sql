@@ -129,7 +129,9 @@
 {%- endmacro %}
 
 {% macro minute_of_day(wall_clock) -%}
-    (extract(hour from {{ wall_clock }}) * 60 + extract(minute from {{ wall_clock }}))
+    cast(
+        extract(hour from {{ wall_clock }}) * 60 + extract(minute from {{ wall_clock }}) as {{ sql_type('integer') }}
+    )
 {%- endmacro %}
 
 {% macro day_start(day, zone) -%}

@@ -26,6 +26,7 @@
         {% do adapter.drop_relation(built) %}
     {%- else %}
         {% do create_indexes(built) %}
+        {% do count_values(built) %}
         {{ drop_relation_if_exists(existing) }}
         {{ adapter.rename_relation(built, target) }}
     {%- endif %}
@@ -52,6 +53,7 @@
             {{ get_create_table_as_sql(False, target, sql) }}
         {%- endcall %}
         {% do create_indexes(target) %}
+        {% do count_values(target) %}
     {%- else %}
         {%- set made = make_temp_relation(target) -%}
         {%- set reads_itself = (this | string) in sql -%}
@@ -89,6 +91,12 @@
             ~ " where i.indrelid = '" ~ relation ~ "'::regclass and a.amname = 'brin'"
         ) %}
     {%- endif -%}
+{%- endmacro %}
+
+{% macro count_values(relation) -%}
+    {#- Let PostgreSQL count the values of a new table. The next models read it at once, and without counts their joins
+        hash the larger side. -#}
+    {% do run_query('analyze ' ~ relation) %}
 {%- endmacro %}
 
 {% macro add_new_columns(relation, columns) -%}

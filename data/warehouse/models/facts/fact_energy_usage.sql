@@ -1,8 +1,29 @@
-{{ config(cluster_by=['tenant_id', 'property_key', 'meter_key']) }}
+{{ config(
+    cluster_by=['tenant_id', 'property_key', 'meter_key'],
+    pre_hook="{{ joins_as_written() }}",
+) }}
 {{ by_reading_date(has_intervals=true) }}
 
+-- Only energy: reactive power, voltage, water and gas have no kWh and would count as gaps.
 with readings as (
-    select * from {{ ref('stg_oltp__meter_readings') }}
+    select
+        reading_ts,
+        reading_date,
+        interval_seconds,
+        version,
+        source_version,
+        is_estimated,
+        tenant_id,
+        meter_id,
+        channel,
+        value_kwh,
+        quality,
+        quality_method,
+        reason_code
+    from {{ ref('stg_oltp__meter_readings') }}
+    where
+        channel in ('import', 'export', 'generation', 'consumption')
+        and unit in ('kWh', 'Wh', 'MWh')
 ),
 
 -- A meter with an open severe issue on a date is held back: its values count as missing, so no sum, share or saving
@@ -86,53 +107,46 @@ factors as (
         and basis = 'location'
 ),
 
--- Only energy: reactive power, voltage, water and gas have no kWh and would count as gaps. Place and zone of a meter
--- come from the version in force, so a day that is rebuilt later stays the same.
-energy as (
+-- What is the same for a series on a date is looked up once.
+counted as (
     select
-        readings.tenant_id,
-        meter_versions.meter_key,
-        meter_versions.property_id,
-        assignments.unit_id,
-        readings.meter_id,
-        readings.channel,
-        readings.reading_ts,
-        readings.reading_date,
-        meter_versions.timezone,
-        readings.interval_seconds,
-        case when coalesce(holds.open_issues, 0) = 0 then readings.value_kwh end as value_kwh,
-        case when holds.open_issues > 0 then readings.value_kwh end as held_kwh,
-        coalesce(holds.open_issues, 0) > 0 as is_held,
-        case when holds.open_issues = 0 then holds.accepted_until end as accepted_until,
-        readings.quality,
-        readings.quality_method,
-        readings.reason_code,
-        readings.is_estimated,
-        readings.source_version,
-        readings.version
+        tenant_id,
+        meter_id,
+        channel,
+        reading_date,
+        count(value_kwh) as actual_intervals
     from readings
-    left join meter_versions
-        on
-            readings.tenant_id = meter_versions.tenant_id
-            and readings.meter_id = meter_versions.meter_id
-            and {{ in_force('meter_versions', 'readings.reading_ts') }}
-    left join holds
-        on
-            readings.tenant_id = holds.tenant_id
-            and readings.meter_id = holds.meter_id
-            and readings.reading_date = holds.reading_date
-    left join assignments
-        on
-            readings.tenant_id = assignments.tenant_id
-            and readings.meter_id = assignments.meter_id
-            and {{ on_date('assignments', 'readings.reading_date', 'assigned_from', 'assigned_to') }}
-    where
-        readings.channel in ('import', 'export', 'generation', 'consumption')
-        and readings.unit in ('kWh', 'Wh', 'MWh')
+    group by tenant_id, meter_id, channel, reading_date
 ),
 
-days as (
-    {{ date_series(range_bound('start_date'), range_bound('end_date')) }}
+series_days as (
+    select
+        counted.tenant_id,
+        counted.meter_id,
+        counted.channel,
+        counted.reading_date,
+        assignments.unit_id,
+        tenancies.tenancy_key,
+        coalesce(holds.open_issues, 0) > 0 as is_held,
+        case when holds.open_issues = 0 then holds.accepted_until end as accepted_until,
+        case when holds.open_issues > 0 then 0 else counted.actual_intervals end as day_actual_intervals,
+        case when counted.channel = 'export' then 'feed_in' else 'grid' end as charge
+    from counted
+    left join holds
+        on
+            counted.tenant_id = holds.tenant_id
+            and counted.meter_id = holds.meter_id
+            and counted.reading_date = holds.reading_date
+    left join assignments
+        on
+            counted.tenant_id = assignments.tenant_id
+            and counted.meter_id = assignments.meter_id
+            and {{ on_date('assignments', 'counted.reading_date', 'assigned_from', 'assigned_to') }}
+    left join tenancies
+        on
+            assignments.tenant_id = tenancies.tenant_id
+            and assignments.unit_id = tenancies.unit_id
+            and {{ on_date('tenancies', 'counted.reading_date', 'occupied_from', 'occupied_to') }}
 ),
 
 zones as (
@@ -142,47 +156,84 @@ zones as (
     from meter_versions
 ),
 
--- The length of a day is looked up: to compute it for each reading costs more.
-zone_days as (
-    select
-        zones.tenant_id,
+instants as (
+    select distinct
+        tenant_id,
+        reading_ts,
+        reading_date
+    from readings
+),
+
+-- The wall clock and the length of a day are looked up too: to compute them for each reading costs more. DISTINCT keeps
+-- PostgreSQL from computing them after the join.
+clocks as (
+    select distinct
+        instants.tenant_id,
         zones.timezone,
-        days.date_day,
-        {{ day_seconds('days.date_day', 'zones.timezone') }} as day_seconds
-    from zones
-    cross join days
+        instants.reading_ts,
+        instants.reading_date,
+        {{ local_timestamp('instants.reading_ts', 'zones.timezone') }} as local_ts,
+        {{ local_hour('instants.reading_ts', 'zones.timezone') }} as local_hour,
+        {{ minute_of_day(local_timestamp('instants.reading_ts', 'zones.timezone')) }} as local_minute,
+        {{ day_seconds('instants.reading_date', 'zones.timezone') }} as day_seconds,
+        {{ date_part_integer('year', 'instants.reading_date') }} as reading_year,
+        case when {{ iso_day_of_week('instants.reading_date') }} >= 6 then 'weekend' else 'weekday' end as day_kind
+    from instants
+    inner join zones on instants.tenant_id = zones.tenant_id
 ),
 
-counted as (
-    select
-        energy.*,
-        {{ local_timestamp('energy.reading_ts', 'energy.timezone') }} as local_ts,
-        {{ whole_quotient('zone_days.day_seconds', 'energy.interval_seconds') }} as day_expected_intervals,
-        count(energy.value_kwh) over (
-            partition by energy.tenant_id, energy.meter_id, energy.channel, energy.reading_date
-        ) as day_actual_intervals
-    from energy
-    left join zone_days
-        on
-            energy.tenant_id = zone_days.tenant_id
-            and energy.timezone = zone_days.timezone
-            and energy.reading_date = zone_days.date_day
-),
-
+-- Place and zone of a meter come from the version in force, so a day that is rebuilt later stays the same.
 clocked as (
     select
-        counted.*,
-        cast(extract(hour from local_ts) as {{ sql_type('integer') }}) as local_hour,
-        cast(extract(hour from local_ts) * 60 + extract(minute from local_ts) as {{ sql_type('integer') }})
-            as local_minute,
-        {{ date_part_integer('year', 'reading_date') }} as reading_year,
-        case when {{ iso_day_of_week('reading_date') }} >= 6 then 'weekend' else 'weekday' end as day_kind,
+        readings.tenant_id,
+        meter_versions.meter_key,
+        meter_versions.property_id,
+        series_days.unit_id,
+        series_days.tenancy_key,
+        readings.channel,
+        readings.reading_ts,
+        readings.reading_date,
+        clocks.local_ts,
+        clocks.local_hour,
+        clocks.local_minute,
+        readings.interval_seconds,
+        case when not series_days.is_held then readings.value_kwh end as value_kwh,
+        case when series_days.is_held then readings.value_kwh end as held_kwh,
+        series_days.is_held,
+        series_days.accepted_until,
+        readings.quality,
+        readings.quality_method,
+        readings.reason_code,
+        readings.is_estimated,
+        readings.source_version,
+        readings.version,
+        {{ whole_quotient('clocks.day_seconds', 'readings.interval_seconds') }} as day_expected_intervals,
+        series_days.day_actual_intervals,
+        clocks.reading_year,
+        clocks.day_kind,
+        series_days.charge,
         case
-            when channel in ('consumption', 'import') then unit_id
-            when channel = 'export' then property_id
-        end as holder_id,
-        case when channel = 'export' then 'feed_in' else 'grid' end as charge
-    from counted
+            when readings.channel in ('consumption', 'import') then series_days.unit_id
+            when readings.channel = 'export' then meter_versions.property_id
+        end as holder_id
+    from readings
+    left join series_days
+        on
+            readings.tenant_id = series_days.tenant_id
+            and readings.meter_id = series_days.meter_id
+            and readings.channel = series_days.channel
+            and readings.reading_date = series_days.reading_date
+    left join meter_versions
+        on
+            readings.tenant_id = meter_versions.tenant_id
+            and readings.meter_id = meter_versions.meter_id
+            and {{ in_force('meter_versions', 'readings.reading_ts') }}
+    left join clocks
+        on
+            readings.tenant_id = clocks.tenant_id
+            and meter_versions.timezone = clocks.timezone
+            and readings.reading_ts = clocks.reading_ts
+            and readings.reading_date = clocks.reading_date
 ),
 
 -- The wall clock at the start of an interval decides its price, also when clocks change: an hour that happens twice has
@@ -190,16 +241,10 @@ clocked as (
 priced as (
     select
         clocked.*,
-        tenancies.tenancy_key,
         plans.rate_plan_id,
         bands.rate_plan_band_key,
         bands.unit_amount
     from clocked
-    left join tenancies
-        on
-            clocked.tenant_id = tenancies.tenant_id
-            and clocked.unit_id = tenancies.unit_id
-            and {{ on_date('tenancies', 'clocked.reading_date', 'occupied_from', 'occupied_to') }}
     left join plans
         on
             clocked.tenant_id = plans.tenant_id
