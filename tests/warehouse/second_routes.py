@@ -178,10 +178,10 @@ class Shared:
     solar_kwh: dict[tuple[str, datetime], Decimal]
 
 
-def random_property(seed: int, participants: int, intervals: int) -> Shared:
+def random_property(seed: int, participants: int, intervals: int, most_kwh: int) -> Shared:
     """Make the tenant `random-<seed>/acme` with awkward energies and shares, and a vacant flat.
 
-    The first participant is the common area.
+    The first participant is the common area. A load is below `most_kwh`.
     """
     rng = np.random.default_rng(seed)
     units = [f"flat-{number:02d}" for number in range(1, participants)]
@@ -233,10 +233,11 @@ def random_property(seed: int, participants: int, intervals: int) -> Shared:
         starts = [
             datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(hours=h) for h in range(intervals)
         ]
-        loads = rng.integers(0, 4 * QUANTA, (participants, intervals)) * rng.integers(
+        loads = rng.integers(0, most_kwh * QUANTA, (participants, intervals)) * rng.integers(
             0, 2, (participants, intervals)
         )
-        generation = rng.integers(0, 3 * participants * QUANTA, intervals) * rng.integers(0, 2, intervals)
+        most_made = most_kwh * participants * QUANTA * 3 // 4
+        generation = rng.integers(0, most_made, intervals) * rng.integers(0, 2, intervals)
         entitled = loads.copy()
         entitled[-1] = 0
         found = share_out_solar(method, generation, entitled, np.tile(shares[:, None], (1, intervals)), names)

@@ -310,11 +310,11 @@ def test_returns_equal_those_of_numpy_financial(copied: str, target_path: Path) 
 
 
 def test_allocation_equals_the_code_that_bills(copied: str, target_path: Path) -> None:
-    """To a billionth of a kWh, by all three methods, with a vacant flat."""
+    """To a billionth of a kWh, by all three methods, with a vacant flat, and with products beyond 64 bits."""
     expected: dict[tuple[Any, ...], Decimal] = {}
     with psycopg.connect(copied) as connection:
-        for seed, participants in ((1, 3), (2, 5), (3, 12)):
-            shared = random_property(seed, participants, intervals=24)
+        for seed, participants, most_kwh in ((1, 3, 4), (2, 5, 4), (3, 12, 4), (4, 5, 10**6)):
+            shared = random_property(seed, participants, intervals=24, most_kwh=most_kwh)
             for table, rows in shared.tables.items():
                 insert_rows(connection, table, rows)
             expected |= {(f"random-{seed}/acme", *key): kwh for key, kwh in shared.solar_kwh.items()}
@@ -329,6 +329,13 @@ def test_allocation_equals_the_code_that_bills(copied: str, target_path: Path) -
     assert not any(row["is_left_over"] for row in found), "the rounds of the hybrid method are too few"
     key = "tenant_id", "participant_id", "interval_started_at"
     assert {tuple(row[name] for name in key): row["solar_kwh"] for row in found} == expected
+
+
+@pytest.mark.parametrize("relation", ["core.dim_meter", "core.fact_energy_usage"])
+def test_a_new_table_has_statistics_for_the_models_after_it(built: Built, relation: str) -> None:
+    """The server itself counts tables of this size neither at once nor later."""
+    query = "select count(*) as columns from pg_stats where schemaname || '.' || tablename = {}"
+    assert fetch(built.dsn, sql.SQL(query).format(relation))[0]["columns"] > 0
 
 
 def test_a_run_is_slow_against_the_runs_like_it(built: Built) -> None:

@@ -36,7 +36,7 @@
             case
                 when weights_q = 0 then 0
                 when {{ by_share }} then {{ part }}
-                else {{ as_quanta('div(cast(total_q as numeric) * weight_q, weights_q)') }}
+                else {{ as_quanta('div(cast(total_q as numeric) * weight_q, cast(weights_q as numeric))') }}
             end as part_q,
             case
                 when weights_q = 0 then 0

@@ -5,7 +5,7 @@
 {{ by_reading_date(has_intervals=true) }}
 
 -- The rules of docs/billing.md, computed a second time from the fact, to compare the ledger with them.
--- What the dimensions say of an interval is the same for all intervals of a key and date: it is looked up once for them.
+-- What the dimensions say of an interval holds for all intervals of a key and date: it is looked up once for them.
 with slices as (
     select
         tenant_id,
@@ -396,14 +396,19 @@ shared as (
         0 as solar_q
     from rows_of_intervals
     where not is_shared_out
-    {% for number in range(1, last_round + 1) %}
     union all
+    {%- for number in range(1, last_round) %}
+        select
+            {{ kept }},
+            solar_q
+        from round_{{ number }}
+        where not ({{ is_open() }})
+        union all
+    {%- endfor %}
     select
         {{ kept }},
         solar_q
-    from round_{{ number }}
-    {% if number < last_round %}where not ({{ is_open() }}){% endif %}
-    {% endfor %}
+    from round_{{ last_round }}
 ),
 
 remains as (
