@@ -4,6 +4,7 @@ Here: reading a file by its proposal, and what speaks against it. Not here: the 
 or what a person must decide. The result stands below the proposal in comments, so the whole is a mapping.
 """
 
+import contextlib
 import datetime
 import math
 import re
@@ -21,9 +22,9 @@ from data.ingest.formats.file_mappings import MappingError, parse_mapping
 from data.ingest.formats.mapped_layout import split_fields
 from data.ingest.formats.mapped_times import SKIPPED
 from data.ingest.formats.suggest.date_formats import is_dated
-from data.ingest.formats.suggest.proposal import read_head, suggest_mapping
+from data.ingest.formats.suggest.proposal import read_heads, suggest_mapping
 from data.ingest.formats.wallclock import LEAP_YEAR
-from data.ingest.inspect import decimal_text, inspect
+from data.ingest.inspect import inspect
 from data.ingest.schema import KWH_PER_UNIT_POWER_OF_TEN
 
 # Stands in a proposal that gives no readings to rely on.
@@ -49,6 +50,7 @@ _WORDS: dict[str, Any] = {
     "timezone": "UTC",
     "year": LEAP_YEAR,
     "unit": "kWh",
+    "channel": "other",
     "brackets": "below_zero",
 }
 _WORDS_OF_VALUES = {"channel": "other", "unit": "kWh", "factor": 1}
@@ -64,7 +66,15 @@ _EVENTS = (
     "within a session the energy flowed, and energy is shared interval by interval: ask for the "
     "quarter-hours of the charger's meter, or for the reads of its dial (cumulative: true)"
 )
-_NUMBER = re.compile(r"(?<![0-9A-Za-z./:-])[0-9][0-9.,']*(?![0-9A-Za-z/:-])")
+_NUMBER = re.compile(
+    r"(?<![0-9A-Za-z./:-])([1-9][0-9]{0,2}(?:[ \u00a0\u202f][0-9]{3})+(?:[.,][0-9]+)?|[0-9][0-9.,']*)"
+    r"(?![0-9A-Za-z/:-])"
+)
+# A number with points or commas between thousands, and one with a mark before decimals.
+_GROUPED = {
+    mark: re.compile(rf"[0-9]{{1,3}}(\{mark}[0-9]{{2,3}})*\{mark}[0-9]{{3}}([^0-9{mark}][0-9]+)?")
+    for mark in ".,"
+}
 
 
 def propose_mapping(path: Path | str, timezone: str | None = None, sheet: str | None = None) -> str:
@@ -139,7 +149,7 @@ def _fill_open_fields(content: dict[str, Any]) -> tuple[dict[str, Any], list[str
                 if name == "channel":
                     # Values of no channel have no opposite one.
                     entry.pop("negative", None)
-                open_fields.append(f"{name} of {entry.get('column', entry.get('register'))}")
+                open_fields.append(f"{name} of {entry.get('column') or entry.get('register') or field}")
     for field in ("channels", "sections"):
         words = content.get(field) or {}
         open_fields += [f"channel of {word}" for word, channel in words.items() if channel == ""]
@@ -225,9 +235,7 @@ def _compare_totals(path: Path, content: dict[str, Any], document: dict[str, Any
     sums = _list_sums(document)
     if not stated or any(_is_near(total, one) for total in stated for one in sums):
         return []
-    shown = ", ".join(
-        f"{decimal_text(total.number)}{total.unit and f' {total.unit}'}" for total in stated[:3]
-    )
+    shown = ", ".join(f"{total.text}{total.unit and f' {total.unit}'}" for total in stated[:3] if total.text)
     is_scaled = any(_is_near(replace(total, unit=""), one) for total in stated for one in sums)
     hint = ": their unit is another one, or needs a factor" if is_scaled else ""
     return [f"the file states a total of {shown}, and no sum of its values is that{hint}"]
@@ -235,9 +243,13 @@ def _compare_totals(path: Path, content: dict[str, Any], document: dict[str, Any
 
 @dataclass(frozen=True)
 class _Total:
-    """A number in a line that speaks of a total, with the unit of energy in this line, "" without one."""
+    """A number in a line that speaks of a total: its text, the numbers that it may be, and their unit.
 
-    number: Decimal
+    The unit is the one of energy in this line, "" without one.
+    """
+
+    text: str
+    ways: tuple[Decimal, ...]
     unit: str
 
 
@@ -248,8 +260,10 @@ def _find_stated_totals(path: Path, content: dict[str, Any]) -> list[_Total]:
     delimiter, decimal = content.get("delimiter", ","), content.get("decimal", ".")
     sheets = tuple(content.get("sheets", ()))
     form = TextForm(content.get("encoding"), delimiter, decimal, sheets, any_sheets=True)
+    lines = [line for _, text in read_heads(path, form) for line in text.split("\n")]
+    mark = _find_mark(lines, delimiter, decimal)
     found: list[_Total] = []
-    for line in read_head(path, form).split("\n"):
+    for line in lines:
         fields = split_fields(line, delimiter) if _TOTAL_LINE.search(line) else []
         # A row of data may name a total as its register.
         if _NO_ENERGY.search(line) or any(map(is_dated, fields)):
@@ -259,19 +273,41 @@ def _find_stated_totals(path: Path, content: dict[str, Any]) -> list[_Total]:
             continue
         units = {unit.lower() for unit in _ENERGY_UNIT.findall(line)}
         unit = UNITS[units.pop()] if len(units) == 1 else ""
-        numbers = (_to_decimal(text, content) for field in fields for text in _NUMBER.findall(field))
-        found += [_Total(number, unit) for number in numbers if number]
-    whole = _Total(sum((total.number for total in found), Decimal(0)), "")
-    return [*found, whole] if len(found) > 1 else found
+        printed = ((text, _list_ways(text, mark)) for field in fields for text in _NUMBER.findall(field))
+        found += [_Total(text, tuple(ways), unit) for text, ways in printed if any(ways)]
+    wholes = {sum((total.ways[end] for total in found), Decimal(0)) for end in (0, -1)}
+    return [*found, _Total("", tuple(wholes), "")] if len(found) > 1 else found
 
 
-def _to_decimal(text: str, content: dict[str, Any]) -> Decimal | None:
-    plain = text.replace(content["thousands"], "") if content.get("thousands") else text
-    plain = plain.replace(",", ".") if content.get("decimal") == "," else plain
-    try:
-        return Decimal(plain.rstrip("."))
-    except InvalidOperation:
-        return None
+def _find_mark(lines: list[str], delimiter: str, decimal: str) -> str | None:
+    """Return the mark before decimals, None if no number of the rows has it."""
+    number = re.compile(rf"[+-]?[0-9]+{re.escape(decimal)}[0-9]+")
+    for line in lines:
+        if decimal in line and not _TOTAL_LINE.search(line):
+            fields = [field.strip() for field in split_fields(line, delimiter)]
+            if any(map(is_dated, fields)) and any(map(number.fullmatch, fields)):
+                return decimal
+    return None
+
+
+def _list_ways(text: str, decimal: str | None) -> list[Decimal]:
+    """Return the numbers that a printed one may be: 19,876 is one of thousands or one with decimals.
+
+    It is one of them where the rows show which mark stands before decimals.
+    """
+    plain = re.sub("['\u00a0\u202f ]", "", text).rstrip(".,")
+    texts = [
+        plain.replace(mark, "").replace(",", ".")
+        for mark in ",."
+        if mark != decimal and _GROUPED[mark].fullmatch(plain)
+    ]
+    if len(re.findall("[.,]", plain)) < 2 and not texts * (decimal is not None):
+        texts.append(plain.replace(",", "."))
+    found = []
+    for one in texts:
+        with contextlib.suppress(InvalidOperation):
+            found.append(Decimal(one))
+    return list(dict.fromkeys(found))
 
 
 def _list_sums(document: dict[str, Any]) -> list[Decimal]:
@@ -296,5 +332,8 @@ def _is_near(total: _Total, one: Decimal) -> bool:
     """Whether a printed number is a total in kWh: in its unit, or without one in kWh, Wh or MWh."""
     power = KWH_PER_UNIT_POWER_OF_TEN.get(total.unit)
     scaled = (one, one * 1000, one / 1000) if power is None else (one.scaleb(-power),)
-    least = max(_TOTAL_TOLERANCE * total.number, Decimal("0.01"))
-    return any(abs(abs(value) - total.number) <= least for value in scaled)
+    return any(
+        abs(abs(value) - number) <= max(_TOTAL_TOLERANCE * number, Decimal("0.01"))
+        for value in scaled
+        for number in total.ways
+    )

@@ -45,14 +45,15 @@ OUTSIDERS: dict[str, tuple[Layout, dict[str, str]]] = {
         Layout(
             header='"Date & Time","Usage [kWh]","Generation [kWh]"',
             row='"{s:%Y-%m-%d %H:%M}",{v[0]},{v[1]}',
-            channels=("import", "generation"),
+            channels=("consumption", "generation"),
             decimal=".",
             zone="America/Denver",
             is_dial=True,
             newest_first=True,
             **_HOUR,
         ),
-        {},
+        # Usage that never stands still is that of the site.
+        {"Usage [kWh]": "consumption"},
     ),
     "Sunny Portal, energy balance": (
         Layout(
@@ -126,7 +127,7 @@ OUTSIDERS: dict[str, tuple[Layout, dict[str, str]]] = {
             zone="Europe/Helsinki",
             **_HOUR,
         ),
-        {},
+        {"Kulutus kWh": "import"},
     ),
     "Moj elektro": (
         Layout(

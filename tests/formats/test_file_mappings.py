@@ -22,7 +22,7 @@ from tests.formats.mapped_csv_text import DAILY, DAY, READING, mapping
         ),
         (
             {"values": [{"column": "kW", "channel": "import", "unit": "kWh", "average_power": True}]},
-            "average_power needs the unit",
+            "average_power needs a unit of power",
         ),
     ],
 )

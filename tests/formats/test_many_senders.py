@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from data.ingest.errors import RefusedFile
-from data.ingest.formats.file_mappings import MappingError
+from data.ingest.formats.file_mappings import MappingError, parse_mapping
 from data.ingest.formats.suggest.directions import resolve_channels
 from data.ingest.proposals import NOT_USABLE, propose_mapping
 from tests.formats.test_outsiders import UTC, add_up, channels, draw, lay_out, load, name_times, propose
@@ -246,7 +246,7 @@ def test_columns_without_a_unit_wait_for_one_word(tmp_path: Path) -> None:
     content = yaml.safe_load(proposal)
     assert (content["unit"], [value.get("unit") for value in content["values"]]) == (None, [None, None])
     with pytest.raises(MappingError, match="unit is empty"):
-        load(tmp_path, proposal)
+        parse_mapping(content, "proposal")
     assert add_up(load(tmp_path, proposal, unit="Wh")) == {"import": sum(A), "export": sum(small) / 1000}
 
 

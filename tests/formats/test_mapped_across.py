@@ -21,6 +21,7 @@ from data.ingest.formats.reading import read_file
 from data.ingest.inspect import inspect
 from data.ingest.proposals import NOT_USABLE, propose_mapping
 from data.ingest.schema import ParsedFile
+from tests.formats.answers import fill_units
 from tests.formats.workbook_text import DATE, TIME, write_xlsx
 
 UTC = datetime.UTC
@@ -115,7 +116,7 @@ def test_a_proposal_reads_a_column_for_each_day(tmp_path: Path, start: str, form
     path.write_text("Consommation;kWh\n\n" + lay_out(energy, "Europe/Paris", form))
     proposal = propose_mapping(path, "Europe/Paris")
     assert NOT_USABLE not in proposal
-    content = yaml.safe_load(proposal) | {"identifier": "M1"}
+    content = fill_units(yaml.safe_load(proposal)) | {"identifier": "M1"}
     mapping = parse_mapping(content, "proposal")
     assert readings(read_file(path, mapping=mapping)) == energy
     assert inspect(path, mapping=mapping)["rejected"] == []
@@ -150,7 +151,7 @@ def test_registers_in_rows_and_times_in_columns(tmp_path: Path) -> None:
     ]
     path = tmp_path / "export.csv"
     path.write_text("\n".join([header, *lines, ""]), encoding="utf-8")
-    content = yaml.safe_load(propose_mapping(path, "Europe/Berlin"))
+    content = fill_units(yaml.safe_load(propose_mapping(path, "Europe/Berlin")))
     parsed = read_file(path, mapping=parse_mapping(content, "proposal"))
     assert parsed.rejected.num_rows == 0
     for way, values in ways.items():
@@ -169,7 +170,7 @@ def test_a_workbook_has_days_above_its_columns(tmp_path: Path) -> None:
     table: list[list[Any]] = [["Heure", *((serial, DATE) for serial in serials)]]
     table += [[(hour / 24, TIME), *(float(values[24 * n + hour]) for n in range(5))] for hour in range(24)]
     path = write_xlsx(tmp_path / "export.xlsx", {"Sheet": table})
-    content = yaml.safe_load(propose_mapping(path, "Europe/Paris")) | {"identifier": "M1"}
+    content = fill_units(yaml.safe_load(propose_mapping(path, "Europe/Paris"))) | {"identifier": "M1"}
     assert readings(read_file(path, mapping=parse_mapping(content, "proposal"))) == energy
 
 

@@ -14,6 +14,7 @@ import yaml
 from data.ingest.formats.file_mappings import parse_mapping
 from data.ingest.inspect import inspect
 from data.ingest.proposals import NOT_USABLE, propose_mapping
+from tests.formats.answers import fill_units
 from tests.formats.test_outsiders import UTC, add_up, channels, load, name_times, propose
 from tests.formats.test_unseen_portals import A, B
 from tests.formats.workbook_text import write_xlsx
@@ -49,7 +50,7 @@ def test_sheets_with_the_same_times_are_meters(tmp_path: Path) -> None:
         for name, v in (("WE1", A), ("WE2", B))
     }
     path = write_xlsx(tmp_path / "export.xlsx", sheets)
-    content = yaml.safe_load(propose_mapping(path, "Europe/Berlin"))
+    content = fill_units(yaml.safe_load(propose_mapping(path, "Europe/Berlin")))
     assert content["columns"]["identifier"] == "$name"
     document = inspect(path, mapping=parse_mapping(content, "proposal"))
     totals = {channel["meter"]: Decimal(channel["total"]) for channel in document["channels"]}
@@ -67,7 +68,7 @@ def test_sheets_named_by_direction_are_registers(tmp_path: Path, names: tuple[st
         for name, v in zip(names, (A, B), strict=True)
     }
     path = write_xlsx(tmp_path / "export.xlsx", sheets)
-    content = yaml.safe_load(propose_mapping(path, "Europe/Berlin")) | {"identifier": "M1"}
+    content = fill_units(yaml.safe_load(propose_mapping(path, "Europe/Berlin"))) | {"identifier": "M1"}
     totals = add_up(inspect(path, mapping=parse_mapping(content, "proposal")))
     other = "export" if names[0] == "Bezug" else "generation"
     assert totals == {"import": sum(A[:96]), other: sum(B[:96])}

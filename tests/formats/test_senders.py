@@ -10,6 +10,7 @@ import yaml
 from data.ingest.formats.file_mappings import MappingError, parse_mapping
 from data.ingest.inspect import inspect
 from data.ingest.proposals import propose_mapping
+from tests.formats.answers import fill_units
 from tests.formats.outsider_layouts import OUTSIDERS
 from tests.formats.proposed_layouts import PROPOSED, REFUSED
 from tests.formats.sender_layout import sum_channels
@@ -20,13 +21,13 @@ START_DAY, ONE_DAY = datetime.datetime(2024, 3, 5), datetime.timedelta(days=1)
 
 def complete(proposal: str, answers: dict[str, str]) -> dict[str, Any]:
     """Return a proposed mapping with the answers in its empty fields."""
-    content: dict[str, Any] = yaml.safe_load(proposal)
+    content = fill_units(yaml.safe_load(proposal), answers.get("unit", "kWh"))
     if "identifier" in content:
         content["identifier"] = content["identifier"] or "M1"
+    is_open = "channel" in content and content.pop("channel") is None
     for value in content.get("values", []):
-        for field in ("channel", "unit"):
-            if field in value and value[field] is None:
-                value[field] = answers.get(str(value["column"])) or answers[field]
+        if is_open or ("channel" in value and value["channel"] is None):
+            value["channel"] = answers.get(str(value["column"])) or answers["channel"]
     for field in ("channels", "qualities"):
         words = content.get(field, {})
         content |= {field: {word: found or answers[word] for word, found in words.items()}} if words else {}

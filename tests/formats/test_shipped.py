@@ -121,7 +121,7 @@ def test_a_mapping_of_a_person_may_build_on_a_shipped_one() -> None:
         ({"use": "netz_noe"}, {}, "leaves open identifier.*--identifier VALUE"),
         ({"use": "netz_no"}, {}, "no shipped mapping 'netz_no', perhaps 'netz_noe'"),
         ({"use": "netz_noe", "identifier": "M1"}, {"identifier": "M2"}, "states identifier itself"),
-        ({"use": "netz_noe", "identifier": "M1"}, {"channel": "export"}, "channel: there is no such field"),
+        ({"use": "netz_noe", "identifier": "M1"}, {"channel": "export"}, "channel at the top has no meaning"),
         ({"use": ["netz_noe"]}, {}, "no shipped mapping"),
     ],
 )

@@ -129,9 +129,9 @@ PORTALS = {
         "EAN;Od;Profil;Hodnota;Jednotka",
         lambda n, s, e: "\n".join(
             f"859182400000000001;{s:%d.%m.%Y %H:%M};{profile};{comma(values[n] * 4)};kW"
-            for profile, values in (("spotřeba", A), ("výroba", B))
+            for profile, values in (("spotřeba", [v * (k % 2) for k, v in enumerate(A)]), ("prodej", B))
         ),
-        {"import": sum(A), "generation": sum(B)},
+        {"import": sum(value for k, value in enumerate(A) if k % 2), "export": sum(B)},
     ),
     "pulses of a kilowatt-hour": Portal(
         "Europe/Vienna",
@@ -228,8 +228,7 @@ def test_dates_of_another_calendar_are_named(tmp_path: Path, date: str) -> None:
 @pytest.mark.parametrize(
     ("header", "row", "reason"),
     [
-        ("Year,Month,Day,Hour,kWh", "2025,6,1,{hour},1", "several columns"),
-        ('"Datum;kWh"', '"01.06.2025 {hour:02}:00;0,5"', "in quotes as a whole"),
+        ("Year,DOY,Hour,kWh", "2025,152,{hour},1", "several columns"),
         ("time,P", "{epoch},5", "10 seconds apart"),
     ],
 )

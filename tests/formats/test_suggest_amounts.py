@@ -15,6 +15,7 @@ from data.ingest.formats.file_mappings import MappingError, load_mapping
 from data.ingest.formats.mapping import CsvMapping
 from data.ingest.formats.reading import read_file
 from data.ingest.formats.suggest.proposal import suggest_mapping
+from tests.formats.answers import answer_unit
 
 Numbers = list[Decimal]
 
@@ -51,7 +52,8 @@ def propose(folder: Path, text: str, zone: str = "Europe/Vienna") -> tuple[Path,
 def total(path: Path, proposal: str) -> dict[str, Decimal]:
     """Read by the proposal; return the sum of each channel."""
     target = path.with_suffix(".yaml")
-    target.write_text(re.sub(r"^identifier: +#", "identifier: M1  #", proposal, flags=re.M))
+    named = re.sub(r"^identifier: +#", "identifier: M1  #", proposal, flags=re.M)
+    target.write_text(answer_unit(named))
     mapping = load_mapping(target)
     assert isinstance(mapping, CsvMapping)
     sums: dict[str, Decimal] = {}

@@ -13,6 +13,7 @@ from data.ingest.errors import RefusedFile
 from data.ingest.formats.file_mappings import MappingError, parse_mapping
 from data.ingest.inspect import inspect
 from data.ingest.proposals import propose_mapping
+from tests.formats.answers import fill_units
 
 HOURS = [datetime.datetime(2024, 6, 10, tzinfo=datetime.UTC) + datetime.timedelta(hours=n) for n in range(48)]
 ENERGY = [Decimal(n * 7 % 11 + 1) / 8 for n in range(48)]
@@ -70,7 +71,7 @@ def test_a_document_is_read_by_its_proposal(tmp_path: Path, name: str) -> None:
     path.write_text(json.dumps(document))
     proposal = propose_mapping(path, "UTC")
     assert "NOT USABLE" not in proposal
-    content = yaml.safe_load(proposal)
+    content = fill_units(yaml.safe_load(proposal))
     assert (content["format"], content["rows"]) == ("mapped_json", rows)
     if "identifier" in content:
         content["identifier"] = "M"
@@ -86,7 +87,7 @@ def test_local_times_and_two_ways(tmp_path: Path) -> None:
     ]
     path = tmp_path / "export.json"
     path.write_text(json.dumps({"zaehler": "1EMH0001", "werte": rows}))
-    content = yaml.safe_load(propose_mapping(path, "Europe/Berlin"))
+    content = fill_units(yaml.safe_load(propose_mapping(path, "Europe/Berlin")))
     assert content["columns"] == {"identifier": "$.zaehler", "timestamp": "zeit"}
     channels = inspect(path, mapping=parse_mapping(content, "test"))["channels"]
     assert {c["channel"]: Decimal(c["total"]) for c in channels} == {"import": TOTAL, "export": TOTAL / 2}

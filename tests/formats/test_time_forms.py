@@ -17,6 +17,7 @@ from data.ingest.formats.file_mappings import MappingError, parse_mapping
 from data.ingest.formats.reading import read_file
 from data.ingest.inspect import inspect
 from data.ingest.proposals import NOT_USABLE, propose_mapping
+from tests.formats.answers import fill_units
 from tests.formats.mapped_csv_text import READING, mapping, read, rejections, rows, values
 from tests.formats.test_outsiders import add_up, draw, load, name_times, propose
 
@@ -125,7 +126,7 @@ def test_dates_without_a_year(tmp_path: Path, sender: str) -> None:
     lines = lines[::-1] if "newest" in sender else lines
     path = tmp_path / name
     path.write_text(table(header, lines))
-    content = yaml.safe_load(propose_mapping(path, zone)) | {"identifier": "M1"}
+    content = fill_units(yaml.safe_load(propose_mapping(path, zone))) | {"identifier": "M1"}
     assert (content["year"] is None) == (answer is not None)
     content |= {"year": answer} if answer else {}
     (channel,) = inspect(path, mapping=parse_mapping(content, "proposal"))["channels"]
@@ -219,7 +220,7 @@ def test_the_place_or_the_key_of_a_value_is_its_time(tmp_path: Path, sender: str
     path.write_text(json.dumps(LISTS[sender]))
     proposal = propose_mapping(path, "UTC")
     assert NOT_USABLE not in proposal
-    content = yaml.safe_load(proposal)
+    content = fill_units(yaml.safe_load(proposal))
     content |= {"identifier": "M"} if "identifier" in content else {}
     (channel,) = inspect(path, mapping=parse_mapping(content, "proposal"))["channels"]
     assert (Decimal(channel["total"]), channel["intervals"]) == (sum(OF_HOURS), 72)
@@ -234,7 +235,7 @@ def test_lists_of_two_directions_have_the_places_of_one_start(tmp_path: Path) ->
             {"start": STARTS[0], "interval": "PT1H", "import": NUMBERS, "export": [float(v) for v in sent]}
         )
     )
-    content = yaml.safe_load(propose_mapping(path, "UTC")) | {"identifier": "M"}
+    content = fill_units(yaml.safe_load(propose_mapping(path, "UTC"))) | {"identifier": "M"}
     document = inspect(path, mapping=parse_mapping(content, "proposal"))
     assert add_up(document) == {"import": sum(OF_HOURS), "export": sum(sent)}
 
@@ -268,7 +269,7 @@ def test_registers_below_a_time_are_no_places(tmp_path: Path) -> None:
     ]
     path = tmp_path / "export.json"
     path.write_text(json.dumps({"data": data}))
-    content = yaml.safe_load(propose_mapping(path, "UTC")) | {"identifier": "M"}
+    content = fill_units(yaml.safe_load(propose_mapping(path, "UTC"))) | {"identifier": "M"}
     assert content["columns"]["register"] == "obis"
     content["channels"] |= {"3.8.0": "reactive_import"}
     document = inspect(path, mapping=parse_mapping(content, "proposal"))

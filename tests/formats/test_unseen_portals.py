@@ -17,6 +17,7 @@ from data.ingest.errors import RefusedFile
 from data.ingest.formats.file_mappings import MappingError, parse_mapping
 from data.ingest.inspect import inspect
 from data.ingest.proposals import NOT_USABLE, propose_mapping
+from tests.formats.answers import fill_units
 from tests.formats.test_outsiders import add_up, channels, draw, lay_out, load, name_times, propose
 
 UTC = datetime.UTC
@@ -208,15 +209,15 @@ PORTALS = {
     "hours and minutes apart": Portal(
         "America/Moncton",
         "Début;kWh consommés;kWh produits",
-        lambda n, s, e: f"{s:%Y-%m-%d %H h %M};{comma(A[n])};{comma(B[n])}",
-        {"import": sum(A), "generation": sum(B)},
+        lambda n, s, e: f"{s:%Y-%m-%d %H h %M};{comma(A[n] * (n % 3 > 0))};{comma(B[n])}",
+        {"import": sum(value for n, value in enumerate(A) if n % 3), "generation": sum(B)},
         60,
     ),
     "generation, Brazil": Portal(
         "America/Sao_Paulo",
         "Data;Hora;Consumo Ativo kWh;Geração kWh;Demanda kW",
-        lambda n, s, e: f"{s:%d/%m/%Y;%H:%M};{comma(A[n])};{comma(B[n])};{comma(A[n] * 4)}",
-        {"import": sum(A), "generation": sum(B)},
+        lambda n, s, e: f"{s:%d/%m/%Y;%H:%M};{comma(A[n] * (n % 3 > 0))};{comma(B[n])};{comma(A[n] * 4)}",
+        {"import": sum(value for n, value in enumerate(A) if n % 3), "generation": sum(B)},
     ),
     "a storage, OpenEMS": Portal(
         "Europe/Berlin",
@@ -303,7 +304,7 @@ def test_the_ratio_of_transformers_leaves_the_factor_open(
     assert f"factor:  # 'CT Ratio' {said}" in proposal
     with pytest.raises(MappingError, match="factor is empty"):
         load(tmp_path, proposal)
-    content = yaml.safe_load(proposal)
+    content = fill_units(yaml.safe_load(proposal))
     content["values"][0]["factor"] = 40
     document = inspect(tmp_path / "export.csv", mapping=parse_mapping(content, "proposal"))
     assert add_up(document) == {"import": 40 * sum(A[:96])}
@@ -368,6 +369,6 @@ def test_a_document_on_each_line_is_a_row(tmp_path: Path) -> None:
         for n in range(48)
     ]
     path.write_text("\n".join([*lines, ""]))
-    content = yaml.safe_load(propose_mapping(path, "UTC"))
+    content = fill_units(yaml.safe_load(propose_mapping(path, "UTC")))
     assert content["rows"] == "$"
     assert add_up(inspect(path, mapping=parse_mapping(content, "proposal"))) == {"import": sum(A[:48])}

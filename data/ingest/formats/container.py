@@ -6,6 +6,7 @@ Nothing is unpacked to disk but a workbook, under a name of our own, so no membe
 
 import codecs
 import contextlib
+import fnmatch
 import gzip
 import hashlib
 import itertools
@@ -14,7 +15,7 @@ import stat
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -47,7 +48,8 @@ class TextForm:
 
     `encoding` is that of texts without a byte order mark; None is UTF-8, or UTF-16 if the bytes look like it.
     The sheets of a workbook are written as CSV with `delimiter` and `decimal`; `sheets` are patterns of their
-    names. Without them there must be one sheet with content, unless `any_sheets`.
+    names, and of those of the texts in an archive. Without them there must be one sheet with content, unless
+    `any_sheets`.
     """
 
     encoding: str | None = None
@@ -192,11 +194,15 @@ class _SizeLimit:
 
 @dataclass(frozen=True)
 class SheetChoice:
-    """The sheets that one mapping reads, the long ones with other headers, and how many there are."""
+    """The sheets or members that one mapping reads, the long ones with other headers, and how many there are.
+
+    `idle` are the members of an archive that are no tables.
+    """
 
     chosen: list[str]
     others: list[str]
     count: int
+    idle: Sequence[str] = ()
 
 
 def choose_sheets(path: Path, wanted: str | None = None) -> SheetChoice | None:
@@ -223,8 +229,15 @@ def choose_sheets(path: Path, wanted: str | None = None) -> SheetChoice | None:
     return SheetChoice([longest, *alike], others, len(rows))
 
 
+def is_archive(path: Path) -> bool:
+    """Whether a file is a zip of other files, and no workbook. Raises `RefusedFile`."""
+    with _refuse_on_errors(path), path.open("rb") as stream:
+        return zipfile.is_zipfile(stream) and not _is_workbook(stream)
+
+
 def _is_workbook(stream: IO[bytes]) -> bool:
-    """Whether a file is a workbook or another office document; the stream is at its start again."""
+    """Whether a file is a workbook or another office document; the stream is left at its start."""
+    stream.seek(0)
     magic = stream.read(len(COMPOUND_MAGIC))
     stream.seek(0)
     if not magic.startswith(b"PK"):
@@ -261,15 +274,30 @@ def _open_zip_members(path: Path, stream: IO[bytes], form: TextForm) -> Iterator
             raise refuse(path, None, "FILE-EMPTY", "the archive holds no file")
         for info in infos:
             _check_member(path, info)
+        is_any, found = not form.sheets, False
         for info in infos:
             with archive.open(info) as member:
                 is_packed = member.read(len(COMPOUND_MAGIC)).startswith((b"PK", COMPOUND_MAGIC))
+            if not (is_packed or is_any or _is_chosen(info.filename, form.sheets)):
+                continue
+            found = True
             with archive.open(info) as member:
                 if is_packed:
                     yield from _open_packed_sheets(path, info.filename, limit.read_packed(member), form)
                 else:
                     chunks = limit.read_chunks(member, info.filename)
                     yield Member(info.filename, _iter_blocks(path, chunks, form.encoding))
+        if not found:
+            listed = ", ".join(repr(info.filename) for info in infos[:5])
+            raise refuse(
+                path, None, "MAP-SHEETS", f"no file of the archive has a name of the mapping: {listed}"
+            )
+
+
+def _is_chosen(name: str, patterns: Sequence[str]) -> bool:
+    """Whether a pattern is that of a member of an archive, with or without its folder."""
+    names = {name, name.replace("\\", "/").rpartition("/")[2]}
+    return any(one == pattern or fnmatch.fnmatchcase(one, pattern) for one in names for pattern in patterns)
 
 
 def _open_packed_sheets(path: Path, name: str, chunks: Iterator[bytes], form: TextForm) -> Iterator[Member]:

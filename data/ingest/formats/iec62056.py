@@ -241,7 +241,7 @@ class _Reader:
             value = multiply_numbers(pa.array([value], pa.string()), self.mapping.factor)[0].as_py()
         if column.kind == _POWER:
             given = unit
-            unit = ENERGY_OF_POWER.get(given, {"kvar": "kvarh", "var": "varh"}.get(given, given))
+            unit = ENERGY_OF_POWER.get(given, given)
             if value is not None and unit != given:
                 value = integrate_text(value, block.seconds // 60, given)
         is_dial = column.kind == _DIAL

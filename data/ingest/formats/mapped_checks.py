@@ -166,8 +166,8 @@ class Checks:
                     name, times.start_us[to_mask(pc.is_valid(column)) & (times.start_us != 0)], series
                 )
             if not (mapping.is_daily or has_hours_apart or name in self._list_dials()):
-                check_interval(self._path, self._layout, table, times.start_us, column)
-                check_lone_rows(self._path, table, times.start_us, column)
+                self._check_intervals(table, times.start_us, series, column)
+                check_lone_rows(self._path, table, times.start_us, series, column)
         known = known & (times.start_us != 0)
         keep = pa.array(known)
         of_series = pc.fill_null(series, "").filter(keep)
@@ -175,6 +175,18 @@ class Checks:
         rows = _TimedRows(table.lines[known], of_series, times.start_us[known], kept)
         self._check_running_totals(rows)
         self._check_totals(rows)
+
+    def _check_intervals(self, table: RowTable, start_us: Ints, series: pa.Array, numbers: pa.Array) -> None:
+        """Refuse values further apart than the length of an interval, of all meters or of one of them.
+
+        Registers of a meter, such as that of gas, may have longer ones.
+        """
+        known = np.flatnonzero(to_mask(pc.is_valid(numbers)) & (start_us != 0))
+        check_interval(self._path, self._layout, table, start_us[known], np.zeros(len(known), dtype=np.int64))
+        columns = self._layout.mapping.columns
+        if columns.register_ is None and columns.identifier is not None:
+            codes = pc.dictionary_encode(pc.fill_null(series, "")).indices.to_numpy(zero_copy_only=False)
+            check_interval(self._path, self._layout, table, start_us[known], codes[known].astype(np.int64))
 
     def _note_days(self, name: str | int, start_us: Ints, series: pa.Array) -> None:
         """Note the days of a column as long as each series has one value on days far apart."""
@@ -297,36 +309,51 @@ def _check_totals_of(path: Path, lines: Ints, start_us: Ints, numbers: Numbers) 
                     raise refuse(path, line, "MAP-SUM", reason)
 
 
-def check_interval(path: Path, layout: Layout, table: RowTable, start_us: Ints, numbers: pa.Array) -> None:
-    """Refuse a column whose values are further apart than the declared length of an interval."""
+def check_interval(path: Path, layout: Layout, table: RowTable, start_us: Ints, codes: Ints) -> None:
+    """Refuse a series whose values are further apart than the declared length of an interval.
+
+    `codes` has the series of each value.
+    """
     length = layout.mapping.interval_minutes * 60 * US
-    times = np.unique(start_us[to_mask(pc.is_valid(numbers)) & (start_us != 0)])
-    steps = np.diff(times)
-    if len(times) < MIN_ROWS or steps.min() < 2 * length or np.mean(steps == steps.min()) <= _SHARE:
-        # Few values far apart, without a rhythm, are gaps.
+    order = np.lexsort((start_us, codes))
+    starts, codes = start_us[order], codes[order]
+    steps = np.diff(starts)
+    inside = np.flatnonzero((np.diff(codes) == 0) & (steps > 0))
+    steps, codes = steps[inside], codes[1:][inside]
+    if not len(steps):
         return
-    minutes = int(steps.min()) // (60 * US)
-    if minutes > 1440:
-        return
-    reason = f"the values are {minutes} minutes apart, but interval_minutes is {length // (60 * US)}"
-    raise refuse(path, int(table.lines[0]), "MAP-INTERVAL", reason)
+    begins = np.flatnonzero(np.append(True, codes[1:] != codes[:-1]))
+    counts = np.diff(np.append(begins, len(codes)))
+    least = np.minimum.reduceat(steps, begins)
+    share = np.add.reduceat(steps == np.repeat(least, counts), begins) / counts
+    # Few values far apart, without a rhythm, are gaps.
+    is_apart = (counts + 1 >= MIN_ROWS) & (least >= 2 * length) & (share > _SHARE) & (least <= DAY_US)
+    if is_apart.any():
+        minutes = int(least[np.flatnonzero(is_apart)[0]]) // (60 * US)
+        reason = f"the values are {minutes} minutes apart, but interval_minutes is {length // (60 * US)}"
+        raise refuse(path, int(table.lines[0]), "MAP-INTERVAL", reason)
 
 
-def check_lone_rows(path: Path, table: RowTable, start_us: Ints, numbers: pa.Array) -> None:
-    """Refuse values that stand days apart from all others and are larger than these: totals of months."""
+def check_lone_rows(path: Path, table: RowTable, start_us: Ints, series: pa.Array, numbers: pa.Array) -> None:
+    """Refuse values a day and more from the others of their series and larger than all other values."""
     known = to_mask(pc.is_valid(numbers)) & (start_us != 0)
-    rows = np.flatnonzero(known)[np.argsort(start_us[known], kind="stable")]
+    codes = pc.dictionary_encode(pc.fill_null(series, "")).indices.to_numpy(zero_copy_only=False)
+    rows = np.flatnonzero(known)
+    rows = rows[np.lexsort((start_us[rows], codes[rows]))]
     if len(rows) < MIN_ROWS:
         return
-    steps = np.diff(start_us[rows])
+    steps = np.where(np.diff(codes[rows]) != 0, DAY_US, np.diff(start_us[rows]))
     is_lone = (np.append(DAY_US, steps) >= DAY_US) & (np.append(steps, DAY_US) >= DAY_US)
+    # One value of a series may be the first one of a block.
+    is_lone &= np.bincount(codes[rows], weights=is_lone)[codes[rows]] >= MIN_LONE
     if np.count_nonzero(is_lone) < MIN_LONE or np.count_nonzero(~is_lone) < MIN_ROWS:
         return
     values = np.nan_to_num(_to_floats(numbers))[rows]
     if values[is_lone].min() > LONE_SIZE * max(values[~is_lone].max(), 0):
         line = int(table.lines[rows[is_lone]].min())
         reason = (
-            "the value stands days apart from others and is larger than all of them: a total of a longer span"
+            "the value stands days apart from others and is larger than all of them: a total of a longer "
+            "span, or the read of a dial"
         )
         raise refuse(path, line, "MAP-INTERVAL", reason)
 

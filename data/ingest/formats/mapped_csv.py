@@ -39,7 +39,7 @@ from data.ingest.formats.mapped_dials import Dials, Windows
 from data.ingest.formats.mapped_layout import Layout, find_layout
 from data.ingest.formats.mapped_lengths import OtherEnd
 from data.ingest.formats.mapped_numbers import (
-    integrate_power,
+    integrate_rows,
     multiply_numbers,
     remove_decimals,
     split_ways,
@@ -50,7 +50,7 @@ from data.ingest.formats.mapped_tables import Tables
 from data.ingest.formats.mapped_times import NO_TIME, SKIPPED, RowTimes, TimeColumns
 from data.ingest.formats.mapped_years import choose_year
 from data.ingest.formats.mapping import NAME, TITLE, CsvMapping
-from data.ingest.formats.mapping_values import ENERGY_OF_POWER, Amount, Day, Value
+from data.ingest.formats.mapping_values import Amount, Day, Value
 from data.ingest.formats.sum_guard import Floats
 from data.ingest.formats.wallclock import US, Ints
 from data.ingest.schema import ONE_DIRECTION_CHANNELS, PARSED
@@ -67,6 +67,8 @@ def iter_batches(path: Path, member: Member, part: int, mapping: CsvMapping) -> 
         mapping = mapping.model_copy(update={"year": choose_year(path, member, part, mapping.year)})
     # A table may start like a document, which comes without cuts at line ends.
     blocks = cut_lines(path, member.blocks)
+    if mapping.quoted_rows:
+        blocks = map(unquote_rows, blocks)
     if mapping.delimiter == " ":
         blocks = map(_join_blanks, blocks)
     across: Across | None = None
@@ -77,6 +79,8 @@ def iter_batches(path: Path, member: Member, part: int, mapping: CsvMapping) -> 
         layout, mapping = across.layout, across.layout.mapping
     name = strip_name(member.name) if mapping.uses_name else None
     split, layout = layout, layout if name is None else layout.add_column(NAME)
+    parts = [layout.places[column] for column in mapping.joined]
+    layout = layout.add_column(mapping.joined) if parts else layout
     layout = layout.add_column(TITLE) if mapping.uses_title else layout
     readers = [_Reader(path, replace(layout, mapping=block), part) for block in mapping.split_blocks()]
     tables = Tables(path, layout, TimeColumns(layout))
@@ -88,7 +92,9 @@ def iter_batches(path: Path, member: Member, part: int, mapping: CsvMapping) -> 
                 if across is None
                 else across.split(block, line, rejections)
             )
-            for table in found if name is None else (one.add_text(name) for one in found):
+            for one in found:
+                named = one if name is None else one.add_text(name)
+                table = named.join_columns(parts) if parts else named
                 yield from _read_by_all(readers, tables, across, table, rejections)
             line += block.count(b"\n")
     for reader in readers:
@@ -150,6 +156,9 @@ class _Reader:
             for value in self._mapping.values
         }
         numbers = {column: plain for column, (plain, _) in parsed.items()}
+        if self._mapping.channels:
+            idle = ~self._find_counted(table)
+            numbers = {column: null_where(plain, idle) for column, plain in numbers.items()}
         self._checks.follow_values(table, times, self._name_series(table), ~wrong, numbers)
         for value in self._mapping.values:
             rows = self._take_rows(table, value, times, *parsed[value.column])
@@ -198,15 +207,16 @@ class _Reader:
     def _take_rows(
         self, table: RowTable, value: Value, times: RowTimes, numbers: pa.Array, not_number: Mask
     ) -> UncheckedRows:
+        units = self._resolve_units(table, value)
         if value.average_power:
-            numbers = integrate_power(numbers, self._mapping.interval_minutes, value)
+            numbers, units = integrate_rows(numbers, units, self._mapping.interval_minutes)
         register, channel = self._resolve_registers(table, value)
         return UncheckedRows(
             line=table.lines,
             identifier=self._take_identifiers(table),
             register=register,
             channel=channel,
-            unit=self._resolve_units(table, value),
+            unit=units,
             start_us=times.start_us,
             seconds=times.seconds,
             value=numbers,
@@ -247,6 +257,11 @@ class _Reader:
             return table.sections
         return None if self._mapping.columns.register_ is None else self._take_column(table, "register_")
 
+    def _find_counted(self, table: RowTable) -> Mask:
+        """Find the rows whose register has a channel of energy that flows one way."""
+        _, channel = self._resolve_registers(table, self._mapping.values[0])
+        return to_mask(pc.is_in(channel, pa.array(ONE_DIRECTION_CHANNELS)))
+
     def _resolve_registers(self, table: RowTable, value: Value | Day) -> tuple[pa.Array, pa.Array]:
         """Return (register, channel) of each row."""
         count = len(table.lines)
@@ -267,8 +282,7 @@ class _Reader:
 
     def _resolve_units(self, table: RowTable, value: Value | Day) -> pa.Array:
         if value.unit is not None:
-            unit = ENERGY_OF_POWER[value.unit] if value.average_power else value.unit
-            return repeat_text(unit, len(table.lines))
+            return repeat_text(value.unit, len(table.lines))
         if self._mapping.units:
             return self._translate(self._take_column(table, "register_"), self._mapping.units)
         return normalize_units(self._take_column(table, "unit"))
@@ -334,11 +348,14 @@ class _Reader:
             outside = [self._read_floats(table, place, day) for place in around]
             floats = parse_decimals(numbers)[0].cast(pa.float64()).to_numpy(zero_copy_only=False)
             check_day(self._path, table, floats.reshape(count, width), np.stack(outside, axis=1))
+        unit = self._resolve_units(table, day)
         if day.average_power:
-            numbers = integrate_power(numbers, self._mapping.interval_minutes, day)
+            of_cells = unit.take(pa.array(np.repeat(np.arange(count), width)))
+            numbers, _ = integrate_rows(numbers, of_cells, self._mapping.interval_minutes)
+            _, unit = integrate_rows(pa.nulls(count, pa.string()), unit, self._mapping.interval_minutes)
         days = np.where(bad_date, 0, days)
         register, channel = self._resolve_registers(table, day)
-        identifier, unit = self._take_identifiers(table), self._resolve_units(table, day)
+        identifier = self._take_identifiers(table)
         start_us, absent, skipped, of_rows = self._place_cells(day, days, numbers, width)
         violations = [("ROW-TIMESTAMP", NO_TIME, bad_date), *of_rows]
         bad = np.logical_or.reduce([mask for _, _, mask in violations])
@@ -415,6 +432,11 @@ class _Reader:
             return row_quality.take(pa.array(np.repeat(np.arange(len(table.lines)), len(cells))))
         flags = [table.take_column(place + day.quality_offset) for place in cells]
         return self._translate_qualities(pa.concat_arrays(flags)).take(pa.array(order))
+
+
+def unquote_rows(block: bytes) -> bytes:
+    """Write the lines that stand in quotes as a whole without these, and two quotes in them as one."""
+    return re.sub(rb'(?m)^"((?:[^"\n]|"")*)"[;,\t ]*$', lambda found: found[1].replace(b'""', b'"'), block)
 
 
 def _join_blanks(block: bytes) -> bytes:

@@ -27,12 +27,13 @@ LONGEST_CHANGE_MINUTES = 120
 class Layout:
     """The names of all columns (empty without a header), and the place of each column of the mapping.
 
-    `above` has the lines above the rows, the header among them.
+    Columns that are joined have one place together. `above` has the lines above the rows, the header among
+    them.
     """
 
     mapping: CsvMapping
     names: list[str]
-    places: dict[str | int, int]
+    places: dict[str | int | tuple[str | int, ...], int]
     above: list[str] = field(default_factory=list)
 
     def find_place(self, field: str) -> int | None:
@@ -40,10 +41,13 @@ class Layout:
         column = getattr(self.mapping.columns, field)
         return None if column is None else self.places[column]
 
-    def add_column(self, name: str) -> "Layout":
-        """Return the layout of rows with a last column that the text does not have: its name, or a title."""
+    def add_column(self, name: str | tuple[str | int, ...]) -> "Layout":
+        """Return the layout of rows with a last column that the text does not have.
+
+        It is the name of the text, a title, or what several columns have together.
+        """
         place = len(self.names)
-        return replace(self, names=[*self.names, name], places=self.places | {name: place})
+        return replace(self, names=[*self.names, str(name)], places=self.places | {name: place})
 
     def list_cells(self, day: Day) -> range:
         """Return the places of the values of a day."""
@@ -140,9 +144,11 @@ def _has_positions(names: list[str], mapping: CsvMapping) -> bool:
     return all(place <= len(names) for place in mapping.list_columns() if isinstance(place, int))
 
 
-def locate_columns(path: Path, line: int, names: list[str], mapping: CsvMapping) -> dict[str | int, int]:
+def locate_columns(
+    path: Path, line: int, names: list[str], mapping: CsvMapping
+) -> dict[str | int | tuple[str | int, ...], int]:
     """Return the place of each column of the mapping. Raises `RefusedFile` for a name that stands twice."""
-    places: dict[str | int, int] = {}
+    places: dict[str | int | tuple[str | int, ...], int] = {}
     for column in mapping.list_columns():
         if isinstance(column, int):
             places[column] = column - 1

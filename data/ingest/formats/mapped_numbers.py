@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from data.ingest.formats.assemble import UncheckedRows
 from data.ingest.formats.columns import UNITS, Mask, parse_decimals, to_mask
-from data.ingest.formats.mapping_values import Day, Value
+from data.ingest.formats.mapping_values import ENERGY_OF_POWER, Day, Value
 from data.ingest.formats.wallclock import Ints
 from data.ingest.schema import KVARH_PER_UNIT_POWER_OF_TEN, KWH_PER_UNIT_POWER_OF_TEN
 
@@ -27,13 +27,20 @@ MINUS = "\u2212\u2010\u2011\u2012\u2013\ufe63\uff0d"
 _MAX_CHARS = 60
 # A text that is a plain number, with any marks of decimals and thousands.
 _ORDINARY = "^[+-]?[0-9.,][0-9., '\u00a0\u202f]*([eE][+-]?[0-9]{1,3})?$"
+# The wide digits and marks of Japanese and Chinese keyboards.
+_WIDE = {0xFF10 + digit: str(digit) for digit in range(10)} | {
+    0xFF0E: ".",
+    0xFF0C: ",",
+    0xFF0D: "-",
+    0xFF0B: "+",
+}
 # What spreadsheets write before a number that is to stay a text.
 _AS_TEXT = re.compile(r"^'(?=[0-9.,+-])")
 _APOSTROPHES = "\u2019\u02bc\u00b4"
 IN_BRACKETS = re.compile(r"\(\s*([0-9.][^()]*)\)")
 # Not in 5.-, which is a price without cents.
 _MINUS_BEHIND = re.compile(rf"([0-9.].*[0-9]|[0-9])\s*[-{MINUS}]")
-_WITH_UNIT = re.compile(r"(.*[0-9)])\s*([A-Za-z]{1,5}[3\u00b3]?)\.?")
+_WITH_UNIT = re.compile(r"(.*[0-9)])\s*([A-Za-z]{1,5}(?:[-.*\u00b7][Hh]r?s?)?[3\u00b3]?)\.?")
 # The powers of ten between units that measure the same.
 _FAMILIES: tuple[dict[str, int], ...] = (
     KWH_PER_UNIT_POWER_OF_TEN,
@@ -44,7 +51,7 @@ _FAMILIES: tuple[dict[str, int], ...] = (
 _NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?"
 # Digits of a share of an hour, and decimals of the energy of power that are exact in kWh with 9 decimals.
 _HOUR_DIGITS = 4
-_ENERGY_DECIMALS = {"W": 6, "kW": 9, "MW": 9}
+_ENERGY_DECIMALS = {"W": 6, "kW": 9, "MW": 9, "var": 6, "kvar": 9}
 # Enough digits for the product of any two numbers that are let through.
 _EXACT = Context(prec=200, traps=[Inexact])
 
@@ -132,7 +139,7 @@ def write_plain_text(text: str, unit: str | None = None) -> tuple[str, int]:
 
 def split_unit(text: str) -> tuple[str, str | None]:
     """Return (number with its minus before it, the unit behind it, None without a known one)."""
-    text = _AS_TEXT.sub("", text)
+    text = _AS_TEXT.sub("", text.translate(_WIDE))
     match = IN_BRACKETS.fullmatch(text) or _MINUS_BEHIND.fullmatch(text)
     inner, sign = (match[1].rstrip(), "-") if match else (text, "")
     with_unit = _WITH_UNIT.fullmatch(inner)
@@ -216,7 +223,18 @@ def remove_decimals(texts: pa.Array, decimals: int) -> tuple[pa.Array, Mask]:
     return pc.replace_with_mask(texts, pa.array(is_long), found), has_more
 
 
-def integrate_power(powers: pa.Array, minutes: int, amount: Value | Day) -> pa.Array:
+def integrate_rows(numbers: pa.Array, units: pa.Array, minutes: int) -> tuple[pa.Array, pa.Array]:
+    """Return numbers and units with the energy of those that are average power, for the unit of each row."""
+    for power, energy in ENERGY_OF_POWER.items():
+        is_power = pc.fill_null(pc.equal(units, power), False)
+        if _any(is_power):
+            own = integrate_power(numbers.filter(is_power), minutes, power)
+            numbers = pc.replace_with_mask(numbers, is_power, own)
+            units = pc.if_else(is_power, pa.scalar(energy), units)
+    return numbers, units
+
+
+def integrate_power(powers: pa.Array, minutes: int, unit: str) -> pa.Array:
     """Multiply average powers by the hours of an interval; keep texts that are not numbers.
 
     Exact for 15, 30 and 60 minutes. A twelfth of an hour has no end: such energy is rounded to what is exact
@@ -227,7 +245,7 @@ def integrate_power(powers: pa.Array, minutes: int, amount: Value | Day) -> pa.A
         values, _, _ = parse_decimals(powers)
         energies = pc.multiply(values, pa.scalar(hours, pa.decimal128(8, _HOUR_DIGITS)))
         return pc.coalesce(energies.cast(pa.string()), powers)
-    places = _ENERGY_DECIMALS[amount.unit or ""]
+    places = _ENERGY_DECIMALS[unit]
     encoded = pc.dictionary_encode(powers)
     found = [_divide(text, minutes, places) for text in encoded.dictionary.to_pylist()]
     return pa.array(found, pa.string()).take(encoded.indices)

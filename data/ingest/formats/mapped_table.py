@@ -5,7 +5,7 @@ Here: splitting text. Not here: which rows are data (`mapped_tables`), or the me
 """
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -41,6 +41,16 @@ class RowTable:
         """Return the rows with a last column that has the same text in each of them."""
         column = pa.repeat(pa.scalar(text, pa.string()), len(self.lines))
         return replace(self, strings=self.strings.append_column(str(self.strings.num_columns), column))
+
+    def join_columns(self, places: Sequence[int]) -> "RowTable":
+        """Return the rows with a last column that has the texts of others, joined by a blank.
+
+        A single digit gets the zero that minutes have.
+        """
+        parts = (pc.replace_substring_regex(self.take_column(place), "^([0-9])$", r"0\1") for place in places)
+        texts = pc.binary_join_element_wise(*parts, " ")
+        name = str(self.strings.num_columns)
+        return replace(self, strings=self.strings.append_column(name, pc.fill_null(texts, "")))
 
     def filter_rows(self, keep: Mask) -> "RowTable":
         """Keep the rows where `keep` is true."""

@@ -169,7 +169,11 @@ class Tables:
         names = self._layout.names
         again = np.full(len(table.lines), any(names))
         for place in sorted(
-            {place for name, place in self._layout.places.items() if name not in (NAME, TITLE)}
+            {
+                place
+                for name, place in self._layout.places.items()
+                if name not in (NAME, TITLE) and not isinstance(name, tuple)
+            }
         ):
             if not again.any():
                 break

@@ -183,6 +183,7 @@ class TimeColumns:
         if has_places:
             return self._read_period_starts(table, local, bad)
         label = self._mapping.label
+        local = self._fill_last_second(local)
         if label == "wall_end":
             local = local - self.interval_us
         start_us = np.zeros(len(local), dtype=np.int64)
@@ -194,8 +195,15 @@ class TimeColumns:
             start_us -= self.interval_us
         return start_us, [("ROW-TIMESTAMP", NO_TIME, bad), ("ROW-TIMESTAMP", SKIPPED, skipped)]
 
+    def _fill_last_second(self, ends_us: Ints) -> Ints:
+        """Return ends such as 00:14:59, the last second of an interval, as its end."""
+        if self._mapping.label not in ("end", "wall_end"):
+            return ends_us
+        return np.where(ends_us % (60 * US) == 59 * US, ends_us + US, ends_us)
+
     def _read_offset_starts(self, table: RowTable) -> tuple[Ints, list[Violation]]:
         start_us, bad = self._parse_instants(self._take_column(table, "timestamp"))
+        start_us = self._fill_last_second(start_us)
         if self._mapping.label in ("end", "wall_end"):
             start_us -= self.interval_us
         return start_us, [("ROW-TIMESTAMP", NO_TIME, bad)]

@@ -43,6 +43,8 @@ TITLE = "$title"
 # The place of a JSON row in its list, counted from 1, or its key in its object.
 KEY = "$key"
 
+# A column, or several whose texts are joined by a blank: year, month and day.
+JoinedColumns = ColumnName | Annotated[tuple[ColumnName, ...], Field(min_length=2, max_length=6)]
 # A format, or several: the times of a file may have more than one shape.
 TimeShapes = str | Annotated[tuple[str, ...], Field(min_length=2, max_length=5)]
 
@@ -54,13 +56,16 @@ RowsPath = Annotated[str, Field(pattern=_ROWS_PATH, max_length=200)]
 
 
 class Columns(Strict):
-    """The columns that name the meter, the time, the unit and the quality of a reading."""
+    """The columns that name the meter, the time, the unit and the quality of a reading.
+
+    `timestamp` and `date` may be lists: the texts of their columns are joined by a blank.
+    """
 
     identifier: ColumnName | None = None
     register_: Annotated[ColumnName | None, Field(alias="register")] = None
     serial_number: ColumnName | None = None
-    timestamp: ColumnName | None = None
-    date: ColumnName | None = None
+    timestamp: JoinedColumns | None = None
+    date: JoinedColumns | None = None
     time: ColumnName | None = None
     period: ColumnName | None = None
     unit: ColumnName | None = None
@@ -83,8 +88,8 @@ class CsvMapping(Declaration):
     `order` is the order of the rows: it decides which of two equal local times came first.
 
     The column `$name` is the name of the file, of the member of an archive or of the sheet, without folder
-    and ending, and `$title` the date in a line above the rows. `unit` at the top is that of each value that
-    gives none.
+    and ending, and `$title` the date in a line above the rows. `unit` and `channel` at the top are those of
+    each value that gives none.
 
     `sections` are the tables of a file, one below the other: the first words of the title of each, and its
     channel, null for a table that is not read. `units` has the unit of each register, such as kWh for rows of
@@ -93,7 +98,8 @@ class CsvMapping(Declaration):
     is below zero, or bears a mark such as that of an estimate.
 
     With `across` the columns from this place on have a date or a time for a name. Each cell is read as a row:
-    the columns before, `$above` (the name of its column) and `$value` (the cell).
+    the columns before, `$above` (the name of its column) and `$value` (the cell). With `quoted_rows` each
+    line stands in quotes as a whole, as spreadsheets write a table that they read as one column.
     """
 
     format: Literal["mapped_csv", "mapped_json", "mapped_xml"]
@@ -121,6 +127,7 @@ class CsvMapping(Declaration):
     encoding: Codec | None = None
     has_header: bool = True
     skip_lines: Annotated[int, Field(ge=0, le=1000)] = 0
+    quoted_rows: bool = False
     channels: dict[str, Channel] = Field(default_factory=dict)
     units: dict[str, Unit] = Field(default_factory=dict)
     sections: dict[str, Channel | None] = Field(default_factory=dict)
@@ -131,20 +138,29 @@ class CsvMapping(Declaration):
 
     @model_validator(mode="before")
     @classmethod
-    def _give_unit_to_values(cls, given: Any) -> Any:
-        if not isinstance(given, dict) or "unit" not in given:
+    def _give_to_values(cls, given: Any) -> Any:
+        """Give the unit and the channel at the top to each value that has none."""
+        if not isinstance(given, dict):
             return given
-        if given["unit"] is None:
-            raise ValueError("unit is empty: write the unit of the values that state none")
-        content = {name: value for name, value in given.items() if name != "unit"}
-        for field in ("values", "day"):
+        common = {name: given[name] for name in ("unit", "channel") if name in given}
+        for name, word in common.items():
+            if word is None:
+                raise ValueError(f"{name} is empty: write the {name} of the values that state none")
+        content = {name: value for name, value in given.items() if name not in common}
+        lacking: set[str] = set()
+
+        def give(entry: Any) -> Any:
+            lacking.update({*common} - {*entry} if isinstance(entry, dict) else ())
+            return common | entry if isinstance(entry, dict) else entry
+
+        for field in ("values", "day") if common else ():
             entries = content.get(field)
             if isinstance(entries, dict):
-                content[field] = {"unit": given["unit"]} | entries
+                content[field] = give(entries)
             elif isinstance(entries, list | tuple):
-                content[field] = [
-                    {"unit": given["unit"]} | one if isinstance(one, dict) else one for one in entries
-                ]
+                content[field] = list(map(give, entries))
+        if unused := {*common} - lacking:
+            raise ValueError(f"{unused.pop()} at the top has no meaning: each value states its own")
         return content
 
     @field_validator("timestamp_format", "date_format", "time_format")
@@ -324,7 +340,7 @@ class CsvMapping(Declaration):
     def _demands_of_text(self) -> list[tuple[bool, str]]:
         is_json = self.format != "mapped_csv"
         of_rows = (self.day, self.across, self.sections, self.ignore_rows)
-        of_text = (*of_rows, self.sheets, self.encoding, self.skip_lines)
+        of_text = (*of_rows, self.sheets, self.encoding, self.skip_lines, self.quoted_rows)
         return [
             (
                 (self.rows is not None) == is_json,
@@ -378,6 +394,10 @@ class CsvMapping(Declaration):
                 "value",
             ),
             (
+                not self.joined or not (is_across or {ABOVE, NAME, TITLE} & {*self.joined}),
+                "a list of columns for the date has columns of the table, and does not come with across",
+            ),
+            (
                 not is_across
                 or (not (self.day or self.sections) and len(self.values) == 1 and self.has_header),
                 "across has a header, one value, and neither day nor sections",
@@ -397,7 +417,7 @@ class CsvMapping(Declaration):
 
     def split_blocks(self) -> list["CsvMapping"]:
         """Return a mapping for the values of each column of times."""
-        blocks: dict[str | int | None, list[Value]] = {}
+        blocks: dict[JoinedColumns | None, list[Value]] = {}
         for value in self.values:
             blocks.setdefault(value.timestamp or self.columns.timestamp, []).append(value)
         if len(blocks) < 2:
@@ -414,10 +434,19 @@ class CsvMapping(Declaration):
 
     def list_columns(self) -> list[str | int]:
         """Return every column that the mapping names, in no order."""
-        taken: list[str | int | None] = [getattr(self.columns, name) for name in Columns.model_fields]
+        given = (getattr(self.columns, name) for name in Columns.model_fields)
+        taken: list[str | int | None] = []
+        for column in given:
+            taken += column if isinstance(column, tuple) else [column]
         taken += [column for value in self.values for column in (value.column, value.timestamp)]
         taken += [column for run in self.day for column in (run.first, run.last)]
         return [column for column in taken if column is not None and column not in (NAME, TITLE)]
+
+    @property
+    def joined(self) -> tuple[str | int, ...]:
+        """The columns that have the date or the timestamp together, none if one has it."""
+        column = self.columns.date if self.columns.timestamp is None else self.columns.timestamp
+        return column if isinstance(column, tuple) else ()
 
     @property
     def uses_title(self) -> bool:

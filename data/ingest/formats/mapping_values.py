@@ -23,7 +23,7 @@ from data.ingest.formats.mapping_texts import Channel, ColumnName, Name, Unit
 from data.ingest.schema import DECIMAL_DIGITS_BEFORE_POINT, ONE_DIRECTION_CHANNELS
 
 # Units of power, and of the energy of one hour at that power.
-ENERGY_OF_POWER = {"W": "Wh", "kW": "kWh", "MW": "MWh"}
+ENERGY_OF_POWER = {"W": "Wh", "kW": "kWh", "MW": "MWh", "var": "varh", "kvar": "kvarh"}
 _UNITS_OF_NAME = ("wh", "kwh", "mwh", "kw", "mw")
 _UNIT_OF_NAME = re.compile(r"(?<![A-Za-z])(kWh|MWh|Wh|kW|MW)(?![A-Za-z])(?![-·.*]hr?)", re.I)
 
@@ -35,7 +35,8 @@ class Strict(BaseModel):
 
 
 class Amount(Strict):
-    """What the values are. With `average_power` they are average power, and are read as energy.
+    """What the values are. With `average_power` they are average power, and are read as energy; where each
+    row states its unit, those of power are.
 
     A value is multiplied by `factor`, exactly, and by `sign`. With `negative` a value below zero is an amount
     of that channel, in the register `register negative` (`net export`); each interval then has a value in
@@ -59,10 +60,8 @@ class Amount(Strict):
 
     @model_validator(mode="after")
     def _averages_power(self) -> Self:
-        if self.average_power and self.unit not in ENERGY_OF_POWER:
-            raise ValueError(
-                f"average_power needs the unit {', '.join(ENERGY_OF_POWER)}, given with each value"
-            )
+        if self.average_power and self.unit is not None and self.unit not in ENERGY_OF_POWER:
+            raise ValueError(f"average_power needs a unit of power: {', '.join(ENERGY_OF_POWER)}")
         return self
 
 

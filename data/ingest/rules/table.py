@@ -200,8 +200,8 @@ _TABLE: tuple[tuple[str, Severity, str, str], ...] = (
     (
         "MAP-SHEETS",
         "terminate",
-        "a workbook has one sheet with content, or the mapping names those to read",
-        'Name the sheets in the mapping: sheets: ["Readings"], or with patterns, ["20*"].',
+        "a workbook has one sheet with content, or the mapping names those to read; names are in the file",
+        'Name the sheets, or the files of an archive, in the mapping: sheets: ["Readings"], or ["20*"].',
     ),
     (
         "MAP-ORDER",

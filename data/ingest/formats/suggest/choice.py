@@ -26,12 +26,13 @@ from data.ingest.formats.suggest.amounts import (
 )
 from data.ingest.formats.suggest.columns import UNIT, VALUE
 from data.ingest.formats.suggest.directions import (
+    IMPORT,
     OBIS_OTHER,
     guess_channel,
     resolve_channels,
     tells_direction,
 )
-from data.ingest.formats.suggest.meaning import POWER, POWER_NAME
+from data.ingest.formats.suggest.meaning import POWER, POWER_NAME, RARE
 from data.ingest.formats.suggest.sample import Sample
 from data.ingest.formats.sum_guard import Floats
 from data.ingest.schema import KWH_PER_UNIT_POWER_OF_TEN
@@ -66,8 +67,6 @@ _EXTREME = re.compile(r"(?<![0-9])(?<![0-9] )\b(min|max)(imum)?\b", re.I)
 _MOST_COLUMNS = 12
 _NUMBERS = re.compile(r"[0-9]+")
 _YEAR = re.compile(r"(?<![0-9])20[0-9]{2}(?![0-9])")
-# A column with values in fewer than one of so many rows is a total of days beside intervals.
-RARE = 5
 MIN_ROWS_COUNTED = 5
 # What a unit costs, or weighs.
 _PER_UNIT = re.compile(r"(/|\bper\b|\bpro\b|\bpor\b|\bpar\b|\bal\b) ?[\[(]?[kM]?Wh", re.I)
@@ -75,14 +74,20 @@ _PER_UNIT = re.compile(r"(/|\bper\b|\bpro\b|\bpor\b|\bpar\b|\bal\b) ?[\[(]?[kM]?
 _PER_AREA = re.compile(
     r"[kM]?Wh? ?(/|per) ?(m2|m²|㎡|kWp?)|irradi|insolation|einstrahl|theor[ei]ti|specific", re.I
 )
-_APPARENT = re.compile(r"(?<![a-z])[kM]?VAh(?![a-z])|apparent|scheinarbeit|aparente|apparente", re.I)
+_APPARENT = re.compile(r"(?<![a-z])[kM]?VAh?(?![a-z])|apparent|scheinarbeit|scheinleistung|aparente", re.I)
 _PULSES = re.compile(r"puls|imp\b|impuls|imp/", re.I)
 _MONEY_SIGN = re.compile(r"[$€£¥]")
 _COMMUNITY = re.compile(r"restnetz|restbezug|eigendeckung|gemeinschaft|communaut|comunit", re.I)
 _MONEY = re.compile(
     r"cost|price|preis|kosten|betrag|coste|precio|prix|montant|[€$£]|\b(eur|usd|gbp|nok|sek|dkk|pln|czk|huf|chf|ron|inr|jpy|cad|aud|nzd|zar|brl)\b"
-    r"|(?<![^\W\d_])(zł|kč|öre|øre)(?![^\W\d_])"
-    r"|temperat",
+    r"|(?<![^\W\d_])(zł|kč|öre|øre)(?![^\W\d_])",
+    re.I,
+)
+# What else a device measures.
+_OTHER_QUANTITY = re.compile(
+    r"temperat|voltage|spannung|(?<![a-z])volts?(?![a-z])|(?<![a-z])(amps?|intensity)(?![a-z])|stromst(ä|ae)rke"
+    r"|(?<![a-z])current(?![a-z])(?![ _]?(read|usage|use|consum|index|value|month|day|period|meter|kwh))"
+    r"|frequen[cz]|power.?factor|cos.?phi|humidity|luftfeucht",
     re.I,
 )
 
@@ -127,7 +132,7 @@ def choose_values(
     _choose_dials(sample, choice, numbers, times)
     _choose_rhythm(choice, numbers, times)
     _choose_sums(sample, choice, numbers)
-    _choose_differences(choice, numbers)
+    _choose_differences(sample, choice, numbers)
     return choice
 
 
@@ -141,8 +146,11 @@ def _explain_no_energy(name: str, numbers: Floats) -> str | None:
             "a price or an amount of money",
         ),
         (_PER_AREA.search(name), "irradiation, or what a plant might yield"),
-        (_APPARENT.search(name), "apparent energy"),
-        (_MONEY.search(name) and not UNIT.search(name), "its name is not one of energy"),
+        (_APPARENT.search(name), "apparent energy or power"),
+        (
+            (_MONEY.search(name) or _OTHER_QUANTITY.search(name)) and not UNIT.search(name),
+            "its name is not one of energy",
+        ),
         (OBIS_OTHER.search(name), "its code is not one of active energy"),
         (_is_reactive_without_unit(name), "reactive power, or reactive energy without its unit"),
     )
@@ -172,7 +180,13 @@ def _choose_figures(sample: Sample, choice: Choice, micros: Sequence[int]) -> No
         str(datetime.datetime.fromtimestamp(at / 1e6, datetime.UTC).year) for at in (micros[0], micros[-1])
     }
     names = {place: sample.describe(place) for place in choice.kept}
-    has_energy = any(UNIT.search(name) for name in names.values())
+    has_energy = any(
+        UNIT.search(name)
+        or (VALUE.search(name) and not _names_power(name))
+        or ((dial := find_dial(name, read_numbers(sample, place), micros)) is not None and dial.is_certain)
+        for place, name in names.items()
+    )
+    has_power = any(map(_names_power, names.values()))
     has_extremes = any(map(_EXTREME.search, names.values()))
     of_day = {place for place, name in names.items() if OF_DAY.search(name)}
     has_intervals = any(place not in of_day and not _names_power(name) for place, name in names.items())
@@ -187,8 +201,10 @@ def _choose_figures(sample: Sample, choice: Choice, micros: Sequence[int]) -> No
             choice.leave_out(place, "a part of another column, or a value within the interval")
         elif _OTHER_FIGURE.search(name) and not (has_extremes and _names_power(name)):
             choice.leave_out(place, "its name is not one of energy of this meter")
-        elif _names_power(name) and (has_energy or not all(map(_names_power, names.values()))):
+        elif _names_power(name) and has_energy:
             choice.leave_out(place, "power beside energy")
+        elif not has_energy and has_power and not (_names_power(name) or VALUE.search(name)):
+            choice.leave_out(place, "its name is not one of energy or power")
 
 
 def _counts_rows(name: str, numbers: Floats) -> bool:
@@ -281,9 +297,16 @@ def _choose_sums(sample: Sample, choice: Choice, numbers: dict[int, Floats]) -> 
             choice.dials.pop(int(part), None)
 
 
-def _choose_differences(choice: Choice, numbers: dict[int, Floats]) -> None:
-    """Leave out a column below zero that is the difference of two others: what is net."""
-    nets = [place for place in choice.kept if (np.nan_to_num(numbers[place]) < 0).any()]
+def _choose_differences(sample: Sample, choice: Choice, numbers: dict[int, Floats]) -> None:
+    """Leave out a column below zero that is the difference of two others: what is net.
+
+    That of the grid has what others have not: what comes in and what goes out.
+    """
+    nets = [
+        place
+        for place in choice.kept
+        if (np.nan_to_num(numbers[place]) < 0).any() and not IMPORT.search(sample.describe(place))
+    ]
     for net in nets if len(choice.kept) <= _MOST_COLUMNS else []:
         others = [place for place in choice.kept if place != net]
         if any(

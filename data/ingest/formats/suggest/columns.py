@@ -15,7 +15,7 @@ from data.ingest.formats.mapping import OFFSET_FORMATS
 from data.ingest.formats.suggest.amounts import DIAL_NAME
 from data.ingest.formats.suggest.date_formats import EPOCHS, find_formats
 from data.ingest.formats.suggest.sample import TOTAL, Sample, has_numbers
-from data.ingest.formats.wallclock import TimeFormat
+from data.ingest.formats.wallclock import DAY_US, TimeFormat
 
 # Import and export by tariff, and four quadrants of reactive energy: a register column has at most these.
 MAX_REGISTERS = 12
@@ -26,9 +26,10 @@ MAX_NOTES = 5
 MAX_WORD_CHARS = 100
 EPOCH_NAME = re.compile(r"time|dat[aeou]|zeit|stamp|epoch|tid|tijd|hora|heure|\bora\b|godz|czas|fecha", re.I)
 METER = re.compile(
-    r"mp(a|r)n?\b|mpan|mprn|nmi|cups|meter(?! ?type)|z(ä|ae?)hl(er|punkt)|serial|point|site|device|prm"
+    r"mp(a|r)n?\b|mpan|mprn|nmi|cups|meter(?! ?type)|z(ä|ae?)hl(er|punkt)|serial|(?<!data)(?<!data[ _])point"
+    r"|site|device|prm"
     r"|pod|\bean"
-    r"|\bpdl\b|compteur|contador|contatore|matricola|licznik|m(å|aa)ler|m(å|aa)lepunkt|m(ä|ae)tpunkt|mittauspist|m(ä|ae)tar|medidor|\bppe\b|\bcpe\b"
+    r"|\bpdl\b|compteur|contador|contatore|matricola|licznik|m(å|aa)ler|m(å|aa)lepunkt|m(ä|ae)tpunkt|mittauspist|m(ä|ae)tar|medidor|\bppe\b|\bcpe\b|\bpdr\b"
     r"|esi ?id|\bid\b",
     re.I,
 )
@@ -168,6 +169,9 @@ def _may_identify(sample: Sample, place: int, dated: Iterable[int]) -> bool:
         return False
     if DIAL_NAME.search(sample.names[place]) and has_numbers(sample, place):
         return False
+    if all(map(is_quality, texts)):
+        # Of a meter's reading, as its name says.
+        return False
     distinct = len(set(texts))
     instants = max((len(set(sample.take_texts(n))) for n in dated), default=1)
     return distinct < MIN_CHANGES or 2 * distinct <= len(texts) or instants == 1
@@ -199,6 +203,7 @@ def _may_name_meter(sample: Sample, place: int) -> bool:
 
 def is_quality(word: str) -> bool:
     """Whether a word is that of a quality."""
+    word = word.strip("{}[]()")
     return bool(ESTIMATED.match(word) or ACTUAL.match(word))
 
 
@@ -257,7 +262,11 @@ def find_unit_column(sample: Sample, taken: set[int | None]) -> int | None:
             continue
         # A column of "A" without a name may also hold the flag of actual values.
         is_named = _UNIT_COLUMN.match(name) or (not name and units <= {*AMOUNTS})
-        if units and None not in units and (is_named or units <= _CERTAIN_UNITS):
+        # Rows of other units, such as degrees, are not read: better than to take them for energy.
+        is_known = None not in units
+        if units and (
+            (is_named and (is_known or units & {*AMOUNTS})) or (is_known and units <= _CERTAIN_UNITS)
+        ):
             return n
     return None
 
@@ -282,20 +291,22 @@ def find_register_column(
 
     Of equal ones it is the one with most words that tell a direction.
     """
-    if not repeats_times(sample, meter, times):
-        return None
     keys = _pair_keys(sample, meter, times)
+    is_often = repeats_times(sample, meter, times)
+    if not (is_often or _repeats_on_days(keys)):
+        return None
+    # In a short file the repeated hour is a large share; a few reads of a dial are told apart completely.
+    least = 0.95 * len(keys) if is_often else len(keys) - 1
     found: list[tuple[int, int, int]] = []
     for n in range(len(sample.names)):
         words = {row[n].strip() for row in sample.rows} if n not in taken else set()
         whole = (
             {(key, row[n].strip()) for key, row in zip(keys, sample.rows, strict=True)} if words else set()
         )
-        # In a short file the repeated hour is a large share.
         if words and all(map(is_quality, words)):
             # Actual values and estimates of one register.
             continue
-        if are_registers(words) and len(whole) > 0.95 * len(keys):
+        if are_registers(words) and len(whole) > least:
             found.append((len(words), -sum(map(tells, words)), n))
     return min(found)[2] if found else None
 
@@ -319,6 +330,13 @@ def find_medium_column(sample: Sample, taken: set[int | None]) -> int | None:
 def _pair_keys(sample: Sample, meter: int | None, times: Sequence[object]) -> list[tuple[str, object]]:
     names = [row[meter] if meter is not None else "" for row in sample.rows]
     return list(zip(names, times, strict=True))
+
+
+def _repeats_on_days(keys: Sequence[tuple[str, object]]) -> bool:
+    """Whether times come again on more than one day: the clocks are put back on one."""
+    seen = Counter(keys)
+    days = {at // DAY_US for (_, at), count in seen.items() if count > 1 and isinstance(at, int)}
+    return len(days) > 1
 
 
 def repeats_times(sample: Sample, meter: int | None, times: Sequence[object]) -> bool:

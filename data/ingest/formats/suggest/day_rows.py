@@ -2,13 +2,19 @@
 
 import json
 import re
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
 
 from data.ingest.formats.file_mappings import MappingError
+from data.ingest.formats.suggest.amounts import read_numbers
 from data.ingest.formats.suggest.columns import find_quality_column, find_register_column, find_unit_column
 from data.ingest.formats.suggest.date_formats import cut_time
 from data.ingest.formats.suggest.directions import resolve_channels
 from data.ingest.formats.suggest.meaning import (
     CHECK,
+    leave_unit_open,
     write_channels,
     write_columns,
     write_meaning,
@@ -17,6 +23,8 @@ from data.ingest.formats.suggest.meaning import (
     write_ratio,
 )
 from data.ingest.formats.suggest.sample import Sample, name_column
+from data.ingest.formats.suggest.shapes import Series, judge_channels, read_series
+from data.ingest.formats.wallclock import US, TimeFormat
 
 _CELL = re.compile(r"[A-Za-z]{0,2} ?[0-9]{1,2}([:.h][0-9]{2})?[A-Za-z]?")
 
@@ -114,14 +122,16 @@ def write_day_body(
     named = write_columns(sample, quality=quality, register=register, unit=unit)
     lines = [f"  date: {name_column(sample, place)}", *named, "day:"]
     stems = [_strip_cell_label(sample.names[cells[0]]) for cells in runs]
-    channels = resolve_channels([sample.names[cells[0]] for cells in runs])
-    for cells, stem, channel in zip(runs, stems, channels, strict=True):
-        run = _write_run(
-            sample,
-            cells,
-            minutes,
-            [*write_meaning(sample, cells, register, unit, channel=channel), *write_ratio(sample)],
-        )
+    rows = [n for n, row in enumerate(sample.rows) if meter is None or row[meter] == sample.rows[0][meter]]
+    series = [_read_series(sample, place, form, cells, rows) for cells in runs]
+    channels = judge_channels(series, resolve_channels([one.name for one in series]))
+    meanings = [
+        write_meaning(sample, cells, register, unit, channel=channel)
+        for cells, channel in zip(runs, channels, strict=True)
+    ]
+    head = [f"interval_minutes: {minutes}", *leave_unit_open(meanings)]
+    for cells, stem, meaning in zip(runs, stems, meanings, strict=True):
+        run = _write_run(sample, cells, minutes, [*meaning, *write_ratio(sample)])
         if len(runs) > 1:
             # Two runs with the same channel need different names.
             name = stem if stem and stems.count(stem) == 1 else str(cells[0] + 1)
@@ -129,14 +139,33 @@ def write_day_body(
         first = "  - " if len(runs) > 1 else "  "
         lines += [first + run[0], *(" " * len(first) + line for line in run[1:])]
     return (
-        [f"interval_minutes: {minutes}", f"date_format: {json.dumps(cut_time(form))}"],
+        [*head, f"date_format: {json.dumps(cut_time(form))}"],
         [
             *lines,
             *(write_qualities(sorted(words)) if flags else []),
             *write_qualities_of_column(sample, quality),
-            *write_channels(sample, register),
+            *write_channels(sample, register, _split_series(sample, place, form, runs[0], register)),
         ],
     )
+
+
+def _read_series(sample: Sample, place: int, form: str, cells: range, rows: list[int]) -> Series:
+    """Return the amounts of some rows in the cells of a day."""
+    dates = pa.array([sample.rows[n][place].strip() for n in rows])
+    days = np.asarray(TimeFormat(cut_time(form)).parse(dates)[0])
+    numbers = np.array([read_numbers(sample, cell)[rows] for cell in cells])
+    step = sample.minutes * 60 * US
+    micros = [int(day + n * step) for n in range(len(cells)) for day in days]
+    return read_series(sample.names[cells[0]], micros, numbers.ravel(), is_dial=False)
+
+
+def _split_series(sample: Sample, place: int, form: str, cells: range, register: int | None) -> list[Series]:
+    """Return the amounts of each register of rows."""
+    rows: dict[str, list[int]] = {}
+    for n, row in enumerate(sample.rows if register is not None else []):
+        rows.setdefault(row[register or 0].strip(), []).append(n)
+    found = ((word, _read_series(sample, place, form, cells, own)) for word, own in rows.items())
+    return [replace(series, name=word) for word, series in found]
 
 
 def _write_run(sample: Sample, cells: range, minutes: int, meaning: list[str]) -> list[str]:

@@ -14,9 +14,9 @@ _EXPORT = re.compile(
     r"export|receiv|einspeis|eingespeis|ins netz|invoed|abgabe|vertid|feed|inje[cçt]|inyec|return|surplus"
     r"|kwh rec\b|salient|върнат|отдаден|изнес"
     r"|terug|outflow|\bventa|\bvenda|\bvendit|\bmyyn|prodej|\bsold\b|\bsell"
-    r"|veri[sş]|bet[aá]pl[aá]l|(?<!\w)(-[AP]|E?[AP] ?-)(?!\w)|売電|(active|kwh) ?\(E\)"
+    r"|recibid|livrat[aăe]?\b|veri[sş]|bet[aá]pl[aá]l|(?<!\w)(-[AP]|E?[AP] ?-)(?!\w)|売電|(active|kwh) ?\(E\)"
     r"|excedent|vendu|cedut|immess|immissione|inmatning|s[åa]ld\b|\bsalg|solgt|oddan|wprowadz|sprzed|(^|_)as(_|$)|#b[0-9]$"
-    r"|\bexp\b|energy_?out(?![a-z])|(to|til) (the )?(grid|net)\b|r(ü|ue)ck(lief|speis)|反向"
+    r"|(?<![a-z])exp(?![a-z])|energy_?out(?![a-z])|(to|til) (the )?(grid|net)\b|r(ü|ue)ck(lief|speis)|反向"
     # What the grid receives, and what returns: the end of a name, or a part between signs.
     r"|(?<![a-z])rec(?![a-z])(?! ?\w)|(?<![a-z])ret(?![a-z])|out of the load"
     r"|[0-9]-[0-9]+:2\.|(?<![0-9])(?<![0-9]\.)2\.[89]\."
@@ -24,7 +24,9 @@ _EXPORT = re.compile(
     re.I,
 )
 IMPORT = re.compile(
-    r"import|\bimp\b|bezug|bezogen|from (the )?grid|deliver|afname|preliev|prelev|soutir|purchas|inflow"
+    r"import|(?<![a-z])imp(?![a-z])"
+    r"|bezug|bezogen|from (the )?grid|deliver|afname|preliev|prelev|soutir|purchas|inflow"
+    r"|entregad|retirad|primljen"
     r"|entrante|[cç]eki[sş]|odb[eě]r|prejet|preuzet|(?<!\w)(\+ ?[AP]|E?[AP] ?\+)(?!\w)|買電"
     r"|(active|kwh) ?\(I\)|\bativa c\b"
     r"|pob[oó]r|pobran|uttag|k[öo]pt|k[øo]bt|\bgrid\b|grid_(?:cons|usage)|netz|[0-9]-[0-9]+:1\.|(?<![0-9])(?<![0-9]\.)1\.[89]\."
@@ -57,6 +59,7 @@ _GENERATION = re.compile(
     re.I,
 )
 _OTHER_WAY = re.compile(f"{_EXPORT.pattern}|{_GENERATION.pattern}|ele[ck]tr|strom|stroom|\\bel\\b", re.I)
+_ELECTRICITY = re.compile(r"[eé]l[eé][ck]tri|strom(?![a-z])|stroom", re.I)
 # Before and behind an inverter: the same energy twice.
 _BEFORE_INVERTER, _BEHIND_INVERTER = (
     re.compile(r"\bpv\b|\bdc\b|solar|panel|string|mppt", re.I),
@@ -126,7 +129,9 @@ def guess_channel(name: str) -> str:
     is_other = found is not None and UNITS[found.group(1).lower()] in NO_ELECTRICITY
     stated = None if found else OTHER_UNIT.search(name)
     is_other |= stated is not None and stated.group().lower() != "kvah"
-    return "consumption" if channel == "import" and (is_other or OTHER_MEDIUM.search(name)) else channel
+    # Electricity that heats water is no water.
+    is_other |= OTHER_MEDIUM.search(name) is not None and _ELECTRICITY.search(name) is None
+    return "consumption" if channel == "import" and is_other else channel
 
 
 def resolve_channels(names: Sequence[str], *, are_registers: bool = False) -> list[str]:

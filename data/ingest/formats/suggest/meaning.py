@@ -6,7 +6,7 @@ Not here: the direction that a name tells (`directions`), or marks of numbers (`
 import itertools
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 import numpy as np
@@ -33,6 +33,7 @@ from data.ingest.formats.suggest.directions import (
     resolve_channels,
 )
 from data.ingest.formats.suggest.sample import TOTAL, Sample, name_column
+from data.ingest.formats.suggest.shapes import Series, judge_channels
 from data.ingest.schema import ONE_DIRECTION_CHANNELS
 
 # To the customer or by the customer.
@@ -84,13 +85,12 @@ _PULSES_PER = re.compile(r"([1-9][0-9]{0,5}) ?(?:im)?p\w*\.? ?(?:/|per|por|pro|p
 _PER_PULSE = re.compile(r"([kM]?Wh) ?(?:/|per|por|pro|par) ?(?:im)?pul[sz]", re.I)
 # A single W may be a street.
 _UNIT_IN_TITLE = re.compile(r"(?<![a-z])(kWh|MWh|Wh|kW)(?![a-z])", re.I)
-# What a meter without a unit may measure, in kW on average; beyond it the unit is another one.
-LEAST_KW, MOST_KW = 0.001, 100.0
+# A register or column with values in fewer than one of so many rows has totals of days beside intervals.
+RARE = 5
 _ANSWERS = {"": "actual", "n": "actual", "no": "actual", "y": "estimated", "yes": "estimated"}
 CHECK = "check"
-# The unit that nothing states: open, or as it may be.
+# The unit that nothing states.
 UNSTATED = "unit:  # the file does not state it"
-ASSUMED = f"unit: kWh  # {CHECK}: the file does not state it"
 _UNKNOWN = "the name does not tell: import, export, generation, consumption or other"
 
 
@@ -144,7 +144,7 @@ def _write_pulses(sample: Sample, name: str) -> list[str]:
 
 
 def _write_unit(sample: Sample, places: Sequence[int], power: str | None, *, is_dial: bool) -> list[str]:
-    """Write the unit that the name, the rows or the lines above state; else leave it open or say kWh."""
+    """Write the unit that the name, the rows or the lines above state, else leave it open."""
     name = sample.describe(places[0])
     stated = (
         POWER.fullmatch(power) if power else PER_HOUR.search(name) or UNIT.search(name) or POWER.search(name)
@@ -176,9 +176,33 @@ def _write_unstated_unit(sample: Sample, places: Sequence[int], name: str, *, is
     if POWER_NAME.search(name):
         return "unit:  # the name says power: W or kW, and average_power: true if it is the average"
     power_kw = _average_kw(sample, places, is_dial=is_dial)
-    if power_kw and not LEAST_KW <= power_kw <= MOST_KW:
-        return f"{UNSTATED}: kWh would be {power_kw:.3g} kW on average"
-    return ASSUMED
+    return f"{UNSTATED}: kWh would be {power_kw:.3g} kW on average" if power_kw else UNSTATED
+
+
+def leave_unit_open(meanings: list[list[str]]) -> list[str]:
+    """Take the units that nothing states out of several values; return the only open one.
+
+    What stands side by side without a unit has one unit.
+    """
+    unstated = [meaning for meaning in meanings if any(line.startswith(UNSTATED) for line in meaning)]
+    if len(unstated) < 2:
+        return []
+    lines = [line for meaning in unstated for line in meaning if line.startswith(UNSTATED)]
+    for meaning in unstated:
+        meaning[:] = [line for line in meaning if line not in lines]
+    # The one with an average.
+    return [max(lines, key=len)]
+
+
+def leave_channel_open(meanings: list[list[str]]) -> list[str]:
+    """Take the channels out of several values if no name tells one; return the only open one."""
+    line = f"channel:  # {_UNKNOWN}"
+    has_ways = any(line.startswith("negative:") for meaning in meanings for line in meaning)
+    if len(meanings) < 2 or has_ways or not all(line in meaning for meaning in meanings):
+        return []
+    for meaning in meanings:
+        meaning.remove(line)
+    return ["channel:  # that of all values, or one with each: no name tells it"]
 
 
 def write_ratio(sample: Sample) -> list[str]:
@@ -236,7 +260,7 @@ def _says_nothing(name: str) -> bool:
 
 def _guess_channel_above(sample: Sample, channel: str) -> str:
     """Return the channel of a title with a unit; empty where other words above speak of another direction."""
-    around = [*sample.above, sample.path.stem]
+    around = [*sample.above, sample.path.stem, sample.title]
     titles = [cell for cell in sample.above if UNIT.search(cell) and not UNIT.fullmatch(cell)]
     is_two_sided = any(map(_TWO_SIDED.search, titles))
     guessed = set(map(guess_channel, titles))
@@ -285,7 +309,7 @@ def _find_medium_around(sample: Sample) -> str | None:
     """
     # A group of columns speaks of its own ones.
     above = [cell for cell in sample.above if cell not in sample.groups]
-    around = [*above, *_list_constant_words(sample), sample.path.stem]
+    around = [*above, *_list_constant_words(sample), sample.path.stem, sample.title]
     if not any(map(OTHER_MEDIUM.search, around)):
         return None
     is_alone = any(map(_MEDIUM_ALONE.fullmatch, around)) and not any(map(_ELECTRICITY.search, around))
@@ -315,12 +339,14 @@ def _write_sign(sample: Sample, places: Sequence[int], channel: str) -> list[str
 
 
 def _find_unit_in_words(sample: Sample) -> str | None:
-    """Return the only unit in brackets in the words of the rows."""
+    """Return the only unit in the words of the rows: in brackets, or in all words of a column."""
     found = set()
     for n in range(len(sample.names)):
         words = set(sample.take_texts(n))
         if len(words) <= MAX_REGISTERS:
             found |= {match.group(1) for word in words if (match := UNIT_IN_BRACKETS.search(word))}
+            stated = [UNITS[match.group(1).lower()] for word in words if (match := UNIT.search(word))]
+            found |= {*stated} if len(stated) == len(words) else set()
     return found.pop() if len(found) == 1 else None
 
 
@@ -336,9 +362,11 @@ def _average_kw(sample: Sample, places: Sequence[int], *, is_dial: bool) -> floa
 
 
 def _find_unit_above(sample: Sample) -> str | None:
-    """Return the only unit above the header: alone in a cell, else in the words of a title."""
+    """Return the only unit above the header: alone in a cell, else in the words of a title or in the name."""
     alone = {cell for cell in sample.above if UNIT.fullmatch(cell) or POWER.fullmatch(cell)}
+    names = (sample.path.stem, sample.title)
     found = alone or {UNITS[unit.lower()] for cell in sample.above for unit in _UNIT_IN_TITLE.findall(cell)}
+    found = found or {UNITS[unit.lower()] for name in names for unit in _UNIT_IN_TITLE.findall(name)}
     return found.pop() if len(found) == 1 else None
 
 
@@ -347,16 +375,42 @@ def write_columns(sample: Sample, **places: int | None) -> list[str]:
     return [f"  {name}: {name_column(sample, place)}" for name, place in places.items() if place is not None]
 
 
-def write_channels(sample: Sample, register: int | None) -> list[str]:
-    """Write the channel of each register in a column."""
+def write_channels(sample: Sample, register: int | None, series: Sequence[Series] = ()) -> list[str]:
+    """Write the channel of each register in a column; `series` are the amounts of each."""
     if register is None:
         return []
-    return ["channels:", *write_channels_of_words(sorted(set(sample.take_texts(register))))]
+    words = sorted(set(sample.take_texts(register)))
+    apart = _find_apart(series)
+    of_words = {one.name: one for one in series if one.name not in apart}
+    return [
+        "channels:",
+        *write_channels_of_words([word for word in words if word not in apart], of_words),
+        *(
+            f"  {json.dumps(word, ensure_ascii=False)}: other  # {CHECK}: it has values in a few rows only"
+            for word in words
+            if word in apart
+        ),
+    ]
 
 
-def write_channels_of_words(words: Sequence[str]) -> list[str]:
-    """Write the channel of each register or section, empty where its word does not tell."""
-    found = zip(words, resolve_channels(words, are_registers=True), strict=True)
+def _find_apart(series: Sequence[Series]) -> set[str]:
+    """Return the registers with fewer values than others, further apart: reads or totals of days."""
+    steps = {one.name: min(np.diff(sorted(one.amounts)), default=0) for one in series}
+    most = max((len(one.amounts) for one in series), default=0)
+    least = min((steps[one.name] for one in series if 2 * len(one.amounts) > most), default=0)
+    return {
+        one.name
+        for one in series
+        if len(one.amounts) * RARE < most and (steps[one.name] >= 2 * least or len(one.amounts) < 2)
+    }
+
+
+def write_channels_of_words(words: Sequence[str], series: Mapping[str, Series] | None = None) -> list[str]:
+    """Write the channel of each register or section, empty where neither its word nor its amounts tell."""
+    channels = resolve_channels(words, are_registers=True)
+    if series and all(word in series for word in words):
+        channels = judge_channels([series[word] for word in words], channels)
+    found = zip(words, channels, strict=True)
     has_parts = not all(map(TOTAL.match, words))
     return [
         f"  {json.dumps(word, ensure_ascii=False)}: "
@@ -395,7 +449,8 @@ def write_qualities(words: list[str], *, asks_if_estimated: bool = False) -> lis
     """Write the quality of each word; with `asks_if_estimated` yes means estimated."""
     lines = ["qualities:"]
     for word in words[:50]:
-        kind = "estimated" if ESTIMATED.match(word) else "actual" if ACTUAL.match(word) else ""
+        plain = word.strip("{}[]()")
+        kind = "estimated" if ESTIMATED.match(plain) else "actual" if ACTUAL.match(plain) else ""
         if asks_if_estimated and word.lower() in _ANSWERS:
             kind = _ANSWERS[word.lower()]
         note = "" if kind else "  # actual, edited, estimated or null"

@@ -1,11 +1,14 @@
 """Tables whose members or sheets have in their name what the rows lack: the date, or the meter.
 
-Here: the name as a column of the sample, `$name`. Not here: reading it (`mapped_csv`).
+Here: the name as a column of the sample, `$name`, and which texts of an archive one mapping reads. Not here:
+reading it (`mapped_csv`).
 """
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
+from data.ingest.formats.container import SheetChoice, is_archive, open_members
 from data.ingest.formats.mapped_layout import split_fields
 from data.ingest.formats.mapping import NAME
 from data.ingest.formats.suggest.date_formats import find_formats, is_dated
@@ -17,6 +20,8 @@ _DATE = re.compile(
 # Rows of two sheets that share so many times are of two meters.
 _MIN_SHARED, _LINES_TRIED = 3, 400
 _MIN_TIMES = 6
+# The header of a table stands among its first lines.
+_LINES_OF_HEADER = 20
 
 
 @dataclass(frozen=True)
@@ -87,3 +92,49 @@ def _list_times(text: str) -> set[str]:
                 " ".join(cells[: dated[-1] + 2] if dated[-1] + 2 < len(cells) else cells[: dated[-1] + 1])
             )
     return found
+
+
+def choose_members(path: Path, wanted: str | None) -> SheetChoice | None:
+    """Choose the longest table of an archive, or the one that is wanted, and those with its header.
+
+    None for a file that is no archive, or one whose texts are all alike. Raises `RefusedFile`.
+    """
+    if not is_archive(path):
+        return None
+    heads: dict[str, str] = {}
+    rows: dict[str, int] = {}
+    for member in open_members(path):
+        first = next(member.blocks, b"")
+        heads[member.name] = first.decode(errors="replace")
+        rows[member.name] = _count_dated(heads[member.name]) and first.count(b"\n")
+        rows[member.name] += sum(block.count(b"\n") for block in member.blocks) * bool(rows[member.name])
+    longest = max(rows, key=lambda name: (name == wanted, rows[name]))
+    header = _list_headers(heads[longest])
+    alike = [
+        name
+        for name in rows
+        if name != longest and rows[name] and (_list_headers(heads[name]) & header or not header)
+    ]
+    rest = [name for name in rows if name not in (longest, *alike)]
+    others, idle = [name for name in rest if rows[name]], [name for name in rest if not rows[name]]
+    return SheetChoice([longest, *alike], others, len(rows), idle) if rest and rows[longest] else None
+
+
+def _count_dated(text: str) -> int:
+    """Return how many of the first lines are rows with a date."""
+    lines = text.split("\n")[:_LINES_TRIED]
+    rows = (fields for line in lines for mark in DELIMITERS if len(fields := split_fields(line, mark)) > 1)
+    return sum(any(is_dated(cell) for cell in row[:6]) for row in rows)
+
+
+def _list_headers(text: str) -> set[str]:
+    """Return the first lines that have several fields, and no date."""
+    lines = text.split("\n")[:_LINES_OF_HEADER]
+    return {
+        line.strip()
+        for line in lines
+        for mark in DELIMITERS
+        if len(fields := split_fields(line, mark)) > 1
+        and re.search(r"[^\W\d_]", line)
+        and not any(is_dated(cell) for cell in fields)
+    }

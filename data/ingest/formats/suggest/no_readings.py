@@ -31,7 +31,9 @@ _PARTS: tuple[set[str], ...] = (
 )
 _WHOLE = re.compile(r'"[^"]*[0-9]{1,4}[-./][0-9]{1,2}[-./][0-9]{1,4}[^"]*[;,\t][^"]*"')
 _WEEK = re.compile(
-    r"(?:(?:w|kw|week|woche|semaine|semana|viikko|vecka|uke|uge) ?)?(1[3-9]|[2-5][0-9])[/-]20[0-9]{2}", re.I
+    r"20[0-9]{2}[-/ ]?(?:w|kw)[0-9]{1,2}"
+    r"|(?:(?:w|kw|week|woche|semaine|semana|viikko|vecka|uke|uge) ?)?(1[3-9]|[2-5][0-9])[/-]20[0-9]{2}",
+    re.I,
 )
 _MIN_MONTHS = 3
 # So many days from one total to the next one.
@@ -42,11 +44,10 @@ _NEXT_STEP = (
 )
 
 
-def explain_quotes(lines: Sequence[str]) -> str | None:
-    """Return why lines with a date have no fields, None if they are not in quotes as a whole."""
-    if 2 * sum(_WHOLE.fullmatch(line.strip()) is not None for line in lines) <= len(lines):
-        return None
-    return "each row stands in quotes as a whole, so it is one field: ask the sender for rows without them"
+def are_quoted(lines: Iterable[str]) -> bool:
+    """Whether lines with a date stand in quotes as a whole, so that each is one field."""
+    known = [line.strip().rstrip(";,") for line in lines if line.strip()]
+    return 2 * sum(_WHOLE.fullmatch(line) is not None for line in known) > len(known)
 
 
 def explain_missing_dates(lines: Iterable[Sequence[str]]) -> str:

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from data.ingest.errors import RefusedFile
 from data.ingest.formats.container import (
-    ALL_TEXTS,
     TextForm,
     choose_sheets,
     open_members,
@@ -24,6 +23,7 @@ from data.ingest.formats.detect import detect_text
 from data.ingest.formats.file_mappings import MappingError
 from data.ingest.formats.format import MappingUse
 from data.ingest.formats.json_events import is_json
+from data.ingest.formats.mapped_csv import unquote_rows
 from data.ingest.formats.mapping import NAME, carries_offset
 from data.ingest.formats.mapping_formats import JsonMapping
 from data.ingest.formats.suggest import json_rows
@@ -32,6 +32,7 @@ from data.ingest.formats.suggest.clock import find_end
 from data.ingest.formats.suggest.columns import (
     MAX_REGISTERS,
     METER,
+    OTHER_MEDIUM,
     find_date_formats,
     find_meter_column,
     find_meter_name,
@@ -40,9 +41,15 @@ from data.ingest.formats.suggest.date_formats import cut_time, lacks_date, rank_
 from data.ingest.formats.suggest.day_rows import check_cells, find_day_runs, write_day_body
 from data.ingest.formats.suggest.directions import guess_channel
 from data.ingest.formats.suggest.encodings import list_codecs
+from data.ingest.formats.suggest.joined_dates import JoinedDates, write_joined_dates
 from data.ingest.formats.suggest.meaning import CHECK, write_channels_of_words
-from data.ingest.formats.suggest.member_names import NamedDates, share_times, write_name_dates
-from data.ingest.formats.suggest.no_readings import explain_missing_dates
+from data.ingest.formats.suggest.member_names import (
+    NamedDates,
+    choose_members,
+    share_times,
+    write_name_dates,
+)
+from data.ingest.formats.suggest.no_readings import are_quoted, explain_missing_dates
 from data.ingest.formats.suggest.number_marks import find_number_marks, write_number_marks
 from data.ingest.formats.suggest.reading_rows import write_reading_body
 from data.ingest.formats.suggest.sample import (
@@ -91,7 +98,7 @@ def suggest_mapping(path: Path | str, timezone: str | None = None, sheet: str | 
     Raises `RefusedFile` if the file cannot be read, `MappingError` if it holds no table or needs no mapping.
     """
     path = Path(path)
-    choice = choose_sheets(path, sheet)
+    choice = choose_sheets(path, sheet) or choose_members(path, sheet)
     sheets = (choice.chosen[0],) if choice else ()
     text = read_head(path, TextForm(sheets=sheets, any_sheets=True))
     encoding = None
@@ -114,7 +121,9 @@ def suggest_mapping(path: Path | str, timezone: str | None = None, sheet: str | 
         if format.mapping is None or format.mapping.model is not JsonMapping:
             raise MappingError(f"{path}: {format.name} needs no mapping: inspect or ingest the file as it is")
         return _suggest_for_portal(format.name, format.mapping, timezone)
-    lines = _suggest_for_table(path, text, encoding, timezone)
+    form = TextForm(encoding, sheets=sheets, any_sheets=True)
+    name = next((strip_name(name) for name, _ in read_heads(path, form)), "")
+    lines = _suggest_for_table(path, text, encoding, timezone, name)
     form = TextForm(encoding, sheets=tuple(choice.chosen) if choice else (), any_sheets=True)
     lines = _name_meters(path, lines, form)
     if choice is not None:
@@ -124,11 +133,12 @@ def suggest_mapping(path: Path | str, timezone: str | None = None, sheet: str | 
         names = json.dumps(choice.chosen, ensure_ascii=False)
         place = lines.index("format: mapped_csv") + 1
         lines[place:place] = [
-            f"sheets: {names}  # {CHECK}: {which} of {choice.count} sheets",
+            f"sheets: {names}  # {CHECK}: {which} of {choice.count}",
             *(
                 f"# not read: {name!r}, with a mapping of its own: add --sheet {name!r}"
                 for name in choice.others
             ),
+            *(f"# not read: {name!r}, which has no rows with a date" for name in choice.idle),
         ]
     return "\n".join(lines) + "\n"
 
@@ -142,24 +152,33 @@ def _read_encoded(path: Path, sheets: tuple[str, ...], timezone: str | None) -> 
     return codec, text
 
 
-def _suggest_for_table(path: Path, text: str, encoding: str | None, timezone: str | None) -> list[str]:
+def _suggest_for_table(
+    path: Path, text: str, encoding: str | None, timezone: str | None, name: str
+) -> list[str]:
     """Propose for a table; one with a column for each date is seen with a row for each cell."""
+    if are_quoted(text.split("\n")):
+        lines = _suggest_for_table(path, unquote_rows(text.encode()).decode(), encoding, timezone, name)
+        line = "quoted_rows: true  # each line stands in quotes as a whole"
+        lines.insert(lines.index("format: mapped_csv") + 1, line)
+        return lines
     across = read_across(text)
     if across is None:
-        return _suggest_for_rows(path, text, encoding, timezone)
+        return _suggest_for_rows(path, text, encoding, timezone, name)
     sample = read_sample(path, across.text)
-    sample.encoding, sample.delimiter = encoding, across.delimiter
+    sample.encoding, sample.delimiter, sample.title = encoding, across.delimiter, name
     lines = _write_lines(path, sample, timezone)
     line = f"across: {across.place}  # from this column on, a column for each date"
     lines.insert(lines.index("format: mapped_csv") + 1, line)
     return lines
 
 
-def _suggest_for_rows(path: Path, text: str, encoding: str | None, timezone: str | None) -> list[str]:
+def _suggest_for_rows(
+    path: Path, text: str, encoding: str | None, timezone: str | None, name: str
+) -> list[str]:
     """Propose for rows whose date may stand above them, lack its year or be a number of spreadsheets."""
-    name = _find_name(path)
-    rewritten: NamedDates | TitledDates | DatesOnce | Yearless | SerialTimes | None
-    rewritten = write_title_dates(text) or write_name_dates(text, name) or write_dates_once(text)
+    rewritten: JoinedDates | NamedDates | TitledDates | DatesOnce | Yearless | SerialTimes | None
+    rewritten = write_joined_dates(text) or write_title_dates(text) or write_name_dates(text, name)
+    rewritten = rewritten or write_dates_once(text)
     try:
         sample = read_sample(path, text if rewritten is None else rewritten.text)
     except MappingError:
@@ -167,7 +186,7 @@ def _suggest_for_rows(path: Path, text: str, encoding: str | None, timezone: str
         if rewritten is None:
             raise
         sample = read_sample(path, rewritten.text)
-    sample.encoding = encoding
+    sample.encoding, sample.title = encoding, name
     lines = _write_lines(path, sample, timezone)
     return lines if rewritten is None else rewritten.write_forms(lines)
 
@@ -175,15 +194,15 @@ def _suggest_for_rows(path: Path, text: str, encoding: str | None, timezone: str
 def _name_meters(path: Path, lines: list[str], form: TextForm) -> list[str]:
     """Return the lines with the name of each text as its meter, if two of them have the same times.
 
-    Where a name speaks of a direction, the texts are the registers of one meter.
+    Where a name speaks of a direction or a medium, the texts are the registers of one meter.
     """
     one = next((line for line in lines if line.startswith("identifier:")), None)
-    heads = list(itertools.islice(_read_heads(path, form), MAX_REGISTERS))
+    heads = list(itertools.islice(read_heads(path, form), MAX_REGISTERS))
     if one is None or len(heads) < 2 or not share_times(heads[0][1], heads[1][1]):
         return lines
     place = lines.index("columns:") + 1
     names = [strip_name(name) for name, _ in heads]
-    if any(guess_channel(name) in ("export", "generation") for name in names):
+    if any(guess_channel(name) in ("export", "generation") or OTHER_MEDIUM.search(name) for name in names):
         return _name_registers(lines, names, place)
     column = f'  identifier: "{NAME}"  # {CHECK}: they have the same times, so each is of another meter'
     return [line for line in (*lines[:place], column, *lines[place:]) if line != one]
@@ -200,15 +219,11 @@ def _name_registers(lines: list[str], names: list[str], place: int) -> list[str]
     kept = [line for line in lines if not line.startswith(of_value)]
     return [
         *kept[:place],
-        f'  register: "{NAME}"  # {CHECK}: the names tell the direction',
+        f'  register: "{NAME}"  # {CHECK}: the names tell the direction or the medium',
         *kept[place:],
         "channels:",
         *write_channels_of_words(names),
     ]
-
-
-def _find_name(path: Path) -> str:
-    return next((strip_name(name) for name, _ in _read_heads(path, ALL_TEXTS)), "")
 
 
 def _read_document(path: Path, text: str) -> tuple[str, json_rows.JsonTable] | None:
@@ -284,10 +299,10 @@ def _write_zone_of_column(sample: Sample, place: int, zone: str | None) -> str:
 
 def read_head(path: Path, form: TextForm) -> str:
     """Return the text at the beginning of a file. Raises `RefusedFile` if the file cannot be read."""
-    return next((text for _, text in _read_heads(path, form)), "")
+    return next((text for _, text in read_heads(path, form)), "")
 
 
-def _read_heads(path: Path, form: TextForm) -> Iterator[tuple[str, str]]:
+def read_heads(path: Path, form: TextForm) -> Iterator[tuple[str, str]]:
     """Yield the name and the beginning of each member of a file."""
     for member in open_members(path, form):
         text = b""

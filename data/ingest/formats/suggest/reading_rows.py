@@ -10,6 +10,7 @@ import pyarrow as pa
 from data.ingest.formats.columns import UNITS
 from data.ingest.formats.file_mappings import MappingError
 from data.ingest.formats.mapping import OFFSET_FORMATS, carries_offset
+from data.ingest.formats.mapping_values import ENERGY_OF_POWER
 from data.ingest.formats.names import may_be_kept
 from data.ingest.formats.suggest.amounts import has_missing_zeros, read_numbers
 from data.ingest.formats.suggest.choice import Choice, choose_values, explain_others
@@ -29,11 +30,11 @@ from data.ingest.formats.suggest.directions import (
     tells_direction,
 )
 from data.ingest.formats.suggest.meaning import (
-    ASSUMED,
     CHECK,
     POWER,
-    UNSTATED,
     find_direction_column,
+    leave_channel_open,
+    leave_unit_open,
     write_channels,
     write_channels_of_words,
     write_columns,
@@ -49,6 +50,7 @@ from data.ingest.formats.suggest.row_times import (
     read_row_times,
 )
 from data.ingest.formats.suggest.sample import Sample, is_number, name_column
+from data.ingest.formats.suggest.shapes import Series, judge_channels, read_series
 from data.ingest.formats.suggest.value_columns import find_values
 from data.ingest.formats.wallclock import DAY_US, US, TimeFormat
 
@@ -103,8 +105,8 @@ def write_reading_body(
         lines.insert(
             0, f"  # {CHECK}: the same time stands in several rows, and no column distinguishes them"
         )
-    channels = _resolve_channels(sample, values, unit)
-    ratio = write_ratio(sample)
+    series = _read_series(sample, choice, micros, meter)
+    channels = _resolve_channels(sample, series, unit)
     meanings = [
         write_meaning(
             sample,
@@ -118,13 +120,14 @@ def write_reading_body(
         )
         for n, channel in zip(values, channels, strict=True)
     ]
-    head += _leave_unit_open(meanings)
+    head += [*leave_unit_open(meanings), *leave_channel_open(meanings)]
+    of_rows = [*_write_power_of_rows(sample, unit), *write_ratio(sample)]
     for n, meaning in zip(values, meanings, strict=True):
         is_named = (bool(sample.names[n]) and may_be_kept(sample.names[n])) or register is not None
         lines += [
             f"  - column: {name_column(sample, n)}",
             *_write_own_times(sample, place, form, values, n),
-            *(f"    {line}" for line in (*meaning, *ratio)),
+            *(f"    {line}" for line in (*meaning, *of_rows)),
             *([] if is_named else [f"    register: {_name_register(n, values)}"]),
         ]
     lines += [
@@ -132,7 +135,12 @@ def write_reading_body(
         for n, why in [*choice.left_out, *explain_others(sample, others, micros)]
     ]
     lines += ["sections:", *write_channels_of_words(sample.sections)] if sample.sections else []
-    return head, [*lines, *write_qualities_of_column(sample, quality), *write_channels(sample, register)]
+    of_words = _split_series(sample, register, choice, micros, meter)
+    return head, [
+        *lines,
+        *write_qualities_of_column(sample, quality),
+        *write_channels(sample, register, of_words),
+    ]
 
 
 def _choose(
@@ -180,31 +188,42 @@ def _list_no_values(sample: Sample, values: list[int], choice: Choice) -> set[st
     return found
 
 
-def _resolve_channels(sample: Sample, values: list[int], unit: int | None) -> list[str]:
+def _read_series(sample: Sample, choice: Choice, micros: list[int], meter: int | None) -> list[Series]:
+    """Return the amounts of the first meter in each column of values."""
+    own = [n for n, row in enumerate(sample.rows) if meter is None or row[meter] == sample.rows[0][meter]]
+    times = [micros[n] for n in own]
+    return [
+        read_series(sample.describe(n), times, read_numbers(sample, n)[own], is_dial=n in choice.dials)
+        for n in choice.kept
+    ]
+
+
+def _split_series(
+    sample: Sample, register: int | None, choice: Choice, micros: list[int], meter: int | None
+) -> list[Series]:
+    """Return the amounts of each register, of the first meter that has it."""
+    if register is None:
+        return []
+    value = choice.kept[0]
+    numbers = read_numbers(sample, value)
+    rows: dict[str, list[int]] = {}
+    for n, row in enumerate(sample.rows):
+        own = rows.setdefault(row[register].strip(), [])
+        if meter is None or not own or row[meter] == sample.rows[own[0]][meter]:
+            own.append(n)
+    return [
+        read_series(word, [micros[n] for n in own], numbers[own], is_dial=value in choice.dials)
+        for word, own in rows.items()
+    ]
+
+
+def _resolve_channels(sample: Sample, series: list[Series], unit: int | None) -> list[str]:
     """Return the channels of columns; `unit` is the column of their units, which may be of no electricity."""
-    channels = resolve_channels([sample.describe(n) for n in values])
+    channels = judge_channels(series, resolve_channels([one.name for one in series]))
     words = {text.lower() for text in sample.take_texts(unit)} if unit is not None else ELECTRIC_UNITS
     if words & ELECTRIC_UNITS:
         return channels
     return ["consumption" if channel == "import" else channel for channel in channels]
-
-
-def _leave_unit_open(meanings: list[list[str]]) -> list[str]:
-    """Take the units that nothing states out of several values, if one cannot be kWh; return the open one.
-
-    What stands side by side without a unit has one unit.
-    """
-    open_lines = [line for meaning in meanings for line in meaning if line.startswith(f"{UNSTATED}:")]
-    unstated = [meaning for meaning in meanings if any(map(_is_unstated, meaning))]
-    if not open_lines or len(unstated) < 2:
-        return []
-    for meaning in unstated:
-        meaning[:] = [line for line in meaning if not _is_unstated(line)]
-    return [open_lines[0]]
-
-
-def _is_unstated(line: str) -> bool:
-    return line.startswith((f"{UNSTATED}:", ASSUMED))
 
 
 def _find_register(
@@ -281,6 +300,14 @@ def _find_power(sample: Sample, unit: int | None) -> str | None:
     """Return the unit of power that a column states for all rows, None for other units."""
     words = set(sample.take_texts(unit)) if unit is not None else set()
     return words.pop() if len(words) == 1 and all(map(POWER.fullmatch, words)) else None
+
+
+def _write_power_of_rows(sample: Sample, unit: int | None) -> list[str]:
+    """Write that rows with a unit of power are average power, if some are."""
+    words = {UNITS.get(text.lower()) for text in sample.take_texts(unit)} if unit is not None else set()
+    if not words & {*ENERGY_OF_POWER}:
+        return []
+    return [f"average_power: true  # {CHECK}: the rows of power are energy only if it is the average"]
 
 
 def _are_days(form: str, micros: list[int]) -> bool:

@@ -34,6 +34,9 @@ _HOURS = re.compile(r"[0-9]{1,2}(\s*-\s*)[0-9]{1,2}")
 def read_row_times(sample: Sample, place: int, form: str) -> tuple[list[str], list[str], list[int]]:
     """Return (formats, columns, times in microseconds on the wall clock) for a row per reading."""
     head, when, micros = _find_row_times(sample, place, form)
+    if all(at % (60 * US) == 59 * US for at in micros):
+        # The last second of an interval.
+        micros = [at + US for at in micros]
     if count_half_days(micros):
         raise MappingError(f"{sample.path}: {HALF_DAYS}")
     return head, when, micros

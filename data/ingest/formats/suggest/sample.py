@@ -14,7 +14,7 @@ from data.ingest.formats.file_mappings import MappingError
 from data.ingest.formats.mapped_layout import split_fields
 from data.ingest.formats.mapped_numbers import IN_BRACKETS, MINUS, split_unit
 from data.ingest.formats.suggest.date_formats import find_formats, is_dated
-from data.ingest.formats.suggest.no_readings import explain_missing_dates, explain_quotes
+from data.ingest.formats.suggest.no_readings import explain_missing_dates
 from data.ingest.formats.suggest.sections import find_sections
 
 MIN_TITLE_CHARS = 4
@@ -96,6 +96,8 @@ class Sample:
     units: dict[int, str] = field(default_factory=dict)
     # Between two rows.
     minutes: int = 0
+    # The name of the file, the member or the sheet.
+    title: str = ""
     # The names as the file writes them, if `names` has units of the row below too.
     header: list[str] = field(default_factory=list)
 
@@ -146,7 +148,7 @@ def read_sample(path: Path, text: str) -> Sample:
     first = _find_first_row(table)
     if first is None:
         fields = [split_fields(line, mark) for mark in DELIMITERS for line in lines[:_LINES_TRIED]]
-        raise MappingError(f"{path}: {explain_quotes(lines) or explain_missing_dates(fields)}")
+        raise MappingError(f"{path}: {explain_missing_dates(fields)}")
     start = rows.index(table[first])
     header = rows[start - 1] if start else []
     _check_commas(path, header, table[first:], delimiter)

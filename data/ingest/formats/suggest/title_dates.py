@@ -15,7 +15,7 @@ from data.ingest.formats.suggest.sample import DELIMITERS
 
 _LEAD = re.compile(r"(?:[^\W\d_]+ )*[^\W\d_]+\s*[:=]\s*")
 _HOUR = re.compile(r"[0-9]{1,3}")
-_MIN_ROWS, _MOST, _MAX_CHARS, _CELLS_TRIED = 6, 0.8, 80, 3
+_MIN_ROWS, _MOST, _MAX_CHARS, _CELLS_TRIED, _FIELDS_TRIED = 6, 0.8, 80, 3, 12
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def write_title_dates(text: str) -> TitledDates | None:
             continue
         # A row that states its own date needs no title.
         timed = {n for n, row in enumerate(rows) if n not in titles and _has_time_alone(row)}
-        dated = sum(any(map(is_dated, row)) for n, row in enumerate(rows) if n not in titles)
+        dated = any(n not in titles and _has_date(line) for n, line in enumerate(lines))
         if dated or len(timed) < max(_MIN_ROWS, _MOST * (len(rows) - 3 * len(titles))):
             continue
         if not find_formats([date for _, date in titles.values()], dates=True):
@@ -102,6 +102,11 @@ def _has_time(row: list[str]) -> bool:
     return any(":" in cell and find_formats([cell], dates=False) for cell in row[: _CELLS_TRIED + 1])
 
 
+def _has_date(line: str) -> bool:
+    """Whether a field of a line is a date, whatever stands between its fields."""
+    return any(is_dated(cell) for mark in DELIMITERS for cell in split_fields(line, mark)[:_FIELDS_TRIED])
+
+
 def _read_title(row: list[str], delimiter: str) -> tuple[str, str] | None:
     """Return (the words before a date, the date) of a line that has nothing else, None for another line."""
     cells = [cell for cell in row if cell]
@@ -112,8 +117,13 @@ def _read_title(row: list[str], delimiter: str) -> tuple[str, str] | None:
         return None
     lead = _LEAD.match(cells[0])
     date = cells[0][lead.end() :] if lead else cells[0]
-    is_date = not re.search("[0-9]:[0-9]", date) and is_dated(date)
+    # A span of days is that of a report.
+    is_date = not re.search("[0-9]:[0-9]", date) and is_dated(date) and not _is_span(date)
     return (lead.group() if lead else "", date) if is_date else None
+
+
+def _is_span(text: str) -> bool:
+    return all("%*" in form for form in find_formats([text.strip()], dates=True))
 
 
 def _has_time_alone(row: list[str]) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from data.ingest.formats.suggest.amounts import read_numbers
 from data.ingest.formats.suggest.choice import OF_DAY
 from data.ingest.formats.suggest.columns import OTHER_MEDIUM, UNIT, VALUE
-from data.ingest.formats.suggest.directions import is_unknown
+from data.ingest.formats.suggest.directions import is_unknown, tells_direction
 from data.ingest.formats.suggest.meaning import POWER
 from data.ingest.formats.suggest.row_times import PERIOD
 from data.ingest.formats.suggest.sample import Sample, name_column
@@ -44,20 +44,20 @@ def find_values(sample: Sample, numeric: list[int], when: list[str]) -> tuple[li
 
 
 def _find_alike(sample: Sample, values: list[int], others: list[int]) -> list[int]:
-    """Return the columns with an unknown name whose numbers look like those of the values."""
+    """Return the columns whose numbers look like those of the values, with an unknown name or a direction."""
 
     def describe(place: int) -> tuple[int, float]:
         texts = [sample.write_plain(text) for text in sample.take_values(place)]
         numbers = read_numbers(sample, place)
         known = np.abs(numbers[np.nan_to_num(numbers) != 0])
         decimals = max((len(text.partition(".")[2]) for text in texts), default=0)
-        return decimals, float(np.median(known)) if len(known) > 1 and known.std() else 0.0
+        return decimals, float(np.median(known)) if len(known) > 1 and np.ptp(known) > 0 else 0.0
 
     known = [describe(place) for place in values]
     return [
         place
         for place in others
-        if is_unknown(sample.names[place])
+        if is_unknown(sample.names[place]) or tells_direction(sample.describe(place))
         for decimals, size in [describe(place)]
         if decimals
         and any(decimals == one and size and size / 100 < other < size * 100 for one, other in known)
@@ -65,13 +65,19 @@ def _find_alike(sample: Sample, values: list[int], others: list[int]) -> list[in
 
 
 def _drop_constants_around(sample: Sample, numeric: list[int]) -> list[int]:
-    """Return the columns without those that never change around the rows of a document, or without names."""
+    """Return the columns without those of one whole number that no name calls a value: it numbers something.
+
+    What stands around the rows of a document never changes either.
+    """
     header = sample.header or sample.names
-    has_names = any(header)
-    constants = {n: texts for n in numeric if len(texts := set(sample.take_texts(n))) == 1}
-    return [
+    kinds = (VALUE, UNIT, OTHER_MEDIUM, POWER)
+    constants = {n: min(texts) for n in numeric if len(texts := set(sample.take_texts(n))) == 1}
+    numbers = {
         n
-        for n in numeric
-        if n not in constants
-        or not (header[n].startswith("$.") or (not has_names and re.fullmatch("[0-9]+", min(constants[n]))))
-    ]
+        for n, text in constants.items()
+        if re.fullmatch("[0-9]*[1-9][0-9]*", text)
+        and not any(kind.search(sample.describe(n)) for kind in kinds)
+        and len(sample.rows) > 1
+    }
+    own = [n for n in numeric if not (n in constants and header[n].startswith("$."))]
+    return [n for n in own if n not in numbers] or own
