@@ -45,9 +45,7 @@
     {#- Configure a model that is built only for the days of the run's range and keeps all other days.
 
         With intervals a scan of all dates costs money, so BigQuery refuses a query without dates. Without them it is
-        small, and the previews, lists of values and metrics of BI tools name no dates. PostgreSQL indexes intervals by
-        ranges of pages, since rows of a date lie together and an entry for each row costs as much as to read it; a
-        range whose pages were freed and filled again holds several dates, and so does its entry.
+        small, and the previews, lists of values and metrics of BI tools name no dates.
 
         Here and not in dbt_project.yml, which cannot leave out the tables. A full refresh would keep only the days of
         the range. The dates of the run are not part of the configuration, which is as old as the parse. -#}
@@ -57,9 +55,6 @@
         require_partition_filter=has_intervals and range_filter_required(),
         full_refresh=false,
     ) }}
-    {%- if has_intervals -%}
-        {{ config(indexes=[{'columns': ['reading_date date_minmax_multi_ops'], 'type': 'brin'}]) }}
-    {%- endif -%}
 {%- endmacro %}
 
 {% macro bq_insert_overwrite_sql(

@@ -71,7 +71,6 @@
             from ({{ 'select * from ' ~ made if reads_itself else sql }}) as built;
         {%- endcall %}
         {% do adapter.drop_relation(made) %}
-        {% do summarize_pages(target) %}
     {%- endif %}
 
     {{ run_hooks(post_hooks, inside_transaction=True) }}
@@ -81,17 +80,6 @@
     {{ run_hooks(post_hooks, inside_transaction=False) }}
     {{ return({'relations': [target]}) }}
 {%- endmaterialization %}
-
-{% macro summarize_pages(relation) -%}
-    {#- Every query reads the pages that no entry of an index of ranges describes yet. -#}
-    {%- if config.get('indexes') | selectattr('type', 'equalto', 'brin') | list -%}
-        {% do run_query(
-            "select brin_summarize_new_values(i.indexrelid) from pg_index as i"
-            ~ " join pg_class as c on i.indexrelid = c.oid join pg_am as a on c.relam = a.oid"
-            ~ " where i.indrelid = '" ~ relation ~ "'::regclass and a.amname = 'brin'"
-        ) %}
-    {%- endif -%}
-{%- endmacro %}
 
 {% macro count_values(relation) -%}
     {#- Let PostgreSQL count the values of a new table. The next models read it at once, and without counts their joins

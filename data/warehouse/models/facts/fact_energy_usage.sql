@@ -1,5 +1,6 @@
 {{ config(
     cluster_by=['tenant_id', 'property_key', 'meter_key'],
+    indexes=[{'columns': ['reading_date', 'property_key']}],
     pre_hook="{{ joins_as_written() }}",
 ) }}
 {{ by_reading_date(has_intervals=true) }}

@@ -1,5 +1,6 @@
 {{ config(
     cluster_by=['tenant_id', 'property_id', 'participant_id'],
+    indexes=[{'columns': ['reading_date', 'tenant_id', 'property_id']}],
     pre_hook="{{ joins_as_written() }}",
 ) }}
 {{ by_reading_date(has_intervals=true) }}
