@@ -150,7 +150,7 @@ def _check_rows(session: psycopg.Connection, model: Model) -> None:
     ).fetchall()[0][0]
     found = [
         session.execute(
-            f"select count(*), sum(hashtextextended(row({columns})::text, 0)) from {relation}".encode()  # noqa: S608
+            f"select count(*), sum(hash_record_extended(row({columns}), 0)) from {relation}".encode()  # noqa: S608
         ).fetchall()
         for relation in (model.relation, model.of_peer)
     ]

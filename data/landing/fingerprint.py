@@ -54,8 +54,7 @@ def fingerprint_sql(
     named = [f"cast({key} as {text}) as {key}" if key == "tenant_id" else key for key in keys]
     sums = [f"sum({name}) as sum_{name}" for name in entity.measures]
     parts = (_form(field, forms.get(field.name, field.name), dialect) for field in entity.columns)
-    # On PostgreSQL `concat` calls the output function of each part, which took a quarter of the time.
-    row = " || '|' || ".join(f"coalesce({part}, '~')" for part in parts)
+    row = _join_texts([f"coalesce({part}, '~')" for part in parts], dialect)
     inner = ", ".join([*named, "count(*) as row_count", *sums, f"sum({_hash(row, dialect)}) as checksum"])
     rows, whole_number = ("rows", "bigint") if dialect == "postgres" else ("`rows`", "int64")
     summed = [f"cast(sum_{name} as numeric) as sum_{name}" for name in entity.measures]
@@ -134,6 +133,15 @@ def _arrow_form(kind: pa.DataType, column: pa.ChunkedArray) -> pa.ChunkedArray:
         parts = (whole.cast(pa.int64()).cast(pa.string()), fraction.cast(pa.int64()).cast(pa.string()))
         return pc.binary_join_element_wise(*parts, ".")
     return column.cast(pa.string())
+
+
+def _join_texts(texts: list[str], dialect: Dialect) -> str:
+    """Return the SQL of texts in one, with a bar between them."""
+    if dialect == "postgres":
+        # `concat` calls the output function of each part, which took a quarter of the time.
+        return " || '|' || ".join(texts)
+    # One call: an operator for each part nests deeper than BigQuery's analyzer answers.
+    return "concat(" + ", '|', ".join(texts) + ")"
 
 
 def _hash(text: str, dialect: Dialect) -> str:
