@@ -36,10 +36,10 @@ class LandedRows:
         dates: Sequence[datetime.date] | None = None,
         since: datetime.datetime | None = None,
     ) -> None:
-        self._entity = find_dated_entity(entity, dates)
+        self.entity = find_dated_entity(entity, dates)
         self.dates = dates
         self._dsn = dsn
-        self._where = filter_dates(self._entity, dates)
+        self._where = filter_dates(self.entity, dates)
         if since is not None:
             self._where = sql.SQL("{} and landed_at >= {}").format(self._where, sql.Literal(since))
 
@@ -52,17 +52,17 @@ class LandedRows:
 
     def _read(self) -> Generator[pa.Table, None, None]:
         with transaction(self._dsn, ETL_ROLE) as session:
-            yield from session.stream(self._query(), self._entity.schema)
+            yield from session.stream(self._query(), self.entity.schema)
 
     def _read_binary(self) -> Generator[bytes, None, None]:
         with transaction(self._dsn, ETL_ROLE) as session:
             yield from session.stream_binary(self._query())
 
     def _query(self) -> sql.Composed:
-        names = self._entity.schema.names
+        names = self.entity.schema.names
         return sql.SQL("select {columns} from {table} where {where}").format(
-            columns=sql.SQL(", ").join(arrow_column(self._entity, name) for name in names),
-            table=landing_table(self._entity),
+            columns=sql.SQL(", ").join(arrow_column(self.entity, name) for name in names),
+            table=landing_table(self.entity),
             where=self._where,
         )
 

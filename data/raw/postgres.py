@@ -77,7 +77,7 @@ class PostgresWarehouse:
             for partition in [None] if partitions is None else sorted(partitions):
                 self._lock_partition(session, entity, partition)
             session.execute(sql.SQL("delete from {} where {}").format(self._table(entity), where))
-            if isinstance(rows, LandedRows) and rows.dates == partitions:
+            if isinstance(rows, LandedRows) and (rows.entity, rows.dates) == (entity, partitions):
                 # From one server to the other as they are: to read and write them cost half of a load.
                 return session.copy_binary(rows.in_binary(), entity.schema.names, entity.name, self._raw)
             return session.copy(check_partitions(entity, rows, partitions), entity.name, self._raw)
