@@ -51,8 +51,7 @@ def test_no_column_of_a_model_is_left_out_of_its_description(bigquery_build: Bui
         assert made[node["alias"]] == set(node["columns"]), node["name"]
 
 
-# Of these the key is asked once: by the primary key of the OLTP's readings, of which gates B and C compare the copies,
-# and by gate D.
+# Their key is asked once: by the OLTP, with which gates B and C compare each copy, and by gate D.
 KEYED_BY_GATES = {"model.myproperty.stg_oltp__meter_readings", "model.myproperty.fact_energy_usage"}
 
 
