@@ -182,11 +182,14 @@ class Checks:
         Registers of a meter, such as that of gas, may have longer ones.
         """
         known = np.flatnonzero(to_mask(pc.is_valid(numbers)) & (start_us != 0))
-        check_interval(self._path, self._layout, table, start_us[known], np.zeros(len(known), dtype=np.int64))
+        one = np.zeros(len(known), dtype=np.int64)
+        check_interval(self._path, table, start_us[known], one, one + self._times.interval_us)
         columns = self._layout.mapping.columns
         if columns.register_ is None and columns.identifier is not None:
             codes = pc.dictionary_encode(pc.fill_null(series, "")).indices.to_numpy(zero_copy_only=False)
-            check_interval(self._path, self._layout, table, start_us[known], codes[known].astype(np.int64))
+            codes = codes[known].astype(np.int64)
+            lengths = self._times.measure_lengths(table)[known]
+            check_interval(self._path, table, start_us[known], codes, lengths)
 
     def _note_days(self, name: str | int, start_us: Ints, series: pa.Array) -> None:
         """Note the days of a column as long as each series has one value on days far apart."""
@@ -309,17 +312,16 @@ def _check_totals_of(path: Path, lines: Ints, start_us: Ints, numbers: Numbers) 
                     raise refuse(path, line, "MAP-SUM", reason)
 
 
-def check_interval(path: Path, layout: Layout, table: RowTable, start_us: Ints, codes: Ints) -> None:
+def check_interval(path: Path, table: RowTable, start_us: Ints, codes: Ints, lengths: Ints) -> None:
     """Refuse a series whose values are further apart than the declared length of an interval.
 
-    `codes` has the series of each value.
+    `codes` and `lengths` have the series of each value, and the length of its interval.
     """
-    length = layout.mapping.interval_minutes * 60 * US
     order = np.lexsort((start_us, codes))
-    starts, codes = start_us[order], codes[order]
+    starts, codes, lengths = start_us[order], codes[order], lengths[order]
     steps = np.diff(starts)
     inside = np.flatnonzero((np.diff(codes) == 0) & (steps > 0))
-    steps, codes = steps[inside], codes[1:][inside]
+    steps, codes, lengths = steps[inside], codes[1:][inside], lengths[1:][inside]
     if not len(steps):
         return
     begins = np.flatnonzero(np.append(True, codes[1:] != codes[:-1]))
@@ -327,10 +329,12 @@ def check_interval(path: Path, layout: Layout, table: RowTable, start_us: Ints, 
     least = np.minimum.reduceat(steps, begins)
     share = np.add.reduceat(steps == np.repeat(least, counts), begins) / counts
     # Few values far apart, without a rhythm, are gaps.
+    length = lengths[begins]
     is_apart = (counts + 1 >= MIN_ROWS) & (least >= 2 * length) & (share > _SHARE) & (least <= DAY_US)
     if is_apart.any():
-        minutes = int(least[np.flatnonzero(is_apart)[0]]) // (60 * US)
-        reason = f"the values are {minutes} minutes apart, but interval_minutes is {length // (60 * US)}"
+        first = np.flatnonzero(is_apart)[0]
+        minutes, declared = (int(us[first]) // (60 * US) for us in (least, length))
+        reason = f"the values are {minutes} minutes apart, but interval_minutes is {declared}"
         raise refuse(path, int(table.lines[0]), "MAP-INTERVAL", reason)
 
 

@@ -49,7 +49,7 @@ from data.ingest.formats.mapped_table import RowTable, split_block
 from data.ingest.formats.mapped_tables import Tables
 from data.ingest.formats.mapped_times import NO_TIME, SKIPPED, RowTimes, TimeColumns
 from data.ingest.formats.mapped_years import choose_year
-from data.ingest.formats.mapping import NAME, TITLE, CsvMapping
+from data.ingest.formats.mapping import COLUMN, NAME, TITLE, CsvMapping
 from data.ingest.formats.mapping_values import Amount, Day, Value
 from data.ingest.formats.sum_guard import Floats
 from data.ingest.formats.wallclock import US, Ints
@@ -57,7 +57,7 @@ from data.ingest.schema import ONE_DIRECTION_CHANNELS, PARSED
 
 _NOT_A_NUMBER = "the value is not a number of the declared form"
 _OTHER_LENGTH = "the row states an interval of another length than the mapping"
-SKIPPED_EMPTY = "a row below the last one of its block of columns"
+SKIPPED_EMPTY = "a row without a value in a block of columns"
 SKIPPED_IDLE = "without a value in the hour that the clocks skip"
 
 
@@ -82,7 +82,10 @@ def iter_batches(path: Path, member: Member, part: int, mapping: CsvMapping) -> 
     parts = [layout.places[column] for column in mapping.joined]
     layout = layout.add_column(mapping.joined) if parts else layout
     layout = layout.add_column(TITLE) if mapping.uses_title else layout
-    readers = [_Reader(path, replace(layout, mapping=block), part) for block in mapping.split_blocks()]
+    readers = [
+        _Reader(path, replace(layout, mapping=block), part, mapping.interval_minutes)
+        for block in mapping.split_blocks()
+    ]
     tables = Tables(path, layout, TimeColumns(layout))
     for block in itertools.chain([rest], blocks):
         if block:
@@ -124,8 +127,10 @@ FORMAT = FileFormat(
 
 
 class _Reader:
-    def __init__(self, path: Path, layout: Layout, part: int) -> None:
+    def __init__(self, path: Path, layout: Layout, part: int, row_minutes: int) -> None:
         self._path = path
+        # Between the rows of intervals that are longer than those of other columns.
+        self._is_longer = layout.mapping.interval_minutes > row_minutes
         self._layout = layout
         self._mapping = layout.mapping
         self._part = part
@@ -168,8 +173,12 @@ class _Reader:
                 yield from self._read_values(table, value, times, rows, rejections)
 
     def drop_empty_rows(self, table: RowTable) -> tuple[RowTable, int]:
-        """Return the rows with a time or a value, and how many have none: blocks may differ in length."""
-        places = [self._layout.find_place("timestamp"), *self._layout.list_values()]
+        """Return the rows with a time or a value, and how many have none: blocks may differ in length.
+
+        Of intervals that are longer than those of other columns only a value makes a row.
+        """
+        fields = [] if self._is_longer else ["timestamp", "date"]
+        places = [*map(self._layout.find_place, fields), *self._layout.list_values()]
         keep = np.logical_or.reduce([to_mask(pc.is_valid(table.take_column(place))) for place in places])
         return table.filter_rows(keep), int(np.count_nonzero(~keep))
 
@@ -213,7 +222,7 @@ class _Reader:
         register, channel = self._resolve_registers(table, value)
         return UncheckedRows(
             line=table.lines,
-            identifier=self._take_identifiers(table),
+            identifier=self._take_identifiers(table, value),
             register=register,
             channel=channel,
             unit=units,
@@ -233,9 +242,12 @@ class _Reader:
     def _join_row(self, table: RowTable, row: int) -> str:
         return self._mapping.delimiter.join(column[row].as_py() for column in table.strings.columns)
 
-    def _take_identifiers(self, table: RowTable) -> pa.Array:
-        if self._mapping.identifier is not None:
-            return repeat_text(self._mapping.identifier, len(table.lines))
+    def _take_identifiers(self, table: RowTable, value: Value | None = None) -> pa.Array:
+        own = value.identifier if value is not None else None
+        if value is not None and own is None and self._mapping.identifier == COLUMN:
+            own = str(value.column)
+        if own is not None or self._mapping.columns.identifier is None:
+            return repeat_text(own or self._mapping.identifier or "", len(table.lines))
         # ="123" and a leading apostrophe keep spreadsheets from changing a long number.
         guarded = self._take_column(table, "identifier")
         if not pc.any(pc.or_(pc.starts_with(guarded, "="), pc.starts_with(guarded, "'"))).as_py():

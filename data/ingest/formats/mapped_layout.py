@@ -14,6 +14,7 @@ from data.ingest.formats.columns import split_lines
 from data.ingest.formats.container import refuse
 from data.ingest.formats.mapping import CsvMapping
 from data.ingest.formats.mapping_values import Day
+from data.ingest.formats.wallclock import narrow_text
 
 # Exports put titles, addresses and notes above the header; below more lines starts another table.
 HEADER_LINES = 100
@@ -177,8 +178,8 @@ def _check_day(path: Path, line: int, layout: Layout, day: Day) -> None:
 
 
 def normalize_name(name: str) -> str:
-    """Return a column name for comparison: without blanks around it, in lower case."""
-    return name.strip().strip("\ufeff").lower()
+    """Return a column name for comparison: without blanks around it, in lower case, its digits not wide."""
+    return narrow_text(name.strip().strip("\ufeff").lower())
 
 
 def _quote_names(names: list[str]) -> str:

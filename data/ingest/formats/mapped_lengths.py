@@ -40,14 +40,15 @@ class OtherEnd:
             self._places = self._find_places(table)
         if self._places is None:
             return found
-        length = self._times.interval_us
+        length = self._times.measure_lengths(table)
         # Where the other end is the time of the next row or of the one before, no time has to be parsed.
         own, other = self._times.join_times(table), self._times.join_times(table, self._places)
-        is_step = np.abs(np.diff(start_us)) == length
+        is_step = np.abs(np.diff(start_us)) == length[1:]
         doubtful = np.ones(len(table.lines), dtype=np.bool_)
         doubtful[:-1] &= ~(is_step & to_mask(pc.equal(other[:-1], own[1:])))
         doubtful[1:] &= ~(is_step & to_mask(pc.equal(other[1:], own[:-1])))
         spans, known = self._times.measure_spans(table.filter_rows(doubtful), self._places)
+        length = length[doubtful]
         back_us = abs(length - _HOUR_US)
         # Where the end is the last minute, an end that the clock puts back is a minute further away.
         is_changed = _is_near(spans, length + _HOUR_US) | _is_near(spans, back_us)
@@ -70,12 +71,12 @@ class OtherEnd:
             candidates = [*itertools.permutations(free[:12], 2), *((date, place) for place in free)]
         for places in candidates:
             spans, known = self._times.measure_spans(table, places)
-            if np.mean(known & _is_near(spans, self._times.interval_us)) >= _MOST:
+            if np.mean(known & _is_near(spans, self._times.measure_lengths(table))) >= _MOST:
                 return places
         return None
 
 
-def _is_near(spans: Ints, length_us: int) -> Mask:
+def _is_near(spans: Ints, length_us: Ints) -> Mask:
     """Whether spans have a length, or end with its last second, or with its last minute if it is long."""
-    last = 60 * US if length_us >= 300 * US else US
+    last = np.where(length_us >= 300 * US, 60 * US, US)
     return np.asarray((spans <= length_us) & (spans >= length_us - last))

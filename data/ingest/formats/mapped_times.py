@@ -23,6 +23,8 @@ NO_TIME = "the time is missing or does not exist"
 SKIPPED = "the local time does not exist: the clocks skip it"
 # The last microsecond of the year 9999, in seconds.
 _NUMBER = r"^0*[0-9]{1,6}$"
+# A century.
+_SECONDS = r"^[0-9]{1,10}(\.0*)?$"
 # Numbers that fit 64 bits.
 _EPOCHS = {
     **dict.fromkeys(("unix", "unix_ms"), r"^[0-9]{1,13}$"),
@@ -76,9 +78,22 @@ class TimeColumns:
             days, bad = self.follow_wall_clock(table, name_series)
             midnight, seconds = self.measure_days(np.where(bad, 0, days), US)
             return RowTimes(midnight, seconds, [("ROW-TIMESTAMP", NO_TIME, bad)])
-        start_us, violations = self._read_starts(table, name_series)
-        seconds = np.full(len(start_us), self.interval_us // US, dtype=np.int64)
-        return RowTimes(start_us, seconds, violations)
+        lengths = self.measure_lengths(table)
+        start_us, violations = self._read_starts(table, name_series, lengths)
+        return RowTimes(start_us, lengths // US, violations)
+
+    def measure_lengths(self, table: RowTable) -> Ints:
+        """Return the length of the interval of each row in microseconds."""
+        found = np.full(len(table.lines), self.interval_us, dtype=np.int64)
+        own = {word.strip().lower(): minutes for word, minutes in self._mapping.lengths.items()}
+        for field in ("identifier", "register_") if own else ():
+            if (place := self._layout.find_place(field)) is None:
+                continue
+            encoded = pc.dictionary_encode(pc.fill_null(table.take_column(place), ""))
+            minutes = [own.get(word.lower(), 0) for word in encoded.dictionary.to_pylist()]
+            of_rows = np.array(minutes, dtype=np.int64)[encoded.indices.to_numpy(zero_copy_only=False)]
+            found = np.where(of_rows > 0, of_rows * 60 * US, found)
+        return found
 
     def follow_wall_clock(
         self, table: RowTable, name_series: Callable[[RowTable], pa.Array]
@@ -168,12 +183,14 @@ class TimeColumns:
         return self._formats[field].parse(self._take_column(table, field))
 
     def _read_starts(
-        self, table: RowTable, name_series: Callable[[RowTable], pa.Array]
+        self, table: RowTable, name_series: Callable[[RowTable], pa.Array], lengths: Ints
     ) -> tuple[Ints, list[Violation]]:
         """Return (start of the interval of each row in microseconds UTC, violations of its times)."""
         has_places = self._mapping.columns.period is not None
+        if self._mapping.columns.seconds is not None:
+            return self._add_seconds(table, lengths)
         if carries_offset(self._mapping.timestamp_format):
-            starts = self._read_offset_starts(table)
+            starts = self._read_offset_starts(table, lengths)
             return self._add_places(table, *starts) if has_places else starts
         local, bad = self.follow_wall_clock(table, name_series)
         if has_places and self._mapping.columns.timestamp is not None:
@@ -185,14 +202,14 @@ class TimeColumns:
         label = self._mapping.label
         local = self._fill_last_second(local)
         if label == "wall_end":
-            local = local - self.interval_us
+            local = local - lengths
         start_us = np.zeros(len(local), dtype=np.int64)
         skipped = np.zeros(len(local), dtype=np.bool_)
         good = np.flatnonzero(~bad)
         resolve = self.clock.resolve_ends if label == "end" else self.clock.resolve_starts
         start_us[good], skipped[good] = resolve(local[good], name_series(table).take(pa.array(good)))
         if label == "end":
-            start_us -= self.interval_us
+            start_us -= lengths
         return start_us, [("ROW-TIMESTAMP", NO_TIME, bad), ("ROW-TIMESTAMP", SKIPPED, skipped)]
 
     def _fill_last_second(self, ends_us: Ints) -> Ints:
@@ -201,11 +218,11 @@ class TimeColumns:
             return ends_us
         return np.where(ends_us % (60 * US) == 59 * US, ends_us + US, ends_us)
 
-    def _read_offset_starts(self, table: RowTable) -> tuple[Ints, list[Violation]]:
+    def _read_offset_starts(self, table: RowTable, lengths: Ints) -> tuple[Ints, list[Violation]]:
         start_us, bad = self._parse_instants(self._take_column(table, "timestamp"))
         start_us = self._fill_last_second(start_us)
         if self._mapping.label in ("end", "wall_end"):
-            start_us -= self.interval_us
+            start_us -= lengths
         return start_us, [("ROW-TIMESTAMP", NO_TIME, bad)]
 
     def _parse_instants(self, texts: pa.Array) -> tuple[Ints, Mask]:
@@ -260,6 +277,26 @@ class TimeColumns:
             *violations,
             ("ROW-TIMESTAMP", NO_TIME, wrong),
             ("ROW-TIMESTAMP", "an interval has no place before the first one", outside),
+        ]
+
+    def _add_seconds(self, table: RowTable, lengths: Ints) -> tuple[Ints, list[Violation]]:
+        """Return the starts of intervals whose times are seconds behind a time."""
+        texts = self._take_column(table, "seconds")
+        wrong = ~to_mask(pc.match_substring_regex(texts, _SECONDS))
+        plain = pc.replace_substring_regex(null_where(texts, wrong), r"\.0*$", "")
+        behind = pc.fill_null(pc.cast(plain, pa.int64()), 0).to_numpy(zero_copy_only=False) * US
+        if carries_offset(self._mapping.timestamp_format):
+            first, bad = self._parse_instants(self._take_column(table, "timestamp"))
+            skipped = np.zeros(len(first), dtype=np.bool_)
+        else:
+            local, bad = self.read_wall_clock(table)
+            first, skipped = self.clock.resolve_firsts(np.where(bad, 0, local))
+        start_us = self._fill_last_second(first + behind)
+        if self._mapping.label in ("end", "wall_end"):
+            start_us = start_us - lengths
+        return np.where(bad | wrong, 0, start_us), [
+            ("ROW-TIMESTAMP", NO_TIME, bad | wrong),
+            ("ROW-TIMESTAMP", SKIPPED, skipped & ~bad),
         ]
 
     def _read_periods(self, table: RowTable) -> tuple[Ints, Mask]:

@@ -22,6 +22,8 @@ from data.ingest.formats.mapping_texts import Channel, Codec, ColumnName, Name, 
 from data.ingest.formats.mapping_values import (
     Day,
     DayRuns,
+    LongerMinutes,
+    Minutes,
     Strict,
     Value,
     agrees_with_name,
@@ -40,6 +42,8 @@ NAME = "$name"
 ROWS = "$rows"
 # The date in a line of its own above the rows of a table.
 TITLE = "$title"
+# The name of a column of values, in place of the identifier: each column is of another meter.
+COLUMN = "$column"
 # The place of a JSON row in its list, counted from 1, or its key in its object.
 KEY = "$key"
 
@@ -68,6 +72,7 @@ class Columns(Strict):
     date: JoinedColumns | None = None
     time: ColumnName | None = None
     period: ColumnName | None = None
+    seconds: ColumnName | None = None
     unit: ColumnName | None = None
     quality: ColumnName | None = None
 
@@ -83,12 +88,15 @@ class CsvMapping(Declaration):
     `label` is what a time names: the `start` of an interval, its `end`, or `wall_end`, which is the start
     plus the length on the wall clock (it differs from `end` only at a clock change). With 1440 minutes a
     date alone names the local day of a value, which has 23, 24 or 25 hours. A `period` counts intervals from
-    the timestamp, or from the midnight of the date: from 1, with the label `start` from 0. `year` is that of
+    the timestamp, or from the midnight of the date: from 1, with the label `start` from 0; `seconds` are
+    added to the timestamp. `lengths` has the minutes of the intervals of a meter or register, by its word in
+    the column, if they are longer than those of others. `year` is that of
     the first row, if dates have none. With `date_once` the date stands in the first row of its day alone.
     `order` is the order of the rows: it decides which of two equal local times came first.
 
     The column `$name` is the name of the file, of the member of an archive or of the sheet, without folder
-    and ending, and `$title` the date in a line above the rows. `unit` and `channel` at the top are those of
+    and ending, and `$title` the date in a line above the rows. The identifier `$column` is the name of the
+    column of each value. `unit` and `channel` at the top are those of
     each value that gives none.
 
     `sections` are the tables of a file, one below the other: the first words of the title of each, and its
@@ -107,7 +115,8 @@ class CsvMapping(Declaration):
     sheets: Annotated[tuple[Name, ...], Field(max_length=50)] = ()
     across: Annotated[int, Field(ge=1, le=10_000)] | None = None
     timezone: Zone | None = None
-    interval_minutes: Annotated[int, Field(ge=1, le=1440)]
+    interval_minutes: Minutes
+    lengths: dict[str, LongerMinutes] = Field(default_factory=dict)
     columns: Columns
     values: Annotated[tuple[Value, ...], Field(max_length=50)] = ()
     day: DayRuns = ()
@@ -170,13 +179,6 @@ class CsvMapping(Declaration):
             TimeFormats(text)
         return text
 
-    @field_validator("interval_minutes")
-    @classmethod
-    def _divides_a_day(cls, minutes: int) -> int:
-        if 1440 % minutes:
-            raise ValueError(f"{minutes} minutes do not divide a day")
-        return minutes
-
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         demands = [
@@ -223,6 +225,10 @@ class CsvMapping(Declaration):
                 "timestamp_format must contain a date and a time",
             ),
             (
+                columns.seconds is None or (columns.timestamp is not None and columns.period is None),
+                "columns.seconds are added to columns.timestamp, and come without columns.period",
+            ),
+            (
                 self.date_format is None or _holds(self.date_format, date=True, time=False),
                 "date_format must contain a date and not a time",
             ),
@@ -256,6 +262,27 @@ class CsvMapping(Declaration):
                 not self.midnight_ends_day or self.label in ("end", "wall_end"),
                 "midnight_ends_day needs labels at the end of an interval",
             ),
+            *self._demands_of_lengths(),
+        ]
+
+    def _demands_of_lengths(self) -> list[tuple[bool, str]]:
+        columns = self.columns
+        own = [*self.lengths.values(), *(value.interval_minutes for value in self.values)]
+        lengths = [minutes for minutes in own if minutes is not None]
+        return [
+            (
+                all(minutes > self.interval_minutes for minutes in lengths),
+                "lengths, and the interval_minutes of a value, are longer than interval_minutes",
+            ),
+            (
+                not lengths or not (self.day or self.across or columns.period is not None),
+                "intervals of several lengths come with a time in each row: not with day, across or "
+                "columns.period",
+            ),
+            (
+                not self.lengths or columns.register_ is not None or columns.identifier is not None,
+                "lengths has words of columns.register or columns.identifier",
+            ),
         ]
 
     def _demands_of_values(self) -> list[tuple[bool, str]]:
@@ -268,8 +295,14 @@ class CsvMapping(Declaration):
                 "give either values (a row per reading) or day (a row per day)",
             ),
             (
-                (self.identifier is None) != (columns.identifier is None),
-                "name the meter by columns.identifier or by identifier, exactly one of them",
+                self._count_meter_names() == 1,
+                "name the meter by columns.identifier, by identifier or by the identifier of each value, "
+                "exactly one of them",
+            ),
+            (
+                self.identifier != COLUMN
+                or (bool(self.values) and all(isinstance(value.column, str) for value in self.values)),
+                f"the identifier {COLUMN} needs values, whose columns have names",
             ),
             (
                 all((value.unit is None) == (columns.unit is not None or bool(self.units)) for value in given)
@@ -415,21 +448,29 @@ class CsvMapping(Declaration):
         other = (columns.timestamp, columns.time, columns.period)
         return self.interval_minutes == 1440 and not self.day and not any(other)
 
+    def _count_meter_names(self) -> int:
+        """Return how many ways there are to name the meter of a value; a value may have its own."""
+        own = [value.identifier is not None for value in self.values]
+        is_column = self.columns.identifier is not None
+        return (self.identifier is not None) + is_column + (any(own) if is_column else any(own) and all(own))
+
     def split_blocks(self) -> list["CsvMapping"]:
-        """Return a mapping for the values of each column of times."""
-        blocks: dict[JoinedColumns | None, list[Value]] = {}
+        """Return a mapping for the values of each column of times and each length of intervals."""
+        blocks: dict[tuple[JoinedColumns | None, int], list[Value]] = {}
         for value in self.values:
-            blocks.setdefault(value.timestamp or self.columns.timestamp, []).append(value)
-        if len(blocks) < 2:
+            key = value.timestamp or self.columns.timestamp, value.interval_minutes or self.interval_minutes
+            blocks.setdefault(key, []).append(value)
+        if blocks.keys() <= {(self.columns.timestamp, self.interval_minutes)}:
             return [self]
         return [
             self.model_copy(
                 update={
                     "columns": self.columns.model_copy(update={"timestamp": timestamp}),
+                    "interval_minutes": minutes,
                     "values": tuple(values),
                 }
             )
-            for timestamp, values in blocks.items()
+            for (timestamp, minutes), values in blocks.items()
         ]
 
     def list_columns(self) -> list[str | int]:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -26,6 +27,17 @@ from data.ingest.schema import DECIMAL_DIGITS_BEFORE_POINT, ONE_DIRECTION_CHANNE
 ENERGY_OF_POWER = {"W": "Wh", "kW": "kWh", "MW": "MWh", "var": "varh", "kvar": "kvarh"}
 _UNITS_OF_NAME = ("wh", "kwh", "mwh", "kw", "mw")
 _UNIT_OF_NAME = re.compile(r"(?<![A-Za-z])(kWh|MWh|Wh|kW|MW)(?![A-Za-z])(?![-·.*]hr?)", re.I)
+
+
+def _divides_a_day(minutes: int) -> int:
+    if 1440 % minutes:
+        raise ValueError(f"{minutes} minutes do not divide a day")
+    return minutes
+
+
+Minutes = Annotated[int, Field(ge=1, le=1440), AfterValidator(_divides_a_day)]
+# A local day is no fixed length.
+LongerMinutes = Annotated[int, Field(ge=2, le=720), AfterValidator(_divides_a_day)]
 
 
 class Strict(BaseModel):
@@ -74,9 +86,13 @@ class Value(Amount):
     With `every_hours` it begins again each time so many hours of the local day are full, seen or not: `label`
     says whether the row with this time is the first one after it (`start`) or the last one before (`end`).
     `timestamp` is the column with the times of this value, where blocks of columns have times of their own.
+    `identifier` is the meter of this column, where each column is of another one, and `interval_minutes` the
+    length of its intervals, if it is longer than that of the mapping: rows without a value are then none.
     """
 
     column: ColumnName
+    identifier: Name | None = None
+    interval_minutes: LongerMinutes | None = None
     timestamp: ColumnName | None = None
     cumulative: bool = False
     resets: Literal["to_zero"] | None = None

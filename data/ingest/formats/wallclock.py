@@ -4,6 +4,7 @@ Here: declared time formats, and the clock changes. Not here: which column holds
 decides about a local time that comes twice; a skipped local time does not exist.
 """
 
+import calendar
 import datetime
 import functools
 import re
@@ -91,6 +92,7 @@ _TOKENS: dict[str, tuple[str, str, str]] = {
     "b": ("month_name", rf"[{_LETTERS}]{{3,12}}\.?", rf"[{_LETTERS}]{{3}}"),
     "B": ("month_name", rf"[{_LETTERS}]{{3,12}}", rf"[{_LETTERS}]{{3,12}}"),
     "d": ("day", r"[0-9]{1,2}", r"[0-9]{2}"),
+    "j": ("day_of_year", r"[0-9]{1,3}", r"[0-9]{3}"),
     "H": ("hour", r"[0-9]{1,2}", r"[0-9]{2}"),
     "I": ("half_hour", r"[0-9]{1,2}", r"[0-9]{2}"),
     "M": ("minute", r"[0-9]{2}", r"[0-9]{2}"),
@@ -106,12 +108,17 @@ _TOKENS: dict[str, tuple[str, str, str]] = {
 _BLANKS = "[\\s\u00a0\u202f]+"
 # A weekday adds nothing to the date; %* is any text, such as the end in "00:00 - 00:30".
 _PASSED_OVER = {"a": rf"[{_ALL_LETTERS}]{{1,12}}\.?", "A": rf"[{_ALL_LETTERS}-]{{1,14}}", "*": r".*?"}
+_WIDE = re.compile("[\uff01-\uff5e\u3000]")
+# A field of a table with such digits, which is a date, a time or a number.
+_WIDE_FIELD = re.compile(
+    r"(?m)(?<![^,;\t|\"\n])[0-9０-９][0-9０-９年月日時分秒点：／．，－　:/. -]*(?![^,;\t|\"\r\n])"
+)
 _SHORT_CLOCK = [("hour", r"[0-9]{0,2}?"), ("minute", r"[0-9]{1,2}")]
-_DATE = {"year", "short_year", "month", "month_name", "day"}
+_DATE = {"year", "short_year", "month", "month_name", "day", "day_of_year"}
 
 
 class TimeFormat:
-    """A declared time format in the letters of strptime: %Y %y %m %b %B %d %H %I %M %S %f %p %z %Z %a %A.
+    """A declared time format in the letters of strptime: %Y %y %m %b %B %d %j %H %I %M %S %f %p %z %Z %a %A.
 
     %* stands for any text. 24:00 is the end of its day. With %z (an offset) or %Z (the name of a zone such as
     CEST) a time is an instant. A date without a year is one of `LEAP_YEAR`. Raises `ValueError` for a format
@@ -222,6 +229,26 @@ def _count_us_of_hours(hours: Decimal) -> int | None:
     return minutes * 60 * US if is_minute else None
 
 
+def narrow_texts(texts: pa.Array) -> pa.Array:
+    """Write wide digits and signs, as of Japanese and Chinese keyboards, as the usual ones."""
+    if not pc.any(pc.match_substring_regex(texts, _WIDE.pattern)).as_py():
+        return texts
+    encoded = pc.dictionary_encode(texts)
+    return pa.array(map(narrow_text, encoded.dictionary.to_pylist()), pa.string()).take(encoded.indices)
+
+
+def narrow_text(text: str) -> str:
+    """Do the same for one text."""
+    return _WIDE.sub(lambda found: " " if found[0] == "\u3000" else chr(ord(found[0]) - 0xFEE0), text)
+
+
+def narrow_fields(text: str) -> str:
+    """Do the same for the dates, times and numbers of a table, and for no names."""
+    if not _WIDE.search(text):
+        return text
+    return _WIDE_FIELD.sub(lambda found: narrow_text(found[0]), text)
+
+
 class TimeFormats:
     """The shapes that the times of one column may have; used as one `TimeFormat`.
 
@@ -241,6 +268,7 @@ class TimeFormats:
 
     def parse(self, texts: pa.Array) -> tuple[Ints, Mask]:
         """Do the same as `TimeFormat.parse`."""
+        texts = narrow_texts(texts)
         found, bad = self._formats[0].parse(texts)
         for form in self._formats[1:]:
             other, unfit = form.parse(texts)
@@ -275,8 +303,10 @@ def _check_tokens(text: str, names: list[str]) -> None:
     years, months = found & {"year", "short_year"}, found & {"month", "month_name"}
     if len(names) != len(found) or len(years) > 1 or len(months) > 1:
         raise ValueError(f"{text!r} gives a part of the time twice")
-    if found & _DATE and not (months and "day" in found):
-        raise ValueError(f"{text!r} gives an incomplete date: it needs month and day")
+    of_month = {*months, *found & {"day"}}
+    is_whole = years and not of_month if "day_of_year" in found else len(of_month) == 2
+    if found & _DATE and not is_whole:
+        raise ValueError(f"{text!r} gives no whole date: it needs month and day, or year and day of the year")
     if found - _DATE and len(found & {"hour", "half_hour"}) != 1:
         raise ValueError(f"{text!r} needs exactly one hour: %H, or %I with %p")
     if len(found & {"offset", "zone"}) > 1:
@@ -317,6 +347,11 @@ def _build_split_pattern(pieces: list[tuple[str, str]]) -> str | None:
 def _count_us(parts: dict[str, str]) -> int | None:
     """Return the microseconds of a date, a time or both; None if there is no such time."""
     total = 0
+    if "day_of_year" in parts:
+        year, day = _read_year(parts), int(parts["day_of_year"])
+        if year not in _YEARS or not 1 <= day <= 365 + calendar.isleap(year):
+            return None
+        total += (datetime.date(year, 1, 1).toordinal() - _EPOCH + day - 1) * DAY_US
     if "day" in parts:
         year = _read_year(parts)
         month = int(parts["month"]) if "month" in parts else _find_month(parts["month_name"])

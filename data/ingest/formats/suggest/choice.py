@@ -24,7 +24,7 @@ from data.ingest.formats.suggest.amounts import (
     is_idle_dial,
     read_numbers,
 )
-from data.ingest.formats.suggest.columns import UNIT, VALUE
+from data.ingest.formats.suggest.columns import OTHER_MEDIUM, UNIT, VALUE
 from data.ingest.formats.suggest.directions import (
     IMPORT,
     OBIS_OTHER,
@@ -33,6 +33,7 @@ from data.ingest.formats.suggest.directions import (
     tells_direction,
 )
 from data.ingest.formats.suggest.meaning import POWER, POWER_NAME, RARE
+from data.ingest.formats.suggest.meter_columns import find_meters
 from data.ingest.formats.suggest.sample import Sample
 from data.ingest.formats.sum_guard import Floats
 from data.ingest.schema import KWH_PER_UNIT_POWER_OF_TEN
@@ -67,7 +68,7 @@ _EXTREME = re.compile(r"(?<![0-9])(?<![0-9] )\b(min|max)(imum)?\b", re.I)
 _MOST_COLUMNS = 12
 _NUMBERS = re.compile(r"[0-9]+")
 _YEAR = re.compile(r"(?<![0-9])20[0-9]{2}(?![0-9])")
-MIN_ROWS_COUNTED = 5
+MIN_ROWS_COUNTED, _LONGEST_MINUTES = 5, 720
 # What a unit costs, or weighs.
 _PER_UNIT = re.compile(r"(/|\bper\b|\bpro\b|\bpor\b|\bpar\b|\bal\b) ?[\[(]?[kM]?Wh", re.I)
 # What falls on an area, or what a plant might yield.
@@ -94,11 +95,13 @@ _OTHER_QUANTITY = re.compile(
 
 @dataclass
 class Choice:
-    """The columns of values, those that are dials, and the others with the reason."""
+    """The columns of values, those that are dials or have longer intervals, and the others with the reason."""
 
     kept: list[int]
     dials: dict[int, Dial] = field(default_factory=dict)
     left_out: list[tuple[int, str]] = field(default_factory=list)
+    # Minutes of intervals that are longer than those of other columns.
+    lengths: dict[int, int] = field(default_factory=dict)
 
     def leave_out(self, place: int, reason: str) -> None:
         """Take a column from the proposal."""
@@ -126,11 +129,11 @@ def choose_values(
     _choose_figures(sample, choice, micros)
     counts = {place: int(np.count_nonzero(~np.isnan(numbers[place]))) for place in choice.kept}
     for place, count in counts.items():
-        if count * RARE < max(counts.values()):
+        if count * RARE < max(counts.values()) and not _is_medium(sample, place, count):
             choice.leave_out(place, "it has values in a few rows only")
     times = [at for at, is_own in zip(micros, own, strict=True) if is_own]
     _choose_dials(sample, choice, numbers, times)
-    _choose_rhythm(choice, numbers, times)
+    _choose_rhythm(sample, choice, numbers, times)
     _choose_sums(sample, choice, numbers)
     _choose_differences(sample, choice, numbers)
     return choice
@@ -252,24 +255,36 @@ def _choose_dials(sample: Sample, choice: Choice, numbers: dict[int, Floats], mi
         del choice.dials[place]
 
 
-def _choose_rhythm(choice: Choice, numbers: dict[int, Floats], micros: list[int]) -> None:
+def _is_medium(sample: Sample, place: int, count: int) -> bool:
+    """Whether a column is of gas, water or heat, which may have longer intervals than electricity."""
+    return OTHER_MEDIUM.search(sample.describe(place)) is not None and count > MIN_ROWS_COUNTED
+
+
+def _choose_rhythm(sample: Sample, choice: Choice, numbers: dict[int, Floats], micros: list[int]) -> None:
+    """Leave out longer intervals beside shorter ones, which may contain these, unless of another medium."""
     rhythms = {
         place: find_rhythm(numbers[place], micros) for place in choice.kept if place not in choice.dials
     }
     known = [minutes for minutes in rhythms.values() if minutes]
     for place, minutes in rhythms.items():
-        if known and minutes >= 2 * min(known):
+        if not known or minutes < 2 * min(known):
+            continue
+        is_length = minutes <= _LONGEST_MINUTES and not 1440 % minutes
+        if is_length and _is_medium(sample, place, MIN_ROWS_COUNTED + 1):
+            choice.lengths[place] = minutes
+        else:
             choice.leave_out(place, f"its values are {minutes} minutes apart, those of others {min(known)}")
 
 
 def _choose_sums(sample: Sample, choice: Choice, numbers: dict[int, Floats]) -> None:
     channels: dict[tuple[str, bool], dict[str, Floats]] = {}
     # The consumption of a site contains its import, and neither is left out for the other one.
-    names = [sample.describe(place) for place in choice.kept]
+    names = {place: sample.describe(place) for place in choice.kept}
     # In an energy community both come through the meter.
-    is_shared = any(map(_COMMUNITY.search, names))
+    known = [*names.values()]
+    is_shared = any(map(_COMMUNITY.search, known))
     resolved = dict(
-        zip(choice.kept, map(guess_channel, names) if is_shared else resolve_channels(names), strict=True)
+        zip(choice.kept, map(guess_channel, known) if is_shared else resolve_channels(known), strict=True)
     )
     # A counter that begins again is no part of one that goes on: the other way round it may be.
     for place in sorted(
@@ -291,7 +306,14 @@ def _choose_sums(sample: Sample, choice: Choice, numbers: dict[int, Floats]) -> 
                 reason = f"a multiple of {sample.names[int(first)]!r}: its power or its cost"
                 choice.leave_out(int(other), reason)
                 del columns[other]
-        for part, whole in find_parts(columns).items():
+        parts = find_parts(columns)
+        if find_meters([names[place] for place in choice.kept]):
+            # The sum of several meters is none.
+            for whole in {*parts.values()}:
+                choice.leave_out(int(whole), "the sum of other meters")
+                choice.dials.pop(int(whole), None)
+            continue
+        for part, whole in parts.items():
             name = sample.names[int(whole)] or f"column {int(whole) + 1}"
             choice.leave_out(int(part), f"contained in {name!r}")
             choice.dials.pop(int(part), None)

@@ -14,6 +14,7 @@ from data.ingest.formats.columns import UNITS
 from data.ingest.formats.mapping import OFFSET_FORMATS
 from data.ingest.formats.suggest.amounts import DIAL_NAME
 from data.ingest.formats.suggest.date_formats import EPOCHS, find_formats
+from data.ingest.formats.suggest.meter_columns import are_meters
 from data.ingest.formats.suggest.sample import TOTAL, Sample, has_numbers
 from data.ingest.formats.wallclock import DAY_US, TimeFormat
 
@@ -157,9 +158,10 @@ def find_meter_column(sample: Sample, dated: dict[int, list[str]]) -> int | None
         if re.search(r"mpan|mprn?|nmi|cups|meter(?! ?type)", sample.names[n], re.I)
         and not VALUE.search(sample.names[n])
     )
+    by_words = (n for n in others if are_meters(sample.take_texts(n)))
     by_any_name = (n for n in others if METER.search(sample.names[n]) and not UNIT.search(sample.names[n]))
     without_header = (n for n in others if not any(sample.names) and _may_name_meter(sample, n))
-    return next(itertools.chain(by_point, by_number, by_name, by_any_name, without_header), None)
+    return next(itertools.chain(by_point, by_number, by_name, by_words, by_any_name, without_header), None)
 
 
 def _may_identify(sample: Sample, place: int, dated: Iterable[int]) -> bool:

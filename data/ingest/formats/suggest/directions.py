@@ -101,6 +101,10 @@ _NEUTRAL_LATIN = re.compile(
     r"|read(ing)?|misur|medi[cdt]|mes(s|ur)|m[äåa]l|meas|pomiar|m[eě][rř]en|m[eé]r[eé]s|mittau|data|dato|total|sum|aktiv|activ"
     r"|(?<![a-z])act(?![a-z])|leistung|arbeit|puissance|poten[cz]|mo[cč]\b|effekt|v[ýy]kon|teho|watt|[pn]ul[sz]|avg|averag|mittel|mean|\bP\b"
     r"|\b[kM]?VA(rh?|h)?\b|\btime|zeit|\bdat[aeou]m?\b|\bmin(uten?|utes?)?\b|hour|stund|hora|heure|quarter|viertel"
+    # A flat, and the rest of its house, generate nothing.
+    r"|(?<![a-z])(flat|apartment|apt|appartement|wohnung|whg|wohneinheit|mieter|tenant|lägenhet|leilighet|bolig"
+    r"|lejlighed|asunto|vivienda|piso|apartament[oa]|appartament[oa]|mieszkanie|woning|common|communal|landlord"
+    r"|allgemein|parties communes|comunes)s?(?![a-z])"
     r"|attiv|czynn|[cč]inn|power|energ|kwh|interval|channel|kanal|meter|z(ä|ae)hl|profil|last(gang)?\b|curva|courbe",
     re.I,
 )

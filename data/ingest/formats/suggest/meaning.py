@@ -401,7 +401,9 @@ def _find_apart(series: Sequence[Series]) -> set[str]:
     return {
         one.name
         for one in series
-        if len(one.amounts) * RARE < most and (steps[one.name] >= 2 * least or len(one.amounts) < 2)
+        if len(one.amounts) * RARE < most
+        and (steps[one.name] >= 2 * least or len(one.amounts) < 2)
+        and not (OTHER_MEDIUM.search(one.name) and len(one.amounts) > RARE)
     }
 
 

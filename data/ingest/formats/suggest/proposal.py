@@ -24,7 +24,7 @@ from data.ingest.formats.file_mappings import MappingError
 from data.ingest.formats.format import MappingUse
 from data.ingest.formats.json_events import is_json
 from data.ingest.formats.mapped_csv import unquote_rows
-from data.ingest.formats.mapping import NAME, carries_offset
+from data.ingest.formats.mapping import COLUMN, NAME, carries_offset
 from data.ingest.formats.mapping_formats import JsonMapping
 from data.ingest.formats.suggest import json_rows
 from data.ingest.formats.suggest.across_dates import read_across
@@ -49,6 +49,7 @@ from data.ingest.formats.suggest.member_names import (
     share_times,
     write_name_dates,
 )
+from data.ingest.formats.suggest.meter_columns import find_meters
 from data.ingest.formats.suggest.no_readings import are_quoted, explain_missing_dates
 from data.ingest.formats.suggest.number_marks import find_number_marks, write_number_marks
 from data.ingest.formats.suggest.reading_rows import write_reading_body
@@ -69,6 +70,7 @@ from data.ingest.formats.suggest.title_dates import (
     write_title_dates,
 )
 from data.ingest.formats.suggest.years import Yearless, write_years
+from data.ingest.formats.wallclock import narrow_fields
 from data.ingest.formats.xml_events import find_arrays, iter_xml_leaves
 
 # How much of a file is examined: enough for months of one meter.
@@ -104,6 +106,7 @@ def suggest_mapping(path: Path | str, timezone: str | None = None, sheet: str | 
     encoding = None
     if "\ufffd" in text:
         encoding, text = _read_encoded(path, sheets, timezone)
+    text = narrow_fields(text)
     try:
         format = detect_text(path, text)
     except RefusedFile:
@@ -268,7 +271,11 @@ def _suggest_for_portal(format: str, use: MappingUse, timezone: str | None) -> s
 
 
 def _write_identifier(sample: Sample, dated: dict[int, list[str]]) -> str:
+    if sample.meters:
+        return f"# {CHECK}: each column of values is of a meter of its own"
     found = find_meter_name(sample, dated)
+    if found is None and sample.are_columns_alike:
+        return f"identifier:  # its name, or {json.dumps(COLUMN)} if each column is of a meter of its own"
     if found is None:
         return "identifier:  # no column names the meter: write its name, or columns.identifier"
     name, where = found
@@ -363,6 +370,10 @@ def _write_lines(path: Path, sample: Sample, timezone: str | None) -> list[str]:
     numeric = [n for n in range(len(sample.names)) if n not in dated and has_numbers(sample, n)]
     sample.decimal, sample.thousands, sample.unclear = find_number_marks(sample, numeric, timezone)
     meter = find_meter_column(sample, dated)
+    if meter is not None and len({row[meter] for row in sample.rows}) == 1:
+        # The house of its flats.
+        names = [sample.describe(n) for n in numeric if n != meter and not TOTAL.search(sample.names[n])]
+        meter = None if find_meters(names) else meter
     sample.totals = sorted({*sample.totals, *_drop_total_meters(sample, meter)})
     # A total after the values, or a site number before them, is not one of the values.
     cells = [n for n in numeric if n != meter and not TOTAL.search(sample.names[n])]

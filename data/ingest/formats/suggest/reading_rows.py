@@ -42,6 +42,8 @@ from data.ingest.formats.suggest.meaning import (
     write_qualities_of_column,
     write_ratio,
 )
+from data.ingest.formats.suggest.lengths import find_lengths
+from data.ingest.formats.suggest.meter_columns import find_meters
 from data.ingest.formats.suggest.no_readings import explain_days
 from data.ingest.formats.suggest.row_times import (
     end_days_at_midnight,
@@ -68,16 +70,16 @@ def write_reading_body(
     if not carries_offset(form) and end_days_at_midnight(sample, micros, meter):
         micros = [at if at % DAY_US else at + DAY_US for at in micros]
         head.append("midnight_ends_day: true  # the midnight of a date stands below its other rows")
-    minutes, label, why = guess_rhythm(sample, micros, meter, sample.names[place])
-    label, why = (label, why) if not form.endswith(" %*") else ("start", "the file gives start and end")
-    sample.minutes = minutes
-    if form not in OFFSET_FORMATS or label:
-        head = [f"interval_minutes: {minutes}", *head]
     unit = find_unit_column(sample, {place, meter, *numeric})
     power = _find_power(sample, unit)
     unit = None if power else unit
     medium = find_medium_column(sample, {place, meter, unit, *numeric})
     register = _find_register(sample, meter, micros, {place, *numeric}, unit)
+    lengths = find_lengths(sample, micros, meter, register)
+    minutes, label, why = _guess_rhythm(sample, place, micros, (meter, register), lengths)
+    label, why = (label, why) if not form.endswith(" %*") else ("start", "the file gives start and end")
+    sample.minutes = minutes
+    head = [f"interval_minutes: {minutes}", *head]
     is_date_alone = not any(line.startswith(("  period:", "  time:", "  timestamp:")) for line in when)
     comes_again = is_date_alone and register is None and repeats_times(sample, meter, micros)
     if comes_again or (is_date_alone and minutes != 1440):
@@ -92,11 +94,15 @@ def write_reading_body(
     is_one = register is not None or bool(sample.sections)
     choice = _choose(sample, values, micros, meter, register, is_one=is_one)
     values, others = choice.kept, [] if is_one else others
+    if meter is None and not is_one:
+        names = find_meters([sample.describe(n) for n in values])
+        sample.meters = dict(zip(values, names, strict=True)) if names else {}
     is_label = not is_date_alone and not any(line.startswith("  period:") for line in when)
     sample.no_values = _list_no_values(sample, values, choice)
     if is_label and minutes == 1440 and not choice.dials and _are_days(form, micros):
         is_label = False
         head, when = _name_days(sample, place, form, head)
+    head += _write_lengths(lengths, minutes) if is_label and not choice.dials else []
     head += _write_label_of_counters(choice, is_local=is_label and not carries_offset(form))
     if is_label and set(values) != {place for place, dial in choice.dials.items() if dial.is_certain}:
         head.append(f"label: {label}  # {why}")
@@ -107,6 +113,8 @@ def write_reading_body(
         )
     series = _read_series(sample, choice, micros, meter)
     channels = _resolve_channels(sample, series, unit)
+    is_named = len({sample.names[n].lower() for n in values} - {""}) == len(values)
+    sample.are_columns_alike = not is_one and is_named and len(set(channels)) < len(channels)
     meanings = [
         write_meaning(
             sample,
@@ -126,7 +134,13 @@ def write_reading_body(
         is_named = (bool(sample.names[n]) and may_be_kept(sample.names[n])) or register is not None
         lines += [
             f"  - column: {name_column(sample, n)}",
+            *(
+                [f"    identifier: {json.dumps(sample.meters[n], ensure_ascii=False)}"]
+                if sample.meters
+                else []
+            ),
             *_write_own_times(sample, place, form, values, n),
+            *([f"    interval_minutes: {choice.lengths[n]}  # {CHECK}"] if n in choice.lengths else []),
             *(f"    {line}" for line in (*meaning, *of_rows)),
             *([] if is_named else [f"    register: {_name_register(n, values)}"]),
         ]
@@ -141,6 +155,31 @@ def write_reading_body(
         *write_qualities_of_column(sample, quality),
         *write_channels(sample, register, of_words),
     ]
+
+
+def _guess_rhythm(
+    sample: Sample,
+    place: int,
+    micros: list[int],
+    told: tuple[int | None, int | None],
+    lengths: dict[str, int],
+) -> tuple[int, str, str]:
+    """Return (minutes, label, reason) by the rows of all series, or of those with the shortest intervals.
+
+    `told` has the columns of the meter and of the register.
+    """
+    meter, register = told
+    word = register if register is not None else meter
+    least = min(lengths.values(), default=0)
+    own = [n for n, row in enumerate(sample.rows) if not least or lengths[row[word or 0].strip()] == least]
+    rows = replace(sample, rows=[sample.rows[n] for n in own])
+    return guess_rhythm(rows, [micros[n] for n in own], meter, sample.names[place])
+
+
+def _write_lengths(lengths: dict[str, int], minutes: int) -> list[str]:
+    """Write the length of the intervals of the meters or registers that have longer ones than others."""
+    longer = {word: length for word, length in lengths.items() if length > minutes}
+    return [f"lengths: {json.dumps(longer, ensure_ascii=False)}  # {CHECK}"] if longer else []
 
 
 def _choose(
@@ -219,7 +258,16 @@ def _split_series(
 
 def _resolve_channels(sample: Sample, series: list[Series], unit: int | None) -> list[str]:
     """Return the channels of columns; `unit` is the column of their units, which may be of no electricity."""
-    channels = judge_channels(series, resolve_channels([one.name for one in series]))
+    channels = [""] * len(series)
+    for meter in dict.fromkeys(sample.meters.values()) if sample.meters else [None]:
+        own = (
+            [n for n, one in enumerate(sample.meters.values()) if one == meter]
+            if meter
+            else [*range(len(series))]
+        )
+        found = judge_channels([series[n] for n in own], resolve_channels([series[n].name for n in own]))
+        for n, channel in zip(own, found, strict=True):
+            channels[n] = channel
     words = {text.lower() for text in sample.take_texts(unit)} if unit is not None else ELECTRIC_UNITS
     if words & ELECTRIC_UNITS:
         return channels

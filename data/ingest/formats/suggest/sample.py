@@ -98,6 +98,10 @@ class Sample:
     minutes: int = 0
     # The name of the file, the member or the sheet.
     title: str = ""
+    # The meter of each column of values, if each is of another one.
+    meters: dict[int, str] = field(default_factory=dict)
+    # Whether several columns of values have one channel, and may be registers of a meter or meters.
+    are_columns_alike: bool = False
     # The names as the file writes them, if `names` has units of the row below too.
     header: list[str] = field(default_factory=list)
 
