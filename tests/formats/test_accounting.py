@@ -4,8 +4,10 @@ import datetime
 import io
 import itertools
 import json
+import re
 import tempfile
 import zipfile
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -149,6 +151,69 @@ def test_the_rows_of_a_table_add_up(rows: list[tuple[str, int, int]], has_sectio
     notes = sum(kind == "note" for kind, _, _ in rows)
     expected = width * (1 + sum(kind in is_split for kind, _, _ in rows)) + whole
     assert readings + rejected + skipped == expected + notes * (width - 1)
+
+
+def quote(line: str) -> str:
+    return '"' + line.replace('"', '""') + '"'
+
+
+def split_date(line: str) -> str:
+    """Write the date of a line as its year and its day of the year; the time follows."""
+
+    def split(found: re.Match[str]) -> str:
+        try:
+            day = datetime.date(int(found[1]), int(found[2]), int(found[3])).timetuple().tm_yday
+        except ValueError:
+            day = 999
+        return f"{found[1]},{day},"
+
+    parts = re.sub("([0-9]{4})-([0-9]{2})-([0-9]{2}) ", split, line)
+    fields = parts.split(",")
+    is_undated = parts == line and len(fields) == line.count(",") + 1 == 4 and fields[1] == ""
+    return ",".join([fields[0], "", "", *fields[1:]]) if is_undated else parts
+
+
+# How a table is written, and what its mapping says of it.
+_OUT_OF_TWO_HOURS = {"column": "out", "unit": "kWh", "channel": "export", "interval_minutes": 120}
+SHAPES: dict[str, tuple[Callable[[str], str], dict[str, Any]]] = {
+    "quoted rows": (quote, {"quoted_rows": True}),
+    "joined dates": (
+        lambda line: split_date(line).replace("time", "year,day,time"),
+        {
+            "columns": {"identifier": "meter", "date": ["year", "day"], "time": "time"},
+            **{"timestamp_format": None, "date_format": "%Y %j", "time_format": "%H:%M"},
+        },
+    ),
+    "longer intervals of a column": (
+        str,
+        {"values": [{"column": "kWh", "unit": "kWh", "channel": "import"}, _OUT_OF_TWO_HOURS]},
+    ),
+    "longer intervals of a meter": (str, {"lengths": {"M": 120}}),
+    "columns of meters": (str, {"identifier": "$column", "columns": {"timestamp": "time"}}),
+    "wide digits": (lambda line: line.translate({48 + n: 0xFF10 + n for n in range(10)}), {}),
+}
+# A longer row, or a note, is the same row in any shape.
+OF_SHAPES = ["good", "bad value", "bad time", "no time", "empty", "header", "total", "title"]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(OF_SHAPES), st.integers(0, 30), st.integers(0, 3)), min_size=1, max_size=40
+    )
+)
+def test_the_rows_of_a_table_in_another_shape_add_up(shape: str, rows: list[tuple[str, int, int]]) -> None:
+    write, changes = SHAPES[shape]
+    more = {"interval_minutes": 60, "ignore_rows": ["Total"], "values": WAYS} | changes
+    lines = ["meter,time,kWh,out", "M,2024-04-30 00:00,1,1", *(write_row(*one) for one in rows)]
+    try:
+        found = count(("\n".join(map(write, lines)) + "\n").encode(), mapping(READING, **more))
+    except RefusedFile as refusal:
+        assert refusal.rule in ("MAP-CONFLICT", "MAP-TABLE", "MAP-ORDER", "FILE-NOTHING-LEFT")
+        return
+    whole = sum(kind in ("header", "total", "title") for kind, _, _ in rows)
+    assert sum(found) == 2 * (1 + len(rows) - whole) + whole
 
 
 def row(**changes: object) -> str:

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+from collections import Counter
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from data.ingest.errors import RefusedFile
+from data.ingest.formats import json_around
 from data.ingest.formats.file_mappings import MappingError, parse_mapping
 from data.ingest.formats.reading import read_file
 from data.ingest.schema import ParsedFile
@@ -115,13 +117,22 @@ def test_a_value_around_the_rows_names_the_meter(tmp_path: Path) -> None:
     assert total(parsed) == 2 * EXPECTED
 
 
-def test_a_name_of_another_meter_is_not_taken(tmp_path: Path) -> None:
-    """The second meter names itself after its rows: they are not those of the first one."""
-    document = {"meters": [{"id": "A", "data": pairs()}, {"data": pairs(), "id": "B"}]}
+def test_a_name_behind_its_rows_is_taken_and_that_of_another_meter_is_not(tmp_path: Path) -> None:
+    meters = [{"id": "A", "data": pairs()}, {"data": pairs()}, {"data": pairs(), "id": "B"}]
+    document = {"meters": meters}
     columns = {"identifier": "$.meters[*].id", "timestamp": "time"}
     parsed = read(tmp_path, document, rows="$.meters[*].data[*]", identifier=None, columns=columns)
-    assert set(parsed.readings["identifier"].to_pylist()) == {"A"}
+    assert Counter(parsed.readings["identifier"].to_pylist()) == {"A": 24, "B": 24}
     assert parsed.rejected["rule"].to_pylist() == ["ROW-CHANNEL"] * 24
+
+
+def test_rows_that_wait_for_a_value_around_them_are_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_around, "MAX_WAITING_ROWS", 20)
+    columns = {"identifier": "$.id", "timestamp": "time"}
+    with pytest.raises(RefusedFile, match=r"FILE-TOO-LARGE.*before '\$\.id'"):
+        read(tmp_path, {"data": pairs(), "id": "A"}, identifier=None, columns=columns)
 
 
 def test_a_missing_value_is_null_and_a_wrong_row_is_rejected_by_its_place(tmp_path: Path) -> None:

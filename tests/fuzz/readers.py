@@ -84,6 +84,36 @@ _ARRAYS = parse_mapping(
     },
     "arrays",
 )
+# Days of a year in quotes, columns of meters with two lengths of intervals, and seconds behind a start.
+_QUOTED = parse_mapping(
+    _HOURS
+    | {"quoted_rows": True, "columns": {"date": ["year", "day"], "time": "time"}, "date_format": "%Y %j"},
+    "quoted",
+)
+_METERS = parse_mapping(
+    _HOURS
+    | {
+        "identifier": "$column",
+        "columns": {"date": "day", "time": "time"},
+        "values": [
+            {"column": "kWh", "channel": "import", "unit": "kWh"},
+            {"column": "gas", "channel": "consumption", "unit": "m3", "interval_minutes": 120},
+        ],
+    },
+    "meters",
+)
+_OFFSETS = parse_mapping(
+    {
+        "format": "mapped_json",
+        "rows": "$.data.*.values.*",
+        "interval_minutes": 60,
+        "label": "start",
+        "timestamp_format": "iso8601",
+        "columns": {"identifier": "$.data.*.$key", "timestamp": "$.data.*.start", "seconds": "$key"},
+        "values": [{"column": "$value", "unit": "kWh", "channel": "import"}],
+    },
+    "offsets",
+)
 _KINDS = (
     *((name, declare_example(name)) for name in FORMATS),
     ("mapped_csv", _ACROSS),
@@ -91,6 +121,9 @@ _KINDS = (
     ("mapped_csv", _TITLES),
     ("mapped_csv", _ONCE),
     ("mapped_json", _ARRAYS),
+    ("mapped_csv", _QUOTED),
+    ("mapped_csv", _METERS),
+    ("mapped_json", _OFFSETS),
 )
 _FILE = Path(tempfile.gettempdir()) / f"fuzz-{id(atheris):x}"
 
@@ -127,7 +160,13 @@ def write_seeds(folder: Path) -> None:
     once = ["day,time,kWh", *(f"{'2024-03-30' if hour == 0 else ''},{hour:02}:00,1" for hour in hours)]
     rows = ",".join(f'{{"at":"2024-03-30 {hour:02}:00","kWh":{hour}}}' for hour in hours)
     arrays = [f'{{"in":[{rows}],"out":[{rows}]}}']
-    for number, lines in enumerate((table, reads, titles, once, arrays), len(FORMATS)):
+    quoted = ['"year,day,time,kWh"', *(f'"2024,90,{hour:02}:00,{hour}"' for hour in hours)]
+    meters = ["day,time,kWh,gas", *(f"2024-03-30,{hour:02}:00,1,{'' if hour % 2 else 1}" for hour in hours)]
+    seconds = ",".join(f'"{3600 * hour}":{hour}' for hour in hours)
+    device = f'{{"values":{{{seconds}}},"start":"2024-03-30T00:00:00Z"}}'
+    offsets = [f'{{"data":{{"a":{device},"b":{device}}}}}']
+    kinds = (table, reads, titles, once, arrays, quoted, meters, offsets)
+    for number, lines in enumerate(kinds, len(FORMATS)):
         (folder / str(number)).write_bytes(bytes([number]) + "\n".join([*lines, ""]).encode())
 
 

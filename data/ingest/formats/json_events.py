@@ -3,7 +3,7 @@
 Here: what the JSON formats share. Not here: the meaning of a document.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -28,17 +28,22 @@ MAX_WAITING_ROWS = 2_000_000
 # A key path without the places of arrays, such as "results.item.consumption"; END at the end of an object.
 Leaf = tuple[str, Any]
 END = object()
+# The name of the key of a member, where each member of an object is read as the element of an array.
+MEMBER_KEY = "$key"
 
 
-def iter_leaves(path: Path, member: Member, *, ends_arrays: bool = False) -> Iterator[Leaf]:
+def iter_leaves(
+    path: Path, member: Member, *, ends_arrays: bool = False, members: Collection[str] = ()
+) -> Iterator[Leaf]:
     """Yield (path of keys, value) for each scalar and (path, `END`) for each object, in document order.
 
-    With `ends_arrays` arrays have an `END` too. Several documents in sequence are read as one array. A number
-    is a `Decimal` or int. Raises `RefusedFile`.
+    With `ends_arrays` arrays have an `END` too. The members of the objects at `members` are read as the
+    elements of an array are, each with its key at `$key`. Several documents in sequence are read as one
+    array. A number is a `Decimal` or int. Raises `RefusedFile`.
     """
     events = ijson.sendable_list()
     parser = ijson.basic_parse_coro(events, multiple_values=True)
-    walker = _Walker(path, ends_arrays=ends_arrays)
+    walker = _Walker(path, ends_arrays=ends_arrays, members=members)
     silent = 0
     for block in member.blocks:
         for start in range(0, len(block), PIECE_BYTES):
@@ -85,8 +90,9 @@ class _refuse_on_errors:
 class _Walker:
     """Tracks the path of keys along the events."""
 
-    def __init__(self, path: Path, *, ends_arrays: bool) -> None:
+    def __init__(self, path: Path, *, ends_arrays: bool, members: Collection[str]) -> None:
         self._path = path
+        self._members = frozenset(members)
         self._ends = ("end_map", "end_array") if ends_arrays else ("end_map",)
         self._keys: list[str] = []
         self._prefix = ""
@@ -95,11 +101,17 @@ class _Walker:
     def depth(self) -> int:
         return len(self._keys)
 
+    def _join_keys(self, end: int | None = None) -> str:
+        return ".".join(key for key in self._keys[:end] if key)
+
     def walk(self, events: list[tuple[str, Any]]) -> Iterator[Leaf]:
         for event, value in events:
             if event == "map_key":
-                self._keys[-1] = value
-                self._prefix = ".".join(key for key in self._keys if key)
+                is_member = bool(self._members) and self._join_keys(-1) in self._members
+                self._keys[-1] = "item" if is_member else value
+                self._prefix = self._join_keys()
+                if is_member:
+                    yield f"{self._prefix}.{MEMBER_KEY}", value
             elif event in ("start_map", "start_array"):
                 self._keys.append("" if event == "start_map" else "item")
                 if len(self._keys) > MAX_DEPTH:
@@ -109,10 +121,10 @@ class _Walker:
                         "JSON-SYNTAX",
                         f"the document is nested deeper than {MAX_DEPTH} levels",
                     )
-                self._prefix = ".".join(key for key in self._keys if key)
+                self._prefix = self._join_keys()
             elif event in ("end_map", "end_array"):
                 self._keys.pop()
-                self._prefix = ".".join(key for key in self._keys if key)
+                self._prefix = self._join_keys()
                 if event in self._ends:
                     yield self._prefix, END
             else:

@@ -25,7 +25,8 @@ from data.ingest.formats.mapped_layout import (
 )
 from data.ingest.formats.mapped_table import RowTable, split_rows
 from data.ingest.formats.mapped_tables import SKIPPED_HEADER
-from data.ingest.formats.mapping import ABOVE, CELL, OFFSET_FORMATS, CsvMapping
+from data.ingest.formats.mapping import ABOVE, CELL, CsvMapping
+from data.ingest.formats.mapping_shapes import OFFSET_FORMATS
 from data.ingest.formats.wallclock import Ints, TimeFormats
 
 # A year of quarter-hours has some 35,000 of them.

@@ -9,7 +9,7 @@ import csv
 import io
 import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from data.ingest.formats import mapped_csv
 from data.ingest.formats.columns import Batch
 from data.ingest.formats.container import READ_BYTES, Member, refuse
 from data.ingest.formats.format import FileFormat, MappingUse
+from data.ingest.formats.json_around import Around, Row
 from data.ingest.formats.json_events import END, Leaf, iter_json_leaves, iter_leaves, to_text
 from data.ingest.formats.mapping import CELL, KEY, ROWS, CsvMapping
 
@@ -94,11 +95,11 @@ class JsonRows:
         leaves: IterLeaves | None = None,
     ) -> None:
         self._path = path
-        self._leaves = leaves or iter_json_leaves
-        self._plain_leaves = leaves or iter_leaves
+        self._own_leaves = leaves
         self._same = same
         self._has_members = rows.endswith(".*")
         self._row = _to_key(rows.removesuffix(".*"))
+        self._members = list_members([rows.removesuffix(".*"), *map(str, columns)])
         # A mapping names a value of an array by its place, and the table has it there.
         places = range(1, max((one for one in columns if isinstance(one, int)), default=0) + 1)
         self._columns: list[str | int] = list(dict.fromkeys([*places, *columns, *same]))
@@ -129,8 +130,8 @@ class JsonRows:
         # The row that is read, and what contains it.
         self._element = f"{self._row}.item" if self._row else "item"
         self._array = self._row.rpartition("item")[0].rstrip(".")
-        self._open_row: dict[str | int, Any] = {}
-        self._around: dict[str | int, Any] = {}
+        self._open_row: Row = {}
+        self._around = Around(path, self._ends)
         self._count = self._place = self._number = 0
         self._seen: set[str | int] = set()
         self._paths: dict[str, None] = {}
@@ -139,41 +140,47 @@ class JsonRows:
         """Yield the table in pieces that end at a line end. Raises `RefusedFile`."""
         return write_csv(self._columns, self._find_rows(member))
 
-    def _find_rows(self, member: Member) -> Iterator[dict[str | int, Any]]:
+    def _find_rows(self, member: Member) -> Iterator[Row]:
         if self._has_members:
             return self._iter_members(member)
         if self._row_lists:
             return self._iter_row_lists(member)
         return self._iter_places(member) if self._lists else self._iter_rows(member)
 
-    def _iter_rows(self, member: Member) -> Iterator[dict[str | int, Any]]:
-        for key, value in self._leaves(self._path, member):
-            if (row := self.take_leaf(key, value)) is not None:
-                yield row
+    def _iter_leaves(self, member: Member, *, ends_arrays: bool = False) -> Iterator[Leaf]:
+        if self._own_leaves is not None:
+            return self._own_leaves(self._path, member)
+        return iter_leaves(self._path, member, ends_arrays=ends_arrays, members=self._members)
+
+    def _iter_rows(self, member: Member) -> Iterator[Row]:
+        for key, value in self._iter_leaves(member, ends_arrays=True):
+            yield from self.take_leaf(key, value)
         self.check_whole()
 
-    def take_leaf(self, key: str, value: Any) -> dict[str | int, Any] | None:
-        """Take the next value of a document; return the row that ends with it, if one does."""
-        is_end, found = value is END, None
+    def take_leaf(self, key: str, value: Any) -> Iterator[Row]:
+        """Take the next value of a document; yield the rows that are whole with it."""
+        is_end = value is END
         if key == self._row:
-            self._count, self._number = self._count + 1, self._number + 1
-            cell = {} if is_end else {CELL: value}
-            found = self._around | self._open_row | {KEY: self._number} | cell
-            self._check(found, self._count)
+            self._number += 1
+            cell: Row = {} if is_end else {CELL: value}
             self._seen.update((KEY, *cell))
+            yield from self._check_rows(self._around.add(self._open_row | {KEY: self._number} | cell))
             self._open_row, self._place = {}, 0
         elif is_end and key == self._array:
             self._number = 0
         if is_end:
-            # The next object has values of its own.
-            for ended in self._ends.get(key, ()):
-                self._around.pop(ended, None)
+            yield from self._check_rows(self._around.end(key))
         else:
             self._note_path(key)
-            self._take_value(key, value)
-        return found
+            self._take_inside(key, value)
+            yield from self._take_outside(key, value)
 
-    def _take_value(self, key: str, value: Any) -> None:
+    def _take_outside(self, key: str, value: Any) -> Iterator[Row]:
+        if key in self._outside:
+            self._seen.add(self._outside[key])
+            yield from self._check_rows(self._around.take(self._outside[key], value))
+
+    def _take_inside(self, key: str, value: Any) -> None:
         is_element = key == self._element
         self._place += is_element
         column = self._inside.get(key) or (self._places.get(self._place) if is_element else None)
@@ -183,54 +190,38 @@ class JsonRows:
                 raise refuse(self._path, None, "JSON-CONTENT", reason)
             self._open_row[column] = value
             self._seen.add(column)
-        elif key in self._outside:
-            self._around[self._outside[key]] = value
-            self._seen.add(self._outside[key])
 
-    def check_whole(self) -> None:
-        """Raise `RefusedFile` if no row was found, or a column stands in none."""
-        self._check_whole(self._count)
-
-    def _iter_members(self, member: Member) -> Iterator[dict[str | int, Any]]:
+    def _iter_members(self, member: Member) -> Iterator[Row]:
         """Yield a row for each member of an object: a value, or an object with the columns of a row."""
-        row: dict[str | int, Any] = {}
-        around: dict[str | int, Any] = {}
-        count = 0
+        row: Row = {}
         prefix = f"{self._row}." if self._row else ""
         inside = {column: f".{column}" for column in map(str, self._inside.values())}
-        for key, value in self._plain_leaves(self._path, member):
+        for key, value in self._iter_leaves(member):
             name = key.removeprefix(prefix) if key.startswith(prefix) else ""
             column = next((one for one, end in inside.items() if name.endswith(end)), None)
             if column is not None and value is not END:
                 name = name.removesuffix(inside[column])
             if row and (row[KEY] != name or value is END):
-                count += 1
-                self._check(row, count)
-                yield around | row
+                yield from self._check_rows(self._around.add(row))
                 row = {}
             if value is END:
-                for ended in self._ends.get(key, ()):
-                    around.pop(ended, None)
+                yield from self._check_rows(self._around.end(key))
                 continue
             self._note_path(key)
-            if key in self._outside:
-                around[self._outside[key]] = value
-                self._seen.add(self._outside[key])
-            elif name and (column is not None or not inside):
+            yield from self._take_outside(key, value)
+            if key not in self._outside and name and (column is not None or not inside):
                 row |= {KEY: name, column or CELL: value}
                 self._seen.update((KEY, column or CELL))
         if row:
-            count += 1
-            self._check(row, count)
-            yield around | row
-        self._check_whole(count)
+            yield from self._check_rows(self._around.add(row))
+        self.check_whole()
 
-    def _iter_places(self, member: Member) -> Iterator[dict[str | int, Any]]:
+    def _iter_places(self, member: Member) -> Iterator[Row]:
         """Yield a row for each place of the lists. Raises `RefusedFile` for lists of different lengths."""
         lists: dict[str | int, list[Any]] = {column: [] for column in self._lists.values()}
-        around: dict[str | int, Any] = {}
+        around: Row = {}
         count = 0
-        for key, value in self._plain_leaves(self._path, member):
+        for key, value in self._iter_leaves(member):
             self._note_path(key)
             if key in self._lists:
                 lists[self._lists[key]].append(value)
@@ -243,29 +234,23 @@ class JsonRows:
                 around[self._outside[key]] = value
                 self._seen.add(self._outside[key])
         self._seen.add(KEY)
-        self._check_whole(count)
-        for number, place in enumerate(_zip_lists(self._path, lists), 1):
-            row = around | place
-            self._check(row, number)
-            yield row
+        self._count = count
+        self.check_whole()
+        self._count = 0
+        yield from self._check_rows(around | place for place in _zip_lists(self._path, lists))
 
-    def _iter_row_lists(self, member: Member) -> Iterator[dict[str | int, Any]]:
+    def _iter_row_lists(self, member: Member) -> Iterator[Row]:
         """Yield a row for each place of the lists inside of the rows. Raises `RefusedFile` as above."""
         lists: dict[str, list[Any]] = {column: [] for column in self._row_lists.values()}
-        row: dict[str | int, Any] = {}
-        around: dict[str | int, Any] = {}
-        count = 0
-        for key, value in self._plain_leaves(self._path, member):
+        row: Row = {}
+        for key, value in self._iter_leaves(member):
             if value is END:
                 if key == self._row:
                     for place in _zip_lists(self._path, lists):
-                        count += 1
-                        self._check(around | row, count)
-                        yield around | row | place
+                        yield from self._check_rows(self._around.add(row | place))
                     lists = {column: [] for column in lists}
                     row = {}
-                for ended in self._ends.get(key, ()):
-                    around.pop(ended, None)
+                yield from self._check_rows(self._around.end(key))
                 continue
             self._note_path(key)
             if key in self._row_lists:
@@ -274,28 +259,32 @@ class JsonRows:
             elif key in self._inside:
                 row[self._inside[key]] = value
                 self._seen.add(self._inside[key])
-            elif key in self._outside:
-                around[self._outside[key]] = value
-                self._seen.add(self._outside[key])
-        self._check_whole(count)
+            yield from self._take_outside(key, value)
+        self.check_whole()
 
     def _note_path(self, key: str) -> None:
         if len(self._paths) < MAX_NAMED_PATHS:
             self._paths[key] = None
 
-    def _check(self, row: Mapping[str | int, Any], count: int) -> None:
-        for column, text in self._same.items():
-            if to_text(row.get(column)) != text:
-                reason = f"row {count} has {column} {to_text(row.get(column))!r}, the first one {text!r}"
-                raise refuse(self._path, None, "JSON-CONTENT", reason)
+    def _check_rows(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Yield rows, and count them. Raises `RefusedFile` for one that differs where it may not."""
+        for row in rows:
+            self._count += 1
+            for column, text in self._same.items():
+                if to_text(row.get(column)) != text:
+                    found = to_text(row.get(column))
+                    reason = f"row {self._count} has {column} {found!r}, the first one {text!r}"
+                    raise refuse(self._path, None, "JSON-CONTENT", reason)
+            yield row
 
-    def _check_whole(self, count: int) -> None:
+    def check_whole(self) -> None:
+        """Raise `RefusedFile` if no row was found, or a column stands in none."""
         missing = [column for column in self._columns if column not in self._seen]
-        if count and not missing:
+        if self._count and not missing:
             return
         if not self._paths:
             raise refuse(self._path, None, "FILE-NO-DATA", "the document holds no value")
-        lacks = f"the columns {', '.join(map(repr, missing))}" if count else "a row at the path `rows`"
+        lacks = f"the columns {', '.join(map(repr, missing))}" if self._count else "a row at the path `rows`"
         has = ", ".join(map(to_path, self._paths))
         reason = f"the document does not have {lacks} of the mapping; it has {has}"
         raise refuse(self._path, None, "MAP-COLUMNS", reason)
@@ -317,16 +306,16 @@ class SeveralRows:
         """Do the same as `JsonRows.iter_csv`."""
         return write_csv(self._columns, self._iter_rows(member))
 
-    def _iter_rows(self, member: Member) -> Iterator[dict[str | int, Any]]:
+    def _iter_rows(self, member: Member) -> Iterator[Row]:
         for key, value in self._leaves(self._path, member):
             for path, reader in self._readers.items():
-                if (row := reader.take_leaf(key, value)) is not None:
+                for row in reader.take_leaf(key, value):
                     yield row | {ROWS: path}
         for reader in self._readers.values():
             reader.check_whole()
 
 
-def write_csv(columns: Sequence[str | int], rows: Iterator[dict[str | int, Any]]) -> Iterator[bytes]:
+def write_csv(columns: Sequence[str | int], rows: Iterator[Row]) -> Iterator[bytes]:
     """Yield a table of rows in pieces that end at a line end."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
@@ -340,7 +329,7 @@ def write_csv(columns: Sequence[str | int], rows: Iterator[dict[str | int, Any]]
     yield text.getvalue().encode(errors="replace")
 
 
-def _zip_lists(path: Path, lists: Mapping[Any, Sequence[Any]]) -> Iterator[dict[str | int, Any]]:
+def _zip_lists(path: Path, lists: Mapping[Any, Sequence[Any]]) -> Iterator[Row]:
     """Yield the values at each place of lists, with that place. Raises `RefusedFile` for other lengths."""
     lengths = {str(column): len(found) for column, found in lists.items()}
     if len(set(lengths.values())) > 1:
@@ -352,7 +341,12 @@ def _zip_lists(path: Path, lists: Mapping[Any, Sequence[Any]]) -> Iterator[dict[
 
 def _to_key(path: str) -> str:
     """Return the path of keys by which `iter_leaves` names a JSON path."""
-    return path.removeprefix("$").replace("[*]", ".item").lstrip(".")
+    return re.sub(r"\[\*\]|\.\*(?=\.|$)", ".item", path.removeprefix("$")).lstrip(".")
+
+
+def list_members(paths: Iterable[str]) -> set[str]:
+    """Return the keys of the objects of which paths name each member: what stands before .* in them."""
+    return {_to_key(path[: found.start()]) for path in paths for found in re.finditer(r"\.\*(?=\.|$)", path)}
 
 
 def _find_common(key: str, other: str) -> str:

@@ -15,7 +15,7 @@ from data.ingest.formats.columns import Mask, Violation, null_where, parse_insta
 from data.ingest.formats.mapped_layout import Layout
 from data.ingest.formats.mapped_table import RowTable
 from data.ingest.formats.mapped_years import Years
-from data.ingest.formats.mapping import OFFSET_FORMATS, carries_offset
+from data.ingest.formats.mapping_shapes import OFFSET_FORMATS, carries_offset
 from data.ingest.formats.wallclock import DAY_US, US, Ints, TimeFormats, WallClock
 from data.ingest.schema import TIMESTAMP
 

@@ -18,12 +18,7 @@ from data.ingest.formats.xml_events import iter_xml_leaves
 
 def iter_batches(path: Path, member: Member, part: int, mapping: CsvMapping) -> Iterator[Batch]:
     """Yield the readings of one text in batches. Raises `RefusedFile`."""
-    assert mapping.rows is not None
-    paths = [
-        *([mapping.rows] if isinstance(mapping.rows, str) else mapping.rows),
-        *(str(column) for column in mapping.list_columns()),
-    ]
-    leaves = partial(iter_xml_leaves, arrays=_list_arrays(paths))
+    leaves = partial(iter_xml_leaves, arrays=_list_arrays(mapping.list_paths()))
     return mapped_json.iter_batches(path, member, part, mapping, leaves=leaves)
 
 

@@ -18,6 +18,7 @@ from data.ingest.formats.mapping_formats import (
     NemMapping,
     ProfileMapping,
 )
+from data.ingest.formats.mapping_shapes import OFFSET_FORMATS, TimeShapes, carries_offset, has_years, holds
 from data.ingest.formats.mapping_texts import Channel, Codec, ColumnName, Name, Quality, Unit, Zone
 from data.ingest.formats.mapping_values import (
     Day,
@@ -27,13 +28,13 @@ from data.ingest.formats.mapping_values import (
     Strict,
     Value,
     agrees_with_name,
+    give_to_values,
     has_two_ways,
     is_amount,
 )
 from data.ingest.formats.wallclock import TimeFormats
 from data.ingest.schema import DECIMAL_DIGITS_AFTER_POINT, ONE_DIRECTION_CHANNELS
 
-OFFSET_FORMATS = ("iso8601", "unix", "unix_ms", "unix_us", "unix_ns")
 # The columns of a table whose columns are days or times: the name of a column, and the cell below it.
 ABOVE, CELL = "$above", "$value"
 # The name of the file, of the member of an archive, or of the sheet that a row stands in.
@@ -49,11 +50,8 @@ KEY = "$key"
 
 # A column, or several whose texts are joined by a blank: year, month and day.
 JoinedColumns = ColumnName | Annotated[tuple[ColumnName, ...], Field(min_length=2, max_length=6)]
-# A format, or several: the times of a file may have more than one shape.
-TimeShapes = str | Annotated[tuple[str, ...], Field(min_length=2, max_length=5)]
-
-_STEPS = r"^\$(\.[^.\[\]*$\s]+|\[\*\])*"
-_JSON_PATH, _ROWS_PATH = rf"{_STEPS}$", rf"{_STEPS}(\.\*)?$"
+_STEPS = r"^\$(\.[^.\[\]*$\s]+|\[\*\]|\.\*)*"
+_JSON_PATH, _ROWS_PATH = rf"{_STEPS}(\.\$key)?$", rf"{_STEPS}$"
 
 
 RowsPath = Annotated[str, Field(pattern=_ROWS_PATH, max_length=200)]
@@ -149,28 +147,7 @@ class CsvMapping(Declaration):
     @classmethod
     def _give_to_values(cls, given: Any) -> Any:
         """Give the unit and the channel at the top to each value that has none."""
-        if not isinstance(given, dict):
-            return given
-        common = {name: given[name] for name in ("unit", "channel") if name in given}
-        for name, word in common.items():
-            if word is None:
-                raise ValueError(f"{name} is empty: write the {name} of the values that state none")
-        content = {name: value for name, value in given.items() if name not in common}
-        lacking: set[str] = set()
-
-        def give(entry: Any) -> Any:
-            lacking.update({*common} - {*entry} if isinstance(entry, dict) else ())
-            return common | entry if isinstance(entry, dict) else entry
-
-        for field in ("values", "day") if common else ():
-            entries = content.get(field)
-            if isinstance(entries, dict):
-                content[field] = give(entries)
-            elif isinstance(entries, list | tuple):
-                content[field] = list(map(give, entries))
-        if unused := {*common} - lacking:
-            raise ValueError(f"{unused.pop()} at the top has no meaning: each value states its own")
-        return content
+        return give_to_values(given)
 
     @field_validator("timestamp_format", "date_format", "time_format")
     @classmethod
@@ -221,7 +198,7 @@ class CsvMapping(Declaration):
                 "columns.time and time_format come together",
             ),
             (
-                self.timestamp_format is None or _holds(self.timestamp_format, date=True, time=True),
+                self.timestamp_format is None or holds(self.timestamp_format, date=True, time=True),
                 "timestamp_format must contain a date and a time",
             ),
             (
@@ -229,11 +206,11 @@ class CsvMapping(Declaration):
                 "columns.seconds are added to columns.timestamp, and come without columns.period",
             ),
             (
-                self.date_format is None or _holds(self.date_format, date=True, time=False),
+                self.date_format is None or holds(self.date_format, date=True, time=False),
                 "date_format must contain a date and not a time",
             ),
             (
-                self.time_format is None or _holds(self.time_format, date=False, time=True),
+                self.time_format is None or holds(self.time_format, date=False, time=True),
                 "time_format must contain a time and not a date",
             ),
             (
@@ -389,6 +366,10 @@ class CsvMapping(Declaration):
                 "delimiter or header",
             ),
             (
+                self.format != "mapped_xml" or not any(".*." in str(path) for path in self.list_paths()),
+                "a path of XML has no members of an object (.*): elements that repeat have [*]",
+            ),
+            (
                 not is_json or all(map(_is_json_column, self.list_columns())),
                 "a column of JSON or XML is a path such as value, interval.start or $.meter.id",
             ),
@@ -483,6 +464,11 @@ class CsvMapping(Declaration):
         taken += [column for run in self.day for column in (run.first, run.last)]
         return [column for column in taken if column is not None and column not in (NAME, TITLE)]
 
+    def list_paths(self) -> list[str]:
+        """Return the paths of the rows of a document, and its columns."""
+        rows = (self.rows,) if isinstance(self.rows, str) else self.rows or ()
+        return [*rows, *map(str, self.list_columns())]
+
     @property
     def joined(self) -> tuple[str | int, ...]:
         """The columns that have the date or the timestamp together, none if one has it."""
@@ -510,20 +496,3 @@ def _is_json_column(column: str | int) -> bool:
         or column in (KEY, CELL, NAME, ROWS)
         or re.fullmatch(_JSON_PATH, str(path)) is not None
     )
-
-
-def carries_offset(shapes: TimeShapes | None) -> bool:
-    """Whether times of this format are instants, which need no zone."""
-    return shapes in OFFSET_FORMATS or (shapes is not None and TimeFormats(shapes).has_offset)
-
-
-def has_years(shapes: TimeShapes | None) -> bool:
-    """Whether dates of this format have a year."""
-    return shapes is None or shapes in OFFSET_FORMATS or TimeFormats(shapes).has_year
-
-
-def _holds(shapes: TimeShapes, *, date: bool, time: bool) -> bool:
-    if shapes in OFFSET_FORMATS:
-        return date and time
-    parsed = TimeFormats(shapes)
-    return parsed.has_date == date and parsed.has_time == time

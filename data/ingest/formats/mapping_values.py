@@ -149,6 +149,32 @@ DayRuns = Annotated[
 ]
 
 
+def give_to_values(given: Any) -> Any:
+    """Give the unit and the channel at the top of a mapping to each value that has none."""
+    if not isinstance(given, dict):
+        return given
+    common = {name: given[name] for name in ("unit", "channel") if name in given}
+    for name, word in common.items():
+        if word is None:
+            raise ValueError(f"{name} is empty: write the {name} of the values that state none")
+    content = {name: value for name, value in given.items() if name not in common}
+    lacking: set[str] = set()
+
+    def give(entry: Any) -> Any:
+        lacking.update({*common} - {*entry} if isinstance(entry, dict) else ())
+        return common | entry if isinstance(entry, dict) else entry
+
+    for field in ("values", "day") if common else ():
+        entries = content.get(field)
+        if isinstance(entries, dict):
+            content[field] = give(entries)
+        elif isinstance(entries, list | tuple):
+            content[field] = list(map(give, entries))
+    if unused := {*common} - lacking:
+        raise ValueError(f"{unused.pop()} at the top has no meaning: each value states its own")
+    return content
+
+
 def is_amount(value: Amount) -> bool:
     """Whether a value has a unit of energy or volume, or is power that is read as energy."""
     return value.unit is None or value.unit in AMOUNTS or value.average_power

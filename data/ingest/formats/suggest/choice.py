@@ -95,7 +95,7 @@ _OTHER_QUANTITY = re.compile(
 
 @dataclass
 class Choice:
-    """The columns of values, those that are dials or have longer intervals, and the others with the reason."""
+    """The columns of values, those that are dials, and the others with the reason."""
 
     kept: list[int]
     dials: dict[int, Dial] = field(default_factory=dict)

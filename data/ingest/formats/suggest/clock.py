@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from data.ingest.formats.mapping import TimeShapes
+from data.ingest.formats.mapping_shapes import TimeShapes
 from data.ingest.formats.suggest.columns import UNIT, VALUE
 from data.ingest.formats.suggest.date_formats import find_formats
 from data.ingest.formats.suggest.sample import Sample

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from data.ingest.formats.assemble import AMOUNTS
 from data.ingest.formats.columns import UNITS
-from data.ingest.formats.mapping import OFFSET_FORMATS
+from data.ingest.formats.json_events import MEMBER_KEY
+from data.ingest.formats.mapping_shapes import OFFSET_FORMATS
 from data.ingest.formats.suggest.amounts import DIAL_NAME
 from data.ingest.formats.suggest.date_formats import EPOCHS, find_formats
 from data.ingest.formats.suggest.meter_columns import are_meters
@@ -148,6 +149,8 @@ def _find_format_of_most(texts: list[str]) -> list[str]:
 def find_meter_column(sample: Sample, dated: dict[int, list[str]]) -> int | None:
     """Find the column of the meter: by values, by name, or without a header by a constant long text."""
     others = [n for n in range(len(sample.names)) if n not in dated and _may_identify(sample, n, dated)]
+    header = sample.header or sample.names
+    by_key = (n for n in others if header[n].endswith(f".{MEMBER_KEY}"))
     by_point = (n for n in others if _POINT_NAME.match(sample.names[n]))
     by_number = (
         n for n in others if sample.take_texts(n) and all(map(_POINT.fullmatch, sample.take_texts(n)))
@@ -161,7 +164,9 @@ def find_meter_column(sample: Sample, dated: dict[int, list[str]]) -> int | None
     by_words = (n for n in others if are_meters(sample.take_texts(n)))
     by_any_name = (n for n in others if METER.search(sample.names[n]) and not UNIT.search(sample.names[n]))
     without_header = (n for n in others if not any(sample.names) and _may_name_meter(sample, n))
-    return next(itertools.chain(by_point, by_number, by_name, by_words, by_any_name, without_header), None)
+    return next(
+        itertools.chain(by_key, by_point, by_number, by_name, by_words, by_any_name, without_header), None
+    )
 
 
 def _may_identify(sample: Sample, place: int, dated: Iterable[int]) -> bool:

@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pyarrow as pa
 
-from data.ingest.formats.mapping import OFFSET_FORMATS, carries_offset
+from data.ingest.formats.mapping_shapes import OFFSET_FORMATS, carries_offset
 from data.ingest.formats.wallclock import DAY_US, US, TimeFormat
 
 _DATES = ("%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d/%m/%y", "%m/%d/%y", "%d.%m.%Y", "%d-%m-%Y", "%Y/%m/%d")

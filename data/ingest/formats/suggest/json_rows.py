@@ -17,6 +17,7 @@ from data.ingest.formats.json_events import END, iter_json_leaves, to_text
 from data.ingest.formats.mapped_json import IterLeaves, JsonRows, SeveralRows, to_path
 from data.ingest.formats.mapping import CELL, KEY, ROWS
 from data.ingest.formats.suggest.date_formats import is_dated
+from data.ingest.formats.suggest.json_offsets import MIN_PLACES, Document, Found, find_offsets
 from data.ingest.formats.suggest.sample import is_number
 
 # Enough for months of one meter.
@@ -24,8 +25,6 @@ MAX_VALUES = 100_000
 MAX_BYTES = 1 << 20
 # A row has a few values; objects with many keys hold the readings as keys.
 MAX_COLUMNS = 60
-# Lists that are shorter are no readings.
-MIN_PLACES = 12
 # The key of a reading: its time, and below it the name of a value.
 _KEYED = re.compile(
     r"(?:^|\.)([0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][^.]*(?:\.[0-9]+Z?)?|\.[0-9]{1,2}(?::[0-9]{2}){0,2}(?=\.|$))"
@@ -47,20 +46,21 @@ class JsonTable:
     names: list[str]
 
 
-def read_table(path: Path, leaves: IterLeaves = iter_json_leaves) -> JsonTable | None:
+def read_table(path: Path, own_leaves: IterLeaves | None = None) -> JsonTable | None:
     """Return the table of a document, None for a document without rows with a date.
 
-    `leaves` yields the values of the document. Raises `RefusedFile` if it cannot be read.
+    `own_leaves` yields the values of a document that is no JSON. Raises `RefusedFile` if it cannot be read.
     """
+    leaves = own_leaves or iter_json_leaves
     found = _find_rows(path, leaves)
     if found is None:
         return None
     rows, columns, around, others = found
     for member in open_members(path):
         reader = (
-            JsonRows(path, rows, columns, {}, leaves=leaves)
+            JsonRows(path, rows, columns, {}, leaves=own_leaves)
             if isinstance(rows, str)
-            else SeveralRows(path, rows, columns, leaves=leaves)
+            else SeveralRows(path, rows, columns, leaves=own_leaves)
         )
         pieces = reader.iter_csv(member)
         text = b""
@@ -72,25 +72,8 @@ def read_table(path: Path, leaves: IterLeaves = iter_json_leaves) -> JsonTable |
     return None
 
 
-# The path to the rows, their columns, the values around them, and the keys of other rows.
-_Found = tuple[str | tuple[str, ...], list[str | int], list[str], list[str]]
-
-
-@dataclass
-class _Document:
-    """How often each object, array and scalar stands in a document, the last text of each, those with a date.
-
-    Keys are those of `iter_leaves`.
-    """
-
-    ends: Counter[str]
-    counts: Counter[str]
-    values: dict[str, str]
-    dated: set[str]
-
-
-def _read_document(path: Path, leaves: IterLeaves) -> _Document:
-    document = _Document(Counter(), Counter(), {}, set())
+def _read_document(path: Path, leaves: IterLeaves) -> Document:
+    document = Document(Counter(), Counter(), {}, set())
     for member in open_members(path):
         for key, value in itertools.islice(leaves(path, member), MAX_VALUES):
             if value is END:
@@ -108,7 +91,7 @@ def _read_document(path: Path, leaves: IterLeaves) -> _Document:
     return document
 
 
-def _find_rows(path: Path, leaves: IterLeaves) -> _Found | None:
+def _find_rows(path: Path, leaves: IterLeaves) -> Found | None:
     document = _read_document(path, leaves)
     rows, values, dated = document.ends, document.values, document.dated
     candidates = [
@@ -117,7 +100,7 @@ def _find_rows(path: Path, leaves: IterLeaves) -> _Found | None:
     key = max(candidates, key=lambda one: (rows[one], len(one)), default=None)
     placed = _find_placed(document, 2 * rows[key] if key is not None else 0)
     if placed is not None or key is None:
-        return placed or _find_lists(document) or _find_members(values)
+        return placed or _find_lists(document) or _find_members(values) or find_offsets(document)
     inner = max((one for one in rows if one.startswith(f"{key}.")), key=rows.__getitem__, default=key)
     below = next((one for one in values if _is_list_below(one, key)), inner)
     has_number = any(_is_inside(one, key) and one not in dated and is_number(values[one]) for one in values)
@@ -165,7 +148,7 @@ def _is_row(key: str, count: int) -> bool:
     return _is_element(key) or (not key and count > 1)
 
 
-def _find_placed(document: _Document, above: int) -> _Found | None:
+def _find_placed(document: Document, above: int) -> Found | None:
     """Return the rows for lists below a date: of many values, or of objects without a time of their own.
 
     They are more than `above`.
@@ -211,7 +194,7 @@ def _find_placed(document: _Document, above: int) -> _Found | None:
     return (rows, columns, around, others) if len(columns) <= MAX_COLUMNS else None
 
 
-def _find_lists_of_rows(document: _Document, key: str, others: list[str]) -> _Found | None:
+def _find_lists_of_rows(document: Document, key: str, others: list[str]) -> Found | None:
     """Return the same for lists beside each other in each row, such as the import and the export of a day."""
     row = key.removesuffix(".item").rpartition(".")[0]
     if not _is_element(row) or not all(one.startswith(f"{row}.") for one in others):
@@ -224,7 +207,7 @@ def _find_lists_of_rows(document: _Document, key: str, others: list[str]) -> _Fo
     return (to_path(row), columns, around, []) if len(columns) <= MAX_COLUMNS else None
 
 
-def _find_lists(document: _Document) -> _Found | None:
+def _find_lists(document: Document) -> Found | None:
     """Return the same for lists beside a list of dates, of which each place is a row."""
     counts, values = document.counts, document.values
     of_dates = max(
@@ -240,7 +223,7 @@ def _find_lists(document: _Document) -> _Found | None:
     return ("$", columns, [values[key] for key in outside], []) if is_table else None
 
 
-def _find_members(keys: Iterable[str]) -> _Found | None:
+def _find_members(keys: Iterable[str]) -> Found | None:
     """Return the same for an object whose keys are times."""
     found = [(key[: match.start()], match[2]) for key in keys if (match := _KEYED.search(key))]
     counts = Counter(base for base, _ in found)

@@ -18,6 +18,7 @@ from data.ingest.formats.wallclock import DAY_US, US, TimeFormat
 
 _POSITION = re.compile(r"position|^pos$|ordinal|sequence|index|interval ?(no|num)|period|point", re.I)
 _LENGTH = re.compile(r"interval|resolution|granularity|duration|step|length|minutes|seconds", re.I)
+_ELAPSED = re.compile(r"elapsed|offset|seconds|\bsecs?\b", re.I)
 _DURATION = re.compile(r"P(?:([0-9]+)D)?(?:T(?:([0-9]+)H)?(?:([0-9]+)M)?(?:([0-9]+)S)?)?")
 _DAY_MINUTES = 1440
 # A longer number without a unit counts seconds.
@@ -41,6 +42,21 @@ def find_positions(sample: Sample, place: int, micros: Sequence[int]) -> tuple[i
             f"columns.period: {name_column(sample, counted)}, and interval_minutes, see docs/formats.md"
         )
     return counted, minutes
+
+
+def find_seconds(sample: Sample, place: int, micros: Sequence[int]) -> int | None:
+    """Return the column that has seconds behind a time: whole minutes, from 0, at a time for each meter."""
+    for n, name in enumerate(sample.names):
+        texts = [row[n].strip() for row in sample.rows]
+        is_named = name == KEY or _ELAPSED.search(name)
+        if n == place or not is_named or not all(re.fullmatch(r"[0-9]{1,7}", text) for text in texts):
+            continue
+        numbers = [int(text) for text in texts]
+        groups = _group(micros, numbers)
+        steps = {b - a for own in groups.values() for a, b in itertools.pairwise(sorted({*own}))}
+        if 2 * len(groups) <= len(texts) and min(numbers) == 0 and steps and not any(s % 60 for s in steps):
+            return n
+    return None
 
 
 def _counts(sample: Sample, place: int, micros: Sequence[int]) -> bool:

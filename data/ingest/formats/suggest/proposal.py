@@ -24,8 +24,9 @@ from data.ingest.formats.file_mappings import MappingError
 from data.ingest.formats.format import MappingUse
 from data.ingest.formats.json_events import is_json
 from data.ingest.formats.mapped_csv import unquote_rows
-from data.ingest.formats.mapping import COLUMN, NAME, carries_offset
+from data.ingest.formats.mapping import COLUMN, NAME
 from data.ingest.formats.mapping_formats import JsonMapping
+from data.ingest.formats.mapping_shapes import carries_offset
 from data.ingest.formats.suggest import json_rows
 from data.ingest.formats.suggest.across_dates import read_across
 from data.ingest.formats.suggest.clock import find_end

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from data.ingest.formats.columns import UNITS
 from data.ingest.formats.file_mappings import MappingError
-from data.ingest.formats.mapping import OFFSET_FORMATS, carries_offset
+from data.ingest.formats.mapping_shapes import carries_offset
 from data.ingest.formats.mapping_values import ENERGY_OF_POWER
 from data.ingest.formats.names import may_be_kept
 from data.ingest.formats.suggest.amounts import has_missing_zeros, read_numbers
@@ -29,6 +29,7 @@ from data.ingest.formats.suggest.directions import (
     resolve_channels,
     tells_direction,
 )
+from data.ingest.formats.suggest.lengths import find_lengths
 from data.ingest.formats.suggest.meaning import (
     CHECK,
     POWER,
@@ -42,7 +43,6 @@ from data.ingest.formats.suggest.meaning import (
     write_qualities_of_column,
     write_ratio,
 )
-from data.ingest.formats.suggest.lengths import find_lengths
 from data.ingest.formats.suggest.meter_columns import find_meters
 from data.ingest.formats.suggest.no_readings import explain_days
 from data.ingest.formats.suggest.row_times import (
@@ -78,8 +78,7 @@ def write_reading_body(
     lengths = find_lengths(sample, micros, meter, register)
     minutes, label, why = _guess_rhythm(sample, place, micros, (meter, register), lengths)
     label, why = (label, why) if not form.endswith(" %*") else ("start", "the file gives start and end")
-    sample.minutes = minutes
-    head = [f"interval_minutes: {minutes}", *head]
+    sample.minutes, head = minutes, [f"interval_minutes: {minutes}", *head]
     is_date_alone = not any(line.startswith(("  period:", "  time:", "  timestamp:")) for line in when)
     comes_again = is_date_alone and register is None and repeats_times(sample, meter, micros)
     if comes_again or (is_date_alone and minutes != 1440):
@@ -94,9 +93,6 @@ def write_reading_body(
     is_one = register is not None or bool(sample.sections)
     choice = _choose(sample, values, micros, meter, register, is_one=is_one)
     values, others = choice.kept, [] if is_one else others
-    if meter is None and not is_one:
-        names = find_meters([sample.describe(n) for n in values])
-        sample.meters = dict(zip(values, names, strict=True)) if names else {}
     is_label = not is_date_alone and not any(line.startswith("  period:") for line in when)
     sample.no_values = _list_no_values(sample, values, choice)
     if is_label and minutes == 1440 and not choice.dials and _are_days(form, micros):
@@ -111,10 +107,8 @@ def write_reading_body(
         lines.insert(
             0, f"  # {CHECK}: the same time stands in several rows, and no column distinguishes them"
         )
-    series = _read_series(sample, choice, micros, meter)
-    channels = _resolve_channels(sample, series, unit)
-    is_named = len({sample.names[n].lower() for n in values} - {""}) == len(values)
-    sample.are_columns_alike = not is_one and is_named and len(set(channels)) < len(channels)
+    is_own = meter is None and not is_one
+    channels = _find_channels(sample, choice, micros, meter, unit, has_own_meters=is_own)
     meanings = [
         write_meaning(
             sample,
@@ -130,20 +124,8 @@ def write_reading_body(
     ]
     head += [*leave_unit_open(meanings), *leave_channel_open(meanings)]
     of_rows = [*_write_power_of_rows(sample, unit), *write_ratio(sample)]
-    for n, meaning in zip(values, meanings, strict=True):
-        is_named = (bool(sample.names[n]) and may_be_kept(sample.names[n])) or register is not None
-        lines += [
-            f"  - column: {name_column(sample, n)}",
-            *(
-                [f"    identifier: {json.dumps(sample.meters[n], ensure_ascii=False)}"]
-                if sample.meters
-                else []
-            ),
-            *_write_own_times(sample, place, form, values, n),
-            *([f"    interval_minutes: {choice.lengths[n]}  # {CHECK}"] if n in choice.lengths else []),
-            *(f"    {line}" for line in (*meaning, *of_rows)),
-            *([] if is_named else [f"    register: {_name_register(n, values)}"]),
-        ]
+    own = {n: [*meaning, *of_rows] for n, meaning in zip(values, meanings, strict=True)}
+    lines += _write_values(sample, choice, (place, form), own, has_register=register is not None)
     lines += [
         f"  # left out: {name_column(sample, n)}, {why}"
         for n, why in [*choice.left_out, *explain_others(sample, others, micros)]
@@ -174,6 +156,40 @@ def _guess_rhythm(
     own = [n for n, row in enumerate(sample.rows) if not least or lengths[row[word or 0].strip()] == least]
     rows = replace(sample, rows=[sample.rows[n] for n in own])
     return guess_rhythm(rows, [micros[n] for n in own], meter, sample.names[place])
+
+
+def _are_alike(names: list[str], channels: list[str]) -> bool:
+    """Whether several columns with names have one channel, so that they may be meters or registers of one."""
+    is_named = len({name.lower() for name in names} - {""}) == len(names)
+    return is_named and len(set(channels)) < len(channels)
+
+
+def _write_own_meter(sample: Sample, value: int) -> list[str]:
+    name = sample.meters.get(value)
+    return [] if name is None else [f"identifier: {json.dumps(name, ensure_ascii=False)}"]
+
+
+def _write_own_length(choice: Choice, value: int) -> list[str]:
+    return [f"interval_minutes: {choice.lengths[value]}  # {CHECK}"] if value in choice.lengths else []
+
+
+def _write_values(
+    sample: Sample,
+    choice: Choice,
+    times: tuple[int, str],
+    meanings: dict[int, list[str]],
+    *,
+    has_register: bool,
+) -> list[str]:
+    """Write the columns of values with their meanings; `times` is the column of times, and its format."""
+    lines, values = [], [*meanings]
+    for n, meaning in meanings.items():
+        own_times = _write_own_times(sample, *times, values, n)
+        is_named = (bool(sample.names[n]) and may_be_kept(sample.names[n])) or has_register
+        of_column = [*_write_own_meter(sample, n), *own_times, *_write_own_length(choice, n), *meaning]
+        of_column += [] if is_named else [f"register: {_name_register(n, values)}"]
+        lines += [f"  - column: {name_column(sample, n)}", *(f"    {line}" for line in of_column)]
+    return lines
 
 
 def _write_lengths(lengths: dict[str, int], minutes: int) -> list[str]:
@@ -256,15 +272,29 @@ def _split_series(
     ]
 
 
+def _find_channels(
+    sample: Sample,
+    choice: Choice,
+    micros: list[int],
+    meter: int | None,
+    unit: int | None,
+    *,
+    has_own_meters: bool,
+) -> list[str]:
+    """Return the channels of columns, and note their meters if each is of another one."""
+    names = find_meters([sample.describe(n) for n in choice.kept]) if has_own_meters else []
+    sample.meters = dict(zip(choice.kept, names, strict=False))
+    channels = _resolve_channels(sample, _read_series(sample, choice, micros, meter), unit)
+    sample.are_columns_alike = has_own_meters and _are_alike([sample.names[n] for n in choice.kept], channels)
+    return channels
+
+
 def _resolve_channels(sample: Sample, series: list[Series], unit: int | None) -> list[str]:
     """Return the channels of columns; `unit` is the column of their units, which may be of no electricity."""
     channels = [""] * len(series)
-    for meter in dict.fromkeys(sample.meters.values()) if sample.meters else [None]:
-        own = (
-            [n for n, one in enumerate(sample.meters.values()) if one == meter]
-            if meter
-            else [*range(len(series))]
-        )
+    meters = [*sample.meters.values()] or [""] * len(series)
+    for meter in dict.fromkeys(meters):
+        own = [n for n, one in enumerate(meters) if one == meter]
         found = judge_channels([series[n] for n in own], resolve_channels([series[n].name for n in own]))
         for n, channel in zip(own, found, strict=True):
             channels[n] = channel
@@ -332,7 +362,7 @@ def _write_own_times(sample: Sample, place: int, form: str, values: list[int], v
     for other in range(value - 1, first, -1):
         texts = sample.take_texts(other)
         if texts and form in find_formats(texts, dates=True) and _are_apart(sample, place, other, form):
-            return [f"    timestamp: {name_column(sample, other)}"]
+            return [f"timestamp: {name_column(sample, other)}"]
     return []
 
 

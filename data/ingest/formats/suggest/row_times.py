@@ -14,12 +14,12 @@ import pyarrow.compute as pc
 
 from data.ingest.formats.columns import parse_instants
 from data.ingest.formats.file_mappings import MappingError
-from data.ingest.formats.mapping import OFFSET_FORMATS
+from data.ingest.formats.mapping_shapes import OFFSET_FORMATS
 from data.ingest.formats.suggest.clock import END, find_clock
 from data.ingest.formats.suggest.date_formats import EPOCHS
 from data.ingest.formats.suggest.meaning import CHECK
 from data.ingest.formats.suggest.no_readings import HALF_DAYS, count_half_days
-from data.ingest.formats.suggest.positions import find_positions
+from data.ingest.formats.suggest.positions import find_positions, find_seconds
 from data.ingest.formats.suggest.sample import Sample, name_column
 from data.ingest.formats.wallclock import DAY_US, US, TimeFormat
 
@@ -84,7 +84,10 @@ def _read_timestamps(sample: Sample, place: int, form: str) -> tuple[list[str], 
         micros = [int(value) for value in TimeFormat(form).parse(texts)[0]]
     shape = form if form in OFFSET_FORMATS else json.dumps(form)
     when = [f"  timestamp: {name_column(sample, place)}"]
-    if (found := find_positions(sample, place, micros)) is not None:
+    if (seconds := find_seconds(sample, place, micros)) is not None:
+        when.append(f"  seconds: {name_column(sample, seconds)}")
+        micros = [at + int(row[seconds]) * US for at, row in zip(micros, sample.rows, strict=True)]
+    elif (found := find_positions(sample, place, micros)) is not None:
         period, minutes = found
         when.append(f"  period: {name_column(sample, period)}")
         places = (int(row[period]) - 1 for row in sample.rows)
