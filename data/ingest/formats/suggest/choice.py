@@ -36,6 +36,7 @@ from data.ingest.formats.suggest.meaning import POWER, POWER_NAME, RARE
 from data.ingest.formats.suggest.meter_columns import find_meters
 from data.ingest.formats.suggest.sample import Sample
 from data.ingest.formats.sum_guard import Floats
+from data.ingest.formats.wallclock import US
 from data.ingest.schema import KWH_PER_UNIT_POWER_OF_TEN
 
 # A share of something, which is no energy of the meter.
@@ -269,7 +270,10 @@ def _choose_rhythm(sample: Sample, choice: Choice, numbers: dict[int, Floats], m
     for place, minutes in rhythms.items():
         if not known or minutes < 2 * min(known):
             continue
-        is_length = minutes <= _LONGEST_MINUTES and not 1440 % minutes
+        at = np.array(micros, dtype=np.int64)[~np.isnan(numbers[place])]
+        is_length = (
+            minutes <= _LONGEST_MINUTES and not 1440 % minutes and not (at % (minutes * 60 * US)).any()
+        )
         if is_length and _is_medium(sample, place, MIN_ROWS_COUNTED + 1):
             choice.lengths[place] = minutes
         else:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from data.ingest.formats.columns import UNITS
 from data.ingest.formats.suggest.columns import OTHER_MEDIUM, OTHER_UNIT, UNIT, VALUE
+from data.ingest.formats.suggest.meter_columns import COUNTED
 from data.ingest.schema import KWH_PER_UNIT_POWER_OF_TEN
 
 _EXPORT = re.compile(
@@ -101,10 +102,8 @@ _NEUTRAL_LATIN = re.compile(
     r"|read(ing)?|misur|medi[cdt]|mes(s|ur)|m[äåa]l|meas|pomiar|m[eě][rř]en|m[eé]r[eé]s|mittau|data|dato|total|sum|aktiv|activ"
     r"|(?<![a-z])act(?![a-z])|leistung|arbeit|puissance|poten[cz]|mo[cč]\b|effekt|v[ýy]kon|teho|watt|[pn]ul[sz]|avg|averag|mittel|mean|\bP\b"
     r"|\b[kM]?VA(rh?|h)?\b|\btime|zeit|\bdat[aeou]m?\b|\bmin(uten?|utes?)?\b|hour|stund|hora|heure|quarter|viertel"
-    # A flat, and the rest of its house, generate nothing.
-    r"|(?<![a-z])(flat|apartment|apt|appartement|wohnung|whg|wohneinheit|mieter|tenant|lägenhet|leilighet|bolig"
-    r"|lejlighed|asunto|vivienda|piso|apartament[oa]|appartament[oa]|mieszkanie|woning|common|communal|landlord"
-    r"|allgemein|parties communes|comunes)s?(?![a-z])"
+    # The rest of a house of flats generates nothing.
+    r"|(?<![a-z])(common|communal|landlord|allgemein|parties communes|comunes)(?![a-z])"
     r"|attiv|czynn|[cč]inn|power|energ|kwh|interval|channel|kanal|meter|z(ä|ae)hl|profil|last(gang)?\b|curva|courbe",
     re.I,
 )
@@ -238,7 +237,7 @@ def _drop_known_words(name: str) -> str | None:
     if any(kind.search(name) for kind in (IMPORT, CONSUMPTION, OTHER_MEDIUM)):
         return None
     rest = name
-    for kind in (VALUE, UNIT, _PART, _NEUTRAL, _NEUTRAL_LATIN):
+    for kind in (VALUE, UNIT, COUNTED, _PART, _NEUTRAL, _NEUTRAL_LATIN):
         rest = kind.sub("", rest)
     return rest
 

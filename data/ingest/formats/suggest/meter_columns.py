@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 # What has a meter of its own, with its number or letter.
-_COUNTED = re.compile(
+COUNTED = re.compile(
     r"(?<![^\W\d_])(?:flat|apartment|apart|apt|appartement|appt|logement|wohnung|whg|wohneinheit|we|nutzeinheit|ne"
     r"|top|mieter|mietpartei|partei|tenant|resident|unit|suite|house|haus|home|building|geb(?:ä|ae)ude|shop"
     r"|store|laden|office|b(?:ü|ue)ro|lot|plot|parzelle|room|zimmer|stiege|stock|etage|l(?:ä|a)genhet|lgh|leilighet"
@@ -50,5 +50,5 @@ def strip_unit(name: str) -> str:
 
 
 def _find_meter(name: str) -> str:
-    match = _NUMBER.search(name) or _COUNTED.search(name)
+    match = _NUMBER.search(name) or COUNTED.search(name)
     return match.group().strip() if match else ""
