@@ -22,9 +22,12 @@ from data.ingest.formats.file_mappings import MappingError, parse_mapping
 from data.ingest.formats.mapped_layout import split_fields
 from data.ingest.formats.mapped_times import SKIPPED
 from data.ingest.formats.suggest.date_formats import is_dated
+from data.ingest.formats.suggest.number_marks import has_decimal_comma
 from data.ingest.formats.suggest.proposal import read_heads, suggest_mapping
+from data.ingest.formats.suggest.sample import TOTAL_WORDS
 from data.ingest.formats.wallclock import LEAP_YEAR
 from data.ingest.inspect import inspect
+from data.ingest.proposed_cuts import find_cuts
 from data.ingest.schema import KWH_PER_UNIT_POWER_OF_TEN
 
 # Stands in a proposal that gives no readings to rely on.
@@ -35,11 +38,7 @@ _MAX_REJECTED_SHARE = 0.1
 _MAX_SHOWN = 20
 # Printed totals are rounded.
 _TOTAL_TOLERANCE = Decimal("0.005")
-_TOTAL_LINE = re.compile(
-    r"(?<![a-z])(grand |sub)?(total|totaal|totale|totalt|sum|summa|summe|somme|soma|gesamt[a-zäöüß]*|suma"
-    r"|razem|i alt)(?![a-z])",
-    re.I,
-)
+_TOTAL_LINE = re.compile(rf"(?<![^\W\d_])(grand |sub)?({TOTAL_WORDS}|gesamt[a-zäöüß]*)(?![^\W\d_])", re.I)
 _ENERGY_UNIT = re.compile(r"(?<![a-z])[kM]?Wh(?![a-z])", re.I)
 _NO_ENERGY = re.compile(
     r"[$€£]|cost|amount|price|kosten|betrag|importe|rows|records|count|anzahl|days|tage", re.I
@@ -123,6 +122,7 @@ def _try_proposal(path: Path, proposal: str) -> _Trial:
     faults = _find_faults(document)
     if document["status"] == "ok":
         faults += _compare_totals(path, content, document)
+        faults += find_cuts(path, content, document)
     rejected = sum(entry["count"] for entry in document["rejected"])
     lines += [f"{NOT_USABLE}: {fault}" for fault in faults]
     return _Trial(lines, rejected if document["status"] == "ok" else math.inf)
@@ -233,7 +233,15 @@ def _compare_totals(path: Path, content: dict[str, Any], document: dict[str, Any
     """Return the fault if the file prints totals and none is a sum of its readings."""
     stated = _find_stated_totals(path, content)
     sums = _list_sums(document)
-    if not stated or any(_is_near(total, one) for total in stated for one in sums):
+    # Of average power a file may print the plain sum, but not as energy.
+    plain = [one * 3600 / channel["interval_seconds"] for channel in document["channels"][:1] for one in sums]
+    powers = [total for total in stated if not total.unit]
+    if not stated or any(
+        _is_near(total, one)
+        for found, own in ((stated, sums), (powers, plain))
+        for total in found
+        for one in own
+    ):
         return []
     shown = ", ".join(f"{total.text}{total.unit and f' {total.unit}'}" for total in stated[:3] if total.text)
     is_scaled = any(_is_near(replace(total, unit=""), one) for total in stated for one in sums)
@@ -262,6 +270,8 @@ def _find_stated_totals(path: Path, content: dict[str, Any]) -> list[_Total]:
     form = TextForm(content.get("encoding"), delimiter, decimal, sheets, any_sheets=True)
     lines = [line for _, text in read_heads(path, form) for line in text.split("\n")]
     mark = _find_mark(lines, delimiter, decimal)
+    if mark is None and has_decimal_comma(content.get("timezone")) is False:
+        mark = "."
     found: list[_Total] = []
     for line in lines:
         fields = split_fields(line, delimiter) if _TOTAL_LINE.search(line) else []
@@ -321,8 +331,6 @@ def _list_sums(document: dict[str, Any]) -> list[Decimal]:
         way: sum((Decimal(c["total"]) for c in channels if c["channel"] == way), Decimal(0))
         for way in ("import", "export", "generation")
     }
-    # Of average power a file may print the plain sum.
-    sums += [total * 3600 / channels[0]["interval_seconds"] for total in sums] if channels else []
     sums += [ways["import"] - ways[way] for way in ("export", "generation")]
     sums.append(Decimal(sum(channel["intervals"] for channel in channels)))
     return sums

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO
 
 from data.ingest.errors import RefusedFile
+from data.ingest.formats.html_tables import TooLongRow, has_tables, iter_tables
 from data.ingest.formats.workbook import COMPOUND_MAGIC, ZIP_PARTS, iter_sheets
 from data.ingest.formats.workbook_rows import WorkbookFault
 from data.ingest.rules.table import RULES
@@ -104,7 +105,6 @@ def open_members(path: Path, form: TextForm = ALL_TEXTS) -> Iterator[Member]:
     The sheets of a workbook are texts too. Read each member before you ask for the next. Raises
     `RefusedFile`.
     """
-    encoding = form.encoding
     with _refuse_on_errors(path), path.open("rb") as stream:
         magic = stream.read(len(COMPOUND_MAGIC))
         stream.seek(0)
@@ -118,9 +118,9 @@ def open_members(path: Path, form: TextForm = ALL_TEXTS) -> Iterator[Member]:
             packed = path.stat().st_size
             with gzip.GzipFile(fileobj=stream) as unpacked:
                 chunks = _SizeLimit(path, packed).read_chunks(unpacked, path.name)
-                yield Member(path.name, _iter_blocks(path, chunks, encoding))
+                yield Member(path.name, _iter_blocks(path, chunks, form))
         else:
-            yield Member(path.name, _iter_blocks(path, _read_plain_chunks(path, stream), encoding))
+            yield Member(path.name, _iter_blocks(path, _read_plain_chunks(path, stream), form))
 
 
 @contextlib.contextmanager
@@ -130,18 +130,23 @@ def _refuse_on_errors(path: Path) -> Iterator[None]:
         yield
     except WorkbookFault as fault:
         raise refuse(path, None, fault.rule, str(fault)) from fault
+    except TooLongRow as error:
+        raise refuse(path, None, "FILE-FORMAT", str(error)) from error
     except _DAMAGE as error:
         raise refuse(path, None, "FILE-DAMAGED", f"the archive cannot be unpacked: {error}") from error
     except OSError as error:
         raise refuse(path, None, "FILE-UNREADABLE", error.strerror or str(error)) from error
 
 
-def _iter_blocks(path: Path, chunks: Iterator[bytes], encoding: str | None) -> Iterator[bytes]:
+def _iter_blocks(path: Path, chunks: Iterator[bytes], form: TextForm) -> Iterator[bytes]:
     """Yield the blocks of a text. Errors arise here, since `open_members` does not read its bytes."""
     with _refuse_on_errors(path):
-        text = _decode_to_utf8(chunks, encoding)
+        text = _decode_to_utf8(chunks, form.encoding)
         first = next(text, b"")
         whole = itertools.chain([first], text)
+        if has_tables(first):
+            yield from cut_lines(path, iter_tables(whole, form.delimiter))
+            return
         yield from whole if first.lstrip().startswith(_DOCUMENT_STARTS) else cut_lines(path, whole)
 
 
@@ -286,7 +291,7 @@ def _open_zip_members(path: Path, stream: IO[bytes], form: TextForm) -> Iterator
                     yield from _open_packed_sheets(path, info.filename, limit.read_packed(member), form)
                 else:
                     chunks = limit.read_chunks(member, info.filename)
-                    yield Member(info.filename, _iter_blocks(path, chunks, form.encoding))
+                    yield Member(info.filename, _iter_blocks(path, chunks, form))
         if not found:
             listed = ", ".join(repr(info.filename) for info in infos[:5])
             raise refuse(

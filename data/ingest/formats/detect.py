@@ -18,10 +18,6 @@ _SUPPORTED = (
 )
 
 _NOT_READ: tuple[tuple[str, str], ...] = (
-    (
-        r"(?is)(?=.{0,20000}?<t[dh][ >])(<!doctype html|<html|<table)",
-        "the file is an HTML page: if it shows a table, open it in a spreadsheet and save it as xlsx or CSV",
-    ),
     (r"(?is)<!doctype html|<html", "the file is an HTML page, probably an error page saved as a file"),
     (
         r"(ZHV|ZHD)\|",

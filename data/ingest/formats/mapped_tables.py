@@ -51,9 +51,9 @@ class Tables:
         )
         formats = layout.mapping.date_format if layout.mapping.uses_title else None
         self._dates = None if formats is None else TimeFormats(formats)
-        self._date = next(
-            (date for text in reversed(layout.above) if (date := self._find_date(self._split(text)))), None
-        )
+        above = [self._split(text) for text in layout.above]
+        self._date = next((date for fields in reversed(above) if (date := self._find_date(fields))), None)
+        self._date = self._date or self._find_only_date(above)
         self._has_data = False
         self._other_header: tuple[int, str] | None = None
         self._skipped: Counter[str] = Counter()
@@ -115,6 +115,16 @@ class Tables:
             return None
         text = ", ".join(cells)
         return None if self._dates.parse(pa.array([text]))[1][0] else text
+
+    def _find_only_date(self, lines: list[list[str]]) -> str | None:
+        """Return the only date among other fields of the lines above the table, None if there are several."""
+        cells = list(dict.fromkeys(field.strip() for fields in lines for field in fields if field.strip()))
+        if self._dates is None or not cells:
+            return None
+        found = [
+            cell for cell, bad in zip(cells, self._dates.parse(pa.array(cells))[1], strict=True) if not bad
+        ]
+        return found[0] if len(found) == 1 else None
 
     def _write_dates(self, table: RowTable) -> RowTable:
         """Return the rows of data, each with the date in the line above it, without these lines."""

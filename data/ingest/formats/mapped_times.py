@@ -80,7 +80,15 @@ class TimeColumns:
             return RowTimes(midnight, seconds, [("ROW-TIMESTAMP", NO_TIME, bad)])
         lengths = self.measure_lengths(table)
         start_us, violations = self._read_starts(table, name_series, lengths)
-        return RowTimes(start_us, lengths // US, violations)
+        return RowTimes(self._round(start_us, lengths), lengths // US, violations)
+
+    def _round(self, start_us: Ints, lengths: Ints) -> Ints:
+        """Return starts with those near the beginning of an interval at it."""
+        if self._mapping.round_seconds is None:
+            return start_us
+        nearest = (start_us + lengths // 2) // lengths * lengths
+        is_near = np.abs(nearest - start_us) <= self._mapping.round_seconds * US
+        return np.where(is_near, nearest, start_us)
 
     def measure_lengths(self, table: RowTable) -> Ints:
         """Return the length of the interval of each row in microseconds."""

@@ -88,7 +88,8 @@ class CsvMapping(Declaration):
     date alone names the local day of a value, which has 23, 24 or 25 hours. A `period` counts intervals from
     the timestamp, or from the midnight of the date: from 1, with the label `start` from 0; `seconds` are
     added to the timestamp. `lengths` has the minutes of the intervals of a meter or register, by its word in
-    the column, if they are longer than those of others. `year` is that of
+    the column, if they are longer than those of others. A time that lies at most `round_seconds` from the
+    beginning of an interval is that beginning. `year` is that of
     the first row, if dates have none. With `date_once` the date stands in the first row of its day alone.
     `order` is the order of the rows: it decides which of two equal local times came first.
 
@@ -122,6 +123,7 @@ class CsvMapping(Declaration):
     label: Literal["start", "end", "wall_end"] | None = None
     order: Literal["ascending", "descending"] = "ascending"
     midnight_ends_day: bool = False
+    round_seconds: Annotated[int, Field(ge=1, le=1800)] | None = None
     year: Annotated[int, Field(ge=1990, le=2099)] | None = None
     date_once: bool = False
     timestamp_format: TimeShapes | None = None
@@ -259,6 +261,11 @@ class CsvMapping(Declaration):
             (
                 not self.lengths or columns.register_ is not None or columns.identifier is not None,
                 "lengths has words of columns.register or columns.identifier",
+            ),
+            (
+                2 * (self.round_seconds or 0) < 60 * self.interval_minutes
+                and not (self.round_seconds and self.day),
+                "round_seconds is less than half an interval, for times in each row",
             ),
         ]
 

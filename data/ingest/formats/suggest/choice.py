@@ -55,7 +55,8 @@ OF_DAY = re.compile(
 )
 _REACTIVE = re.compile(
     r"(?<![a-z])react(?![a-z])|rea[ck]?t[iy]v|r[eé]activ|blind(?!s)|[άα]εργ|реактивн"
-    r"|biern|jalov|^[RQ] ?[+-]|^[RQ][1-4]$",
+    r"|biern|jalov|j[aá]lov|meddő|reaktiiv|loistehoe|kapacit|indukt|capacitiv|inductiv|無効|무효|无功|ריאקטיב|ρεακτ"
+    r"|(?<![^\W_])[RQ] ?[+-](?![^\W_])|(?<![^\W_])[+-] ?[RQ](?![^\W_])|^[RQ][1-4]$",
     re.I,
 )
 _REACTIVE_UNIT = re.compile(r"(?<![a-z])[km]?var(h?)(?![a-z])", re.I)

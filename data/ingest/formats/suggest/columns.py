@@ -32,20 +32,25 @@ METER = re.compile(
     r"|site|device|prm"
     r"|pod|\bean"
     r"|\bpdl\b|compteur|contador|contatore|matricola|licznik|m(å|aa)ler|m(å|aa)lepunkt|m(ä|ae)tpunkt|mittauspist|m(ä|ae)tar|medidor|\bppe\b|\bcpe\b|\bpdr\b"
-    r"|esi ?id|\bid\b",
+    r"|esi ?id|\bid\b|merilno mesto|mjerno mjesto|m[eě]rn[eé] miesto|odb[eě]rn[eé] m[ií]sto"
+    r"|m[eé]r[eé]si pont|fogyaszt[aá]si hely|käyttöpaikka|anl(æ|e)gg?s?(nummer|id)|mõõtepunkt|loc de consum"
+    r"|sayaç|tesisat|παροχή|μετρητής|прибор|сч[её]тчик|лічильник|точка (учета|обліку)|electromer|\buc\b"
+    r"|供給地点|お客さま番号|計器|계기|고객번호|电表|電表|表号|电号|מונה|عداد",
     re.I,
 )
 # National names of a connection point.
 _POINT_NAME = re.compile(r"^(mpan|mprn|nmi|cups)$", re.I)
-# Numbers of connection points: United Kingdom, Spain, Germany and Austria, elsewhere GS1.
+# Numbers of connection points: United Kingdom, New Zealand, Spain, Germany and Austria, elsewhere GS1.
 _POINT = re.compile(
-    r"[0-9]{13}|ES[0-9]{16}[A-Z]{2}([0-9][A-Z])?|(DE|AT|CH|LU)[0-9]{11}[0-9A-Z]{20}|(=\")?[0-9]{18}\"?"
+    r"[0-9]{13}|[0-9]{10}[A-Z]{2}[0-9A-F]{3}|ES[0-9]{16}[A-Z]{2}([0-9][A-Z])?|(DE|AT|CH|LU)[0-9]{11}[0-9A-Z]{20}|(=\")?[0-9]{18}\"?"
 )
 _LONG_POINT = re.compile(r"(DE|AT|CH|LU)[0-9A-Z]{31}")
 # The label of a meter above a table, and what may be its name.
 METER_NAME = re.compile(
     r"mpan|mprn|nmi|cups|meter ?(no|nr|num|id|serial)|z(ä|ae?)hl(ernummer|er?punkt)|\bean\b|\bpod\b|esi ?id"
-    r"|\bprm\b|\bpdl\b|\bcpe\b|\bppe\b|compteur|contador|contatore|licznik|m(å|aa)lernummer|m(ä|ae)tarnummer",
+    r"|\bprm\b|\bpdl\b|\bcpe\b|\bppe\b|compteur|contador|contatore|licznik|m(å|aa)lernummer|m(ä|ae)tarnummer"
+    r"|medidor|merilno mesto|mjerno mjesto|odb[eě]rn[eé] m[ií]sto|sayaç|παροχή|παροχής|μετρητή|сч[её]тчик"
+    r"|電力量計|供給地点特定番号|계기번호|고객번호|计量点|电表号|מונה|عداد",
     re.I,
 )
 _NAME = re.compile(r"(?=.*[0-9])[0-9A-Z][0-9A-Z ._/-]{3,40}", re.I)
@@ -101,6 +106,7 @@ _UNIT_COLUMN = re.compile(
 )
 # Words that are a unit, whatever the name of their column.
 _CERTAIN_UNITS = {"kWh", "MWh", "kW", "MW", "kvarh", "kvar"}
+_VOLUMES = ("ft3", "m3", "l", "therm", "gal_us", "gal_imp")
 # A unit in the words of a row.
 UNIT_IN_BRACKETS = re.compile(r"\((k?W|k?Wh)\)", re.I)
 
@@ -332,6 +338,13 @@ def find_medium_column(sample: Sample, taken: set[int | None]) -> int | None:
             if of_other and of_other != words:
                 return n
     return None
+
+
+def find_medium_unit(sample: Sample, unit: int | None) -> int | None:
+    """Return the column of units if some rows are of electricity and others of a volume."""
+    words = set(sample.take_texts(unit)) if unit is not None else set()
+    is_volume = {UNITS.get(word.lower()) in _VOLUMES for word in words}
+    return unit if is_volume == {True, False} else None
 
 
 def _pair_keys(sample: Sample, meter: int | None, times: Sequence[object]) -> list[tuple[str, object]]:

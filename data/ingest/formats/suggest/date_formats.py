@@ -93,6 +93,7 @@ _ISO = re.compile(
 )
 _ZONED = re.compile(r"(.*[0-9](?: ?[AP]M)?)( ?)((?:[A-Z]{1,5})?[+-]\d\d:?(?:\d\d)?|[A-Z]{1,4})")
 _NAMED_ZONE = re.compile(r"(?<=\d) \([^()]+\)$")
+_SUMMER = re.compile(r"(?<=[0-9]) ?(DST|\(DST\)|\*)$")
 _JOINS = (" ", "T", "", ":", ", ")
 
 
@@ -132,7 +133,7 @@ def find_formats(texts: list[str], *, dates: bool) -> list[str]:
         return []
     fitting = _list_fitting(re.sub("[0-9]", "0", sample[0]), dates)
     found = [form.text for form in fitting if all(map(form.matches, sample))]
-    found = found or _find_in_words(sample, dates=dates)
+    found = found or _find_in_words(sample, dates=dates) or _find_marked(sample, dates=dates)
     ranges = [_RANGE.match(text) for text in sample] if not found else []
     if ranges and all(ranges):
         to = {" ".join((match[2] or match[4] or match[6]).split()) for match in ranges if match}
@@ -143,6 +144,13 @@ def find_formats(texts: list[str], *, dates: bool) -> list[str]:
     if dates and not found and all(map(_ISO.fullmatch, sample)):
         return ["iso8601"]
     return _find_zoned(sample) if dates and not found else found
+
+
+def _find_marked(texts: list[str], *, dates: bool) -> list[str]:
+    """Return the formats of times of which those of summer time are marked as such."""
+    if not any(map(_SUMMER.search, texts)):
+        return []
+    return [f"{form}%*" for form in find_formats([_SUMMER.sub("", text) for text in texts], dates=dates)]
 
 
 def _find_zoned(texts: list[str]) -> list[str]:

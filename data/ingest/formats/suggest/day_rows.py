@@ -9,7 +9,13 @@ import pyarrow as pa
 
 from data.ingest.formats.file_mappings import MappingError
 from data.ingest.formats.suggest.amounts import read_numbers
-from data.ingest.formats.suggest.columns import find_quality_column, find_register_column, find_unit_column
+from data.ingest.formats.suggest.columns import (
+    find_medium_column,
+    find_medium_unit,
+    find_quality_column,
+    find_register_column,
+    find_unit_column,
+)
 from data.ingest.formats.suggest.date_formats import cut_time
 from data.ingest.formats.suggest.directions import resolve_channels
 from data.ingest.formats.suggest.meaning import (
@@ -26,7 +32,9 @@ from data.ingest.formats.suggest.sample import Sample, name_column
 from data.ingest.formats.suggest.shapes import Series, judge_channels, read_series
 from data.ingest.formats.wallclock import US, TimeFormat
 
-_CELL = re.compile(r"[A-Za-z]{0,2} ?[0-9]{1,2}([:.h][0-9]{2})?[A-Za-z]?")
+_CELL = re.compile(
+    r"[\[(]?[A-Za-z]{0,2} ?[0-9]{1,2}([:.h時点시][0-9]{2})?[A-Za-z時点시]?([-–～〜~ ].*|[\])])?"
+)
 
 
 def find_day_runs(sample: Sample, numeric: list[int]) -> tuple[list[range], int] | None:
@@ -92,7 +100,7 @@ def _is_next_cell(sample: Sample, numeric: list[int], first: int, count: int, st
 
 def _strip_cell_label(name: str) -> str:
     """Remove from a column name what distinguishes the cells of a day."""
-    return re.sub(r"(?<![a-z])[ap]\.?m(?![a-z])|[^a-z]", "", name.lower())
+    return re.sub(r"(?<![a-z])[ap]\.?m(?![a-z])|[\W\d_]", "", name.lower())
 
 
 def _has_flags_between(sample: Sample, cells: range, numeric: list[int]) -> bool:
@@ -116,8 +124,8 @@ def write_day_body(
     words = {text for cells in runs for n in cells for text in sample.take_texts(n + 1)} if flags else set()
     taken = {place, meter, *(n for cells in runs for n in range(cells[0], cells[-1] + 1 + flags))}
     keys = [row[place] for row in sample.rows]
-    register = find_register_column(sample, meter, keys, taken) if len(runs) == 1 else None
     unit = find_unit_column(sample, taken)
+    register = _find_register(sample, meter, keys, taken, unit) if len(runs) == 1 else None
     quality = None if flags else find_quality_column(sample, {*taken, register, unit})
     named = write_columns(sample, quality=quality, register=register, unit=unit)
     lines = [f"  date: {name_column(sample, place)}", *named, "day:"]
@@ -143,10 +151,22 @@ def write_day_body(
         [
             *lines,
             *(write_qualities(sorted(words)) if flags else []),
-            *write_qualities_of_column(sample, quality),
+            *write_qualities_of_column(sample, quality, [n for cells in runs for n in cells]),
             *write_channels(sample, register, _split_series(sample, place, form, runs[0], register)),
         ],
     )
+
+
+def _find_register(
+    sample: Sample, meter: int | None, keys: list[str], taken: set[int | None], unit: int | None
+) -> int | None:
+    """Find the column that tells apart the series of a meter, or the media of several meters."""
+    found = (
+        find_register_column(sample, meter, keys, taken),
+        find_medium_column(sample, {unit, *taken}),
+        find_medium_unit(sample, unit),
+    )
+    return next((n for n in found if n is not None), None)
 
 
 def _read_series(sample: Sample, place: int, form: str, cells: range, rows: list[int]) -> Series:

@@ -73,11 +73,12 @@ _INTO_GRID, _OUT_OF_GRID = (
     re.compile(r"(?<![a-z])(grid|netz) ?( to |-+>|→)", re.I),
 )
 # Energy that stays behind the meter: stored, or generated and used there.
+_STORED = re.compile(r"batter|akku|speicher(?!h)|(?<![^\W\d_])(be|ent)?ladung(?![^\W\d_])|charge", re.I)
 _INSIDE = re.compile(
-    r"batter|akku|powerwall|stored|speicher(?!h)|beladung|entladung|charg(ed|ing)\b|geladen|ontladen|autocons|self.?cons"
+    r"(?<![^\W\d_])ladung(?![^\W\d_])|batter|akku|powerwall|stored|speicher(?!h)|beladung|entladung|charg(ed|ing)\b|geladen|ontladen|autocons|self.?cons"
     r"|eigenverbrauch|direktverbrauch|eigennutz|(consum|verbrauch|usage|load).*(pv\b|solar)"
     r"|(pv|solar).*( to |-+> ?|→ ?)(home|house|load|consum|batter)|(?<![a-z])batt?(?![a-z])"
-    r"|egenforbrug|egenf[öo]rbruk|autoverbruik",
+    r"|eigendeckung|egenforbrug|egenf[öo]rbruk|autoverbruik",
     re.I,
 )
 # A utility delivers to its customer and receives from him; where another one is named, he speaks himself.
@@ -111,6 +112,8 @@ _NEUTRAL_LATIN = re.compile(
 OBIS_OTHER = re.compile(
     r"[0-9]-[0-9]+:(?!(?:1|2|21|22|41|42|61|62|16)\.)[0-9]+\.[0-9]|(?<![0-9.:])[3-9]\.(?:8|9|29|5)\.[0-9](?![0-9])"
 )
+# Codes that stand together: active import and export in Britain, extraction and injection in New Zealand.
+_CODES: tuple[dict[str, str], ...] = ({"AI": "import", "AE": "export"}, {"X": "import", "I": "export"})
 _TARIFF = re.compile(r"(?<![0-9.])([1-9]\.[89])\.([0-9])(?![0-9])")
 _HEAT = re.compile(r"(?<![a-z])(heat(?! ?pump)|v?w?(ä|ae|a)rme(?!pump)|warmte(?!pomp)|chaleur|calor)", re.I)
 _FLOW = re.compile(r"volum|flow|\bV[12]\b|durchfluss|gennemstr|circul|kreis", re.I)
@@ -144,9 +147,8 @@ def resolve_channels(names: Sequence[str], *, are_registers: bool = False) -> li
     anything, and the consumption of a site is more than its import.
     """
     guessed = [guess_channel(name) for name in names]
-    if {"AI", "AE"} <= {*names}:
-        # Active export in Britain; elsewhere it is active energy that comes in.
-        guessed = ["export" if name == "AE" else c for name, c in zip(names, guessed, strict=True)]
+    codes = next((of_codes for of_codes in _CODES if of_codes.keys() <= {*names}), {})
+    guessed = [codes.get(name, channel) for name, channel in zip(names, guessed, strict=True)]
     units = [UNITS.get(name.lower()) if are_registers else None for name in names]
     if any(unit in NO_ELECTRICITY for unit in units):
         # The energy of gas stands beside its volume.
@@ -317,6 +319,10 @@ def _open_generation(names: Sequence[str], guessed: Sequence[str]) -> list[str]:
     sent = [name for name, channel in pairs if channel == "export" and not _PART.search(name)]
     at_grid = {name for name in sent if _AT_GRID.search(name)}
     is_sun = {name for name in sent if at_grid and name not in at_grid and _GENERATION.search(name)}
+    if has_both and any(map(_STORED.search, names)):
+        # What comes out of an inverter with a battery is no generation.
+        behind = {name for name, one in zip(generated, is_behind, strict=True) if one}
+        return ["other" if name in behind else "" if name in is_sun else c for name, c in pairs]
     return [
         "" if (channel == "generation" and has_both) or name in is_sun else channel for name, channel in pairs
     ]

@@ -83,11 +83,15 @@ _SCALE = re.compile(
 _PULSES = re.compile(r"pul[sz]|impuls", re.I)
 _PULSES_PER = re.compile(r"([1-9][0-9]{0,5}) ?(?:im)?p\w*\.? ?(?:/|per|por|pro|par) ?kWh", re.I)
 _PER_PULSE = re.compile(r"([kM]?Wh) ?(?:/|per|por|pro|par) ?(?:im)?pul[sz]", re.I)
+# Values that are more than so many times the steps of a dial are multiplied.
+_MULTIPLIED = 1.5
 # A single W may be a street.
 _UNIT_IN_TITLE = re.compile(r"(?<![a-z])(kWh|MWh|Wh|kW)(?![a-z])", re.I)
 # A register or column with values in fewer than one of so many rows has totals of days beside intervals.
 RARE = 5
 _ANSWERS = {"": "actual", "n": "actual", "no": "actual", "y": "estimated", "yes": "estimated"}
+# The qualities of values in Austria: measured, a substitute, and an uncertain one.
+_AUSTRIAN = {"L1": "actual", "L2": "estimated", "L3": "estimated"}
 CHECK = "check"
 # The unit that nothing states.
 UNSTATED = "unit:  # the file does not state it"
@@ -205,8 +209,13 @@ def leave_channel_open(meanings: list[list[str]]) -> list[str]:
     return ["channel:  # that of all values, or one with each: no name tells it"]
 
 
-def write_ratio(sample: Sample) -> list[str]:
-    """Leave the factor of the values open where a column has the ratio of transformers."""
+def write_ratio(sample: Sample, ratio: float = 0) -> list[str]:
+    """Leave the factor of the values open where a column has the ratio of transformers.
+
+    With `ratio` the values are so many times the steps of a dial: they are multiplied already.
+    """
+    if ratio > _MULTIPLIED:
+        return []
     for label, cell in itertools.pairwise(sample.above):
         number = re.fullmatch(r"([0-9]{1,5})([.,]0+)?(?: ?/ ?[0-9])?", cell)
         if _MULTIPLIER.search(label) and number and int(number[1]) > 1:
@@ -437,24 +446,31 @@ def find_direction_column(sample: Sample, taken: set[int | None]) -> int | None:
     return None
 
 
-def write_qualities_of_column(sample: Sample, quality: int | None) -> list[str]:
-    """Write the quality of each word in a column."""
+def write_qualities_of_column(sample: Sample, quality: int | None, values: Sequence[int]) -> list[str]:
+    """Write the quality of each word in a column; `values` are the columns of values."""
     if quality is None:
         return []
-    words = sorted({row[quality].strip() for row in sample.rows})
-    return write_qualities(
-        words, asks_if_estimated=sample.names[quality].strip().lower().startswith("estimated")
-    )
+    words = {row[quality].strip() for row in sample.rows}
+    valued = {
+        row[quality].strip()
+        for row in sample.rows
+        if any(row[n].strip() and not sample.is_missing(row[n].strip()) for n in values)
+    }
+    meanings = dict.fromkeys(words - valued, "null") if valued else {}
+    if sample.names[quality].strip().lower().startswith("estimated"):
+        meanings |= {word: _ANSWERS[word.lower()] for word in words if word.lower() in _ANSWERS}
+    if words <= {*_AUSTRIAN}:
+        meanings |= _AUSTRIAN
+    return write_qualities(sorted(words), meanings)
 
 
-def write_qualities(words: list[str], *, asks_if_estimated: bool = False) -> list[str]:
-    """Write the quality of each word; with `asks_if_estimated` yes means estimated."""
+def write_qualities(words: list[str], meanings: Mapping[str, str] | None = None) -> list[str]:
+    """Write the quality of each word; `meanings` has those that the rows tell."""
     lines = ["qualities:"]
     for word in words[:50]:
         plain = word.strip("{}[]()")
         kind = "estimated" if ESTIMATED.match(plain) else "actual" if ACTUAL.match(plain) else ""
-        if asks_if_estimated and word.lower() in _ANSWERS:
-            kind = _ANSWERS[word.lower()]
+        kind = (meanings or {}).get(word, kind)
         note = "" if kind else "  # actual, edited, estimated or null"
         lines.append(f"  {json.dumps(word, ensure_ascii=False)}: {kind}{note}".rstrip())
     return lines

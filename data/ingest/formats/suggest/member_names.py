@@ -20,6 +20,8 @@ _DATE = re.compile(
 # Rows of two sheets that share so many times are of two meters.
 _MIN_SHARED, _LINES_TRIED = 3, 400
 _MIN_TIMES = 6
+# A time of day, or the number of an interval.
+_IS_CLOCK = re.compile(r"\s*([0-9]{1,2}[:h][0-9]{2}.*|[0-9]{1,4})\s*")
 # The header of a table stands among its first lines.
 _LINES_OF_HEADER = 20
 
@@ -88,9 +90,9 @@ def _list_times(text: str) -> set[str]:
             if dated:
                 break
         if dated:
-            found.add(
-                " ".join(cells[: dated[-1] + 2] if dated[-1] + 2 < len(cells) else cells[: dated[-1] + 1])
-            )
+            behind = cells[dated[-1] + 1 : dated[-1] + 2] if dated[-1] + 2 < len(cells) else []
+            # Of a row for each day a value follows the date.
+            found.add(" ".join([*cells[: dated[-1] + 1], *filter(_IS_CLOCK.fullmatch, behind)]))
     return found
 
 

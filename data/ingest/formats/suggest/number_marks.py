@@ -27,6 +27,17 @@ _WITH_POINT = (
     *("Asia/Hong_Kong", "Asia/Kolkata", "Asia/Manila", "Asia/Seoul", "Asia/Shanghai", "Asia/Taipei"),
     *("America/New_York", "America/Chicago", "America/Denver", "America/Phoenix", "America/Los_Angeles"),
     *("America/Anchorage", "America/Detroit", "America/Indiana", "America/Kentucky", "America/Boise"),
+    *(
+        "Asia/Dubai",
+        "Asia/Riyadh",
+        "Asia/Qatar",
+        "Asia/Kuwait",
+        "Asia/Bahrain",
+        "Asia/Muscat",
+        "Asia/Jerusalem",
+    ),
+    *("Asia/Karachi", "Asia/Dhaka", "Asia/Colombo", "Asia/Bangkok", "Asia/Kuala_Lumpur", "Africa/Cairo"),
+    *("Africa/Lagos", "Africa/Nairobi", "Africa/Accra", "Africa/Kampala"),
     *("America/Mexico_City", "America/Tijuana", "America/Toronto", "America/Vancouver", "America/Halifax"),
 )
 
@@ -57,7 +68,7 @@ def find_number_marks(
         return ",", groups.pop() if len(groups) == 1 else None, None
     marked = [text for column in columns if any("," in text for text in column) for text in column]
     if marked and all(re.fullmatch(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}", text) for text in marked):
-        is_decimal = _has_decimal_comma(timezone)
+        is_decimal = has_decimal_comma(timezone)
         return (
             ("." if is_decimal is False else ","),
             ("," if is_decimal is False else None),
@@ -66,13 +77,13 @@ def find_number_marks(
     pointed = [text for column in columns if any("." in text for text in column) for text in column]
     is_grouped = all(re.fullmatch(r"[+-]?[1-9][0-9]{0,2}\.[0-9]{3}", text) for text in pointed)
     # A program that separates fields by commas writes points before decimals.
-    if pointed and is_grouped and sample.delimiter != "," and _has_decimal_comma(timezone):
+    if pointed and is_grouped and sample.delimiter != "," and has_decimal_comma(timezone):
         return ",", None, pointed[0]
     groups |= {","} if any(re.search(r"[0-9],[0-9]{3}", text) for text in texts) else set()
     return ".", groups.pop() if len(groups) == 1 else None, None
 
 
-def _has_decimal_comma(timezone: str | None) -> bool | None:
+def has_decimal_comma(timezone: str | None) -> bool | None:
     """Whether people of a zone write a comma before decimals; None if the zone does not tell."""
     place = timezone or ""
     if place.startswith(("Europe/", "Atlantic/Canary", "Atlantic/Madeira", "Atlantic/Azores")):

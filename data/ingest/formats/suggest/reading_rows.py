@@ -17,6 +17,7 @@ from data.ingest.formats.suggest.choice import Choice, choose_values, explain_ot
 from data.ingest.formats.suggest.columns import (
     UNIT,
     find_medium_column,
+    find_medium_unit,
     find_quality_column,
     find_register_column,
     find_unit_column,
@@ -24,6 +25,7 @@ from data.ingest.formats.suggest.columns import (
     repeats_times,
 )
 from data.ingest.formats.suggest.date_formats import cut_time, find_formats
+from data.ingest.formats.suggest.dials_beside import DialBeside, find_dial_beside
 from data.ingest.formats.suggest.directions import (
     NO_ELECTRICITY,
     resolve_channels,
@@ -50,6 +52,7 @@ from data.ingest.formats.suggest.row_times import (
     guess_rhythm,
     is_descending,
     read_row_times,
+    write_rounding,
 )
 from data.ingest.formats.suggest.sample import Sample, is_number, name_column
 from data.ingest.formats.suggest.shapes import Series, judge_channels, read_series
@@ -77,11 +80,11 @@ def write_reading_body(
     register = _find_register(sample, meter, micros, {place, *numeric}, unit)
     lengths = find_lengths(sample, micros, meter, register)
     minutes, label, why = _guess_rhythm(sample, place, micros, (meter, register), lengths)
-    label, why = (label, why) if not form.endswith(" %*") else ("start", "the file gives start and end")
-    sample.minutes, head = minutes, [f"interval_minutes: {minutes}", *head]
+    label, why = _correct_label(form, head, label, why)
+    sample.minutes, head = minutes, [f"interval_minutes: {minutes}", *head, *write_rounding(micros, minutes)]
     is_date_alone = not any(line.startswith(("  period:", "  time:", "  timestamp:")) for line in when)
-    comes_again = is_date_alone and register is None and repeats_times(sample, meter, micros)
-    if comes_again or (is_date_alone and minutes != 1440):
+    comes_again = register is None and repeats_times(sample, meter, micros)
+    if is_date_alone and (comes_again or minutes != 1440):
         raise MappingError(f"{sample.path}: {explain_days(micros)}")
     if not carries_offset(form) and is_descending(sample, micros, meter):
         head.append("order: descending")
@@ -98,17 +101,16 @@ def write_reading_body(
     if is_label and minutes == 1440 and not choice.dials and _are_days(form, micros):
         is_label = False
         head, when = _name_days(sample, place, form, head)
+    beside = find_dial_beside(sample, choice, micros, meter) if not choice.dials else None
     head += _write_lengths(lengths, minutes) if is_label and not choice.dials else []
     head += _write_label_of_counters(choice, is_local=is_label and not carries_offset(form))
-    if is_label and set(values) != {place for place, dial in choice.dials.items() if dial.is_certain}:
-        head.append(f"label: {label}  # {why}")
+    head += _write_label(label, why, beside, choice) if is_label else []
     lines = [*when, *write_columns(sample, quality=quality, register=register, unit=unit), "values:"]
-    if register is None and repeats_times(sample, meter, micros):
-        lines.insert(
-            0, f"  # {CHECK}: the same time stands in several rows, and no column distinguishes them"
-        )
-    is_own = meter is None and not is_one
-    channels = _find_channels(sample, choice, micros, meter, unit, has_own_meters=is_own)
+    if comes_again:
+        lines.insert(0, f"  # {CHECK}: a time stands in several rows, and no column distinguishes them")
+    channels = _find_channels(
+        sample, choice, micros, meter, unit, has_own_meters=meter is None and not is_one
+    )
     meanings = [
         write_meaning(
             sample,
@@ -123,7 +125,7 @@ def write_reading_body(
         for n, channel in zip(values, channels, strict=True)
     ]
     head += [*leave_unit_open(meanings), *leave_channel_open(meanings)]
-    of_rows = [*_write_power_of_rows(sample, unit), *write_ratio(sample)]
+    of_rows = [*_write_power_of_rows(sample, unit), *write_ratio(sample, beside.ratio if beside else 0)]
     own = {n: [*meaning, *of_rows] for n, meaning in zip(values, meanings, strict=True)}
     lines += _write_values(sample, choice, (place, form), own, has_register=register is not None)
     lines += [
@@ -134,7 +136,7 @@ def write_reading_body(
     of_words = _split_series(sample, register, choice, micros, meter)
     return head, [
         *lines,
-        *write_qualities_of_column(sample, quality),
+        *write_qualities_of_column(sample, quality, values),
         *write_channels(sample, register, of_words),
     ]
 
@@ -190,6 +192,13 @@ def _write_values(
         of_column += [] if is_named else [f"register: {_name_register(n, values)}"]
         lines += [f"  - column: {name_column(sample, n)}", *(f"    {line}" for line in of_column)]
     return lines
+
+
+def _correct_label(form: str, head: list[str], label: str, why: str) -> tuple[str, str]:
+    """Return the label with its reason, if the form of the times tells it."""
+    if form.endswith(" %*"):
+        return "start", "the file gives start and end"
+    return ("end", "midnight ends its day") if "midnight_ends_day" in head[-1] else (label, why)
 
 
 def _write_lengths(lengths: dict[str, int], minutes: int) -> list[str]:
@@ -316,8 +325,18 @@ def _find_register(
         find_register_column(sample, meter, micros, {meter, *taken}, tells_direction),
         find_medium_column(sample, {meter, unit, *taken}),
         find_direction_column(sample, {unit, *taken}),
+        find_medium_unit(sample, unit),
     )
     return next((n for n in found if n is not None), None)
+
+
+def _write_label(label: str, why: str, beside: DialBeside | None, choice: Choice) -> list[str]:
+    """Write what a time names, unless all values are dials."""
+    if {*choice.kept} == {place for place, dial in choice.dials.items() if dial.is_certain}:
+        return []
+    if beside is None:
+        return [f"label: {label}  # {why}"]
+    return [f"label: {'end' if beside.is_end else 'start'}  # by the reads of the dial beside the energy"]
 
 
 def _write_label_of_counters(choice: Choice, *, is_local: bool) -> list[str]:

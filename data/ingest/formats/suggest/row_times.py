@@ -7,6 +7,7 @@ import itertools
 import json
 import re
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +28,8 @@ PERIOD = re.compile(r"period|\bsp\b|\bhh\b|interval no|\bhora\b|\bhour\b", re.I)
 _NUMBER = re.compile(r"\s*(?:[A-Za-z]{1,8}\.? ?)?([0-9]+)")
 # Intervals of a day; a day of a clock change has some more.
 _COUNTS = (24, 48, 96, 144, 288)
+# Times of a logger lie at most this share of an interval from its ends, and differ.
+_ROUNDED_SHARE, _MIN_OFFSETS = 5, 2
 # The hours of the clock at which an interval begins and ends: 07-08.
 _HOURS = re.compile(r"[0-9]{1,2}(\s*-\s*)[0-9]{1,2}")
 
@@ -97,8 +100,10 @@ def _read_timestamps(sample: Sample, place: int, form: str) -> tuple[list[str], 
 
 def _read_walls(texts: pa.Array) -> list[int]:
     """Return the wall clock of times with an offset; where offsets differ more, the instants by the first."""
-    wall = pc.utf8_slice_codeunits(pc.replace_substring(texts, "T", " "), 0, 16)
-    micros = [int(value) for value in TimeFormat("%Y-%m-%d %H:%M").parse(wall)[0]]
+    plain = pc.replace_substring(texts, "T", " ")
+    whole, lacks_seconds = TimeFormat("%Y-%m-%d %H:%M:%S").parse(pc.utf8_slice_codeunits(plain, 0, 19))
+    wall = TimeFormat("%Y-%m-%d %H:%M").parse(pc.utf8_slice_codeunits(plain, 0, 16))[0]
+    micros = [int(value) for value in np.where(lacks_seconds, wall, whole)]
     instants, bad = parse_instants(texts)
     if bad.any() or instants.null_count:
         return micros
@@ -184,3 +189,15 @@ def guess_rhythm(sample: Sample, micros: list[int], meter: int | None, name: str
     if begins == 0 and ends == DAY_US - step:
         return minutes, "start", "the days begin at midnight"
     return minutes, "start", f"{CHECK}: start or end of the interval"
+
+
+def write_rounding(micros: Sequence[int], minutes: int) -> list[str]:
+    """Write how far the times of a logger may lie from those of its intervals, if they do."""
+    length = minutes * 60 * US
+    behind = np.unique(np.array(micros, dtype=np.int64) % length)
+    apart = np.minimum(behind, length - behind)
+    most = length // _ROUNDED_SHARE
+    # Times that are all as far from it belong to other intervals.
+    is_off = len(behind) > _MIN_OFFSETS and minutes < DAY_US // (60 * US) and 0 < apart.max() <= most
+    why = f"the times lie up to {apart.max() // US} seconds from those of the intervals"
+    return [f"round_seconds: {most // US}  # {CHECK}: {why}"] if is_off else []

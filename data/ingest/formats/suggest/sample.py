@@ -27,9 +27,15 @@ _MOST_STACKED = 8
 # A few notes may stand among the numbers of a column.
 _MOST = 0.9
 DELIMITERS = (",", ";", "\t", "|")
+# A total in the languages of the senders.
+TOTAL_WORDS = (
+    "total|totaal|totale|totalt|totali|totais|totales|sum|summa|summe|somme|soma|gesamt|suma|razem|i alt"
+    "|yhteensä|toplam|összesen|összeg|mindösszesen|celkem|součet|spolu|ukupno|skupaj|kokku|kopā|iš viso"
+    "|σύνολο|γενικό σύνολο|сумма|итого|всего|разом|усього|общо|jumlah|tổng|รวม"
+    '|合計|小計|総計|总计|合计|總計|합계|총계|소계|סה"כ|סה״כ|المجموع|الإجمالي|مجموع'
+)
 TOTAL = re.compile(
-    r"^(grand |daily |day |dag|tages?|dygns?|dags?)?"
-    r"(total|totaal|totale|totalt|sum|summa|summe|somme|soma|gesamt|suma|razem|i alt)\b",
+    rf"^(grand |daily |day |sub|dag|tages?|dygns?|dags?)?({TOTAL_WORDS})(?![^\W_])",
     re.I,
 )
 _UNIT = re.compile(r"[\[(]?([kM]?Wh?|k?varh|m3|m³|l|therms?|°C)[\])]?", re.I)
@@ -61,7 +67,11 @@ _UNITS_OF_SCRIPTS = tuple(
 )
 INDIAN_GROUPS = re.compile(r"[+-]?[0-9]{1,2}(,[0-9]{2})+,[0-9]{3}(\.[0-9]*)?")
 # Numbers that stand for a missing value, and words that stand in the place of a few numbers.
-_NO_NUMBER = re.compile(r"-9{3,}([.,][09]*)?")
+_NO_NUMBER = re.compile(
+    r"-9{3,}([.,][09]*)?|-(2147483648|9223372036854775808|32768)|2147483647|4294967295|9223372036854775807"
+    r"|1e\+?(9[89]|[1-9][0-9]{2})",
+    re.I,
+)
 _WORD, _MOST_WORDS, _MOST_NUMBERS = re.compile(r"[^\W\d_][^\d]*"), 3, 0.8
 
 

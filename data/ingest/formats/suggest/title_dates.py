@@ -46,13 +46,18 @@ def write_title_dates(text: str) -> TitledDates | None:
         titles = {
             n: title for n, row in enumerate(rows) if (title := _read_title(row, delimiter)) is not None
         }
-        if not titles:
+        alone = _find_only_date(rows) if not titles else None
+        if not titles and alone is None:
             continue
         # A row that states its own date needs no title.
         timed = {n for n, row in enumerate(rows) if n not in titles and _has_time_alone(row)}
-        dated = any(n not in titles and _has_date(line) for n, line in enumerate(lines))
+        dated = any(
+            n not in titles and _has_date(line) for n, line in enumerate(lines) if alone is None or n in timed
+        )
         if dated or len(timed) < max(_MIN_ROWS, _MOST * (len(rows) - 3 * len(titles))):
             continue
+        if alone is not None:
+            return TitledDates(_write(lines, rows, delimiter, {-1: ("", alone)}, timed), "")
         if not find_formats([date for _, date in titles.values()], dates=True):
             continue
         leads = {lead for lead, _ in titles.values()}
@@ -122,6 +127,15 @@ def _read_title(row: list[str], delimiter: str) -> tuple[str, str] | None:
     return (lead.group() if lead else "", date) if is_date else None
 
 
+def _find_only_date(rows: list[list[str]]) -> str | None:
+    """Return the only date of the lines above rows that begin with a time; none of it is a span."""
+    first = next((n for n, row in enumerate(rows) if _has_time_alone(row)), 0)
+    cells = {cell for row in rows[:first] for cell in row if cell and len(cell) <= _MAX_CHARS}
+    found = [cell for cell in cells if is_dated(cell)]
+    is_date = len(found) == 1 and not re.search("[0-9]:[0-9]", found[0]) and not _is_span(found[0])
+    return found[0] if is_date else None
+
+
 def _is_span(text: str) -> bool:
     return all("%*" in form for form in find_formats([text.strip()], dates=True))
 
@@ -142,7 +156,7 @@ def _write(
     timed: set[int],
 ) -> str:
     header = next((row for row in rows[: min(timed)][::-1] if sum(map(bool, row)) > 1), None)
-    date, written = "", []
+    date, written = titles[-1][1] if -1 in titles else "", []
     for n, (line, row) in enumerate(zip(lines, rows, strict=True)):
         date = titles[n][1] if n in titles else date
         if n not in titles:
