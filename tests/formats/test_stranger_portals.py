@@ -228,7 +228,7 @@ def test_dates_of_another_calendar_are_named(tmp_path: Path, date: str) -> None:
 @pytest.mark.parametrize(
     ("header", "row", "reason"),
     [
-        ("Year,DOY,Hour,kWh", "2025,152,{hour},1", "several columns"),
+        ("Year,Month,Date,kWh", "2025,June,{hour},1", "no rows with a date"),
         ("time,P", "{epoch},5", "10 seconds apart"),
     ],
 )

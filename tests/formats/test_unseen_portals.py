@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 import yaml
 
-from data.ingest.errors import RefusedFile
 from data.ingest.formats.file_mappings import MappingError, parse_mapping
 from data.ingest.inspect import inspect
 from data.ingest.proposals import NOT_USABLE, propose_mapping
@@ -324,12 +323,6 @@ def test_a_ratio_of_one_says_nothing(tmp_path: Path) -> None:
     lines = [f"M1,{at:%Y-%m-%d %H:%M},{A[n]},1" for n, (at, _) in enumerate(times)]
     proposal = propose(tmp_path, "\n".join(["Meter,Time,kWh,Multiplier", *lines, ""]), "America/New_York")
     assert "factor" not in proposal
-
-
-def test_a_table_of_a_page_is_refused_with_the_next_step(tmp_path: Path) -> None:
-    cells = "".join(f"<tr><td>0{n}.06.2024</td><td>{n}</td></tr>" for n in range(1, 9))
-    with pytest.raises(RefusedFile, match="open it in a spreadsheet and save it as xlsx or CSV"):
-        propose(tmp_path, f"<html><table>{cells}</table></html>", name="export.xls")
 
 
 def test_what_is_rejected_most_is_the_reason(tmp_path: Path) -> None:

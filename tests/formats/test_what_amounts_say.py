@@ -137,11 +137,14 @@ def test_a_register_with_few_values_far_apart_does_not_count(tmp_path: Path) -> 
     assert (refused["status"], refused["refusal"]["rule"]) == ("refused", "MAP-INTERVAL")
 
 
-def test_a_meter_with_hours_is_not_read_as_quarter_hours(tmp_path: Path) -> None:
+def test_a_meter_with_hours_beside_quarter_hours_has_hours(tmp_path: Path) -> None:
     rows = [f"A;{START + datetime.timedelta(minutes=15 * n):%Y-%m-%d %H:%M};{v}" for n, v in enumerate(USED)]
     rows += [f"B;{START + datetime.timedelta(hours=n):%Y-%m-%d %H:%M};{v}" for n, v in enumerate(USED[:24])]
     proposal = propose(tmp_path, "\n".join(["meter;time;kWh", *rows, ""]))
-    assert "NOT USABLE: MAP-INTERVAL: the values are 60 minutes apart" in proposal
+    assert NOT_USABLE not in proposal and yaml.safe_load(proposal)["lengths"] == {"B": 60}
+    without = "\n".join(line for line in proposal.split("\n") if not line.startswith("lengths:"))
+    refused = load(tmp_path, without)
+    assert "the values are 60 minutes apart" in refused["refusal"]["reason"]
 
 
 WHOLE = [int(value * 1000) + 7 for value in USED]
@@ -198,7 +201,7 @@ def test_a_unit_is_asked_once_and_told_by_words_of_rows(tmp_path: Path) -> None:
 
 
 def test_one_channel_answers_for_columns_of_unknown_names(tmp_path: Path) -> None:
-    names = ("Tenant A kWh", "Tenant B kWh", "Cellar kWh")
+    names = ("Attic kWh", "Garden kWh", "Cellar kWh")
     proposal = propose(tmp_path, lay({name: draw(name, COUNT) for name in names}))
     assert channels(proposal) == dict.fromkeys(names)
     content = yaml.safe_load(proposal)

@@ -80,7 +80,7 @@ WORLD: dict[str, tuple[Layout, dict[str, str]]] = {
         Layout(
             header="Dátum/Idő|+A|-A",
             row="{s:%Y-%m-%d %H:%M}|{v[0]}|{v[1]}",
-            below="MAXIMUM ÉRTÉK|1|1\nÖSSZEG|9|9\n",
+            below="MAXIMUM ÉRTÉK|1|1\nÖSSZEG||\n",
             channels=("import", "export"),
             zone="Europe/Budapest",
             is_workbook=True,

@@ -6,6 +6,7 @@ Here: finding the header below titles and notes, and checking it against the map
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -114,7 +115,7 @@ def _find_header(path: Path, lines: list[str], mapping: CsvMapping) -> tuple[lis
     skip = mapping.skip_lines
     for line, text in enumerate(lines[skip : skip + HEADER_LINES], skip + 1):
         names = [normalize_name(name) for name in split_fields(text, mapping.delimiter)]
-        missing = [name for name in wanted if normalize_name(name) not in names]
+        missing = [name for name in wanted if not find_places(names, name)]
         if not missing and _has_positions(names, mapping):
             return names, line
         if len(wanted) - len(missing) > best[0] and wanted:
@@ -154,11 +155,22 @@ def locate_columns(
         if isinstance(column, int):
             places[column] = column - 1
             continue
-        if names.count(normalize_name(column)) > 1:
+        found = find_places(names, column)
+        if len(found) > 1:
             reason = f"the column {column!r} stands twice: name it by its position in the mapping"
             raise refuse(path, line, "MAP-COLUMNS", reason)
-        places[column] = names.index(normalize_name(column))
+        places[column] = found[0]
     return places
+
+
+def find_places(names: list[str], column: str) -> list[int]:
+    """Return the places of a column among normalized names; in its name `*` is any text."""
+    name = normalize_name(column)
+    found = [place for place, other in enumerate(names) if other == name]
+    if found or "*" not in name:
+        return found
+    pattern = re.compile(".*".join(map(re.escape, name.split("*"))))
+    return [place for place, other in enumerate(names) if pattern.fullmatch(other)]
 
 
 def _check_day(path: Path, line: int, layout: Layout, day: Day) -> None:

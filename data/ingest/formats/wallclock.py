@@ -108,7 +108,7 @@ _TOKENS: dict[str, tuple[str, str, str]] = {
 _BLANKS = "[\\s\u00a0\u202f]+"
 # A weekday adds nothing to the date; %* is any text, such as the end in "00:00 - 00:30".
 _PASSED_OVER = {"a": rf"[{_ALL_LETTERS}]{{1,12}}\.?", "A": rf"[{_ALL_LETTERS}-]{{1,14}}", "*": r".*?"}
-_WIDE = re.compile("[\uff01-\uff5e\u3000]")
+_WIDE = re.compile("[\uff0b-\uff1a\u3000]")
 # A field of a table with such digits, which is a date, a time or a number.
 _WIDE_FIELD = re.compile(
     r"(?m)(?<![^,;\t|\"\n])[0-9０-９][0-9０-９年月日時分秒点：／．，－　:/. -]*(?![^,;\t|\"\r\n])"

@@ -289,7 +289,7 @@ def _choose_sums(sample: Sample, choice: Choice, numbers: dict[int, Floats]) -> 
     known = [*names.values()]
     is_shared = any(map(_COMMUNITY.search, known))
     resolved = dict(
-        zip(choice.kept, map(guess_channel, known) if is_shared else resolve_channels(known), strict=True)
+        zip(choice.kept, map(_guess_shared, known) if is_shared else resolve_channels(known), strict=True)
     )
     # A counter that begins again is no part of one that goes on: the other way round it may be.
     for place in sorted(
@@ -322,6 +322,11 @@ def _choose_sums(sample: Sample, choice: Choice, numbers: dict[int, Floats]) -> 
             name = sample.names[int(whole)] or f"column {int(whole) + 1}"
             choice.leave_out(int(part), f"contained in {name!r}")
             choice.dials.pop(int(part), None)
+
+
+def _guess_shared(name: str) -> str:
+    """Guess the channel of a column in an energy community, whose parts come through the meter."""
+    return "import" if _COMMUNITY.search(name) else guess_channel(name)
 
 
 def _choose_differences(sample: Sample, choice: Choice, numbers: dict[int, Floats]) -> None:

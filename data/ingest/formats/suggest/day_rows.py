@@ -152,7 +152,7 @@ def write_day_body(
             *lines,
             *(write_qualities(sorted(words)) if flags else []),
             *write_qualities_of_column(sample, quality, [n for cells in runs for n in cells]),
-            *write_channels(sample, register, _split_series(sample, place, form, runs[0], register)),
+            *write_channels(sample, register, _split_series(sample, place, form, runs[0], register), meter),
         ],
     )
 

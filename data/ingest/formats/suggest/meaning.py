@@ -384,11 +384,17 @@ def write_columns(sample: Sample, **places: int | None) -> list[str]:
     return [f"  {name}: {name_column(sample, place)}" for name, place in places.items() if place is not None]
 
 
-def write_channels(sample: Sample, register: int | None, series: Sequence[Series] = ()) -> list[str]:
+def write_channels(
+    sample: Sample, register: int | None, series: Sequence[Series] = (), meter: int | None = None
+) -> list[str]:
     """Write the channel of each register in a column; `series` are the amounts of each."""
     if register is None:
         return []
     words = sorted(set(sample.take_texts(register)))
+    are_units = all(word.lower() in UNITS for word in words)
+    if are_units and meter is not None and not _share_meters(sample, meter, register):
+        # What is of other meters tells nothing.
+        return ["channels:", *(line for word in words for line in write_channels_of_words([word]))]
     apart = _find_apart(series)
     of_words = {one.name: one for one in series if one.name not in apart}
     return [
@@ -400,6 +406,12 @@ def write_channels(sample: Sample, register: int | None, series: Sequence[Series
             if word in apart
         ),
     ]
+
+
+def _share_meters(sample: Sample, meter: int, register: int) -> bool:
+    """Whether a meter has several registers."""
+    pairs = {(row[meter].strip(), row[register].strip()) for row in sample.rows}
+    return len(pairs) > len({name for name, _ in pairs})
 
 
 def _find_apart(series: Sequence[Series]) -> set[str]:
@@ -456,7 +468,7 @@ def write_qualities_of_column(sample: Sample, quality: int | None, values: Seque
         for row in sample.rows
         if any(row[n].strip() and not sample.is_missing(row[n].strip()) for n in values)
     }
-    meanings = dict.fromkeys(words - valued, "null") if valued else {}
+    meanings = dict.fromkeys(words - valued, '"null"') if valued else {}
     if sample.names[quality].strip().lower().startswith("estimated"):
         meanings |= {word: _ANSWERS[word.lower()] for word in words if word.lower() in _ANSWERS}
     if words <= {*_AUSTRIAN}:

@@ -4,7 +4,10 @@ Here: the name as a column of the sample, `$name`, and which texts of an archive
 reading it (`mapped_csv`).
 """
 
+import itertools
+import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +23,9 @@ _DATE = re.compile(
 # Rows of two sheets that share so many times are of two meters.
 _MIN_SHARED, _LINES_TRIED = 3, 400
 _MIN_TIMES = 6
+# Names of two headers that differ by less are those of one column; the lines of a mapping with such names.
+_LEAST_SHARED = 0.6
+_OF_COLUMNS = ("column:", "timestamp:", "date:", "time:", "identifier:", "register:", "unit:", "quality:")
 # A time of day, or the number of an interval.
 _IS_CLOCK = re.compile(r"\s*([0-9]{1,2}[:h][0-9]{2}.*|[0-9]{1,4})\s*")
 # The header of a table stands among its first lines.
@@ -115,11 +121,70 @@ def choose_members(path: Path, wanted: str | None) -> SheetChoice | None:
     alike = [
         name
         for name in rows
-        if name != longest and rows[name] and (_list_headers(heads[name]) & header or not header)
+        if name != longest
+        and rows[name]
+        and (
+            _list_headers(heads[name]) & header
+            or not header
+            or join_names(_find_header(heads[longest]), _find_header(heads[name]))
+        )
     ]
     rest = [name for name in rows if name not in (longest, *alike)]
     others, idle = [name for name in rest if rows[name]], [name for name in rest if not rows[name]]
     return SheetChoice([longest, *alike], others, len(rows), idle) if rest and rows[longest] else None
+
+
+def write_shared_names(lines: list[str], texts: Sequence[str]) -> list[str]:
+    """Return the lines of a proposal with names of columns that fit the headers of all texts.
+
+    Where they differ, such as by the letter of a phase, `*` stands for what differs.
+    """
+    headers = list(map(_find_header, texts))
+    joined = headers[0] if headers else []
+    for other in headers[1:]:
+        joined = join_names(joined, other)
+    shared = {
+        one: both for one, both in zip(headers[0] if headers else [], joined, strict=False) if one != both
+    }
+    for one, both in shared.items():
+        old, new = (f": {json.dumps(name, ensure_ascii=False)}" for name in (one, both))
+        lines = [
+            line.replace(old, new) if line.strip(" -").startswith(_OF_COLUMNS) else line for line in lines
+        ]
+    return lines
+
+
+def join_names(one: Sequence[str], other: Sequence[str]) -> list[str]:
+    """Return the names that two headers share, with `*` for what differs; none if they are not alike."""
+    pairs = list(zip(one, other, strict=False)) if len(one) == len(other) else []
+    joined = [_join_name(*pair) for pair in pairs]
+    is_whole = len(set(joined)) == len(joined) and all(joined)
+    return joined if is_whole else []
+
+
+def _join_name(one: str, other: str) -> str:
+    if one == other:
+        return one
+    begin = _find_beginning(one, other)
+    end = _find_beginning(one[len(begin) :][::-1], other[len(begin) :][::-1])[::-1]
+    is_alike = len(begin) + len(end) >= _LEAST_SHARED * max(len(one), len(other))
+    return f"{begin}*{end}" if is_alike else ""
+
+
+def _find_beginning(one: str, other: str) -> str:
+    pairs = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+    return "".join(letter for letter, _ in pairs)
+
+
+def _find_header(text: str) -> list[str]:
+    """Return the fields of the line above the first row with a date, none without names."""
+    lines = [line for line in text.split("\n")[:_LINES_OF_HEADER] if line.strip()]
+    for delimiter in DELIMITERS:
+        rows = [[cell.strip() for cell in split_fields(line, delimiter)] for line in lines]
+        first = next((n for n, row in enumerate(rows) if len(row) > 1 and any(map(is_dated, row))), 0)
+        if first and len(rows[first - 1]) == len(rows[first]):
+            return [name.strip("\ufeff") for name in rows[first - 1]]
+    return []
 
 
 def _count_dated(text: str) -> int:

@@ -49,6 +49,7 @@ from data.ingest.formats.suggest.member_names import (
     choose_members,
     share_times,
     write_name_dates,
+    write_shared_names,
 )
 from data.ingest.formats.suggest.meter_columns import find_meters
 from data.ingest.formats.suggest.no_readings import are_quoted, explain_missing_dates
@@ -129,7 +130,7 @@ def suggest_mapping(path: Path | str, timezone: str | None = None, sheet: str | 
     name = next((strip_name(name) for name, _ in read_heads(path, form)), "")
     lines = _suggest_for_table(path, text, encoding, timezone, name)
     form = TextForm(encoding, sheets=tuple(choice.chosen) if choice else (), any_sheets=True)
-    lines = _name_meters(path, lines, form)
+    lines = write_shared_names(_name_meters(path, lines, form), [text for _, text in read_heads(path, form)])
     if choice is not None:
         # A mapping skips the sheets that it does not name.
         which = "the one that is asked for" if sheet else "the longest"

@@ -107,7 +107,9 @@ def write_reading_body(
     head += _write_label(label, why, beside, choice) if is_label else []
     lines = [*when, *write_columns(sample, quality=quality, register=register, unit=unit), "values:"]
     if comes_again:
-        lines.insert(0, f"  # {CHECK}: a time stands in several rows, and no column distinguishes them")
+        lines.insert(
+            0, f"  # {CHECK}: the same time stands in several rows, and no column distinguishes them"
+        )
     channels = _find_channels(
         sample, choice, micros, meter, unit, has_own_meters=meter is None and not is_one
     )
@@ -137,7 +139,7 @@ def write_reading_body(
     return head, [
         *lines,
         *write_qualities_of_column(sample, quality, values),
-        *write_channels(sample, register, of_words),
+        *write_channels(sample, register, of_words, meter),
     ]
 
 
