@@ -24,6 +24,7 @@ MIN_DIAL_ROWS = 12
 MAX_FALLS_SHARE = 0.05
 # A counter that begins again falls to this share of what it was.
 RESET_SHARE, STANDING_SHARE = 0.1, 0.1
+_BEGINNING = 2
 # A dial of fewer digits before the point would pass its last one each week.
 MIN_DIGITS = 4
 DAY_HOURS = 24
@@ -99,7 +100,9 @@ def _find_dial(is_named: bool, known: Floats) -> Dial | None:
         return None
     falling, rises = np.flatnonzero(steps < 0), steps[steps > 0]
     is_large = float(np.percentile(known, 25)) >= MIN_SIZE_IN_STEPS * float(np.median(rises))
-    is_reset = falls > 0 and bool((known[falling + 1] <= RESET_SHARE * known[falling]).all())
+    # What stands behind a fall is the energy since zero: no more than that of two other intervals.
+    begins = np.minimum(RESET_SHARE * known[falling], _BEGINNING * rises.max(initial=0))
+    is_reset = falls > 0 and bool((known[falling + 1] <= begins).all())
     digits = _count_digits(known, falling) if is_reset else None
     if digits is not None:
         return Dial(is_certain=True, is_reset=False, digits=digits)
@@ -109,7 +112,10 @@ def _find_dial(is_named: bool, known: Floats) -> Dial | None:
     if falls and not is_large:
         # A counter of a day stands still at night; energy that rises all day does not.
         stands_still = len(steps) - moves >= STANDING_SHARE * len(steps) and len(np.unique(rises)) > 2
-        return Dial(is_certain=True, is_reset=True) if is_reset and (is_named or stands_still) else None
+        is_counter = is_reset and (is_named or stands_still)
+        # Another meter was put in the place of one.
+        is_exchanged = is_named and moves >= MIN_RISES_EACH * falls
+        return Dial(is_certain=True, is_reset=is_counter) if is_counter or is_exchanged else None
     if is_large or is_named:
         return Dial(is_certain=True, is_reset=is_reset)
     return Dial(is_certain=False, is_reset=False) if 2 * moves > len(steps) or len(steps) >= 24 else None

@@ -27,6 +27,8 @@ _OF_EXTREME = re.compile(
     r"(?<![a-z])(peak|max(imum)?|min(imum)?|spitzen?\w*|pico|pointe|sunrise|sunset)(?![a-z])", re.I
 )
 # Numbers that are times follow each other by one step.
+# Hours and minutes with a point between them, which are no hours with decimals.
+_POINTED = re.compile(r"[0-2]?[0-9]\.[0-5][0-9]")
 _MOST, _MIN_ROWS = 0.8, 6
 
 
@@ -72,6 +74,8 @@ def _find_number_form(sample: Sample, place: int) -> TimeShapes | None:
     if len(letters) == 1 and all(re.fullmatch("[0-9]{1,2}[A-Za-z]?", text) for text in texts):
         # The hour that comes again when the clocks go back: 3, 3A.
         return "%H", f"%H{letters.pop()}"
+    if all(map(_POINTED.fullmatch, texts)) and {text[-2:] for text in texts} & {"15", "30", "45"}:
+        return "%H.%M"
     if all(re.fullmatch(r"[0-9]{1,4}", text) for text in texts):
         return "%H%M" if max(map(int, texts)) >= 100 else None
     if all(re.fullmatch(r"[0-9]{1,2}([.,][0-9]{1,4})?", text) for text in texts):

@@ -73,6 +73,7 @@ _INTO_GRID, _OUT_OF_GRID = (
     re.compile(r"(?<![a-z])(grid|netz) ?( to |-+>|→)", re.I),
 )
 # Energy that stays behind the meter: stored, or generated and used there.
+_STRING = re.compile(r"(?<![a-z])(string|mppt)s?(?![a-z])", re.I)
 _STORED = re.compile(r"batter|akku|speicher(?!h)|(?<![^\W\d_])(be|ent)?ladung(?![^\W\d_])|charge", re.I)
 _INSIDE = re.compile(
     r"(?<![^\W\d_])ladung(?![^\W\d_])|batter|akku|powerwall|stored|speicher(?!h)|beladung|entladung|charg(ed|ing)\b|geladen|ontladen|autocons|self.?cons"
@@ -114,6 +115,8 @@ OBIS_OTHER = re.compile(
 )
 # Codes that stand together: active import and export in Britain, extraction and injection in New Zealand.
 _CODES: tuple[dict[str, str], ...] = ({"AI": "import", "AE": "export"}, {"X": "import", "I": "export"})
+# The registers of an Australian meter: energy to the customer, from him, reactive energy.
+_NEM_SUFFIX = re.compile(r"[EBQKJLV][1-9A-D]")
 _TARIFF = re.compile(r"(?<![0-9.])([1-9]\.[89])\.([0-9])(?![0-9])")
 _HEAT = re.compile(r"(?<![a-z])(heat(?! ?pump)|v?w?(ä|ae|a)rme(?!pump)|warmte(?!pomp)|chaleur|calor)", re.I)
 _FLOW = re.compile(r"volum|flow|\bV[12]\b|durchfluss|gennemstr|circul|kreis", re.I)
@@ -148,6 +151,8 @@ def resolve_channels(names: Sequence[str], *, are_registers: bool = False) -> li
     """
     guessed = [guess_channel(name) for name in names]
     codes = next((of_codes for of_codes in _CODES if of_codes.keys() <= {*names}), {})
+    if all(map(_NEM_SUFFIX.fullmatch, names)) and {"E", "B"} <= {name[0] for name in names}:
+        codes = {name: {"E": "import", "B": "export"}.get(name[0], "other") for name in names}
     guessed = [codes.get(name, channel) for name, channel in zip(names, guessed, strict=True)]
     units = [UNITS.get(name.lower()) if are_registers else None for name in names]
     if any(unit in NO_ELECTRICITY for unit in units):
@@ -316,6 +321,9 @@ def _open_generation(names: Sequence[str], guessed: Sequence[str]) -> list[str]:
         bool(_BEHIND_INVERTER.search(name) and not _BEFORE_INVERTER.search(name)) for name in generated
     ]
     has_both = any(is_before) and any(is_behind)
+    if any(is_behind):
+        # A string is a part of what its inverter yields.
+        pairs = [(name, "other" if _STRING.search(name) else channel) for name, channel in pairs]
     sent = [name for name, channel in pairs if channel == "export" and not _PART.search(name)]
     at_grid = {name for name in sent if _AT_GRID.search(name)}
     is_sun = {name for name in sent if at_grid and name not in at_grid and _GENERATION.search(name)}

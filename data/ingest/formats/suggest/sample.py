@@ -46,7 +46,7 @@ NO_VALUES = (
     *("missing", "no data", "fehlt", "k.a.", "s/d", "n.d.", "nd", "unavailable", "unknown"),
 )
 # Between the words of gridConsumptionPower, and not in kWh.
-_CAMEL = re.compile(r"(?<=[a-z]{2})(?=[A-Z][a-z]{2})")
+_CAMEL = re.compile(r"(?<=[a-z]{2})(?=[A-Z][a-z]{2}|[kKM]?Wh?$)")
 _LATIN = {"": "", "к": "k", "м": "M"}
 # Kilowatts and kilowatt-hours in Cyrillic, Chinese and Hebrew; the longer ones first.
 _UNITS_OF_SCRIPTS = tuple(

@@ -90,9 +90,9 @@ def write_dates_once(text: str) -> DatesOnce | None:
             if len(empty) < max(_MIN_ROWS, len(rows) // 2):
                 continue
             own = {n: row[place] for n, row in enumerate(rows) if place < len(row) and is_dated(row[place])}
-            bare = [n for n in empty if _has_time(rows[n])]
+            bare = [n for n in empty if _has_time(rows[n], place)]
             is_table = own and len(bare) >= max(_MIN_ROWS, len(own)) and min(own) < min(bare)
-            if not is_table or not all(map(_has_time, (rows[n] for n in own))):
+            if not is_table or not all(_has_time(rows[n], place) for n in own):
                 continue
             date, written = "", []
             for n, (line, row) in enumerate(zip(lines, rows, strict=True)):
@@ -103,7 +103,10 @@ def write_dates_once(text: str) -> DatesOnce | None:
     return None
 
 
-def _has_time(row: list[str]) -> bool:
+def _has_time(row: list[str], place: int) -> bool:
+    """Whether a row has a time of day, or beside the place of its date the number of an interval."""
+    if place + 2 < len(row) and _HOUR.fullmatch(row[place + 1]):
+        return True
     return any(":" in cell and find_formats([cell], dates=False) for cell in row[: _CELLS_TRIED + 1])
 
 
