@@ -362,7 +362,11 @@ EXPORTS: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
             "Meter,Time,Value,Unit Type",
             "E9,2024-01-{day} {hour:02}:00,1,kWh\nG9,2024-01-{day} {hour:02}:00,2,m³",
         ),
-        {"columns": Columns(**{"identifier": "Meter", "register": "Unit Type"}, timestamp="Time", unit="Unit Type")},
+        {
+            "columns": Columns(
+                **{"identifier": "Meter", "register": "Unit Type"}, timestamp="Time", unit="Unit Type"
+            )
+        },
         "144",
     ),
     "a column of each meter, with its unit": (

@@ -225,8 +225,9 @@ def test_the_date_of_a_whole_file_stands_in_its_head(tmp_path: Path) -> None:
     )
 
 
-def test_two_dates_in_the_head_are_none(tmp_path: Path) -> None:
-    above = "Day,2024-06-03,\nPrinted,2024-07-09,\nClock,kWh,\n"
+@pytest.mark.parametrize("head", ["Day,2024-06-03,\nTo,2024-07-09,", "Printed on,2024-07-09,"])
+def test_a_date_in_the_head_that_is_none_of_the_rows_is_not_taken(tmp_path: Path, head: str) -> None:
+    above = f"{head}\nClock,kWh,\n"
     lines = [f"{n // 4:02}:{n % 4 * 15:02},{value}," for n, value in enumerate(draw("head", DAY))]
     with pytest.raises(MappingError, match="date"):
         propose(tmp_path, above + "\n".join([*lines, ""]))
@@ -351,3 +352,61 @@ def test_a_page_without_a_table_is_refused(tmp_path: Path, content: str) -> None
 def test_a_page_is_read_in_bounded_memory(tmp_path: Path, content: str) -> None:
     with pytest.raises(RefusedFile, match="longer than"):
         read(tmp_path, content)
+
+
+# Dials, registers and clocks.
+
+
+def test_a_new_meter_that_does_not_begin_at_zero_has_no_energy_there(tmp_path: Path) -> None:
+    steps = draw("exchanged", 60)
+    reads = [Decimal("7400.5") + sum(steps[: n + 1]) for n in range(60)]
+    reads = [value if n < 30 else value - reads[29] + Decimal("41.7") for n, value in enumerate(reads)]
+    lines = [f"{at:%Y-%m-%d %H:%M};{value}" for at, value in zip(times(60, 60), reads, strict=True)]
+    document = load(tmp_path, propose(tmp_path, table("Time;Meter reading kWh", *lines)))
+    assert add_up(document) == {"import": reads[29] - reads[0] + reads[59] - reads[30]}
+    assert "went down" in document["rejected"][0]["reason"]
+
+
+def test_a_unit_at_the_end_of_a_joined_name_is_read(tmp_path: Path) -> None:
+    samples = [
+        {"at": f"{at:%Y-%m-%dT%H:%M:%SZ}", "energyImportedWh": int(v * 1000)}
+        for at, v in zip(times(), draw("camel"), strict=True)
+    ]
+    path = tmp_path / "export.json"
+    path.write_text(json.dumps(samples))
+    assert yaml.safe_load(propose_mapping(path))["values"][0]["unit"] == "Wh"
+
+
+def test_a_date_stands_once_before_the_numbers_of_its_hours(tmp_path: Path) -> None:
+    values = draw("once", 72)
+    lines = [
+        f"{START + datetime.timedelta(days=n // 24):%d.%m.%Y};{n % 24 + 1};{v}"
+        if n % 24 == 0
+        else f";{n % 24 + 1};{v}"
+        for n, v in enumerate(values)
+    ]
+    document = load(tmp_path, propose(tmp_path, table("Datum;Ura;Poraba kWh", *lines)))
+    assert (add_up(document), document["channels"][0]["intervals"]) == ({"import": sum(values)}, 72)
+
+
+def test_the_suffixes_of_an_australian_meter_are_directions(tmp_path: Path) -> None:
+    lines = [
+        f"{at:%d/%m/%Y %H:%M},{suffix},{value}"
+        for suffix in ("E1", "E2", "B1")
+        for at, value in zip(times(), draw(suffix), strict=True)
+    ]
+    document = load(tmp_path, propose(tmp_path, table("Interval,Suffix,kWh", *lines), "Australia/Brisbane"))
+    assert add_up(document) == {"import": sum(draw("E1")) + sum(draw("E2")), "export": sum(draw("B1"))}
+
+
+@pytest.mark.parametrize("form", ["%H.%M", "%H:%M"])
+def test_a_point_between_hours_and_minutes_is_no_decimal(tmp_path: Path, form: str) -> None:
+    lines = [f"{at:%d/%m/%Y};{at.strftime(form)};{v}" for at, v in zip(times(), draw("point"), strict=True)]
+    content = yaml.safe_load(propose(tmp_path, table("Data;Ora;Consumo kWh", *lines), "Europe/Rome"))
+    assert (content["time_format"], content["interval_minutes"]) == (form, 15)
+
+
+def test_the_strings_of_an_inverter_are_no_generation_beside_it(tmp_path: Path) -> None:
+    columns = {name: draw(name) for name in ("String 1 (kWh)", "String 2 (kWh)", "Inverter (kWh)")}
+    document = load(tmp_path, propose(tmp_path, lay_out(columns)))
+    assert add_up(document)["generation"] == sum(columns["Inverter (kWh)"])

@@ -4,6 +4,7 @@ Here: the date in each row of the sample, as a last column `$title` or in its ow
 (`mapped_tables`).
 """
 
+import itertools
 import re
 from dataclasses import dataclass
 
@@ -14,6 +15,11 @@ from data.ingest.formats.suggest.date_formats import find_formats, is_dated
 from data.ingest.formats.suggest.sample import DELIMITERS
 
 _LEAD = re.compile(r"(?:[^\W\d_]+ )*[^\W\d_]+\s*[:=]\s*")
+_MADE = re.compile(
+    r"export|print|creat|erstell|generat|download|issued|abgerufen|abruf|extract|emis|imprim|g[eé]n[eé]r|gedruckt"
+    r"|wygener|vytvo|utskri|oprettet|출력|작성|作成|出力|打印|导出",
+    re.I,
+)
 _HOUR = re.compile(r"[0-9]{1,3}")
 _MIN_ROWS, _MOST, _MAX_CHARS, _CELLS_TRIED, _FIELDS_TRIED = 6, 0.8, 80, 3, 12
 
@@ -133,8 +139,11 @@ def _read_title(row: list[str], delimiter: str) -> tuple[str, str] | None:
 def _find_only_date(rows: list[list[str]]) -> str | None:
     """Return the only date of the lines above rows that begin with a time; none of it is a span."""
     first = next((n for n, row in enumerate(rows) if _has_time_alone(row)), 0)
-    cells = {cell for row in rows[:first] for cell in row if cell and len(cell) <= _MAX_CHARS}
-    found = [cell for cell in cells if is_dated(cell)]
+    cells = [cell for row in rows[:first] for cell in row if cell and len(cell) <= _MAX_CHARS]
+    found = list(dict.fromkeys(filter(is_dated, cells)))
+    if any(is_dated(cell) and _MADE.search(label) for label, cell in itertools.pairwise(cells)):
+        # The date of the file is none of its rows.
+        return None
     is_date = len(found) == 1 and not re.search("[0-9]:[0-9]", found[0]) and not _is_span(found[0])
     return found[0] if is_date else None
 
