@@ -157,7 +157,7 @@ class _Reader:
         wrong = self._other_end.find_other_lengths(table, times.start_us)
         times.violations.append(("ROW-LENGTH", _OTHER_LENGTH, wrong))
         parsed = {
-            value.column: self._parse_numbers(table.take_column(self._layout.places[value.column]), value)
+            value.column: self._parse_numbers(self._take_values(table, value), value)
             for value in self._mapping.values
         }
         numbers = {column: plain for column, (plain, _) in parsed.items()}
@@ -229,7 +229,7 @@ class _Reader:
             start_us=times.start_us,
             seconds=times.seconds,
             value=numbers,
-            quality=self._translate_qualities(self._take_column(table, "quality")),
+            quality=self._find_qualities(table, value),
             serial_number=self._take_column(table, "serial_number"),
             violations=[*times.violations, ("ROW-VALUE", _NOT_A_NUMBER, not_number)],
         )
@@ -238,6 +238,22 @@ class _Reader:
 
     def _take_column(self, table: RowTable, field: str) -> pa.Array:
         return table.take_column(self._layout.find_place(field))
+
+    def _take_values(self, table: RowTable, value: Value) -> pa.Array:
+        """Return the texts of a column of values, where it has none those of its substitute."""
+        texts = table.take_column(self._layout.places[value.column])
+        if value.substitute is None:
+            return texts
+        return pc.coalesce(texts, table.take_column(self._layout.places[value.substitute]))
+
+    def _find_qualities(self, table: RowTable, value: Value) -> pa.Array:
+        """Return the quality of each row; a substitute is estimated."""
+        qualities = self._translate_qualities(self._take_column(table, "quality"))
+        if value.substitute is None:
+            return qualities
+        own = table.take_column(self._layout.places[value.column])
+        is_substitute = pc.and_(pc.is_null(own), pc.is_valid(self._take_values(table, value)))
+        return pc.if_else(is_substitute, "estimated", qualities)
 
     def _join_row(self, table: RowTable, row: int) -> str:
         return self._mapping.delimiter.join(column[row].as_py() for column in table.strings.columns)

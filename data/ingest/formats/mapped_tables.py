@@ -26,6 +26,7 @@ SKIPPED_BY_WORD = "named by ignore_rows"
 SKIPPED_TITLE = "the title of a section"
 SKIPPED_DATE = "a line with the date of the rows below it"
 SKIPPED_SECTION = "in a section that is not read"
+SKIPPED_REGISTER = "of a register that is not read"
 MOST_PARTS_OF_DATE = 3
 # Words where the table has dates, and words that are neither a number nor one of a missing value.
 _WORDS = r"^[^0-9]*\pL[^0-9]*$"
@@ -91,15 +92,17 @@ class Tables:
         if sections is not None:
             known = pa.array([word for word, channel in self._mapping.sections.items() if channel is None])
             unread = data & to_mask(pc.is_in(sections, known.cast(pa.string())))
+        idle = self._find_idle_registers(table) & data & ~unread
         for reason, mask in (
             (SKIPPED_BY_WORD, ignored & ~titles),
             (SKIPPED_HEADER, (again & ~ignored & ~titles) | other),
             (SKIPPED_TITLE, titles),
             (SKIPPED_SECTION, unread),
+            (SKIPPED_REGISTER, idle),
         ):
             self._skipped[reason] += int(np.count_nonzero(mask))
         table = RowTable(table.strings, table.lines, sections)
-        keep = ~(ignored | again | titles | other | unread)
+        keep = ~(ignored | again | titles | other | unread | idle)
         return table if keep.all() else table.filter_rows(keep)
 
     def _split(self, text: str) -> list[str]:
@@ -173,6 +176,14 @@ class Tables:
             for word in self._mapping.ignore_rows:
                 ignored |= to_mask(pc.starts_with(texts, word.lower()))
         return ignored
+
+    def _find_idle_registers(self, table: RowTable) -> Mask:
+        """Find the rows of registers that the mapping gives no channel."""
+        words = [word.strip().lower() for word, channel in self._mapping.channels.items() if channel is None]
+        place = self._layout.find_place("register_")
+        if not words or place is None:
+            return np.zeros(len(table.lines), dtype=np.bool_)
+        return to_mask(pc.is_in(pc.utf8_lower(table.take_column(place)), pa.array(words)))
 
     def _find_headers(self, table: RowTable) -> Mask:
         """Find the rows that repeat the header in the columns of the mapping."""

@@ -5,6 +5,7 @@ meter file with a mapping (the readers), or proposing a mapping (`suggest`). A m
 a file is loaded.
 """
 
+import itertools
 import re
 from typing import Annotated, Any, Literal, Self
 
@@ -99,10 +100,10 @@ class CsvMapping(Declaration):
     each value that gives none.
 
     `sections` are the tables of a file, one below the other: the first words of the title of each, and its
-    channel, null for a table that is not read. `units` has the unit of each register, such as kWh for rows of
-    electricity and m3 for those of gas. `decimals` is how many decimals a value has; more of them are
-    removed if they are the noise of binary arithmetic, and reject the value otherwise. A number in `brackets`
-    is below zero, or bears a mark such as that of an estimate.
+    channel, null for a table that is not read, as for a register in `channels`. `units` has the unit of each
+    register, such as kWh for rows of electricity and m3 for those of gas. `decimals` is how many decimals a
+    value has; more of them are removed if they are the noise of binary arithmetic, and reject the value
+    otherwise. A number in `brackets` is below zero, or bears a mark such as that of an estimate.
 
     With `across` the columns from this place on have a date or a time for a name. Each cell is read as a row:
     the columns before, `$above` (the name of its column) and `$value` (the cell). With `quoted_rows` each
@@ -137,7 +138,7 @@ class CsvMapping(Declaration):
     has_header: bool = True
     skip_lines: Annotated[int, Field(ge=0, le=1000)] = 0
     quoted_rows: bool = False
-    channels: dict[str, Channel] = Field(default_factory=dict)
+    channels: dict[str, Channel | None] = Field(default_factory=dict)
     units: dict[str, Unit] = Field(default_factory=dict)
     sections: dict[str, Channel | None] = Field(default_factory=dict)
     qualities: dict[str, Quality] = Field(default_factory=dict)
@@ -284,6 +285,12 @@ class CsvMapping(Declaration):
                 "exactly one of them",
             ),
             (
+                all(
+                    value.substitute is None or not (value.cumulative or self.across) for value in self.values
+                ),
+                "substitute is a column beside one of energy: neither for a dial nor with across",
+            ),
+            (
                 self.identifier != COLUMN
                 or (bool(self.values) and all(isinstance(value.column, str) for value in self.values)),
                 f"the identifier {COLUMN} needs values, whose columns have names",
@@ -322,8 +329,8 @@ class CsvMapping(Declaration):
                 "with columns.register give one value column, without its own register",
             ),
             (
-                not self.sections or any(self.sections.values()),
-                "at least one of the sections needs a channel",
+                all(not named or any(named.values()) for named in (self.sections, self.channels)),
+                "at least one of the sections, and of the channels, needs a channel",
             ),
             (
                 all(has_two_ways(value) for value in given),
@@ -467,7 +474,8 @@ class CsvMapping(Declaration):
         taken: list[str | int | None] = []
         for column in given:
             taken += column if isinstance(column, tuple) else [column]
-        taken += [column for value in self.values for column in (value.column, value.timestamp)]
+        of_values = ((value.column, value.timestamp, value.substitute) for value in self.values)
+        taken += itertools.chain.from_iterable(of_values)
         taken += [column for run in self.day for column in (run.first, run.last)]
         return [column for column in taken if column is not None and column not in (NAME, TITLE)]
 

@@ -88,11 +88,13 @@ class Value(Amount):
     `timestamp` is the column with the times of this value, where blocks of columns have times of their own.
     `identifier` is the meter of this column, where each column is of another one, and `interval_minutes` the
     length of its intervals, if it is longer than that of the mapping: rows without a value are then none.
+    Where it has no value, that of the column `substitute` counts, as an estimate.
     """
 
     column: ColumnName
     identifier: Name | None = None
     interval_minutes: LongerMinutes | None = None
+    substitute: ColumnName | None = None
     timestamp: ColumnName | None = None
     cumulative: bool = False
     resets: Literal["to_zero"] | None = None

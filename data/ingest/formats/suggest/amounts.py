@@ -25,6 +25,9 @@ MAX_FALLS_SHARE = 0.05
 # A counter that begins again falls to this share of what it was.
 RESET_SHARE, STANDING_SHARE = 0.1, 0.1
 _BEGINNING = 2
+# More decimals of a value than these are noise.
+MOST_DECIMALS = 6
+_MIN_NOISY = 3
 # A dial of fewer digits before the point would pass its last one each week.
 MIN_DIGITS = 4
 DAY_HOURS = 24
@@ -187,9 +190,9 @@ def find_rhythm(numbers: Floats, micros: Sequence[int]) -> int:
 def find_decimals(texts: Sequence[str]) -> int | None:
     """Return how many decimals are left if binary noise is removed, None if there is none."""
     plain = [text for text in texts if text]
-    if sum(_LONG.search(text) is not None for text in plain) * 5 < len(plain) or not plain:
+    if sum(_LONG.search(text) is not None for text in plain) < _MIN_NOISY:
         return None
-    for decimals in range(7):
+    for decimals in range(MOST_DECIMALS + 1):
         if not remove_decimals(pa.array(plain), decimals)[1].any():
             return decimals
     return None

@@ -6,6 +6,7 @@ Here: columns that count the same thing twice, and shares. Not here: what a colu
 import datetime
 import itertools
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -44,12 +45,13 @@ _SHARE = re.compile(r"anteil|\bshare\b|ideell|quote\b|percent|prozent|%", re.I)
 # Figures about the energy of a meter, of other meters or of other times.
 _OTHER_FIGURE = re.compile(
     r"average|\bavg\b|\bmean\b|durchschnitt|gemiddeld|\bmax(imum)?\b|\bminimum\b|forecast|predict|previst|pr[ée]vu|vorhersage|předpov|план|prognos|estimat"
+    r"|(?<![a-z])limit|grenz(e|wert)|setpoint|sollwert|threshold"
     r"|similar|neighbo|benchmark|compar|target|budget|baseline|last year|previous|vorjahr|vorig",
     re.I,
 )
 # Energy since the beginning of a day, in a table of shorter intervals.
 OF_DAY = re.compile(
-    r"\btoday\b|\bday('s)? total|total of (the )?day|\bdaily\b|\bheute\b"
+    r"\btoday\b|\bday ?sum|\bday('s)? total|total of (the )?day|\bdaily\b|\bheute\b"
     r"|tages?(summe|wert|total|ertrag|verbrauch)|dagtotaal|dygnssumma|total del d[ií]a|so far",
     re.I,
 )
@@ -67,9 +69,10 @@ _PART_OF = re.compile(
     re.I,
 )
 _EXTREME = re.compile(r"(?<![0-9])(?<![0-9] )\b(min|max)(imum)?\b", re.I)
+_STATE = re.compile(r"(error|status|state|alarm|fault|warning|flag|code)s?( ?(code|no))?|inv", re.I)
 _MOST_COLUMNS = 12
 _NUMBERS = re.compile(r"[0-9]+")
-_YEAR = re.compile(r"(?<![0-9])20[0-9]{2}(?![0-9])")
+_YEAR = re.compile(r"(?<![0-9A-Za-z])20[0-9]{2}(?![0-9])")
 MIN_ROWS_COUNTED, _LONGEST_MINUTES = 5, 720
 # What a unit costs, or weighs.
 _PER_UNIT = re.compile(r"(/|\bper\b|\bpro\b|\bpor\b|\bpar\b|\bal\b) ?[\[(]?[kM]?Wh", re.I)
@@ -90,7 +93,7 @@ _MONEY = re.compile(
 _OTHER_QUANTITY = re.compile(
     r"temperat|voltage|spannung|(?<![a-z])volts?(?![a-z])|(?<![a-z])(amps?|intensity)(?![a-z])|stromst(ä|ae)rke"
     r"|(?<![a-z])current(?![a-z])(?![ _]?(read|usage|use|consum|index|value|month|day|period|meter|kwh))"
-    r"|frequen[cz]|power.?factor|cos.?phi|humidity|luftfeucht",
+    r"|(?<![a-z])[ui](ac|dc|pv)[0-9]{0,2}(?![a-z])|frequen[cz]|power.?factor|cos.?phi|humidity|luftfeucht",
     re.I,
 )
 
@@ -116,12 +119,12 @@ def choose_values(
     sample: Sample, values: list[int], micros: Sequence[int], meter: int | None, register: int | None
 ) -> Choice:
     """Choose among the columns of values; `micros` are the times of the rows."""
-    own = _find_first_series(sample, meter, register)
+    own = _find_series(sample, values[0], meter, register)
     numbers = {place: read_numbers(sample, place)[own] for place in values}
     choice = Choice(list(values))
     for place in values:
-        reason = _explain_no_energy(sample.describe(place), numbers[place])
-        if reason and len(choice.kept) == 1 and register is None and sample.names[place] != CELL:
+        reason = explain_no_energy(sample.describe(place), numbers[place])
+        if reason and len(choice.kept) == 1 and sample.names[place] != CELL:
             raise MappingError(
                 f"{sample.path}: the column {sample.names[place]!r} holds no energy of a meter ({reason}), "
                 "and no other column has values. Ask the sender for the energy of each interval"
@@ -141,7 +144,7 @@ def choose_values(
     return choice
 
 
-def _explain_no_energy(name: str, numbers: Floats) -> str | None:
+def explain_no_energy(name: str, numbers: Floats) -> str | None:
     """Return why a column of this name is no energy of the meter, None if it may be."""
     reasons: tuple[tuple[object, str], ...] = (
         (_counts_rows(name, numbers), "the number of the row"),
@@ -157,6 +160,7 @@ def _explain_no_energy(name: str, numbers: Floats) -> str | None:
             "its name is not one of energy",
         ),
         (OBIS_OTHER.search(name), "its code is not one of active energy"),
+        (_STATE.fullmatch(name), "the state of a device"),
         (_is_reactive_without_unit(name), "reactive power, or reactive energy without its unit"),
     )
     return next((reason for is_so, reason in reasons if is_so), None)
@@ -172,11 +176,15 @@ def explain_others(sample: Sample, others: list[int], micros: Sequence[int]) -> 
     return found
 
 
-def _find_first_series(
-    sample: Sample, meter: int | None, register: int | None
+def _find_series(
+    sample: Sample, value: int, meter: int | None, register: int | None
 ) -> "np.typing.NDArray[np.bool_]":
+    """Return the rows of the first meter, and of that of its registers which has most values above zero."""
     keys = [tuple(row[n].strip() for n in (meter, register) if n is not None) for row in sample.rows]
-    return np.array([key == keys[0] for key in keys], dtype=np.bool_)
+    moved = np.nan_to_num(read_numbers(sample, value)) > 0
+    counts = Counter(key for key, one in zip(keys, moved, strict=True) if one and key[:-1] == keys[0][:-1])
+    best = max(counts, key=counts.__getitem__, default=keys[0]) if register is not None else keys[0]
+    return np.array([key == best for key in keys], dtype=np.bool_)
 
 
 def _choose_figures(sample: Sample, choice: Choice, micros: Sequence[int]) -> None:

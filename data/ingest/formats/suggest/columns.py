@@ -87,11 +87,13 @@ _QUALITY = re.compile(
     r"|kwaliteit|jako[sś][cć]|estado|\bstato\b|\bnature\b|tipo (de )?(dato|lectura|leitura)",
     re.I,
 )
+# Words that say that there is nothing to say.
+_NOTHING = {"none", "no", "null", "n/a", "na", "nil", "-", "keine", "nein", "false", "0"}
 _METHOD = re.compile(r"method|m[eé]todo|flag", re.I)
 ESTIMATED, ACTUAL = (
-    re.compile(r"^(e|s|est.*|sub.*|ersatz.*|gesch.*|stima.*|szac.*|ber[eä]kn.*|beregn.*|a03)$", re.I),
+    re.compile(r"^(e|s|est.*|calc.*|sub.*|ersatz.*|gesch.*|stima.*|szac.*|ber[eä]kn.*|beregn.*|a03)$", re.I),
     re.compile(
-        r"^(a|r|w|v|act(?!ive).*|real|val|gemess.*|mesur.*|medid.*|misur.*|meas.*|valid|wahr.*|m[åa]lt|gemeten"
+        r"^(a|r|w|v|act(?!ive).*|real|val|bill(able|ed)|gemess.*|mesur.*|medid.*|misur.*|meas.*|valid|wahr.*|m[åa]lt|gemeten"
         r"|uppm[äa]tt|r[ée]el(le)?s?|effettiv[oa]|effektiv|rzeczywist[ya]|uitgelezen|nam[eě][rř].*|a04|good|ok|normal)$",
         re.I,
     ),
@@ -106,6 +108,11 @@ _UNIT_COLUMN = re.compile(
 )
 # Words that are a unit, whatever the name of their column.
 _CERTAIN_UNITS = {"kWh", "MWh", "kW", "MW", "kvarh", "kvar"}
+_KIND = re.compile(
+    r"business ?type|direction|richtung|(?<![a-z])(flow|kind|energy ?type|meter ?type|reading ?type)(?![a-z])"
+    r"|sentido",
+    re.I,
+)
 _VOLUMES = ("ft3", "m3", "l", "therm", "gal_us", "gal_imp")
 # A unit in the words of a row.
 UNIT_IN_BRACKETS = re.compile(r"\((k?W|k?Wh)\)", re.I)
@@ -235,6 +242,7 @@ def find_quality_column(sample: Sample, taken: set[int | None]) -> int | None:
             and not has_numbers(sample, n)
             and not _names_values(sample, n)
             and not _is_one_method(sample, n)
+            and not {text.lower() for text in sample.take_texts(n)} <= _NOTHING
             and not _stands_around(sample, n)
         ),
         None,
@@ -337,6 +345,38 @@ def find_medium_column(sample: Sample, taken: set[int | None]) -> int | None:
             of_other = {word for word in words if OTHER_MEDIUM.search(word)}
             if of_other and of_other != words:
                 return n
+    return None
+
+
+def find_foreign_words(sample: Sample, register: int | None, unit: int | None) -> dict[str, str]:
+    """Return the registers whose rows have a unit of no energy, such as that of money, with that unit."""
+    if register is None or unit is None or unit == register:
+        return {}
+    found: dict[str, set[str]] = {}
+    for row in sample.rows:
+        found.setdefault(row[register].strip(), set()).add(row[unit].strip())
+    foreign = {
+        word: " ".join(sorted(units))
+        for word, units in found.items()
+        if all(text and text.lower() not in UNITS for text in units)
+    }
+    return foreign if len(foreign) < len(found) else {}
+
+
+def find_kind_column(sample: Sample, meter: int | None, taken: set[int | None]) -> int | None:
+    """Find the column that says of what kind a meter is, if meters are of several kinds."""
+    for n, name in enumerate(sample.names if meter is not None else []):
+        pairs = (
+            {(row[meter or 0].strip(), row[n].strip()) for row in sample.rows} if n not in taken else set()
+        )
+        words = {word for _, word in pairs}
+        # Each meter has one.
+        if (
+            _KIND.search(name.rpartition(".")[2])
+            and are_registers(words)
+            and len(pairs) == len({m for m, _ in pairs})
+        ):
+            return n
     return None
 
 

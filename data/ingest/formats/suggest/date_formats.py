@@ -93,6 +93,7 @@ _ISO = re.compile(
 )
 _ZONED = re.compile(r"(.*[0-9](?: ?[AP]M)?)( ?)((?:[A-Z]{1,5})?[+-]\d\d:?(?:\d\d)?|[A-Z]{1,4})")
 _NAMED_ZONE = re.compile(r"(?<=\d) \([^()]+\)$")
+_QUOTED = re.compile(r"'[^']+'")
 _SUMMER = re.compile(r"(?<=[0-9]) ?(DST|\(DST\)|\*)$")
 _JOINS = (" ", "T", "", ":", ", ")
 
@@ -133,6 +134,8 @@ def find_formats(texts: list[str], *, dates: bool) -> list[str]:
         return []
     fitting = _list_fitting(re.sub("[0-9]", "0", sample[0]), dates)
     found = [form.text for form in fitting if all(map(form.matches, sample))]
+    if not found and all(map(_QUOTED.fullmatch, sample)):
+        return [f"'{form}'" for form in find_formats([text[1:-1] for text in sample], dates=dates)]
     found = found or _find_in_words(sample, dates=dates) or _find_marked(sample, dates=dates)
     ranges = [_RANGE.match(text) for text in sample] if not found else []
     if ranges and all(ranges):

@@ -14,7 +14,7 @@ from data.ingest.schema import KWH_PER_UNIT_POWER_OF_TEN
 _EXPORT = re.compile(
     r"export|receiv|einspeis|eingespeis|ins netz|invoed|abgabe|vertid|feed|inje[cçt]|inyec|return|surplus"
     r"|kwh rec\b|salient|върнат|отдаден|изнес"
-    r"|terug|outflow|\bventa|\bvenda|\bvendit|\bmyyn|prodej|\bsold\b|\bsell"
+    r"|terug|(?<![a-z])gelvr(?![a-z])|outflow|\bventa|\bvenda|\bvendit|\bmyyn|prodej|\bsold\b|\bsell"
     r"|recibid|livrat[aăe]?\b|veri[sş]|bet[aá]pl[aá]l|(?<!\w)(-[AP]|E?[AP] ?-)(?!\w)|売電|(active|kwh) ?\(E\)"
     r"|excedent|vendu|cedut|immess|immissione|inmatning|s[åa]ld\b|\bsalg|solgt|oddan|wprowadz|sprzed|(^|_)as(_|$)|#b[0-9]$"
     r"|(?<![a-z])exp(?![a-z])|energy_?out(?![a-z])|(to|til) (the )?(grid|net)\b|r(ü|ue)ck(lief|speis)|反向"
@@ -37,7 +37,7 @@ IMPORT = re.compile(
     re.I,
 )
 CONSUMPTION = re.compile(
-    r"\bused?\b|pemakaian|consum|consom|zu[zż]y|verbrauch|usage|verbruik|\bloads?\b|demand|kulutus|forbru|f(ö|o)rbruk|tarbi|fogyaszt"
+    r"\bused?\b|verbr(?![a-z])|(?<![a-z])(home|loadpoint|wallbox|charger|ladepunkt)(?![a-z])|pemakaian|consum|consom|zu[zż]y|verbrauch|usage|verbruik|\bloads?\b|demand|kulutus|forbru|f(ö|o)rbruk|tarbi|fogyaszt"
     r"|t[uü]ketim|spot[rř]eb|suvarto|patēr|potro[sš]n|κατανάλ|使用|用电|사용량"
     r"|потребл|консум|спожив|צריכ|استهلاك|tiêu thụ|ใช้|notkun|potroš",
     re.I,
@@ -45,7 +45,7 @@ CONSUMPTION = re.compile(
 # Parts of one direction: tariffs, phases, rates, meters.
 _PART = re.compile(
     r"(?:hoch|nieder|spitzen|schwach|nacht|tag|haupt|neben)?tarif|(?:off|mid|on)[ -]?peak|peak|shoulder"
-    r"|valle|punta|llano|\bdag|nacht|nuit|jour|\bday|night|\blow|\bhigh|norma+l|laag|hoog"
+    r"|valle|punta|llano|\bdag|\bdal\b|nacht|nuit|jour|\bday|night|\blow|\bhigh|norma+l|laag|hoog"
     r"|\b(ht|nt|hc|hp)\b|\b[tfpl][1-6]\b|phase|fase|rate|vazio|fora (?:de )?ponta|ponta|intermedi[aá]ri\w*"
     r"|\b[abc]_(?=total|act|fund)|cheias?\b|pleine|creuse|[0-9]\.8\.[0-9]|[0-9]-[0-9]:|\be[0-9]+\b|meter"
     r"|z(ä|ae)hler|unit|wohnung|controlled load|general"
@@ -114,7 +114,12 @@ OBIS_OTHER = re.compile(
     r"[0-9]-[0-9]+:(?!(?:1|2|21|22|41|42|61|62|16)\.)[0-9]+\.[0-9]|(?<![0-9.:])[3-9]\.(?:8|9|29|5)\.[0-9](?![0-9])"
 )
 # Codes that stand together: active import and export in Britain, extraction and injection in New Zealand.
-_CODES: tuple[dict[str, str], ...] = ({"AI": "import", "AE": "export"}, {"X": "import", "I": "export"})
+# And the consumption and production of European market documents.
+_CODES: tuple[dict[str, str], ...] = (
+    {"AI": "import", "AE": "export"},
+    {"X": "import", "I": "export"},
+    {"A04": "import", "A01": "export"},
+)
 # The registers of an Australian meter: energy to the customer, from him, reactive energy.
 _NEM_SUFFIX = re.compile(r"[EBQKJLV][1-9A-D]")
 _TARIFF = re.compile(r"(?<![0-9.])([1-9]\.[89])\.([0-9])(?![0-9])")

@@ -11,7 +11,9 @@ from decimal import Decimal
 
 import numpy as np
 
+from data.ingest.formats.assemble import AMOUNTS
 from data.ingest.formats.columns import UNITS
+from data.ingest.formats.mapping_values import ENERGY_OF_POWER
 from data.ingest.formats.suggest.amounts import Dial, read_numbers
 from data.ingest.formats.suggest.columns import (
     ACTUAL,
@@ -31,6 +33,7 @@ from data.ingest.formats.suggest.directions import (
     guess_channel,
     is_unknown,
     resolve_channels,
+    tells_direction,
 )
 from data.ingest.formats.suggest.sample import TOTAL, Sample, name_column
 from data.ingest.formats.suggest.shapes import Series, judge_channels
@@ -47,6 +50,7 @@ _OTHER_WAY_ABOVE = re.compile(
     r"|[0-9]-[0-9]+:2\.|(^|[^0-9.])2\.[89]\.[0-9](?![0-9])",
     re.I,
 )
+_DIRECT_CURRENT = re.compile(r"(?<![a-z])[pui]dc[0-9]{0,2}(?![a-z])", re.I)
 # Voltage, current and power of the sides of an inverter.
 _OF_INVERTER = re.compile(
     r"(?<![a-z])[pui](?:ac|dc|pv)[0-9]{0,2}(?![a-z])|mppt|inverter|wechselrichter|onduleur|inversor", re.I
@@ -115,7 +119,9 @@ def write_meaning(
     """
     name = sample.describe(places[0])
     channel = guess_channel(name) if channel is None else channel
-    if channel == "import" and register is None:
+    if places[0] in sample.proven:
+        channel = sample.proven[places[0]]
+    elif channel == "import" and register is None:
         channel = _doubt_import(sample, places, name)
     lines = [*_write_channel(channel, register, dial), *_write_dial(dial)]
     if dial is None and register is None:
@@ -161,9 +167,13 @@ def _write_unit(sample: Sample, places: Sequence[int], power: str | None, *, is_
         return [f"unit: {unit}", f"factor: {factor}  # {CHECK}: the column states {other.group()}"]
     if other is not None:
         return [f"unit:  # the file states {other.group()}: write a unit that docs/formats.md names"]
+    contrary = _find_contrary_unit(sample, stated)
     word = stated.group(1) if stated else _find_unit_in_words(sample) or _find_unit_above(sample)
-    if OTHER_MEDIUM.search(name) and (word is None or not stated):
-        return ["unit:  # gas, water or heat: the file does not state its unit"]
+    if contrary is not None or (OTHER_MEDIUM.search(name) and (word is None or not stated)):
+        why = "gas, water or heat: the file does not state its unit"
+        return [
+            f"unit:  # {why if contrary is None else f'the column states {word}, a line above {contrary}'}"
+        ]
     if word is None:
         return [_write_unstated_unit(sample, places, name, is_dial=is_dial)]
     lines = [f"unit: {UNITS[word.lower()]}"]
@@ -174,6 +184,18 @@ def _write_unit(sample: Sample, places: Sequence[int], power: str | None, *, is_
             f"average_power: true  # {CHECK}: power is energy only if it is the average of its interval"
         )
     return lines
+
+
+def _find_contrary_unit(sample: Sample, stated: re.Match[str] | None) -> str | None:
+    """Return the unit alone in a cell above the table that contradicts that of a name: energy or power."""
+    names = [*sample.names, *sample.groups]
+    alone = {UNITS[cell.lower()] for cell in sample.above if cell.lower() in UNITS and cell not in names}
+    is_told = any(map(POWER.search, names)) and any(map(UNIT.search, names))
+    if stated is None or len(alone) != 1 or is_told:
+        return None
+    unit, own = alone.pop(), UNITS[stated.group(1).lower()]
+    are_known = {unit, own} <= {*AMOUNTS, *ENERGY_OF_POWER}
+    return unit if are_known and (unit in ENERGY_OF_POWER) != (own in ENERGY_OF_POWER) else None
 
 
 def _write_unstated_unit(sample: Sample, places: Sequence[int], name: str, *, is_dial: bool) -> str:
@@ -243,7 +265,10 @@ def _doubt_import(sample: Sample, places: Sequence[int], name: str) -> str:
         if _is_below_zero(sample, places):
             # What is sent out is written below zero, also in a column of what is used.
             return ""
-        if (found := _find_medium_around(sample)) is not None:
+        found = (
+            "generation" if any(map(_DIRECT_CURRENT.search, sample.names)) else _find_medium_around(sample)
+        )
+        if found is not None:
             return found
         if _name_other_way(sample) or _is_unknown(sample, places[0]):
             return ""
@@ -385,12 +410,20 @@ def write_columns(sample: Sample, **places: int | None) -> list[str]:
 
 
 def write_channels(
-    sample: Sample, register: int | None, series: Sequence[Series] = (), meter: int | None = None
+    sample: Sample,
+    register: int | None,
+    series: Sequence[Series] = (),
+    meter: int | None = None,
+    idle: Mapping[str, str] | None = None,
 ) -> list[str]:
-    """Write the channel of each register in a column; `series` are the amounts of each."""
+    """Write the channel of each register in a column; `series` are the amounts of each.
+
+    `idle` has those that are not read, with their unit.
+    """
     if register is None:
         return []
     words = sorted(set(sample.take_texts(register)))
+    hints = _find_hints(sample, register)
     are_units = all(word.lower() in UNITS for word in words)
     if are_units and meter is not None and not _share_meters(sample, meter, register):
         # What is of other meters tells nothing.
@@ -399,13 +432,28 @@ def write_channels(
     of_words = {one.name: one for one in series if one.name not in apart}
     return [
         "channels:",
-        *write_channels_of_words([word for word in words if word not in apart], of_words),
+        *write_channels_of_words([word for word in words if word not in apart], of_words, hints),
         *(
             f"  {json.dumps(word, ensure_ascii=False)}: other  # {CHECK}: it has values in a few rows only"
             for word in words
             if word in apart
         ),
+        *(
+            f"  {json.dumps(word, ensure_ascii=False)}: null  # not read: {why}"
+            for word, why in (idle or {}).items()
+        ),
     ]
+
+
+def _find_hints(sample: Sample, register: int) -> dict[str, str]:
+    """Return what another column says of the direction of a register, if all rows of it say the same."""
+    hints: dict[str, str] = {}
+    for n in range(len(sample.names)):
+        pairs = {(row[register].strip(), row[n].strip()) for row in sample.rows} if n != register else set()
+        texts = {text for _, text in pairs}
+        if len(pairs) == len({word for word, _ in pairs}) and 2 <= len(texts) <= MAX_REGISTERS:
+            hints |= {word: text for word, text in pairs if tells_direction(text)}
+    return hints
 
 
 def _share_meters(sample: Sample, meter: int, register: int) -> bool:
@@ -428,9 +476,14 @@ def _find_apart(series: Sequence[Series]) -> set[str]:
     }
 
 
-def write_channels_of_words(words: Sequence[str], series: Mapping[str, Series] | None = None) -> list[str]:
-    """Write the channel of each register or section, empty where neither its word nor its amounts tell."""
-    channels = resolve_channels(words, are_registers=True)
+def write_channels_of_words(
+    words: Sequence[str], series: Mapping[str, Series] | None = None, hints: Mapping[str, str] | None = None
+) -> list[str]:
+    """Write the channel of each register or section, empty where neither its word nor its amounts tell.
+
+    `hints` has what another column says of a word, which tells more than the word.
+    """
+    channels = resolve_channels([(hints or {}).get(word, word) for word in words], are_registers=True)
     if series and all(word in series for word in words):
         channels = judge_channels([series[word] for word in words], channels)
     found = zip(words, channels, strict=True)

@@ -7,7 +7,7 @@ import json
 import re
 
 from data.ingest.formats.mapped_numbers import are_grouped, stand_between_thousands
-from data.ingest.formats.suggest.amounts import find_decimals
+from data.ingest.formats.suggest.amounts import MOST_DECIMALS, find_decimals
 from data.ingest.formats.suggest.columns import OTHER_MEDIUM, UNIT, VALUE
 from data.ingest.formats.suggest.meaning import CHECK, POWER
 from data.ingest.formats.suggest.sample import Sample
@@ -105,8 +105,22 @@ def write_number_marks(sample: Sample, numeric: list[int]) -> list[str]:
             "brackets:  # (1.5) is below zero, as accountants write, or has a mark: below_zero or mark"
         )
     lines += [f"thousands: {json.dumps(sample.thousands)}"] if sample.thousands else []
-    texts = [sample.write_plain(text) for place in numeric for text in sample.take_values(place)]
-    decimals = find_decimals(texts)
-    if decimals is not None:
+    if (decimals := _find_decimals(sample, numeric)) is not None:
         lines.append(f"decimals: {decimals}  # {CHECK}: the digits behind are noise of binary arithmetic")
     return lines
+
+
+def _find_decimals(sample: Sample, numeric: list[int]) -> int | None:
+    """Return how many decimals the values have without binary noise, None if no column has any."""
+    columns = [[sample.write_plain(text) for text in sample.take_values(place)] for place in numeric]
+    moved = [[text for text in column if text.strip("-0.")] for column in columns]
+    found = [find_decimals(column) for column in moved]
+    noisy = [decimals for decimals in found if decimals is not None]
+    # Other columns may be printed with more decimals.
+    plain = [
+        len(text.partition(".")[2])
+        for column, decimals in zip(moved, found, strict=True)
+        for text in column
+        if decimals is None
+    ]
+    return max(*noisy, *(count for count in plain if count <= MOST_DECIMALS), 0) if noisy else None

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
@@ -13,9 +14,12 @@ from data.ingest.formats.mapping_shapes import carries_offset
 from data.ingest.formats.mapping_values import ENERGY_OF_POWER
 from data.ingest.formats.names import may_be_kept
 from data.ingest.formats.suggest.amounts import has_missing_zeros, read_numbers
-from data.ingest.formats.suggest.choice import Choice, choose_values, explain_others
+from data.ingest.formats.suggest.balance import find_grid_sign
+from data.ingest.formats.suggest.choice import Choice, choose_values, explain_no_energy, explain_others
 from data.ingest.formats.suggest.columns import (
     UNIT,
+    find_foreign_words,
+    find_kind_column,
     find_medium_column,
     find_medium_unit,
     find_quality_column,
@@ -73,11 +77,11 @@ def write_reading_body(
     if not carries_offset(form) and end_days_at_midnight(sample, micros, meter):
         micros = [at if at % DAY_US else at + DAY_US for at in micros]
         head.append("midnight_ends_day: true  # the midnight of a date stands below its other rows")
-    unit = find_unit_column(sample, {place, meter, *numeric})
-    power = _find_power(sample, unit)
-    unit = None if power else unit
+    unit, power = _find_units(sample, {place, meter, *numeric})
     medium = find_medium_column(sample, {place, meter, unit, *numeric})
     register = _find_register(sample, meter, micros, {place, *numeric}, unit)
+    idle = find_foreign_words(sample, register, unit)
+    micros = _drop_rows(sample, micros, register, idle)
     lengths = find_lengths(sample, micros, meter, register)
     minutes, label, why = _guess_rhythm(sample, place, micros, (meter, register), lengths)
     label, why = _correct_label(form, head, label, why)
@@ -139,8 +143,15 @@ def write_reading_body(
     return head, [
         *lines,
         *write_qualities_of_column(sample, quality, values),
-        *write_channels(sample, register, of_words, meter),
+        *write_channels(sample, register, of_words, meter, idle),
     ]
+
+
+def _drop_rows(sample: Sample, micros: list[int], register: int | None, idle: Collection[str]) -> list[int]:
+    """Drop the rows of registers that are not read; return the times of the others."""
+    kept = [n for n, row in enumerate(sample.rows) if not idle or row[register or 0].strip() not in idle]
+    sample.rows = [sample.rows[n] for n in kept]
+    return [micros[n] for n in kept]
 
 
 def _guess_rhythm(
@@ -223,7 +234,7 @@ def _choose(
     Raises `MappingError` if the rows are closer to each other than intervals may be.
     """
     _refuse_signs(sample)
-    by_unit = sorted(values, key=lambda n: UNIT.search(sample.describe(n)) is None) if is_one else values
+    by_unit = _sort_by_unit(sample, values) if is_one else values
     choice = choose_values(sample, by_unit[:1] if is_one else values, micros, meter, register)
     if is_one:
         reason = "the rows have a register, and one column of values"
@@ -236,6 +247,16 @@ def _choose(
             "Ask for the energy of minutes or quarter-hours, or for reads of the dial (cumulative: true)"
         )
     return choice
+
+
+def _sort_by_unit(sample: Sample, values: list[int]) -> list[int]:
+    """Return columns with those that state a unit of energy first, and those that are no energy last."""
+
+    def rank(place: int) -> tuple[bool, bool]:
+        name = sample.describe(place)
+        return explain_no_energy(name, read_numbers(sample, place)) is not None, UNIT.search(name) is None
+
+    return sorted(values, key=rank)
 
 
 def _list_no_values(sample: Sample, values: list[int], choice: Choice) -> set[str]:
@@ -296,6 +317,9 @@ def _find_channels(
     names = find_meters([sample.describe(n) for n in choice.kept]) if has_own_meters else []
     sample.meters = dict(zip(choice.kept, names, strict=False))
     channels = _resolve_channels(sample, _read_series(sample, choice, micros, meter), unit)
+    found = find_grid_sign([read_numbers(sample, n) for n in choice.kept], channels)
+    if found is not None and not (sample.meters or choice.dials):
+        sample.proven = {choice.kept[found[0]]: "import" if found[1] > 0 else "export"}
     sample.are_columns_alike = has_own_meters and _are_alike([sample.names[n] for n in choice.kept], channels)
     return channels
 
@@ -328,6 +352,7 @@ def _find_register(
         find_medium_column(sample, {meter, unit, *taken}),
         find_direction_column(sample, {unit, *taken}),
         find_medium_unit(sample, unit),
+        find_kind_column(sample, meter, {meter, unit, *taken}),
     )
     return next((n for n in found if n is not None), None)
 
@@ -395,10 +420,12 @@ def _are_apart(sample: Sample, place: int, other: int, form: str) -> bool:
     return bool(known.any() and np.median(np.abs(one - two)[known]) > DAY_US)
 
 
-def _find_power(sample: Sample, unit: int | None) -> str | None:
-    """Return the unit of power that a column states for all rows, None for other units."""
+def _find_units(sample: Sample, taken: set[int | None]) -> tuple[int | None, str | None]:
+    """Return (the column of units, None) or (None, the unit of power that a column states for all rows)."""
+    unit = find_unit_column(sample, taken)
     words = set(sample.take_texts(unit)) if unit is not None else set()
-    return words.pop() if len(words) == 1 and all(map(POWER.fullmatch, words)) else None
+    is_power = len(words) == 1 and all(map(POWER.fullmatch, words))
+    return (None, words.pop()) if is_power else (unit, None)
 
 
 def _write_power_of_rows(sample: Sample, unit: int | None) -> list[str]:

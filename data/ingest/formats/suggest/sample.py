@@ -110,6 +110,8 @@ class Sample:
     title: str = ""
     # The meter of each column of values, if each is of another one.
     meters: dict[int, str] = field(default_factory=dict)
+    # The channels of columns that the balance of a site proves.
+    proven: dict[int, str] = field(default_factory=dict)
     # Whether several columns of values have one channel, and may be registers of a meter or meters.
     are_columns_alike: bool = False
     # The names as the file writes them, if `names` has units of the row below too.

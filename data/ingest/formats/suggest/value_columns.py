@@ -79,5 +79,7 @@ def _drop_constants_around(sample: Sample, numeric: list[int]) -> list[int]:
         and not any(kind.search(sample.describe(n)) for kind in kinds)
         and len(sample.rows) > 1
     }
-    own = [n for n in numeric if not (n in constants and header[n].startswith("$."))]
+    around = {n for n in numeric if header[n].startswith("$.")}
+    named = {n for n in around if all(map(LONG_NUMBER.fullmatch, sample.take_texts(n)))}
+    own = [n for n in numeric if n not in named and not (n in constants and n in around)]
     return [n for n in own if n not in numbers] or own
