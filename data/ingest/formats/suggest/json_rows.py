@@ -23,6 +23,8 @@ from data.ingest.formats.suggest.sample import is_number
 # Enough for months of one meter.
 MAX_VALUES = 100_000
 MAX_BYTES = 1 << 20
+# More values around the rows are those of another matter.
+MOST_AROUND = 20
 # A row has a few values; objects with many keys hold the readings as keys.
 MAX_COLUMNS = 60
 # The key of a reading: its time, and below it the name of a value.
@@ -241,7 +243,10 @@ def _list_inside(values: Iterable[str], row: str) -> list[str]:
 
 
 def _list_outside(values: Iterable[str], row: str) -> list[str]:
-    return [one for one in values if not one.startswith(row) and _holds(one, row)]
+    found = [one for one in values if not one.startswith(row) and _holds(one, row)]
+    # What stands in an object beside the rows, such as the number of their meter.
+    beside = [one for one in values if not one.startswith(row) and _surrounds(one, row) and one not in found]
+    return [*found, *(beside if len(found) + len(beside) <= MOST_AROUND else [])]
 
 
 def _is_list_below(value: str, row: str) -> bool:

@@ -265,9 +265,8 @@ def _doubt_import(sample: Sample, places: Sequence[int], name: str) -> str:
         if _is_below_zero(sample, places):
             # What is sent out is written below zero, also in a column of what is used.
             return ""
-        found = (
-            "generation" if any(map(_DIRECT_CURRENT.search, sample.names)) else _find_medium_around(sample)
-        )
+        is_inverter = _says_nothing(name) and any(map(_DIRECT_CURRENT.search, sample.names))
+        found = "generation" if is_inverter else _find_medium_around(sample)
         if found is not None:
             return found
         if _name_other_way(sample) or _is_unknown(sample, places[0]):
@@ -445,6 +444,10 @@ def write_channels(
     ]
 
 
+def _is_explicit(word: str) -> bool:
+    return guess_channel(word) == "export" or IMPORT.search(word) is not None
+
+
 def _find_hints(sample: Sample, register: int) -> dict[str, str]:
     """Return what another column says of the direction of a register, if all rows of it say the same."""
     hints: dict[str, str] = {}
@@ -452,7 +455,7 @@ def _find_hints(sample: Sample, register: int) -> dict[str, str]:
         pairs = {(row[register].strip(), row[n].strip()) for row in sample.rows} if n != register else set()
         texts = {text for _, text in pairs}
         if len(pairs) == len({word for word, _ in pairs}) and 2 <= len(texts) <= MAX_REGISTERS:
-            hints |= {word: text for word, text in pairs if tells_direction(text)}
+            hints |= {word: text for word, text in pairs if tells_direction(text) and not _is_explicit(word)}
     return hints
 
 

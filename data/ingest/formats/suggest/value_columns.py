@@ -79,7 +79,6 @@ def _drop_constants_around(sample: Sample, numeric: list[int]) -> list[int]:
         and not any(kind.search(sample.describe(n)) for kind in kinds)
         and len(sample.rows) > 1
     }
-    around = {n for n in numeric if header[n].startswith("$.")}
-    named = {n for n in around if all(map(LONG_NUMBER.fullmatch, sample.take_texts(n)))}
-    own = [n for n in numeric if n not in named and not (n in constants and n in around)]
+    around = {n for n in numeric if header[n].startswith("$.") and not header[n].endswith("[*]")}
+    own = [n for n in numeric if n not in around] or [n for n in numeric if n not in constants]
     return [n for n in own if n not in numbers] or own
