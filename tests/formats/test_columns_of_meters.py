@@ -302,3 +302,77 @@ def test_a_broken_document_of_members_is_refused(tmp_path: Path) -> None:
     content |= {"label": "start", "timestamp_format": "iso8601", "columns": columns, "values": values}
     with pytest.raises(RefusedFile, match="FILE-CUT"):
         read_file(path, mapping=parse_mapping(content, "test"))
+
+
+# Documents.
+
+
+def series(name: str) -> list[dict[str, Any]]:
+    start = datetime.datetime(2024, 6, 3)
+    return [
+        {"at": f"{start + datetime.timedelta(minutes=15 * n):%Y-%m-%dT%H:%M:%SZ}", "energy": float(value)}
+        for n, value in enumerate(draw(name))
+    ]
+
+
+DOCUMENTS: dict[str, Any] = {
+    "members of an object": {
+        "unit": "kWh",
+        "points": {one: {"site": "x", "rows": series(one)} for one in "PQ"},
+    },
+    "an object beside the rows": {
+        "unit": "kWh",
+        "points": [{"meter": {"serial": one}, "total": {"n": 7}, "rows": series(one)} for one in "PQ"],
+    },
+    "an object beside the rows of an array": [
+        {"rows": series(one), "meter": {"serial": one, "unit": "kWh"}} for one in "PQ"
+    ],
+}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_meters_of_a_document_are_told_apart(tmp_path: Path, name: str) -> None:
+    proposal = propose(tmp_path, json.dumps(DOCUMENTS[name]), name="answer.json")
+    assert total_of_proposal(tmp_path, proposal, "answer.json") == {
+        (one, "import"): sum(draw(one)) for one in "PQ"
+    }
+
+
+def test_members_named_by_their_direction_are_registers(tmp_path: Path) -> None:
+    document = {"unit": "kWh", "data": {one: {"rows": series(one)} for one in ("consumption", "feed_in")}}
+    proposal = propose(tmp_path, json.dumps(document), name="answer.json")
+    found = total_of_proposal(tmp_path, proposal, "answer.json", identifier="M1")
+    assert found == {
+        ("M1", "import"): sum(draw("consumption")),
+        ("M1", "export"): sum(draw("feed_in")),
+    }
+
+
+def test_named_values_below_a_time_are_registers(tmp_path: Path) -> None:
+    points = [
+        {
+            "when": one["at"],
+            "items": [
+                {"label": "consumption", "amount": one["energy"], "unit": "kWh"},
+                {"label": "export", "amount": two["energy"], "unit": "kWh"},
+            ],
+        }
+        for one, two in zip(series("a"), series("b"), strict=True)
+    ]
+    proposal = propose(tmp_path, json.dumps({"points": points}), name="answer.json")
+    found = total_of_proposal(tmp_path, proposal, "answer.json", identifier="M1")
+    assert found == {("M1", "import"): sum(draw("a")), ("M1", "export"): sum(draw("b"))}
+
+
+@pytest.mark.parametrize("name", ["Mieter", "Tenant", "Location", "Nutzeinheit"])
+def test_rows_of_tenants_are_those_of_their_meters(tmp_path: Path, name: str) -> None:
+    start = datetime.datetime(2024, 6, 3)
+    lines = [
+        f"{who};{start + datetime.timedelta(minutes=15 * n):%Y-%m-%d %H:%M};{value}"
+        for who in ("Huber", "Lang")
+        for n, value in enumerate(draw(who))
+    ]
+    proposal = propose(tmp_path, "\n".join([f"{name};Time;Consumption kWh", *lines, ""]))
+    assert total_of_proposal(tmp_path, proposal) == {
+        (who, "import"): sum(draw(who)) for who in ("Huber", "Lang")
+    }

@@ -32,7 +32,9 @@ METER = re.compile(
     r"|site|device|prm"
     r"|pod|\bean"
     r"|\bpdl\b|compteur|contador|contatore|matricola|licznik|m(å|aa)ler|m(å|aa)lepunkt|m(ä|ae)tpunkt|mittauspist|m(ä|ae)tar|medidor|\bppe\b|\bcpe\b|\bpdr\b"
-    r"|esi ?id|\bid\b|merilno mesto|mjerno mjesto|m[eě]rn[eé] miesto|odb[eě]rn[eé] m[ií]sto"
+    r"|mieter|(?<![a-z])(tenant|resident|flat|apartment|apt|dwelling|household|haushalt|nutzeinheit)(?![a-z])"
+    r"|wohnung|appartement|vivienda|lägenhet|leilighet|lejlighed|mieszkanie|(?<![a-z])location|standort|building"
+    r"|geb(ä|ae)ude|esi ?id|\bid\b|merilno mesto|mjerno mjesto|m[eě]rn[eé] miesto|odb[eě]rn[eé] m[ií]sto"
     r"|m[eé]r[eé]si pont|fogyaszt[aá]si hely|käyttöpaikka|anl(æ|e)gg?s?(nummer|id)|mõõtepunkt|loc de consum"
     r"|sayaç|tesisat|παροχή|μετρητής|прибор|сч[её]тчик|лічильник|точка (учета|обліку)|electromer|\buc\b"
     r"|供給地点|お客さま番号|計器|계기|고객번호|电表|電表|表号|电号|מונה|عداد",

@@ -17,6 +17,7 @@ from data.ingest.formats.json_events import END, iter_json_leaves, to_text
 from data.ingest.formats.mapped_json import IterLeaves, JsonRows, SeveralRows, to_path
 from data.ingest.formats.mapping import CELL, KEY, ROWS
 from data.ingest.formats.suggest.date_formats import is_dated
+from data.ingest.formats.suggest.json_members import Members, find_members
 from data.ingest.formats.suggest.json_offsets import MIN_PLACES, Document, Found, find_offsets
 from data.ingest.formats.suggest.sample import is_number
 
@@ -106,6 +107,8 @@ def _find_rows(path: Path, leaves: IterLeaves) -> Found | None:
     inner = max((one for one in rows if one.startswith(f"{key}.")), key=rows.__getitem__, default=key)
     below = next((one for one in values if _is_list_below(one, key)), inner)
     has_number = any(_is_inside(one, key) and one not in dated and is_number(values[one]) for one in values)
+    if not has_number and (found := _find_named(document, inner)) is not None:
+        return found
     if rows[inner] > 2 * rows[key] or (below != inner and not has_number):
         raise MappingError(
             f"{path}: the rows at {to_path(key)} have times, but the values are in lists below them, at "
@@ -124,6 +127,14 @@ def _find_rows(path: Path, leaves: IterLeaves) -> Found | None:
         inside.append(CELL)
     if f"{key}.item" in values:
         inside = [*range(1, _count_places(path, key, leaves) + 1)]
+    members = find_members(key, others, values) if has_number else None
+    if members is not None:
+        own = [
+            one for one in outside if members.mask(one) == one or one.startswith(_name_member(key, members))
+        ]
+        path_of_rows, paths = members.name_paths(key, own)
+        rest = [one for one in others if members.mask(one) != members.mask(key)]
+        return path_of_rows, [*inside, *paths], [*(values[one] for one in own), path_of_rows, *paths], rest
     alike = [
         one for one in others if _list_inside(values, one) == inside and _list_outside(values, one) == outside
     ]
@@ -138,6 +149,22 @@ def _find_rows(path: Path, leaves: IterLeaves) -> Found | None:
     columns = [*inside, *map(to_path, outside)]
     around = [*(values[one] for one in outside), to_path(key), *map(to_path, outside)]
     return (to_path(key), columns, around, others) if len(columns) <= MAX_COLUMNS else None
+
+
+def _find_named(document: Document, row: str) -> Found | None:
+    """Return the rows for objects below those with a time: each has a name and a number."""
+    values = document.values
+    own = [one for one in values if _is_inside(one, row)]
+    numbers = [one for one in own if is_number(values[one])]
+    is_row = _is_element(row) and 0 < len(numbers) < len(own) and not document.dated.intersection(own)
+    outside = [one for one in values if _surrounds(one, row) and one not in own] if is_row else []
+    columns = [*(_cut(one, row) for one in own), *map(to_path, outside)]
+    around = [*(values[one] for one in outside), to_path(row), *map(to_path, outside)]
+    return (to_path(row), [*columns], around, []) if is_row and len(columns) <= MAX_COLUMNS else None
+
+
+def _name_member(key: str, members: Members) -> str:
+    return ".".join(key.split(".")[: members.place + 1]) + "."
 
 
 def _is_element(key: str) -> bool:
@@ -263,8 +290,9 @@ def _surrounds(value: str, row: str) -> bool:
     """Whether a value belongs to an array's element that contains the rows, or to no array."""
     if _is_element(value):
         return False
-    place = value.rfind(".item.")
-    return row.startswith(value[: place + len(".item.")]) if place >= 0 else not value.startswith("item.")
+    # The root may be an array.
+    place = f".{value}".rfind(".item.")
+    return place < 0 or f".{row}".startswith(f".{value}"[: place + len(".item.")])
 
 
 def _is_inside(value: str, row: str) -> bool:
