@@ -204,3 +204,10 @@ def test_the_low_tariff_of_a_dutch_dial_is_one(tmp_path: Path) -> None:
     content = yaml.safe_load(propose(tmp_path, lay_out(dials, minutes=60), "Europe/Amsterdam"))
     ways = [value["channel"] for value in content["values"]]
     assert ways == ["import", "import", "export", "export"]
+
+
+def test_the_state_of_a_counter_is_its_read(tmp_path: Path) -> None:
+    total = [sum(draw("state")[: n + 1], Decimal(0)) for n in range(2 * DAY)]
+    columns = {"state": [value + 4000 for value in total], "error": [value * 2 for value in total]}
+    content = yaml.safe_load(propose(tmp_path, lay_out(columns)))
+    assert [value["column"] for value in content["values"]] == ["state"]

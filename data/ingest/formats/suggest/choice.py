@@ -69,7 +69,7 @@ _PART_OF = re.compile(
     re.I,
 )
 _EXTREME = re.compile(r"(?<![0-9])(?<![0-9] )\b(min|max)(imum)?\b", re.I)
-_STATE = re.compile(r"(error|status|state|alarm|fault|warning|flag|code)s?( ?(code|no))?|inv", re.I)
+_STATE = re.compile(r"(error|status|alarm|fault|warning|flag)s?( ?(code|no))?|inv", re.I)
 _MOST_COLUMNS = 12
 _NUMBERS = re.compile(r"[0-9]+")
 _YEAR = re.compile(r"(?<![0-9A-Za-z])20[0-9]{2}(?![0-9])")
