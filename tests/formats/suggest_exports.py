@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from data.ingest.formats.mapping import Columns
-from data.ingest.formats.mapping_values import Value
+from data.ingest.formats.mapping_values import Columns, Value
 
 
 def table(header: str, row: str, days: tuple[int, ...] = (14, 15), first: int = 0, last: int = 23) -> str:

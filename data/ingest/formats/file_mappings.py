@@ -21,8 +21,8 @@ from yaml.composer import ComposerError
 from data.ingest.errors import IngestError
 from data.ingest.formats.container import refuse
 from data.ingest.formats.format import MappingUse
-from data.ingest.formats.mapping import Columns, FileMapping
-from data.ingest.formats.mapping_values import Day, Value
+from data.ingest.formats.mapping import FileMapping
+from data.ingest.formats.mapping_values import Columns, Day, Value
 from data.ingest.formats.registry import FORMATS
 from data.ingest.formats.shipped import fill_open_fields, load_shipped
 from data.ingest.schema import FileInParts

@@ -99,11 +99,6 @@ class _Rows(HTMLParser):
             if kind == "table" and self._open:
                 self._open.pop()
 
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Take an empty element."""
-        self.handle_starttag(tag, attrs)
-        self.handle_endtag(tag)
-
     def handle_data(self, data: str) -> None:
         """Add text to the open cell."""
         if self._open and self._open[-1].texts is not None and not self._unshown:

@@ -20,13 +20,14 @@ from data.ingest.formats.mapping_formats import (
     ProfileMapping,
 )
 from data.ingest.formats.mapping_shapes import OFFSET_FORMATS, TimeShapes, carries_offset, has_years, holds
-from data.ingest.formats.mapping_texts import Channel, Codec, ColumnName, Name, Quality, Unit, Zone
+from data.ingest.formats.mapping_texts import Channel, Codec, Name, Quality, Unit, Zone
 from data.ingest.formats.mapping_values import (
+    Columns,
     Day,
     DayRuns,
+    JoinedColumns,
     LongerMinutes,
     Minutes,
-    Strict,
     Value,
     agrees_with_name,
     give_to_values,
@@ -49,31 +50,11 @@ COLUMN = "$column"
 # The place of a JSON row in its list, counted from 1, or its key in its object.
 KEY = "$key"
 
-# A column, or several whose texts are joined by a blank: year, month and day.
-JoinedColumns = ColumnName | Annotated[tuple[ColumnName, ...], Field(min_length=2, max_length=6)]
 _STEPS = r"^\$(\.[^.\[\]*$\s]+|\[\*\]|\.\*)*"
 _JSON_PATH, _ROWS_PATH = rf"{_STEPS}(\.\$key)?$", rf"{_STEPS}$"
 
 
 RowsPath = Annotated[str, Field(pattern=_ROWS_PATH, max_length=200)]
-
-
-class Columns(Strict):
-    """The columns that name the meter, the time, the unit and the quality of a reading.
-
-    `timestamp` and `date` may be lists: the texts of their columns are joined by a blank.
-    """
-
-    identifier: ColumnName | None = None
-    register_: Annotated[ColumnName | None, Field(alias="register")] = None
-    serial_number: ColumnName | None = None
-    timestamp: JoinedColumns | None = None
-    date: JoinedColumns | None = None
-    time: ColumnName | None = None
-    period: ColumnName | None = None
-    seconds: ColumnName | None = None
-    unit: ColumnName | None = None
-    quality: ColumnName | None = None
 
 
 class CsvMapping(Declaration):

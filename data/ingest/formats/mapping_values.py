@@ -46,6 +46,28 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+# A column, or several whose texts are joined by a blank: year, month and day.
+JoinedColumns = ColumnName | Annotated[tuple[ColumnName, ...], Field(min_length=2, max_length=6)]
+
+
+class Columns(Strict):
+    """The columns that name the meter, the time, the unit and the quality of a reading.
+
+    `timestamp` and `date` may be lists: the texts of their columns are joined by a blank.
+    """
+
+    identifier: ColumnName | None = None
+    register_: Annotated[ColumnName | None, Field(alias="register")] = None
+    serial_number: ColumnName | None = None
+    timestamp: JoinedColumns | None = None
+    date: JoinedColumns | None = None
+    time: ColumnName | None = None
+    period: ColumnName | None = None
+    seconds: ColumnName | None = None
+    unit: ColumnName | None = None
+    quality: ColumnName | None = None
+
+
 class Amount(Strict):
     """What the values are. With `average_power` they are average power, and are read as energy; where each
     row states its unit, those of power are.

@@ -33,8 +33,9 @@ from data.ingest.formats.suggest.directions import (
     resolve_channels,
     tells_direction,
 )
-from data.ingest.formats.suggest.meaning import POWER, POWER_NAME, RARE
+from data.ingest.formats.suggest.meaning import POWER, POWER_NAME
 from data.ingest.formats.suggest.meter_columns import find_meters
+from data.ingest.formats.suggest.registers import RARE
 from data.ingest.formats.suggest.sample import Sample
 from data.ingest.formats.sum_guard import Floats
 from data.ingest.formats.wallclock import US

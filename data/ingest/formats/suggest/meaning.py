@@ -16,8 +16,6 @@ from data.ingest.formats.columns import UNITS
 from data.ingest.formats.mapping_values import ENERGY_OF_POWER
 from data.ingest.formats.suggest.amounts import Dial, read_numbers
 from data.ingest.formats.suggest.columns import (
-    ACTUAL,
-    ESTIMATED,
     MAX_REGISTERS,
     OTHER_MEDIUM,
     OTHER_UNIT,
@@ -33,8 +31,8 @@ from data.ingest.formats.suggest.directions import (
     guess_channel,
     is_unknown,
     resolve_channels,
-    tells_direction,
 )
+from data.ingest.formats.suggest.registers import find_apart, find_hints, share_meters
 from data.ingest.formats.suggest.sample import TOTAL, Sample, name_column
 from data.ingest.formats.suggest.shapes import Series, judge_channels
 from data.ingest.schema import ONE_DIRECTION_CHANNELS
@@ -91,11 +89,6 @@ _PER_PULSE = re.compile(r"([kM]?Wh) ?(?:/|per|por|pro|par) ?(?:im)?pul[sz]", re.
 _MULTIPLIED = 1.5
 # A single W may be a street.
 _UNIT_IN_TITLE = re.compile(r"(?<![a-z])(kWh|MWh|Wh|kW)(?![a-z])", re.I)
-# A register or column with values in fewer than one of so many rows has totals of days beside intervals.
-RARE = 5
-_ANSWERS = {"": "actual", "n": "actual", "no": "actual", "y": "estimated", "yes": "estimated"}
-# The qualities of values in Austria: measured, a substitute, and an uncertain one.
-_AUSTRIAN = {"L1": "actual", "L2": "estimated", "L3": "estimated"}
 CHECK = "check"
 # The unit that nothing states.
 UNSTATED = "unit:  # the file does not state it"
@@ -422,12 +415,12 @@ def write_channels(
     if register is None:
         return []
     words = sorted(set(sample.take_texts(register)))
-    hints = _find_hints(sample, register)
+    hints = find_hints(sample, register)
     are_units = all(word.lower() in UNITS for word in words)
-    if are_units and meter is not None and not _share_meters(sample, meter, register):
+    if are_units and meter is not None and not share_meters(sample, meter, register):
         # What is of other meters tells nothing.
         return ["channels:", *(line for word in words for line in write_channels_of_words([word]))]
-    apart = _find_apart(series)
+    apart = find_apart(series)
     of_words = {one.name: one for one in series if one.name not in apart}
     return [
         "channels:",
@@ -442,41 +435,6 @@ def write_channels(
             for word, why in (idle or {}).items()
         ),
     ]
-
-
-def _is_explicit(word: str) -> bool:
-    return guess_channel(word) == "export" or IMPORT.search(word) is not None
-
-
-def _find_hints(sample: Sample, register: int) -> dict[str, str]:
-    """Return what another column says of the direction of a register, if all rows of it say the same."""
-    hints: dict[str, str] = {}
-    for n in range(len(sample.names)):
-        pairs = {(row[register].strip(), row[n].strip()) for row in sample.rows} if n != register else set()
-        texts = {text for _, text in pairs}
-        if len(pairs) == len({word for word, _ in pairs}) and 2 <= len(texts) <= MAX_REGISTERS:
-            hints |= {word: text for word, text in pairs if tells_direction(text) and not _is_explicit(word)}
-    return hints
-
-
-def _share_meters(sample: Sample, meter: int, register: int) -> bool:
-    """Whether a meter has several registers."""
-    pairs = {(row[meter].strip(), row[register].strip()) for row in sample.rows}
-    return len(pairs) > len({name for name, _ in pairs})
-
-
-def _find_apart(series: Sequence[Series]) -> set[str]:
-    """Return the registers with fewer values than others, further apart: reads or totals of days."""
-    steps = {one.name: min(np.diff(sorted(one.amounts)), default=0) for one in series}
-    most = max((len(one.amounts) for one in series), default=0)
-    least = min((steps[one.name] for one in series if 2 * len(one.amounts) > most), default=0)
-    return {
-        one.name
-        for one in series
-        if len(one.amounts) * RARE < most
-        and (steps[one.name] >= 2 * least or len(one.amounts) < 2)
-        and not (OTHER_MEDIUM.search(one.name) and len(one.amounts) > RARE)
-    }
 
 
 def write_channels_of_words(
@@ -512,33 +470,3 @@ def find_direction_column(sample: Sample, taken: set[int | None]) -> int | None:
             if other and other != words:
                 return n
     return None
-
-
-def write_qualities_of_column(sample: Sample, quality: int | None, values: Sequence[int]) -> list[str]:
-    """Write the quality of each word in a column; `values` are the columns of values."""
-    if quality is None:
-        return []
-    words = {row[quality].strip() for row in sample.rows}
-    valued = {
-        row[quality].strip()
-        for row in sample.rows
-        if any(row[n].strip() and not sample.is_missing(row[n].strip()) for n in values)
-    }
-    meanings = dict.fromkeys(words - valued, '"null"') if valued else {}
-    if sample.names[quality].strip().lower().startswith("estimated"):
-        meanings |= {word: _ANSWERS[word.lower()] for word in words if word.lower() in _ANSWERS}
-    if words <= {*_AUSTRIAN}:
-        meanings |= _AUSTRIAN
-    return write_qualities(sorted(words), meanings)
-
-
-def write_qualities(words: list[str], meanings: Mapping[str, str] | None = None) -> list[str]:
-    """Write the quality of each word; `meanings` has those that the rows tell."""
-    lines = ["qualities:"]
-    for word in words[:50]:
-        plain = word.strip("{}[]()")
-        kind = "estimated" if ESTIMATED.match(plain) else "actual" if ACTUAL.match(plain) else ""
-        kind = (meanings or {}).get(word, kind)
-        note = "" if kind else "  # actual, edited, estimated or null"
-        lines.append(f"  {json.dumps(word, ensure_ascii=False)}: {kind}{note}".rstrip())
-    return lines
