@@ -166,6 +166,9 @@ def write_seeds(folder: Path) -> None:
     device = f'{{"values":{{{seconds}}},"start":"2024-03-30T00:00:00Z"}}'
     offsets = [f'{{"data":{{"a":{device},"b":{device}}}}}']
     kinds = (table, reads, titles, once, arrays, quoted, meters, offsets)
+    cells = "".join(f"<tr><td>{line.replace(',', '</td><td>')}</td></tr>" for line in meters)
+    page = f"<html><table>{cells}</table></html>"
+    (folder / "page").write_bytes(bytes([len(FORMATS) + kinds.index(meters)]) + page.encode())
     for number, lines in enumerate(kinds, len(FORMATS)):
         (folder / str(number)).write_bytes(bytes([number]) + "\n".join([*lines, ""]).encode())
 
