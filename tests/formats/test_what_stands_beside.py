@@ -211,3 +211,11 @@ def test_the_state_of_a_counter_is_its_read(tmp_path: Path) -> None:
     columns = {"state": [value + 4000 for value in total], "error": [value * 2 for value in total]}
     content = yaml.safe_load(propose(tmp_path, lay_out(columns)))
     assert [value["column"] for value in content["values"]] == ["state"]
+
+
+def test_the_read_at_the_end_of_an_hour_does_not_move_the_hour(tmp_path: Path) -> None:
+    """Each row has the energy of its hour and the read behind it: the days still begin at midnight."""
+    energy = draw("hours", 48)
+    reads = [Decimal(7000) + sum(energy[: n + 1]) for n in range(48)]
+    content = yaml.safe_load(propose(tmp_path, lay_out({"kWh": energy, "Meter reading": reads}, minutes=60)))
+    assert (content["label"], [value["column"] for value in content["values"]]) == ("start", ["kWh"])

@@ -18,9 +18,9 @@ _MIN_STEPS, _MOST = 12, 0.95
 
 @dataclass(frozen=True)
 class DialBeside:
-    """Whether the energy of a row lies before its time, and how many times larger it is than the step."""
+    """The label of the energy if the rows tell it, and how many times larger it is than the step."""
 
-    is_end: bool
+    label: str | None
     ratio: float
 
 
@@ -46,7 +46,9 @@ def _compare(steps: Floats, energy: Floats) -> DialBeside | None:
     if len(fits) != 1:
         return None
     ratio = _measure(steps, energy[1:] if fits[0] else energy[:-1])
-    return DialBeside(fits[0], ratio)
+    # A read at an instant has no energy beside it where nothing was read before or will be.
+    is_told = np.isnan(energy[0 if fits[0] else -1])
+    return DialBeside(("end" if fits[0] else "start") if is_told else None, ratio)
 
 
 def _measure(steps: Floats, energy: Floats) -> float:

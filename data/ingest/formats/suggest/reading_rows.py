@@ -361,9 +361,9 @@ def _write_label(label: str, why: str, beside: DialBeside | None, choice: Choice
     """Write what a time names, unless all values are dials."""
     if {*choice.kept} == {place for place, dial in choice.dials.items() if dial.is_certain}:
         return []
-    if beside is None:
+    if beside is None or beside.label is None:
         return [f"label: {label}  # {why}"]
-    return [f"label: {'end' if beside.is_end else 'start'}  # by the reads of the dial beside the energy"]
+    return [f"label: {beside.label}  # by the reads of the dial beside the energy"]
 
 
 def _write_label_of_counters(choice: Choice, *, is_local: bool) -> list[str]:
