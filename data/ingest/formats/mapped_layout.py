@@ -15,7 +15,7 @@ from data.ingest.formats.columns import split_lines
 from data.ingest.formats.container import refuse
 from data.ingest.formats.mapping import CsvMapping
 from data.ingest.formats.mapping_values import Day
-from data.ingest.formats.wallclock import narrow_text
+from data.ingest.formats.narrow import narrow_text
 
 # Exports put titles, addresses and notes above the header; below more lines starts another table.
 HEADER_LINES = 100

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from data.ingest.formats.assemble import UncheckedRows
 from data.ingest.formats.columns import UNITS, Mask, parse_decimals, to_mask
 from data.ingest.formats.mapping_values import ENERGY_OF_POWER, Day, Value
+from data.ingest.formats.narrow import narrow_text
 from data.ingest.formats.wallclock import Ints
 from data.ingest.schema import KVARH_PER_UNIT_POWER_OF_TEN, KWH_PER_UNIT_POWER_OF_TEN
 
@@ -27,13 +28,6 @@ MINUS = "\u2212\u2010\u2011\u2012\u2013\ufe63\uff0d"
 _MAX_CHARS = 60
 # A text that is a plain number, with any marks of decimals and thousands.
 _ORDINARY = "^[+-]?[0-9.,][0-9., '\u00a0\u202f]*([eE][+-]?[0-9]{1,3})?$"
-# The wide digits and marks of Japanese and Chinese keyboards.
-_WIDE = {0xFF10 + digit: str(digit) for digit in range(10)} | {
-    0xFF0E: ".",
-    0xFF0C: ",",
-    0xFF0D: "-",
-    0xFF0B: "+",
-}
 # What spreadsheets write before a number that is to stay a text.
 _AS_TEXT = re.compile(r"^'(?=[0-9.,+-])")
 _APOSTROPHES = "\u2019\u02bc\u00b4"
@@ -139,7 +133,7 @@ def write_plain_text(text: str, unit: str | None = None) -> tuple[str, int]:
 
 def split_unit(text: str) -> tuple[str, str | None]:
     """Return (number with its minus before it, the unit behind it, None without a known one)."""
-    text = _AS_TEXT.sub("", text.translate(_WIDE))
+    text = _AS_TEXT.sub("", narrow_text(text))
     match = IN_BRACKETS.fullmatch(text) or _MINUS_BEHIND.fullmatch(text)
     inner, sign = (match[1].rstrip(), "-") if match else (text, "")
     with_unit = _WITH_UNIT.fullmatch(inner)

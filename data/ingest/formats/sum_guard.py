@@ -128,7 +128,10 @@ def find_sum(
             continue
         others = [name for name in known if name != whole]
         for count in {min(count, len(others)) for count in (*counts, len(others))} - {0}:
-            for parts in itertools.combinations(others[:12], count):
+            # Of many registers all others, or few of the first ones.
+            for parts in itertools.combinations(
+                others[: max(count, 12) if count == len(others) else 12], count
+            ):
                 # A sum differs from the sum of its printed parts by their rounding.
                 error = sum(rounding[name] for name in (whole, *parts)) if count > 1 else 0.0
                 begin = _find_sums(numbers, [known[part] for part in parts], error, in_runs=in_runs)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from data.ingest.formats.narrow import narrow_text, narrow_texts
 from data.ingest.schema import TIMESTAMP
 
 Ints = npt.NDArray[np.int64]
@@ -88,6 +89,9 @@ _ALL_LETTERS = _LETTERS + "\u0370-\u04ff\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af"
 _TOKENS: dict[str, tuple[str, str, str]] = {
     "Y": ("year", r"[0-9]{4}", r"[0-9]{4}"),
     "y": ("short_year", r"[0-9]{2}", r"[0-9]{2}"),
+    # Of the calendars of Thailand and of the Republic of China.
+    "T": ("thai_year", r"[0-9]{4}", r"[0-9]{4}"),
+    "N": ("roc_year", r"[0-9]{3}", r"[0-9]{3}"),
     "m": ("month", r"[0-9]{1,2}", r"[0-9]{2}"),
     "b": ("month_name", rf"[{_LETTERS}]{{3,12}}\.?", rf"[{_LETTERS}]{{3}}"),
     "B": ("month_name", rf"[{_LETTERS}]{{3,12}}", rf"[{_LETTERS}]{{3,12}}"),
@@ -108,19 +112,18 @@ _TOKENS: dict[str, tuple[str, str, str]] = {
 _BLANKS = "[\\s\u00a0\u202f]+"
 # A weekday adds nothing to the date; %* is any text, such as the end in "00:00 - 00:30".
 _PASSED_OVER = {"a": rf"[{_ALL_LETTERS}]{{1,12}}\.?", "A": rf"[{_ALL_LETTERS}-]{{1,14}}", "*": r".*?"}
-_WIDE = re.compile("[\uff0b-\uff1a\u3000]")
-# A field of a table with such digits, which is a date, a time or a number.
-_WIDE_FIELD = re.compile(
-    r"(?m)(?<![^,;\t|\"\n])[0-9０-９][0-9０-９年月日時分秒点：／．，－　:/. -]*(?![^,;\t|\"\r\n])"
-)
 _SHORT_CLOCK = [("hour", r"[0-9]{0,2}?"), ("minute", r"[0-9]{1,2}")]
-_DATE = {"year", "short_year", "month", "month_name", "day", "day_of_year"}
+# The years of other calendars begin so many years after the usual ones.
+_YEAR_ZERO = {"thai_year": -543, "roc_year": 1911}
+_YEAR = {"year", "short_year", *_YEAR_ZERO}
+_DATE = {*_YEAR, "month", "month_name", "day", "day_of_year"}
 
 
 class TimeFormat:
     """A declared time format in the letters of strptime: %Y %y %m %b %B %d %j %H %I %M %S %f %p %z %Z %a %A.
 
-    %* stands for any text. 24:00 is the end of its day. With %z (an offset) or %Z (the name of a zone such as
+    %* stands for any text, %T for a year of Thailand (2568 is 2025), %N for one of the Republic of China
+    (114 is 2025). 24:00 is the end of its day. With %z (an offset) or %Z (the name of a zone such as
     CEST) a time is an instant. A date without a year is one of `LEAP_YEAR`. Raises `ValueError` for a format
     without a whole date or time.
     """
@@ -130,7 +133,7 @@ class TimeFormat:
         pieces = _split_pieces(text)
         names = [name for name, _ in pieces if name]
         self.has_date = bool(_DATE.intersection(names))
-        self.has_year = bool({"year", "short_year"}.intersection(names)) or not self.has_date
+        self.has_year = bool(_YEAR.intersection(names)) or not self.has_date
         self.has_time = bool(set(names) - _DATE)
         self.has_offset = bool({"offset", "zone"}.intersection(names))
         _check_tokens(text, names)
@@ -229,26 +232,6 @@ def _count_us_of_hours(hours: Decimal) -> int | None:
     return minutes * 60 * US if is_minute else None
 
 
-def narrow_texts(texts: pa.Array) -> pa.Array:
-    """Write wide digits and signs, as of Japanese and Chinese keyboards, as the usual ones."""
-    if not pc.any(pc.match_substring_regex(texts, _WIDE.pattern)).as_py():
-        return texts
-    encoded = pc.dictionary_encode(texts)
-    return pa.array(map(narrow_text, encoded.dictionary.to_pylist()), pa.string()).take(encoded.indices)
-
-
-def narrow_text(text: str) -> str:
-    """Do the same for one text."""
-    return _WIDE.sub(lambda found: " " if found[0] == "\u3000" else chr(ord(found[0]) - 0xFEE0), text)
-
-
-def narrow_fields(text: str) -> str:
-    """Do the same for the dates, times and numbers of a table, and for no names."""
-    if not _WIDE.search(text):
-        return text
-    return _WIDE_FIELD.sub(lambda found: narrow_text(found[0]), text)
-
-
 class TimeFormats:
     """The shapes that the times of one column may have; used as one `TimeFormat`.
 
@@ -257,7 +240,8 @@ class TimeFormats:
     """
 
     def __init__(self, texts: str | tuple[str, ...]) -> None:
-        given = (texts,) if isinstance(texts, str) else texts
+        # As the texts are written before they are read.
+        given = tuple(map(narrow_text, (texts,) if isinstance(texts, str) else texts))
         self._formats = [
             SerialFormat(text) if text in SerialFormat.NAMES else TimeFormat(text) for text in given
         ]
@@ -300,7 +284,7 @@ def _split_pieces(text: str) -> list[tuple[str, str]]:
 
 def _check_tokens(text: str, names: list[str]) -> None:
     found = set(names)
-    years, months = found & {"year", "short_year"}, found & {"month", "month_name"}
+    years, months = found & _YEAR, found & {"month", "month_name"}
     if len(names) != len(found) or len(years) > 1 or len(months) > 1:
         raise ValueError(f"{text!r} gives a part of the time twice")
     of_month = {*months, *found & {"day"}}
@@ -374,6 +358,9 @@ def _read_year(parts: dict[str, str]) -> int:
         short = int(parts["short_year"])
         # The rule of POSIX.
         return short + (1900 if short >= 69 else 2000)
+    for name, zero in _YEAR_ZERO.items():
+        if name in parts:
+            return int(parts[name]) + zero
     return int(parts.get("year", LEAP_YEAR))
 
 

@@ -15,7 +15,7 @@ from data.ingest.formats.json_events import MEMBER_KEY
 from data.ingest.formats.mapping_shapes import OFFSET_FORMATS
 from data.ingest.formats.suggest.amounts import DIAL_NAME
 from data.ingest.formats.suggest.date_formats import EPOCHS, find_formats
-from data.ingest.formats.suggest.meter_columns import are_meters
+from data.ingest.formats.suggest.meter_columns import are_meters, find_device
 from data.ingest.formats.suggest.sample import TOTAL, Sample, has_numbers
 from data.ingest.formats.wallclock import DAY_US, TimeFormat
 
@@ -51,8 +51,14 @@ _LONG_POINT = re.compile(r"(DE|AT|CH|LU)[0-9A-Z]{31}")
 METER_NAME = re.compile(
     r"mpan|mprn|nmi|cups|meter ?(no|nr|num|id|serial)|z(ä|ae?)hl(ernummer|er?punkt)|\bean\b|\bpod\b|esi ?id"
     r"|\bprm\b|\bpdl\b|\bcpe\b|\bppe\b|compteur|contador|contatore|licznik|m(å|aa)lernummer|m(ä|ae)tarnummer"
+    r"|(?<![^\W\d_])serial(?! ?(time|date))|anl(ä|ae)ggning|มิเตอร์|電表"
     r"|medidor|merilno mesto|mjerno mjesto|odb[eě]rn[eé] m[ií]sto|sayaç|παροχή|παροχής|μετρητή|сч[её]тчик"
     r"|電力量計|供給地点特定番号|계기번호|고객번호|计量点|电表号|מונה|عداد",
+    re.I,
+)
+# A label and a name in one cell, or in a line of a table without marks between its fields.
+_LABELLED = re.compile(
+    rf"(?:{METER_NAME.pattern})[^\n0-9]{{0,25}}?(?<![^\W_])(?P<name>[A-Z]{{0,4}}[0-9][0-9A-Z-]{{4,39}})(?![\w.:/])",
     re.I,
 )
 _NAME = re.compile(r"(?=.*[0-9])[0-9A-Z][0-9A-Z ._/-]{3,40}", re.I)
@@ -195,8 +201,28 @@ def _may_identify(sample: Sample, place: int, dated: Iterable[int]) -> bool:
         # Of a meter's reading, as its name says.
         return False
     distinct = len(set(texts))
+    if distinct > 1 and _counts_up(sample, place, dated):
+        return False
     instants = max((len(set(sample.take_texts(n))) for n in dated), default=1)
     return distinct < MIN_CHANGES or 2 * distinct <= len(texts) or instants == 1
+
+
+def _counts_up(sample: Sample, place: int, dated: Iterable[int]) -> bool:
+    """Whether the numbers of a column are those of a dial: they go one way with the time.
+
+    Meters one below the other have the same dates, or a name that is none of energy.
+    """
+    texts = [(row, text) for row in sample.rows if not sample.is_missing(text := row[place].strip()) and text]
+    if not all(re.fullmatch("[0-9]+", text) for _, text in texts):
+        return False
+    numbers = [int(text) for _, text in texts]
+    if numbers not in (sorted(numbers), sorted(numbers)[::-1]):
+        return False
+    name = sample.describe(place)
+    is_energy = (VALUE.search(name) or UNIT.search(name)) and not METER.search(name)
+    first, last = ([row for row, text in texts if text == texts[end][1]] for end in (0, -1))
+    is_apart = not any({row[n] for row in first} & {row[n] for row in last} for n in dated)
+    return bool(is_energy) or (is_apart and len(set(numbers)) >= MIN_CHANGES)
 
 
 def find_meter_name(sample: Sample, dated: dict[int, list[str]]) -> tuple[str, str] | None:
@@ -210,8 +236,18 @@ def find_meter_name(sample: Sample, dated: dict[int, list[str]]) -> tuple[str, s
     for label, cell in itertools.pairwise(above):
         if METER_NAME.search(label) and not METER_NAME.search(cell) and _NAME.fullmatch(cell):
             return cell, f"above the table, {label!r}"
+    labelled = dict.fromkeys(name for name, _ in list_labelled(sample))
+    if len(labelled) == 1:
+        return labelled.popitem()[0], "above the table"
     points = {cell for cell in above if _POINT.fullmatch(cell) or _LONG_POINT.fullmatch(cell)}
+    # The device of all columns.
+    points = points or {name for name in map(find_device, sample.groups[1:]) if name}
     return (points.pop(), "above the table") if len(points) == 1 else None
+
+
+def list_labelled(sample: Sample) -> list[tuple[str, str]]:
+    """Return the names of meters above the table that stand behind a label, each with its text."""
+    return [(match["name"], text) for text in sample.above if (match := _LABELLED.search(text))]
 
 
 def _is_decimal(texts: set[str]) -> bool:

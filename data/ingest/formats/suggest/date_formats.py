@@ -31,6 +31,11 @@ _DATES_IN_WORDS = (
         "%Y.%m.%d.",
     ),
 )
+# Years of Thailand and of the Republic of China.
+_OTHER_YEARS = (
+    *("%d/%m/%T", "%d-%m-%T", "%T-%m-%d", "%T/%m/%d", "%d.%m.%T"),
+    *("%N/%m/%d", "%N-%m-%d", "%N.%m.%d", "%N年%m月%d日"),
+)
 _TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M%p", "%I:%M:%S %p", "%H%M", "%H:%M:%S.%f", "%I:%M:%S.%f %p")
 _TIMES_IN_WORDS = ("%H時%M分", "%H時", "%H시%M분", "%H시", "%H点", "%Hh")
 # Only behind a date: alone they are numbers.
@@ -109,7 +114,7 @@ def is_dated(text: str) -> bool:
 def _list_candidates(dates: bool) -> tuple[TimeFormat, ...]:
     if not dates:
         return tuple(map(TimeFormat, (*_TIMES, *_TIMES_IN_WORDS)))
-    every = (*_DATES, *_MORE_DATES, *_SHORT_DATES, *_DATES_IN_WORDS)
+    every = (*_DATES, *_MORE_DATES, *_SHORT_DATES, *_DATES_IN_WORDS, *_OTHER_YEARS)
     joined = (
         f"{date}{join}{clock}" for date in every for join in _JOINS for clock in (*_TIMES, *_MORE_TIMES)
     )

@@ -21,6 +21,8 @@ _EXPORT = re.compile(
     # What the grid receives, and what returns: the end of a name, or a part between signs.
     r"|(?<![a-z])rec(?![a-z])(?! ?\w)|(?<![a-z])ret(?![a-z])|out of the load"
     r"|[0-9]-[0-9]+:2\.|(?<![0-9])(?<![0-9]\.)2\.[89]\."
+    # Of a meter at the grid.
+    r"|grid[^\W_]*[. _]\w*out(?![a-z])|εξαγ|出力|逆潮"
     r"|visszat[aá]pl|preda[nt]|isporu[cč]|atiduot|nodot[aā]|έγχυ|εγχ[εέύ]|отдач|отдан|відда[нч]|ekspor|역송|הזרמה",
     re.I,
 )
@@ -32,14 +34,14 @@ IMPORT = re.compile(
     r"|(active|kwh) ?\(I\)|\bativa c\b"
     r"|pob[oó]r|pobran|uttag|k[öo]pt|k[øo]bt|\bgrid\b|grid_(?:cons|usage)|netz|[0-9]-[0-9]+:1\.|(?<![0-9])(?<![0-9]\.)1\.[89]\."
     r"|\bcompra|acquist|\bosto|n[aá]kup|zakup|\bbought|\bbuy|^AI$|正向|into the load|수전|при[её]м|прийн"
-    r"|εισαγ|закупен|\bimpor\b|kwh del\b"
+    r"|grid[^\W_]*[. _]\w*in(?![a-z])|εισαγ|закупен|\bimpor\b|kwh del\b"
     r"|(?<![a-z])del(?![a-z])(?! ?\w)",
     re.I,
 )
 CONSUMPTION = re.compile(
     r"\bused?\b|verbr(?![a-z])|(?<![a-z])(home|loadpoint|wallbox|charger|ladepunkt)(?![a-z])|pemakaian|consum|consom|zu[zż]y|verbrauch|usage|verbruik|\bloads?\b|demand|kulutus|forbru|f(ö|o)rbruk|tarbi|fogyaszt"
     r"|t[uü]ketim|spot[rř]eb|suvarto|patēr|potro[sš]n|κατανάλ|使用|用电|사용량"
-    r"|потребл|консум|спожив|צריכ|استهلاك|tiêu thụ|ใช้|notkun|potroš",
+    r"|消費|用電|耗電|耗电|소비|потребл|консум|спожив|צריכ|استهلاك|tiêu thụ|ใช้|notkun|potroš",
     re.I,
 )
 # Parts of one direction: tariffs, phases, rates, meters.
@@ -56,6 +58,7 @@ _GENERATION = re.compile(
     r"genera[tc]|gera[cç]|solar|pv ?[0-9]{0,2}\b|(?<![a-z])pv(?![a-z])|produ|erzeug|opwek|wytw|yield|ertrag"
     r"|inverter|wechselrichter|onduleur|inversor|tuotanto|tootm|termel|[uü]retim|παραγωγ|výrob|発電|发电|발전량"
     r"|gamyb|pagamin|ražo|proizv|framlei|termel|gyárt|tootu|tuotto|генерац|выработ|произв|вироб|ייצור|إنتاج|توليد|ผลิต"
+    r"|metering\.totwhout"
     r"|\b[ep]ac(today|total)?\b|\be[-_ ]?(today|total|day)\b|\bsymo\b|\bprimo\b|gesamtanlage",
     re.I,
 )
@@ -79,7 +82,7 @@ _INSIDE = re.compile(
     r"(?<![^\W\d_])ladung(?![^\W\d_])|batter|akku|powerwall|stored|speicher(?!h)|beladung|entladung|charg(ed|ing)\b|geladen|ontladen|autocons|self.?cons"
     r"|eigenverbrauch|direktverbrauch|eigennutz|(consum|verbrauch|usage|load).*(pv\b|solar)"
     r"|(pv|solar).*( to |-+> ?|→ ?)(home|house|load|consum|batter)|(?<![a-z])batt?(?![a-z])"
-    r"|eigendeckung|egenforbrug|egenf[öo]rbruk|autoverbruik",
+    r"|eigendeckung|gemeinschafts(?:ü|ue)berschuss|egenforbrug|egenf[öo]rbruk|autoverbruik",
     re.I,
 )
 # A utility delivers to its customer and receives from him; where another one is named, he speaks himself.
@@ -122,6 +125,10 @@ _CODES: tuple[dict[str, str], ...] = (
 )
 # The registers of an Australian meter: energy to the customer, from him, reactive energy.
 _NEM_SUFFIX = re.compile(r"[EBQKJLV][1-9A-D]")
+# What comes back: ret_energy beside energy, teruglevering beside levering.
+_RETURNS = re.compile(
+    r"(?<![a-z])ret[_ ]|[_ ]ret(?![a-z])|(?<![a-z])terug(?=le)|(?<![a-z])r(?:ü|ue)ck(?=lief)", re.I
+)
 _TARIFF = re.compile(r"(?<![0-9.])([1-9]\.[89])\.([0-9])(?![0-9])")
 _HEAT = re.compile(r"(?<![a-z])(heat(?! ?pump)|v?w?(ä|ae|a)rme(?!pump)|warmte(?!pomp)|chaleur|calor)", re.I)
 _FLOW = re.compile(r"volum|flow|\bV[12]\b|durchfluss|gennemstr|circul|kreis", re.I)
@@ -281,7 +288,8 @@ def _pair_signs(names: Sequence[str], guessed: Sequence[str]) -> list[str]:
 def _find_counterparts(names: Sequence[str], guessed: Sequence[str]) -> set[str]:
     """Return the names that are those of an export without its word."""
     exports = (name for name, channel in zip(names, guessed, strict=True) if channel == "export")
-    return {re.sub(r"(?<![a-z])ret[_ ]|[_ ]ret(?![a-z])", "", name, count=1, flags=re.I) for name in exports}
+    bare = {_RETURNS.sub("", name, count=1).lower() for name in exports}
+    return {name for name in names if name.lower() in bare}
 
 
 def _set_flow_of_heat_aside(names: Sequence[str], guessed: Sequence[str]) -> list[str]:
@@ -352,4 +360,10 @@ def _guess_channel(name: str, is_reactive: bool = False) -> str:
         return "other"
     if _OF_CUSTOMER.search(name):
         return "import" if _FROM_GRID.search(name) else "export" if _TO_GRID.search(name) else ""
-    return "export" if _EXPORT.search(name) else "generation" if _GENERATION.search(name) else "import"
+    return "export" if _EXPORT.search(name) else "generation" if _is_generation(name) else "import"
+
+
+def _is_generation(name: str) -> bool:
+    """Whether a name says generation; one of consumption may speak of it in brackets."""
+    bare = re.sub(r"\([^()]*\)", " ", name)
+    return _GENERATION.search(bare if CONSUMPTION.search(bare) else name) is not None

@@ -333,6 +333,9 @@ def _find_medium_around(sample: Sample) -> str | None:
 
     A street or a company may have such a name too, so only the word alone tells the medium.
     """
+    if any(OTHER_MEDIUM.search(sample.describe(n)) for n in range(len(sample.names))):
+        # What stands above speaks of those columns.
+        return None
     # A group of columns speaks of its own ones.
     above = [cell for cell in sample.above if cell not in sample.groups]
     around = [*above, *_list_constant_words(sample), sample.path.stem, sample.title]

@@ -38,6 +38,12 @@ def find_meters(names: Sequence[str]) -> list[str]:
     return [meter or strip_unit(name) for meter, name in zip(found, names, strict=True)]
 
 
+def find_device(text: str) -> str:
+    """Return the only long number in what stands above a column, "" without one."""
+    found = {match.group() for match in _NUMBER.finditer(text)}
+    return found.pop() if len(found) == 1 else ""
+
+
 def are_meters(words: Iterable[str]) -> bool:
     """Whether the words of rows are meters, each another one."""
     found = [_find_meter(word) for word in {*words}]

@@ -27,6 +27,7 @@ from data.ingest.formats.mapped_csv import unquote_rows
 from data.ingest.formats.mapping import COLUMN, NAME
 from data.ingest.formats.mapping_formats import JsonMapping
 from data.ingest.formats.mapping_shapes import carries_offset
+from data.ingest.formats.narrow import narrow_fields
 from data.ingest.formats.suggest import json_rows
 from data.ingest.formats.suggest.across_dates import read_across
 from data.ingest.formats.suggest.clock import find_end
@@ -72,7 +73,6 @@ from data.ingest.formats.suggest.title_dates import (
     write_title_dates,
 )
 from data.ingest.formats.suggest.years import Yearless, write_years
-from data.ingest.formats.wallclock import narrow_fields
 from data.ingest.formats.xml_events import find_arrays, iter_xml_leaves
 
 # How much of a file is examined: enough for months of one meter.
@@ -327,7 +327,8 @@ def _leave_open(line: str, undecided: list[str]) -> str:
     field = line.partition(":")[0]
     if not undecided or field not in ("timestamp_format", "date_format"):
         return line
-    forms = [json.dumps(cut_time(other) if field == "date_format" else other) for other in undecided]
+    shapes = (cut_time(other) if field == "date_format" else other for other in undecided)
+    forms = [json.dumps(shape, ensure_ascii=False) for shape in shapes]
     return f"{field}:  # the dates fit several formats, write {' or '.join(forms)}"
 
 
@@ -347,6 +348,10 @@ def _take_start(sample: Sample, place: int, dated: dict[int, list[str]]) -> int:
         return place
     starts = (n for n in dated if n < place and find_end(sample.names[n]) == "start")
     return next((n for n in starts if dated[n][0] == dated[place][0]), place)
+
+
+def _write_words(field: str, words: list[str]) -> list[str]:
+    return [f"{field}: {json.dumps(words, ensure_ascii=False)}"] if words else []
 
 
 def _write_lines(path: Path, sample: Sample, timezone: str | None) -> list[str]:
@@ -407,8 +412,12 @@ def _write_lines(path: Path, sample: Sample, timezone: str | None) -> list[str]:
         *([] if is_named else ["has_header: false"]),
         *([f"skip_lines: {sample.skip}"] if sample.skip and not is_named else []),
         *write_number_marks(sample, numeric if not day else [n for cells in day[0] for n in cells]),
-        *([f"no_value: {json.dumps(sorted(sample.no_values))}"] if sample.no_values else []),
-        *([f"ignore_rows: {json.dumps(sample.totals)}"] if sample.totals else []),
+        *(
+            [f"no_value: {json.dumps(sorted(sample.no_values), ensure_ascii=False)}"]
+            if sample.no_values
+            else []
+        ),
+        *([f"ignore_rows: {json.dumps(sample.totals, ensure_ascii=False)}"] if sample.totals else []),
         "columns:",
         *([f"  identifier: {name_column(sample, meter)}"] if meter is not None else []),
         *body[1],

@@ -17,6 +17,7 @@ from data.ingest.formats.suggest.amounts import has_missing_zeros, read_numbers
 from data.ingest.formats.suggest.balance import find_grid_sign
 from data.ingest.formats.suggest.choice import Choice, choose_values, explain_no_energy, explain_others
 from data.ingest.formats.suggest.columns import (
+    OTHER_MEDIUM,
     UNIT,
     find_foreign_words,
     find_kind_column,
@@ -25,6 +26,7 @@ from data.ingest.formats.suggest.columns import (
     find_quality_column,
     find_register_column,
     find_unit_column,
+    list_labelled,
     note_foreign_units,
     repeats_times,
 )
@@ -202,9 +204,19 @@ def _write_values(
         own_times = _write_own_times(sample, *times, values, n)
         is_named = (bool(sample.names[n]) and may_be_kept(sample.names[n])) or has_register
         of_column = [*_write_own_meter(sample, n), *own_times, *_write_own_length(choice, n), *meaning]
-        of_column += [] if is_named else [f"register: {_name_register(n, values)}"]
+        if sample.meters and name_column(sample, n).isdigit() and _names_one(sample, n):
+            of_column.append(f"register: {json.dumps(sample.names[n], ensure_ascii=False)}")
+        else:
+            of_column += [] if is_named else [f"register: {_name_register(n, values)}"]
         lines += [f"  - column: {name_column(sample, n)}", *(f"    {line}" for line in of_column)]
     return lines
+
+
+def _names_one(sample: Sample, value: int) -> bool:
+    """Whether a name is that of one column of its meter."""
+    own = [sample.names[n] for n, meter in sample.meters.items() if meter == sample.meters[value]]
+    name = sample.names[value]
+    return bool(name) and own.count(name) == 1 and may_be_kept(name)
 
 
 def _correct_label(form: str, head: list[str], label: str, why: str) -> tuple[str, str]:
@@ -314,7 +326,8 @@ def _find_channels(
     has_own_meters: bool,
 ) -> list[str]:
     """Return the channels of columns, and note their meters if each is of another one."""
-    names = find_meters([sample.describe(n) for n in choice.kept]) if has_own_meters else []
+    described = [sample.describe(n) for n in choice.kept]
+    names = (find_meters(described) or _find_meters_of_media(sample, described)) if has_own_meters else []
     sample.meters = dict(zip(choice.kept, names, strict=False))
     channels = _resolve_channels(sample, _read_series(sample, choice, micros, meter), unit)
     found = find_grid_sign([read_numbers(sample, n) for n in choice.kept], channels)
@@ -322,6 +335,16 @@ def _find_channels(
         sample.proven = {choice.kept[found[0]]: "import" if found[1] > 0 else "export"}
     sample.are_columns_alike = has_own_meters and _are_alike([sample.names[n] for n in choice.kept], channels)
     return channels
+
+
+def _find_meters_of_media(sample: Sample, names: list[str]) -> list[str]:
+    """Return the meters of columns of electricity and of another medium, if a label above names both."""
+    labelled = list_labelled(sample)
+    of_media = {OTHER_MEDIUM.search(text) is not None: name for name, text in labelled}
+    is_other = [OTHER_MEDIUM.search(name) is not None for name in names]
+    if len({name for name, _ in labelled}) != 2 or len(of_media) != 2 or len(set(is_other)) != 2:
+        return []
+    return [of_media[one] for one in is_other]
 
 
 def _resolve_channels(sample: Sample, series: list[Series], unit: int | None) -> list[str]:

@@ -50,10 +50,13 @@ def _find_row_times(sample: Sample, place: int, form: str) -> tuple[list[str], l
         return _read_timestamps(sample, place, form)
     texts = pa.array([row[place].strip() for row in sample.rows])
     days = [int(value) for value in TimeFormat(form).parse(texts)[0]]
-    head, when = [f"date_format: {json.dumps(form)}"], [f"  date: {name_column(sample, place)}"]
+    head, when = (
+        [f"date_format: {json.dumps(form, ensure_ascii=False)}"],
+        [f"  date: {name_column(sample, place)}"],
+    )
     found = find_clock(sample, place, days)
     if found is not None:
-        head.append(f"time_format: {json.dumps(found.form)}")
+        head.append(f"time_format: {json.dumps(found.form, ensure_ascii=False)}")
         when.append(f"  time: {name_column(sample, found.place)}")
         return head, when, [day + time for day, time in zip(days, found.micros, strict=True)]
     period = next((n for n, name in enumerate(sample.names) if PERIOD.search(name) and n != place), None)
@@ -85,7 +88,7 @@ def _read_timestamps(sample: Sample, place: int, form: str) -> tuple[list[str], 
         micros = _read_walls(texts)
     else:
         micros = [int(value) for value in TimeFormat(form).parse(texts)[0]]
-    shape = form if form in OFFSET_FORMATS else json.dumps(form)
+    shape = form if form in OFFSET_FORMATS else json.dumps(form, ensure_ascii=False)
     when = [f"  timestamp: {name_column(sample, place)}"]
     if (seconds := find_seconds(sample, place, micros)) is not None:
         when.append(f"  seconds: {name_column(sample, seconds)}")

@@ -3,7 +3,6 @@
 Not here: the meaning of a column (`columns`, `meaning`).
 """
 
-import itertools
 import json
 import re
 from collections import Counter
@@ -13,7 +12,9 @@ from pathlib import Path
 from data.ingest.formats.file_mappings import MappingError
 from data.ingest.formats.mapped_layout import split_fields
 from data.ingest.formats.mapped_numbers import IN_BRACKETS, MINUS, split_unit
+from data.ingest.formats.narrow import narrow_text
 from data.ingest.formats.suggest.date_formats import find_formats, is_dated
+from data.ingest.formats.suggest.headers import is_sum_above, read_stack
 from data.ingest.formats.suggest.no_readings import explain_missing_dates
 from data.ingest.formats.suggest.sections import find_sections
 
@@ -22,8 +23,6 @@ ROWS_BELOW = 3
 _ROWS_TRIED, _LINES_TRIED = 40, 200
 # A line that is drawn between the header and the rows.
 _RULE = re.compile(r"[-=+|;,\s]*[-=]{3}[-=+|;,\s]*")
-# Lines of a header above the names of the columns.
-_MOST_STACKED = 8
 # A few notes may stand among the numbers of a column.
 _MOST = 0.9
 DELIMITERS = (",", ";", "\t", "|")
@@ -35,7 +34,7 @@ TOTAL_WORDS = (
     '|合計|小計|総計|总计|合计|總計|합계|총계|소계|סה"כ|סה״כ|المجموع|الإجمالي|مجموع'
 )
 TOTAL = re.compile(
-    rf"^(grand |daily |day |sub|dag|tages?|dygns?|dags?)?({TOTAL_WORDS})(?![^\W_])",
+    rf"^(grand |daily |day |column |sub|dag|tages?|spalten|dygns?|dags?)?({TOTAL_WORDS})(?![^\W_])",
     re.I,
 )
 _UNIT = re.compile(r"[\[(]?([kM]?Wh?|k?varh|m3|m³|l|therms?|°C)[\])]?", re.I)
@@ -63,6 +62,14 @@ _UNITS_OF_SCRIPTS = tuple(
         (r"兆瓦[·]?[时時]", lambda _: "MWh"),
         (r"千瓦", lambda _: "kW"),
         (r"קוט\"?ש|קוט״ש", lambda _: "kWh"),
+        (r"كيلو ?و(?:ا)?ط[ ./·-]*ساعة?|ك\.? ?و\.? ?س\.?(?![^\W\d_])", lambda _: "kWh"),
+        (r"ميغا ?و(?:ا)?ط[ ./·-]*ساعة?", lambda _: "MWh"),
+        (r"هزار کیلووات ساعت", lambda _: "MWh"),
+        (r"کیلووات ?ساعت", lambda _: "kWh"),
+        (r"(?<=[(（\[])度(?=[)）\]])|度数\(度\)", lambda _: "kWh"),
+        (r"กิโลวัตต์[ -]?ชั่วโมง", lambda _: "kWh"),
+        (r"กิโลวัตต์", lambda _: "kW"),
+        (r"किलोवाट[ -]?(?:घंटा|घंटे|आवर)", lambda _: "kWh"),
     )
 )
 INDIAN_GROUPS = re.compile(r"[+-]?[0-9]{1,2}(,[0-9]{2})+,[0-9]{3}(\.[0-9]*)?")
@@ -121,7 +128,7 @@ class Sample:
         """Return the name of a column, below that of its group."""
         group = self.groups[place] if self.groups else ""
         name = _CAMEL.sub(" ", self.names[place])
-        return write_units(" ".join(filter(None, (group, name, self.units.get(place)))))
+        return narrow_text(write_units(" ".join(filter(None, (group, name, self.units.get(place))))))
 
     def take_texts(self, place: int) -> list[str]:
         """Return the texts of a column that are not empty."""
@@ -166,12 +173,11 @@ def read_sample(path: Path, text: str) -> Sample:
         fields = [split_fields(line, mark) for mark in DELIMITERS for line in lines[:_LINES_TRIED]]
         raise MappingError(f"{path}: {explain_missing_dates(fields)}")
     start = rows.index(table[first])
-    header = rows[start - 1] if start else []
-    _check_commas(path, header, table[first:], delimiter)
-    # Rows may omit fields at their end that the header names.
-    is_header = len(header) > width and not any(map(is_dated, header))
-    if not is_header:
-        header = table[first - 1] if first else [""] * width
+    top = start
+    while top and is_sum_above(rows[top - 1], width, TOTAL):
+        top -= 1
+    _check_commas(path, rows[top - 1] if top else [], table[first:], delimiter)
+    header = _find_header(rows[:top], table[first:], width)
     names = [name.strip() for name in header]
     plain = names
     units_row = rows.index(header) if header in rows else 0
@@ -189,19 +195,21 @@ def read_sample(path: Path, text: str) -> Sample:
         rows = rows[:second]
         table = [row for row in rows if len(row) == width]
     table = [row + [""] * (len(names) - width) for row in table]
-    totals = {row[0].strip() for row in table[first:] if TOTAL.match(row[0].strip())}
+    totals = {row[0].strip() for row in (*rows[top:start], *table[first:]) if TOTAL.match(row[0].strip())}
     # The first words of titles between the days of a table, without the date that follows.
     titles = set(sections)
     below = [row for row in rows[start:] if not titles & {cell.strip() for cell in row}]
     totals |= find_beginnings([row[0] for row in below if row and len(row) < width])
     skip = text.split("\n").index(lines[start])
     above = [cell.strip() for row in rows[:start] if row != header for cell in row]
+    # Without marks between fields a label and what it says are one line.
+    above += [" ".join(row) for row in rows[:start] if row != header and delimiter == " "]
     sample = Sample(
         path,
         delimiter,
         names,
         table[first:],
-        _read_stack(rows, rows.index(header) if header in rows[:start] else start - 1, len(names)),
+        read_stack(rows, rows.index(header) if header in rows[:top] else top - 1, len(names)),
         totals=sorted(word for word in totals if not any(title.startswith(word) for title in sections)),
         above=above,
         skip=skip,
@@ -245,6 +253,24 @@ def _check_commas(path: Path, header: list[str], rows: list[list[str]], delimite
         )
 
 
+def _find_header(above: list[list[str]], table: list[list[str]], width: int) -> list[str]:
+    """Return the line of names among those above the rows."""
+    header = above[-1] if above else []
+    spare = width - len(header)
+    # Rows may omit fields at their end that the header names, or end with marks behind their last one.
+    if spare < 0 and not any(map(is_dated, header)):
+        return header
+    if spare > 0 and _ends_empty(header, table, spare):
+        return header + [""] * spare
+    return next((row for row in reversed(above) if len(row) == width), [""] * width)
+
+
+def _ends_empty(header: list[str], rows: list[list[str]], spare: int) -> bool:
+    """Whether the fields of all rows behind those of a header are empty."""
+    names = [name for name in header if name.strip() and not (is_number(name) or is_dated(name))]
+    return 1 < len(names) == len(header) and not any(cell.strip() for row in rows for cell in row[-spare:])
+
+
 def _find_words(sample: Sample, place: int) -> set[str]:
     """Return the few words that stand between the numbers of a column."""
     texts = sample.take_values(place)
@@ -279,31 +305,6 @@ def _write_plain_cells(sample: Sample, place: int) -> None:
     if unit is not None and not re.search(rf"(?<![a-z]){unit}(?![a-z])", name, re.I):
         sample.header = sample.header or [*sample.names]
         sample.names[place] = f"{name} {unit}".strip()
-
-
-def _read_stack(rows: list[list[str]], place: int, width: int) -> list[str]:
-    """Return what stands above the names of the columns: their group, or lines with an empty first cell."""
-    if place > 0 and (groups := _read_groups(rows[place - 1], width)):
-        return groups
-    stack: list[list[str]] = []
-    for row in reversed(rows[max(place - _MOST_STACKED, 0) : max(place, 0)]):
-        cells = [cell.strip() for cell in row]
-        if len(cells) != width or cells[0] or not all(cells[1:]) or any(map(is_dated, cells)):
-            break
-        stack.insert(0, cells)
-    return [" ".join(cells).strip() for cells in zip(*stack, strict=True)]
-
-
-def _read_groups(row: list[str], width: int) -> list[str]:
-    """Return the group of each column; none if a row is not a line of groups, each over its columns."""
-    cells = [cell.strip() for cell in row]
-    spans = any(cell and not after for cell, after in itertools.pairwise(cells))
-    if len(cells) != width or len(set(cells) - {""}) < 2 or not spans or any(map(is_dated, cells)):
-        return []
-    groups: list[str] = []
-    for cell in cells:
-        groups.append(cell or (groups[-1] if groups else ""))
-    return groups
 
 
 def _holds_units(cells: list[str]) -> bool:

@@ -17,6 +17,8 @@ from data.ingest.formats.wallclock import DAY_US
 MIN_BOTH, MOST_IDLE = 12, 0.5
 # The sun: so many hours of nothing, then a hill: little at its edges, most in its middle half.
 MIN_NIGHT, MOST_AT_NIGHT, MOST_AT_EDGE, LEAST_IN_MIDDLE = 5, 0.005, 0.35, 0.6
+# Tariffs that take turns leave few times without energy.
+MOST_IN_TURN = 0.9
 _HOUR_US = DAY_US // 24
 
 
@@ -56,10 +58,21 @@ def judge_channels(series: Sequence[Series], channels: Sequence[str]) -> list[st
     open_ones = [n for n, channel in enumerate(found) if not channel and _is_used(series[n].name)]
     if _are_parts([series[n] for n in open_ones]):
         found = ["import" if n in open_ones else channel for n, channel in enumerate(found)]
+    tariffs = [one for one, channel in zip(series, found, strict=True) if channel == "import"]
+    if _take_turns(tariffs):
+        # A tariff of the day has the hours of the sun.
+        return found
     return [
         "" if channel == "import" and not _says_import(one.name) and follows_sun(one) else channel
         for one, channel in zip(series, found, strict=True)
     ]
+
+
+def _take_turns(series: Sequence[Series]) -> bool:
+    """Whether each time has energy in one series at most, and all of them together stand still seldom."""
+    times = {at for one in series for at in one.amounts}
+    used = [sum(one.amounts.get(at, 0) > 0 for one in series) for at in times]
+    return len(series) > 1 and max(used, default=0) == 1 and sum(used) > MOST_IN_TURN * len(times)
 
 
 def _are_parts(series: Sequence[Series]) -> bool:

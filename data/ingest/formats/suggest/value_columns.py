@@ -26,8 +26,10 @@ def find_values(sample: Sample, numeric: list[int], when: list[str]) -> tuple[li
     of_time = {line.partition(": ")[2] for line in when}
     numeric = _drop_constants_around(sample, numeric)
     numeric = [n for n in numeric if name_column(sample, n) not in of_time]
-    free = [n for n in numeric if not PERIOD.search(sample.names[n])]
     kinds = (VALUE, UNIT, OTHER_MEDIUM)
+    # The energy of a capture period numbers none.
+    counted = {n for n in numeric if PERIOD.search(sample.names[n]) and not VALUE.search(sample.names[n])}
+    free = [n for n in numeric if n not in counted]
     named = [n for n in numeric if any(kind.search(sample.describe(n)) for kind in kinds)]
     if named and not any(UNIT.search(sample.describe(n)) for n in named):
         # Columns of power beside one that is named so are as much energy as it is.
