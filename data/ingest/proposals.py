@@ -145,7 +145,8 @@ def _fill_open_fields(content: dict[str, Any]) -> tuple[dict[str, Any], list[str
         filled[field] = [dict(entry) for entry in ([entries] if isinstance(entries, dict) else entries)]
         for entry in filled[field]:
             for name in [name for name in _WORDS_OF_VALUES if name in entry and entry[name] is None]:
-                entry[name] = _WORDS_OF_VALUES[name]
+                is_power = name == "unit" and entry.get("average_power")
+                entry[name] = "kW" if is_power else _WORDS_OF_VALUES[name]
                 if name == "channel":
                     # Values of no channel have no opposite one.
                     entry.pop("negative", None)

@@ -25,6 +25,7 @@ from data.ingest.formats.suggest.amounts import (
     is_idle_dial,
     read_numbers,
 )
+from data.ingest.formats.suggest.balances import find_balances
 from data.ingest.formats.suggest.columns import OTHER_MEDIUM, UNIT, VALUE
 from data.ingest.formats.suggest.directions import (
     IMPORT,
@@ -138,6 +139,8 @@ def choose_values(
         if count * RARE < max(counts.values()) and not _is_medium(sample, place, count):
             choice.leave_out(place, "it has values in a few rows only")
     times = [at for at, is_own in zip(micros, own, strict=True) if is_own]
+    for place in find_balances({n: sample.describe(n) for n in choice.kept}, numbers, times):
+        choice.leave_out(place, "what comes in less what goes out")
     _choose_dials(sample, choice, numbers, times)
     _choose_rhythm(sample, choice, numbers, times)
     _choose_sums(sample, choice, numbers)

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from data.ingest.formats.mapping_shapes import OFFSET_FORMATS, carries_offset
-from data.ingest.formats.wallclock import DAY_US, US, TimeFormat
+from data.ingest.formats.wallclock import DAY_US, US, Ints, TimeFormat
 
 _DATES = ("%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d/%m/%y", "%m/%d/%y", "%d.%m.%Y", "%d-%m-%Y", "%Y/%m/%d")
 _MORE_DATES = ("%d.%m.%y", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%d %B %Y", "%b %d, %Y", "%m-%d-%Y", "%Y%m%d")
@@ -79,6 +79,8 @@ _MIDDLE = re.compile(
 _FOLLOWED = re.compile(rf"(.*\d)(\s*\(|,?\s+)({_WEEKDAY})(\)?)|(.*\d)(\s*)(Uhr|uur|h|hrs)", re.IGNORECASE)
 # One day of so many months may be totals of months.
 MIN_MONTHS = 3
+# Other days of one order are at least so far apart, if they are days of months.
+MIN_JUMP_DAYS = 27
 # So many texts are read in each format.
 MAX_TEXTS = 2000
 # A longer text is no time.
@@ -264,6 +266,24 @@ def rank_formats(texts: list[str], forms: list[str], timezone: str | None) -> tu
         # Twelve days of one month, or one day of twelve months as people of the zone write it.
         return ranked, [ranked[0], other]
     return ranked, equal if len(equal) > 1 and not has_custom else []
+
+
+def mixes_orders(texts: list[str], form: str) -> bool:
+    """Whether dates that jump by months follow each other if some of them have the other order."""
+    if form in OFFSET_FORMATS or not {"%d", "%m"} <= {*re.findall("%.", form)}:
+        return False
+    other = re.sub("%[dm]", lambda found: "%m" if found[0] == "%d" else "%d", form)
+    distinct = pa.array(_spread(texts))
+    (days, bad), (swapped, unfit) = (TimeFormat(one).parse(distinct) for one in (form, other))
+    days, swapped, fits = days // DAY_US, swapped // DAY_US, ~unfit & ~bad
+    if not fits.any() or fits.all() or _measure_gap(days[~bad]) < MIN_JUMP_DAYS:
+        return False
+    return _measure_gap(np.where(fits, swapped, days)[~bad]) == 1
+
+
+def _measure_gap(days: Ints) -> int:
+    """Return the most days between one day and the next one."""
+    return int(np.diff(np.unique(days)).max(initial=0))
 
 
 def _spread(texts: list[str]) -> list[str]:

@@ -21,7 +21,8 @@ _EXPORT = re.compile(
     # What the grid receives, and what returns: the end of a name, or a part between signs.
     r"|(?<![a-z])rec(?![a-z])(?! ?\w)|(?<![a-z])ret(?![a-z])|out of the load"
     r"|[0-9]-[0-9]+:2\.|(?<![0-9])(?<![0-9]\.)2\.[89]\."
-    # Of a meter at the grid.
+    # Of a meter at the grid, and of a point that supplies in Czechia.
+    r"|IN-[0-9]{18}-D"
     r"|grid[^\W_]*[. _]\w*out(?![a-z])|εξαγ|出力|逆潮"
     r"|visszat[aá]pl|preda[nt]|isporu[cč]|atiduot|nodot[aā]|έγχυ|εγχ[εέύ]|отдач|отдан|відда[нч]|ekspor|역송|הזרמה",
     re.I,
@@ -34,7 +35,7 @@ IMPORT = re.compile(
     r"|(active|kwh) ?\(I\)|\bativa c\b"
     r"|pob[oó]r|pobran|uttag|k[öo]pt|k[øo]bt|\bgrid\b|grid_(?:cons|usage)|netz|[0-9]-[0-9]+:1\.|(?<![0-9])(?<![0-9]\.)1\.[89]\."
     r"|\bcompra|acquist|\bosto|n[aá]kup|zakup|\bbought|\bbuy|^AI$|正向|into the load|수전|при[её]м|прийн"
-    r"|grid[^\W_]*[. _]\w*in(?![a-z])|εισαγ|закупен|\bimpor\b|kwh del\b"
+    r"|(IN|OUT)-[0-9]{18}-O|grid[^\W_]*[. _]\w*in(?![a-z])|εισαγ|закупен|\bimpor\b|kwh del\b"
     r"|(?<![a-z])del(?![a-z])(?! ?\w)",
     re.I,
 )
@@ -82,6 +83,8 @@ _INSIDE = re.compile(
     r"(?<![^\W\d_])ladung(?![^\W\d_])|batter|akku|powerwall|stored|speicher(?!h)|beladung|entladung|charg(ed|ing)\b|geladen|ontladen|autocons|self.?cons"
     r"|eigenverbrauch|direktverbrauch|eigennutz|(consum|verbrauch|usage|load).*(pv\b|solar)"
     r"|(pv|solar).*( to |-+> ?|→ ?)(home|house|load|consum|batter)|(?<![a-z])batt?(?![a-z])"
+    # What is left behind the sharing of energy.
+    r"|OUT-[0-9]{18}-[DO]"
     r"|eigendeckung|gemeinschafts(?:ü|ue)berschuss|egenforbrug|egenf[öo]rbruk|autoverbruik",
     re.I,
 )

@@ -89,6 +89,13 @@ _PER_PULSE = re.compile(r"([kM]?Wh) ?(?:/|per|por|pro|par) ?(?:im)?pul[sz]", re.
 _MULTIPLIED = 1.5
 # A single W may be a street.
 _UNIT_IN_TITLE = re.compile(r"(?<![a-z])(kWh|MWh|Wh|kW)(?![a-z])", re.I)
+# A register or column with values in fewer than one of so many rows has totals of days beside intervals.
+RARE = 5
+# Whole numbers that are larger on average are those of a factory in kW, or of a home in W.
+_LEAST_DOUBTED_KW = 100
+_ANSWERS = {"": "actual", "n": "actual", "no": "actual", "y": "estimated", "yes": "estimated"}
+# The qualities of values in Austria: measured, a substitute, and an uncertain one.
+_AUSTRIAN = {"L1": "actual", "L2": "estimated", "L3": "estimated"}
 CHECK = "check"
 # The unit that nothing states.
 UNSTATED = "unit:  # the file does not state it"
@@ -169,7 +176,7 @@ def _write_unit(sample: Sample, places: Sequence[int], power: str | None, *, is_
         ]
     if word is None:
         return [_write_unstated_unit(sample, places, name, is_dial=is_dial)]
-    lines = [f"unit: {UNITS[word.lower()]}"]
+    lines = [_doubt_power(sample, places, word) or f"unit: {UNITS[word.lower()]}"]
     if scale := _SCALE.search(name):
         lines.append(f"factor:  # the name says {scale.group().strip('([')!r}: write how many {word} one is")
     if POWER.fullmatch(word):
@@ -191,10 +198,24 @@ def _find_contrary_unit(sample: Sample, stated: re.Match[str] | None) -> str | N
     return unit if are_known and (unit in ENERGY_OF_POWER) != (own in ENERGY_OF_POWER) else None
 
 
+def _doubt_power(sample: Sample, places: Sequence[int], word: str) -> str:
+    """Return an open unit for large whole numbers of kW, which may be W; "" for others."""
+    texts = [text for place in places for text in sample.take_values(place)]
+    if word != "kW" or not texts or not all(text.isdigit() for text in texts):
+        return ""
+    mean = sum(map(int, texts)) / len(texts)
+    if mean < _LEAST_DOUBTED_KW:
+        return ""
+    return (
+        f"unit:  # {mean:.0f} kW on average, in whole numbers, may be W: write kW, or W and the number of the "
+        "column in place of its name"
+    )
+
+
 def _write_unstated_unit(sample: Sample, places: Sequence[int], name: str, *, is_dial: bool) -> str:
     if POWER_NAME.search(name):
         return "unit:  # the name says power: W or kW, and average_power: true if it is the average"
-    power_kw = _average_kw(sample, places, is_dial=is_dial)
+    power_kw = _average_kw(sample, places, is_dial=is_dial) * (find_scale(sample) or (1, ""))[0]
     return f"{UNSTATED}: kWh would be {power_kw:.3g} kW on average" if power_kw else UNSTATED
 
 
@@ -224,6 +245,15 @@ def leave_channel_open(meanings: list[list[str]]) -> list[str]:
     return ["channel:  # that of all values, or one with each: no name tells it"]
 
 
+def find_scale(sample: Sample) -> tuple[float, str] | None:
+    """Return the power of ten below 1 that a column says, and its name: no transformer has it."""
+    for n, name in enumerate(sample.names):
+        texts = set(sample.take_values(n)) if _MULTIPLIER.search(name) else set()
+        if len(texts) == 1 and re.fullmatch(r"0?[.,]0*1", text := texts.pop()):
+            return float(text.replace(",", ".")), name
+    return None
+
+
 def write_ratio(sample: Sample, ratio: float = 0) -> list[str]:
     """Leave the factor of the values open where a column has the ratio of transformers.
 
@@ -231,6 +261,8 @@ def write_ratio(sample: Sample, ratio: float = 0) -> list[str]:
     """
     if ratio > _MULTIPLIED:
         return []
+    if (scale := find_scale(sample)) is not None:
+        return [f"factor: {scale[0]}  # {CHECK}: the column {scale[1]!r}"]
     for label, cell in itertools.pairwise(sample.above):
         number = re.fullmatch(r"([0-9]{1,5})([.,]0+)?(?: ?/ ?[0-9])?", cell)
         if _MULTIPLIER.search(label) and number and int(number[1]) > 1:

@@ -14,6 +14,7 @@ from pathlib import Path
 from data.ingest.formats.container import SheetChoice, is_archive, open_members
 from data.ingest.formats.mapped_layout import split_fields
 from data.ingest.formats.mapping import NAME
+from data.ingest.formats.suggest.columns import UNIT
 from data.ingest.formats.suggest.date_formats import find_formats, is_dated
 from data.ingest.formats.suggest.sample import DELIMITERS
 
@@ -168,7 +169,12 @@ def _join_name(one: str, other: str) -> str:
     begin = _find_beginning(one, other)
     end = _find_beginning(one[len(begin) :][::-1], other[len(begin) :][::-1])[::-1]
     is_alike = len(begin) + len(end) >= _LEAST_SHARED * max(len(one), len(other))
+    is_alike = is_alike and _find_unit(one) == _find_unit(other)
     return f"{begin}*{end}" if is_alike else ""
+
+
+def _find_unit(name: str) -> str:
+    return found.group(1).lower() if (found := UNIT.search(name)) else ""
 
 
 def _find_beginning(one: str, other: str) -> str:

@@ -21,6 +21,7 @@ COUNTED = re.compile(
 # The number of a meter or of its connection point.
 _NUMBER = re.compile(
     r"(?<![0-9A-Za-z.,:/-])(?=[A-Z0-9]*[0-9]{5})[A-Z]{0,4}[0-9][A-Z0-9]{5,32}(?![0-9A-Za-z.:])"
+    r"|(?<![0-9])[0-9]{18}(?![0-9])"
 )
 _UNIT = re.compile(r"[\s_,;:-]*[(\[]?(?<![^\W_])[kM]?Wh?(?![^\W_])[)\]]?", re.I)
 _LEAST = 2

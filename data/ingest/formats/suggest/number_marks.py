@@ -6,6 +6,7 @@ Not here: the meaning of the numbers (`meaning`).
 import json
 import re
 
+from data.ingest.formats.file_mappings import MappingError
 from data.ingest.formats.mapped_numbers import are_grouped, stand_between_thousands
 from data.ingest.formats.suggest.amounts import MOST_DECIMALS, find_decimals
 from data.ingest.formats.suggest.columns import OTHER_MEDIUM, UNIT, VALUE
@@ -53,6 +54,7 @@ def find_number_marks(
     named = [n for n in numeric if any(kind.search(sample.describe(n)) for kind in kinds)]
     columns = [sample.take_values(n) for n in named or numeric]
     texts = [text for n in named or numeric for text in (*sample.take_values(n), *sample.others.get(n, []))]
+    _refuse_two_marks(sample, texts)
     groups = {sign for text in texts for sign in re.findall(r"[0-9](['\u00a0\u202f ])[0-9]{3}", text)}
     for mark, other in ((".", ","), (",", ".")):
         # Numbers of another column, such as those of the rows, say nothing of the mark of this one.
@@ -81,6 +83,18 @@ def find_number_marks(
         return ",", None, pointed[0]
     groups |= {","} if any(re.search(r"[0-9],[0-9]{3}", text) for text in texts) else set()
     return ".", groups.pop() if len(groups) == 1 else None, None
+
+
+def _refuse_two_marks(sample: Sample, texts: list[str]) -> None:
+    """Refuse numbers of which some have a comma before three digits, others a point, and none more."""
+    marked = {text for text in texts if re.search("[.,]", text)}
+    plain = {text for text in marked if re.fullmatch(r"[+-]?[0-9]{1,3}[.,][0-9]{3}", text)}
+    if marked == plain and len({mark for text in plain for mark in re.findall("[.,]", text)}) == 2:
+        one, other = (next(text for text in texts if mark in text) for mark in ",.")
+        raise MappingError(
+            f"{sample.path}: some numbers have a comma before three digits, others a point, such as {one} "
+            f"and {other}: each mark may stand before decimals or between thousands. Ask for one mark"
+        )
 
 
 def has_decimal_comma(timezone: str | None) -> bool | None:

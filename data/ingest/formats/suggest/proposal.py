@@ -39,7 +39,7 @@ from data.ingest.formats.suggest.columns import (
     find_meter_column,
     find_meter_name,
 )
-from data.ingest.formats.suggest.date_formats import cut_time, lacks_date, rank_formats
+from data.ingest.formats.suggest.date_formats import cut_time, lacks_date, mixes_orders, rank_formats
 from data.ingest.formats.suggest.day_rows import check_cells, find_day_runs, write_day_body
 from data.ingest.formats.suggest.directions import guess_channel
 from data.ingest.formats.suggest.encodings import list_codecs
@@ -82,6 +82,10 @@ _NAMES_COLUMN = re.compile(r'[- ]*[a-z_]+: "')
 # A line that speaks of the times of the rows, and not of that of the export.
 _OF_TIMES = re.compile(
     r"times\b|timestamps|time ?zone|zeiten|zeitzone|zeitstempel|horas en|heures en|tijden|orari", re.I
+)
+# The time of a document, and not that of its values.
+_OF_PRINT = re.compile(
+    r"creat|erstell|print|generated|export|issue|document|sent|version|updated|modified", re.I
 )
 # What a mapping of JSON does not have.
 _OF_TEXT = ("delimiter:", "encoding:", "has_header:", "skip_lines:", "ignore_rows:")
@@ -342,6 +346,14 @@ def _drop_total_meters(sample: Sample, meter: int | None) -> set[str]:
     return words
 
 
+def _find_start(sample: Sample, dated: list[int]) -> int:
+    """Return the column of the start among dates that stand around all rows: the one nearest to them."""
+    names = {n: sample.describe(n).rpartition(".")[2] for n in dated}
+    starts = [n for n in dated if find_end(names[n]) == "start"]
+    starts = starts or [n for n in dated if not (find_end(names[n]) or _OF_PRINT.search(names[n]))]
+    return max(starts or dated[:1], key=lambda n: sample.names[n].count("."))
+
+
 def _take_start(sample: Sample, place: int, dated: dict[int, list[str]]) -> int:
     """Return the column of starts that stands beside that of ends: a short file has one day of starts."""
     if find_end(sample.names[place]) != "end":
@@ -365,9 +377,16 @@ def _write_lines(path: Path, sample: Sample, timezone: str | None) -> list[str]:
         raise MappingError(f"{path}: {explain_missing_dates([*sample.rows, sample.names])}")
     # The first one, unless many rows share its date, like the day of an export or of a revision.
     distinct = {n: len(set(sample.take_texts(n))) for n in dated}
-    place = next(n for n in dated if 2 * distinct[n] > max(distinct.values()))
+    candidates = [n for n in dated if 2 * distinct[n] > max(distinct.values())]
+    place = _find_start(sample, candidates) if max(distinct.values()) == 1 else candidates[0]
     place = _take_start(sample, place, dated)
     form = dated[place][0]
+    if mixes_orders(sample.take_texts(place), form):
+        raise MappingError(
+            f"{path}: the dates change the order of day and month, or jump by months, see "
+            f"{sample.rows[0][place].strip()!r} and {sample.rows[-1][place].strip()!r}: nothing says which. "
+            "Ask the sender for dates in one order, such as 2025-06-01"
+        )
     notes = [row[0] for row in sample.rows if lacks_date(row[place], form)]
     sample.rows = [row for row in sample.rows if not lacks_date(row[place], form)]
     # Words with which neither a row of data nor a repeated header begins.
