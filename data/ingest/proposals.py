@@ -55,11 +55,6 @@ _WORDS: dict[str, Any] = {
 _WORDS_OF_VALUES = {"channel": "other", "unit": "kWh", "factor": 1}
 # A format of dates that nothing decides; the first one that may be right is tried.
 _OPEN_FORMAT = re.compile(r'^((?:date|timestamp)_format):  # the dates .*?("[^"]*").*$', re.M)
-# On the days of a clock change a file decides between these: the one that rejects fewer rows is right.
-_OTHER_CLOCKS = (
-    ("label: end  #", "label: wall_end  #"),
-    ("clock_change: wall_clock  #", "clock_change: elapsed  #"),
-)
 _EVENTS = (
     "The rows begin at no regular time, as charging sessions or other events do. A file does not say when "
     "within a session the energy flowed, and energy is shared interval by interval: ask for the "
@@ -83,13 +78,35 @@ def propose_mapping(path: Path | str, timezone: str | None = None, sheet: str | 
     """
     proposal = suggest_mapping(path, timezone, sheet)
     tried = _try_proposal(Path(path), proposal)
-    for words, others in _OTHER_CLOCKS:
-        if tried.rejected and words in proposal:
-            changed = proposal.replace(words, others)
+    for change in _CLOCKS:
+        changed = change(proposal) if tried.rejected else proposal
+        if changed != proposal:
             again = _try_proposal(Path(path), changed)
             if again.rejected < tried.rejected:
                 proposal, tried = changed, again
     return proposal + "".join(f"# {line}".rstrip() + "\n" for line in tried.lines)
+
+
+def _end_on_wall(proposal: str) -> str:
+    return proposal.replace("label: end  #", "label: wall_end  #")
+
+
+def _count_elapsed(proposal: str) -> str:
+    return proposal.replace("clock_change: wall_clock  #", "clock_change: elapsed  #")
+
+
+def _write_hours(proposal: str) -> str:
+    """Return a proposal whose hours of a day are those of the clock: with 24 of them on each day."""
+    if "interval_minutes: 60\n" not in proposal or "\ntime_format:" in proposal:
+        return proposal
+    hours = 'time_format: "%H"\nlabel: wall_end  # check: the hours of the clock\n'
+    changed, count = re.subn(r"(?m)^(?=date_format:)", hours, proposal)
+    changed, others = re.subn(r"(?m)^  period: ", "  time: ", changed)
+    return changed if count == others == 1 else proposal
+
+
+# On the days of a clock change a file decides between these: the one that rejects fewer rows is right.
+_CLOCKS = (_end_on_wall, _count_elapsed, _write_hours)
 
 
 @dataclass(frozen=True)

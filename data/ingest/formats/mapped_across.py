@@ -4,6 +4,7 @@ Here: the header with the dates, and rows to cells. Not here: the meaning of a c
 whose name is no date, such as a total, is left out.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,7 @@ from data.ingest.formats.wallclock import Ints, TimeFormats
 MAX_DATES = 40_000
 # Rows that are turned together: what stands before the cells is repeated for each of them.
 CELLS_TOGETHER, MAX_LEAD_CHARS = 1 << 16, 300
+_DAY = re.compile("0?[1-9]|[12][0-9]|3[01]")
 _EPOCH = r"^[0-9]{10}([0-9]{3})?$"
 
 
@@ -51,7 +53,8 @@ class Across:
         self._path = path
         self._names = names
         self._places = [place for place in _list_dated(header, mapping) if place >= first]
-        self._dates = [header[place].strip() for place in self._places]
+        dates = _write_dates(header, mapping)
+        self._dates = [dates[place] for place in self._places]
         if len(self._places) > MAX_DATES:
             reason = f"the header has {len(self._places):,} dates, more than {MAX_DATES:,}"
             raise refuse(path, line, "FILE-TOO-LARGE", reason)
@@ -61,6 +64,7 @@ class Across:
         self._wide = Layout(mapping, names, {ABOVE: self._places[-1]}, above)
         self._used = {place for place in self.layout.places.values() if place < first} | {0}
         self._first = first
+        self._has_sections = bool(mapping.sections)
         self._skipped: Counter[str] = Counter()
 
     def take_skipped(self) -> Counter[str]:
@@ -74,9 +78,10 @@ class Across:
         Raises `RefusedFile` if another header with dates begins.
         """
         rows, lines = split_rows(block, line, self._wide, rejections)
-        headers = self._find_headers(rows, lines)
-        rows = [row for row, is_header in zip(rows, headers, strict=True) if not is_header]
-        numbers = np.array(lines, dtype=np.int64)[~headers]
+        gone = self._find_headers(rows, lines)
+        gone |= np.array([not any(row) for row in rows], dtype=np.bool_)
+        rows = [row for row, is_gone in zip(rows, gone, strict=True) if not is_gone]
+        numbers = np.array(lines, dtype=np.int64)[~gone]
         count = max(CELLS_TOGETHER // len(self._places), 1)
         for begin in range(0, max(len(rows), 1), count):
             yield self._turn(rows[begin : begin + count], numbers[begin : begin + count])
@@ -88,7 +93,10 @@ class Across:
             texts = [row[place] if place in self._used else "" for row in rows]
             texts = [text if len(text) <= MAX_LEAD_CHARS else "" for text in texts]
             columns.append(pa.array(texts, pa.string()).take(of_row))
-        columns.append(pa.array(self._dates * len(rows), pa.string()))
+        # The title of a section stands above no day.
+        are_titles = [self._has_sections and not any(row[place] for place in self._places) for row in rows]
+        above = ["" if is_title else date for is_title in are_titles for date in self._dates]
+        columns.append(pa.array(above, pa.string()))
         columns.append(pa.array([row[place] for row in rows for place in self._places], pa.string()))
         strings = pa.table(columns, names=[str(place) for place in range(len(columns))])
         return RowTable(strings, np.repeat(lines, len(self._places)))
@@ -97,7 +105,11 @@ class Across:
         """Find the rows that repeat the header; refuse a header with other dates."""
         assert self._shapes is not None
         texts = pa.array([row[self._places[0]].strip() for row in rows], pa.string())
-        found = _are_times(texts, self._shapes)
+        if self.layout.mapping.month is not None:
+            # The day of a month may be a value too.
+            found = np.array([list(map(normalize_name, row)) == self._names for row in rows], dtype=np.bool_)
+        else:
+            found = _are_times(texts, self._shapes)
         for row in np.flatnonzero(found):
             if list(map(normalize_name, rows[row])) != self._names:
                 reason = "another table begins here, with other dates above its cells"
@@ -130,8 +142,16 @@ def _list_dated(header: list[str], mapping: CsvMapping) -> list[int]:
     """Return the places of the names that are dates of the declared form."""
     shapes = mapping.timestamp_format or mapping.date_format
     assert shapes is not None
-    names = pa.array([name.strip().strip("\ufeff") for name in header], pa.string())
+    names = pa.array(_write_dates(header, mapping), pa.string())
     return [int(place) for place in np.flatnonzero(_are_times(names, shapes))]
+
+
+def _write_dates(header: list[str], mapping: CsvMapping) -> list[str]:
+    """Return the names of columns; those that are days of the declared month as dates."""
+    names = [name.strip().strip("\ufeff") for name in header]
+    if mapping.month is None:
+        return names
+    return [f"{mapping.month}-{int(name):02}" if _DAY.fullmatch(name) else name for name in names]
 
 
 def _are_times(texts: pa.Array, shapes: str | tuple[str, ...]) -> Mask:

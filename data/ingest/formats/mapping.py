@@ -39,6 +39,8 @@ from data.ingest.schema import DECIMAL_DIGITS_AFTER_POINT, ONE_DIRECTION_CHANNEL
 
 # The columns of a table whose columns are days or times: the name of a column, and the cell below it.
 ABOVE, CELL = "$above", "$value"
+# A column whose name is the day of the declared month is read as such a date.
+DAY_OF_MONTH = "%Y-%m-%d"
 # The name of the file, of the member of an archive, or of the sheet that a row stands in.
 NAME = "$name"
 # The path of a JSON row, if a mapping has several.
@@ -87,7 +89,8 @@ class CsvMapping(Declaration):
     otherwise. A number in `brackets` is below zero, or bears a mark such as that of an estimate.
 
     With `across` the columns from this place on have a date or a time for a name. Each cell is read as a row:
-    the columns before, `$above` (the name of its column) and `$value` (the cell). With `quoted_rows` each
+    the columns before, `$above` (the name of its column) and `$value` (the cell). If the names are days of a
+    `month`, 1 is its first day. With `quoted_rows` each
     line stands in quotes as a whole, as spreadsheets write a table that they read as one column.
     """
 
@@ -95,6 +98,7 @@ class CsvMapping(Declaration):
     rows: RowsPath | Annotated[tuple[RowsPath, ...], Field(min_length=2, max_length=10)] | None = None
     sheets: Annotated[tuple[Name, ...], Field(max_length=50)] = ()
     across: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    month: Annotated[str, Field(pattern=r"^(19|20)[0-9]{2}-(0[1-9]|1[0-2])$")] | None = None
     timezone: Zone | None = None
     interval_minutes: Minutes
     lengths: dict[str, LongerMinutes] = Field(default_factory=dict)
@@ -407,9 +411,12 @@ class CsvMapping(Declaration):
                 "a list of columns for the date has columns of the table, and does not come with across",
             ),
             (
-                not is_across
-                or (not (self.day or self.sections) and len(self.values) == 1 and self.has_header),
-                "across has a header, one value, and neither day nor sections",
+                not is_across or (not self.day and len(self.values) == 1 and self.has_header),
+                "across has a header, one value, and no day",
+            ),
+            (
+                self.month is None or (self.columns.date == ABOVE and self.date_format == DAY_OF_MONTH),
+                f"month comes with across, the date {ABOVE} and the date_format {DAY_OF_MONTH}",
             ),
             (
                 all(place < (self.across or place + 1) for place in places),

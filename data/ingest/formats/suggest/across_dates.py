@@ -13,7 +13,7 @@ from data.ingest.formats.mapping import ABOVE, CELL
 from data.ingest.formats.mapping_shapes import OFFSET_FORMATS
 from data.ingest.formats.suggest.date_formats import find_formats, is_dated
 from data.ingest.formats.suggest.sample import DELIMITERS
-from data.ingest.formats.wallclock import TimeFormat
+from data.ingest.formats.wallclock import TimeFormat, find_months
 
 # A row of data has a date or two, and the time of the export a line of its own.
 MIN_DATES = 3
@@ -32,21 +32,51 @@ class AcrossText:
     place: int
     delimiter: str
     text: str
+    # The month of columns that are days, and the titles of tables one below the other.
+    month: str | None = None
+    sections: tuple[str, ...] = ()
 
 
-def read_across(text: str) -> AcrossText | None:
-    """Return the table of a text whose columns are days or times, None for any other text."""
+def read_across(text: str, name: str = "") -> AcrossText | None:
+    """Return the table of a text whose columns are days or times, None for any other text.
+
+    The lines above it, or its `name`, state the month of columns that are days.
+    """
     lines = [line for line in text.split("\n") if line.strip()]
     for delimiter in DELIMITERS:
         for number, line in enumerate(lines[:_LINES_TRIED]):
             header = [name.strip() for name in split_fields(line, delimiter)]
+            month = _find_month_of_days(header, [*lines[:number], name])
+            if month is not None:
+                header = [f"{month}-{int(one):02}" if one.isdigit() else one for one in header]
             places = _list_dated(header)
             below = [split_fields(row, delimiter) for row in lines[number + 1 : number + 1 + _ROWS_BELOW]]
             if places and any(map(_NUMBER.fullmatch, _take(below, places))):
-                rows = [split_fields(row, delimiter) for row in lines[number + 1 :]]
-                above = [split_fields(row, delimiter) for row in lines[:number]]
-                return AcrossText(places[0] + 1, delimiter, _write(header, places, rows, above))
+                rows = [split_fields(row, delimiter) for row in lines]
+                sections, end = _find_sections(rows, number)
+                table = _write(header, places, rows[number + 1 : end], rows[:number])
+                return AcrossText(places[0] + 1, delimiter, table, month, sections)
     return None
+
+
+def _find_month_of_days(header: list[str], above: list[str]) -> str | None:
+    """Return the only month that is named for columns that count its days, None for other columns."""
+    days = [int(name) for name in header if re.fullmatch("[0-9]{1,2}", name)]
+    months = {month for line in above for month in find_months(line)}
+    return (
+        months.pop()
+        if days == [*range(1, len(days) + 1)] and 28 <= len(days) <= 31 and len(months) == 1
+        else None
+    )
+
+
+def _find_sections(rows: list[list[str]], header: int) -> tuple[tuple[str, ...], int]:
+    """Return (the titles of the tables with this header, the end of the first one), if there are several."""
+    again = [n for n, row in enumerate(rows) if row == rows[header]]
+    titles = [next((cell.strip() for cell in rows[n - 1] if cell.strip()), "") for n in again if n]
+    if len(again) < 2 or len(set(titles)) < len(again) or not all(titles):
+        return (), len(rows)
+    return tuple(titles), again[1] - 1
 
 
 def _list_dated(header: list[str]) -> list[int]:
@@ -76,7 +106,7 @@ def _write(header: list[str], places: list[int], rows: list[list[str]], above: l
     lead = places[0]
     writer.writerows(above)
     writer.writerow([*header[:lead], ABOVE, CELL])
-    rows = [row for row in rows if len(row) > places[-1]]
+    rows = [row for row in rows if len(row) > places[-1] and any(map(str.strip, row))]
     for place in places[: max(MAX_CELLS // max(len(rows), 1), MIN_DATES)]:
         writer.writerows([*row[:lead], header[place], row[place]] for row in rows)
     return text.getvalue()

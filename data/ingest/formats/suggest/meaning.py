@@ -207,8 +207,8 @@ def _doubt_power(sample: Sample, places: Sequence[int], word: str) -> str:
     if mean < _LEAST_DOUBTED_KW:
         return ""
     return (
-        f"unit:  # {mean:.0f} kW on average, in whole numbers, may be W: write kW, or W and the number of the "
-        "column in place of its name"
+        f"unit:  # {mean:.0f} kW on average, in whole numbers, may be W: write kW, or W and the number of "
+        "the column in place of its name"
     )
 
 

@@ -54,7 +54,9 @@ def find_seconds(sample: Sample, place: int, micros: Sequence[int]) -> int | Non
         numbers = [int(text) for text in texts]
         groups = _group(micros, numbers)
         steps = {b - a for own in groups.values() for a, b in itertools.pairwise(sorted({*own}))}
-        if 2 * len(groups) <= len(texts) and min(numbers) == 0 and steps and not any(s % 60 for s in steps):
+        # Keys of an object may begin later, as those of an inverter at sunrise.
+        begins = min(numbers) == 0 or (name == KEY and not min(numbers) % 60)
+        if 2 * len(groups) <= len(texts) and begins and steps and not any(s % 60 for s in steps):
             return n
     return None
 

@@ -170,14 +170,18 @@ def _suggest_for_table(
         line = "quoted_rows: true  # each line stands in quotes as a whole"
         lines.insert(lines.index("format: mapped_csv") + 1, line)
         return lines
-    across = read_across(text)
+    across = read_across(text, f"{name} {path.stem}")
     if across is None:
         return _suggest_for_rows(path, text, encoding, timezone, name)
     sample = read_sample(path, across.text)
     sample.encoding, sample.delimiter, sample.title = encoding, across.delimiter, name
+    sample.sections = [*across.sections]
     lines = _write_lines(path, sample, timezone)
-    line = f"across: {across.place}  # from this column on, a column for each date"
-    lines.insert(lines.index("format: mapped_csv") + 1, line)
+    place = lines.index("format: mapped_csv") + 1
+    lines[place:place] = [
+        f"across: {across.place}  # from this column on, a column for each date",
+        *([f'month: "{across.month}"  # {CHECK}: the columns are its days'] if across.month else []),
+    ]
     return lines
 
 

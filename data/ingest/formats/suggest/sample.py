@@ -79,6 +79,7 @@ _NO_NUMBER = re.compile(
     r"|1e\+?(9[89]|[1-9][0-9]{2})",
     re.I,
 )
+_PLACE_IN_DAY = re.compile("[0-9]{1,2}")
 _WORD, _MOST_WORDS, _MOST_NUMBERS = re.compile(r"[^\W\d_][^\d]*"), 3, 0.8
 
 
@@ -353,7 +354,8 @@ def drop_totals_of_days(sample: Sample) -> set[str]:
     for place in range(len(sample.names)):
         texts = set(sample.take_texts(place))
         words = {text for text in texts if TOTAL.match(text) and not re.search("[0-9]", text)}
-        if words and find_formats(sorted(texts - words), dates=False):
+        rest = sorted(texts - words)
+        if words and (find_formats(rest, dates=False) or (rest and all(map(_PLACE_IN_DAY.fullmatch, rest)))):
             sample.rows = [row for row in sample.rows if row[place].strip() not in words]
             return words
     return set()
