@@ -24,7 +24,7 @@ from data.ingest.formats.mapped_layout import (
     skip_lines,
     split_fields,
 )
-from data.ingest.formats.mapped_table import RowTable, split_rows
+from data.ingest.formats.mapped_table import FindTitle, RowTable, split_rows
 from data.ingest.formats.mapped_tables import SKIPPED_HEADER
 from data.ingest.formats.mapping import ABOVE, CELL, CsvMapping
 from data.ingest.formats.mapping_shapes import OFFSET_FORMATS
@@ -72,14 +72,15 @@ class Across:
         skipped, self._skipped = self._skipped, Counter()
         return skipped
 
-    def split(self, block: bytes, line: int, rejections: Rejections) -> Iterator[RowTable]:
+    def split(
+        self, block: bytes, line: int, rejections: Rejections, find_title: FindTitle
+    ) -> Iterator[RowTable]:
         """Yield the cells of a block that starts on `line` as rows, some at a time.
 
         Raises `RefusedFile` if another header with dates begins.
         """
-        rows, lines = split_rows(block, line, self._wide, rejections)
+        rows, lines = split_rows(block, line, self._wide, rejections, find_title)
         gone = self._find_headers(rows, lines)
-        gone |= np.array([not any(row) for row in rows], dtype=np.bool_)
         rows = [row for row, is_gone in zip(rows, gone, strict=True) if not is_gone]
         numbers = np.array(lines, dtype=np.int64)[~gone]
         count = max(CELLS_TOGETHER // len(self._places), 1)

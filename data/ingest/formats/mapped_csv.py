@@ -93,7 +93,7 @@ def iter_batches(path: Path, member: Member, part: int, mapping: CsvMapping) -> 
             found = (
                 [split_block(block, line, split, rejections, tables.find_title)]
                 if across is None
-                else across.split(block, line, rejections)
+                else across.split(block, line, rejections, tables.find_title)
             )
             for one in found:
                 named = one if name is None else one.add_text(name)

@@ -118,10 +118,10 @@ def _split_fast(block: bytes, layout: Layout, width: int = 0) -> pa.Table:
 
 
 def split_rows(
-    block: bytes, first_line: int, layout: Layout, rejections: Rejections
+    block: bytes, first_line: int, layout: Layout, rejections: Rejections, find_title: FindTitle
 ) -> tuple[list[list[str]], list[int]]:
     """Split a block to the fields and the line of each row, for tables too wide for a column of each."""
-    found = _split_one_by_one(block, first_line, layout, rejections, lambda _: None)
+    found = _split_one_by_one(block, first_line, layout, rejections, find_title)
     if not block.endswith(b"\n"):
         _report_open_end(block, first_line + block.count(b"\n"), rejections)
     return found

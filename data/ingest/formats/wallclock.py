@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from data.ingest.formats.months import LETTERS, find_month
 from data.ingest.formats.narrow import narrow_text, narrow_texts
 from data.ingest.schema import TIMESTAMP
 
@@ -37,41 +38,6 @@ _SERIAL_DAYS = (
 )
 _MAX_OFFSET_MINUTES = 14 * 60
 _NAIVE = pa.timestamp("us")
-_MONTHS = {
-    name: number
-    for number, names in enumerate(
-        [
-            # English, German, French, Spanish, Dutch, Italian, Danish, Norwegian, Swedish, Polish,
-            # Portuguese, Czech, Finnish, Hungarian, Turkish, Romanian.
-            "january jan januar jänner jän janvier janv enero ene januari gennaio gen styczeń stycznia"
-            " sty janeiro leden ledna tammikuu tammikuuta tammi január ocak oca ianuarie ian",
-            "february feb februar februari février févr fév febrero febbraio luty lutego lut fevereiro"
-            " fev únor února helmikuu helmikuuta helmi február febr şubat şub februarie",
-            "march mar märz mär mrz mars mart marzo maart mrt marts marzec marca março březen března"
-            " maaliskuu maaliskuuta maalis március márc martie",
-            "april apr avril avr abril abr aprile kwiecień kwietnia kwi duben dubna huhtikuu huhtikuuta"
-            " huhti április ápr nisan nis aprilie",
-            "may mai mayo mei maggio mag maj maja maio květen května toukokuu toukokuuta touko május máj"
-            " mayıs",
-            "june jun juni juin junio giugno giu czerwiec czerwca cze junho červen června kesäkuu"
-            " kesäkuuta kesä június jún haziran haz iunie iun",
-            "july jul juli juillet juil julio luglio lug lipiec lipca lip julho červenec července"
-            " heinäkuu heinäkuuta heinä július júl temmuz tem iulie iul",
-            "august aug août agosto ago augustus augusti sierpień sierpnia sie srpen srpna elokuu"
-            " elokuuta elo augusztus ağustos ağu",
-            "september sep sept septembre septiembre settembre set wrzesień września wrz setembro září"
-            " syyskuu syyskuuta syys szeptember szept eylül eyl septembrie",
-            "october oct oktober okt octobre octubre ottobre ott październik października paź outubro out"
-            " říjen října lokakuu lokakuuta loka október ekim eki octombrie",
-            "november nov novembre noviembre listopad listopada lis novembro marraskuu marraskuuta marras"
-            " kasım kas noiembrie noi",
-            "december dec dezember dez décembre déc diciembre dic dicembre desember des grudzień grudnia"
-            " gru dezembro prosinec prosince joulukuu joulukuuta joulu aralık ara decembrie",
-        ],
-        1,
-    )
-    for name in names.split()
-}
 _OFFSET = r"(?:(?:[A-Za-z]{1,5})?[+-][0-9]{2}:?[0-9]{2}|[+-][0-9]{2}|Z|UTC|GMT)"
 # Minutes of the names of zones that have one meaning where meters are read.
 _ZONES = {
@@ -81,10 +47,8 @@ _ZONES = {
     **{"est": -300, "edt": -240, "cst": -360, "cdt": -300, "mst": -420, "mdt": -360},
     **{"pst": -480, "pdt": -420, "akst": -540, "akdt": -480},
 }
-# Latin letters with their marks, in the pattern languages of Python and of Arrow.
-_LETTERS = "A-Za-z\u00c0-\u017f"
 # And of the other scripts that weekdays are written in.
-_ALL_LETTERS = _LETTERS + "\u0370-\u04ff\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af"
+_ALL_LETTERS = LETTERS + "\u0370-\u04ff\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af"
 # Token: its meaning, and its pattern with free and with fixed width.
 _TOKENS: dict[str, tuple[str, str, str]] = {
     "Y": ("year", r"[0-9]{4}", r"[0-9]{4}"),
@@ -93,8 +57,8 @@ _TOKENS: dict[str, tuple[str, str, str]] = {
     "T": ("thai_year", r"[0-9]{4}", r"[0-9]{4}"),
     "N": ("roc_year", r"[0-9]{3}", r"[0-9]{3}"),
     "m": ("month", r"[0-9]{1,2}", r"[0-9]{2}"),
-    "b": ("month_name", rf"[{_LETTERS}]{{3,12}}\.?", rf"[{_LETTERS}]{{3}}"),
-    "B": ("month_name", rf"[{_LETTERS}]{{3,12}}", rf"[{_LETTERS}]{{3,12}}"),
+    "b": ("month_name", rf"[{LETTERS}]{{3,12}}\.?", rf"[{LETTERS}]{{3}}"),
+    "B": ("month_name", rf"[{LETTERS}]{{3,12}}", rf"[{LETTERS}]{{3,12}}"),
     "d": ("day", r"[0-9]{1,2}", r"[0-9]{2}"),
     "j": ("day_of_year", r"[0-9]{1,3}", r"[0-9]{3}"),
     "H": ("hour", r"[0-9]{1,2}", r"[0-9]{2}"),
@@ -338,7 +302,7 @@ def _count_us(parts: dict[str, str]) -> int | None:
         total += (datetime.date(year, 1, 1).toordinal() - _EPOCH + day - 1) * DAY_US
     if "day" in parts:
         year = _read_year(parts)
-        month = int(parts["month"]) if "month" in parts else _find_month(parts["month_name"])
+        month = int(parts["month"]) if "month" in parts else find_month(parts["month_name"])
         if year not in _YEARS:
             return None
         try:
@@ -347,25 +311,6 @@ def _count_us(parts: dict[str, str]) -> int | None:
             return None
     time = _count_us_of_day(parts)
     return None if time is None else total + time
-
-
-def _find_month(name: str) -> int:
-    return _MONTHS.get(name.lower().rstrip("."), 0)
-
-
-def find_months(text: str) -> set[str]:
-    """Return the months that a text names with their year, such as 2025-03 of `März 2025` and `03/2025`."""
-    named = re.findall(rf"([{_LETTERS}]{{3,12}})\.?[ ,.-]*(20[0-9]{{2}})(?![0-9])", text)
-    found = [(year, _find_month(name)) for name, year in named]
-    found += [
-        (year, int(month))
-        for year, month in re.findall(r"(?<![0-9])(20[0-9]{2})[-/.](0[1-9]|1[0-2])(?![-/.0-9])", text)
-    ]
-    found += [
-        (year, int(month))
-        for month, year in re.findall(r"(?<![-/.0-9])(0?[1-9]|1[0-2])[-/.](20[0-9]{2})(?![0-9])", text)
-    ]
-    return {f"{year}-{month:02}" for year, month in found if month}
 
 
 def _read_year(parts: dict[str, str]) -> int:

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from data.ingest.formats.mapped_layout import split_fields
 from data.ingest.formats.mapping import ABOVE, CELL
 from data.ingest.formats.mapping_shapes import OFFSET_FORMATS
+from data.ingest.formats.months import find_months
 from data.ingest.formats.suggest.date_formats import find_formats, is_dated
 from data.ingest.formats.suggest.sample import DELIMITERS
-from data.ingest.formats.wallclock import TimeFormat, find_months
+from data.ingest.formats.wallclock import TimeFormat
 
 # A row of data has a date or two, and the time of the export a line of its own.
 MIN_DATES = 3

@@ -41,7 +41,7 @@ def is_sum_above(row: Sequence[str], width: int, total: re.Pattern[str]) -> bool
 
 def _is_of_columns(cells: Sequence[str], width: int) -> bool:
     """Whether a line has a cell for each column, behind an empty one or a label."""
-    if len(cells) != width:
+    if len(cells) != width or _holds_pairs(cells):
         return False
     return (all(cells[1:]) and (not cells[0] or width >= _LEAST_LABELLED)) or _is_labelled(cells)
 

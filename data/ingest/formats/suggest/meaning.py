@@ -32,7 +32,7 @@ from data.ingest.formats.suggest.directions import (
     is_unknown,
     resolve_channels,
 )
-from data.ingest.formats.suggest.registers import find_apart, find_hints, share_meters
+from data.ingest.formats.suggest.ratios import find_scale
 from data.ingest.formats.suggest.sample import TOTAL, Sample, name_column
 from data.ingest.formats.suggest.shapes import Series, judge_channels
 from data.ingest.schema import ONE_DIRECTION_CHANNELS
@@ -61,11 +61,6 @@ POWER_NAME = re.compile(
     r"(?<![a-z])(power|leistung|wirkleistung|puissance|potencia|potenza|vermogen|effekt|mo[cč]|v[ýy]kon|teho|demand|p(?:ac|dc|pv)[0-9]{0,2})(?![a-z])",
     re.I,
 )
-_MULTIPLIER = re.compile(
-    r"multipl|[cç]arpan|(?<![a-z])(mf|ctr|ptr|ct|kt|pt)(?![a-z])|(ct|vt|pt|transformer).?ratio|wandler"
-    r"|umrechnung|(?<!power )(?<!power_)\bfa[ck]tor\b(?! ?%)",
-    re.I,
-)
 _ELECTRICITY = re.compile(
     r"[eé]l[eé][ckt]*[rř]i|strom(?![a-z])|stroom|power|(?<![a-z])el(?![a-z])|电|電", re.I
 )
@@ -85,8 +80,6 @@ _SCALE = re.compile(
 _PULSES = re.compile(r"pul[sz]|impuls", re.I)
 _PULSES_PER = re.compile(r"([1-9][0-9]{0,5}) ?(?:im)?p\w*\.? ?(?:/|per|por|pro|par) ?kWh", re.I)
 _PER_PULSE = re.compile(r"([kM]?Wh) ?(?:/|per|por|pro|par) ?(?:im)?pul[sz]", re.I)
-# Values that are more than so many times the steps of a dial are multiplied.
-_MULTIPLIED = 1.5
 # A single W may be a street.
 _UNIT_IN_TITLE = re.compile(r"(?<![a-z])(kWh|MWh|Wh|kW)(?![a-z])", re.I)
 # A register or column with values in fewer than one of so many rows has totals of days beside intervals.
@@ -243,45 +236,6 @@ def leave_channel_open(meanings: list[list[str]]) -> list[str]:
     for meaning in meanings:
         meaning.remove(line)
     return ["channel:  # that of all values, or one with each: no name tells it"]
-
-
-def find_scale(sample: Sample) -> tuple[float, str] | None:
-    """Return the power of ten below 1 that a column says, and its name: no transformer has it."""
-    for n, name in enumerate(sample.names):
-        texts = set(sample.take_values(n)) if _MULTIPLIER.search(name) else set()
-        if len(texts) == 1 and re.fullmatch(r"0?[.,]0*1", text := texts.pop()):
-            return float(text.replace(",", ".")), name
-    return None
-
-
-def write_ratio(sample: Sample, ratio: float = 0) -> list[str]:
-    """Leave the factor of the values open where a column has the ratio of transformers.
-
-    With `ratio` the values are so many times the steps of a dial: they are multiplied already.
-    """
-    if ratio > _MULTIPLIED:
-        return []
-    if (scale := find_scale(sample)) is not None:
-        return [f"factor: {scale[0]}  # {CHECK}: the column {scale[1]!r}"]
-    for label, cell in itertools.pairwise(sample.above):
-        number = re.fullmatch(r"([0-9]{1,5})([.,]0+)?(?: ?/ ?[0-9])?", cell)
-        if _MULTIPLIER.search(label) and number and int(number[1]) > 1:
-            return [
-                f"factor:  # above the table {label!r} is {cell}: write it if the values are not multiplied, "
-                "else 1"
-            ]
-    for n in range(len(sample.names)):
-        texts = set(sample.take_values(n)) if _MULTIPLIER.search(sample.names[n]) else set()
-        known = {text for text in texts if re.fullmatch(r"[0-9]{1,5}([.,][0-9]+)?", text)}
-        if not known or known != texts or all(float(text.replace(",", ".")) == 1 for text in known):
-            continue
-        name = sample.names[n]
-        if len(known) == 1:
-            return [
-                f"factor:  # {name!r} is {known.pop()}: write it if the values are not multiplied, else 1"
-            ]
-        return [f"factor:  # {name!r} differs from row to row: write 1 if the values are multiplied already"]
-    return []
 
 
 def _doubt_import(sample: Sample, places: Sequence[int], name: str) -> str:
