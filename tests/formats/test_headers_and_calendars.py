@@ -340,3 +340,35 @@ def test_members_whose_units_differ_are_not_read_by_one_mapping(tmp_path: Path) 
     proposal = propose_mapping(path, "Europe/London")
     assert NOT_USABLE not in proposal
     assert "add --sheet 'gas/use.csv'" in proposal or "add --sheet 'power/use.csv'" in proposal
+
+
+def test_the_name_of_a_customer_is_no_direction(tmp_path: Path) -> None:
+    above = "Customer;Solar Ltd;Solar Ltd;Wind Ltd\nMeter;AB100001;AB100002;AB100003\n"
+    columns = {f"Consumption {letter} kWh": draw(letter) for letter in "ABC"}
+    document = load(tmp_path, propose(tmp_path, lay_out(columns, above=above)))
+    assert {channel["channel"] for channel in document["channels"]} == {"import"}
+
+
+def test_the_day_of_a_report_is_no_meter(tmp_path: Path) -> None:
+    proposal = propose(tmp_path, lay_out({"Import kWh": draw("a")}, above="Contador principal: 2024-06-03\n"))
+    assert yaml.safe_load(proposal)["identifier"] is None
+
+
+def test_values_with_decimals_may_be_scaled_already(tmp_path: Path) -> None:
+    values = draw("scaled")
+    text = lay_out({"Import": values, "factor": [Decimal("0.001")] * len(values)})
+    assert yaml.safe_load(propose(tmp_path, text))["values"][0]["factor"] is None
+
+
+def test_what_takes_turns_without_the_names_of_tariffs_may_be_the_sun(tmp_path: Path) -> None:
+    hill = [max(Decimal(40 - abs(n % DAY - 48)), Decimal(0)) / 10 for n in range(2 * DAY)]
+    rest = [Decimal("0.3") if value == 0 else Decimal(0) for value in hill]
+    proposal = propose(tmp_path, lay_out({"Energy X kWh": rest, "Energy Y kWh": hill}))
+    assert "generation" not in proposal.split("values:")[0]
+    assert yaml.safe_load(proposal)["values"][1].get("channel") != "import"
+
+
+def test_numbers_of_meters_above_rows_with_dates_are_no_days(tmp_path: Path) -> None:
+    columns = {str(n): draw(str(n)) for n in range(1, 31)}
+    proposal = propose(tmp_path, lay_out(columns, above="Report of June 2024 (kWh)\n"))
+    assert "across" not in proposal

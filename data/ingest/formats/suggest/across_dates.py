@@ -47,11 +47,11 @@ def read_across(text: str, name: str = "") -> AcrossText | None:
     for delimiter in DELIMITERS:
         for number, line in enumerate(lines[:_LINES_TRIED]):
             header = [name.strip() for name in split_fields(line, delimiter)]
-            month = _find_month_of_days(header, [*lines[:number], name])
+            below = [split_fields(row, delimiter) for row in lines[number + 1 : number + 1 + _ROWS_BELOW]]
+            month = _find_month(lines[:number], name) if _count_days(header, below) else None
             if month is not None:
                 header = [f"{month}-{int(one):02}" if one.isdigit() else one for one in header]
             places = _list_dated(header)
-            below = [split_fields(row, delimiter) for row in lines[number + 1 : number + 1 + _ROWS_BELOW]]
             if places and any(map(_NUMBER.fullmatch, _take(below, places))):
                 rows = [split_fields(row, delimiter) for row in lines]
                 sections, end = _find_sections(rows, number)
@@ -60,15 +60,17 @@ def read_across(text: str, name: str = "") -> AcrossText | None:
     return None
 
 
-def _find_month_of_days(header: list[str], above: list[str]) -> str | None:
-    """Return the only month that is named for columns that count its days, None for other columns."""
+def _count_days(header: list[str], below: list[list[str]]) -> bool:
+    """Whether columns count the days of a month, above rows without a date of their own."""
     days = [int(name) for name in header if re.fullmatch("[0-9]{1,2}", name)]
-    months = {month for line in above for month in find_months(line)}
-    return (
-        months.pop()
-        if days == [*range(1, len(days) + 1)] and 28 <= len(days) <= 31 and len(months) == 1
-        else None
-    )
+    is_counted = days == [*range(1, len(days) + 1)] and 28 <= len(days) <= 31
+    return is_counted and not any(is_dated(cell) for row in below for cell in row[:2])
+
+
+def _find_month(above: list[str], name: str) -> str | None:
+    """Return the only month that lines above the table, or its name, tell."""
+    months = {month for line in (*above, name) for month in find_months(line)}
+    return months.pop() if len(months) == 1 else None
 
 
 def _find_sections(rows: list[list[str]], header: int) -> tuple[tuple[str, ...], int]:

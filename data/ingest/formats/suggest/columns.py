@@ -247,7 +247,8 @@ def find_meter_name(sample: Sample, dated: dict[int, list[str]]) -> tuple[str, s
 
 def list_labelled(sample: Sample) -> list[tuple[str, str]]:
     """Return the names of meters above the table that stand behind a label, each with its text."""
-    return [(match["name"], text) for text in sample.above if (match := _LABELLED.search(text))]
+    found = ((match["name"], text) for text in sample.above if (match := _LABELLED.search(text)))
+    return [(name, text) for name, text in found if not find_formats([name], dates=True)]
 
 
 def _is_decimal(texts: set[str]) -> bool:

@@ -23,7 +23,7 @@ _EXPORT = re.compile(
     r"|[0-9]-[0-9]+:2\.|(?<![0-9])(?<![0-9]\.)2\.[89]\."
     # Of a meter at the grid, and of a point that supplies in Czechia.
     r"|IN-[0-9]{18}-D"
-    r"|grid[^\W_]*[. _]\w*out(?![a-z])|εξαγ|出力|逆潮"
+    r"|grid ?ms\. ?tot ?wh ?out|εξαγ|出力|逆潮"
     r"|visszat[aá]pl|preda[nt]|isporu[cč]|atiduot|nodot[aā]|έγχυ|εγχ[εέύ]|отдач|отдан|відда[нч]|ekspor|역송|הזרמה",
     re.I,
 )
@@ -35,7 +35,7 @@ IMPORT = re.compile(
     r"|(active|kwh) ?\(I\)|\bativa c\b"
     r"|pob[oó]r|pobran|uttag|k[öo]pt|k[øo]bt|\bgrid\b|grid_(?:cons|usage)|netz|[0-9]-[0-9]+:1\.|(?<![0-9])(?<![0-9]\.)1\.[89]\."
     r"|\bcompra|acquist|\bosto|n[aá]kup|zakup|\bbought|\bbuy|^AI$|正向|into the load|수전|при[её]м|прийн"
-    r"|(IN|OUT)-[0-9]{18}-O|grid[^\W_]*[. _]\w*in(?![a-z])|εισαγ|закупен|\bimpor\b|kwh del\b"
+    r"|(IN|OUT)-[0-9]{18}-O|grid ?ms\. ?tot ?wh ?in(?![a-z])|εισαγ|закупен|\bimpor\b|kwh del\b"
     r"|(?<![a-z])del(?![a-z])(?! ?\w)",
     re.I,
 )
@@ -216,6 +216,11 @@ def resolve_channels(names: Sequence[str], *, are_registers: bool = False) -> li
         else ""
         for name, channel in zip(names, guessed, strict=True)
     ]
+
+
+def are_tariffs(names: Sequence[str]) -> bool:
+    """Whether all names have the word of a tariff, a phase or a rate."""
+    return all(map(_PART.search, names))
 
 
 def _open_unknown(names: Sequence[str], guessed: Sequence[str]) -> list[str]:

@@ -13,6 +13,11 @@ from data.ingest.formats.suggest.date_formats import is_dated
 _MOST_STACKED = 8
 # A line of a narrower table with words in all cells may be one of a title.
 _LEAST_LABELLED = 4
+_OF_PERSON = re.compile(
+    r"name|kund|customer|owner|inhaber|adress|address|titular|client|klant|participant|teilnehm|mieter|tenant"
+    r"|nom\b|nombre|naam|nome\b",
+    re.I,
+)
 _NUMBERS = re.compile(r"[0-9.,' \u00a0\u202f+-]*")
 
 
@@ -28,6 +33,9 @@ def read_stack(rows: Sequence[Sequence[str]], place: int, width: int) -> list[st
             continue
         if not _is_of_columns(cells, width) or any(map(is_dated, cells)):
             break
+        if _OF_PERSON.match(cells[0]):
+            # A customer may be called Solar.
+            continue
         stack.insert(0, ["", *cells[1:]])
     return [" ".join(filter(None, cells)) for cells in zip(*stack, strict=True)]
 

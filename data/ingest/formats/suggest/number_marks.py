@@ -54,7 +54,8 @@ def find_number_marks(
     named = [n for n in numeric if any(kind.search(sample.describe(n)) for kind in kinds)]
     columns = [sample.take_values(n) for n in named or numeric]
     texts = [text for n in named or numeric for text in (*sample.take_values(n), *sample.others.get(n, []))]
-    _refuse_two_marks(sample, texts)
+    for column in columns:
+        _refuse_two_marks(sample, column)
     groups = {sign for text in texts for sign in re.findall(r"[0-9](['\u00a0\u202f ])[0-9]{3}", text)}
     for mark, other in ((".", ","), (",", ".")):
         # Numbers of another column, such as those of the rows, say nothing of the mark of this one.

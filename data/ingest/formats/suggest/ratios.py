@@ -6,7 +6,7 @@ Not here: what a name or a pulse says of them (`meaning`).
 import itertools
 import re
 
-from data.ingest.formats.suggest.sample import Sample
+from data.ingest.formats.suggest.sample import Sample, is_number
 
 # Values that are more than so many times the steps of a dial are multiplied.
 _MULTIPLIED = 1.5
@@ -19,10 +19,15 @@ CHECK = "check"
 
 
 def find_scale(sample: Sample) -> tuple[float, str] | None:
-    """Return the power of ten below 1 that a column says, and its name: no transformer has it."""
+    """Return the power of ten below 1 that a column says, and its name: no transformer has it.
+
+    Numbers with decimals may be multiplied already.
+    """
+    numbers = [text for n in range(len(sample.names)) for text in sample.take_values(n) if is_number(text)]
+    decimals = sum(not re.fullmatch("[+-]?[0-9]+|0?[.,]0*1", text) for text in numbers)
     for n, name in enumerate(sample.names):
         texts = set(sample.take_values(n)) if _MULTIPLIER.search(name) else set()
-        if len(texts) == 1 and re.fullmatch(r"0?[.,]0*1", text := texts.pop()):
+        if len(texts) == 1 and not decimals and re.fullmatch(r"0?[.,]0*1", text := texts.pop()):
             return float(text.replace(",", ".")), name
     return None
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data.ingest.formats.suggest.directions import CONSUMPTION, IMPORT, guess_channel
+from data.ingest.formats.suggest.directions import CONSUMPTION, IMPORT, are_tariffs, guess_channel
 from data.ingest.formats.sum_guard import Floats
 from data.ingest.formats.wallclock import DAY_US
 
@@ -59,7 +59,7 @@ def judge_channels(series: Sequence[Series], channels: Sequence[str]) -> list[st
     if _are_parts([series[n] for n in open_ones]):
         found = ["import" if n in open_ones else channel for n, channel in enumerate(found)]
     tariffs = [one for one, channel in zip(series, found, strict=True) if channel == "import"]
-    if _take_turns(tariffs):
+    if are_tariffs([one.name for one in tariffs]) and _take_turns(tariffs):
         # A tariff of the day has the hours of the sun.
         return found
     return [
