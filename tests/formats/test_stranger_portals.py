@@ -218,7 +218,7 @@ def test_a_column_that_is_no_energy_is_not_read_because_it_stands_alone(
         propose(tmp_path, lay_out({name: A}))
 
 
-@pytest.mark.parametrize("date", ["1.6.2568", "1404/03/11", "R7.6.1"])
+@pytest.mark.parametrize("date", ["01 06 2568", "1404/03/11", "R7.6.1"])
 def test_dates_of_another_calendar_are_named(tmp_path: Path, date: str) -> None:
     rows = "".join(f"{date},{hour:02}:00,{hour}\n" for hour in range(24))
     with pytest.raises(MappingError, match="another calendar"):

@@ -3,6 +3,7 @@
 Here: names and numbers. Not here: which columns are proposed (`choice`).
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -10,6 +11,10 @@ import numpy as np
 from data.ingest.formats.suggest.amounts import find_dial
 from data.ingest.formats.suggest.directions import guess_channel
 from data.ingest.formats.sum_guard import Floats, find_rounding, varies
+
+_NET = re.compile(
+    r"(?<![a-z])(net|netto|saldo|balance|bilan[zcs]?|minus|less)(?![a-z])|differen|zbilans", re.I
+)
 
 
 def find_balances(
@@ -27,7 +32,10 @@ def find_balances(
                 [numbers[other] for other in rest if channels[other] == way and is_dial[other] == kind]
                 for way in ("import", "export")
             )
-            if place not in found and _is_balance(numbers[place], bought, sold):
+            is_net = bool(_NET.search(names[place]) or (np.nan_to_num(numbers[place]) < 0).any())
+            # The difference of two columns has a reason of its own.
+            is_net = is_net and len(bought) + len(sold) > 2
+            if place not in found and is_net and _is_balance(numbers[place], bought, sold):
                 found.append(place)
     return found
 
