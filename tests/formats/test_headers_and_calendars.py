@@ -12,7 +12,7 @@ import yaml
 
 from data.ingest.formats.file_mappings import MappingError
 from data.ingest.proposals import NOT_USABLE, propose_mapping
-from tests.formats.mapped_csv_text import read, rejections, rows, starts
+from tests.formats.mapped_csv_text import READING, mapping, read, rejections, rows, starts
 from tests.formats.test_outsiders import DAY, Values, add_up, channels, draw, lay_out, load, propose
 
 START = datetime.datetime(2024, 6, 3)
@@ -297,11 +297,46 @@ def test_days_of_a_month_stand_above_the_hours_of_several_tables(tmp_path: Path,
     bought, sent = (dict(zip(places, draw(name, len(places)), strict=True)) for name in ("b", "s"))
     text = lay_out_month({"Energie consumata (kWh)": bought, "Energie livrata in retea (kWh)": sent}, title)
     proposal = propose(tmp_path, text, "Europe/Bucharest")
-    assert yaml.safe_load(proposal)["month"] == "2024-03"
+    content = yaml.safe_load(proposal)
+    assert (content["month"], content["date_format"]) == ("2024-03", "%d")
     document = load(tmp_path, proposal, ignore_rows=["Total"])
     assert add_up(document) == {"import": sum(bought.values()), "export": sum(sent.values())}
     assert {channel["intervals"] for channel in document["channels"]} == {743}
     assert not document["rejected"]
+
+
+@pytest.mark.parametrize("form", ["%d", "%d."])
+def test_days_of_a_month_stand_in_front_of_hours(tmp_path: Path, form: str) -> None:
+    """A leap year has 29 of them in February."""
+    values = draw("days", 29 * 24)
+    lines = [",".join([str(day + 1), *map(str, values[day * 24 : day * 24 + 24]), "1"]) for day in range(29)]
+    header = ",".join(["Ziua", *(f"H{hour}" for hour in range(1, 25)), "Total"])
+    title = "Consum orar (kWh) - februarie 2024\nLoc de consum: RO001E123456789"
+    proposal = propose(tmp_path, table(title, header, *lines), "Europe/Bucharest")
+    content = yaml.safe_load(proposal)
+    assert (content["month"], content["identifier"]) == ("2024-02", "RO001E123456789")
+    if form == "%d.":
+        (tmp_path / "export.csv").write_text(
+            table(title, header, *(line.replace(",", ".,", 1) for line in lines))
+        )
+    document = load(tmp_path, yaml.safe_dump(content | {"date_format": form}))
+    assert add_up(document) == {"import": sum(values)}
+    assert document["channels"][0]["first"] == "2024-01-31T22:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"date_format": "%d"}, "no whole date"),
+        ({"month": "2024-02"}, "give month"),
+        ({"date_format": "%d", "month": "2024-13"}, "month"),
+    ],
+)
+def test_a_month_and_its_days_come_together(changes: dict[str, str], reason: str) -> None:
+    columns = {"identifier": "meter", "date": "day", "period": "hour"}
+    declared = {"timestamp_format": None, "label": None, "columns": columns, "date_format": "%d.%m.%Y"}
+    with pytest.raises(MappingError, match=reason):
+        mapping(READING, **declared | changes)
 
 
 # Documents and archives.
@@ -364,7 +399,6 @@ def test_what_takes_turns_without_the_names_of_tariffs_may_be_the_sun(tmp_path: 
     hill = [max(Decimal(40 - abs(n % DAY - 48)), Decimal(0)) / 10 for n in range(2 * DAY)]
     rest = [Decimal("0.3") if value == 0 else Decimal(0) for value in hill]
     proposal = propose(tmp_path, lay_out({"Energy X kWh": rest, "Energy Y kWh": hill}))
-    assert "generation" not in proposal.split("values:")[0]
     assert yaml.safe_load(proposal)["values"][1].get("channel") != "import"
 
 

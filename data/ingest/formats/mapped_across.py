@@ -4,7 +4,6 @@ Here: the header with the dates, and rows to cells. Not here: the meaning of a c
 whose name is no date, such as a total, is left out.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,7 +33,6 @@ from data.ingest.formats.wallclock import Ints, TimeFormats
 MAX_DATES = 40_000
 # Rows that are turned together: what stands before the cells is repeated for each of them.
 CELLS_TOGETHER, MAX_LEAD_CHARS = 1 << 16, 300
-_DAY = re.compile("0?[1-9]|[12][0-9]|3[01]")
 _EPOCH = r"^[0-9]{10}([0-9]{3})?$"
 
 
@@ -53,12 +51,11 @@ class Across:
         self._path = path
         self._names = names
         self._places = [place for place in _list_dated(header, mapping) if place >= first]
-        dates = _write_dates(header, mapping)
-        self._dates = [dates[place] for place in self._places]
+        self._dates = [header[place].strip() for place in self._places]
         if len(self._places) > MAX_DATES:
             reason = f"the header has {len(self._places):,} dates, more than {MAX_DATES:,}"
             raise refuse(path, line, "FILE-TOO-LARGE", reason)
-        self._shapes = mapping.timestamp_format or mapping.date_format
+        self._shapes = mapping.timestamp_format or mapping.date_shapes
         lead = [*names[:first], ABOVE, CELL]
         self.layout = Layout(mapping, lead, locate_columns(path, line, lead, mapping), above)
         self._wide = Layout(mapping, names, {ABOVE: self._places[-1]}, above)
@@ -134,25 +131,17 @@ def find_across(path: Path, blocks: Iterator[bytes], mapping: CsvMapping) -> tup
         if wanted <= {*map(normalize_name, header[:first])} and first in _list_dated(header, mapping):
             return Across(path, mapping, header, line, lines[:line]), skip_lines(head, line), line + 1
     columns = "".join(f"{name!r}, " for name in sorted(wanted))
-    form = mapping.timestamp_format or mapping.date_format
+    form = mapping.timestamp_format or mapping.date_shapes
     reason = f"the first lines do not contain {columns}and a date {form!r} in column {mapping.across}"
     raise refuse(path, skip + 1, "MAP-COLUMNS", reason)
 
 
 def _list_dated(header: list[str], mapping: CsvMapping) -> list[int]:
     """Return the places of the names that are dates of the declared form."""
-    shapes = mapping.timestamp_format or mapping.date_format
+    shapes = mapping.timestamp_format or mapping.date_shapes
     assert shapes is not None
-    names = pa.array(_write_dates(header, mapping), pa.string())
+    names = pa.array([name.strip().strip("\ufeff") for name in header], pa.string())
     return [int(place) for place in np.flatnonzero(_are_times(names, shapes))]
-
-
-def _write_dates(header: list[str], mapping: CsvMapping) -> list[str]:
-    """Return the names of columns; those that are days of the declared month as dates."""
-    names = [name.strip().strip("\ufeff") for name in header]
-    if mapping.month is None:
-        return names
-    return [f"{mapping.month}-{int(name):02}" if _DAY.fullmatch(name) else name for name in names]
 
 
 def _are_times(texts: pa.Array, shapes: str | tuple[str, ...]) -> Mask:

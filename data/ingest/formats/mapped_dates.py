@@ -74,7 +74,7 @@ class Dates:
         self._layout = layout
         self._times = times
         mapping = layout.mapping
-        self._form = mapping.date_format or mapping.timestamp_format or ""
+        self._form = mapping.date_shapes or mapping.timestamp_format or ""
         place = layout.find_place("date")
         self._place = layout.find_place("timestamp") if place is None else place
         is_one = isinstance(self._form, str) and "%" in self._form

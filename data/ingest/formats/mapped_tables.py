@@ -50,7 +50,7 @@ class Tables:
         self._section = next(
             (word for text in reversed(layout.above) if (word := self._find_word(self._split(text)))), None
         )
-        formats = layout.mapping.date_format if layout.mapping.uses_title else None
+        formats = layout.mapping.date_shapes if layout.mapping.uses_title else None
         self._dates = None if formats is None else TimeFormats(formats)
         above = [self._split(text) for text in layout.above]
         self._date = next((date for fields in reversed(above) if (date := self._find_date(fields))), None)

@@ -64,10 +64,15 @@ class TimeColumns:
         self._mapping = mapping
         # Times with an offset never use the clock, so any zone will do.
         self.clock = WallClock(mapping.timezone or "UTC", is_descending=mapping.order == "descending")
+        shapes = {
+            "timestamp": mapping.timestamp_format,
+            "date": mapping.date_shapes,
+            "time": mapping.time_format,
+        }
         self._formats = {
             name: TimeFormats(text)
             for name in ("timestamp", "date", "time")
-            if (text := getattr(mapping, f"{name}_format")) is not None and text not in OFFSET_FORMATS
+            if (text := shapes[name]) is not None and text not in OFFSET_FORMATS
         }
         self.interval_us = mapping.interval_minutes * 60 * US
         self._years = None if mapping.year is None else Years(mapping.year)

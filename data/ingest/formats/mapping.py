@@ -19,8 +19,15 @@ from data.ingest.formats.mapping_formats import (
     NemMapping,
     ProfileMapping,
 )
-from data.ingest.formats.mapping_shapes import OFFSET_FORMATS, TimeShapes, carries_offset, has_years, holds
-from data.ingest.formats.mapping_texts import Channel, Codec, Name, Quality, Unit, Zone
+from data.ingest.formats.mapping_shapes import (
+    OFFSET_FORMATS,
+    TimeShapes,
+    carries_offset,
+    has_years,
+    holds,
+    names_day,
+)
+from data.ingest.formats.mapping_texts import Channel, Codec, ColumnName, Name, Quality, Unit, Zone
 from data.ingest.formats.mapping_values import (
     Columns,
     Day,
@@ -39,8 +46,6 @@ from data.ingest.schema import DECIMAL_DIGITS_AFTER_POINT, ONE_DIRECTION_CHANNEL
 
 # The columns of a table whose columns are days or times: the name of a column, and the cell below it.
 ABOVE, CELL = "$above", "$value"
-# A column whose name is the day of the declared month is read as such a date.
-DAY_OF_MONTH = "%Y-%m-%d"
 # The name of the file, of the member of an archive, or of the sheet that a row stands in.
 NAME = "$name"
 # The path of a JSON row, if a mapping has several.
@@ -89,8 +94,8 @@ class CsvMapping(Declaration):
     otherwise. A number in `brackets` is below zero, or bears a mark such as that of an estimate.
 
     With `across` the columns from this place on have a date or a time for a name. Each cell is read as a row:
-    the columns before, `$above` (the name of its column) and `$value` (the cell). If the names are days of a
-    `month`, 1 is its first day. With `quoted_rows` each
+    the columns before, `$above` (the name of its column) and `$value` (the cell). Dates may be
+    the days of a `month`. With `quoted_rows` each
     line stands in quotes as a whole, as spreadsheets write a table that they read as one column.
     """
 
@@ -140,7 +145,7 @@ class CsvMapping(Declaration):
     @field_validator("timestamp_format", "date_format", "time_format")
     @classmethod
     def _is_a_time_format(cls, text: TimeShapes | None) -> TimeShapes | None:
-        if text is not None and text not in OFFSET_FORMATS:
+        if text is not None and text not in OFFSET_FORMATS and not names_day(text):
             TimeFormats(text)
         return text
 
@@ -182,6 +187,10 @@ class CsvMapping(Declaration):
                 "columns.date and date_format come together",
             ),
             (
+                (self.month is not None) == names_day(self.date_format),
+                "give month, such as 2025-03, if date_format has the day alone, and only then",
+            ),
+            (
                 (columns.time is None) == (self.time_format is None),
                 "columns.time and time_format come together",
             ),
@@ -194,7 +203,7 @@ class CsvMapping(Declaration):
                 "columns.seconds are added to columns.timestamp, and come without columns.period",
             ),
             (
-                self.date_format is None or holds(self.date_format, date=True, time=False),
+                self.date_shapes is None or holds(self.date_shapes, date=True, time=False),
                 "date_format must contain a date and not a time",
             ),
             (
@@ -202,7 +211,7 @@ class CsvMapping(Declaration):
                 "time_format must contain a time and not a date",
             ),
             (
-                (self.year is None) == has_years(self.timestamp_format or self.date_format),
+                (self.year is None) == has_years(self.timestamp_format or self.date_shapes),
                 "give year, that of the first row, if the dates have none, and only then",
             ),
             (
@@ -415,14 +424,19 @@ class CsvMapping(Declaration):
                 "across has a header, one value, and no day",
             ),
             (
-                self.month is None or (self.columns.date == ABOVE and self.date_format == DAY_OF_MONTH),
-                f"month comes with across, the date {ABOVE} and the date_format {DAY_OF_MONTH}",
+                not is_across or not (self.month and self.columns.timestamp),
+                "month is that of columns.date",
             ),
             (
                 all(place < (self.across or place + 1) for place in places),
                 "the columns that have a position stand before those of across",
             ),
         ]
+
+    @property
+    def date_shapes(self) -> TimeShapes | None:
+        """The formats of `columns.date`, with the month if dates are its days."""
+        return self.date_format if self.month is None else f"{self.month} {self.date_format}"
 
     @property
     def is_daily(self) -> bool:

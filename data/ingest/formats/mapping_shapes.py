@@ -3,6 +3,7 @@
 Not here: reading times (`wallclock`), or which column has them (`mapping`).
 """
 
+import re
 from typing import Annotated
 
 from pydantic import Field
@@ -17,6 +18,12 @@ TimeShapes = str | Annotated[tuple[str, ...], Field(min_length=2, max_length=5)]
 def carries_offset(shapes: TimeShapes | None) -> bool:
     """Whether times of this format are instants, which need no zone."""
     return shapes in OFFSET_FORMATS or (shapes is not None and TimeFormats(shapes).has_offset)
+
+
+def names_day(shapes: TimeShapes | None) -> bool:
+    """Whether a format has the day of a month alone."""
+    letters = {*re.findall("%.", shapes)} if isinstance(shapes, str) else set()
+    return "%d" in letters and not letters & {"%m", "%b", "%B", "%Y", "%y", "%T", "%N"}
 
 
 def has_years(shapes: TimeShapes | None) -> bool:

@@ -196,6 +196,30 @@ def _count_us_of_hours(hours: Decimal) -> int | None:
     return minutes * 60 * US if is_minute else None
 
 
+class DayFormat:
+    """The day of a declared month: `2025-03 %d` reads 1 and 01 as its first day."""
+
+    SHAPE = re.compile(r"(?P<month>[0-9]{4}-[0-9]{2}) (?P<form>.*%d.*)")
+    has_offset = has_time = False
+    has_date = has_year = True
+
+    def __init__(self, month: str, form: str) -> None:
+        self._month = month
+        self._format = TimeFormat(f"%Y-%m {form}")
+
+    def parse(self, texts: pa.Array) -> tuple[Ints, Mask]:
+        """Do the same as `TimeFormat.parse`."""
+        return self._format.parse(pc.binary_join_element_wise(self._month, texts, " "))
+
+
+def make_format(text: str) -> TimeFormat | SerialFormat | DayFormat:
+    """Return the format of a declared text. Raises `ValueError` for an invalid one."""
+    if text in SerialFormat.NAMES:
+        return SerialFormat(text)
+    day = DayFormat.SHAPE.fullmatch(text)
+    return TimeFormat(text) if day is None else DayFormat(day["month"], day["form"])
+
+
 class TimeFormats:
     """The shapes that the times of one column may have; used as one `TimeFormat`.
 
@@ -206,9 +230,7 @@ class TimeFormats:
     def __init__(self, texts: str | tuple[str, ...]) -> None:
         # As the texts are written before they are read.
         given = tuple(map(narrow_text, (texts,) if isinstance(texts, str) else texts))
-        self._formats = [
-            SerialFormat(text) if text in SerialFormat.NAMES else TimeFormat(text) for text in given
-        ]
+        self._formats = [*map(make_format, given)]
         kinds = {(one.has_date, one.has_time, one.has_offset, one.has_year) for one in self._formats}
         if len(kinds) > 1:
             raise ValueError(f"the formats {texts!r} give different parts of a time")

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from data.ingest.formats.mapped_layout import split_fields
 from data.ingest.formats.mapping import ABOVE, CELL
 from data.ingest.formats.mapping_shapes import OFFSET_FORMATS
-from data.ingest.formats.months import find_months
 from data.ingest.formats.suggest.date_formats import find_formats, is_dated
+from data.ingest.formats.suggest.month_days import count_days, find_month, write_day
 from data.ingest.formats.suggest.sample import DELIMITERS
 from data.ingest.formats.wallclock import TimeFormat
 
@@ -48,9 +48,11 @@ def read_across(text: str, name: str = "") -> AcrossText | None:
         for number, line in enumerate(lines[:_LINES_TRIED]):
             header = [name.strip() for name in split_fields(line, delimiter)]
             below = [split_fields(row, delimiter) for row in lines[number + 1 : number + 1 + _ROWS_BELOW]]
-            month = _find_month(lines[:number], name) if _count_days(header, below) else None
+            # Numbers above rows with dates are meters.
+            is_counted = count_days(header) and not any(is_dated(cell) for row in below for cell in row[:2])
+            month = find_month([*lines[:number], name]) if is_counted else None
             if month is not None:
-                header = [f"{month}-{int(one):02}" if one.isdigit() else one for one in header]
+                header = [write_day(month, one) for one in header]
             places = _list_dated(header)
             if places and any(map(_NUMBER.fullmatch, _take(below, places))):
                 rows = [split_fields(row, delimiter) for row in lines]
@@ -58,19 +60,6 @@ def read_across(text: str, name: str = "") -> AcrossText | None:
                 table = _write(header, places, rows[number + 1 : end], rows[:number])
                 return AcrossText(places[0] + 1, delimiter, table, month, sections)
     return None
-
-
-def _count_days(header: list[str], below: list[list[str]]) -> bool:
-    """Whether columns count the days of a month, above rows without a date of their own."""
-    days = [int(name) for name in header if re.fullmatch("[0-9]{1,2}", name)]
-    is_counted = days == [*range(1, len(days) + 1)] and 28 <= len(days) <= 31
-    return is_counted and not any(is_dated(cell) for row in below for cell in row[:2])
-
-
-def _find_month(above: list[str], name: str) -> str | None:
-    """Return the only month that lines above the table, or its name, tell."""
-    months = {month for line in (*above, name) for month in find_months(line)}
-    return months.pop() if len(months) == 1 else None
 
 
 def _find_sections(rows: list[list[str]], header: int) -> tuple[tuple[str, ...], int]:

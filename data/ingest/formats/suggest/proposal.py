@@ -53,6 +53,7 @@ from data.ingest.formats.suggest.member_names import (
     write_shared_names,
 )
 from data.ingest.formats.suggest.meter_columns import find_meters
+from data.ingest.formats.suggest.month_days import MonthDays, write_month, write_month_days
 from data.ingest.formats.suggest.no_readings import are_quoted, explain_missing_dates
 from data.ingest.formats.suggest.number_marks import find_number_marks, write_number_marks
 from data.ingest.formats.suggest.reading_rows import write_reading_body
@@ -177,21 +178,18 @@ def _suggest_for_table(
     sample.encoding, sample.delimiter, sample.title = encoding, across.delimiter, name
     sample.sections = [*across.sections]
     lines = _write_lines(path, sample, timezone)
-    place = lines.index("format: mapped_csv") + 1
-    lines[place:place] = [
-        f"across: {across.place}  # from this column on, a column for each date",
-        *([f'month: "{across.month}"  # {CHECK}: the columns are its days'] if across.month else []),
-    ]
-    return lines
+    line = f"across: {across.place}  # from this column on, a column for each date"
+    lines.insert(lines.index("format: mapped_csv") + 1, line)
+    return write_month(lines, across.month) if across.month else lines
 
 
 def _suggest_for_rows(
     path: Path, text: str, encoding: str | None, timezone: str | None, name: str
 ) -> list[str]:
     """Propose for rows whose date may stand above them, lack its year or be a number of spreadsheets."""
-    rewritten: JoinedDates | NamedDates | TitledDates | DatesOnce | Yearless | SerialTimes | None
+    rewritten: JoinedDates | NamedDates | TitledDates | DatesOnce | Yearless | SerialTimes | MonthDays | None
     rewritten = write_joined_dates(text) or write_title_dates(text) or write_name_dates(text, name)
-    rewritten = rewritten or write_dates_once(text)
+    rewritten = rewritten or write_dates_once(text) or write_month_days(text, f"{name} {path.stem}")
     try:
         sample = read_sample(path, text if rewritten is None else rewritten.text)
     except MappingError:
