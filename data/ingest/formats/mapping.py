@@ -436,7 +436,8 @@ class CsvMapping(Declaration):
     @property
     def date_shapes(self) -> TimeShapes | None:
         """The formats of `columns.date`, with the month if dates are its days."""
-        return self.date_format if self.month is None else f"{self.month} {self.date_format}"
+        is_day = self.month is not None and names_day(self.date_format)
+        return f"{self.month} {self.date_format}" if is_day else self.date_format
 
     @property
     def is_daily(self) -> bool:

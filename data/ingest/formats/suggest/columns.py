@@ -35,7 +35,8 @@ METER = re.compile(
     r"|mieter|(?<![a-z])(tenant|resident|flat|apartment|apt|dwelling|household|haushalt|nutzeinheit)(?![a-z])"
     r"|wohnung|appartement|vivienda|lägenhet|leilighet|lejlighed|mieszkanie|(?<![a-z])location|standort|building"
     r"|geb(ä|ae)ude|esi ?id|\bid\b|merilno mesto|mjerno mjesto|m[eě]rn[eé] miesto|odb[eě]rn[eé] m[ií]sto"
-    r"|m[eé]r([eé]si|ő) ?pont|fogyaszt[aá]si hely|käyttöpaikka|anl(æ|e)gg?s?(nummer|id)|mõõtepunkt|loc de consum"
+    r"|m[eé]r([eé]si|ő) ?pont"
+    r"|fogyaszt[aá]si hely|käyttöpaikka|anl(æ|e)gg?s?(nummer|id)|mõõtepunkt|loc de consum"
     r"|sayaç|tesisat|παροχή|μετρητής|прибор|сч[её]тчик|лічильник|точка (учета|обліку)|electromer|\buc\b"
     r"|供給地点|お客さま番号|計器|계기|고객번호|电表|電表|表号|电号|מונה|عداد",
     re.I,
@@ -51,8 +52,8 @@ _LONG_POINT = re.compile(r"(DE|AT|CH|LU)[0-9A-Z]{31}")
 METER_NAME = re.compile(
     r"mpan|mprn|nmi|cups|meter ?(no|nr|num|id|serial)|z(ä|ae?)hl(ernummer|er?punkt)|\bean\b|\bpod\b|esi ?id"
     r"|\bprm\b|\bpdl\b|\bcpe\b|\bppe\b|compteur|contador|contatore|licznik|m(å|aa)lernummer|m(ä|ae)tarnummer"
-    r"|meter(ing)? ?point|supply point|delivery point|loc de consum|m[eé]r([eé]si|ő) ?pont|fogyaszt[aá]si hely"
-    r"|punto de suministro|punto di (prelievo|fornitura)|point de (livraison|comptage)|käyttöpaikka|tesisat"
+    r"|meter(ing)? ?point|supply point|delivery point|loc de consum|m[eé]r([eé]si|ő) ?pont"
+    r"|fogyaszt[aá]si hely|punto de suministro|punto di (prelievo|fornitura)|point de (livraison|comptage)|käyttöpaikka|tesisat"
     r"|m(ä|ae)tpunkt|m(å|aa)lepunkt|m[eě]rn[eé] miesto|точка (учета|обліку)"
     r"|(?<![^\W\d_])serial(?! ?(time|date))|anl(ä|ae)ggning|มิเตอร์|電表"
     r"|medidor|merilno mesto|mjerno mjesto|odb[eě]rn[eé] m[ií]sto|sayaç|παροχή|παροχής|μετρητή|сч[её]тчик"
