@@ -25,7 +25,8 @@ from data.ingest.formats.mapped_layout import (
 )
 from data.ingest.formats.mapped_table import FindTitle, RowTable, split_rows
 from data.ingest.formats.mapped_tables import SKIPPED_HEADER
-from data.ingest.formats.mapping import ABOVE, CELL, CsvMapping
+from data.ingest.formats.mapping import CsvMapping
+from data.ingest.formats.mapping_columns import ABOVE, CELL
 from data.ingest.formats.mapping_shapes import OFFSET_FORMATS
 from data.ingest.formats.wallclock import Ints, TimeFormats
 

@@ -49,7 +49,8 @@ from data.ingest.formats.mapped_table import RowTable, split_block
 from data.ingest.formats.mapped_tables import Tables
 from data.ingest.formats.mapped_times import NO_TIME, SKIPPED, RowTimes, TimeColumns
 from data.ingest.formats.mapped_years import choose_year
-from data.ingest.formats.mapping import COLUMN, NAME, TITLE, CsvMapping
+from data.ingest.formats.mapping import CsvMapping
+from data.ingest.formats.mapping_columns import COLUMN, NAME, TITLE
 from data.ingest.formats.mapping_values import Amount, Day, Value
 from data.ingest.formats.sum_guard import Floats
 from data.ingest.formats.wallclock import US, Ints

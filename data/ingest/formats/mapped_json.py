@@ -20,7 +20,8 @@ from data.ingest.formats.container import READ_BYTES, Member, refuse
 from data.ingest.formats.format import FileFormat, MappingUse
 from data.ingest.formats.json_around import Around, Row
 from data.ingest.formats.json_events import END, Leaf, iter_json_leaves, iter_leaves, to_text
-from data.ingest.formats.mapping import CELL, KEY, ROWS, CsvMapping
+from data.ingest.formats.mapping import CsvMapping
+from data.ingest.formats.mapping_columns import CELL, KEY, ROWS
 
 # Yields the values of a document as `iter_leaves` does, with the ends of arrays.
 IterLeaves = Callable[[Path, Member], Iterator[Leaf]]

@@ -18,7 +18,7 @@ from data.ingest.formats.container import refuse
 from data.ingest.formats.mapped_layout import Layout, split_fields
 from data.ingest.formats.mapped_table import RowTable
 from data.ingest.formats.mapped_times import TimeColumns
-from data.ingest.formats.mapping import NAME, TITLE
+from data.ingest.formats.mapping_columns import NAME, TITLE
 from data.ingest.formats.wallclock import TimeFormats
 
 SKIPPED_HEADER = "a repeated header"

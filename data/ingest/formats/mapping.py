@@ -6,11 +6,20 @@ a file is loaded.
 """
 
 import itertools
-import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from data.ingest.formats.mapping_columns import (
+    ABOVE,
+    CELL,
+    COLUMN,
+    NAME,
+    ROWS,
+    TITLE,
+    RowsPath,
+    is_json_column,
+)
 from data.ingest.formats.mapping_formats import (
     CmepMapping,
     Declaration,
@@ -27,7 +36,7 @@ from data.ingest.formats.mapping_shapes import (
     holds,
     names_day,
 )
-from data.ingest.formats.mapping_texts import Channel, Codec, ColumnName, Name, Quality, Unit, Zone
+from data.ingest.formats.mapping_texts import Channel, Codec, Name, Quality, Unit, Zone
 from data.ingest.formats.mapping_values import (
     Columns,
     Day,
@@ -43,25 +52,6 @@ from data.ingest.formats.mapping_values import (
 )
 from data.ingest.formats.wallclock import TimeFormats
 from data.ingest.schema import DECIMAL_DIGITS_AFTER_POINT, ONE_DIRECTION_CHANNELS
-
-# The columns of a table whose columns are days or times: the name of a column, and the cell below it.
-ABOVE, CELL = "$above", "$value"
-# The name of the file, of the member of an archive, or of the sheet that a row stands in.
-NAME = "$name"
-# The path of a JSON row, if a mapping has several.
-ROWS = "$rows"
-# The date in a line of its own above the rows of a table.
-TITLE = "$title"
-# The name of a column of values, in place of the identifier: each column is of another meter.
-COLUMN = "$column"
-# The place of a JSON row in its list, counted from 1, or its key in its object.
-KEY = "$key"
-
-_STEPS = r"^\$(\.[^.\[\]*$\s]+|\[\*\]|\.\*)*"
-_JSON_PATH, _ROWS_PATH = rf"{_STEPS}(\.\$key)?$", rf"{_STEPS}$"
-
-
-RowsPath = Annotated[str, Field(pattern=_ROWS_PATH, max_length=200)]
 
 
 class CsvMapping(Declaration):
@@ -378,7 +368,7 @@ class CsvMapping(Declaration):
                 "a path of XML has no members of an object (.*): elements that repeat have [*]",
             ),
             (
-                not is_json or all(map(_is_json_column, self.list_columns())),
+                not is_json or all(map(is_json_column, self.list_columns())),
                 "a column of JSON or XML is a path such as value, interval.start or $.meter.id",
             ),
             (
@@ -505,12 +495,3 @@ class CsvMapping(Declaration):
 
 
 FileMapping = CsvMapping | JsonMapping | NemMapping | GreenButtonMapping | CmepMapping | ProfileMapping
-
-
-def _is_json_column(column: str | int) -> bool:
-    path = column if str(column).startswith("$") else f"$.{column}"
-    return (
-        isinstance(column, int)
-        or column in (KEY, CELL, NAME, ROWS)
-        or re.fullmatch(_JSON_PATH, str(path)) is not None
-    )

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 from data.ingest.formats.mapped_layout import split_fields
-from data.ingest.formats.mapping import ABOVE, CELL
+from data.ingest.formats.mapping_columns import ABOVE, CELL
 from data.ingest.formats.mapping_shapes import OFFSET_FORMATS
 from data.ingest.formats.suggest.date_formats import find_formats, is_dated
 from data.ingest.formats.suggest.month_days import count_days, find_month, write_day

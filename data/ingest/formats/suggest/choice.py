@@ -14,7 +14,7 @@ import numpy as np
 
 from data.ingest.formats.columns import UNITS
 from data.ingest.formats.file_mappings import MappingError
-from data.ingest.formats.mapping import CELL
+from data.ingest.formats.mapping_columns import CELL
 from data.ingest.formats.suggest.amounts import (
     DIAL_NAME,
     Dial,

@@ -24,9 +24,8 @@ from data.ingest.formats.suggest.meaning import (
     write_channels,
     write_columns,
     write_meaning,
-    write_qualities,
-    write_qualities_of_column,
 )
+from data.ingest.formats.suggest.qualities import write_qualities, write_qualities_of_column
 from data.ingest.formats.suggest.ratios import write_ratio
 from data.ingest.formats.suggest.sample import Sample, name_column
 from data.ingest.formats.suggest.shapes import Series, judge_channels, read_series

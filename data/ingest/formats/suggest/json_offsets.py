@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from data.ingest.formats.json_events import MEMBER_KEY
 from data.ingest.formats.mapped_json import to_path
-from data.ingest.formats.mapping import CELL, KEY
+from data.ingest.formats.mapping_columns import CELL, KEY
 from data.ingest.formats.suggest.columns import UNIT
 from data.ingest.formats.suggest.sample import is_number
 

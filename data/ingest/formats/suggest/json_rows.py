@@ -15,7 +15,7 @@ from data.ingest.formats.container import open_members
 from data.ingest.formats.file_mappings import MappingError
 from data.ingest.formats.json_events import END, iter_json_leaves, to_text
 from data.ingest.formats.mapped_json import IterLeaves, JsonRows, SeveralRows, to_path
-from data.ingest.formats.mapping import CELL, KEY, ROWS
+from data.ingest.formats.mapping_columns import CELL, KEY, ROWS
 from data.ingest.formats.suggest.date_formats import is_dated
 from data.ingest.formats.suggest.json_members import Members, find_members
 from data.ingest.formats.suggest.json_offsets import MIN_PLACES, Document, Found, find_offsets

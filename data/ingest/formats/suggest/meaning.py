@@ -33,6 +33,7 @@ from data.ingest.formats.suggest.directions import (
     resolve_channels,
 )
 from data.ingest.formats.suggest.ratios import find_scale
+from data.ingest.formats.suggest.registers import find_apart, find_hints, share_meters
 from data.ingest.formats.suggest.sample import TOTAL, Sample, name_column
 from data.ingest.formats.suggest.shapes import Series, judge_channels
 from data.ingest.schema import ONE_DIRECTION_CHANNELS
@@ -82,13 +83,8 @@ _PULSES_PER = re.compile(r"([1-9][0-9]{0,5}) ?(?:im)?p\w*\.? ?(?:/|per|por|pro|p
 _PER_PULSE = re.compile(r"([kM]?Wh) ?(?:/|per|por|pro|par) ?(?:im)?pul[sz]", re.I)
 # A single W may be a street.
 _UNIT_IN_TITLE = re.compile(r"(?<![a-z])(kWh|MWh|Wh|kW)(?![a-z])", re.I)
-# A register or column with values in fewer than one of so many rows has totals of days beside intervals.
-RARE = 5
 # Whole numbers that are larger on average are those of a factory in kW, or of a home in W.
 _LEAST_DOUBTED_KW = 100
-_ANSWERS = {"": "actual", "n": "actual", "no": "actual", "y": "estimated", "yes": "estimated"}
-# The qualities of values in Austria: measured, a substitute, and an uncertain one.
-_AUSTRIAN = {"L1": "actual", "L2": "estimated", "L3": "estimated"}
 CHECK = "check"
 # The unit that nothing states.
 UNSTATED = "unit:  # the file does not state it"

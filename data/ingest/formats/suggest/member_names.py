@@ -13,7 +13,7 @@ from pathlib import Path
 
 from data.ingest.formats.container import SheetChoice, is_archive, open_members
 from data.ingest.formats.mapped_layout import split_fields
-from data.ingest.formats.mapping import NAME
+from data.ingest.formats.mapping_columns import NAME
 from data.ingest.formats.suggest.columns import UNIT
 from data.ingest.formats.suggest.date_formats import find_formats, is_dated
 from data.ingest.formats.suggest.sample import DELIMITERS

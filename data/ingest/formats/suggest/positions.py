@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 
 from data.ingest.formats.file_mappings import MappingError
-from data.ingest.formats.mapping import KEY
+from data.ingest.formats.mapping_columns import KEY
 from data.ingest.formats.suggest.date_formats import find_formats
 from data.ingest.formats.suggest.sample import Sample, name_column
 from data.ingest.formats.wallclock import DAY_US, US, TimeFormat

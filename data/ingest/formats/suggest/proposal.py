@@ -24,7 +24,7 @@ from data.ingest.formats.file_mappings import MappingError
 from data.ingest.formats.format import MappingUse
 from data.ingest.formats.json_events import is_json
 from data.ingest.formats.mapped_csv import unquote_rows
-from data.ingest.formats.mapping import COLUMN, NAME
+from data.ingest.formats.mapping_columns import COLUMN, NAME
 from data.ingest.formats.mapping_formats import JsonMapping
 from data.ingest.formats.mapping_shapes import carries_offset
 from data.ingest.formats.narrow import narrow_fields
@@ -433,12 +433,8 @@ def _write_lines(path: Path, sample: Sample, timezone: str | None) -> list[str]:
         *([] if is_named else ["has_header: false"]),
         *([f"skip_lines: {sample.skip}"] if sample.skip and not is_named else []),
         *write_number_marks(sample, numeric if not day else [n for cells in day[0] for n in cells]),
-        *(
-            [f"no_value: {json.dumps(sorted(sample.no_values), ensure_ascii=False)}"]
-            if sample.no_values
-            else []
-        ),
-        *([f"ignore_rows: {json.dumps(sample.totals, ensure_ascii=False)}"] if sample.totals else []),
+        *_write_words("no_value", sorted(sample.no_values)),
+        *_write_words("ignore_rows", sample.totals),
         "columns:",
         *([f"  identifier: {name_column(sample, meter)}"] if meter is not None else []),
         *body[1],

@@ -48,10 +48,10 @@ from data.ingest.formats.suggest.meaning import (
     write_channels_of_words,
     write_columns,
     write_meaning,
-    write_qualities_of_column,
 )
 from data.ingest.formats.suggest.meter_columns import find_meters
 from data.ingest.formats.suggest.no_readings import explain_days
+from data.ingest.formats.suggest.qualities import write_qualities_of_column
 from data.ingest.formats.suggest.ratios import write_ratio
 from data.ingest.formats.suggest.row_times import (
     end_days_at_midnight,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from data.ingest.formats.mapped_layout import join_fields, split_fields
 from data.ingest.formats.mapped_tables import MOST_PARTS_OF_DATE
-from data.ingest.formats.mapping import TITLE
+from data.ingest.formats.mapping_columns import TITLE
 from data.ingest.formats.suggest.date_formats import find_formats, is_dated
 from data.ingest.formats.suggest.sample import DELIMITERS
 
