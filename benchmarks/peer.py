@@ -93,9 +93,10 @@ def measure_peer(settings: Settings, models: Mapping[str, Model]) -> float:
 def _read_hooks(settings: Settings) -> dict[str, str]:
     """Return the settings that dbt makes of each hook."""
     calls = "|".join(f"{{{{ {hook}() }}}}" for hook in _HOOKS)
-    command, variables = dbt.command(settings, ["compile", "--inline", calls, "--quiet"])
     # In a folder of its own: the manifest of the build stays.
-    command += ["--target-path", str(dbt.target_path(settings) / "hooks")]
+    command, variables = dbt.command_on_parse(
+        settings, ["compile", "--inline", calls, "--quiet"], dbt.target_path(settings) / "hooks"
+    )
     with dbt.environment(variables):
         done = subprocess.run(command, check=True, capture_output=True, text=True)
     return dict(zip(_HOOKS, done.stdout.strip().split("|"), strict=True))

@@ -132,6 +132,19 @@ def command(settings: Settings, words: Sequence[str]) -> tuple[list[str], dict[s
     return [executable(), *words, *folders], {"DBT_STATE": str(state_path(settings)), **connection(settings)}
 
 
+def command_on_parse(
+    settings: Settings, words: Sequence[str], target: Path
+) -> tuple[list[str], dict[str, str]]:
+    """Return the words and the environment of a dbt call that parses nothing and writes to `target`.
+
+    Raises RuntimeError with dbt's output if the project cannot be parsed, EngineError if the embedded engine
+    is not running.
+    """
+    (_, *arguments), variables = command(settings, words)
+    program = executable("myproperty-dbt")
+    return [program, *arguments, "--target-path", str(target)], variables | with_parse(settings, target)
+
+
 @dataclass(frozen=True)
 class SourceFreshness:
     """What dbt found of one table of `raw`: `status` is pass, warn, error or runtime error."""
@@ -154,10 +167,8 @@ def read_source_freshness(settings: Settings, tables: Sequence[str]) -> list[Sou
     target = target_path(settings) / "freshness"
     found = target / "sources.json"
     found.unlink(missing_ok=True)
-    words, variables = command(settings, ["source", "freshness"])
-    words[0] = executable("myproperty-dbt")
-    words += ["--target-path", str(target), "--select", *(f"source:raw.{table}" for table in tables)]
-    variables |= with_parse(settings, target)
+    selected = [f"source:raw.{table}" for table in tables]
+    words, variables = command_on_parse(settings, ["source", "freshness", "--select", *selected], target)
     done = subprocess.run(words, env={**os.environ, **variables}, capture_output=True, text=True, check=False)
     if not found.is_file():
         raise RuntimeError(f"dbt cannot read the freshness of raw: {done.stdout}{done.stderr}")

@@ -95,37 +95,6 @@ def correct_a_reading(platform: Platform, day: date, more: str) -> None:
     assert result.new_versions == 1, result
 
 
-def publish_rest(platform: Platform) -> None:
-    """Validate the dates that the corrected one touches, and run what is pending."""
-    validate_due(platform.settings)
-    reports = run_pending(platform.settings)
-    assert reports and all(each.success for each in reports), [each.error for each in reports]
-    assert pending_dates(platform.settings) == []
-
-
-def test_a_run_passes_while_the_application_writes(platform: Platform) -> None:
-    """Something is written after each step; the corrected date is pending again, and the next run has all."""
-    day = platform.plan.start + timedelta(days=2)
-    said: list[str] = []
-
-    def write(line: str) -> None:
-        said.append(line)
-        write_as_the_application(platform, len(said))
-        if line.startswith("landed meter_readings"):
-            correct_a_reading(platform, day, "0.001")
-
-    assert pending_dates(platform.settings) == []
-    report = run_pipeline(day, day + timedelta(days=1), platform.settings, progress=write)
-    assert report.success, report.error
-    assert any(line.startswith("landed meter_readings") for line in said)
-    assert pending_dates(platform.settings) == [day]
-    publish_rest(platform)
-    with psycopg.connect(engines.dsn(platform.settings)) as connection:
-        for query, fact in COUNTS.values():
-            row = connection.execute(query.encode()).fetchone()
-            assert row is not None and platform.query(f"select count(*) as n from {fact}")["n"][0] == row[0]
-
-
 def wait_for_a_waiting_load(platform: Platform) -> None:
     """Wait until a session waits for the lock of a date."""
     with psycopg.connect(engines.dsn(platform.settings), autocommit=True) as connection:
@@ -135,36 +104,45 @@ def wait_for_a_waiting_load(platform: Platform) -> None:
             time.sleep(0.1)
 
 
-def test_what_gate_a_judges_is_what_is_landed(platform: Platform) -> None:
-    """A file that comes after validation is validated; one that comes after gate A waits for the landing."""
+def test_a_run_passes_while_the_application_and_a_sender_write(platform: Platform) -> None:
+    """The application writes after each step. A file that comes after validation is validated again; one that
+    comes after gate A waits for the landing, so what the gate judged is landed. The corrected date is pending
+    again, and the next run has all."""
     day = platform.plan.start + timedelta(days=3)
     landed_kwh = "select sum(value_kwh) from warehouse_staging.meter_readings where reading_date = %s"
-    ended: list[str] = []
+    said: list[str] = []
     with ThreadPoolExecutor(1) as threads:
         loads: list[Future[None]] = []
 
         def load() -> None:
             correct_a_reading(platform, day, "0.002")
-            ended.append("loaded")
+            said.append("loaded")
 
-        def send(line: str) -> None:
-            if line.startswith("validated") and not ended:
+        def write(line: str) -> None:
+            write_as_the_application(platform, len(said))
+            if line.startswith("validated") and not said:
                 correct_a_reading(platform, day, "0.001")
-                ended.append(line)
             elif line.startswith("Gate A"):
                 loads.append(threads.submit(load))
                 wait_for_a_waiting_load(platform)
-                assert "loaded" not in ended
-            ended.append(line)
+                assert "loaded" not in said
+            said.append(line)
 
-        report = run_pipeline(day, day + timedelta(days=1), platform.settings, progress=send)
+        assert pending_dates(platform.settings) == []
+        report = run_pipeline(day, day + timedelta(days=1), platform.settings, progress=write)
         assert report.success, report.error
         loads[0].result(60)
-    assert any("validated again" in line for line in ended)
-    assert ended.index("loaded") > next(n for n, line in enumerate(ended) if line.startswith("Gate A"))
+    assert any("validated again" in line for line in said)
+    assert said.index("loaded") > next(n for n, line in enumerate(said) if line.startswith("Gate A"))
     assert pending_dates(platform.settings) == [day]
     with psycopg.connect(engines.dsn(platform.settings)) as connection:
         before = connection.execute(landed_kwh, (day,)).fetchone()
-        publish_rest(platform)
+        validate_due(platform.settings)
+        reports = run_pending(platform.settings)
+        assert reports and all(each.success for each in reports), [each.error for each in reports]
+        assert pending_dates(platform.settings) == []
         after = connection.execute(landed_kwh, (day,)).fetchone()
-    assert before is not None and after is not None and after[0] - before[0] == Decimal("0.002")
+        assert before is not None and after is not None and after[0] - before[0] == Decimal("0.002")
+        for query, fact in COUNTS.values():
+            row = connection.execute(query.encode()).fetchone()
+            assert row is not None and platform.query(f"select count(*) as n from {fact}")["n"][0] == row[0]
