@@ -117,6 +117,11 @@ def test_the_code_location_starts_as_an_account_that_writes_its_home_alone(
         _start(image, production_variables(dsn, image / "home" / "files", image / PRODUCTION_IN_IMAGE))
 
 
+def is_open(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
 def _start(image: Path, instance: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
@@ -130,9 +135,10 @@ def _start(image: Path, instance: dict[str, str]) -> None:
             as_the_account(start), cwd=image / "opt", env=environment, stdout=output, stderr=output
         )
     try:
-        while run(ask, environment).returncode != 0:
+        # To ask is a program of seconds, so nobody asks before the port is open.
+        while not is_open(int(port)) or run(ask, environment).returncode != 0:
             assert server.poll() is None and time.time() - begun < PATIENCE_S, log.read_text()[-3000:]
-            time.sleep(1)
+            time.sleep(0.5)
         listed = run([*LIST, port], environment)
         assert listed.returncode == 0, listed.stderr
         assert {"pipeline", "ingest", "snapshots"} <= set(json.loads(listed.stdout.splitlines()[-1]))
