@@ -79,7 +79,7 @@ def _fill(dsn: str, fill: Fill) -> float:
         paths = [write_meters(Path(folder) / f"{n:05}.csv", n * each, each) for n in range(fill.files)]
         begun = time.perf_counter()
         for result in ingest_files(
-            paths, tenant=tenant, dsn=dsn, workers=WORKERS, create_meters="Site", max_new_meters=fill.meters
+            paths, tenant=tenant, dsn=dsn, workers=WORKERS, create_meters="Site 0", max_new_meters=fill.meters
         ):
             if result.accepted != each * len(HOURS):
                 raise RuntimeError(f"{result.path} did not load, so its time means nothing: {result}")

@@ -1,13 +1,15 @@
-"""The benchmark of the warehouse runs, and its marts equal those of DuckDB over the same readings."""
+"""Benchmarks run at a small size; that of the warehouse finds its marts equal to those of DuckDB."""
 
 import shutil
 from pathlib import Path
 
 import pytest
 
-from benchmarks import warehouse
+from benchmarks import meters, warehouse
 from benchmarks.bench import temporary_engine
 from commands.databases import prepare_databases
+from myproperty.settings import Settings
+from tests.conftest import DatabaseMaker
 
 pytestmark = pytest.mark.engine
 
@@ -27,4 +29,15 @@ def test_the_warehouse_is_measured(monkeypatch: pytest.MonkeyPatch, parsed_home:
         "DuckDB",
         "dbt on PostgreSQL",
     ]
+    assert all(measured.seconds for measured in found)
+
+
+def test_the_creation_of_meters_is_measured(
+    monkeypatch: pytest.MonkeyPatch, migrated_database: DatabaseMaker, postgres_settings: Settings
+) -> None:
+    monkeypatch.setattr(meters, "IN_A_FEW_FILES", (meters.Fill(4, 2), meters.Fill(12, 2)))
+    monkeypatch.setattr(meters, "IN_A_FILE_EACH", (meters.Fill(2, 2),))
+    with migrated_database("meters") as dsn:
+        found = meters.measure_meters(postgres_settings.model_copy(update={"oltp_dsn": dsn}))
+    assert [measured.name.split()[1] for measured in found] == ["4", "12", "2"]
     assert all(measured.seconds for measured in found)
