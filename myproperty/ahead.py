@@ -16,4 +16,7 @@ def read_ahead(items: Generator[Item, None, None]) -> Generator[Item, None, None
                 made = thread.submit(next, items, None)
                 yield item
         finally:
-            thread.submit(items.close)
+            try:
+                thread.submit(items.close)
+            except RuntimeError:  # this process ends, and its threads have ended
+                items.close()
