@@ -15,6 +15,10 @@ from html.parser import HTMLParser
 # A row, or a tag, that is longer is none of a table of readings.
 MAX_ROW_CHARS = 1 << 20
 MAX_SPAN = 10_000
+# Cells of all tables that others reach into: a few bytes may span thousands.
+MAX_SPANNED = 1 << 21
+# Tables in cells of tables.
+MAX_DEPTH = 32
 _PAGE = re.compile(rb"(?is)\s*(<!doctype html|<html|<table|<meta|<head)")
 _SHEET = re.compile(rb"(?is)\s*<(\?xml|workbook)")
 _HAS_CELLS, _OF_SHEET = re.compile(rb"(?i)<t[dh][ >]"), b"urn:schemas-microsoft-com:office:spreadsheet"
@@ -23,7 +27,7 @@ _UNSHOWN = ("script", "style", "title")
 
 
 class TooLongRow(ValueError):
-    """A row or a tag of a page is longer than `MAX_ROW_CHARS`."""
+    """A row or a tag of a page is too long, or its tables span or nest too far."""
 
 
 def has_tables(head: bytes) -> bool:
@@ -65,6 +69,7 @@ class _Rows(HTMLParser):
         self._open: list[_Row] = []
         self._unshown = 0
         self._chars = 0
+        self._spanned = 0
 
     def take_text(self) -> bytes:
         """Return the rows since the last call."""
@@ -78,6 +83,8 @@ class _Rows(HTMLParser):
         kind = _KINDS.get(tag)
         self._unshown += tag in _UNSHOWN
         if kind == "table":
+            if len(self._open) == MAX_DEPTH:
+                raise TooLongRow(f"more than {MAX_DEPTH} tables of the page stand in each other")
             self._open.append(_Row())
         elif kind == "row":
             self._end_row()
@@ -109,7 +116,9 @@ class _Rows(HTMLParser):
 
     def _begin_cell(self, row: _Row, attributes: dict[str, str | None]) -> None:
         place = _count(attributes.get("index"), 0) - 1
-        row.cells += [""] * (place - len(row.cells))
+        if (skipped := place - len(row.cells)) > 0:
+            self._span(skipped)
+            row.cells += [""] * skipped
         self._take_spans(row)
         columns = _count(attributes.get("colspan"), 1) + _count(attributes.get("mergeacross"), 0)
         row.texts, row.reach = [], (columns, _count(attributes.get("rowspan"), 1))
@@ -125,6 +134,7 @@ class _Rows(HTMLParser):
                 row.spans[len(row.cells)] = (text if number == 0 else "", rows - 1)
             row.cells.append(text if number == 0 else "")
         row.texts = None
+        self._span(columns - 1)
         self._chars += columns
         if self._chars > MAX_ROW_CHARS:
             raise TooLongRow(f"a row of the page is longer than {MAX_ROW_CHARS} characters")
@@ -138,11 +148,16 @@ class _Rows(HTMLParser):
             row.cells = []
         self._chars = 0
 
-    @staticmethod
-    def _take_spans(row: _Row) -> None:
+    def _span(self, cells: int) -> None:
+        self._spanned += cells
+        if self._spanned > MAX_SPANNED:
+            raise TooLongRow(f"cells of the page reach into more than {MAX_SPANNED:,} others")
+
+    def _take_spans(self, row: _Row) -> None:
         """Write the cells that reach from rows above into the next place."""
         while (found := row.spans.pop(len(row.cells), None)) is not None:
             text, rows = found
+            self._span(1)
             if rows > 1:
                 row.spans[len(row.cells)] = (text, rows - 1)
             row.cells.append(text)
