@@ -12,6 +12,7 @@ import yaml
 
 from data.ingest.errors import RefusedFile
 from data.ingest.formats.file_mappings import MappingError, parse_mapping
+from data.ingest.formats.mapped_layout import find_places
 from data.ingest.formats.reading import read_file
 from data.ingest.inspect import inspect
 from data.ingest.proposals import NOT_USABLE
@@ -376,3 +377,11 @@ def test_rows_of_tenants_are_those_of_their_meters(tmp_path: Path, name: str) ->
     assert total_of_proposal(tmp_path, proposal) == {
         (who, "import"): sum(draw(who)) for who in ("Huber", "Lang")
     }
+
+
+def test_stars_of_a_column_are_any_text_and_nothing_else_is_a_pattern() -> None:
+    names = ["active power [kw] north", "active power [kw] south", "a?b", "acb"]
+    assert find_places(names, "Active power [kW] *") == [0, 1]
+    assert find_places(names, "a?*") == [2]
+    # A regular expression would try each way to share the letters between the stars.
+    assert find_places(["a" * 3000], "*a" * 40 + "*b") == []

@@ -5,10 +5,11 @@ Here: finding the header below titles and notes, and checking it against the map
 """
 
 import csv
+import glob
 import io
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from data.ingest.formats.columns import split_lines
@@ -169,8 +170,9 @@ def find_places(names: list[str], column: str) -> list[int]:
     found = [place for place, other in enumerate(names) if other == name]
     if found or "*" not in name:
         return found
-    pattern = re.compile(".*".join(map(re.escape, name.split("*"))))
-    return [place for place, other in enumerate(names) if pattern.fullmatch(other)]
+    # Not a pattern of regular expressions: it would try all ways to share a text between many stars.
+    pattern = "*".join(map(glob.escape, name.split("*")))
+    return [place for place, other in enumerate(names) if fnmatchcase(other, pattern)]
 
 
 def _check_day(path: Path, line: int, layout: Layout, day: Day) -> None:
