@@ -361,7 +361,7 @@ def test_a_page_without_a_table_is_refused(tmp_path: Path, content: str) -> None
     ],
 )
 def test_a_page_is_read_in_bounded_memory(tmp_path: Path, content: str) -> None:
-    with pytest.raises(RefusedFile, match="longer than|stand in each other|reach into"):
+    with pytest.raises(RefusedFile, match=r"longer than|stand in each other|reach into"):
         read(tmp_path, content)
 
 
