@@ -37,6 +37,8 @@ _ROUNDING = 1e-5
 _ONE_SIGN = 0.5
 # A share of the rows: so many have the same rhythm, or dates of another block.
 _SHARE = 0.5
+# No meter has intervals of before 1990.
+_FIRST_INSTANT_US = 7305 * DAY_US
 # Values that are all so many days apart are no energy of a day, or of a part of one.
 MIN_TOTALS, LONG_DAYS = 3, 6
 # So many values alone, so much larger than all others, are no intervals of the same length.
@@ -376,7 +378,8 @@ def check_blocks(path: Path, layout: Layout, table: RowTable, times: TimeColumns
         if place in taken or pc.count_distinct(texts).as_py() < MIN_ROWS:
             continue
         other, unfit = times.parse_dates(table, place)
-        known = ~bad & ~unfit
+        # A small number is no instant: as one it would lie in 1970.
+        known = ~bad & ~unfit & (other > _FIRST_INSTANT_US)
         distinct = len(np.unique(when[known])), len(np.unique(other[known]))
         is_apart = np.abs(other - when)[known] > DAY_US
         if distinct[1] >= MIN_ROWS and distinct[1] >= 0.9 * distinct[0] and is_apart.mean() > _SHARE:

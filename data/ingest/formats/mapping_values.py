@@ -214,4 +214,7 @@ def agrees_with_name(value: Value) -> bool:
 def has_two_ways(value: Amount) -> bool:
     """Whether the channel of values below zero is another one than that of those above."""
     ways = {value.channel, value.negative}
-    return value.negative is None or (len(ways) == 2 and ways <= {*ONE_DIRECTION_CHANNELS})
+    # A battery is charged and discharged.
+    return (
+        value.negative is None or ways == {"other"} or (len(ways) == 2 and ways <= {*ONE_DIRECTION_CHANNELS})
+    )

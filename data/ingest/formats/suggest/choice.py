@@ -30,11 +30,12 @@ from data.ingest.formats.suggest.columns import OTHER_MEDIUM, UNIT, VALUE
 from data.ingest.formats.suggest.directions import (
     IMPORT,
     OBIS_OTHER,
+    STORED,
     guess_channel,
     resolve_channels,
     tells_direction,
 )
-from data.ingest.formats.suggest.meaning import POWER, POWER_NAME
+from data.ingest.formats.suggest.meaning import ENERGY_NAME, POWER, names_power
 from data.ingest.formats.suggest.meter_columns import find_meters
 from data.ingest.formats.suggest.registers import RARE
 from data.ingest.formats.suggest.sample import Sample
@@ -43,7 +44,14 @@ from data.ingest.formats.wallclock import US
 from data.ingest.schema import KWH_PER_UNIT_POWER_OF_TEN
 
 # A share of something, which is no energy of the meter.
-_SHARE = re.compile(r"anteil|\bshare\b|ideell|quote\b|percent|prozent|%", re.I)
+_SHARE = re.compile(
+    r"anteil|\bshare\b|ideell|quote\b|percent|prozent|%|autark|self.?sufficien|(?<![a-z])soc(?![a-z])"
+    r"|state.?of.?charge|ladestand",
+    re.I,
+)
+# What is used where it is generated, as energy or as a share of a hundred.
+_OWN_USE = re.compile(r"self.?cons|eigenverbrauch|autocons|autoconsom", re.I)
+_MIN_WHOLES = 3
 # Figures about the energy of a meter, of other meters or of other times.
 _OTHER_FIGURE = re.compile(
     r"average|\bavg\b|\bmean\b|durchschnitt|gemiddeld|\bmax(imum)?\b|\bminimum\b|forecast|predict|previst|pr[ée]vu|vorhersage|předpov|план|prognos|estimat"
@@ -53,7 +61,7 @@ _OTHER_FIGURE = re.compile(
 )
 # Energy since the beginning of a day, in a table of shorter intervals.
 OF_DAY = re.compile(
-    r"\btoday\b|\bday ?sum|\bday('s)? total|total of (the )?day|\bdaily\b|\bheute\b"
+    r"today\b|\bday ?sum|\bday('s)? total|total of (the )?day|\bdaily\b|\bheute\b"
     r"|tages?(summe|wert|total|ertrag|verbrauch)|dagtotaal|dygnssumma|total del d[ií]a|so far",
     re.I,
 )
@@ -93,9 +101,11 @@ _MONEY = re.compile(
 )
 # What else a device measures.
 _OTHER_QUANTITY = re.compile(
-    r"temperat|voltage|spannung|(?<![a-z])volts?(?![a-z])|(?<![a-z])(amps?|intensity)(?![a-z])|stromst(ä|ae)rke"
+    r"temperat|(?<![a-z])temp(?![a-z])|co2|(?<![a-z])capacity|kapazit(ä|ae)t|voltage|spannung|(?<![a-z])volts?(?![a-z])|(?<![a-z])(amps?|intensity)(?![a-z])|stromst(ä|ae)rke"
     r"|(?<![a-z])current(?![a-z])(?![ _]?(read|usage|use|consum|index|value|month|day|period|meter|kwh))"
-    r"|(?<![a-z])[ui](ac|dc|pv)[0-9]{0,2}(?![a-z])|frequen[cz]|power.?factor|cos.?phi|humidity|luftfeucht",
+    r"|(?<![a-z])[ui](ac|dc|pv)[0-9]{0,2}(?![a-z])|frequen[cz]|power.?factor|cos.?phi|humidity|luftfeucht"
+    # The unit of another quantity in brackets.
+    r"|[(\[] ?(°? ?[CFK]|[℃℉]|[mk]?V|m?A|Ah|k?Hz|lux|[hk]?Pa|mbar|bar|rpm|m/s) ?[)\]]",
     re.I,
 )
 
@@ -152,7 +162,7 @@ def explain_no_energy(name: str, numbers: Floats) -> str | None:
     """Return why a column of this name is no energy of the meter, None if it may be."""
     reasons: tuple[tuple[object, str], ...] = (
         (_counts_rows(name, numbers), "the number of the row"),
-        (_SHARE.search(name), "a share is no energy of the meter"),
+        (_SHARE.search(name) or _is_share_of_hundred(name, numbers), "a share is no energy of the meter"),
         (
             (_PER_UNIT.search(name) and not _PULSES.search(name)) or _MONEY_SIGN.search(name),
             "a price or an amount of money",
@@ -231,13 +241,20 @@ def _counts_rows(name: str, numbers: Floats) -> bool:
     return is_counted and min(numbers[0], numbers[-1]) <= 1 and not UNIT.search(name)
 
 
+def _is_share_of_hundred(name: str, numbers: Floats) -> bool:
+    """Whether what is used where it is generated is a share: no unit, at most 100, that often."""
+    known = numbers[~np.isnan(numbers)]
+    is_own = _OWN_USE.search(name) is not None and not (UNIT.search(name) or POWER.search(name))
+    return is_own and len(known) > 0 and known.max() == 100 and (known == 100).sum() >= _MIN_WHOLES
+
+
 def _is_reactive_without_unit(name: str) -> bool:
     unit = _REACTIVE_UNIT.search(name)
     return unit.group(1) == "" if unit else bool(_REACTIVE.search(name))
 
 
 def _names_power(name: str) -> bool:
-    return bool(POWER.search(name) or POWER_NAME.search(name)) and not UNIT.search(name)
+    return bool(POWER.search(name) or names_power(name)) and not UNIT.search(name)
 
 
 def _choose_dials(sample: Sample, choice: Choice, numbers: dict[int, Floats], micros: Sequence[int]) -> None:
@@ -303,10 +320,14 @@ def _choose_sums(sample: Sample, choice: Choice, numbers: dict[int, Floats]) -> 
     resolved = dict(
         zip(choice.kept, map(_guess_shared, known) if is_shared else resolve_channels(known), strict=True)
     )
-    # A counter that begins again is no part of one that goes on: the other way round it may be.
-    for place in sorted(
-        choice.kept, key=lambda place: place in choice.dials and choice.dials[place].is_reset
-    ):
+
+    def rank(place: int) -> tuple[bool, bool]:
+        # A counter that begins again is no part of one that goes on: the other way round it may be.
+        is_reset = place in choice.dials and choice.dials[place].is_reset
+        return is_reset, ENERGY_NAME.search(names[place]) is None
+
+    # Of two columns that say the same the one that is named energy stays.
+    for place in sorted(choice.kept, key=rank):
         name = sample.describe(place)
         unit = UNIT.search(name)
         # The same energy may stand in Wh and in kWh.
@@ -344,12 +365,13 @@ def _guess_shared(name: str) -> str:
 def _choose_differences(sample: Sample, choice: Choice, numbers: dict[int, Floats]) -> None:
     """Leave out a column below zero that is the difference of two others: what is net.
 
-    That of the grid has what others have not: what comes in and what goes out.
+    That of the grid or of a battery has what others have not: what comes in and what goes out.
     """
     nets = [
         place
         for place in choice.kept
-        if (np.nan_to_num(numbers[place]) < 0).any() and not IMPORT.search(sample.describe(place))
+        if (np.nan_to_num(numbers[place]) < 0).any()
+        and not (IMPORT.search(name := sample.describe(place)) or STORED.search(name))
     ]
     for net in nets if len(choice.kept) <= _MOST_COLUMNS else []:
         others = [place for place in choice.kept if place != net]

@@ -68,6 +68,12 @@ _LABELLED = re.compile(
 )
 _NAME = re.compile(r"(?=.*[0-9])[0-9A-Z][0-9A-Z ._/-]{3,40}", re.I)
 _DECIMAL = re.compile(r"[+-]?[0-9]*[.,][0-9]+")
+# What homes have beside their number, and what tells the rows of one home apart.
+_NO_HOME = re.compile(
+    r"post ?(al)? ?code|zip|plz|tari|register|phase|channel|kanal|capacit|power|poten[cz]"
+    r"|year|month|day|period|hour",
+    re.I,
+)
 # So many names that change with each row are no names.
 MIN_CHANGES = 4
 VALUE = re.compile(
@@ -189,9 +195,13 @@ def find_meter_column(sample: Sample, dated: dict[int, list[str]]) -> int | None
     )
     by_words = (n for n in others if are_meters(sample.take_texts(n)))
     by_any_name = (n for n in others if METER.search(sample.names[n]) and not UNIT.search(sample.names[n]))
+    by_blocks = (n for n in others if _numbers_blocks(sample, n, dated))
     without_header = (n for n in others if not any(sample.names) and _may_name_meter(sample, n))
     return next(
-        itertools.chain(by_key, by_point, by_number, by_name, by_words, by_any_name, without_header), None
+        itertools.chain(
+            by_key, by_point, by_number, by_name, by_words, by_any_name, by_blocks, without_header
+        ),
+        None,
     )
 
 
@@ -210,6 +220,20 @@ def _may_identify(sample: Sample, place: int, dated: Iterable[int]) -> bool:
         return False
     instants = max((len(set(sample.take_texts(n))) for n in dated), default=1)
     return distinct < MIN_CHANGES or 2 * distinct <= len(texts) or instants == 1
+
+
+def _numbers_blocks(sample: Sample, place: int, dated: Iterable[int]) -> bool:
+    """Whether whole numbers stand in blocks, one block each, that have the same times: they number homes."""
+    name = sample.describe(place)
+    texts = [row[place].strip() for row in sample.rows]
+    is_named = any(kind.search(name) for kind in (VALUE, UNIT, _NO_HOME))
+    if is_named or not all(re.fullmatch("[0-9]+", text) for text in texts):
+        return False
+    blocks = [text for text, _ in itertools.groupby(texts)]
+    if len(blocks) < 2 or len({*blocks}) < len(blocks) or 2 * MIN_CHANGES * len(blocks) > len(texts):
+        return False
+    times = {(tuple(row[n] for n in dated), text) for row, text in zip(sample.rows, texts, strict=True)}
+    return 2 * len({at for at, _ in times}) <= len(times) + MIN_CHANGES
 
 
 def _counts_up(sample: Sample, place: int, dated: Iterable[int]) -> bool:

@@ -40,7 +40,7 @@ IMPORT = re.compile(
     re.I,
 )
 CONSUMPTION = re.compile(
-    r"\bused?\b|verbr(?![a-z])|(?<![a-z])(home|loadpoint|wallbox|charger|ladepunkt)(?![a-z])|pemakaian|consum|consom|zu[zż]y|verbrauch|usage|verbruik|\bloads?\b|demand|kulutus|forbru|f(ö|o)rbruk|tarbi|fogyaszt"
+    r"\bused?\b|verbr(?![a-z])|(?<![a-z])(home|loadpoint|wallbox|charger|ladepunkt)(?![a-z])|pemakaian|consum|consom|zu[zż]y|verbrauch|usage|verbruik|(?<![a-z])loads?(?![a-z])|demand|kulutus|forbru|f(ö|o)rbruk|tarbi|fogyaszt"
     r"|t[uü]ketim|spot[rř]eb|suvarto|patēr|potro[sš]n|κατανάλ|使用|用电|사용량"
     r"|消費|用電|耗電|耗电|소비|потребл|консум|спожив|צריכ|استهلاك|tiêu thụ|ใช้|notkun|potroš",
     re.I,
@@ -68,7 +68,7 @@ _ELECTRICITY = re.compile(r"[eé]l[eé][ck]tri|strom(?![a-z])|stroom", re.I)
 # Before and behind an inverter: the same energy twice.
 _BEFORE_INVERTER, _BEHIND_INVERTER = (
     re.compile(r"\bpv\b|\bdc\b|solar|panel|string|mppt", re.I),
-    re.compile(r"inverter|wechselrichter|onduleur|inversor|\bac\b", re.I),
+    re.compile(r"inverter|wechselrichter|onduleur|inversor|\bac\b|(?<![a-z])system(?![a-z])", re.I),
 )
 _AT_GRID = re.compile(r"(?<![a-z])(grid|netz?|réseau|rete)(?![a-z])", re.I)
 # From a storage or the sun to the grid, and from the grid to whatever it is.
@@ -78,10 +78,14 @@ _INTO_GRID, _OUT_OF_GRID = (
 )
 # Energy that stays behind the meter: stored, or generated and used there.
 _STRING = re.compile(r"(?<![a-z])(string|mppt)s?(?![a-z])", re.I)
-_STORED = re.compile(r"batter|akku|speicher(?!h)|(?<![^\W\d_])(be|ent)?ladung(?![^\W\d_])|charge", re.I)
+STORED = re.compile(
+    r"batter|(?<![a-z])storage|akku|speicher(?!h)|(?<![^\W\d_])(be|ent)?ladung(?![^\W\d_])|charge", re.I
+)
 _INSIDE = re.compile(
-    r"(?<![^\W\d_])ladung(?![^\W\d_])|batter|akku|powerwall|stored|speicher(?!h)|beladung|entladung|charg(ed|ing)\b|geladen|ontladen|autocons|self.?cons"
-    r"|eigenverbrauch|direktverbrauch|eigennutz|(consum|verbrauch|usage|load).*(pv\b|solar)"
+    r"(?<![^\W\d_])ladung(?![^\W\d_])|batter|akku|powerwall|stored|(?<![a-z])storage|speicher(?!h)"
+    r"|beladung|entladung|charg(ed|ing)\b|geladen|ontladen|autocons|self.?cons"
+    r"|eigenverbrauch|direktverbrauch|direct[ _]?(?:consum|use)|eigennutz"
+    r"|(consum|verbrauch|usage|load).*(pv\b|solar)"
     r"|(pv|solar).*( to |-+> ?|→ ?)(home|house|load|consum|batter)|(?<![a-z])batt?(?![a-z])"
     # What is left behind the sharing of energy.
     r"|OUT-[0-9]{18}-[DO]"
@@ -120,12 +124,19 @@ OBIS_OTHER = re.compile(
     r"[0-9]-[0-9]+:(?!(?:1|2|21|22|41|42|61|62|16)\.)[0-9]+\.[0-9]|(?<![0-9.:])[3-9]\.(?:8|9|29|5)\.[0-9](?![0-9])"
 )
 # Codes that stand together: active import and export in Britain, extraction and injection in New Zealand.
-# And the consumption and production of European market documents.
+# And the consumption and production of European market documents. The first that fits counts.
 _CODES: tuple[dict[str, str], ...] = (
     {"AI": "import", "AE": "export"},
     {"X": "import", "I": "export"},
     {"A04": "import", "A01": "export"},
+    # Of homes whose sun has a meter of its own: all that is used, and all that is generated.
+    {"GC": "consumption", "GG": "generation", "CL": "consumption"},
+    {"GC": "consumption", "GG": "generation"},
 )
+# The flows of a site with a battery: from sun, grid and battery to each other and to what is used.
+_FLOWS = {"Pg": "export", "Bg": "export", "Gc": "import", "Gb": "import", "Pc": "other", "Pb": "other"}
+_FLOWS |= {"Bc": "other"}
+_LEAST_FLOWS = 3
 # The registers of an Australian meter: energy to the customer, from him, reactive energy.
 _NEM_SUFFIX = re.compile(r"[EBQKJLV][1-9A-D]")
 # What comes back: ret_energy beside energy, teruglevering beside levering.
@@ -165,9 +176,7 @@ def resolve_channels(names: Sequence[str], *, are_registers: bool = False) -> li
     anything, and the consumption of a site is more than its import.
     """
     guessed = [guess_channel(name) for name in names]
-    codes = next((of_codes for of_codes in _CODES if of_codes.keys() <= {*names}), {})
-    if all(map(_NEM_SUFFIX.fullmatch, names)) and {"E", "B"} <= {name[0] for name in names}:
-        codes = {name: {"E": "import", "B": "export"}.get(name[0], "other") for name in names}
+    codes = _find_codes(names)
     guessed = [codes.get(name, channel) for name, channel in zip(names, guessed, strict=True)]
     units = [UNITS.get(name.lower()) if are_registers else None for name in names]
     if any(unit in NO_ELECTRICITY for unit in units):
@@ -188,7 +197,9 @@ def resolve_channels(names: Sequence[str], *, are_registers: bool = False) -> li
             for own, channel in zip(is_own, guessed, strict=True)
         ]
     imports = [name for name, channel in zip(names, guessed, strict=True) if channel == "import"]
-    explicit = {name for name in imports if IMPORT.search(name)} | _find_counterparts(names, guessed)
+    explicit = {name for name in imports if name in codes or IMPORT.search(name)} | _find_counterparts(
+        names, guessed
+    )
     if len(imports) < 2:
         return guessed if are_registers else _open_unknown(names, guessed)
     mains = {name for name in imports if _MAINS.search(name)}
@@ -245,6 +256,22 @@ def _has_other_word(name: str) -> bool:
 def _has_unknown_word(name: str) -> bool:
     rest = _drop_known_words(name)
     return rest is not None and re.search("[\u0370-\u1cff\u2e80-\ud7af]{2,}", rest) is not None
+
+
+def _find_codes(names: Sequence[str]) -> dict[str, str]:
+    """Return the channels of names that are codes which stand together, none of others."""
+    # The path of rows of a document ends with their name.
+    bare = [re.sub(r"^\$\.(?:.*\.)?([^.\[]+)\[\*\]$", r"\1", name) for name in names]
+    if _are_flows(bare):
+        return {name: _FLOWS.get(code, "") for name, code in zip(names, bare, strict=True)}
+    if all(map(_NEM_SUFFIX.fullmatch, names)) and {"E", "B"} <= {name[0] for name in names}:
+        return {name: {"E": "import", "B": "export"}.get(name[0], "other") for name in names}
+    return next((of_codes for of_codes in _CODES if of_codes.keys() <= {*names}), {})
+
+
+def _are_flows(names: Sequence[str]) -> bool:
+    """Whether names are codes of the flows of a site, from the sun, the grid and a battery to each other."""
+    return len({*names} & _FLOWS.keys()) >= _LEAST_FLOWS
 
 
 def tells_direction(name: str) -> bool:
@@ -348,7 +375,7 @@ def _open_generation(names: Sequence[str], guessed: Sequence[str]) -> list[str]:
     sent = [name for name, channel in pairs if channel == "export" and not _PART.search(name)]
     at_grid = {name for name in sent if _AT_GRID.search(name)}
     is_sun = {name for name in sent if at_grid and name not in at_grid and _GENERATION.search(name)}
-    if has_both and any(map(_STORED.search, names)):
+    if has_both and any(map(STORED.search, names)):
         # What comes out of an inverter with a battery is no generation.
         behind = {name for name, one in zip(generated, is_behind, strict=True) if one}
         return ["other" if name in behind else "" if name in is_sun else c for name, c in pairs]

@@ -118,16 +118,21 @@ def _find_rows(path: Path, leaves: IterLeaves) -> Found | None:
     others = [
         one
         for one in candidates
-        if 2 * rows[one] >= rows[key] and one != key and not key.startswith(f"{one}.")
+        if (2 * rows[one] >= rows[key] or _stands_beside(one, key, values))
+        and one != key
+        and not key.startswith(f"{one}.")
     ]
     outside = _list_outside(values, key)
     inside: list[str | int] = [_cut(one, key) for one in values if _is_inside(one, key)]
     if key in values:
         # The text of an element beside its attributes.
         inside.append(CELL)
-    if f"{key}.item" in values:
+    is_pair = f"{key}.item" in values
+    if is_pair:
         inside = [*range(1, _count_places(path, key, leaves) + 1)]
-    members = find_members(key, others, values) if has_number else None
+        # A pair of a time and a number has both at one path.
+        has_number = has_number or (len(inside) > 1 and is_number(values[f"{key}.item"]))
+    members = find_members(key, others, values) if has_number and not is_pair else None
     if members is not None:
         own = [
             one for one in outside if members.mask(one) == one or one.startswith(_name_member(key, members))
@@ -136,7 +141,9 @@ def _find_rows(path: Path, leaves: IterLeaves) -> Found | None:
         rest = [one for one in others if members.mask(one) != members.mask(key)]
         return path_of_rows, [*inside, *paths], [*(values[one] for one in own), path_of_rows, *paths], rest
     alike = [
-        one for one in others if _list_inside(values, one) == inside and _list_outside(values, one) == outside
+        one
+        for one in others
+        if _list_inside(values, one) == _list_inside(values, key) and _list_outside(values, one) == outside
     ]
     if alike and has_number:
         # Arrays of the same rows, such as those of import and of export.
@@ -161,6 +168,13 @@ def _find_named(document: Document, row: str) -> Found | None:
     columns = [*(_cut(one, row) for one in own), *map(to_path, outside)]
     around = [*(values[one] for one in outside), to_path(row), *map(to_path, outside)]
     return (to_path(row), [*columns], around, []) if is_row and len(columns) <= MAX_COLUMNS else None
+
+
+def _stands_beside(one: str, key: str, values: Iterable[str]) -> bool:
+    """Whether an array has the same rows as another one of its object: few, as what is zero is left out."""
+    parents = (name.rpartition(".")[0].rpartition(".")[0] for name in (one, key))
+    is_alike = _list_inside(values, one) == _list_inside(values, key)
+    return is_alike and len({*parents}) == 1 and _is_element(one) and _is_element(key)
 
 
 def _name_member(key: str, members: Members) -> str:

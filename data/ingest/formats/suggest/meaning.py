@@ -28,6 +28,7 @@ from data.ingest.formats.suggest.directions import (
     CONSUMPTION,
     IMPORT,
     MULTIPLES,
+    STORED,
     guess_channel,
     is_unknown,
     resolve_channels,
@@ -58,10 +59,12 @@ POWER = re.compile(r"(?<![a-z])(kW|MW|W|(?:kilo|mega)?watts?(?![ _-]?(?:h|stunde
 # Energy for each hour is power.
 PER_HOUR = re.compile(r"(?<![a-z])([kM]?W)h ?/ ?(?:h|hr|hour|std|t)(?![a-z])", re.I)
 # Words for power without its unit.
-POWER_NAME = re.compile(
+_POWER_NAME = re.compile(
     r"(?<![a-z])(power|leistung|wirkleistung|puissance|potencia|potenza|vermogen|effekt|mo[cč]|v[ýy]kon|teho|demand|p(?:ac|dc|pv)[0-9]{0,2})(?![a-z])",
     re.I,
 )
+# The energy of a power: pv_power_energy beside pv_power.
+ENERGY_NAME = re.compile(r"energ", re.I)
 _ELECTRICITY = re.compile(
     r"[eé]l[eé][ckt]*[rř]i|strom(?![a-z])|stroom|power|(?<![a-z])el(?![a-z])|电|電", re.I
 )
@@ -202,10 +205,15 @@ def _doubt_power(sample: Sample, places: Sequence[int], word: str) -> str:
 
 
 def _write_unstated_unit(sample: Sample, places: Sequence[int], name: str, *, is_dial: bool) -> str:
-    if POWER_NAME.search(name):
+    if names_power(name):
         return "unit:  # the name says power: W or kW, and average_power: true if it is the average"
     power_kw = _average_kw(sample, places, is_dial=is_dial) * (find_scale(sample) or (1, ""))[0]
     return f"{UNSTATED}: kWh would be {power_kw:.3g} kW on average" if power_kw else UNSTATED
+
+
+def names_power(name: str) -> bool:
+    """Whether a name has a word for power, and none that says that its energy is meant."""
+    return _POWER_NAME.search(name) is not None and ENERGY_NAME.search(name) is None
 
 
 def leave_unit_open(meanings: list[list[str]]) -> list[str]:
@@ -341,6 +349,8 @@ def _has_both_signs(sample: Sample, places: Sequence[int]) -> bool:
 
 def _write_sign(sample: Sample, places: Sequence[int], channel: str) -> list[str]:
     numbers = np.concatenate([read_numbers(sample, place) for place in places])
+    if channel == "other" and STORED.search(sample.describe(places[0])) and _has_both_signs(sample, places):
+        return [f"negative: other  # {CHECK}: a battery is charged and discharged"]
     if not np.count_nonzero(numbers < 0) or channel not in ("", *ONE_DIRECTION_CHANNELS):
         return []
     if not np.count_nonzero(numbers > 0):

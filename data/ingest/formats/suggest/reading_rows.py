@@ -96,7 +96,7 @@ def write_reading_body(
         head.append("order: descending")
     quality = find_quality_column(sample, {meter, register, unit, *numeric})
     note_foreign_units(sample, [n for n in numeric if n != meter], unit)
-    values, others = find_values(sample, [n for n in numeric if n != meter], when)
+    values, others = find_values(sample, [n for n in numeric if n != meter], when, meter)
     if not values:
         raise _refuse_numbers(sample, place)
     is_one = register is not None or bool(sample.sections)

@@ -21,10 +21,12 @@ LONG_NUMBER = re.compile(r"[0-9]{8,}")
 NET = re.compile(r"(?<![a-z])(?<!til )(?<!fra )(?<!het )(net|netto|saldo)(?![a-z])|zbilans|saldov", re.I)
 
 
-def find_values(sample: Sample, numeric: list[int], when: list[str]) -> tuple[list[int], list[int]]:
+def find_values(
+    sample: Sample, numeric: list[int], when: list[str], meter: int | None
+) -> tuple[list[int], list[int]]:
     """Return (columns of values, other columns of numbers): by their names, else all that count nothing."""
     of_time = {line.partition(": ")[2] for line in when}
-    numeric = _drop_constants_around(sample, numeric)
+    numeric = _drop_constants_around(sample, numeric, meter)
     numeric = [n for n in numeric if name_column(sample, n) not in of_time]
     kinds = (VALUE, UNIT, OTHER_MEDIUM)
     # The energy of a capture period numbers none.
@@ -66,14 +68,25 @@ def _find_alike(sample: Sample, values: list[int], others: list[int]) -> list[in
     ]
 
 
-def _drop_constants_around(sample: Sample, numeric: list[int]) -> list[int]:
+def _list_constants(sample: Sample, place: int, meter: int | None) -> set[str]:
+    """Return the texts of a column that has one in all rows of each meter, none of another column."""
+    pairs = {
+        (row[meter].strip() if meter is not None else "", text)
+        for row in sample.rows
+        if (text := row[place].strip())
+    }
+    return {text for _, text in pairs} if len({name for name, _ in pairs}) == len(pairs) else set()
+
+
+def _drop_constants_around(sample: Sample, numeric: list[int], meter: int | None) -> list[int]:
     """Return the columns without those of one whole number that no name calls a value: it numbers something.
 
+    A meter may have a number of its own, such as that of a post office.
     What stands around the rows of a document never changes either.
     """
     header = sample.header or sample.names
     kinds = (VALUE, UNIT, OTHER_MEDIUM, POWER)
-    constants = {n: min(texts) for n in numeric if len(texts := set(sample.take_texts(n))) == 1}
+    constants = {n: min(texts) for n in numeric if (texts := _list_constants(sample, n, meter))}
     numbers = {
         n
         for n, text in constants.items()
