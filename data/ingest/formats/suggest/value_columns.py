@@ -26,6 +26,7 @@ def find_values(
 ) -> tuple[list[int], list[int]]:
     """Return (columns of values, other columns of numbers): by their names, else all that count nothing."""
     of_time = {line.partition(": ")[2] for line in when}
+    given = numeric
     numeric = _drop_constants_around(sample, numeric, meter)
     numeric = [n for n in numeric if name_column(sample, n) not in of_time]
     kinds = (VALUE, UNIT, OTHER_MEDIUM)
@@ -44,7 +45,11 @@ def find_values(
     values = named or [n for n in free if not all(map(LONG_NUMBER.fullmatch, sample.take_texts(n)))]
     values = [n for n in values if not NET.search(sample.names[n])] or values
     values = sorted({*values, *_find_alike(sample, values, [n for n in free if n not in values])})
-    return values, [n for n in free if n not in values]
+    # What numbers something is shown as left out; what stands around the rows of a document is not.
+    header = sample.header or sample.names
+    numbers = [n for n in given if n not in numeric and not header[n].startswith("$.")]
+    numbers = [n for n in numbers if name_column(sample, n) not in of_time]
+    return values, sorted([*(n for n in free if n not in values), *numbers])
 
 
 def _find_alike(sample: Sample, values: list[int], others: list[int]) -> list[int]:
@@ -75,7 +80,13 @@ def _list_constants(sample: Sample, place: int, meter: int | None) -> set[str]:
         for row in sample.rows
         if (text := row[place].strip())
     }
-    return {text for _, text in pairs} if len({name for name, _ in pairs}) == len(pairs) else set()
+    is_one = len({name for name, _ in pairs}) == len(pairs)
+    # One row of each meter says nothing.
+    return (
+        {text for _, text in pairs}
+        if is_one and (len(pairs) == 1 or 2 * len(pairs) <= len(sample.rows))
+        else set()
+    )
 
 
 def _drop_constants_around(sample: Sample, numeric: list[int], meter: int | None) -> list[int]:
