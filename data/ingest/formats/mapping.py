@@ -318,7 +318,7 @@ class CsvMapping(Declaration):
             ),
             (
                 all(has_two_ways(value) for value in given),
-                "negative needs the channel of values above zero, and is another channel of energy, or both other",
+                "negative needs the channel of values above zero: another channel of energy, or both other",
             ),
             (
                 not ({v.channel for v in self.values if v.cumulative} - {None})
