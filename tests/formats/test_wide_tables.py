@@ -190,3 +190,22 @@ def test_pairs_in_arrays_of_unknown_names_are_asked_for(tmp_path: Path) -> None:
     assert sorted(Decimal(one["total"]) for one in document["channels"]) == sorted(
         [sum(draw("Xa", 96)), sum(draw("Xb", 96))]
     )
+
+
+def test_a_home_with_fewer_days_than_another_is_a_meter_too(tmp_path: Path) -> None:
+    text = write_homes({"4101": "8010", "4102": "8020"})
+    document = load(tmp_path, propose(tmp_path, "\n".join(text.split("\n")[: -DAY - 1]) + "\n"))
+    assert add_by_register(document)["4102", "solar"] == sum(draw("sun4102")[:DAY])
+
+
+def test_the_power_of_a_meter_of_energy_stays_power(tmp_path: Path) -> None:
+    bought = draw("bought")
+    columns = {"Energy import (kWh)": bought, "Energy meter power": [5 * value for value in draw("power")]}
+    proposal = propose(tmp_path, lay_out(columns))
+    assert channels(proposal) == {"Energy import (kWh)": "import"}
+    assert "power beside energy" in proposal or "not one of energy" in proposal
+
+
+def test_a_letter_in_brackets_is_no_unit(tmp_path: Path) -> None:
+    columns = {"Consumption (A)": draw("a"), "Consumption (C)": draw("c")}
+    assert {*channels(propose(tmp_path, lay_out(columns)))} == {*columns}

@@ -105,7 +105,7 @@ _OTHER_QUANTITY = re.compile(
     r"|(?<![a-z])current(?![a-z])(?![ _]?(read|usage|use|consum|index|value|month|day|period|meter|kwh))"
     r"|(?<![a-z])[ui](ac|dc|pv)[0-9]{0,2}(?![a-z])|frequen[cz]|power.?factor|cos.?phi|humidity|luftfeucht"
     # The unit of another quantity in brackets.
-    r"|[(\[] ?(°? ?[CFK]|[℃℉]|[mk]?V|m?A|Ah|k?Hz|lux|[hk]?Pa|mbar|bar|rpm|m/s) ?[)\]]",
+    r"|[(\[] ?(° ?[CFK]|[℃℉]|[mk]?V|mA|Ah|k?Hz|lux|[hk]?Pa|mbar|bar|rpm|m/s) ?[)\]]",
     re.I,
 )
 

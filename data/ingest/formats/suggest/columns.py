@@ -70,8 +70,9 @@ _NAME = re.compile(r"(?=.*[0-9])[0-9A-Z][0-9A-Z ._/-]{3,40}", re.I)
 _DECIMAL = re.compile(r"[+-]?[0-9]*[.,][0-9]+")
 # What homes have beside their number, and what tells the rows of one home apart.
 _NO_HOME = re.compile(
-    r"post ?(al)? ?code|zip|plz|tari|register|phase|channel|kanal|capacit|power|poten[cz]"
-    r"|year|month|day|period|hour",
+    r"zip|plz|tari|register|phase|channel|kanal|capacit|power|poten[cz]"
+    r"|year|month|day|period|hour|multipl|fa[ck]tor|ratio|type|kind|categor|class|direction|flow|code|obis"
+    r"|quality|status|flag",
     re.I,
 )
 # So many names that change with each row are no names.
@@ -233,7 +234,7 @@ def _numbers_blocks(sample: Sample, place: int, dated: Iterable[int]) -> bool:
     if len(blocks) < 2 or len({*blocks}) < len(blocks) or 2 * MIN_CHANGES * len(blocks) > len(texts):
         return False
     times = {(tuple(row[n] for n in dated), text) for row, text in zip(sample.rows, texts, strict=True)}
-    return 2 * len({at for at, _ in times}) <= len(times) + MIN_CHANGES
+    return len({at for at, _ in times}) <= 0.9 * len(times)
 
 
 def _counts_up(sample: Sample, place: int, dated: Iterable[int]) -> bool:

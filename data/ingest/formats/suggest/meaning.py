@@ -212,8 +212,9 @@ def _write_unstated_unit(sample: Sample, places: Sequence[int], name: str, *, is
 
 
 def names_power(name: str) -> bool:
-    """Whether a name has a word for power, and none that says that its energy is meant."""
-    return _POWER_NAME.search(name) is not None and ENERGY_NAME.search(name) is None
+    """Whether a name has a word for power, and none behind it that says that its energy is meant."""
+    found = _POWER_NAME.search(name)
+    return found is not None and ENERGY_NAME.search(name, found.end()) is None
 
 
 def leave_unit_open(meanings: list[list[str]]) -> list[str]:
