@@ -30,8 +30,10 @@ from data.ingest.formats.suggest.columns import OTHER_MEDIUM, UNIT, VALUE
 from data.ingest.formats.suggest.directions import (
     IMPORT,
     OBIS_OTHER,
+    REACTIVE_WITHOUT_UNIT,
     STORED,
     guess_channel,
+    is_reactive_without_unit,
     resolve_channels,
     tells_direction,
 )
@@ -65,13 +67,6 @@ OF_DAY = re.compile(
     r"|tages?(summe|wert|total|ertrag|verbrauch)|dagtotaal|dygnssumma|total del d[ií]a|so far",
     re.I,
 )
-_REACTIVE = re.compile(
-    r"(?<![a-z])react(?![a-z])|rea[ck]?t[iy]v|r[eé]activ|blind(?!s)|[άα]εργ|реактивн"
-    r"|biern|jalov|j[aá]lov|meddő|reaktiiv|loistehoe|kapacit|indukt|capacitiv|inductiv|無効|무효|无功|ריאקטיב|ρεακτ"
-    r"|(?<![^\W_])[RQ] ?[+-](?![^\W_])|(?<![^\W_])[+-] ?[RQ](?![^\W_])|^[RQ][1-4]$",
-    re.I,
-)
-_REACTIVE_UNIT = re.compile(r"(?<![a-z])[km]?var(h?)(?![a-z])", re.I)
 # A part of another column, in words; the least and the most within an interval.
 _PART_OF = re.compile(
     r"(?<![a-z])fund(amental)?(?![a-z])"
@@ -175,7 +170,7 @@ def explain_no_energy(name: str, numbers: Floats) -> str | None:
         ),
         (OBIS_OTHER.search(name), "its code is not one of active energy"),
         (_STATE.fullmatch(name), "the state of a device"),
-        (_is_reactive_without_unit(name), "reactive power, or reactive energy without its unit"),
+        (is_reactive_without_unit(name), REACTIVE_WITHOUT_UNIT),
     )
     return next((reason for is_so, reason in reasons if is_so), None)
 
@@ -246,11 +241,6 @@ def _is_share_of_hundred(name: str, numbers: Floats) -> bool:
     known = numbers[~np.isnan(numbers)]
     is_own = _OWN_USE.search(name) is not None and not (UNIT.search(name) or POWER.search(name))
     return is_own and len(known) > 0 and known.max() == 100 and (known == 100).sum() >= _MIN_WHOLES
-
-
-def _is_reactive_without_unit(name: str) -> bool:
-    unit = _REACTIVE_UNIT.search(name)
-    return unit.group(1) == "" if unit else bool(_REACTIVE.search(name))
 
 
 def _names_power(name: str) -> bool:

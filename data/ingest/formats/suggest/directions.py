@@ -123,6 +123,14 @@ _NEUTRAL_LATIN = re.compile(
 OBIS_OTHER = re.compile(
     r"[0-9]-[0-9]+:(?!(?:1|2|21|22|41|42|61|62|16)\.)[0-9]+\.[0-9]|(?<![0-9.:])[3-9]\.(?:8|9|29|5)\.[0-9](?![0-9])"
 )
+_REACTIVE = re.compile(
+    r"(?<![a-z])react(?![a-z])|rea[ck]?t[iy]v|r[eé]activ|blind(?!s)|[άα]εργ|реактивн"
+    r"|biern|jalov|j[aá]lov|meddő|reaktiiv|loistehoe|kapacit|indukt|capacitiv|inductiv|無効|무효|无功|ריאקטיב|ρεακτ"
+    r"|(?<![^\W_])[RQ] ?[+-](?![^\W_])|(?<![^\W_])[+-] ?[RQ](?![^\W_])|^[RQ][1-4]$",
+    re.I,
+)
+_REACTIVE_UNIT = re.compile(r"(?<![a-z])[km]?var(h?)(?![a-z])", re.I)
+REACTIVE_WITHOUT_UNIT = "reactive power, or reactive energy without its unit"
 # Codes that stand together: active import and export in Britain, extraction and injection in New Zealand.
 # And the consumption and production of European market documents. The first that fits counts.
 _CODES: tuple[dict[str, str], ...] = (
@@ -227,6 +235,12 @@ def resolve_channels(names: Sequence[str], *, are_registers: bool = False) -> li
         else ""
         for name, channel in zip(names, guessed, strict=True)
     ]
+
+
+def is_reactive_without_unit(name: str) -> bool:
+    """Whether a name says reactive, and not that it is counted in kvarh: nothing tells its unit."""
+    unit = _REACTIVE_UNIT.search(name)
+    return unit.group(1) == "" if unit else bool(_REACTIVE.search(name))
 
 
 def are_tariffs(names: Sequence[str]) -> bool:

@@ -55,6 +55,8 @@ _DIRECT_CURRENT = re.compile(r"(?<![a-z])[pui]dc[0-9]{0,2}(?![a-z])", re.I)
 _OF_INVERTER = re.compile(
     r"(?<![a-z])[pui](?:ac|dc|pv)[0-9]{0,2}(?![a-z])|mppt|inverter|wechselrichter|onduleur|inversor", re.I
 )
+# A battery feeds what is used beside it as much as the grid does.
+_STORAGE = re.compile(r"(?<![a-z])(so[ch]|state of charge|batter\w*|akku\w*|bms)(?![a-z])", re.I)
 POWER = re.compile(r"(?<![a-z])(kW|MW|W|(?:kilo|mega)?watts?(?![ _-]?(?:h|stunde)))(?![a-z])", re.I)
 # Energy for each hour is power.
 PER_HOUR = re.compile(r"(?<![a-z])([kM]?W)h ?/ ?(?:h|hr|hour|std|t)(?![a-z])", re.I)
@@ -65,6 +67,12 @@ _POWER_NAME = re.compile(
 )
 # The energy of a power: pv_power_energy beside pv_power.
 ENERGY_NAME = re.compile(r"energ", re.I)
+# Averages, maxima and the moment of power, by the codes of OBIS; 8 is the state of a dial.
+_OBIS_POWER = re.compile(r"[0-9]-[0-9]+:[1-9][0-9]?\.[4-7]\.[0-9]")
+# Voltage and current of a phase.
+_VOLTS, _AMPS = (re.compile(rf"{name}_?(L?[123])", re.I) for name in ("[UV]", "I"))
+# What a unit may be away from volts times amperes, whatever the power factor.
+_MOST_AWAY = 100
 _ELECTRICITY = re.compile(
     r"[eé]l[eé][ckt]*[rř]i|strom(?![a-z])|stroom|power|(?<![a-z])el(?![a-z])|电|電", re.I
 )
@@ -168,7 +176,8 @@ def _write_unit(sample: Sample, places: Sequence[int], power: str | None, *, is_
         ]
     if word is None:
         return [_write_unstated_unit(sample, places, name, is_dial=is_dial)]
-    lines = [_doubt_power(sample, places, word) or f"unit: {UNITS[word.lower()]}"]
+    doubt = _doubt_power(sample, places, word) or _doubt_prefix(sample, places, word, is_dial=is_dial)
+    lines = [doubt or f"unit: {UNITS[word.lower()]}"]
     if scale := _SCALE.search(name):
         lines.append(f"factor:  # the name says {scale.group().strip('([')!r}: write how many {word} one is")
     if POWER.fullmatch(word):
@@ -204,6 +213,26 @@ def _doubt_power(sample: Sample, places: Sequence[int], word: str) -> str:
     )
 
 
+def _doubt_prefix(sample: Sample, places: Sequence[int], word: str, *, is_dial: bool) -> str:
+    """Return an open unit where volts times amperes contradict it a hundred times; "" for others."""
+    volts, amps = (
+        {found.group(1): n for n, name in enumerate(sample.names) if (found := kind.fullmatch(name))}
+        for kind in (_VOLTS, _AMPS)
+    )
+    own = {"Wh": 1, "varh": 1, "kWh": 1000, "kvarh": 1000}.get(UNITS[word.lower()], 0)
+    watts = own * _average_kw(sample, places, is_dial=is_dial)
+    if not volts or volts.keys() != amps.keys() or not watts:
+        return ""
+    phases = [read_numbers(sample, volts[one]) * read_numbers(sample, amps[one]) for one in volts]
+    seen = float(np.nan_to_num(sum(phases, np.zeros(len(sample.rows)))).mean())
+    if not seen or watts / _MOST_AWAY < seen < watts * _MOST_AWAY:
+        return ""
+    return (
+        f"unit:  # the name says {word}, {watts:.3g} W on average, but volts times amperes are {seen:.3g} W: "
+        "write another unit, and the number of the column in place of its name"
+    )
+
+
 def _write_unstated_unit(sample: Sample, places: Sequence[int], name: str, *, is_dial: bool) -> str:
     if names_power(name):
         return "unit:  # the name says power: W or kW, and average_power: true if it is the average"
@@ -212,8 +241,8 @@ def _write_unstated_unit(sample: Sample, places: Sequence[int], name: str, *, is
 
 
 def names_power(name: str) -> bool:
-    """Whether a name has a word for power, and none behind it that says that its energy is meant."""
-    found = _POWER_NAME.search(name)
+    """Whether a name has a word or code for power, and no word behind it that says energy."""
+    found = _POWER_NAME.search(name) or _OBIS_POWER.search(name)
     return found is not None and ENERGY_NAME.search(name, found.end()) is None
 
 
@@ -250,7 +279,8 @@ def _doubt_import(sample: Sample, places: Sequence[int], name: str) -> str:
             # What is sent out is written below zero, also in a column of what is used.
             return ""
         is_inverter = _says_nothing(name) and any(map(_DIRECT_CURRENT.search, sample.names))
-        found = "generation" if is_inverter else _find_medium_around(sample)
+        is_load = CONSUMPTION.search(name) and any(map(_STORAGE.search, sample.names))
+        found = "generation" if is_inverter else "consumption" if is_load else _find_medium_around(sample)
         if found is not None:
             return found
         if _name_other_way(sample) or _is_unknown(sample, places[0]):

@@ -53,6 +53,7 @@ from data.ingest.formats.suggest.meter_columns import find_meters
 from data.ingest.formats.suggest.no_readings import explain_days
 from data.ingest.formats.suggest.qualities import write_qualities_of_column
 from data.ingest.formats.suggest.ratios import write_ratio
+from data.ingest.formats.suggest.registers import find_reactive
 from data.ingest.formats.suggest.row_times import (
     end_days_at_midnight,
     guess_rhythm,
@@ -82,7 +83,7 @@ def write_reading_body(
     unit, power = _find_units(sample, {place, meter, *numeric})
     medium = find_medium_column(sample, {place, meter, unit, *numeric})
     register = _find_register(sample, meter, micros, {place, *numeric}, unit)
-    idle = find_foreign_words(sample, register, unit)
+    idle = find_foreign_words(sample, register, unit) or find_reactive(sample, register, unit)
     micros = _drop_rows(sample, micros, register, idle)
     lengths = find_lengths(sample, micros, meter, register)
     minutes, label, why = _guess_rhythm(sample, place, micros, (meter, register), lengths)

@@ -8,7 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from data.ingest.formats.suggest.columns import MAX_REGISTERS, OTHER_MEDIUM
-from data.ingest.formats.suggest.directions import IMPORT, guess_channel, tells_direction
+from data.ingest.formats.suggest.directions import (
+    IMPORT,
+    REACTIVE_WITHOUT_UNIT,
+    guess_channel,
+    is_reactive_without_unit,
+    tells_direction,
+)
 from data.ingest.formats.suggest.sample import Sample
 from data.ingest.formats.suggest.shapes import Series
 
@@ -29,6 +35,15 @@ def find_hints(sample: Sample, register: int) -> dict[str, str]:
         if len(pairs) == len({word for word, _ in pairs}) and 2 <= len(texts) <= MAX_REGISTERS:
             hints |= {word: text for word, text in pairs if tells_direction(text) and not _is_explicit(word)}
     return hints
+
+
+def find_reactive(sample: Sample, register: int | None, unit: int | None) -> dict[str, str]:
+    """Return the registers of reactive energy beside others, if no column states their unit, and why."""
+    if register is None or unit is not None:
+        return {}
+    words = set(sample.take_texts(register))
+    found = {word: REACTIVE_WITHOUT_UNIT for word in sorted(words) if is_reactive_without_unit(word)}
+    return found if len(found) < len(words) else {}
 
 
 def share_meters(sample: Sample, meter: int, register: int) -> bool:

@@ -16,6 +16,7 @@ from data.ingest.formats.suggest.row_times import PERIOD
 from data.ingest.formats.suggest.sample import Sample, name_column
 
 DAY_MINUTES = 1440
+OBIS = re.compile(r"[0-9]-[0-9]+:[0-9]+\.[0-9]+\.[0-9]")
 LONG_NUMBER = re.compile(r"[0-9]{8,}")
 # A column with the difference of two others.
 NET = re.compile(r"(?<![a-z])(?<!til )(?<!fra )(?<!het )(net|netto|saldo)(?![a-z])|zbilans|saldov", re.I)
@@ -42,7 +43,12 @@ def find_values(
     if of_day == named and len(powers) > len(named) and sample.minutes < DAY_MINUTES:
         # A curve of several powers, beside the energy of one of them since the beginning of the day.
         named = powers
-    values = named or [n for n in free if not all(map(LONG_NUMBER.fullmatch, sample.take_texts(n)))]
+    values = named or [
+        n
+        for n in free
+        # A code of a register says that the digits are reads of a dial, not a number of something.
+        if OBIS.search(sample.names[n]) or not all(map(LONG_NUMBER.fullmatch, sample.take_texts(n)))
+    ]
     values = [n for n in values if not NET.search(sample.names[n])] or values
     values = sorted({*values, *_find_alike(sample, values, [n for n in free if n not in values])})
     # What numbers something is shown as left out; what stands around the rows of a document is not.
