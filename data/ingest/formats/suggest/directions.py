@@ -130,6 +130,7 @@ _REACTIVE = re.compile(
     re.I,
 )
 _REACTIVE_UNIT = re.compile(r"(?<![a-z])[km]?var(h?)(?![a-z])", re.I)
+_OF_POWER = re.compile(r"(?<![a-z])[kM]?W(?![a-z])", re.I)
 REACTIVE_WITHOUT_UNIT = "reactive power, or reactive energy without its unit"
 # Codes that stand together: active import and export in Britain, extraction and injection in New Zealand.
 # And the consumption and production of European market documents. The first that fits counts.
@@ -244,8 +245,11 @@ def is_reactive_without_unit(name: str) -> bool:
 
 
 def are_tariffs(names: Sequence[str]) -> bool:
-    """Whether all names have the word of a tariff, a phase or a rate."""
-    return all(map(_PART.search, names))
+    """Whether all names have the word of a tariff, a phase or a rate.
+
+    P1 and P2 of power are its directions: what comes in and what goes out take turns too.
+    """
+    return all(map(_PART.search, names)) and not any(map(_OF_POWER.search, names))
 
 
 def _open_unknown(names: Sequence[str], guessed: Sequence[str]) -> list[str]:
