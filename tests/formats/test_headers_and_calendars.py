@@ -399,7 +399,7 @@ def test_values_with_decimals_may_be_scaled_already(tmp_path: Path) -> None:
 def test_what_takes_turns_without_the_names_of_tariffs_may_be_the_sun(
     tmp_path: Path, names: tuple[str, str]
 ) -> None:
-    hill = [max(Decimal(40 - abs(n % DAY - 48)), Decimal(0)) / 10 for n in range(2 * DAY)]
+    hill = [max(Decimal(24 - abs(n % DAY - 48)), Decimal(0)) / 10 for n in range(2 * DAY)]
     rest = [Decimal("0.3") if value == 0 else Decimal(0) for value in hill]
     proposal = propose(tmp_path, lay_out(dict(zip(names, (rest, hill), strict=True))))
     assert yaml.safe_load(proposal)["values"][1].get("channel") != "import"
