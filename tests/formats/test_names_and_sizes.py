@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from data.ingest.proposals import NOT_USABLE
-from tests.formats.test_outsiders import Values, add_up, draw, lay_out, load, propose
+from tests.formats.test_outsiders import DAY, Values, add_up, draw, lay_out, load, propose
 from tests.formats.test_unnamed_senders import table, times
 
 
@@ -65,3 +65,11 @@ def test_volts_times_amperes_contradict_a_unit(tmp_path: Path) -> None:
     assert add_up(load(tmp_path, propose(tmp_path, lay_out(columns | {"kWh": energy})))) == {
         "import": sum(energy)
     }
+
+
+def test_the_end_of_a_logger_does_not_hide_the_ends_of_intervals(tmp_path: Path) -> None:
+    values, ends = draw("logger"), times(2 * DAY + 1)[1:]
+    lines = [f"{at:%Y-%m-%d %H:%M:%S};{value};" for at, value in zip(ends, values, strict=True)]
+    stopped = f"{ends[-1]:%Y-%m-%d} 00:04:20;;stopped"
+    proposal = propose(tmp_path, table("Time;Energy kWh;Event", *lines, stopped))
+    assert yaml.safe_load(proposal)["label"] == "end"

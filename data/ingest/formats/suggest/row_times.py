@@ -182,7 +182,8 @@ def guess_rhythm(sample: Sample, micros: list[int], meter: int | None, name: str
         minutes = 30
     step = minutes * 60 * US
     own = sorted(micros[row] for row in range(len(micros)) if meters[row] == meters[0])
-    begins, ends = own[0] % DAY_US, own[-1] % DAY_US
+    # An event of a logger, such as the end of its file, is no time of an interval.
+    begins, ends = (at % DAY_US for at in (own[0], max(at for at in own if (at - own[0]) % step == 0)))
     if END.search(name) or (begins == step and ends == 0):
         return (
             minutes,
