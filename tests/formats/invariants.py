@@ -13,6 +13,7 @@ from data.ingest.errors import RefusedFile
 from data.ingest.formats.mapping import FileMapping
 from data.ingest.formats.reading import read_file
 from data.ingest.formats.registry import FORMATS
+from data.ingest.inspect import inspect
 from data.ingest.rules.energy import EnergyBalance, energy_balance
 from data.ingest.rules.judge import judge
 from data.ingest.rules.table import RULES
@@ -38,8 +39,10 @@ def read(
     assert parsed.rejected.schema == REJECTED
     assert parsed.register_reads.schema == REGISTER_READ
     assert set(parsed.rejected["rule"].to_pylist()) <= set(RULES)
-    # A register with the reads of a dial is rejected as a whole, also if a file has no other.
-    assert parsed.readings.num_rows > 0 or "ROW-CUMULATIVE" in parsed.rejected["rule"].to_pylist()
+    if not parsed.readings.num_rows:
+        # All registers have reads of a dial, which only the end of a file shows: it is refused then.
+        assert "ROW-CUMULATIVE" in parsed.rejected["rule"].to_pylist()
+        assert inspect(path, format=format, mapping=mapping)["status"] == "refused"
     assert not pc.any(pc.less(parsed.readings["interval_seconds"], 1)).as_py()
     keys = parsed.readings.group_by(["identifier", "register", "reading_ts"]).aggregate([([], "count_all")])
     assert keys.num_rows == parsed.readings.num_rows
